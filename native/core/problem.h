@@ -1,0 +1,117 @@
+// Problem descriptions: the native twins of lib/problem.ts. Whoever fills one in has already checked that
+// every element a view can reach lies inside its buffer; kernels trust them.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "core/dtype.h"
+
+namespace heed {
+
+// A strided look at [batch, heads, steps, width]; the width is contiguous. Strides count elements.
+template <class Pointer>
+struct BasicView {
+  Pointer data = nullptr;
+  DType type = DType::float32;
+  int64_t batch_stride = 0;
+  int64_t head_stride = 0;
+  int64_t step_stride = 0;
+};
+using View = BasicView<const void*>;
+using MutableView = BasicView<void*>;
+
+// A stride is 0 along every axis that the mask broadcasts. Boolean: true keeps. Float: added, −∞ excludes.
+struct MaskView {
+  const void* data = nullptr;
+  DType type = DType::boolean;
+  int64_t batch_stride = 0;
+  int64_t head_stride = 0;
+  int64_t query_stride = 0;
+  int64_t key_stride = 0;
+};
+
+// One batch entry: which rows of query and key are its own. In a dense batch both starts are 0.
+struct Sequence {
+  int64_t query_start = 0;
+  int64_t query_steps = 0;
+  int64_t key_start = 0;
+  int64_t key_steps = 0;     // valid keys only
+  int64_t query_offset = 0;  // key position of query row 0; may be negative
+};
+
+constexpr int64_t unbounded = std::numeric_limits<int64_t>::max();
+
+struct AttentionProblem {
+  int64_t query_heads = 0;
+  int64_t key_heads = 0;  // divides query_heads: consecutive query heads share a key head
+  int64_t width = 0;
+  int64_t value_width = 0;
+  View query, key, value;
+  MutableView output;
+  MutableView log_sum_exp;  // float32, step_stride 1; data is null when nobody asked
+  std::vector<Sequence> sequences;
+  float scale = 1;
+  float softcap = 0;  // 0: scores are not capped
+  bool causal = false;
+  int64_t window_left = unbounded;
+  int64_t window_right = unbounded;
+  MaskView mask;                    // data is null without a mask
+  std::vector<float> alibi_slopes;  // one per query head, or empty
+  std::vector<float> sinks;         // one per query head, or empty
+};
+
+// Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
+// [batch, heads, queries, keys], contiguous; null when nobody asked.
+struct RowsProblem {
+  AttentionProblem attention;
+  int64_t keys = 0;
+  std::vector<int32_t> heads;
+  std::vector<int32_t> queries;
+  float* scores = nullptr;
+  float* capped_scores = nullptr;
+  float* biased_scores = nullptr;
+  float* weights = nullptr;
+};
+
+// Columns [first_column, first_column + columns) of a product, written as [batch, heads, steps, head_width].
+struct ProjectionTarget {
+  int64_t first_column = 0;
+  int64_t columns = 0;
+  int64_t head_width = 0;
+  MutableView view;
+};
+
+class PackedWeight;
+
+// y = x Wᵀ + b. Row m of x is step m % steps of batch entry m / steps.
+struct ProjectionProblem {
+  int64_t rows = 0;
+  int64_t steps = 0;
+  int64_t inner = 0;
+  int64_t columns = 0;
+  const void* input = nullptr;  // [rows, inner], contiguous
+  DType input_type = DType::float32;
+  const void* weight = nullptr;  // [columns, inner], contiguous; null when packed
+  DType weight_type = DType::float32;
+  const PackedWeight* packed = nullptr;
+  std::vector<float> bias;  // one per column, or empty
+  std::vector<ProjectionTarget> targets;
+};
+
+// Joins attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps.
+struct MergeProblem {
+  struct Part {
+    const void* output = nullptr;
+    const float* log_sum_exp = nullptr;
+  };
+  int64_t rows = 0;
+  int64_t width = 0;
+  DType type = DType::float32;
+  std::vector<Part> parts;
+  void* output = nullptr;
+  float* log_sum_exp = nullptr;
+};
+
+}  // namespace heed
