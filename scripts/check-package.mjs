@@ -1,0 +1,28 @@
+/**
+ * Checks the package as its users get it: packs it, looks at what is inside, asks publint and
+ * are-the-types-wrong, installs the tarball into empty projects and uses it there, first without the
+ * native backend, then with it. Needs a compiler and the npm registry; takes a few minutes.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkContents } from './package/contents.mjs';
+import { checkInstalled } from './package/installed.mjs';
+import { output, run } from './package/run.mjs';
+
+const work = mkdtempSync(join(tmpdir(), 'heed-package-'));
+try {
+  run('npm', ['run', '--silent', 'build:ts']);
+  const [packed] = JSON.parse(
+    output('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work]),
+  );
+  const tarball = join(work, packed.filename);
+  checkContents(packed, tarball, work);
+  run('npx', ['--no-install', 'publint', 'run', '--strict', tarball]);
+  // The package uses `exports`, which Node has read since version 12: TypeScript's node10 resolution is left out.
+  run('npx', ['--no-install', 'attw', tarball, '--profile', 'node16']);
+  checkInstalled(tarball, work);
+  console.log(`\n${packed.filename} is in order`);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,58 @@
+/** What may be in the tarball, what must be, and that every source map in it stands on its own. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { run } from './run.mjs';
+
+const allowed = [
+  /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
+  /^dist\/lib\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts|js\.map|mjs\.map)$/,
+  /^native\/sources\.json$/,
+  /^native\/(addon|core|cpu)\/[a-z0-9_/-]+\.(cc|h|inc)$/,
+  /^examples\/heads\.safetensors$/,
+];
+
+const required = [
+  'LICENSE',
+  'README.md',
+  'CMakeLists.txt',
+  'binding.gyp',
+  'native/sources.json',
+  'examples/heads.safetensors',
+  'dist/lib/index.js',
+  'dist/lib/index.mjs',
+  'dist/lib/index.d.ts',
+  'dist/lib/index.d.mts',
+  'dist/lib/cli/main.js',
+];
+
+/** A compressed package this much smaller than its rivals' is a promise; raise it knowingly. */
+const maximumBytes = 1_000_000;
+
+export function checkContents(packed, tarball, work) {
+  const paths = packed.files.map((file) => file.path);
+  const strangers = paths.filter((path) => !allowed.some((pattern) => pattern.test(path)));
+  assert.deepEqual(strangers, [], 'the package contains files that it should not');
+  for (const path of required) assert(paths.includes(path), `the package lacks ${path}`);
+  assert(packed.size <= maximumBytes, `the package has ${packed.size} bytes, more than ${maximumBytes}`);
+
+  const folder = join(work, 'unpacked');
+  mkdirSync(folder);
+  run('tar', ['-xzf', tarball, '-C', folder, '--strip-components=1']);
+  const linked = new Set();
+  for (const path of paths.filter((each) => /\.m?js$/.test(each))) {
+    const map = /^\/\/# sourceMappingURL=(.+)$/m.exec(readFileSync(join(folder, path), 'utf8'))?.[1];
+    assert(map !== undefined, `${path} names no source map`);
+    assert(existsSync(join(folder, dirname(path), map)), `${path} names ${map}, which is not in the package`);
+    linked.add(join(dirname(path), map));
+  }
+  for (const path of paths.filter((each) => each.endsWith('.map'))) {
+    assert(linked.has(path), `${path} belongs to nothing`);
+    const { sources, sourcesContent } = JSON.parse(readFileSync(join(folder, path), 'utf8'));
+    assert(
+      sources.every((_, i) => typeof sourcesContent?.[i] === 'string'),
+      `${path} points to sources that are not in the package`,
+    );
+  }
+  console.log(`\n${paths.length} files, ${packed.size} bytes packed, ${packed.unpackedSize} unpacked`);
+}

@@ -1,0 +1,110 @@
+/** What the documents say is true: their code runs and prints what they show, and their links lead somewhere. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { errorCodes } from '../lib/errors.js';
+import { commandsRunElsewhere } from './documentation/commands.js';
+import { assertPrinted, expectedLines } from './documentation/expected-output.js';
+import { type CodeBlock, readDocument } from './documentation/markdown.js';
+import { compile, root, Workshop } from './documentation/runner.js';
+
+const documents = [
+  ...readdirSync(root),
+  ...['docs', 'examples', 'bench'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+  ),
+].filter((name) => name.endsWith('.md') && !/node_modules|docs\/api\//.test(name));
+
+/** Pictures of text: output, formulae, layouts. Nothing to run. */
+const plain = ['text', 'math'];
+
+describe('documentation', () => {
+  for (const name of documents) {
+    describe(name, () => {
+      const { blocks, links } = readDocument(join(root, name));
+      let workshop: Workshop;
+      before(() => {
+        workshop = new Workshop();
+      });
+      after(() => workshop.dispose());
+
+      for (const block of blocks) {
+        if (plain.includes(block.language)) continue;
+        it(`line ${block.line}: ${block.language}`, function () {
+          this.timeout(180_000);
+          check(workshop, block, name);
+        });
+      }
+
+      it('has links that lead somewhere', () => {
+        for (const link of links) assertLeadsSomewhere(name, link);
+      });
+    });
+  }
+
+  it('has a table of every error code', () => {
+    const page = readFileSync(join(root, 'docs/guides/errors.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| `(HEED_\w+)` \| (.*) \|$/gm)].map((row) => [row[1], row[2]]);
+    assert.deepEqual(rows, Object.entries(errorCodes));
+  });
+});
+
+function check(workshop: Workshop, block: CodeBlock, document: string): void {
+  const { language, code, line, file } = block;
+  switch (language) {
+    case 'json':
+      JSON.parse(code);
+      return;
+    case 'sh':
+      // A contributor stands in the checkout, everyone else in a project that has heed installed.
+      for (const command of commandsOf(code)) {
+        runCommand(workshop, command, document === 'CONTRIBUTING.md' ? root : workshop.folder);
+      }
+      return;
+    case 'js':
+    case 'ts': {
+      const kind = /\brequire\(/.test(code) ? 'c' : 'm';
+      const path = workshop.write(file ?? `line-${line}.${kind}${language}`, code);
+      if (language === 'ts') assert.deepEqual(compile(path), []);
+      const { stdout, stderr, status } = workshop.run('node', [path.replace(/ts$/, 'js')]);
+      assert.equal(status, 0, stderr);
+      assert.equal(stderr, '');
+      assertPrinted(stdout, expectedLines(code));
+      return;
+    }
+    default:
+      assert.fail(`nothing checks a code block in '${language}'`);
+  }
+}
+
+/** The commands of a block, without comments; a line that ends in \ goes on. */
+function commandsOf(code: string): string[] {
+  return code
+    .replace(/\\\n\s*/g, ' ')
+    .split('\n')
+    .map((command) => command.replace(/\s+# .*$|^# .*$/, '').trim())
+    .filter((command) => command !== '');
+}
+
+function runCommand(workshop: Workshop, command: string, cwd: string): void {
+  const elsewhere = commandsRunElsewhere.get(command);
+  if (elsewhere === undefined) {
+    const { stdout, stderr, status } = workshop.run('sh', ['-euc', command], cwd);
+    assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
+  } else if (elsewhere.step !== undefined) {
+    const steps = /^all_steps=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1].split(' ');
+    assert.ok(
+      steps?.includes(elsewhere.step),
+      `${command} was to be run by step ${elsewhere.step} of .ci/run`,
+    );
+  }
+}
+
+function assertLeadsSomewhere(document: string, link: string): void {
+  if (/^https:\/\//.test(link)) return;
+  assert.doesNotMatch(link, /^[a-z]+:/, `${link}: neither a path nor https`);
+  const [path, anchor] = link.split('#');
+  const target = path === '' ? join(root, document) : join(root, dirname(document), path);
+  assert.ok(existsSync(target), `${link} does not exist`);
+  if (anchor !== undefined) assert.ok(readDocument(target).anchors.has(anchor), `${link}: no such heading`);
+}

@@ -1,0 +1,16 @@
+/**
+ * Shell commands of the documentation that the documentation tests do not run themselves, because a step of
+ * `.ci/run` does, or because a test may not: each with the reason.
+ */
+export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because: string }> = new Map([
+  ['npm start', { step: 'main-job', because: 'sets up the checkout that the tests stand in' }],
+  ['npm test', { step: 'tests', because: 'would run itself' }],
+  ['npm run build', { step: 'tests', because: 'replaces the addon under the tests' }],
+  ['npm run lint', { step: 'lint', because: 'takes a minute' }],
+  ['npm run format', { because: 'changes the sources; npm run lint checks what it would do' }],
+  ['npm run types', { step: 'types', because: 'takes long' }],
+  ['npm run docs', { step: 'docs', because: 'takes long' }],
+  ['npm run check:package', { step: 'package', because: 'takes minutes' }],
+  ['.ci/run', { because: 'is what runs the tests' }],
+  ['npm install heed', { step: 'package', because: 'the tarball of this checkout is installed there' }],
+]);
