@@ -1,5 +1,57 @@
-/** Element types and the typed arrays that hold them. float16 and bfloat16 are stored as their bits. */
+/** Element types, where tensors live, and the typed arrays that hold them. */
 
+/** float16 and bfloat16 are stored as their bits, bool as 0 and 1. */
 export type TensorType = 'float32' | 'float16' | 'bfloat16' | 'float64' | 'bool' | 'int32' | 'int64';
 
+/** The types that attention and projections compute with. */
+export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
+
+export type Location = 'cpu' | 'cuda' | `cuda:${number}`;
+
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Array | BigInt64Array;
+
+/** A `Float16Array`, described by its shape because not every supported runtime has the class. */
+export interface Float16Elements {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  readonly buffer: ArrayBufferLike;
+  readonly byteOffset: number;
+  readonly byteLength: number;
+  readonly length: number;
+}
+
+export type TensorData = TypedArray | Float16Elements;
+
+/** What every operation accepts: a heed Tensor, an onnxruntime Tensor, or a plain object. */
+export interface TensorLike {
+  readonly type: TensorType;
+  /** The length along every axis, outermost first. */
+  readonly dims: readonly number[];
+  /** The elements in row-major order, as many as the product of dims. */
+  readonly data: TensorData;
+}
+
+export const tensorTypes: readonly TensorType[] = [
+  'float32',
+  'float16',
+  'bfloat16',
+  'float64',
+  'bool',
+  'int32',
+  'int64',
+];
+
+export const floatTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
+
+export const bytesPerElement: Readonly<Record<TensorType, number>> = {
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  float64: 8,
+  bool: 1,
+  int32: 4,
+  int64: 8,
+};
+
+export function isFloatType(type: TensorType): type is FloatType {
+  return type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
+}

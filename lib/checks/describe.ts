@@ -1,0 +1,39 @@
+/** How the values that callers pass are named in error messages, without running any of their code. */
+
+const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
+  ?.get as (this: unknown) => string | undefined;
+
+/** 'Float32Array' and so on for a real typed array of any realm, undefined for anything else, however it poses. */
+export function typedArrayName(value: unknown): string | undefined {
+  return tagOf.call(value);
+}
+
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
+    case 'bigint':
+      return 'a bigint';
+    case 'symbol':
+      return 'a symbol';
+    case 'function':
+      return 'a function';
+    case 'object': {
+      if (value === null) return 'null';
+      const typed = typedArrayName(value);
+      return typed ? `a ${typed}` : Array.isArray(value) ? 'an array' : 'an object';
+    }
+    default:
+      return String(value);
+  }
+}
+
+export function describeDims(dims: readonly number[]): string {
+  return `[${dims.join(', ')}]`;
+}
+
+/** 'a', 'b' or 'c' */
+export function listChoices(choices: readonly string[]): string {
+  const quoted = choices.map((choice) => `'${choice}'`);
+  return quoted.length === 1 ? quoted[0] : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
+}

@@ -1,0 +1,58 @@
+/** All environment variables that heed reads. */
+import { HeedError } from './errors.js';
+
+export interface Environment {
+  /** HEED_BACKEND: what backend 'auto' means; default auto. */
+  readonly backend: 'auto' | 'cpu' | 'reference';
+  /** HEED_NUM_THREADS: worker threads of the cpu backend; default one per processor core. */
+  readonly threads: number | undefined;
+  /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
+  readonly instructionSet: 'baseline' | 'avx2' | 'avx512' | undefined;
+  /** HEED_DEBUG=1: say on stderr what heed does. */
+  readonly debug: boolean;
+}
+
+function choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
+  const value = process.env[name];
+  if (value === undefined || value === '') return undefined;
+  const found = choices.find((candidate) => candidate === value);
+  if (found === undefined) {
+    throw new HeedError(
+      'HEED_ENVIRONMENT',
+      `Expected the environment variable ${name} to be one of ${choices.join(', ')}, received '${value}'`,
+    );
+  }
+  return found;
+}
+
+const mostThreads = 1024;
+
+function threadCount(name: string): number | undefined {
+  const value = process.env[name];
+  if (value === undefined || value === '') return undefined;
+  const count = /^\d{1,4}$/.test(value) ? Number(value) : 0;
+  if (count < 1 || count > mostThreads) {
+    throw new HeedError(
+      'HEED_ENVIRONMENT',
+      `Expected the environment variable ${name} to be an integer from 1 to ${mostThreads}, received '${value}'`,
+    );
+  }
+  return count;
+}
+
+let known: Environment | undefined;
+
+/**
+ * The environment, as it was when heed first looked: later changes have no effect.
+ *
+ * @throws HeedError HEED_ENVIRONMENT, naming the variable with a value that it cannot have
+ */
+export function environment(): Environment {
+  known ??= {
+    backend: choice('HEED_BACKEND', ['auto', 'cpu', 'reference']) ?? 'auto',
+    threads: threadCount('HEED_NUM_THREADS'),
+    instructionSet: choice('HEED_CPU_ISA', ['baseline', 'avx2', 'avx512']),
+    debug: choice('HEED_DEBUG', ['0', '1']) === '1',
+  };
+  return known;
+}

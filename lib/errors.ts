@@ -1,0 +1,53 @@
+/** The one table of everything that can be wrong, and the error that says so. */
+
+/** Every code a {@link HeedError} can have, and what it means. Codes are stable: programs may rely on them. */
+export const errorCodes = {
+  HEED_INVALID_ARGUMENT: 'An argument or option is of the wrong kind or out of its range.',
+  HEED_UNKNOWN_OPTION: 'An option does not exist; the message suggests the nearest one that does.',
+  HEED_INVALID_DIMS: 'Dims are not a short list of non-negative integers, or an axis has a length that is not supported.',
+  HEED_SHAPE_MISMATCH: 'Dims, lengths or counts do not fit together.',
+  HEED_TYPE_MISMATCH: 'Element types do not fit together.',
+  HEED_UNSUPPORTED_TYPE: 'The operation or the chosen backend does not compute with this element type.',
+  HEED_UNSUPPORTED_LOCATION: 'This version of heed cannot hold tensors at this location.',
+  HEED_NOT_ON_CPU: "A tensor's elements are not in the memory of the CPU.",
+  HEED_DISPOSED: 'A tensor, weight or layer was used after dispose().',
+  HEED_DETACHED: 'The memory under a tensor was transferred or detached.',
+  HEED_RESIZABLE: 'An output lies in a resizable ArrayBuffer, which could shrink while it is written.',
+  HEED_OVERLAP: 'An output shares memory with an input.',
+  HEED_OUT_OF_MEMORY: 'Memory for a result or for work in progress could not be had.',
+  HEED_ENVIRONMENT: 'A HEED_ environment variable has a value that it cannot have.',
+  HEED_NO_NATIVE: 'The native addon is needed but could not be loaded; the message lists what was tried.',
+  HEED_NATIVE: 'The native addon failed in a way that no argument explains.',
+  HEED_FILE_ERROR: 'The operating system could not open, read or write a file.',
+  HEED_MALFORMED_FILE: 'A file is truncated, or not of the format it should be.',
+  HEED_UNKNOWN_TENSOR: 'A file has no tensor of this name.',
+} as const;
+
+export type HeedErrorCode = keyof typeof errorCodes;
+
+const brand = Symbol.for('heed.HeedError');
+
+/**
+ * Thrown for every bad input, before any work starts; promise functions reject with it. `code` is
+ * stable, `message` is for people. `instanceof HeedError` also holds for errors of another copy of heed.
+ */
+export class HeedError extends Error {
+  readonly code: HeedErrorCode;
+
+  constructor(code: HeedErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  override get name(): string {
+    return 'HeedError';
+  }
+
+  get [brand](): true {
+    return true;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true;
+  }
+}
