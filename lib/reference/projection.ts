@@ -1,0 +1,81 @@
+/** Linear maps by the definition, y = x Wᵀ + b, summed in float64. */
+import { allocate } from '../checks/data.js';
+import { readElements, writeElements } from '../elements.js';
+import type { PackedHandle, ProjectionProblem, ProjectionTarget } from '../problem.js';
+import type { TensorType, TypedArray } from '../tensor-type.js';
+
+interface Weight {
+  readonly data: TypedArray;
+  readonly type: TensorType;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+/** What packing means to the reference: the weight as numbers, [columns, inner]. */
+class ReferencePackedWeight implements PackedHandle {
+  readonly backend = 'reference';
+  readonly columns: number;
+  readonly inner: number;
+  readonly byteLength: number;
+  /** Undefined once disposed. */
+  numbers: Float64Array | undefined;
+
+  constructor(weight: Weight) {
+    this.columns = weight.columns;
+    this.inner = weight.inner;
+    this.numbers = numbersOf(weight);
+    this.byteLength = this.numbers.byteLength;
+  }
+
+  dispose(): void {
+    this.numbers = undefined;
+  }
+}
+
+/** Copies a weight, so that the caller's may change afterwards. */
+export function packReference(weight: Weight): PackedHandle {
+  return new ReferencePackedWeight(weight);
+}
+
+function numbersOf({ data, type, columns, inner }: Weight): Float64Array {
+  const numbers = allocate('float64', columns * inner, 'a weight') as Float64Array;
+  readElements(type, data, 0, numbers.length, numbers);
+  return numbers;
+}
+
+function weightOf({ weight, columns, inner }: ProjectionProblem): Float64Array {
+  if ('data' in weight) return numbersOf({ ...weight, columns, inner });
+  if (weight instanceof ReferencePackedWeight && weight.numbers) return weight.numbers;
+  throw new TypeError('A weight must be packed by the backend that multiplies with it, and not yet disposed');
+}
+
+/** Solves a projection, pausing after every row of x so that the caller may do something else, or stop. */
+export function* projectRows(problem: ProjectionProblem): Generator<void> {
+  const { rows, inner, columns, input, targets, bias } = problem;
+  const weight = weightOf(problem);
+  const x = new Float64Array(inner);
+  const y = new Float64Array(columns);
+  for (let row = 0; row < rows; row++) {
+    readElements(input.type, input.data, row * inner, inner, x);
+    for (const target of targets) {
+      for (let column = target.firstColumn; column < target.firstColumn + target.columns; column++) {
+        let sum = 0;
+        for (let i = 0; i < inner; i++) sum += x[i] * weight[column * inner + i];
+        y[column] = sum + (bias ? bias[column] : 0);
+      }
+      writeRow(problem, target, row, y);
+    }
+    yield;
+  }
+}
+
+/** Cuts a row of y into heads, each to where the view keeps that head's step. */
+function writeRow(problem: ProjectionProblem, target: ProjectionTarget, row: number, y: Float64Array): void {
+  const { view, firstColumn, columns, headWidth } = target;
+  const entry = Math.floor(row / problem.steps);
+  const step = row % problem.steps;
+  for (let head = 0; head * headWidth < columns; head++) {
+    const at = entry * view.batchStride + head * view.headStride + step * view.stepStride;
+    writeElements(view.type, view.data, at, headWidth, y, firstColumn + head * headWidth);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * heed/safetensors: tensors in files, in the format of https://huggingface.co/docs/safetensors. A
+ * file is eight bytes with the length of a JSON header, the header with every tensor's name, type
+ * and shape, and their elements, little-endian and in row-major order.
+ *
+ * @module safetensors
+ */
+import { SafetensorsFile } from './safetensors/file.js';
+import { readPath } from './safetensors/path.js';
+
+export type { SafetensorsFile, TensorInfo } from './safetensors/file.js';
+export { save } from './safetensors/save.js';
+
+/**
+ * Opens a safetensors file and reads its header; the elements of a tensor are read when they are
+ * asked for.
+ *
+ * @param path file name or `file:` URL
+ * @returns the file, to be closed when done
+ * @throws HeedError (as a rejection) HEED_FILE_ERROR when there is no such file or it cannot be read,
+ *   HEED_MALFORMED_FILE when it is malformed in any way, with what is wrong
+ *
+ * @example
+ * const file = await open('model.safetensors');
+ * const weight = await file.read('query.weight');
+ * await file.close();
+ */
+export async function open(path: string | URL): Promise<SafetensorsFile> {
+  return await SafetensorsFile.open(readPath(path, 'path'));
+}

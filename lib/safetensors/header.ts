@@ -1,0 +1,203 @@
+import { TextDecoder } from 'node:util';
+import { HeedError } from '../errors.js';
+import { type Dtype, dtypes } from './dtype.js';
+import { findDuplicateKey } from './duplicate-keys.js';
+
+/** The format's own limit: a longer header is an attack, not a model. */
+export const maxHeaderLength = 100_000_000;
+
+/** One tensor of the file; its bytes are [start, end) of the data that follows the header. */
+export interface Entry {
+  readonly name: string;
+  readonly dtype: string;
+  readonly dims: readonly number[];
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Header {
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In the order of their data. */
+  readonly entries: readonly Entry[];
+}
+
+export function malformed(path: string, problem: string, cause?: unknown): HeedError {
+  const options = cause === undefined ? undefined : { cause };
+  return new HeedError('HEED_MALFORMED_FILE', `Malformed safetensors file ${path}: ${problem}`, options);
+}
+
+/** Reads the length that stands before the header, and checks it against the file's size. */
+export function parseHeaderLength(bytes: Uint8Array, fileSize: number, path: string): number {
+  if (fileSize < 8 || bytes.length < 8) {
+    throw malformed(path, `expected at least 8 bytes (the header's length), received ${bytes.length}`);
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  if (length > maxHeaderLength) {
+    throw malformed(
+      path,
+      `expected a header of at most ${maxHeaderLength} bytes, received a length of ${length}`,
+    );
+  }
+  if (Number(length) > fileSize - 8) {
+    throw malformed(
+      path,
+      `expected the header to end inside the file (${fileSize} bytes), received a header length of ${length}`,
+    );
+  }
+  return Number(length);
+}
+
+/** Reads the JSON header; `dataLength` is the number of bytes that follow it in the file. */
+export function parseHeader(bytes: Uint8Array, dataLength: number, path: string): Header {
+  const json = parseJson(bytes, path);
+  let metadata: Header['metadata'] = Object.freeze(Object.create(null));
+  const entries: Entry[] = [];
+  for (const [name, value] of Object.entries(json)) {
+    if (name === '__metadata__') metadata = parseMetadata(value, path);
+    else entries.push(parseEntry(name, value, path));
+  }
+  // An empty tensor may stand where the next one starts: it must come before it.
+  entries.sort((a, b) => a.start - b.start || a.end - b.end);
+  checkCoverage(entries, dataLength, path);
+  return { metadata, entries };
+}
+
+function parseJson(bytes: Uint8Array, path: string): object {
+  let text: string;
+  let json: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw malformed(path, 'expected the header to be UTF-8', error);
+  }
+  if (!text.startsWith('{')) {
+    throw malformed(
+      path,
+      `expected the header to start with "{", received ${JSON.stringify(text.slice(0, 1))}`,
+    );
+  }
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw malformed(path, `expected the header to be JSON (${(error as Error).message})`, error);
+  }
+  const duplicate = findDuplicateKey(text);
+  if (duplicate !== undefined) {
+    throw malformed(
+      path,
+      `expected every key once, received ${JSON.stringify(duplicate)} twice in one object`,
+    );
+  }
+  return json as object;
+}
+
+function parseMetadata(value: unknown, path: string): Header['metadata'] {
+  if (!isObject(value))
+    throw malformed(path, `expected __metadata__ to be an object, received ${show(value)}`);
+  const metadata: Record<string, string> = Object.create(null);
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== 'string') {
+      throw malformed(path, `expected __metadata__[${show(key)}] to be a string, received ${show(text)}`);
+    }
+    metadata[key] = text;
+  }
+  return Object.freeze(metadata);
+}
+
+function parseEntry(name: string, value: unknown, path: string): Entry {
+  const tensor = `tensor ${show(name)}`;
+  if (!isObject(value)) throw malformed(path, `expected ${tensor} to be an object, received ${show(value)}`);
+  const { dtype, shape, data_offsets: offsets } = value;
+
+  const known = typeof dtype === 'string' ? dtypes.get(dtype) : undefined;
+  if (typeof dtype !== 'string' || known === undefined) {
+    throw malformed(
+      path,
+      `expected the dtype of ${tensor} to be one of ${[...dtypes.keys()].join(', ')}, received ${show(dtype)}`,
+    );
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    throw malformed(
+      path,
+      `expected the shape of ${tensor} to be a list of non-negative integers, received ${show(shape)}`,
+    );
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0] > offsets[1]) {
+    throw malformed(
+      path,
+      `expected the data_offsets of ${tensor} to be two non-negative integers in order, received ${show(offsets)}`,
+    );
+  }
+  const [start, end] = offsets;
+  const byteLength = byteLengthOf(known, shape);
+  if (byteLength === undefined) {
+    throw malformed(
+      path,
+      `expected ${tensor} to fill whole and addressable bytes, received ${dtype} ${show(shape)}`,
+    );
+  }
+  if (byteLength !== end - start) {
+    throw malformed(
+      path,
+      `expected the data_offsets of ${tensor} to span ${byteLength} bytes (${dtype} ${show(shape)}), received ${show(offsets)}`,
+    );
+  }
+  return { name, dtype, dims: Object.freeze(shape), start, end };
+}
+
+/** The tensors must cover the data without a gap or an overlap, so that nothing can hide in the file. */
+function checkCoverage(entries: readonly Entry[], dataLength: number, path: string): void {
+  let covered = 0;
+  for (const { name, start, end } of entries) {
+    if (start !== covered) {
+      const what = start < covered ? 'overlaps the tensor before it' : 'leaves a gap before it';
+      throw malformed(
+        path,
+        `expected tensor ${show(name)} to start at byte ${covered}, received ${start}, which ${what}`,
+      );
+    }
+    if (end > dataLength) {
+      throw malformed(
+        path,
+        `expected tensor ${show(name)} to end within the ${dataLength} bytes of data, received ${end}`,
+      );
+    }
+    covered = end;
+  }
+  if (covered !== dataLength) {
+    throw malformed(
+      path,
+      `expected ${covered} bytes of data, received ${dataLength}: ${dataLength - covered} trailing bytes`,
+    );
+  }
+}
+
+/** Undefined where it is no whole number of bytes, or more than a number holds exactly. */
+function byteLengthOf(dtype: Dtype, dims: readonly number[]): number | undefined {
+  let elements = 1;
+  for (const dim of dims) {
+    elements *= dim;
+    if (!Number.isSafeInteger(elements)) return undefined;
+  }
+  const bytes = (elements * dtype.bits) / 8;
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value of the file for a message: short, and flat, as a hostile file may nest without end. */
+function show(value: unknown): string {
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, 16).map((item) => (typeof item === 'object' ? '…' : JSON.stringify(item)));
+    return `[${shown.join(', ')}${value.length > 16 ? ', …' : ''}]`;
+  }
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length <= 120 ? text : `${text.slice(0, 120)}…`;
+}

@@ -1,0 +1,6 @@
+/** Tensor names for a message, as many as a reader wants to see. */
+export function listNames(names: readonly string[]): string {
+  if (names.length === 0) return 'no tensors';
+  const shown = names.slice(0, 24).map((name) => JSON.stringify(name));
+  return shown.join(', ') + (names.length > shown.length ? ` and ${names.length - shown.length} more` : '');
+}

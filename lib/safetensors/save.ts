@@ -1,0 +1,143 @@
+import { writeFile } from 'node:fs/promises';
+import { invalid } from '../checks/numbers.js';
+import { guard, readProperty } from '../checks/read.js';
+import { dataOf, readTensor } from '../checks/tensor.js';
+import { HeedError } from '../errors.js';
+import type { TensorLike, TypedArray } from '../tensor-type.js';
+import { dtypeOf, rankOf } from './dtype.js';
+import { maxHeaderLength } from './header.js';
+import { readPath } from './path.js';
+
+/** What is written at once: a copy, so that memory which is detached meanwhile is never touched. */
+const chunkLength = 2 ** 20;
+
+interface Item {
+  readonly name: string;
+  readonly dtype: string;
+  readonly dims: readonly number[];
+  readonly data: TypedArray;
+  readonly byteLength: number;
+}
+
+/**
+ * Writes tensors to a safetensors file, replacing what was there. The same tensors and metadata
+ * always give the same bytes: wide elements first, then by name, and the data 8-byte aligned.
+ *
+ * @param path file name or `file:` URL
+ * @param tensors by name; do not change their elements before the promise settles
+ * @param metadata free text to keep beside them
+ * @throws HeedError (as a rejection) what is wrong with an argument, or HEED_FILE_ERROR when the
+ *   file cannot be written; a file that was begun is then incomplete, and `open` says so
+ */
+export async function save(
+  path: string | URL,
+  tensors: Readonly<Record<string, TensorLike>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const file = readPath(path, 'path');
+  const items = readItems(tensors);
+  const header = headerOf(items, readMetadata(metadata));
+  try {
+    await writeFile(file, contents(header, items));
+  } catch (error) {
+    if (error instanceof HeedError) throw error;
+    throw new HeedError('HEED_FILE_ERROR', `Could not write ${file}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function readItems(tensors: unknown): Item[] {
+  const items = readEntries(tensors, 'tensors').map(([name, value]) => {
+    if (name === '__metadata__') {
+      throw new HeedError(
+        'HEED_INVALID_ARGUMENT',
+        "Expected names of tensors, received '__metadata__', a name of the format's",
+      );
+    }
+    return { name, tensor: readTensor(value, `tensors[${JSON.stringify(name)}]`) };
+  });
+  return items
+    .map(({ name, tensor }) => {
+      const data = dataOf(tensor);
+      return { name, dtype: dtypeOf(tensor.type), dims: tensor.dims, data, byteLength: data.byteLength };
+    })
+    .sort((a, b) => rankOf(b.dtype) - rankOf(a.dtype) || compareText(a.name, b.name));
+}
+
+function readMetadata(metadata: unknown): [string, string][] {
+  return readEntries(metadata, 'metadata')
+    .map(([key, text]): [string, string] => {
+      const name = `metadata[${JSON.stringify(key)}]`;
+      if (typeof text !== 'string') throw invalid(name, 'a string', text);
+      return [key, expectUnicode(text, name)];
+    })
+    .sort(([a], [b]) => compareText(a, b));
+}
+
+function readEntries(value: unknown, name: string): [string, unknown][] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Map) {
+    throw invalid(name, 'an object', value);
+  }
+  const keys = guard(name, () => Object.keys(value));
+  return keys.map((key) => [expectUnicode(key, `a name in ${name}`), readProperty(value, key, name)]);
+}
+
+/** Half of a surrogate pair has no UTF-8: it would come back as another name. */
+function expectUnicode(text: string, name: string): string {
+  if (Buffer.from(text).toString() !== text) throw invalid(name, 'well-formed Unicode', text);
+  return text;
+}
+
+function headerOf(items: readonly Item[], metadata: [string, string][]): Buffer {
+  const members: [string, string][] = [];
+  if (metadata.length > 0) {
+    members.push(['__metadata__', object(metadata.map(([key, text]) => [key, JSON.stringify(text)]))]);
+  }
+  let start = 0;
+  for (const { name, dtype, dims, byteLength } of items) {
+    const data_offsets = [start, start + byteLength];
+    members.push([name, JSON.stringify({ dtype, shape: dims, data_offsets })]);
+    start += byteLength;
+  }
+  const text = Buffer.from(object(members));
+  const length = Math.ceil(text.length / 8) * 8;
+  if (length > maxHeaderLength) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected names and metadata to fit a header of ${maxHeaderLength} bytes, received ${length}`,
+    );
+  }
+  const header = Buffer.alloc(8 + length, ' ');
+  header.writeBigUInt64LE(BigInt(length));
+  text.copy(header, 8);
+  return header;
+}
+
+/** Written by hand, as an object of JavaScript would move keys that look like numbers to the front. */
+function object(members: readonly [string, string][]): string {
+  return `{${members.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`;
+}
+
+function compareText(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function* contents(header: Buffer, items: readonly Item[]): Generator<Uint8Array> {
+  yield header;
+  for (const { name, data, byteLength } of items) {
+    for (let start = 0; start < byteLength; start += chunkLength) {
+      if (data.byteLength !== byteLength) {
+        throw new HeedError(
+          'HEED_DETACHED',
+          `Expected tensors[${JSON.stringify(name)}] to keep its memory while it is saved`,
+        );
+      }
+      yield new Uint8Array(
+        data.buffer,
+        data.byteOffset + start,
+        Math.min(chunkLength, byteLength - start),
+      ).slice();
+    }
+  }
+}
