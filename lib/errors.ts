@@ -20,7 +20,7 @@ export const errorCodes = {
   HEED_NATIVE: 'The native addon failed in a way that no argument explains.',
   HEED_FILE_ERROR: 'The operating system could not open, read or write a file.',
   HEED_MALFORMED_FILE: 'A file is truncated, or not of the format it should be.',
-  HEED_UNKNOWN_TENSOR: 'A file has no tensor of this name.',
+  HEED_UNKNOWN_TENSOR: 'A file lacks a tensor that is asked for, or has one that no known naming of a layer explains.',
 } as const;
 
 export type HeedErrorCode = keyof typeof errorCodes;

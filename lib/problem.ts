@@ -108,7 +108,10 @@ export interface ProjectionTarget {
   readonly view: View;
 }
 
-/** y = x Wᵀ + b. Row m of x is step m % steps of batch entry ⌊m / steps⌋. */
+/**
+ * y = x Wᵀ + b. Row m of x is step m % steps of batch entry ⌊m / steps⌋. Columns that no target
+ * covers are not computed: the parts of one packed weight can be multiplied with different inputs.
+ */
 export interface ProjectionProblem {
   readonly kind: 'projection';
   readonly rows: number;
