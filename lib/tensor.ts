@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { allocate, checkData, copyData } from './checks/data.js';
 import { describe, describeDims, typedArrayName } from './checks/describe.js';
 import { readDims, sizeOf } from './checks/dims.js';
+import { expectLocation } from './checks/location.js';
 import { invalid } from './checks/numbers.js';
 import { readElements, writeElements } from './elements.js';
 import { HeedError } from './errors.js';
@@ -35,17 +36,6 @@ function typeOfArray(data: unknown): TensorType {
     );
   }
   return type;
-}
-
-function expectCpu(location: unknown): void {
-  if (location === 'cpu') return;
-  if (typeof location === 'string' && /^cuda(:\d+)?$/.test(location)) {
-    throw new HeedError(
-      'HEED_UNSUPPORTED_LOCATION',
-      `Expected location to be 'cpu', received '${location}': this version of heed holds tensors in the memory of the CPU only`,
-    );
-  }
-  throw invalid('location', "'cpu'", location);
 }
 
 /**
@@ -90,7 +80,7 @@ export class Tensor implements TensorLike {
    * @throws HeedError HEED_OUT_OF_MEMORY, HEED_UNSUPPORTED_LOCATION, HEED_INVALID_DIMS
    */
   static zeros(type: TensorType, dims: readonly number[], location: Location = 'cpu'): Tensor {
-    expectCpu(location);
+    expectLocation(location, 'location');
     const lengths = readDims(dims, 'dims');
     const knownType = expectTensorType(type);
     return new Tensor(knownType, allocate(knownType, sizeOf(lengths), 'a tensor'), lengths);
@@ -140,7 +130,7 @@ export class Tensor implements TensorLike {
 
   /** This tensor at another location: itself when it is there already. Rejects with HEED_UNSUPPORTED_LOCATION or HEED_DISPOSED. */
   async to(location: Location): Promise<Tensor> {
-    expectCpu(location);
+    expectLocation(location, 'location');
     this.#liveData();
     return this;
   }
