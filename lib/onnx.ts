@@ -1,0 +1,22 @@
+/**
+ * heed/onnx: operators of the default ONNX operator set, by their own names for inputs, attributes and outputs.
+ *
+ * @module
+ */
+
+export type { Opset } from './onnx/arguments.js';
+export {
+  type AttentionAttributes,
+  type AttentionInputs,
+  type AttentionOperatorOptions,
+  type AttentionOutputs,
+  attention,
+} from './onnx/attention.js';
+export type { AttentionOutputName } from './onnx/attention-node.js';
+export {
+  type RotaryEmbeddingAttributes,
+  type RotaryEmbeddingInputs,
+  type RotaryEmbeddingOptions,
+  type RotaryEmbeddingOutputs,
+  rotaryEmbedding,
+} from './onnx/rotary-embedding.js';

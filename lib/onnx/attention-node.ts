@@ -1,0 +1,212 @@
+/** An Attention node: its arguments, checked against the operator's specification. */
+import type { Backend } from '../backend.js';
+import { chooseBackend } from '../backends.js';
+import { expectDims } from '../checks/dims.js';
+import { readNames } from '../checks/lists.js';
+import { finiteOption, integerBetween, invalid } from '../checks/numbers.js';
+import { type OptionValues, readOptions } from '../checks/options.js';
+import { readSoftcap } from '../checks/scoring.js';
+import { expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
+import { HeedError } from '../errors.js';
+import type { Tensor } from '../tensor.js';
+import type { FloatType } from '../tensor-type.js';
+import { type Opset, readInputs, readInteger, readOpset, toTensor } from './arguments.js';
+import { expectRankOf, readShapes, type Shapes } from './attention-shapes.js';
+import { type Heads, headsOf } from './heads.js';
+import { readMask } from './mask.js';
+
+const required = ['Q', 'K', 'V'] as const;
+const optional = ['attn_mask', 'past_key', 'past_value', 'nonpad_kv_seqlen'] as const;
+const attributeNames = [
+  'is_causal',
+  'kv_num_heads',
+  'left_window_size',
+  'q_num_heads',
+  'qk_matmul_output_mode',
+  'right_window_size',
+  'scale',
+  'softcap',
+  'softmax_precision',
+] as const;
+const outputNames = ['Y', 'present_key', 'present_value', 'qk_matmul_output'] as const;
+
+export type AttentionOutputName = (typeof outputNames)[number];
+
+/** TensorProto's numbers of the types that a softmax may be computed in: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
+const softmaxPrecisions: readonly unknown[] = [1, 10, 11, 16];
+
+/** What the attribute qk_matmul_output_mode makes of the fourth output, by its number. */
+const stages = ['scores', 'cappedScores', 'biasedScores', 'weights'] as const;
+
+export interface AttentionNode {
+  readonly query: Heads;
+  /** Without the past. */
+  readonly key: Heads;
+  readonly value: Heads;
+  readonly past: { readonly key: Heads; readonly value: Heads } | undefined;
+  readonly mask: Tensor | undefined;
+  readonly scale: number;
+  readonly softcap: number;
+  readonly causal: boolean;
+  readonly window: { readonly left: number; readonly right: number };
+  /** The key position of query row 0. */
+  readonly queryOffset: number | readonly number[];
+  /** Valid keys per batch entry. */
+  readonly keyLengths: readonly number[] | undefined;
+  readonly stage: (typeof stages)[number];
+  readonly outputs: ReadonlySet<AttentionOutputName>;
+  /** What is computed in. */
+  readonly type: FloatType;
+  readonly backend: Backend['name'];
+}
+
+type Inputs = ReturnType<typeof readInputs<(typeof required)[number], (typeof optional)[number]>>;
+type Attributes = OptionValues<(typeof attributeNames)[number]>;
+
+/** Inputs and attributes that later operator sets brought. */
+function expectKnownTo(opset: Opset, inputs: Inputs, attributes: Attributes): void {
+  const since = (first: Opset, name: string, given: unknown) => {
+    if (given === undefined || opset >= first) return;
+    throw new HeedError(
+      'HEED_UNKNOWN_OPTION',
+      `Expected no ${name} in operator set ${opset}, it came with ${first}`,
+    );
+  };
+  since(24, 'nonpad_kv_seqlen', inputs.nonpad_kv_seqlen);
+  since(25, 'left_window_size', attributes.left_window_size);
+  since(25, 'right_window_size', attributes.right_window_size);
+}
+
+function readPast(
+  inputs: Inputs,
+  shapes: Shapes,
+): { key: TensorArgument; value: TensorArgument } | undefined {
+  const { past_key: key, past_value: value } = inputs;
+  if (key === undefined && value === undefined) return undefined;
+  if (key === undefined) throw invalid('past_key', 'given together with past_value', key);
+  if (value === undefined) throw invalid('past_value', 'given together with past_key', value);
+  if (inputs.nonpad_kv_seqlen !== undefined) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      'Expected either nonpad_kv_seqlen or past_key and past_value, received both',
+    );
+  }
+  expectRankOf(key, [4]);
+  const steps = key.dims[2];
+  expectDims(key.dims, 'past_key', [shapes.batch, shapes.keyHeads, steps, shapes.width]);
+  expectDims(value.dims, 'past_value', [shapes.batch, shapes.keyHeads, steps, shapes.valueWidth]);
+  return { key, value };
+}
+
+/** V may be of another type than Q and K: then nothing may lose precision on the way. */
+function readType({ Q, K, V, past_key, past_value, nonpad_kv_seqlen }: Inputs): FloatType {
+  const type = expectFloat(Q);
+  const valueType = expectFloat(V);
+  expectType(K, type, 'Q.type');
+  if (past_key) expectType(past_key, type, 'K.type');
+  if (past_value) expectType(past_value, valueType, 'V.type');
+  if (nonpad_kv_seqlen) expectType(nonpad_kv_seqlen, 'int64', 'the type of lengths');
+  if (type === valueType) return type;
+  return type === 'float64' || valueType === 'float64' ? 'float64' : 'float32';
+}
+
+function readKeyLengths(tensor: TensorArgument | undefined, shapes: Shapes): readonly number[] | undefined {
+  if (tensor === undefined) return undefined;
+  expectDims(tensor.dims, tensor.name, [shapes.batch]);
+  const lengths = Array.from<number | bigint>(toTensor(tensor).data);
+  return lengths.map((length, entry) =>
+    integerBetween(Number(length), `nonpad_kv_seqlen.data[${entry}]`, 0, shapes.keySteps),
+  );
+}
+
+/** ONNX counts the steps that are seen to a side and lets -1 stand for all of them. */
+function readWindowSide(attributes: Attributes, name: string): number {
+  const size = readInteger(attributes, name, -1, Number.MAX_SAFE_INTEGER) ?? -1;
+  return size === -1 ? Number.POSITIVE_INFINITY : size;
+}
+
+function readScale(value: unknown, width: number): number {
+  const scale = finiteOption(value, 'scale', 1 / Math.sqrt(width));
+  // The specification multiplies queries and keys by its root.
+  if (scale < 0) throw invalid('scale', 'a number that is not negative', value);
+  return scale;
+}
+
+function readOutputs(value: unknown, inputs: Inputs): ReadonlySet<AttentionOutputName> {
+  if (value === undefined) {
+    return new Set(inputs.past_key === undefined ? ['Y'] : ['Y', 'present_key', 'present_value']);
+  }
+  const outputs = readNames(value, 'options.outputs', outputNames);
+  if (inputs.nonpad_kv_seqlen && (outputs.has('present_key') || outputs.has('present_value'))) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      'Expected no present_key or present_value among options.outputs together with nonpad_kv_seqlen',
+    );
+  }
+  return outputs;
+}
+
+/** Where query row 0 stands among the keys: behind the past, or so that the last query sees the last valid key. */
+function queryOffsetOf(pastSteps: number, keyLengths: readonly number[] | undefined, querySteps: number) {
+  return keyLengths ? keyLengths.map((length) => length - querySteps) : pastSteps;
+}
+
+function split(tensor: TensorArgument, dims: readonly number[], stepsFirst: boolean): Heads {
+  return headsOf(toTensor(tensor).reshape(dims), tensor.name, stepsFirst);
+}
+
+export function readAttentionNode(
+  inputValues: unknown,
+  attributeValues: unknown,
+  optionValues: unknown,
+): AttentionNode {
+  const options = readOptions(optionValues, ['opset', 'backend', 'outputs'] as const);
+  const opset = readOpset(options.opset);
+  const attributes = readOptions(attributeValues, attributeNames, 'attributes');
+  const inputs = readInputs(inputValues, required, optional);
+  const { Q, K, V } = inputs;
+  const outputs = readOutputs(options.outputs, inputs);
+  expectKnownTo(opset, inputs, attributes);
+  const type = readType(inputs);
+  const shapes = readShapes(Q, K, V, attributes);
+  const precision = attributes.softmax_precision;
+  if (precision !== undefined && !softmaxPrecisions.includes(precision)) {
+    throw invalid('softmax_precision', '1, 10, 11 or 16', precision);
+  }
+  const scale = readScale(attributes.scale, shapes.width);
+  const softcap = readSoftcap(attributes.softcap, 'softcap');
+  const causal = readInteger(attributes, 'is_causal', 0, 1) === 1;
+  const stage = stages[readInteger(attributes, 'qk_matmul_output_mode', 0, 3) ?? 0];
+  const left = readWindowSide(attributes, 'left_window_size');
+  const right = readWindowSide(attributes, 'right_window_size');
+  const past = readPast(inputs, shapes);
+  const pastSteps = past?.key.dims[2] ?? 0;
+  const keyLengths = readKeyLengths(inputs.nonpad_kv_seqlen, shapes);
+  const mask = readMask(inputs.attn_mask, {
+    ...shapes,
+    totalSteps: pastSteps + shapes.keySteps,
+    keyLengths,
+    opset,
+  });
+
+  return {
+    query: split(Q, shapes.query, shapes.stepsFirst),
+    key: split(K, shapes.key, shapes.stepsFirst),
+    value: split(V, shapes.value, shapes.stepsFirst),
+    past: past && {
+      key: split(past.key, past.key.dims, false),
+      value: split(past.value, past.value.dims, false),
+    },
+    mask,
+    scale,
+    softcap,
+    causal,
+    window: { left, right },
+    queryOffset: queryOffsetOf(pastSteps, keyLengths, shapes.querySteps),
+    keyLengths,
+    stage,
+    outputs,
+    type,
+    backend: chooseBackend(options.backend, type).name,
+  };
+}

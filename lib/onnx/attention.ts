@@ -1,0 +1,170 @@
+import { attention as heedAttention } from '../attention.js';
+import { attentionDetails } from '../attention-details.js';
+import type { AttentionOptions } from '../attention-options.js';
+import type { BackendName } from '../backends.js';
+import { Tensor } from '../tensor.js';
+import type { TensorLike, TensorType } from '../tensor-type.js';
+import type { Opset } from './arguments.js';
+import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
+import { appendSteps, headsOf, tensorOf, withStepsFirst } from './heads.js';
+
+/** The inputs of an Attention node, by the operator's names. */
+export interface AttentionInputs {
+  /** [batch, q_num_heads, q_steps, head_size], or [batch, q_steps, q_num_heads · head_size]. */
+  readonly Q: TensorLike;
+  /** [batch, kv_num_heads, kv_steps, head_size], or [batch, kv_steps, kv_num_heads · head_size]; the type of Q. */
+  readonly K: TensorLike;
+  /** [batch, kv_num_heads, kv_steps, v_head_size], or [batch, kv_steps, kv_num_heads · v_head_size]. */
+  readonly V: TensorLike;
+  /**
+   * Broadcasts to [batch, q_num_heads, q_steps, total_steps]. bool: true may be attended; float: added. From operator
+   * set 24 on the last axis may be shorter: keys beyond it are excluded.
+   */
+  readonly attn_mask?: TensorLike;
+  /** [batch, kv_num_heads, past_steps, head_size]; goes before K. Only together with past_value. */
+  readonly past_key?: TensorLike;
+  /** [batch, kv_num_heads, past_steps, v_head_size]; goes before V. */
+  readonly past_value?: TensorLike;
+  /** int64 [batch]: how many keys of each entry count, when K and V are a whole cache. From operator set 24 on. */
+  readonly nonpad_kv_seqlen?: TensorLike;
+}
+
+/** The attributes of an Attention node, by the operator's names. */
+export interface AttentionAttributes {
+  /** 1: query i attends key j only if j ≤ i + offset, the offset being past_steps, nonpad_kv_seqlen − q_steps, or 0. */
+  readonly is_causal?: 0 | 1;
+  /** For inputs of three axes, and only for them. */
+  readonly q_num_heads?: number;
+  readonly kv_num_heads?: number;
+  /** Default 1 / √head_size. */
+  readonly scale?: number;
+  /** Scores become softcap · tanh(score / softcap); 0, the default, leaves them. */
+  readonly softcap?: number;
+  /** What qk_matmul_output is: 0 scaled products (default), 1 after the softcap, 2 after mask and bias, 3 after the softmax. */
+  readonly qk_matmul_output_mode?: 0 | 1 | 2 | 3;
+  /**
+   * TensorProto's number of a type: 1 float, 10 float16, 11 double, 16 bfloat16. Taken as the least precision:
+   * the softmax is computed in float32, or in float64 for float64 inputs and on the reference backend, whatever it says.
+   */
+  readonly softmax_precision?: 1 | 10 | 11 | 16;
+  /** How many keys before and after its own position a query attends; -1, the default, is all. From operator set 25 on. */
+  readonly left_window_size?: number;
+  readonly right_window_size?: number;
+}
+
+export interface AttentionOperatorOptions {
+  /** The operator set that the node belongs to; default 25. */
+  readonly opset?: Opset;
+  readonly backend?: BackendName;
+  /** Which optional outputs are wanted beside Y; default present_key and present_value when there is a past. */
+  readonly outputs?: readonly AttentionOutputName[];
+}
+
+export interface AttentionOutputs {
+  /** As Q, with v_head_size in place of head_size. */
+  Y: Tensor;
+  /** [batch, kv_num_heads, past_steps + kv_steps, head_size] */
+  present_key?: Tensor;
+  /** [batch, kv_num_heads, past_steps + kv_steps, v_head_size] */
+  present_value?: Tensor;
+  /** [batch, q_num_heads, q_steps, total_steps] of Q's type, as qk_matmul_output_mode says. */
+  qk_matmul_output?: Tensor;
+}
+
+function castTensor(tensor: Tensor, type: TensorType): Tensor {
+  return tensor.type === type ? tensor : tensor.cast(type);
+}
+
+/** The operands of the attention itself: one type, one order of axes, the past in front. */
+interface Operands {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly layout: 'bhsd' | 'bshd';
+  readonly present: { readonly key: Tensor; readonly value: Tensor } | undefined;
+}
+
+async function gather(node: AttentionNode): Promise<Operands> {
+  const { past, outputs } = node;
+  let { query, key, value } = node;
+  let present: Operands['present'];
+  if (past || outputs.has('present_key') || outputs.has('present_value')) {
+    const keys = await appendSteps(past?.key, key, 'present_key');
+    const values = await appendSteps(past?.value, value, 'present_value');
+    present = { key: tensorOf(keys), value: tensorOf(values) };
+    if (past) {
+      key = keys;
+      value = values;
+      if (query.stepsFirst) query = await appendSteps(undefined, query, 'Q');
+    }
+  }
+  const [q, k, v] = [query, key, value].map((split) => castTensor(tensorOf(split), node.type));
+  return { query: q, key: k, value: v, layout: query.stepsFirst ? 'bshd' : 'bhsd', present };
+}
+
+interface Computed {
+  readonly output: Tensor;
+  readonly stage?: Tensor | undefined;
+}
+
+async function compute(node: AttentionNode, { query, key, value, layout }: Operands): Promise<Computed> {
+  const { stage, mask, keyLengths } = node;
+  const unmasked = { layout, scale: node.scale, softcap: node.softcap, backend: node.backend };
+  const options: AttentionOptions = {
+    ...unmasked,
+    causal: node.causal,
+    window: node.window,
+    queryOffset: node.queryOffset,
+    ...(keyLengths && { kvLengths: keyLengths }),
+    ...(mask && { mask }),
+  };
+  if (!node.outputs.has('qk_matmul_output'))
+    return { output: await heedAttention(query, key, value, options) };
+  if (stage === 'biasedScores' || stage === 'weights' || keyLengths === undefined) {
+    const details = await attentionDetails(query, key, value, { ...options, include: [stage] });
+    return { output: details.output, stage: details[stage] };
+  }
+  // Before the mask every key has a score, the ones past nonpad_kv_seqlen too.
+  const output = await heedAttention(query, key, value, options);
+  const details = await attentionDetails(query, key, value, { ...unmasked, include: [stage] });
+  return { output, stage: details[stage] };
+}
+
+/** Y as the operator has it: the type of Q, and its axes. */
+async function arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Promise<Tensor> {
+  const typed = castTensor(output, node.query.type);
+  if (!node.query.stepsFirst) return typed;
+  const split = headsOf(typed, 'Y', layout === 'bshd');
+  const { data } = split.stepsFirst ? split : await withStepsFirst(split);
+  return new Tensor(split.type, data, [split.batch, split.steps, split.heads * split.width]);
+}
+
+/**
+ * The ONNX operator Attention of the operator sets 23, 24 and 25, fused: no matrix of all scores exists unless
+ * qk_matmul_output is asked for. A query with no key to attend gives zeros, and zero weights.
+ *
+ * V may be of another floating-point type than Q and K; float64 runs on the reference backend.
+ *
+ * @see https://onnx.ai/onnx/operators/onnx__Attention.html
+ * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that the operator set does not have,
+ *   HEED_INVALID_ARGUMENT for an attribute out of its range or an input that is missing, HEED_SHAPE_MISMATCH,
+ *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what {@link heedAttention} throws
+ *
+ * @example
+ * const { Y, present_key } = await attention({ Q, K, V, past_key, past_value }, { is_causal: 1 });
+ */
+export async function attention(
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes = {},
+  options: AttentionOperatorOptions = {},
+): Promise<AttentionOutputs> {
+  const node = readAttentionNode(inputs, attributes, options);
+  const operands = await gather(node);
+  const { output, stage } = await compute(node, operands);
+  const result: AttentionOutputs = { Y: await arrange(node, output, operands.layout) };
+  const { present } = operands;
+  if (present && node.outputs.has('present_key')) result.present_key = present.key;
+  if (present && node.outputs.has('present_value')) result.present_value = present.value;
+  if (stage) result.qk_matmul_output = castTensor(stage, node.query.type);
+  return result;
+}

@@ -1,0 +1,91 @@
+/** Tensors split into heads, in either order of axes, and copies from one order to the other. */
+import { setImmediate } from 'node:timers/promises';
+import { allocate } from '../checks/data.js';
+import { HeedError } from '../errors.js';
+import { Tensor } from '../tensor.js';
+import type { TensorType, TypedArray } from '../tensor-type.js';
+
+/** Bytes between two looks at the event loop: a few milliseconds of copying. */
+const bytesPerTurn = 1 << 23;
+
+export interface Heads {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly data: TypedArray;
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  /** [batch, steps, heads, width], as three-dimensional inputs are; otherwise [batch, heads, steps, width]. */
+  readonly stepsFirst: boolean;
+}
+
+export function tensorOf(split: Heads): Tensor {
+  const { batch, heads, steps, width } = split;
+  const dims = split.stepsFirst ? [batch, steps, heads, width] : [batch, heads, steps, width];
+  return new Tensor(split.type, split.data, dims);
+}
+
+export function headsOf(tensor: Tensor, name: string, stepsFirst: boolean): Heads {
+  const [batch, second, third, width] = tensor.dims;
+  const [heads, steps] = stepsFirst ? [third, second] : [second, third];
+  return { name, type: tensor.type, data: tensor.data, batch, heads, steps, width, stepsFirst };
+}
+
+/** The memory of an array, whatever its elements. */
+export const bytesOf = (data: TypedArray) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/** Copies every step of `from` to `to`, from step `firstStep` on. */
+async function copySteps(from: Heads, to: Heads, firstStep: number): Promise<void> {
+  const source = bytesOf(from.data);
+  const target = bytesOf(to.data);
+  const expected = source.length;
+  const rowBytes = from.width * from.data.BYTES_PER_ELEMENT;
+  // The steps of one head follow each other when neither side has other heads between them.
+  const stepsAtOnce = from.stepsFirst || to.stepsFirst ? 1 : from.steps;
+  const row = (side: Heads, b: number, h: number, s: number) =>
+    side.stepsFirst ? (b * side.steps + s) * side.heads + h : (b * side.heads + h) * side.steps + s;
+  let sinceTurn = 0;
+  for (let b = 0; b < from.batch; b++) {
+    for (let h = 0; h < from.heads; h++) {
+      for (let s = 0; s < from.steps; s += stepsAtOnce) {
+        const start = row(from, b, h, s) * rowBytes;
+        target.set(
+          source.subarray(start, start + stepsAtOnce * rowBytes),
+          row(to, b, h, firstStep + s) * rowBytes,
+        );
+        sinceTurn += stepsAtOnce * rowBytes;
+        if (sinceTurn < bytesPerTurn) continue;
+        sinceTurn = 0;
+        await setImmediate();
+        if (source.length !== expected) {
+          throw new HeedError(
+            'HEED_DETACHED',
+            `Expected the memory of ${from.name} to stay in place while the operation runs`,
+          );
+        }
+      }
+    }
+  }
+}
+
+function emptyLike(like: Heads, name: string, steps: number, stepsFirst: boolean): Heads {
+  const data = allocate(like.type, like.batch * like.heads * steps * like.width, name);
+  return { ...like, name, data, steps, stepsFirst };
+}
+
+/** past, then incoming: [batch, heads, steps of both, width] in memory of its own. */
+export async function appendSteps(past: Heads | undefined, incoming: Heads, name: string): Promise<Heads> {
+  const before = past?.steps ?? 0;
+  const present = emptyLike(incoming, name, before + incoming.steps, false);
+  if (past !== undefined) await copySteps(past, present, 0);
+  await copySteps(incoming, present, before);
+  return present;
+}
+
+/** The same elements as [batch, steps, heads, width]. */
+export async function withStepsFirst(split: Heads): Promise<Heads> {
+  const copy = emptyLike(split, split.name, split.steps, true);
+  await copySteps(split, copy, 0);
+  return copy;
+}

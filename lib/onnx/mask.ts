@@ -1,0 +1,80 @@
+/** The attn_mask input: broadcast from the right, and filled up when it covers fewer keys than there are. */
+import { allocate } from '../checks/data.js';
+import { describeDims } from '../checks/describe.js';
+import { sizeOf } from '../checks/dims.js';
+import type { TensorArgument } from '../checks/tensor.js';
+import { writeElements } from '../elements.js';
+import { HeedError } from '../errors.js';
+import { Tensor } from '../tensor.js';
+import { isFloatType } from '../tensor-type.js';
+import { type Opset, toTensor } from './arguments.js';
+import { bytesOf } from './heads.js';
+
+interface MaskContext {
+  readonly batch: number;
+  readonly queryHeads: number;
+  readonly querySteps: number;
+  /** Those of the past included. */
+  readonly totalSteps: number;
+  readonly keyLengths: readonly number[] | undefined;
+  readonly opset: Opset;
+}
+
+function expectMask(mask: TensorArgument, context: MaskContext): void {
+  if (mask.type !== 'bool' && !isFloatType(mask.type)) {
+    throw new HeedError(
+      'HEED_UNSUPPORTED_TYPE',
+      `Expected attn_mask.type to be 'bool' or a floating-point type, received '${mask.type}'`,
+    );
+  }
+  const target = [context.batch, context.queryHeads, context.querySteps, context.totalSteps];
+  const { dims } = mask;
+  const covered = dims.at(-1) ?? -1;
+  // Until operator set 24 the last axis broadcast like the others; since then a shorter one leaves keys out.
+  const keysFit =
+    covered === context.totalSteps || (context.opset === 23 ? covered === 1 : covered < context.totalSteps);
+  const outer = target.slice(4 - dims.length, -1);
+  const fits = dims.length >= 1 && dims.length <= 4 && keysFit;
+  if (!fits || outer.some((length, axis) => dims[axis] !== length && dims[axis] !== 1)) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected attn_mask.dims to broadcast to [batch, heads, queries, keys] ${describeDims(target)}, received ${describeDims(dims)}`,
+    );
+  }
+  const longest = Math.max(0, ...(context.keyLengths ?? []));
+  if (covered < longest && context.opset !== 23) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected the last of attn_mask.dims to reach the longest of nonpad_kv_seqlen (${longest}), received ${covered}`,
+    );
+  }
+}
+
+/** The same mask with more keys, all of them excluded. */
+function fillUp(mask: Tensor, covered: number, total: number): Tensor {
+  const outer = mask.dims.slice(0, -1);
+  const rows = sizeOf(outer);
+  const excluded = allocate(mask.type, total, 'attn_mask');
+  if (mask.type !== 'bool') {
+    writeElements(mask.type, excluded, 0, total, new Float64Array(total).fill(Number.NEGATIVE_INFINITY));
+  }
+  const data = allocate(mask.type, rows * total, 'attn_mask');
+  const target = bytesOf(data);
+  const source = bytesOf(mask.data);
+  const emptyRow = bytesOf(excluded);
+  const rowBytes = covered * data.BYTES_PER_ELEMENT;
+  for (let row = 0; row < rows; row++) {
+    target.set(emptyRow, row * emptyRow.length);
+    target.set(source.subarray(row * rowBytes, (row + 1) * rowBytes), row * emptyRow.length);
+  }
+  return new Tensor(mask.type, data, [...outer, total]);
+}
+
+export function readMask(mask: TensorArgument | undefined, context: MaskContext): Tensor | undefined {
+  if (mask === undefined) return undefined;
+  expectMask(mask, context);
+  const tensor = toTensor(mask);
+  const covered = mask.dims.at(-1) ?? 0;
+  if (context.opset === 23 || covered === context.totalSteps) return tensor;
+  return fillUp(tensor, covered, context.totalSteps);
+}

@@ -1,0 +1,185 @@
+import { type BackendName, chooseBackend } from '../backends.js';
+import { copyData } from '../checks/data.js';
+import { describeDims } from '../checks/describe.js';
+import { expectDims } from '../checks/dims.js';
+import { readNames } from '../checks/lists.js';
+import { integerBetween, invalid } from '../checks/numbers.js';
+import { type OptionValues, readOptions } from '../checks/options.js';
+import { dataOf, expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
+import { HeedError } from '../errors.js';
+import { Tensor } from '../tensor.js';
+import type { TensorLike } from '../tensor-type.js';
+import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
+import { rotate } from './rotate.js';
+
+/** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
+export interface RotaryEmbeddingInputs {
+  /** [batch, num_heads, steps, head_size], or [batch, steps, num_heads · head_size]; float32, float16 or bfloat16. */
+  readonly input: TensorLike;
+  /**
+   * Cosines of the angles, in the type of the input: [positions, rotary_embedding_dim / 2] with position_ids,
+   * [batch, steps, rotary_embedding_dim / 2] without.
+   */
+  readonly cos_cache: TensorLike;
+  /** Their sines, of the same dims. */
+  readonly sin_cache: TensorLike;
+  /** int64 [batch, steps]: which row of the caches each step takes. */
+  readonly position_ids?: TensorLike;
+}
+
+/** The attributes of a RotaryEmbedding node, by the operator's names. */
+export interface RotaryEmbeddingAttributes {
+  /** 1: neighbouring elements make a pair; 0, the default: an element and the one half a head further on. */
+  readonly interleaved?: 0 | 1;
+  /** How many leading elements of a head are rotated; 0, the default, is all. */
+  readonly rotary_embedding_dim?: number;
+  /** For an input of three axes; one of four counts its own heads. */
+  readonly num_heads?: number;
+}
+
+export interface RotaryEmbeddingOptions {
+  /** The operator set that the node belongs to; default 25. The operator is the same in all of them. */
+  readonly opset?: Opset;
+  /** Checked as everywhere; the rotation is the same code on each backend. */
+  readonly backend?: BackendName;
+  readonly outputs?: readonly 'output'[];
+}
+
+export interface RotaryEmbeddingOutputs {
+  /** Dims and type of the input. */
+  output: Tensor;
+}
+
+interface HeadShape {
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  readonly stepsFirst: boolean;
+}
+
+type Attributes = OptionValues<'interleaved' | 'rotary_embedding_dim' | 'num_heads'>;
+
+function readHeadShape(input: TensorArgument, attributes: Attributes): HeadShape {
+  const { dims } = input;
+  const count = readInteger(attributes, 'num_heads', 0, 2 ** 31 - 1);
+  if (dims.length === 4) {
+    const [batch, heads, steps, width] = dims;
+    return { batch, heads, steps, width, stepsFirst: false };
+  }
+  if (dims.length !== 3) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected input.dims to have 3 or 4 axes, received ${describeDims(dims)}`,
+    );
+  }
+  if (count === undefined || count === 0) throw invalid('num_heads', 'given for an input of 3 axes', count);
+  const [batch, steps, hidden] = dims;
+  if (hidden % count !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected input.dims[2] to be a multiple of num_heads (${count}), received ${hidden}`,
+    );
+  }
+  return { batch, steps, heads: count, width: hidden / count, stepsFirst: true };
+}
+
+function readRotated(attributes: Attributes, width: number): number {
+  const given = readInteger(attributes, 'rotary_embedding_dim', 0, width) ?? 0;
+  const rotated = given === 0 ? width : given;
+  if (rotated % 2 !== 0) {
+    const name = given === 0 ? 'the head size of input' : 'rotary_embedding_dim';
+    throw invalid(name, 'even, since elements rotate in pairs', rotated);
+  }
+  return rotated;
+}
+
+/** Which row of the caches each [batch, step] takes. */
+function readRows(
+  ids: TensorArgument | undefined,
+  positions: number,
+  { batch, steps }: HeadShape,
+): Float64Array {
+  if (ids === undefined) return Float64Array.from({ length: batch * steps }, (_, row) => row);
+  const rows = Array.from<number | bigint>(dataOf(ids));
+  return Float64Array.from(rows, (id, row) =>
+    integerBetween(Number(id), `position_ids.data[${row}]`, 0, positions - 1),
+  );
+}
+
+function expectCaches(
+  inputs: { readonly cos_cache: TensorArgument; readonly sin_cache: TensorArgument },
+  ids: TensorArgument | undefined,
+  { batch, steps }: HeadShape,
+  half: number,
+): void {
+  const { cos_cache: cos, sin_cache: sin } = inputs;
+  if (ids === undefined) {
+    expectDims(cos.dims, 'cos_cache', [batch, steps, half]);
+  } else {
+    expectDims(ids.dims, 'position_ids', [batch, steps]);
+    expectDims(cos.dims, 'cos_cache', [cos.dims[0] ?? 0, half]);
+  }
+  expectDims(sin.dims, 'sin_cache', cos.dims);
+}
+
+/**
+ * The ONNX operator RotaryEmbedding (operator set 23): turns pairs of elements of queries or keys by angles that
+ * grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on distances.
+ *
+ * @see https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
+ * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
+ *   an attribute or position out of its range or an input that is missing, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
+ *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not have
+ *
+ * @example
+ * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });
+ */
+export async function rotaryEmbedding(
+  inputs: RotaryEmbeddingInputs,
+  attributes: RotaryEmbeddingAttributes = {},
+  options: RotaryEmbeddingOptions = {},
+): Promise<RotaryEmbeddingOutputs> {
+  const asked = readOptions(options, ['opset', 'backend', 'outputs'] as const);
+  readOpset(asked.opset);
+  if (asked.outputs !== undefined) readNames(asked.outputs, 'options.outputs', ['output']);
+  const values = readOptions(
+    attributes,
+    ['interleaved', 'rotary_embedding_dim', 'num_heads'] as const,
+    'attributes',
+  );
+  const given = readInputs(inputs, ['input', 'cos_cache', 'sin_cache'], ['position_ids']);
+  const { input, cos_cache, sin_cache, position_ids } = given;
+
+  const type = expectFloat(input);
+  if (type === 'float64') {
+    throw new HeedError(
+      'HEED_UNSUPPORTED_TYPE',
+      "Expected input.type to be 'float32', 'float16' or 'bfloat16', received 'float64'",
+    );
+  }
+  chooseBackend(asked.backend, type);
+  expectType(cos_cache, type, 'input.type');
+  expectType(sin_cache, type, 'input.type');
+  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX asks for');
+  const shape = readHeadShape(input, values);
+  const rotated = readRotated(values, shape.width);
+  const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
+  expectCaches(given, position_ids, shape, rotated / 2);
+
+  // The rotation takes turns with the event loop, so it works on copies.
+  const copyOf = (tensor: TensorArgument) => ({ type, data: copyData(dataOf(tensor), type, tensor.name) });
+  const data = copyOf(input).data;
+  const output = new Tensor(type, data, input.dims);
+  await rotate({
+    ...shape,
+    type,
+    data,
+    rotated,
+    interleaved,
+    cos: copyOf(cos_cache),
+    sin: copyOf(sin_cache),
+    rows: readRows(position_ids, cos_cache.dims[0], shape),
+  });
+  return { output };
+}

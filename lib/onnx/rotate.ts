@@ -1,0 +1,66 @@
+/** The rotation of RotaryEmbedding, on plain memory. */
+import { setImmediate } from 'node:timers/promises';
+import { readElements, writeElements } from '../elements.js';
+import type { TensorType, TypedArray } from '../tensor-type.js';
+
+/** Elements between two looks at the event loop: a few milliseconds of work. */
+const elementsPerTurn = 1 << 18;
+
+export interface Rotation {
+  readonly type: TensorType;
+  /** Rotated in place. Nobody else may hold it while the rotation runs, nor the caches. */
+  readonly data: TypedArray;
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  /** Whether the steps are the outer axis, [batch, steps, heads, width], or the heads. */
+  readonly stepsFirst: boolean;
+  /** How many leading elements of a head take part; even. */
+  readonly rotated: number;
+  /** Pairs are neighbours (x₀, x₁); otherwise they lie half of `rotated` apart. */
+  readonly interleaved: boolean;
+  /** [rows, rotated / 2] each. */
+  readonly cos: { readonly type: TensorType; readonly data: TypedArray };
+  readonly sin: { readonly type: TensorType; readonly data: TypedArray };
+  /** The cache row of each [batch, step]. */
+  readonly rows: ArrayLike<number>;
+}
+
+/** Turns each pair (x, y) of a head by its step's angle: (x cos − y sin, x sin + y cos). */
+export async function rotate(rotation: Rotation): Promise<void> {
+  const { type, data, batch, heads, steps, width, stepsFirst, rotated, interleaved } = rotation;
+  const half = rotated / 2;
+  const cos = new Float64Array(half);
+  const sin = new Float64Array(half);
+  const head = new Float64Array(rotated);
+  const headStride = stepsFirst ? width : steps * width;
+  const stepStride = stepsFirst ? heads * width : width;
+  const partner = interleaved ? 1 : half;
+  let sinceTurn = 0;
+
+  for (let b = 0; b < batch; b++) {
+    for (let s = 0; s < steps; s++) {
+      const row = rotation.rows[b * steps + s] * half;
+      readElements(rotation.cos.type, rotation.cos.data, row, half, cos);
+      readElements(rotation.sin.type, rotation.sin.data, row, half, sin);
+      for (let h = 0; h < heads; h++) {
+        const start = b * heads * steps * width + h * headStride + s * stepStride;
+        readElements(type, data, start, rotated, head);
+        for (let pair = 0; pair < half; pair++) {
+          const first = interleaved ? 2 * pair : pair;
+          const x = head[first];
+          const y = head[first + partner];
+          head[first] = x * cos[pair] - y * sin[pair];
+          head[first + partner] = x * sin[pair] + y * cos[pair];
+        }
+        writeElements(type, data, start, rotated, head);
+      }
+      sinceTurn += heads * rotated;
+      if (sinceTurn >= elementsPerTurn) {
+        sinceTurn = 0;
+        await setImmediate();
+      }
+    }
+  }
+}
