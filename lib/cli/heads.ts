@@ -1,0 +1,89 @@
+/**
+ * The heads in `examples/heads.safetensors`: what each looks for. `examples/make-heads.ts` makes their
+ * weights; what an attention layer takes as an option and not as a weight stands here.
+ */
+
+export interface Head {
+  readonly id: string;
+  readonly title: string;
+  /** What a word looks at through this head, as a sentence that begins with the word. */
+  readonly meaning: string;
+  /** What becomes of the meaning when later words may not be seen. */
+  readonly causalMeaning: string;
+  /**
+   * The score that "none of these words" has (an attention sink, Xiao et al. 2023). Where every word scores
+   * less, it takes the weight, and the head looks at nothing.
+   */
+  readonly sink: number;
+}
+
+export interface HeadLayer {
+  /** Of the names in the file. */
+  readonly prefix: string;
+  readonly heads: readonly Head[];
+  /** Such a layer cannot look ahead whatever the caller wishes. */
+  readonly alwaysCausal: boolean;
+  /** Scores fall by so much with every word of distance (ALiBi, Press et al. 2022). */
+  readonly alibiSlope: number;
+}
+
+/** How sharply each head tells right from wrong: the score of what it looks for. */
+export const strengths = { same: 40, alike: 24, previous: 80, next: 80, nearby: 14, induction: 4000 };
+
+const spelling: readonly Head[] = [
+  {
+    id: 'same',
+    title: 'The same word',
+    meaning: 'looks at every place where the same word stands, its own included',
+    causalMeaning: 'looks at its own place and at every earlier one where the same word stands',
+    // Every word is the same as itself, so there is always something to look at.
+    sink: 0,
+  },
+  {
+    id: 'alike',
+    title: 'Words spelled alike',
+    meaning: 'looks at words with the same stem, other forms of it first',
+    causalMeaning: 'looks at earlier words with the same stem, other forms of it first',
+    // An unrelated word's letters have a cosine near 0, another form's one near 0.9.
+    sink: 0.5 * strengths.alike,
+  },
+];
+
+const places: readonly Head[] = [
+  {
+    id: 'previous',
+    title: 'The previous word',
+    meaning: 'looks at the word before it; the first word looks at nothing',
+    causalMeaning: 'looks at the word before it; the first word looks at nothing',
+    sink: 0.7 * strengths.previous,
+  },
+  {
+    id: 'next',
+    title: 'The next word',
+    meaning: 'looks at the word after it; the last word looks at nothing',
+    causalMeaning: 'looks at nothing: the word after it is hidden, and no other will do',
+    sink: 0.7 * strengths.next,
+  },
+  {
+    id: 'nearby',
+    title: 'The words nearby',
+    meaning: 'looks around: most at itself, less at each further word',
+    causalMeaning: 'looks back: most at itself, less at each earlier word',
+    sink: 0,
+  },
+];
+
+const induction: Head = {
+  id: 'induction',
+  title: 'What followed last time',
+  meaning: 'looks at the word that followed when this word last stood; a new word looks at nothing',
+  causalMeaning: 'looks at the word that followed when this word last stood; a new word looks at nothing',
+  // Below a match 4096 words back (0.2 for each word), above two unlike words at their most alike.
+  sink: 0.7875 * strengths.induction,
+};
+
+/** In the order in which the text passes through them. */
+export const layers: readonly [HeadLayer, HeadLayer] = [
+  { prefix: 'first.', heads: [...spelling, ...places], alwaysCausal: false, alibiSlope: 0 },
+  { prefix: 'second.', heads: [induction], alwaysCausal: true, alibiSlope: 0.2 },
+];
