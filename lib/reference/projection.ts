@@ -17,8 +17,7 @@ class ReferencePackedWeight implements PackedHandle {
   readonly columns: number;
   readonly inner: number;
   readonly byteLength: number;
-  /** Undefined once disposed. */
-  numbers: Float64Array | undefined;
+  readonly numbers: Float64Array;
 
   constructor(weight: Weight) {
     this.columns = weight.columns;
@@ -28,7 +27,7 @@ class ReferencePackedWeight implements PackedHandle {
   }
 
   dispose(): void {
-    this.numbers = undefined;
+    // Nothing to release by hand: operations under way may still read the numbers, and the collector knows.
   }
 }
 
@@ -45,8 +44,8 @@ function numbersOf({ data, type, columns, inner }: Weight): Float64Array {
 
 function weightOf({ weight, columns, inner }: ProjectionProblem): Float64Array {
   if ('data' in weight) return numbersOf({ ...weight, columns, inner });
-  if (weight instanceof ReferencePackedWeight && weight.numbers) return weight.numbers;
-  throw new TypeError('A weight must be packed by the backend that multiplies with it, and not yet disposed');
+  if (weight instanceof ReferencePackedWeight) return weight.numbers;
+  throw new TypeError('A weight must be packed by the backend that multiplies with it');
 }
 
 /** Solves a projection, pausing after every row of x so that the caller may do something else, or stop. */

@@ -1,0 +1,26 @@
+/** Biases: one number per column of a product, in any floating-point type. */
+import { readElements } from '../elements.js';
+import { allocate } from './data.js';
+import { expectLength, expectRank } from './dims.js';
+import { dataOf, expectFloat, readTensor, type TensorArgument } from './tensor.js';
+
+export function readBias(
+  value: unknown,
+  name: string,
+  columns: number,
+  source: string,
+): TensorArgument | undefined {
+  if (value === undefined) return undefined;
+  const tensor = readTensor(value, name);
+  expectFloat(tensor);
+  expectRank(tensor.dims, 1, name, 'out');
+  expectLength(tensor.dims[0], `${name}.dims[0]`, columns, source);
+  return tensor;
+}
+
+/** A copy of the bias, as numbers. */
+export function biasNumbers(bias: TensorArgument): Float64Array {
+  const numbers = allocate('float64', bias.size, bias.name) as Float64Array;
+  readElements(bias.type, dataOf(bias), 0, bias.size, numbers);
+  return numbers;
+}

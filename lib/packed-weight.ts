@@ -1,0 +1,104 @@
+/** Weights made ready for a backend, once, to be multiplied with many times. */
+import { inspect } from 'node:util';
+import type { Backend } from './backend.js';
+import { type BackendName, chooseBackend } from './backends.js';
+import { describeDims } from './checks/describe.js';
+import { expectRank } from './checks/dims.js';
+import { locationOption } from './checks/location.js';
+import { readOptions } from './checks/options.js';
+import { dataOf, expectFloat, readTensor } from './checks/tensor.js';
+import { HeedError } from './errors.js';
+import type { PackedHandle } from './problem.js';
+import type { FloatType, Location, TensorLike, TypedArray } from './tensor-type.js';
+
+interface WeightData {
+  readonly data: TypedArray;
+  readonly type: FloatType;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+/**
+ * A weight in the layout that a backend multiplies with. Made by {@link packWeight}, which copies:
+ * changing the original afterwards has no effect. Its memory is released by `dispose()`, and by
+ * garbage collection at the latest.
+ */
+export class PackedWeight {
+  readonly type: FloatType;
+  /** [out, in], as of the weight that was packed. */
+  readonly dims: readonly [out: number, inner: number];
+  readonly location: Location = 'cpu';
+  /** The memory that it holds, which padding and a wider storage type may make more than the original's. */
+  readonly byteLength: number;
+  #handle: PackedHandle | undefined;
+
+  private constructor(type: FloatType, handle: PackedHandle) {
+    this.type = type;
+    this.dims = Object.freeze([handle.columns, handle.inner] as const);
+    this.byteLength = handle.byteLength;
+    this.#handle = handle;
+  }
+
+  /** @internal */
+  static pack(backend: Backend, weight: WeightData): PackedWeight {
+    return new PackedWeight(weight.type, backend.packWeight(weight));
+  }
+
+  get disposed(): boolean {
+    return this.#handle === undefined;
+  }
+
+  /** @internal What the backend made of the weight. */
+  get handle(): PackedHandle {
+    if (this.#handle === undefined) {
+      throw new HeedError(
+        'HEED_DISPOSED',
+        `Expected a live weight, received a disposed one (${inspect(this)})`,
+      );
+    }
+    return this.#handle;
+  }
+
+  /** Releases the memory. Harmless when repeated; operations under way keep what they need. */
+  dispose(): void {
+    this.#handle?.dispose();
+    this.#handle = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  [inspect.custom](): string {
+    return `PackedWeight ${this.type} ${describeDims(this.dims)}${this.disposed ? ', disposed' : ''}`;
+  }
+}
+
+export interface PackWeightOptions {
+  /** Where the weight will be used. */
+  location?: Location;
+  /** The backend that will multiply with it; 'auto' (default) as for attention. */
+  backend?: BackendName;
+}
+
+/**
+ * Prepares a weight for {@link project}, so that multiplying with it again and again costs no more
+ * than the multiplication.
+ *
+ * @param weight [out, in], any floating-point type, as in nn.Linear
+ * @throws HeedError HEED_SHAPE_MISMATCH, HEED_UNSUPPORTED_TYPE, HEED_OUT_OF_MEMORY and others: see `code`
+ *
+ * @example
+ * const packed = packWeight(weight);
+ * const hidden = await project(input, packed, bias);
+ */
+export function packWeight(weight: TensorLike, options?: PackWeightOptions): PackedWeight {
+  const tensor = readTensor(weight, 'weight');
+  const type = expectFloat(tensor);
+  expectRank(tensor.dims, 2, 'weight', 'out, in');
+  const values = readOptions(options, ['location', 'backend']);
+  locationOption(values.location, 'options.location');
+  const backend = chooseBackend(values.backend, type);
+  const [columns, inner] = tensor.dims;
+  return PackedWeight.pack(backend, { data: dataOf(tensor), type, columns, inner });
+}

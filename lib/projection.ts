@@ -1,0 +1,157 @@
+/** Linear maps, as in nn.Linear, and the cutting of their results into heads. */
+import { readSignal } from './abort.js';
+import type { Backend } from './backend.js';
+import { type BackendName, chooseBackend, solve } from './backends.js';
+import { biasNumbers, readBias } from './checks/bias.js';
+import { describe } from './checks/describe.js';
+import { expectLength, expectRank } from './checks/dims.js';
+import { integerBetween } from './checks/numbers.js';
+import { readOptions } from './checks/options.js';
+import { outTensor, readOut } from './checks/out.js';
+import { dataOf, expectFloat, readTensor, type TensorArgument } from './checks/tensor.js';
+import { denseStrides } from './dense-attention.js';
+import { HeedError } from './errors.js';
+import { PackedWeight } from './packed-weight.js';
+import type { ProjectionProblem } from './problem.js';
+import type { Tensor } from './tensor.js';
+import type { FloatType, TensorLike } from './tensor-type.js';
+
+export interface ProjectOptions {
+  /** Cuts the result into this many heads of equal width: [batch, heads, steps, width], ready for attention. */
+  heads?: number;
+  /** 'auto' (default) as for attention; a packed weight is multiplied by the backend that it was packed for. */
+  backend?: BackendName;
+  /** A tensor to write the result to, which is then what is returned. May not share memory with an input. */
+  out?: Tensor;
+  /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
+  signal?: AbortSignal;
+}
+
+interface WeightArgument {
+  readonly type: FloatType;
+  readonly columns: number;
+  readonly inner: number;
+  readonly operand: TensorArgument | PackedWeight;
+}
+
+function readWeight(value: unknown): WeightArgument {
+  if (value instanceof PackedWeight) {
+    const [columns, inner] = value.dims;
+    return { type: value.type, columns, inner, operand: value };
+  }
+  const tensor = readTensor(value, 'weight');
+  const type = expectFloat(tensor);
+  expectRank(tensor.dims, 2, 'weight', 'out, in');
+  const [columns, inner] = tensor.dims;
+  return { type, columns, inner, operand: tensor };
+}
+
+/** float64 anywhere asks for the backend that computes in it; any other types may be mixed. */
+function chooseFor(option: unknown, inputType: FloatType, weight: WeightArgument): Backend {
+  if (!(weight.operand instanceof PackedWeight)) {
+    return chooseBackend(option, weight.type === 'float64' ? 'float64' : inputType);
+  }
+  const packedFor = weight.operand.handle.backend;
+  if (option !== undefined && option !== 'auto' && option !== packedFor) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected options.backend to be the one that weight was packed for ('${packedFor}'), received ${describe(option)}`,
+    );
+  }
+  return chooseBackend(packedFor, inputType);
+}
+
+interface ProductShape {
+  readonly dims: readonly number[];
+  readonly rows: number;
+  readonly steps: number;
+  readonly headWidth: number;
+}
+
+/** Without heads the product keeps all axes of the input but the last, and its rows count as steps of one batch entry. */
+function shapeOf(input: TensorArgument, weight: WeightArgument, headsOption: unknown): ProductShape {
+  const { columns, inner } = weight;
+  const axes = input.dims.length;
+  if (axes === 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      'Expected input.dims to have at least 1 axis, […, in], received []',
+    );
+  }
+  if (headsOption !== undefined) expectRank(input.dims, 3, 'input', 'batch, steps, in');
+  expectLength(input.dims[axes - 1], `input.dims[${axes - 1}]`, inner, 'weight.dims[1]');
+  if (headsOption === undefined) {
+    const outer = input.dims.slice(0, -1);
+    const rows = outer.reduce((product, length) => product * length, 1);
+    return { dims: [...outer, columns], rows, steps: rows, headWidth: columns };
+  }
+  const heads = integerBetween(headsOption, 'options.heads', 1, Number.MAX_SAFE_INTEGER);
+  if (columns % heads !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected weight.dims[0] to be a multiple of options.heads (${heads}), received ${columns}`,
+    );
+  }
+  const [batch, steps] = input.dims;
+  const headWidth = columns / heads;
+  return { dims: [batch, heads, steps, headWidth], rows: batch * steps, steps, headWidth };
+}
+
+function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, options: unknown) {
+  const input = readTensor(inputValue, 'input');
+  const type = expectFloat(input);
+  const weight = readWeight(weightValue);
+  const { columns, inner, operand } = weight;
+  const bias = readBias(biasValue, 'bias', columns, 'weight.dims[0]');
+  const values = readOptions(options, ['heads', 'backend', 'out', 'signal']);
+  const { dims, rows, steps, headWidth } = shapeOf(input, weight, values.heads);
+  const backend = chooseFor(values.backend, type, weight);
+  const signal = readSignal(values.signal, 'options.signal');
+  const out = readOut(values.out, 'options.out', type, dims, 'input.type');
+
+  const inputData = dataOf(input);
+  const factor =
+    operand instanceof PackedWeight ? operand.handle : { data: dataOf(operand), type: operand.type };
+  const output = outTensor(out, [
+    { name: 'input', data: inputData },
+    ...('data' in factor ? [{ name: 'weight', data: factor.data }] : []),
+  ]);
+  const strides = denseStrides('bhsd', columns === 0 ? 0 : columns / headWidth, steps, headWidth);
+  const problem: ProjectionProblem = {
+    kind: 'projection',
+    rows,
+    steps,
+    inner,
+    columns,
+    input: { data: inputData, type },
+    weight: factor,
+    ...(bias && { bias: biasNumbers(bias) }),
+    targets: [{ firstColumn: 0, columns, headWidth, view: { data: output.data, type, ...strides } }],
+  };
+  return { backend, problem, output: output.tensor, signal };
+}
+
+/**
+ * input · weightᵀ + bias, as in nn.Linear; with `heads`, cut into heads in the layout that attention
+ * takes. Sums are in float32 (float64 when input or weight is), whatever the storage types, which may differ.
+ *
+ * @param input […, in], any floating-point type; [batch, steps, in] with `options.heads`
+ * @param weight [out, in], any floating-point type, or one that {@link packWeight} has made ready
+ * @param bias [out], any floating-point type
+ * @returns […, out] in the type of input; [batch, heads, steps, out / heads] with `options.heads`; `options.out` if given
+ * @throws HeedError (as a rejection) for whatever does not fit, before any work starts: see `code`.
+ *   When aborted, it rejects with the signal's reason.
+ *
+ * @example
+ * const query = await project(input, weight, bias, { heads: 8 });
+ */
+export async function project(
+  input: TensorLike,
+  weight: TensorLike | PackedWeight,
+  bias?: TensorLike,
+  options?: ProjectOptions,
+): Promise<Tensor> {
+  const { backend, problem, output, signal } = prepare(input, weight, bias, options);
+  await solve(backend, [problem], signal);
+  return output;
+}
