@@ -38,7 +38,10 @@ function warnOnce(): void {
 function requireNative(): Backend {
   const native = nativeBackend();
   if (native === undefined) {
-    throw new HeedError('HEED_NO_NATIVE', `Expected the cpu backend to be available, but ${explainMissingAddon()}`);
+    throw new HeedError(
+      'HEED_NO_NATIVE',
+      `Expected the cpu backend to be available, but ${explainMissingAddon()}`,
+    );
   }
   return native;
 }
@@ -80,7 +83,11 @@ function logRun(backend: Backend, problems: readonly Problem[], start: number): 
 }
 
 /** Solves problems as one operation, off the event loop. */
-export async function solve(backend: Backend, problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
+export async function solve(
+  backend: Backend,
+  problems: readonly Problem[],
+  signal?: AbortSignal,
+): Promise<void> {
   throwIfAborted(signal);
   const start = performance.now();
   await backend.solve(problems, signal);

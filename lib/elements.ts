@@ -66,7 +66,8 @@ export function writeElements(
       for (let i = 0; i < count; i++) data[start + i] = source[sourceStart + i] === 0 ? 0 : 1;
       return;
     case 'int32':
-      for (let i = 0; i < count; i++) data[start + i] = clamp(source[sourceStart + i], -(2 ** 31), 2 ** 31 - 1);
+      for (let i = 0; i < count; i++)
+        data[start + i] = clamp(source[sourceStart + i], -(2 ** 31), 2 ** 31 - 1);
       return;
     case 'int64':
       for (let i = 0; i < count; i++) data[start + i] = toInt64(source[sourceStart + i]);

@@ -4,7 +4,8 @@
 export const errorCodes = {
   HEED_INVALID_ARGUMENT: 'An argument or option is of the wrong kind or out of its range.',
   HEED_UNKNOWN_OPTION: 'An option does not exist; the message suggests the nearest one that does.',
-  HEED_INVALID_DIMS: 'Dims are not a short list of non-negative integers, or an axis has a length that is not supported.',
+  HEED_INVALID_DIMS:
+    'Dims are not a short list of non-negative integers, or an axis has a length that is not supported.',
   HEED_SHAPE_MISMATCH: 'Dims, lengths or counts do not fit together.',
   HEED_TYPE_MISMATCH: 'Element types do not fit together.',
   HEED_UNSUPPORTED_TYPE: 'The operation or the chosen backend does not compute with this element type.',
@@ -20,7 +21,8 @@ export const errorCodes = {
   HEED_NATIVE: 'The native addon failed in a way that no argument explains.',
   HEED_FILE_ERROR: 'The operating system could not open, read or write a file.',
   HEED_MALFORMED_FILE: 'A file is truncated, or not of the format it should be.',
-  HEED_UNKNOWN_TENSOR: 'A file lacks a tensor that is asked for, or has one that no known naming of a layer explains.',
+  HEED_UNKNOWN_TENSOR:
+    'A file lacks a tensor that is asked for, or has one that no known naming of a layer explains.',
 } as const;
 
 export type HeedErrorCode = keyof typeof errorCodes;

@@ -7,7 +7,14 @@ import { expectLocation } from './checks/location.js';
 import { invalid } from './checks/numbers.js';
 import { readElements, writeElements } from './elements.js';
 import { HeedError } from './errors.js';
-import type { Float16Elements, Location, TensorData, TensorLike, TensorType, TypedArray } from './tensor-type.js';
+import type {
+  Float16Elements,
+  Location,
+  TensorData,
+  TensorLike,
+  TensorType,
+  TypedArray,
+} from './tensor-type.js';
 import { bytesPerElement, tensorTypes } from './tensor-type.js';
 
 const typesOfArrays: Readonly<Record<string, TensorType>> = {
@@ -67,7 +74,9 @@ export class Tensor implements TensorLike {
   );
   constructor(...args: readonly unknown[]) {
     const [type, data, dims] =
-      typeof args[0] === 'string' ? [expectTensorType(args[0]), args[1], args[2]] : [typeOfArray(args[0]), ...args];
+      typeof args[0] === 'string'
+        ? [expectTensorType(args[0]), args[1], args[2]]
+        : [typeOfArray(args[0]), ...args];
     this.#type = type;
     this.#dims = Object.freeze(readDims(dims, 'dims'));
     this.#size = sizeOf(this.#dims);
@@ -118,17 +127,22 @@ export class Tensor implements TensorLike {
    */
   get data(): TypedArray {
     if (this.#data === undefined) {
-      throw new HeedError('HEED_DISPOSED', `Expected a live tensor, received a disposed one (${inspect(this)})`);
+      throw new HeedError(
+        'HEED_DISPOSED',
+        `Expected a live tensor, received a disposed one (${inspect(this)})`,
+      );
     }
     return this.#data;
   }
 
   /** The elements, from wherever they are. Rejects with HEED_DISPOSED. */
+  // biome-ignore lint/suspicious/useAwait: async turns what is thrown into a rejection
   async getData(): Promise<TypedArray> {
     return this.data;
   }
 
   /** This tensor at another location: itself when it is there already. Rejects with HEED_UNSUPPORTED_LOCATION or HEED_DISPOSED. */
+  // biome-ignore lint/suspicious/useAwait: async turns what is thrown into a rejection
   async to(location: Location): Promise<Tensor> {
     expectLocation(location, 'location');
     this.#liveData();

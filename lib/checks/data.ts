@@ -58,9 +58,13 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
+/** A detached buffer leaves a view of length 0 behind; only such a view needs the closer look. */
+export function isDetachedArray(data: TypedArray): boolean {
+  return lengthOf.call(data) === 0 && isDetached(bufferOf.call(data));
+}
+
 function wrongLength(data: TypedArray, received: number, size: number, name: string): HeedError {
-  // What a detached or shrunk buffer leaves behind is a view of length 0.
-  if (received === 0 && isDetached(bufferOf.call(data))) {
+  if (isDetachedArray(data)) {
     return new HeedError('HEED_DETACHED', `Expected ${name} to have memory, received a detached ArrayBuffer`);
   }
   return new HeedError(
@@ -87,7 +91,7 @@ export function checkData(value: unknown, type: TensorType, size: number, name: 
   }
   const data = value as TypedArray;
   const length = lengthOf.call(data);
-  if (length !== size || (length === 0 && isDetached(bufferOf.call(data)))) {
+  if (length !== size || isDetachedArray(data)) {
     throw wrongLength(data, length, size, name);
   }
   return Object.getPrototypeOf(data) === arrayClasses[type].prototype ? data : plainView(data, type);
@@ -111,5 +115,7 @@ export function overlaps(a: TypedArray, b: TypedArray): boolean {
   if (bufferOf.call(a) !== bufferOf.call(b)) return false;
   const startOfA = byteOffsetOf.call(a);
   const startOfB = byteOffsetOf.call(b);
-  return startOfA < startOfB + byteLengthOf.call(b) && startOfB < startOfA + byteLengthOf.call(a);
+  const endOfA = startOfA + byteLengthOf.call(a);
+  const endOfB = startOfB + byteLengthOf.call(b);
+  return Math.max(startOfA, startOfB) < Math.min(endOfA, endOfB);
 }

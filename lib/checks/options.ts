@@ -47,7 +47,10 @@ export function readOptions<Key extends string>(
 ): OptionValues<Key> {
   if (options === undefined) return {};
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new HeedError('HEED_INVALID_ARGUMENT', `Expected ${name} to be an object, received ${describe(options)}`);
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected ${name} to be an object, received ${describe(options)}`,
+    );
   }
   rejectUnknown(options, known, name);
   const values: { [Name in Key]?: unknown } = {};

@@ -1,0 +1,163 @@
+/** Attention with what a fused kernel normally hides: scores, weights and log-sum-exps. */
+import { type AttentionShape, buildProblem, makeLogSumExp } from './attention-arguments.js';
+import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
+import { solve, solveSync } from './backends.js';
+import { readList, readNames } from './checks/lists.js';
+import { integerBetween } from './checks/numbers.js';
+import { readOptions } from './checks/options.js';
+import { readDenseArguments } from './dense-attention.js';
+import type { AttentionProblem, Problem, RowsProblem } from './problem.js';
+import { Tensor } from './tensor.js';
+import type { FloatType, TensorLike } from './tensor-type.js';
+
+const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+type MatrixName = (typeof matrixNames)[number];
+const detailNames = ['logSumExp', ...matrixNames] as const;
+
+export type AttentionDetail = (typeof detailNames)[number];
+
+export interface AttentionDetailsOptions extends AttentionOptions {
+  /**
+   * What to give besides the output, float32 (float64 for float64 inputs), [batch, heads, queries, keys]
+   * whatever the layout, except logSumExp:
+   * - `scores`: scale · query·key
+   * - `cappedScores`: after the softcap
+   * - `biasedScores`: after mask and ALiBi, −∞ where a key may not be attended
+   * - `weights`: exp(biasedScores − logSumExp), what values are summed with; 0 where a key may not be attended
+   * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
+   *   the sink, −∞ for a row without any key to attend
+   *
+   * Past kvLengths all scores are −∞.
+   */
+  include: readonly AttentionDetail[];
+  /** Limits weights and scores to these heads and query rows, in this order. Default: all. */
+  rows?: { heads?: ArrayLike<number>; queries?: ArrayLike<number> };
+}
+
+export interface AttentionDetails {
+  output: Tensor;
+  logSumExp?: Tensor;
+  weights?: Tensor;
+  scores?: Tensor;
+  cappedScores?: Tensor;
+  biasedScores?: Tensor;
+}
+
+/** Undefined means all. */
+function readIndices(value: unknown, name: string, count: number): Int32Array | undefined {
+  if (value === undefined) return undefined;
+  const list = readList(value, name, count);
+  return Int32Array.from(list, (element, i) => integerBetween(element, `${name}[${i}]`, 0, count - 1));
+}
+
+interface Rows {
+  readonly heads: Int32Array | undefined;
+  readonly queries: Int32Array | undefined;
+}
+
+function readRows(value: unknown, shape: AttentionShape): Rows {
+  const { heads, queries } = readOptions(value, ['heads', 'queries'], 'options.rows');
+  return {
+    heads: readIndices(heads, 'options.rows.heads', shape.queryHeads),
+    queries: readIndices(queries, 'options.rows.queries', shape.querySteps),
+  };
+}
+
+type Matrices = { [Name in MatrixName]?: Tensor };
+
+function makeMatrices(
+  type: FloatType,
+  { batch, queryHeads, querySteps, keySteps }: AttentionShape,
+  { heads, queries }: Rows,
+  include: ReadonlySet<AttentionDetail>,
+): Matrices {
+  const dims = [batch, heads?.length ?? queryHeads, queries?.length ?? querySteps, keySteps];
+  const matrices: Matrices = {};
+  for (const name of matrixNames) {
+    if (include.has(name)) matrices[name] = Tensor.zeros(type === 'float64' ? 'float64' : 'float32', dims);
+  }
+  return matrices;
+}
+
+function allIndices(count: number): Int32Array {
+  const indices = new Int32Array(count);
+  for (let i = 0; i < count; i++) indices[i] = i;
+  return indices;
+}
+
+function rowsProblem(
+  attention: AttentionProblem,
+  shape: AttentionShape,
+  { heads, queries }: Rows,
+  { weights, scores, cappedScores, biasedScores }: Matrices,
+): RowsProblem {
+  return {
+    kind: 'rows',
+    attention,
+    keys: shape.keySteps,
+    heads: heads ?? allIndices(shape.queryHeads),
+    queries: queries ?? allIndices(shape.querySteps),
+    ...(weights && { weights: weights.data }),
+    ...(scores && { scores: scores.data }),
+    ...(cappedScores && { cappedScores: cappedScores.data }),
+    ...(biasedScores && { biasedScores: biasedScores.data }),
+  };
+}
+
+const optionNames = [...attentionOptionNames, 'include', 'rows'] as const;
+
+function prepare(query: unknown, key: unknown, value: unknown, options: unknown) {
+  const values = readOptions(options, optionNames);
+  const include = readNames(values.include, 'options.include', detailNames);
+  const args = readDenseArguments(query, key, value, values);
+  const rows = readRows(values.rows, args.shape);
+  const matrices = makeMatrices(args.inputs.type, args.shape, rows, include);
+  const logSumExp = makeLogSumExp(args.inputs.type, args.shape);
+  const { problem, output } = buildProblem(args, logSumExp);
+  const problems: Problem[] = [problem];
+  // An empty batch may claim any number of rows; none of them exists.
+  if (args.shape.batch > 0 && Object.keys(matrices).length > 0) {
+    problems.push(rowsProblem(problem, args.shape, rows, matrices));
+  }
+  const details: AttentionDetails = { output, ...(include.has('logSumExp') && { logSumExp }), ...matrices };
+  return { problems, details, backend: args.settings.backend, signal: args.settings.signal };
+}
+
+/**
+ * {@link attention}, and the scores, weights and log-sum-exps that it is made of. Weights and scores
+ * are recomputed from the log-sum-exp, so that only what is asked for takes memory:
+ * batch · heads · queries · keys elements each, of the chosen rows.
+ *
+ * @param query [batch, heads, querySteps, width]
+ * @param key [batch, keyHeads, keySteps, width]
+ * @param value [batch, keyHeads, keySteps, valueWidth]
+ * @throws HeedError as {@link attention} does; HEED_OUT_OF_MEMORY when there is no room for what is asked
+ *
+ * @example
+ * const { output, weights } = await attentionDetails(query, key, value, {
+ *   include: ['weights'],
+ *   rows: { heads: [0], queries: [7] },
+ * });
+ */
+export async function attentionDetails(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  options: AttentionDetailsOptions,
+): Promise<AttentionDetails> {
+  const { backend, problems, details, signal } = prepare(query, key, value, options);
+  await solve(backend, problems, signal);
+  return details;
+}
+
+/** {@link attentionDetails}, done when it returns. */
+export function attentionDetailsSync(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  options: AttentionDetailsOptions,
+): AttentionDetails {
+  const { backend, problems, details, signal } = prepare(query, key, value, options);
+  solveSync(backend, problems, signal);
+  return details;
+}

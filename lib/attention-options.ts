@@ -1,0 +1,61 @@
+/** The options of attention, and what becomes of them before shapes are known. */
+
+import type { Tensor } from './tensor.js';
+import type { TensorLike } from './tensor-type.js';
+
+export interface AttentionOptions {
+  /**
+   * The order of axes of query, key, value and output: 'bhsd' is [batch, heads, steps, width] (the
+   * default), 'bshd' is [batch, steps, heads, width].
+   */
+  layout?: 'bhsd' | 'bshd';
+  /** Multiplies query·key. Default 1/√width (Vaswani et al. 2017, "Attention Is All You Need"). */
+  scale?: number;
+  /** Caps scores smoothly: cap · tanh(score / cap), as in Gemma 2. Default 0: not capped. */
+  softcap?: number;
+  /** Query row i may not attend keys past its own position, queryOffset + i. Default false. */
+  causal?: boolean;
+  /** Local attention: keys further than this many positions before or after a query are out of reach. A missing side is unbounded. */
+  window?: { left?: number; right?: number };
+  /**
+   * The key position of query row 0, one for all or one per batch entry. Default: the number of
+   * valid keys minus the number of query steps, so that the last query sees the last key. May be negative.
+   */
+  queryOffset?: number | ArrayLike<number>;
+  /** How many keys are valid, per batch entry. Default: all. */
+  kvLengths?: ArrayLike<number>;
+  /**
+   * Broadcasts to [batch, heads, queries, keys] whatever the layout. bool: true may be attended.
+   * Floating point: added to the score; −∞ excludes the key exactly as false does.
+   */
+  mask?: TensorLike;
+  /** One per query head: slope · (key position − query position) is added (Press et al. 2022, "Train Short, Test Long"). */
+  alibiSlopes?: ArrayLike<number>;
+  /** One logit per query head that takes part in the softmax and gives no value (Xiao et al. 2024, "Attention Sinks"). */
+  sinks?: ArrayLike<number>;
+  /** 'auto' (default) is the cpu backend where the native addon is loaded and computes with the type, else the reference. */
+  backend?: 'auto' | 'cpu' | 'reference';
+  /** A tensor to write the output to, which is then what is returned. May not share memory with an input. */
+  out?: Tensor;
+  /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
+  signal?: AbortSignal;
+}
+
+/** The options that also make sense for sequences laid end to end. */
+export const packedOptionNames = [
+  'scale',
+  'softcap',
+  'causal',
+  'window',
+  'queryOffset',
+  'mask',
+  'alibiSlopes',
+  'sinks',
+  'backend',
+  'out',
+  'signal',
+] as const;
+
+export const attentionOptionNames = [...packedOptionNames, 'layout', 'kvLengths'] as const;
+
+export type AttentionOptionName = (typeof attentionOptionNames)[number];

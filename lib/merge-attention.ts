@@ -1,0 +1,92 @@
+/** Joining attention over disjoint sets of keys. */
+import { chooseBackend, solve } from './backends.js';
+import { expectDims } from './checks/dims.js';
+import { readList } from './checks/lists.js';
+import { invalid } from './checks/numbers.js';
+import { readOptions } from './checks/options.js';
+import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from './checks/tensor.js';
+import { HeedError } from './errors.js';
+import type { MergeProblem } from './problem.js';
+import { Tensor } from './tensor.js';
+import type { TensorLike } from './tensor-type.js';
+
+/** Attention over some of the keys: what `attentionDetails` gives with `include: ['logSumExp']`. */
+export interface AttentionPart {
+  /** [batch, heads, queries, valueWidth] */
+  readonly output: TensorLike;
+  /** [batch, heads, queries], float32 (float64 for float64 outputs) */
+  readonly logSumExp: TensorLike;
+}
+
+const mostParts = 4096;
+
+interface PartArgument {
+  readonly output: TensorArgument;
+  readonly logSumExp: TensorArgument;
+}
+
+function readPart(value: unknown, name: string): PartArgument {
+  if (value === undefined) throw invalid(name, 'an object with output and logSumExp', value);
+  const { output, logSumExp } = readOptions(value, ['output', 'logSumExp'], name);
+  return {
+    output: readTensor(output, `${name}.output`),
+    logSumExp: readTensor(logSumExp, `${name}.logSumExp`),
+  };
+}
+
+function readParts(value: unknown): PartArgument[] {
+  const parts = readList(value, 'parts', mostParts).map((part, i) => readPart(part, `parts[${i}]`));
+  if (parts.length === 0) {
+    throw new HeedError('HEED_SHAPE_MISMATCH', 'Expected parts to have at least one element, received none');
+  }
+  const [first] = parts;
+  const type = expectFloat(first.output);
+  const logType = type === 'float64' ? 'float64' : 'float32';
+  if (first.output.dims.length === 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      'Expected parts[0].output.dims to end with a width, received []',
+    );
+  }
+  for (const { output, logSumExp } of parts) {
+    expectType(output, type, 'parts[0].output.type');
+    expectDims(output.dims, output.name, first.output.dims);
+    expectType(logSumExp, logType, `what goes with ${output.name}`);
+    expectDims(logSumExp.dims, logSumExp.name, first.output.dims.slice(0, -1));
+  }
+  return parts;
+}
+
+/**
+ * Joins attention over disjoint sets of keys into attention over their union: each part counts by
+ * its share of the joint log-sum-exp (Dao et al. 2023, "Flash-Decoding"). Rows that have no key in a part
+ * (log-sum-exp −∞) take nothing from it.
+ *
+ * Outputs are in layout 'bhsd', so that their axes but the last are those of logSumExp. A sink must
+ * be given to one part only, as each part's log-sum-exp includes it.
+ *
+ * @param parts at least one, all of the same shape and type
+ * @returns the joint output and log-sum-exp, in the shapes and types of a part's
+ * @throws HeedError (as a rejection) when parts do not fit together
+ */
+export async function mergeAttention(
+  parts: readonly AttentionPart[],
+): Promise<{ output: Tensor; logSumExp: Tensor }> {
+  const args = readParts(parts);
+  const [{ output: first, logSumExp: firstLog }] = args;
+  const type = expectFloat(first);
+  const backend = chooseBackend(undefined, type);
+  const output = Tensor.zeros(type, first.dims);
+  const logSumExp = Tensor.zeros(firstLog.type, firstLog.dims);
+  const problem: MergeProblem = {
+    kind: 'merge',
+    rows: firstLog.size,
+    width: first.dims[first.dims.length - 1],
+    type,
+    parts: args.map((part) => ({ output: dataOf(part.output), logSumExp: dataOf(part.logSumExp) })),
+    output: output.data,
+    logSumExp: logSumExp.data,
+  };
+  await solve(backend, [problem]);
+  return { output, logSumExp };
+}
