@@ -1,0 +1,75 @@
+#include <limits>
+
+#include "addon/decode.h"
+#include "cpu/backend.h"
+
+namespace heed {
+
+namespace {
+
+constexpr int64_t largest_axis = std::numeric_limits<int32_t>::max();
+
+void read_weight(NumberReader& numbers, const Memories& memories, ProjectionProblem& problem) {
+  const Memory& memory = memories.read(numbers);
+  if (memory.packed != nullptr) {
+    if (numbers.integer(-1, -1) != -1 || memory.packed->columns() != problem.columns ||
+        memory.packed->inner() != problem.inner) {
+      throw InvalidProblem("Expected the packed weight to have the shape of the product");
+    }
+    problem.packed = memory.packed;
+    return;
+  }
+  problem.weight_type = read_floating_type(numbers);
+  if (static_cast<Wide>(problem.columns) * problem.inner > capacity(memory, problem.weight_type)) {
+    throw InvalidProblem("Expected the weight to hold all elements");
+  }
+  problem.weight = memory.data;
+}
+
+ProjectionTarget read_target(NumberReader& numbers, const Memories& memories, const ProjectionProblem& problem) {
+  ProjectionTarget target;
+  target.first_column = numbers.integer(0, problem.columns);
+  target.columns = numbers.integer(0, problem.columns - target.first_column);
+  target.head_width = numbers.integer(1, largest_axis);
+  if (target.columns % target.head_width != 0) throw InvalidProblem("Expected the head width to divide the columns");
+  const auto view = EncodedView::read(numbers, memories);
+  const int64_t entries = problem.steps == 0 ? 0 : (problem.rows + problem.steps - 1) / problem.steps;
+  require_inside(*view.memory, view.type, 0,
+                 {{entries, view.batch_stride},
+                  {target.columns / target.head_width, view.head_stride},
+                  {problem.steps, view.step_stride}},
+                 target.head_width);
+  // No target broadcasts, and so the work is bounded by the memory that came with it.
+  if (static_cast<Wide>(problem.rows) * target.columns > capacity(*view.memory, view.type)) {
+    throw InvalidProblem("Expected a target not to touch an element twice");
+  }
+  target.view = view.as<MutableView>();
+  return target;
+}
+
+}  // namespace
+
+ProjectionProblem decode_projection(NumberReader& numbers, const Memories& memories) {
+  ProjectionProblem problem;
+  problem.rows = numbers.length();
+  problem.steps = numbers.integer(problem.rows > 0 ? 1 : 0, largest_integer);
+  problem.inner = numbers.integer(0, largest_axis);
+  problem.columns = numbers.integer(0, largest_axis);
+  const Memory& input = memories.read(numbers);
+  problem.input_type = read_floating_type(numbers);
+  if (static_cast<Wide>(problem.rows) * problem.inner > capacity(input, problem.input_type)) {
+    throw InvalidProblem("Expected the input to hold all elements");
+  }
+  problem.input = input.data;
+  read_weight(numbers, memories, problem);
+  problem.bias = numbers.list<float>();
+  if (!problem.bias.empty() && static_cast<int64_t>(problem.bias.size()) != problem.columns) {
+    throw InvalidProblem("Expected one bias for each column");
+  }
+  for (int64_t left = numbers.count(8); left > 0; --left) {
+    problem.targets.push_back(read_target(numbers, memories, problem));
+  }
+  return problem;
+}
+
+}  // namespace heed

@@ -1,0 +1,64 @@
+// What one Node environment (the main thread, or a worker_thread) has under way.
+#pragma once
+
+#include <napi.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "addon/memory.h"
+#include "core/thread_pool.h"
+
+namespace heed {
+
+// The memory of an operation's buffers, held while it runs.
+struct Loan {
+  std::vector<Memory> memories;
+  std::vector<std::shared_ptr<const void>> held;
+};
+
+class Environment {
+ public:
+  // Calls on_end(id, error) on the JavaScript thread after each operation that was started; error is undefined
+  // where all went well or the operation was cancelled.
+  Environment(Napi::Env env, Napi::Function on_end);
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+  // Returns the operation's id.
+  uint32_t start(Napi::Env env, Plan plan, Loan loan);
+  void cancel(uint32_t id);
+  // Computes here and now. Throws what a task threw.
+  void run(Plan plan);
+
+ private:
+  struct Pending {
+    std::shared_ptr<Operation> operation;
+    Loan loan;
+  };
+
+  void ended(uint32_t id);  // on any thread
+  void report(Napi::Env env, Napi::Function on_end);
+  void close();
+
+  std::shared_ptr<ThreadPool> pool_ = ThreadPool::shared();
+  Scratch scratch_;
+
+  // The JavaScript thread's.
+  std::unordered_map<uint32_t, Pending> pending_;
+  std::vector<uint32_t> reporting_;
+  uint32_t last_id_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  napi_threadsafe_function wake_ = nullptr;
+  std::vector<uint32_t> ended_;
+  size_t running_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace heed

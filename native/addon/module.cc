@@ -1,0 +1,46 @@
+// The exports of the addon. lib/native/addon.ts describes them in TypeScript.
+#include <napi.h>
+
+#include "addon/environment.h"
+#include "addon/errors.h"
+#include "addon/packed_weight_handle.h"
+#include "addon/settings.h"
+#include "addon/solve.h"
+
+namespace heed {
+
+namespace {
+
+// connect(onEnd): has to come first, once. onEnd(id, error) is called after each operation that solve() started.
+Napi::Value connect(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (env.GetInstanceData<Environment>() != nullptr) throw std::logic_error("Expected connect() to be called once");
+  env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
+  return env.Undefined();
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  const auto add = [&](const char* name, auto callback) { exports.Set(name, Napi::Function::New(env, callback, name)); };
+  add("connect", guarded<connect>);
+  add("solve", guarded<solve>);
+  add("solveSync", guarded<solve_sync>);
+  add("cancel", guarded<cancel>);
+  add("packWeight", guarded<pack_weight>);
+  add("packedByteLength", guarded<packed_byte_length>);
+  add("disposeWeight", guarded<dispose_weight>);
+  add("availableInstructionSets", guarded<available_instruction_sets>);
+  add("instructionSet", guarded<instruction_set>);
+  add("setInstructionSet", guarded<set_instruction_set>);
+  add("threads", guarded<threads>);
+  add("setThreads", guarded<set_threads>);
+  add("pins", guarded<pins>);
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace heed
+
+// The name is Node-API's: this is how the macro refers to its function.
+static Napi::Object init(Napi::Env env, Napi::Object exports) { return heed::initialize(env, exports); }
+NODE_API_MODULE(heed, init)

@@ -1,0 +1,16 @@
+// Operations, as lib/native starts them.
+#pragma once
+
+#include <napi.h>
+
+namespace heed {
+
+// solveSync(numbers, length, buffers): the first `length` of the numbers are problems as decode.h describes them,
+// buffers is an array of typed arrays and packed weights.
+Napi::Value solve_sync(const Napi::CallbackInfo& info);
+// solve(numbers, length, buffers) → id, which the callback given to connect() is told when the operation has ended.
+Napi::Value solve(const Napi::CallbackInfo& info);
+// cancel(id). The operation still ends the usual way, only sooner.
+Napi::Value cancel(const Napi::CallbackInfo& info);
+
+}  // namespace heed

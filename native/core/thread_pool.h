@@ -1,0 +1,70 @@
+// The threads that compute, shared by every environment of the process.
+//
+// A worker takes one task at a time from the operations in turn, so however many operations are under way, all of
+// them progress. The end of a phase is a barrier: whoever finishes its last task opens the next one.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/operation.h"
+
+namespace heed {
+
+class ThreadPool {
+ public:
+  // The pool of this process. It lives as long as somebody holds it; a later call makes a new one.
+  static std::shared_ptr<ThreadPool> shared();
+
+  ThreadPool();
+  // Joins the threads. No operation may be under way.
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return threads_.load(std::memory_order_relaxed); }
+  // At least 1. Waits until the threads beyond it have finished their task; missing ones start when needed.
+  void set_threads(int count);
+
+  // Returns at once; the operation's completion tells its end. Throws std::system_error when no thread can start.
+  void submit(const std::shared_ptr<Operation>& operation);
+  // Returns when the operation has ended. The calling thread computes as one of threads().
+  void run(const std::shared_ptr<Operation>& operation, Scratch& scratch);
+  // Nothing more of it begins. It ends when those tasks that run have noticed: at once when there is none.
+  void cancel(const std::shared_ptr<Operation>& operation);
+
+ private:
+  struct Worker {
+    std::thread thread;
+    bool stop = false;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+  using Item = std::shared_ptr<Operation>;
+
+  static void run_alone(Operation& operation, Scratch& scratch);
+  // With the mutex held; the ones that take the lock let go of it for a while.
+  bool start_workers();
+  void stop_workers(size_t keep, Lock& lock);
+  void work(Worker& self);
+  void begin(const Item& operation, int most_helpers, Lock& lock);
+  Item next_in_turn();
+  void execute(const Item& operation, bool helper, Scratch& scratch, Lock& lock);
+  void open_phase(const Item& operation, size_t phase, Lock& lock);
+  void end(const Item& operation, Lock& lock);
+  int wakes(int most) const;
+  void wake(int sleepers);
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Item> active_;  // grows only when an operation begins: workers must not run out of memory
+  size_t turn_ = 0;           // index of the operation to look at next
+  int sleeping_ = 0;
+  std::atomic<int> threads_;
+};
+
+}  // namespace heed
