@@ -4,7 +4,7 @@ import { type AttentionOptions, attentionOptionNames } from './attention-options
 import { solve, solveSync } from './backends.js';
 import { readList, readNames } from './checks/lists.js';
 import { integerBetween } from './checks/numbers.js';
-import { readOptions } from './checks/options.js';
+import { type OptionValues, readOptions } from './checks/options.js';
 import { readDenseArguments } from './dense-attention.js';
 import type { AttentionProblem, Problem, RowsProblem } from './problem.js';
 import { Tensor } from './tensor.js';
@@ -106,20 +106,39 @@ function rowsProblem(
 
 const optionNames = [...attentionOptionNames, 'include', 'rows'] as const;
 
-function prepare(query: unknown, key: unknown, value: unknown, options: unknown) {
-  const values = readOptions(options, optionNames);
-  const include = readNames(values.include, 'options.include', detailNames);
-  const args = readDenseArguments(query, key, value, values);
-  const rows = readRows(values.rows, args.shape);
-  const matrices = makeMatrices(args.inputs.type, args.shape, rows, include);
+/** What is asked for besides the output. */
+export interface DetailsRequest {
+  readonly include: ReadonlySet<AttentionDetail>;
+  readonly rows: Rows;
+}
+
+export function readDetails(values: OptionValues<'include' | 'rows'>, shape: AttentionShape): DetailsRequest {
+  return {
+    include: readNames(values.include, 'options.include', detailNames),
+    rows: readRows(values.rows, shape),
+  };
+}
+
+/** The attention and whatever the request adds to it: its results are the details, once the problems are solved. */
+export function buildDetails(
+  args: AttentionArguments,
+  { include, rows }: DetailsRequest,
+): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
+  const matrices = makeMatrices(args, rows, include);
   const logSumExp = makeLogSumExp(args.inputs.type, args.shape);
   const { problem, output } = buildProblem(args, logSumExp);
   const problems: Problem[] = [problem];
-  // An empty batch may claim any number of rows; none of them exists.
-  if (args.shape.batch > 0 && Object.keys(matrices).length > 0) {
-    problems.push(rowsProblem(problem, args.shape, rows, matrices));
+  if (Object.keys(matrices).length > 0) {
+    problems.push(rowsProblem(problem, args.shape.keySteps, rows, matrices));
   }
-  const details: AttentionDetails = { output, ...(include.has('logSumExp') && { logSumExp }), ...matrices };
+  const details = { output, ...(include.has('logSumExp') && { logSumExp }), ...matrices };
+  return { attention: problem, problems, details };
+}
+
+function prepare(query: unknown, key: unknown, value: unknown, options: unknown) {
+  const values = readOptions(options, [...attentionOptionNames, 'include', 'rows']);
+  const args = readDenseArguments(query, key, value, values);
+  const { problems, details } = buildDetails(args, readDetails(values, args.shape));
   return { problems, details, backend: args.settings.backend, signal: args.settings.signal };
 }
 
