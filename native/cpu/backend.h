@@ -32,7 +32,8 @@ InstructionSet instruction_set();
 void set_instruction_set(InstructionSet isa);
 std::string_view name_of(InstructionSet isa);
 
-// Each appends its phases to the plan. Problems are copied in; the buffers they point to must outlive the plan.
+// Each appends its phases to the plan. Problems are copied in; the buffers they point to must outlive the
+// plan.
 void plan_attention(const AttentionProblem& problem, Plan& plan);
 void plan_unfused(const AttentionProblem& problem, Plan& plan);
 void plan_rows(const RowsProblem& problem, Plan& plan);
@@ -40,6 +41,7 @@ void plan_projection(const ProjectionProblem& problem, Plan& plan);
 void plan_merge(const MergeProblem& problem, Plan& plan);
 
 // weight is [columns, inner], contiguous. Throws std::bad_alloc.
-std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns, int64_t inner);
+std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns,
+                                                int64_t inner);
 
 }  // namespace heed::cpu

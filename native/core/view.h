@@ -1,0 +1,52 @@
+// How a problem looks at memory. Plain structs, so that kernels compiled for one instruction set may include
+// them.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace heed {
+
+// A strided look at [batch, heads, steps, width]; the width is contiguous. Strides count elements.
+template <class Pointer>
+struct BasicView {
+  Pointer data = nullptr;
+  DType type = DType::float32;
+  int64_t batch_stride = 0;
+  int64_t head_stride = 0;
+  int64_t step_stride = 0;
+};
+using View = BasicView<const void*>;
+using MutableView = BasicView<void*>;
+
+// A stride is 0 along every axis that the mask broadcasts. Boolean: true keeps. Float: added, −∞ excludes.
+struct MaskView {
+  const void* data = nullptr;
+  DType type = DType::boolean;
+  int64_t batch_stride = 0;
+  int64_t head_stride = 0;
+  int64_t query_stride = 0;
+  int64_t key_stride = 0;
+};
+
+// One batch entry: which rows of query and key are its own. In a dense batch both starts are 0.
+struct Sequence {
+  int64_t query_start = 0;
+  int64_t query_steps = 0;
+  int64_t key_start = 0;
+  int64_t key_steps = 0;     // valid keys only
+  int64_t query_offset = 0;  // key position of query row 0; may be negative
+};
+
+constexpr int64_t unbounded = INT64_MAX;
+
+// Columns [first_column, first_column + columns) of a product, written as [batch, heads, steps, head_width].
+struct ProjectionTarget {
+  int64_t first_column = 0;
+  int64_t columns = 0;
+  int64_t head_width = 0;
+  MutableView view;
+};
+
+}  // namespace heed

@@ -1,0 +1,11 @@
+// Which compiled kernels this process uses.
+#pragma once
+
+#include "cpu/backend.h"
+#include "cpu/kernels/table.h"
+
+namespace heed::cpu {
+
+const KernelTable& kernels();
+
+}  // namespace heed::cpu

@@ -1,0 +1,40 @@
+// Every kernel, compiled once per instruction set: -DHEED_ISA names the namespace, the compiler's -m flags
+// the width.
+#include "cpu/kernels/decode.h"
+#include "cpu/kernels/forward.h"
+#include "cpu/kernels/merge.h"
+#include "cpu/kernels/projection.h"
+#include "cpu/kernels/rows.h"
+#include "cpu/kernels/unfused.h"
+
+namespace heed::cpu::HEED_ISA {
+
+static_assert(row_block % group_rows == 0);
+static_assert(decode_rows <= group_rows);
+
+extern const KernelTable table;
+const KernelTable table = {
+    .lanes = lanes,
+    .row_block = row_block,
+    .forward_scratch = forward_scratch,
+    .forward = forward,
+    .decode_scratch = decode_scratch,
+    .decode_chunk = decode_chunk,
+    .decode_combine = decode_combine,
+    .unfused_scratch = unfused_scratch,
+    .unfused_scores = unfused_scores,
+    .unfused_softmax = unfused_softmax,
+    .unfused_values = unfused_values,
+    .rows_scratch = rows_scratch,
+    .rows = rows,
+    .panel_columns = panel_columns,
+    .panel_type = panel_type,
+    .pack_panel = pack_panel,
+    .projection_scratch = projection_scratch,
+    .project_panels = project_panels,
+    .project_columns = project_columns,
+    .merge_scratch = merge_scratch,
+    .merge = merge,
+};
+
+}  // namespace heed::cpu::HEED_ISA

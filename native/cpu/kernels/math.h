@@ -1,0 +1,48 @@
+// exp2, tanh and friends on vectors. Polynomials are minimax fits made for heed; the stated errors are
+// theirs.
+#pragma once
+
+#include "cpu/kernels/vector.h"
+
+namespace heed::cpu::HEED_ISA {
+
+static constexpr float log2_e = 1.44269504088896341f;
+static constexpr float ln_2 = 0.693147180559945309f;
+
+// 2^x for x ≤ 127, relative error 7.5e-8 + rounding; exactly 0 below −126.5, NaN for NaN.
+static inline Vec exp2(Vec x) {
+  // The order of the operands lets NaN through.
+  const Vec clamped = x < splat(-127.0f) ? splat(-127.0f) : x;
+  // Adding 1.5 · 2^23 rounds to an integer; the extra 127 makes the low bits the exponent field of 2^n.
+  const Vec magic = splat(0x1.8p23f + 127.0f);
+  const Vec shifted = clamped + magic;
+  const Vec f = clamped - (shifted - magic);
+  Vec p = splat(0x1.5c08e6p-10f);
+  p = p * f + splat(0x1.3d0c52p-7f);
+  p = p * f + splat(0x1.c6b6e4p-5f);
+  p = p * f + splat(0x1.ebf918p-3f);
+  p = p * f + splat(0x1.62e428p-1f);
+  p = p * f + splat(0x1.000002p+0f);
+  // A product, not an addition to the exponent bits: NaN stays NaN and n = −127 gives 0.
+  return p * as_float(as_int(shifted) << 23);
+}
+
+// tanh, relative error 3e-7. Small arguments have their own polynomial: 1 − 2 / (e^2x + 1) would lose their
+// digits.
+static inline Vec tanh(Vec x) {
+  const Vec magnitude = as_float(as_int(x) & splat_int(0x7fffffff));
+  const Vec y = x * x;
+  Vec p = splat(-0.00571704376f);
+  p = p * y + splat(0.0206505860f);
+  p = p * y + splat(-0.0537434976f);
+  p = p * y + splat(0.133314912f);
+  p = p * y + splat(-0.333332839f);
+  const Vec small = x + x * y * p;
+  // tanh(10) is 1 in float32; clamping keeps exp2 in range and NaN NaN.
+  const Vec clamped = magnitude > splat(10.0f) ? splat(10.0f) : magnitude;
+  const Vec large = splat(1.0f) - splat(2.0f) / (exp2(clamped * splat(2 * log2_e)) + splat(1.0f));
+  const Vec signed_large = as_float(as_int(large) | (as_int(x) & splat_int(INT32_MIN)));
+  return magnitude < splat(0.625f) ? small : signed_large;
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,156 @@
+// y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
+// own storage type, so that the matrix kernel streams them; the epilogue adds the bias and writes each head
+// where attention reads it.
+#pragma once
+
+#include "cpu/kernels/dot.h"
+#include "cpu/kernels/scratch_cursor.h"
+#include "cpu/kernels/table.h"
+
+namespace heed::cpu::HEED_ISA {
+
+constexpr int panel_columns = tile_vectors * lanes;
+
+// Without F16C a float16 takes longer to widen than four bytes take to read.
+#if defined(__F16C__)
+static DType panel_type(DType weight_type) {
+  return weight_type;
+}
+#else
+static DType panel_type(DType weight_type) {
+  return weight_type == DType::float16 ? DType::float32 : weight_type;
+}
+#endif
+
+template <class From, class To>
+static inline void pack_panel_as(const typename From::Element* weight, int64_t columns, int64_t inner,
+                                 typename To::Element* out) {
+  for (int64_t base = 0; base < panel_columns; base += lanes) {
+    int64_t k = 0;
+    for (; k + lanes <= inner; k += lanes) {
+      Vec tile[lanes];
+      for (int c = 0; c < lanes; ++c)
+        tile[c] = base + c < columns ? From::load(weight + (base + c) * inner + k) : Vec{};
+      transpose(tile);
+      for (int i = 0; i < lanes; ++i) To::store(out + (k + i) * panel_columns + base, tile[i]);
+    }
+    for (; k < inner; ++k) {
+      for (int c = 0; c < lanes; ++c) {
+        out[k * panel_columns + base + c] =
+            To::put(base + c < columns ? From::get(weight[(base + c) * inner + k]) : 0.0f);
+      }
+    }
+  }
+}
+
+static void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
+                       void* out) {
+  with_type(type, [&](auto from) {
+    using From = decltype(from);
+    with_type(panel_type(type), [&](auto to) {
+      using To = decltype(to);
+      const int64_t first = panel * panel_columns;
+      pack_panel_as<From, To>(static_cast<const typename From::Element*>(weight) + first * inner,
+                              columns - first, inner,
+                              static_cast<typename To::Element*>(out) + first * inner);
+    });
+  });
+}
+
+// Adds the bias to columns [first_column, first_column + count) of one row and writes them to their heads.
+static inline void write_columns(const ProjectionArguments& a, int64_t row, int64_t first_column,
+                                 int64_t count, float* values) {
+  if (a.bias) {
+    for (int64_t i = 0; i < count; ++i) values[i] += a.bias[first_column + i];
+  }
+  const int64_t batch = row / a.steps, step = row % a.steps;
+  for (int64_t t = 0; t < a.target_count; ++t) {
+    const ProjectionTarget& target = a.targets[t];
+    const int64_t end = target.first_column + target.columns;
+    int64_t column = first_column > target.first_column ? first_column : target.first_column;
+    const int64_t last = first_column + count < end ? first_column + count : end;
+    while (column < last) {
+      const int64_t head = (column - target.first_column) / target.head_width;
+      const int64_t within = (column - target.first_column) % target.head_width;
+      const int64_t run =
+          last - column < target.head_width - within ? last - column : target.head_width - within;
+      with_type(target.view.type, [&](auto type) {
+        using Type = decltype(type);
+        auto* to = static_cast<typename Type::Element*>(target.view.data) + batch * target.view.batch_stride +
+                   head * target.view.head_stride + step * target.view.step_stride + within;
+        narrow<Type>(values + (column - first_column), run, 1, to);
+      });
+      column += run;
+    }
+  }
+}
+
+static size_t projection_scratch(const ProjectionArguments& a, int64_t rows) {
+  ScratchCursor cursor{nullptr};
+  cursor.take<float>(rows * a.inner);
+  cursor.take<float>(rows * decode_tile);
+  return cursor.used();
+}
+
+// Input rows as float32, in place where they are.
+static inline const float* input_rows(const ProjectionArguments& a, int64_t first_row, int64_t rows,
+                                      float* copy) {
+  const int64_t offset = first_row * a.inner;
+  if (a.input_type == DType::float32) return static_cast<const float*>(a.input) + offset;
+  with_type(a.input_type, [&](auto type) {
+    using Type = decltype(type);
+    widen<Type>(static_cast<const typename Type::Element*>(a.input) + offset, rows * a.inner, copy);
+  });
+  return copy;
+}
+
+template <class Weight>
+static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t first_row,
+                                 int64_t rows, int64_t panel) {
+  const auto* weights =
+      static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * a.inner;
+  const int64_t first_column = panel * panel_columns;
+  const int64_t columns = a.columns - first_column < panel_columns ? a.columns - first_column : panel_columns;
+  for_row_tiles(rows, [&](auto tile, int64_t first) {
+    Accumulators<tile.value, tile_vectors> acc;
+    multiply<BroadcastRows, Weight>(input + first * a.inner, a.inner, weights, panel_columns, a.inner, acc);
+#pragma GCC unroll 16
+    for (int m = 0; m < tile.value; ++m) {
+      alignas(64) float values[panel_columns];
+#pragma GCC unroll 8
+      for (int v = 0; v < tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
+      write_columns(a, first_row + first + m, first_column, columns, values);
+    }
+  });
+}
+
+static void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, int64_t first_panel,
+                           int64_t panels, void* scratch) {
+  ScratchCursor cursor{scratch};
+  const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
+  with_type(panel_type(a.weight_type), [&](auto type) {
+    for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
+      project_panel<decltype(type)>(a, input, first_row, rows, panel);
+    }
+  });
+}
+
+static void project_columns(const ProjectionArguments& a, int64_t first_column, int64_t columns,
+                            void* scratch) {
+  ScratchCursor cursor{scratch};
+  const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
+  float* sums = cursor.take<float>(a.rows * decode_tile);
+  with_type(a.weight_type, [&](auto type) {
+    using Type = decltype(type);
+    const auto* weight = static_cast<const typename Type::Element*>(a.panels);
+    for (int64_t first = first_column; first < first_column + columns; first += decode_tile) {
+      const int64_t left = first_column + columns - first, count = left < decode_tile ? left : decode_tile;
+      dot_rows<Type>(input, a.rows, a.inner, weight + first * a.inner, a.inner, count, a.inner, sums,
+                     decode_tile, 1);
+      for (int64_t row = 0; row < a.rows; ++row)
+        write_columns(a, row, first, count, sums + row * decode_tile);
+    }
+  });
+}
+
+}  // namespace heed::cpu::HEED_ISA

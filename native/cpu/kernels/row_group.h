@@ -1,0 +1,151 @@
+// A group: the query rows that fill one register tile, one row a lane. It carries the online softmax.
+#pragma once
+
+#include "cpu/kernels/math.h"
+#include "cpu/kernels/multiply.h"
+#include "cpu/kernels/rows_of_block.h"
+
+namespace heed::cpu::HEED_ISA {
+
+constexpr int group_rows = tile_vectors * lanes;
+
+struct RowGroup {
+  int64_t rows;     // that are real; the lanes beyond compute on zeros and are never written
+  int64_t vectors;  // that hold real rows
+
+  float* query;                           // [width, group_rows], scaled
+  float* output;                          // [value_width, group_rows], unnormalised
+  alignas(64) float maximum[group_rows];  // log2 units
+  alignas(64) float sum[group_rows];
+
+  KeyRange keys;                          // of all rows together
+  alignas(64) int64_t first[group_rows];  // keys of each row; none in the lanes beyond
+  alignas(64) int64_t last[group_rows];
+  int64_t latest_first, earliest_last;  // every row attends [latest_first, earliest_last)
+
+  alignas(64) float slope[group_rows];  // ALiBi, log2 units
+  int64_t position[group_rows];
+  const void* mask_row[group_rows];
+};
+
+// Copies query rows into columns of `group.query`, times `factor`.
+template <class Type>
+static inline void load_queries(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
+  const AttentionParameters& p = *block.parameters;
+  const typename Type::Element* row[group_rows];
+  for (int64_t r = 0; r < group.rows; ++r) {
+    const RowOrigin origin = origin_of_row(block, first_row + r);
+    row[r] = static_cast<const typename Type::Element*>(p.query.data) +
+             offset_of(p.query, block.batch, origin.head, block.sequence.query_start + origin.query);
+  }
+  for (int64_t base = 0; base < group.vectors * lanes; base += lanes) {
+    const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
+    int64_t d = 0;
+    for (; d + lanes <= p.width; d += lanes) {
+      Vec tile[lanes];
+      for (int r = 0; r < lanes; ++r) tile[r] = r < rows ? Type::load(row[base + r] + d) * factor : Vec{};
+      transpose(tile);
+      for (int i = 0; i < lanes; ++i) store(group.query + (d + i) * group_rows + base, tile[i]);
+    }
+    for (; d < p.width; ++d) {
+      Vec column{};
+      for (int r = 0; r < rows; ++r) column[r] = Type::get(row[base + r][d]) * factor;
+      store(group.query + d * group_rows + base, column);
+    }
+  }
+}
+
+// Fills in everything about rows [first_row, first_row + group.rows) of the block but the queries.
+static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGroup& group) {
+  const AttentionParameters& p = *block.parameters;
+  group.vectors = (group.rows + lanes - 1) / lanes;
+  group.keys = {INT64_MAX, 0};
+  group.latest_first = 0;
+  group.earliest_last = INT64_MAX;
+  for (int64_t r = 0; r < group_rows; ++r) {
+    group.maximum[r] = -infinity;
+    group.sum[r] = 0;
+    group.first[r] = group.last[r] = 0;
+    group.position[r] = 0;
+    group.slope[r] = 0;
+    group.mask_row[r] = nullptr;
+    if (r >= group.rows) continue;
+    const RowOrigin origin = origin_of_row(block, first_row + r);
+    const KeyRange keys = keys_of_position(p, origin.position, block.sequence.key_steps);
+    group.position[r] = origin.position;
+    group.first[r] = keys.first;
+    group.last[r] = keys.last;
+    if (keys.first < keys.last) {
+      if (keys.first < group.keys.first) group.keys.first = keys.first;
+      if (keys.last > group.keys.last) group.keys.last = keys.last;
+    }
+    if (keys.first > group.latest_first) group.latest_first = keys.first;
+    if (keys.last < group.earliest_last) group.earliest_last = keys.last;
+    if (p.alibi_slopes) group.slope[r] = p.alibi_slopes[origin.head] * log2_e;
+    if (p.mask.data) {
+      const int64_t offset = mask_offset(p.mask, block.batch, origin.head, origin.query);
+      group.mask_row[r] = static_cast<const char*>(p.mask.data) + offset * int64_t(size_of(p.mask.type));
+    }
+  }
+  if (group.keys.last == 0) group.keys.first = 0;
+}
+
+// The end of softmax: what each row's output has to be multiplied by (0 for a row that attended nothing).
+// Takes the sink into account and writes log-sum-exps.
+static inline void finish_rows(const RowBlock& block, int64_t first_row, const RowGroup& group,
+                               float* factor) {
+  const AttentionParameters& p = *block.parameters;
+  for (int64_t r = 0; r < group.rows; ++r) {
+    const RowOrigin origin = origin_of_row(block, first_row + r);
+    const bool empty = group.maximum[r] == -infinity;
+    float maximum = group.maximum[r], sum = group.sum[r], share = 1;
+    if (p.sinks && !empty) {
+      const float sink = p.sinks[origin.head] * log2_e;
+      const float joint = sink > maximum ? sink : maximum;
+      share = __builtin_exp2f(maximum - joint);
+      sum = sum * share + __builtin_exp2f(sink - joint);
+      maximum = joint;
+    }
+    factor[r] = empty ? 0.0f : share / sum;
+    if (p.log_sum_exp.data) {
+      const int64_t step = block.sequence.query_start + origin.query;
+      static_cast<float*>(p.log_sum_exp.data)[offset_of(p.log_sum_exp, block.batch, origin.head, step)] =
+          empty ? -infinity : (maximum + __builtin_log2f(sum)) * ln_2;
+    }
+  }
+}
+
+// Writes output rows, each times its factor; a factor of 0 writes zeros, whatever a masked value may have
+// left behind.
+template <class Type>
+static inline void write_outputs(const RowBlock& block, int64_t first_row, const RowGroup& group,
+                                 const float* factor) {
+  const AttentionParameters& p = *block.parameters;
+  typename Type::Element* row[group_rows];
+  for (int64_t r = 0; r < group.rows; ++r) {
+    const RowOrigin origin = origin_of_row(block, first_row + r);
+    row[r] = static_cast<typename Type::Element*>(p.output.data) +
+             offset_of(p.output, block.batch, origin.head, block.sequence.query_start + origin.query);
+  }
+  for (int64_t base = 0; base < group.rows; base += lanes) {
+    const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
+    const Vec scale = load(factor + base);
+    const IntVec empty = scale == Vec{};
+    int64_t d = 0;
+    for (; d + lanes <= p.value_width; d += lanes) {
+      Vec tile[lanes];
+      for (int i = 0; i < lanes; ++i) {
+        tile[i] = load(group.output + (d + i) * group_rows + base) * scale;
+        tile[i] = empty ? Vec{} : tile[i];
+      }
+      transpose(tile);
+      for (int r = 0; r < rows; ++r) Type::store(row[base + r] + d, tile[r]);
+    }
+    for (; d < p.value_width; ++d) {
+      const float* column = group.output + d * group_rows + base;
+      for (int r = 0; r < rows; ++r) row[base + r][d] = Type::put(empty[r] ? 0.0f : column[r] * scale[r]);
+    }
+  }
+}
+
+}  // namespace heed::cpu::HEED_ISA

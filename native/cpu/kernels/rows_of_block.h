@@ -1,0 +1,46 @@
+// What the rows of a block are: which query step and head each one is, and which keys it may attend.
+#pragma once
+
+#include "cpu/kernels/table.h"
+#include "cpu/kernels/width.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// Keys [first, last) of one row. Causality, windows and lengths only ever cut an interval.
+struct KeyRange {
+  int64_t first, last;
+};
+
+struct RowOrigin {
+  int64_t query;     // step within the sequence
+  int64_t head;      // query head
+  int64_t position;  // among the keys
+};
+
+static inline RowOrigin origin_of_row(const RowBlock& block, int64_t row) {
+  const int64_t group = block.parameters->group();
+  const int64_t query = (block.first_row + row) / group;
+  const int64_t head = block.key_head * group + (block.first_row + row) % group;
+  return {query, head, block.sequence.query_offset + query};
+}
+
+static inline KeyRange keys_of_position(const AttentionParameters& p, int64_t position, int64_t keys) {
+  int64_t first = 0, last = keys;
+  if (p.causal && position + 1 < last) last = position + 1;
+  if (p.window_right != unbounded && position + p.window_right + 1 < last)
+    last = position + p.window_right + 1;
+  if (p.window_left != unbounded && position - p.window_left > first) first = position - p.window_left;
+  if (last <= first) return {0, 0};
+  return {first, last};
+}
+
+template <class Pointer>
+static inline int64_t offset_of(const BasicView<Pointer>& view, int64_t batch, int64_t head, int64_t step) {
+  return batch * view.batch_stride + head * view.head_stride + step * view.step_stride;
+}
+
+static inline int64_t mask_offset(const MaskView& mask, int64_t batch, int64_t head, int64_t query) {
+  return batch * mask.batch_stride + head * mask.head_stride + query * mask.query_stride;
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,174 @@
+// What happens to scores between QKᵀ and softmax. Each stage is a function over a score tile; a block lists
+// the ones that its problem asks for, so that features never enter the matrix loops.
+#pragma once
+
+#include "cpu/kernels/row_group.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// Scores of keys [first_key, last_key) for the rows of a group: scores[(key − first_key) · group_rows + row].
+struct ScoreTile {
+  float* scores;
+  int64_t first_key, last_key;
+  const RowGroup* group;
+  const AttentionParameters* parameters;
+
+  float* at(int64_t key, int64_t vector) const {
+    return scores + (key - first_key) * group_rows + vector * lanes;
+  }
+};
+
+using Stage = void (*)(const ScoreTile& tile);
+
+// Scores arrive divided by the cap; they leave capped and in log2 units.
+static inline void cap_scores(const ScoreTile& tile) {
+  const Vec cap = splat(tile.parameters->softcap * log2_e);
+  for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
+    for (int64_t v = 0; v < tile.group->vectors; ++v)
+      store(tile.at(key, v), tanh(load(tile.at(key, v))) * cap);
+  }
+}
+
+static inline void add_alibi(const ScoreTile& tile) {
+  for (int64_t v = 0; v < tile.group->vectors; ++v) {
+    Vec distance;
+    for (int i = 0; i < lanes; ++i) {
+      distance[i] = static_cast<float>(tile.first_key - tile.group->position[v * lanes + i]);
+    }
+    const Vec slope = load(tile.group->slope + v * lanes);
+    for (int64_t key = tile.first_key; key < tile.last_key; ++key, distance += 1.0f) {
+      store(tile.at(key, v), load(tile.at(key, v)) + slope * distance);
+    }
+  }
+}
+
+// Keys outside a row's own range get −∞. Only keys that some row of the group does not attend are visited.
+static inline void exclude_out_of_range(const ScoreTile& tile) {
+  const RowGroup& group = *tile.group;
+  for (int64_t v = 0; v < group.vectors; ++v) {
+    IntVec first, last;  // relative to the tile
+    const int64_t keys = tile.last_key - tile.first_key;
+    for (int i = 0; i < lanes; ++i) {
+      const int64_t f = group.first[v * lanes + i] - tile.first_key,
+                    l = group.last[v * lanes + i] - tile.first_key;
+      first[i] = static_cast<int32_t>(f < 0 ? 0 : f > keys ? keys : f);
+      last[i] = static_cast<int32_t>(l < 0 ? 0 : l > keys ? keys : l);
+    }
+    for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
+      if (key >= group.latest_first && key < group.earliest_last) key = group.earliest_last;
+      if (key >= tile.last_key) break;
+      const IntVec k = splat_int(static_cast<int32_t>(key - tile.first_key));
+      const IntVec attended = (k >= first) & (k < last);
+      store(tile.at(key, v), attended ? load(tile.at(key, v)) : splat(-infinity));
+    }
+  }
+}
+
+// Scores leave QKᵀ in log2 units, unless a cap is still to come.
+static inline float query_factor(const AttentionParameters& p) {
+  return p.softcap > 0 ? p.scale / p.softcap : p.scale * log2_e;
+}
+
+static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[2]) {
+  int64_t count = 0;
+  if (p.softcap > 0) stages[count++] = cap_scores;
+  if (p.alibi_slopes) stages[count++] = add_alibi;
+  return count;
+}
+
+struct Bool {
+  using Element = uint8_t;
+  static float get(uint8_t keep) { return keep ? 0.0f : -infinity; }
+  static Vec load(const uint8_t* from) {
+    typedef uint8_t Bytes __attribute__((vector_size(lanes)));
+    Bytes bytes;
+    __builtin_memcpy(&bytes, from, sizeof bytes);
+    return __builtin_convertvector(bytes, IntVec) == 0 ? splat(-infinity) : Vec{};
+  }
+};
+
+template <class F>
+static inline auto with_mask_type(DType type, F f) {
+  if (type == DType::boolean) return f(Bool{});
+  return with_type(type, f);
+}
+
+// s + bias, or −∞ where the bias is −∞: an excluded key's NaN must not survive.
+static inline Vec biased(Vec score, Vec bias) {
+  return bias == splat(-infinity) ? bias : score + bias * splat(log2_e);
+}
+
+template <class Type>
+static inline void add_mask_of(const ScoreTile& tile) {
+  const RowGroup& group = *tile.group;
+  const int64_t stride = tile.parameters->mask.key_stride;
+  for (int64_t base = 0; base < group.rows; base += lanes) {
+    const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
+    int64_t key = tile.first_key;
+    for (; stride == 1 && key + lanes <= tile.last_key; key += lanes) {
+      Vec bias[lanes];
+      for (int r = 0; r < lanes; ++r) {
+        bias[r] = r < rows
+                      ? Type::load(static_cast<const typename Type::Element*>(group.mask_row[base + r]) + key)
+                      : Vec{};
+      }
+      transpose(bias);
+      for (int i = 0; i < lanes; ++i) {
+        float* at = tile.at(key + i, base / lanes);
+        store(at, biased(load(at), bias[i]));
+      }
+    }
+    for (; key < tile.last_key; ++key) {
+      Vec bias{};
+      for (int r = 0; r < rows; ++r) {
+        bias[r] =
+            Type::get(static_cast<const typename Type::Element*>(group.mask_row[base + r])[key * stride]);
+      }
+      float* at = tile.at(key, base / lanes);
+      store(at, biased(load(at), bias));
+    }
+  }
+}
+
+static inline void add_mask(const ScoreTile& tile) {
+  with_mask_type(tile.parameters->mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
+}
+
+// How a bool mask looks over a tile: nothing to attend, everything, or some of both.
+enum class MaskSummary { none, all, mixed };
+
+static inline MaskSummary summarise_mask(const ScoreTile& tile) {
+  const RowGroup& group = *tile.group;
+  const int64_t stride = tile.parameters->mask.key_stride;
+  bool some = false, every = true;
+  const void* previous = nullptr;
+  for (int64_t r = 0; r < group.rows; ++r) {
+    if (group.mask_row[r] == previous) continue;  // heads that share a mask row
+    previous = group.mask_row[r];
+    const uint8_t* row = static_cast<const uint8_t*>(previous);
+    uint8_t any = 0, zeros = 0;
+    for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
+      any |= row[key * stride];
+      zeros |= row[key * stride] == 0;
+    }
+    some |= any != 0;
+    every &= zeros == 0;
+    if (some && !every) return MaskSummary::mixed;
+  }
+  return some ? MaskSummary::all : MaskSummary::none;
+}
+
+// The same decisions one score at a time, for the rare places that need them.
+static inline bool attends(const ScoreTile& tile, int64_t row, int64_t key) {
+  const RowGroup& group = *tile.group;
+  if (key < group.first[row] || key >= group.last[row]) return false;
+  const MaskView& mask = tile.parameters->mask;
+  if (!mask.data) return true;
+  return with_mask_type(mask.type, [&](auto type) {
+    using Type = decltype(type);
+    return Type::get(static_cast<const typename Type::Element*>(
+               group.mask_row[row])[key * mask.key_stride]) != -infinity;
+  });
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,110 @@
+// Element types in memory: how a vector or a single number is read as float32 and written back, rounded to
+// nearest even. Kernels take one of these as a template parameter and never ask for the type inside a loop.
+#pragma once
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "core/dtype.h"
+#include "cpu/kernels/vector.h"
+
+namespace heed::cpu::HEED_ISA {
+
+typedef uint16_t HalfBits __attribute__((vector_size(lanes * 2)));
+typedef uint16_t LooseHalfBits __attribute__((vector_size(lanes * 2), aligned(2), may_alias));
+
+struct Float32 {
+  using Element = float;
+  static constexpr DType type = DType::float32;
+  static float get(float x) { return x; }
+  static float put(float x) { return x; }
+  static Vec load(const float* from) { return HEED_ISA::load(from); }
+  static void store(float* to, Vec v) { HEED_ISA::store(to, v); }
+};
+
+struct BFloat16 {
+  using Element = uint16_t;
+  static constexpr DType type = DType::bfloat16;
+  static float get(uint16_t bits) { return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16); }
+  static uint16_t put(float x) {
+    const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+    if (x != x) return static_cast<uint16_t>((bits >> 16) | 0x40);  // rounding must not turn NaN into ∞
+    return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+  }
+  static Vec load(const uint16_t* from) {
+    const HalfBits bits = *reinterpret_cast<const LooseHalfBits*>(from);
+    return as_float(__builtin_convertvector(bits, IntVec) << 16);
+  }
+  static void store(uint16_t* to, Vec v) {
+    const IntVec bits = as_int(v);
+    const IntVec odd = (bits >> 16) & 1;
+    const IntVec rounded = (v == v) ? (bits + 0x7fff + odd) : (bits | 0x400000);
+    *reinterpret_cast<LooseHalfBits*>(to) = __builtin_convertvector(rounded >> 16, HalfBits);
+  }
+};
+
+struct Float16 {
+  using Element = uint16_t;
+  static constexpr DType type = DType::float16;
+  static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
+  static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
+#if defined(__F16C__)
+  // Eight at a time: the width at which every processor with F16C converts.
+  static Vec load(const uint16_t* from) {
+    Vec v;
+    for (int i = 0; i < lanes; i += 8) {
+      const __m256 part = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+      __builtin_memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof part);
+    }
+    return v;
+  }
+  static void store(uint16_t* to, Vec v) {
+    for (int i = 0; i < lanes; i += 8) {
+      __m256 part;
+      __builtin_memcpy(&part, reinterpret_cast<const float*>(&v) + i, sizeof part);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm256_cvtps_ph(part, _MM_FROUND_TO_NEAREST_INT));
+    }
+  }
+#else
+  static Vec load(const uint16_t* from) {
+    Vec v{};
+    for (int i = 0; i < lanes; ++i) v[i] = get(from[i]);
+    return v;
+  }
+  static void store(uint16_t* to, Vec v) {
+    for (int i = 0; i < lanes; ++i) to[i] = put(v[i]);
+  }
+#endif
+};
+
+// Calls f with the tag of a floating type.
+template <class F>
+static inline auto with_type(DType type, F f) {
+  switch (type) {
+    case DType::float16:
+      return f(Float16{});
+    case DType::bfloat16:
+      return f(BFloat16{});
+    default:
+      return f(Float32{});
+  }
+}
+
+// Widens `count` elements.
+template <class Type>
+static inline void widen(const typename Type::Element* from, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(to + i, Type::load(from + i));
+  for (; i < count; ++i) to[i] = Type::get(from[i]);
+}
+
+// Narrows `count` numbers, each multiplied by `factor` first.
+template <class Type>
+static inline void narrow(const float* from, int64_t count, float factor, typename Type::Element* to) {
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) Type::store(to + i, load(from + i) * factor);
+  for (; i < count; ++i) to[i] = Type::put(from[i] * factor);
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,131 @@
+// What the planners and the kernels of one instruction set say to each other: plain structs and function
+// pointers. Kernels are compiled once per instruction set, so nothing here may pull in inline code of the
+// standard library: the linker would keep one copy of it, perhaps the one that an older processor cannot run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/view.h"
+
+namespace heed::cpu {
+
+// Asked between tiles; true ends the task early, its output unfinished.
+struct Stop {
+  const void* state;
+  bool (*requested)(const void* state);
+  bool operator()() const { return requested(state); }
+};
+
+// An AttentionProblem without its vectors. Null pointers: the feature is absent.
+struct AttentionParameters {
+  int64_t query_heads, key_heads, width, value_width;
+  View query, key, value;
+  MutableView output;
+  MutableView log_sum_exp;
+  float scale, softcap;
+  bool causal;
+  int64_t window_left, window_right;
+  MaskView mask;
+  const float* alibi_slopes;
+  const float* sinks;
+
+  int64_t group() const { return query_heads / key_heads; }
+};
+
+// Rows of one (batch entry, key head). The group's query heads are folded into the rows, query-major:
+// row r is query step r / group of head key_head · group + r % group.
+struct RowBlock {
+  const AttentionParameters* parameters;
+  Sequence sequence;
+  int64_t batch;
+  int64_t key_head;
+  int64_t first_row;
+  int64_t rows;
+};
+
+// The most rows that decode kernels take; the fewest lanes of any register tile.
+constexpr int64_t decode_rows = 8;
+
+// Softmax state of a few rows over a chunk of keys: unnormalised output, running maximum (log2 units) and
+// sum.
+struct Partial {
+  float* output;   // [rows, value_width]
+  float* maximum;  // [rows]
+  float* sum;      // [rows]
+};
+
+struct RowsRequest {
+  const AttentionParameters* parameters;
+  Sequence sequence;
+  int64_t batch;
+  int64_t head;
+  int64_t query;
+  int64_t keys;  // columns to write; those past the sequence's keys are excluded
+  float *scores, *capped_scores, *biased_scores, *weights;
+};
+
+struct ProjectionArguments {
+  const void* input;
+  DType input_type;
+  int64_t rows, steps, inner, columns;
+  const void* panels;  // packed weight, or the raw [columns, inner] weight for project_columns
+  DType weight_type;
+  const float* bias;
+  const ProjectionTarget* targets;
+  int64_t target_count;
+};
+
+struct KernelTable {
+  int64_t lanes;
+
+  // Fused attention of up to `row_block` rows.
+  int64_t row_block;
+  size_t (*forward_scratch)(const AttentionParameters& parameters);
+  void (*forward)(const RowBlock& block, void* scratch, const Stop& stop);
+
+  // Few rows, many keys: one chunk of keys at a time, then the chunks combined.
+  size_t (*decode_scratch)(const AttentionParameters& parameters, int64_t rows);
+  void (*decode_chunk)(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
+                       void* scratch, const Stop& stop);
+  void (*decode_combine)(const RowBlock& block, const Partial* partials, int64_t count, void* scratch);
+
+  // The unfused path, a stage at a time, over a matrix of keys · row_block floats that holds every score of
+  // the block.
+  size_t (*unfused_scratch)(const AttentionParameters& parameters);
+  void (*unfused_scores)(const RowBlock& block, float* matrix, void* scratch, const Stop& stop);
+  void (*unfused_softmax)(const RowBlock& block, float* matrix, void* scratch);
+  void (*unfused_values)(const RowBlock& block, float* matrix, void* scratch, const Stop& stop);
+
+  size_t (*rows_scratch)(const AttentionParameters& parameters, int64_t keys);
+  void (*rows)(const RowsRequest& request, void* scratch);
+
+  // Projection over packed panels of `panel_columns` columns.
+  int64_t panel_columns;
+  DType (*panel_type)(DType weight_type);
+  void (*pack_panel)(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
+                     void* out);
+  size_t (*projection_scratch)(const ProjectionArguments& arguments, int64_t rows);
+  void (*project_panels)(const ProjectionArguments& arguments, int64_t first_row, int64_t rows,
+                         int64_t first_panel, int64_t panels, void* scratch);
+  // The same straight from an unpacked weight, for so few rows that packing would cost more than it saves.
+  void (*project_columns)(const ProjectionArguments& arguments, int64_t first_column, int64_t columns,
+                          void* scratch);
+
+  size_t (*merge_scratch)(int64_t width);
+  void (*merge)(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, int64_t row,
+                int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
+};
+
+// One per compiled unit; see kernels.cc.
+namespace baseline {
+extern const KernelTable table;
+}
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
+
+}  // namespace heed::cpu

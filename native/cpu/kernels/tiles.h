@@ -1,0 +1,23 @@
+// Tile shapes. Every constant names what chose it; bench/NOTES.md has the measurements.
+#pragma once
+
+#include "cpu/kernels/width.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// The register tile of `multiply`: tile_rows broadcasts against tile_vectors vectors. AVX2 and SSE have 16
+// vector registers (6 × 2 accumulators, 2 vectors, 1 broadcast), AVX-512 has 32 (6 × 4, 4, 1).
+constexpr int tile_rows = 6;
+constexpr int tile_vectors = lanes == 16 ? 4 : 2;
+
+// Query rows of one forward task: a multiple of tile_vectors · lanes on every instruction set. Larger tiles
+// read K and V less often; smaller ones give more tasks to share out.
+constexpr int row_block = 64;
+
+// Keys of one step of the online softmax: a multiple of tile_rows. The score tile (48 KB) stays in L2.
+constexpr int key_tile = 192;
+
+// Keys that the decode kernel scores before it turns to the values.
+constexpr int decode_tile = 64;
+
+}  // namespace heed::cpu::HEED_ISA

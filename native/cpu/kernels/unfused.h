@@ -1,0 +1,103 @@
+// Attention by way of whole score matrices, a stage at a time, with the same matrix kernel: what the fused
+// kernel is measured against. A block's matrix is [groups][keys][group_rows].
+#pragma once
+
+#include "cpu/kernels/forward.h"
+
+namespace heed::cpu::HEED_ISA {
+
+struct UnfusedScratch {
+  RowGroup* group;
+  float *queries, *output, *keys;
+
+  static UnfusedScratch carve(const AttentionParameters& p, ScratchCursor& cursor) {
+    const int64_t widest = p.width > p.value_width ? p.width : p.value_width;
+    UnfusedScratch s;
+    s.group = cursor.take<RowGroup>(1);
+    s.queries = cursor.take<float>(p.width * group_rows);
+    s.output = cursor.take<float>(p.value_width * group_rows);
+    s.keys = cursor.take<float>(key_tile * widest);
+    return s;
+  }
+};
+
+static size_t unfused_scratch(const AttentionParameters& p) {
+  ScratchCursor cursor{nullptr};
+  UnfusedScratch::carve(p, cursor);
+  return cursor.used();
+}
+
+// f(group, its matrix) for every group of the block.
+template <class F>
+static inline void for_unfused_groups(const RowBlock& block, float* matrix, RowGroup& group, F f) {
+  for (int64_t first = 0; first < block.rows; first += group_rows) {
+    group.rows = block.rows - first < group_rows ? block.rows - first : group_rows;
+    describe_rows(block, first, group);
+    f(first, matrix + first * block.sequence.key_steps);
+  }
+}
+
+static void unfused_scores(const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {
+  const AttentionParameters& p = *block.parameters;
+  ScratchCursor cursor{scratch};
+  const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
+  s.group->query = s.queries;
+  for_unfused_groups(block, matrix, *s.group, [&](int64_t first_row, float* scores) {
+    with_type(p.query.type,
+              [&](auto type) { load_queries<decltype(type)>(block, first_row, query_factor(p), *s.group); });
+    for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
+      const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
+      const TileRows rows = tile_rows_of(p.key, block, first, keys, p.width, s.keys);
+      multiply_scores({scores + first * group_rows, first, first + keys, s.group, &p}, rows);
+    }
+  });
+}
+
+static void unfused_softmax(const RowBlock& block, float* matrix, void* scratch) {
+  const AttentionParameters& p = *block.parameters;
+  ScratchCursor cursor{scratch};
+  const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
+  RowGroup& group = *s.group;
+  Stage stages[2];
+  const int64_t stage_count = list_stages(p, stages);
+  for_unfused_groups(block, matrix, group, [&](int64_t first_row, float* scores) {
+    const ScoreTile tile{scores, 0, block.sequence.key_steps, &group, &p};
+    for (int64_t i = 0; i < stage_count; ++i) stages[i](tile);
+    if (p.mask.data) add_mask(tile);
+    exclude_out_of_range(tile);
+    alignas(64) float decay[group_rows];
+    soften(tile, group, decay);
+    alignas(64) float factor[group_rows] = {};
+    finish_rows(block, first_row, group, factor);
+    for (int64_t key = 0; key < tile.last_key; ++key) {
+      for (int64_t v = 0; v < group.vectors; ++v)
+        store(tile.at(key, v), load(tile.at(key, v)) * load(factor + v * lanes));
+    }
+  });
+}
+
+static void unfused_values(const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {
+  const AttentionParameters& p = *block.parameters;
+  ScratchCursor cursor{scratch};
+  const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
+  RowGroup& group = *s.group;
+  group.output = s.output;
+  alignas(64) float one[group_rows];
+  for (int64_t r = 0; r < group_rows; ++r) one[r] = 1;
+  for_unfused_groups(block, matrix, group, [&](int64_t first_row, float* weights) {
+    for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
+    for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
+      const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
+      const TileRows rows = tile_rows_of(p.value, block, first, keys, p.value_width, s.keys);
+      const ScoreTile tile{weights + first * group_rows, first, first + keys, &group, &p};
+      if (all_finite(rows, keys, p.value_width)) {
+        accumulate_values(tile, group, rows, one);
+      } else {
+        accumulate_attended_values(tile, group, rows, one);
+      }
+    }
+    with_type(p.output.type, [&](auto type) { write_outputs<decltype(type)>(block, first_row, group, one); });
+  });
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,104 @@
+// Float vectors of the instruction set being compiled, over the compiler's vector extensions: plain
+// arithmetic on a Vec becomes the widest instructions the unit was compiled for.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "cpu/kernels/width.h"
+
+namespace heed::cpu::HEED_ISA {
+
+typedef float Vec __attribute__((vector_size(lanes * 4)));
+typedef int32_t IntVec __attribute__((vector_size(lanes * 4)));
+
+// The same in memory: any alignment, any declared type.
+typedef float LooseVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+typedef int32_t LooseIntVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+
+static inline Vec load(const float* from) {
+  return *reinterpret_cast<const LooseVec*>(from);
+}
+static inline void store(float* to, Vec v) {
+  *reinterpret_cast<LooseVec*>(to) = v;
+}
+static inline IntVec load(const int32_t* from) {
+  return *reinterpret_cast<const LooseIntVec*>(from);
+}
+
+static inline Vec splat(float x) {
+  return x - Vec{};
+}
+static inline IntVec splat_int(int32_t x) {
+  return x - IntVec{};
+}
+
+static inline Vec as_float(IntVec v) {
+  return reinterpret_cast<Vec>(v);
+}
+static inline IntVec as_int(Vec v) {
+  return reinterpret_cast<IntVec>(v);
+}
+
+// Takes `b` where either is NaN, as the hardware does.
+static inline Vec maximum(Vec a, Vec b) {
+  return a > b ? a : b;
+}
+
+static constexpr float infinity = __builtin_inff();
+
+// Lane i becomes lane index(i) of a, or of b where index(i) ≥ lanes.
+template <class Index, int... I>
+static inline Vec shuffle(Vec a, Vec b, Index, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, Index{}(I)...);
+}
+template <class Index>
+static inline Vec shuffle(Vec a, Vec b, Index index) {
+  return shuffle(a, b, index, std::make_integer_sequence<int, lanes>{});
+}
+
+template <int half>
+struct RotateBy {
+  constexpr int operator()(int i) const { return (i + half) % lanes; }
+};
+
+// Folds the upper half onto the lower until one lane is left.
+template <class Combine, int half = lanes / 2>
+static inline float reduce(Vec v, Combine combine) {
+  v = combine(v, shuffle(v, v, RotateBy<half>{}));
+  if constexpr (half > 1) {
+    return reduce<Combine, half / 2>(v, combine);
+  } else {
+    return v[0];
+  }
+}
+static inline float horizontal_sum(Vec v) {
+  return reduce(v, [](Vec a, Vec b) { return a + b; });
+}
+static inline float horizontal_maximum(Vec v) {
+  return reduce(v, maximum);
+}
+
+template <int block>
+struct SwapLow {
+  constexpr int operator()(int i) const { return i & block ? lanes + i - block : i; }
+};
+template <int block>
+struct SwapHigh {
+  constexpr int operator()(int i) const { return i & block ? lanes + i : i + block; }
+};
+
+// Rows become columns: the off-diagonal blocks of every size change places.
+template <int block = 1>
+static inline void transpose(Vec (&v)[lanes]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) {
+    if (i & block) continue;
+    const Vec a = v[i], b = v[i + block];
+    v[i] = shuffle(a, b, SwapLow<block>{});
+    v[i + block] = shuffle(a, b, SwapHigh<block>{});
+  }
+  if constexpr (block * 2 < lanes) transpose<block * 2>(v);
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,90 @@
+// Projections as tasks: a block of input rows times a few panels of output columns.
+#include <algorithm>
+
+#include "core/plan.h"
+#include "cpu/packed_weight.h"
+
+namespace heed::cpu {
+
+namespace {
+
+constexpr int64_t rows_per_task = 64;
+constexpr int64_t panels_per_task = 8;
+// Up to here dot products with the weight as it lies beat packing it for one use.
+constexpr int64_t rows_worth_no_packing = 4;
+constexpr int64_t columns_per_task = 256;
+
+struct Solving {
+  explicit Solving(const ProjectionProblem& p) : problem(p) {}
+  const ProjectionProblem problem;
+
+  ProjectionArguments arguments(const void* weight, DType type) const {
+    return {
+        .input = problem.input,
+        .input_type = problem.input_type,
+        .rows = problem.rows,
+        .steps = problem.steps,
+        .inner = problem.inner,
+        .columns = problem.columns,
+        .panels = weight,
+        .weight_type = type,
+        .bias = problem.bias.empty() ? nullptr : problem.bias.data(),
+        .targets = problem.targets.data(),
+        .target_count = static_cast<int64_t>(problem.targets.size()),
+    };
+  }
+};
+
+int64_t pieces(int64_t count, int64_t size) {
+  return (count + size - 1) / size;
+}
+
+void plan_panels(const std::shared_ptr<const Solving>& solving, const std::shared_ptr<const Panels>& owned,
+                 const Panels& panels, Plan& plan) {
+  const int64_t across = pieces(panels.count(), panels_per_task);
+  plan.push_back(
+      {pieces(solving->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
+         const Panels& weight = owned ? *owned : panels;
+         const int64_t first_row = context.task / across * rows_per_task;
+         const int64_t first_panel = context.task % across * panels_per_task;
+         const int64_t rows = std::min(rows_per_task, solving->problem.rows - first_row);
+         const ProjectionArguments arguments = solving->arguments(weight.data(), weight.weight_type());
+         void* scratch = context.scratch.reserve(weight.table().projection_scratch(arguments, rows));
+         weight.table().project_panels(arguments, first_row, rows, first_panel,
+                                       std::min(panels_per_task, weight.count() - first_panel), scratch);
+       }});
+}
+
+void plan_columns(const std::shared_ptr<const Solving>& solving, Plan& plan) {
+  const KernelTable& table = kernels();
+  plan.push_back(
+      {pieces(solving->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
+         const int64_t first = context.task * columns_per_task;
+         const ProjectionArguments arguments =
+             solving->arguments(solving->problem.weight, solving->problem.weight_type);
+         void* scratch = context.scratch.reserve(table.projection_scratch(arguments, arguments.rows));
+         table.project_columns(arguments, first, std::min(columns_per_task, arguments.columns - first),
+                               scratch);
+       }});
+}
+
+}  // namespace
+
+void plan_projection(const ProjectionProblem& problem, Plan& plan) {
+  if (problem.rows == 0 || problem.columns == 0) return;
+  const auto solving = std::make_shared<const Solving>(problem);
+  if (problem.packed) {
+    plan_panels(solving, nullptr, static_cast<const Panels&>(*problem.packed), plan);
+  } else if (problem.rows <= rows_worth_no_packing) {
+    plan_columns(solving, plan);
+  } else {
+    const auto panels =
+        std::make_shared<Panels>(kernels(), problem.weight_type, problem.columns, problem.inner);
+    plan.push_back({panels->count(), [panels, solving](const TaskContext& context) {
+                      panels->pack(solving->problem.weight, context.task);
+                    }});
+    plan_panels(solving, panels, *panels, plan);
+  }
+}
+
+}  // namespace heed::cpu

@@ -1,0 +1,121 @@
+// Fused and unfused attention, and the recomputed rows, against the float64 oracle on every instruction set.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+
+#include "cpu/backend.h"
+#include "support/oracle.h"
+#include "support/random_attention.h"
+#include "support/run.h"
+
+namespace heed::test {
+
+namespace {
+
+constexpr int problems_per_instruction_set = 150;
+
+double tolerance_of(DType type) {
+  return type == DType::float32 ? 3e-6 : type == DType::float16 ? 2e-3 : 1e-2;
+}
+
+template <class F>
+void for_each_row(const AttentionProblem& p, F f) {
+  for (int64_t b = 0; b < static_cast<int64_t>(p.sequences.size()); ++b) {
+    for (int64_t h = 0; h < p.query_heads; ++h) {
+      for (int64_t q = 0; q < p.sequences[b].query_steps; ++q) f(b, h, q);
+    }
+  }
+}
+
+// Norm of the difference, relative to the norm of the truth over the whole output.
+void check(RandomAttention& made, const char* path, uint64_t stream) {
+  const AttentionProblem& p = made.problem;
+  double error = 0, norm = 0, log_sum_error = 0;
+  for_each_row(p, [&](int64_t b, int64_t h, int64_t q) {
+    const OracleRow truth = oracle(p, b, h, q);
+    const int64_t at = b * p.output.batch_stride + h * p.output.head_stride + q * p.output.step_stride;
+    for (int64_t d = 0; d < p.value_width; ++d) {
+      const double got = read(p.output.data, p.output.type, at + d);
+      error += (got - truth.output[d]) * (got - truth.output[d]);
+      norm += truth.output[d] * truth.output[d];
+    }
+    const double lse =
+        (*made.log_sum_exp)[b * p.log_sum_exp.batch_stride + h * p.log_sum_exp.head_stride + q];
+    if (lse != truth.log_sum_exp)
+      log_sum_error = std::fmax(log_sum_error, std::fabs(lse - truth.log_sum_exp) / (1 + std::fabs(lse)));
+    if (std::isnan(lse)) log_sum_error = NAN;
+  });
+  CAPTURE(path);
+  CAPTURE(stream);
+  CAPTURE(std::string(cpu::name_of(cpu::instruction_set())));
+  CAPTURE(static_cast<int>(p.query.type));
+  CHECK(std::sqrt(error) <= tolerance_of(p.query.type) * std::sqrt(norm));
+  CHECK(log_sum_error <= 3e-6);
+}
+
+void check_rows(RandomAttention& made, Random& random, uint64_t stream) {
+  RowsProblem rows;
+  rows.attention = made.problem;
+  const int64_t queries = made.problem.sequences[0].query_steps;
+  if (queries == 0) return;
+  rows.keys = made.key->size() == 0 ? 0 : made.problem.sequences[0].key_steps;
+  for (const Sequence& s : made.problem.sequences) rows.keys = std::max(rows.keys, s.key_steps);
+  for (int i = 0; i < 2; ++i) {
+    rows.heads.push_back(static_cast<int32_t>(random.integer(0, made.problem.query_heads - 1)));
+    rows.queries.push_back(static_cast<int32_t>(random.integer(0, queries - 1)));
+  }
+  const int64_t batch = static_cast<int64_t>(made.problem.sequences.size()), size = batch * 4 * rows.keys;
+  std::vector<float> scores(size, NAN), capped(size, NAN), biased(size, NAN), weights(size, NAN);
+  rows.scores = scores.data();
+  rows.capped_scores = capped.data();
+  rows.biased_scores = biased.data();
+  rows.weights = weights.data();
+  Plan plan;
+  cpu::plan_rows(rows, plan);
+  run(plan, random);
+  double worst = 0;
+  const auto compare = [&](double got, double truth) {
+    if (got == truth) return;
+    const double error = std::fabs(got - truth) / (1 + std::fabs(truth));
+    worst = std::isnan(error) ? INFINITY : std::fmax(worst, error);
+  };
+  for (int64_t i = 0; i < batch * 4; ++i) {
+    const OracleRow truth = oracle(made.problem, i / 4, rows.heads[i / 2 % 2], rows.queries[i % 2]);
+    for (int64_t key = 0; key < rows.keys; ++key) {
+      const bool valid = key < static_cast<int64_t>(truth.scores.size());
+      const int64_t at = i * rows.keys + key;
+      compare(scores[at], valid ? truth.scores[key] : -INFINITY);
+      compare(capped[at], valid ? truth.capped[key] : -INFINITY);
+      compare(biased[at], valid ? truth.biased[key] : -INFINITY);
+      compare(weights[at], valid ? truth.weights[key] : 0);
+    }
+  }
+  CAPTURE(stream);
+  CHECK(worst <= 1e-5);
+}
+
+}  // namespace
+
+TEST_CASE("attention agrees with the oracle on random problems") {
+  for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
+    cpu::set_instruction_set(isa);
+    for (uint64_t stream = 0; stream < problems_per_instruction_set; ++stream) {
+      Random random(stream);
+      RandomAttention made(random);
+      Plan unfused;
+      cpu::plan_unfused(made.problem, unfused);
+      run(unfused, random);
+      check(made, "unfused", stream);
+      for (int64_t i = 0; i < made.output->size(); ++i) made.output->set(i, NAN);
+      for (int64_t i = 0; i < made.log_sum_exp->size(); ++i) made.log_sum_exp->set(i, NAN);
+      Plan fused;
+      cpu::plan_attention(made.problem, fused);
+      run(fused, random);
+      check(made, "fused", stream);
+      check_rows(made, random, stream);
+    }
+  }
+}
+
+}  // namespace heed::test
