@@ -78,10 +78,7 @@ export function finishRow(
 function attendRow(problem: AttentionProblem, row: QueryRow, { keys, values }: KeyGroup): void {
   const { scores, attended } = scoreRow(problem, row, keys);
   const logSumExp = softmax(scores, attended, problem.sinks?.[row.head]);
-  // A row whose scores are all −∞ has no key to attend after all.
-  const output =
-    logSumExp === Number.NEGATIVE_INFINITY ? new Float64Array(values.width) : blend(scores, attended, values);
-  finishRow(problem, row, output, logSumExp);
+  finishRow(problem, row, blend(scores, attended, values), logSumExp);
 }
 
 /** Solves the problem row by row, pausing after each so that the caller may do something else. */

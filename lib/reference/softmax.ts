@@ -10,8 +10,9 @@
 
 /**
  * Turns scores into weights, in place, and answers their log-sum-exp. A sink is one more logit that
- * takes its share of the weight and gives no value. Where no key may be attended, or all scores are
- * −∞, all weights are 0 and the log-sum-exp is −∞, with or without a sink.
+ * takes its share of the weight and gives no value. Where all scores are −∞ there is no key
+ * to attend, so none counts as attended: all weights are 0 and the log-sum-exp is −∞, with or
+ * without a sink.
  */
 export function softmax(scores: Float64Array, attended: Uint8Array, sink = Number.NEGATIVE_INFINITY): number {
   let largest = Number.NEGATIVE_INFINITY;
@@ -20,6 +21,7 @@ export function softmax(scores: Float64Array, attended: Uint8Array, sink = Numbe
   }
   if (largest === Number.NEGATIVE_INFINITY) {
     scores.fill(0);
+    attended.fill(0);
     return Number.NEGATIVE_INFINITY;
   }
   largest = Math.max(largest, sink);

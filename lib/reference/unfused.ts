@@ -5,23 +5,33 @@
  */
 import type { AttentionProblem } from '../problem.js';
 import { blend, finishRow, type KeyGroup, keyGroups, queryRows } from './attention.js';
-import { scoreRow } from './scores.js';
+import { type QueryRow, scoreRow } from './scores.js';
 import { softmax } from './softmax.js';
 
-function* attendWhole(problem: AttentionProblem, group: KeyGroup): Generator<void> {
-  const matrix = [];
+interface MatrixRow {
+  readonly row: QueryRow;
+  readonly scores: Float64Array;
+  readonly attended: Uint8Array;
+}
+
+function* wholeMatrix(problem: AttentionProblem, group: KeyGroup): Generator<void, MatrixRow[]> {
+  const matrix: MatrixRow[] = [];
   for (const row of queryRows(problem, group)) {
-    matrix.push({ row, ...scoreRow(problem, row, group.keys), logSumExp: Number.NaN });
+    matrix.push({ row, ...scoreRow(problem, row, group.keys) });
     yield;
   }
-  for (const line of matrix) {
-    line.logSumExp = softmax(line.scores, line.attended, problem.sinks?.[line.row.head]);
+  return matrix;
+}
+
+function* attendWhole(problem: AttentionProblem, group: KeyGroup): Generator<void> {
+  const matrix = yield* wholeMatrix(problem, group);
+  const logSumExps: number[] = [];
+  for (const { row, scores, attended } of matrix) {
+    logSumExps.push(softmax(scores, attended, problem.sinks?.[row.head]));
     yield;
   }
-  for (const { row, scores: weights, attended, logSumExp } of matrix) {
-    const empty = logSumExp === Number.NEGATIVE_INFINITY;
-    const output = empty ? new Float64Array(problem.valueWidth) : blend(weights, attended, group.values);
-    finishRow(problem, row, output, logSumExp);
+  for (const [i, { row, scores: weights, attended }] of matrix.entries()) {
+    finishRow(problem, row, blend(weights, attended, group.values), logSumExps[i]);
     yield;
   }
 }
