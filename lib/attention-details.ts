@@ -1,5 +1,10 @@
 /** Attention with what a fused kernel normally hides: scores, weights and log-sum-exps. */
-import { type AttentionShape, buildProblem, makeLogSumExp } from './attention-arguments.js';
+import {
+  type AttentionArguments,
+  type AttentionShape,
+  buildProblem,
+  makeLogSumExp,
+} from './attention-arguments.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
 import { solve, solveSync } from './backends.js';
 import { readList, readNames } from './checks/lists.js';
@@ -124,19 +129,20 @@ export function buildDetails(
   args: AttentionArguments,
   { include, rows }: DetailsRequest,
 ): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
-  const matrices = makeMatrices(args, rows, include);
+  const matrices = makeMatrices(args.inputs.type, args.shape, rows, include);
   const logSumExp = makeLogSumExp(args.inputs.type, args.shape);
   const { problem, output } = buildProblem(args, logSumExp);
   const problems: Problem[] = [problem];
-  if (Object.keys(matrices).length > 0) {
-    problems.push(rowsProblem(problem, args.shape.keySteps, rows, matrices));
+  // An empty batch may claim any number of rows; none of them exists.
+  if (args.shape.batch > 0 && Object.keys(matrices).length > 0) {
+    problems.push(rowsProblem(problem, args.shape, rows, matrices));
   }
   const details = { output, ...(include.has('logSumExp') && { logSumExp }), ...matrices };
   return { attention: problem, problems, details };
 }
 
 function prepare(query: unknown, key: unknown, value: unknown, options: unknown) {
-  const values = readOptions(options, [...attentionOptionNames, 'include', 'rows']);
+  const values = readOptions(options, optionNames);
   const args = readDenseArguments(query, key, value, values);
   const { problems, details } = buildDetails(args, readDetails(values, args.shape));
   return { problems, details, backend: args.settings.backend, signal: args.settings.signal };
