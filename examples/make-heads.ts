@@ -171,5 +171,5 @@ function named(prefix: string, matrices: Record<string, Matrix>) {
 
 if (require.main === module) {
   const path = resolve(process.argv[2] ?? 'examples/heads.safetensors');
-  makeHeads(path).then(() => console.log(`wrote ${path}`));
+  void makeHeads(path).then(() => console.log(`wrote ${path}`));
 }

@@ -6,18 +6,19 @@ import { bundle } from './bundle.js';
 import type { PageData } from './page-data.js';
 
 const sources = join(packageRoot, 'lib/cli/page');
+const styles = ['base', 'head-picker', 'stage', 'heat-map', 'lines', 'influences', 'passage'];
 
 export async function renderPage(data: PageData): Promise<string> {
   const [template, style, script] = await Promise.all([
     readFile(join(sources, 'page.html'), 'utf8'),
-    readFile(join(sources, 'page.css'), 'utf8'),
+    Promise.all(styles.map((name) => readFile(join(sources, 'style', `${name}.css`), 'utf8'))),
     bundle(join(__dirname, 'browser')),
   ]);
   const parts: Record<string, string> = {
-    style,
+    style: style.join('\n'),
     // "<" may stand nowhere in it: a text could hold the tag that ends the script.
     data: JSON.stringify(data).replaceAll('<', '\\u003c'),
     script,
   };
-  return template.replace(/\/\* (style|data|script) \*\//g, (_, name: string) => parts[name]);
+  return template.replace(/\/\* (style|script) \*\/|(?<=>)"data"(?=<)/g, (_, name = 'data') => parts[name]);
 }
