@@ -5,42 +5,11 @@
 #include <stdexcept>
 #include <string>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#include "cpu/processor.h"
 
 namespace heed::cpu {
 
 namespace {
-
-#if defined(__x86_64__)
-// The registers that the operating system saves on a context switch.
-uint64_t saved_state() {
-  uint32_t low = 0, high = 0;
-  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return (static_cast<uint64_t>(high) << 32) | low;
-}
-
-struct Features {
-  bool avx2 = false;
-  bool avx512 = false;
-};
-
-Features detect() {
-  Features features;
-  uint32_t a = 0, b = 0, c = 0, d = 0;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return features;
-  const bool os_saves = c & bit_OSXSAVE;
-  const bool fma = c & bit_FMA, f16c = c & bit_F16C;
-  if (!os_saves || !fma || !f16c || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return features;
-  constexpr uint64_t ymm = 0x6, zmm = 0xe6;
-  const uint64_t state = saved_state();
-  features.avx2 = (state & ymm) == ymm && (b & bit_AVX2);
-  features.avx512 = features.avx2 && (state & zmm) == zmm && (b & bit_AVX512F) && (b & bit_AVX512BW) &&
-                    (b & bit_AVX512DQ) && (b & bit_AVX512VL);
-  return features;
-}
-#endif
 
 const KernelTable& table_of(InstructionSet isa) {
   switch (isa) {
@@ -66,14 +35,12 @@ std::atomic<InstructionSet>& chosen() {
 
 std::vector<InstructionSet> available_instruction_sets() {
   std::vector<InstructionSet> sets{InstructionSet::baseline};
-#if defined(__x86_64__)
-  [[maybe_unused]] const Features features = detect();
+  [[maybe_unused]] const Processor processor = detect_processor();
 #if defined(HEED_HAVE_AVX2)
-  if (features.avx2) sets.push_back(InstructionSet::avx2);
+  if (processor.avx2) sets.push_back(InstructionSet::avx2);
 #endif
 #if defined(HEED_HAVE_AVX512)
-  if (features.avx512) sets.push_back(InstructionSet::avx512);
-#endif
+  if (processor.avx512) sets.push_back(InstructionSet::avx512);
 #endif
   return sets;
 }

@@ -1,0 +1,47 @@
+#include "cpu/processor.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#include <cstdint>
+#endif
+
+namespace heed::cpu {
+
+#if defined(__x86_64__)
+
+namespace {
+
+// The registers that the operating system saves on a context switch (XGETBV): a processor may have wider ones
+// than that.
+uint64_t saved_state() {
+  uint32_t low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+}  // namespace
+
+Processor detect_processor() {
+  Processor processor;
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return processor;
+  const bool os_saves = c & bit_OSXSAVE, fma = c & bit_FMA, f16c = c & bit_F16C;
+  if (!os_saves || !fma || !f16c || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return processor;
+  constexpr uint64_t ymm = 0x6, zmm = 0xe6;
+  const uint64_t state = saved_state();
+  processor.avx2 = (state & ymm) == ymm && (b & bit_AVX2);
+  processor.avx512 = processor.avx2 && (state & zmm) == zmm && (b & bit_AVX512F) && (b & bit_AVX512BW) &&
+                     (b & bit_AVX512DQ) && (b & bit_AVX512VL);
+  return processor;
+}
+
+#else
+
+Processor detect_processor() {
+  return {};
+}
+
+#endif
+
+}  // namespace heed::cpu

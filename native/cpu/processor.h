@@ -1,0 +1,13 @@
+// What this processor, and the operating system on it, can run.
+#pragma once
+
+namespace heed::cpu {
+
+struct Processor {
+  bool avx2 = false;    // with FMA and F16C
+  bool avx512 = false;  // F, BW, DQ and VL
+};
+
+Processor detect_processor();
+
+}  // namespace heed::cpu
