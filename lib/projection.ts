@@ -119,7 +119,8 @@ function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, 
   const strides = denseStrides('bhsd', columns === 0 ? 0 : columns / headWidth, steps, headWidth);
   const problem: ProjectionProblem = {
     kind: 'projection',
-    rows,
+    // Without columns there is nothing to compute, and rows of nothing may be beyond counting.
+    rows: columns === 0 ? 0 : rows,
     steps,
     inner,
     columns,

@@ -1,0 +1,85 @@
+/** Linear maps among the arguments of a layer. */
+import { readBias } from '../checks/bias.js';
+import { expectRank } from '../checks/dims.js';
+import { readOptions } from '../checks/options.js';
+import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { HeedError } from '../errors.js';
+import type { FloatType, TensorLike } from '../tensor-type.js';
+
+/** y = x · weightᵀ + bias, as nn.Linear keeps it. */
+export interface Linear {
+  /** [out, in], any floating-point type. */
+  weight: TensorLike;
+  /** [out], any floating-point type. Default: none. */
+  bias?: TensorLike;
+}
+
+/** The linear maps of a layer. */
+export interface MultiHeadAttentionWeights {
+  /** [heads · width, embed] */
+  query: Linear;
+  /** [keyValueHeads · width, context embed] */
+  key: Linear;
+  /** [keyValueHeads · valueWidth, context embed] */
+  value: Linear;
+  /** [out, heads · valueWidth]. Without it the heads lie side by side in the result. */
+  output?: Linear;
+}
+
+/** What was read of a linear map; the elements are looked at when it is packed. */
+export interface LinearArgument {
+  readonly name: string;
+  readonly type: FloatType;
+  readonly columns: number;
+  readonly inner: number;
+  readonly weight: TensorArgument;
+  readonly bias: TensorArgument | undefined;
+}
+
+function readLinear(value: unknown, name: string): LinearArgument {
+  const { weight: weightValue, bias: biasValue } = readOptions(
+    required(value, name),
+    ['weight', 'bias'],
+    name,
+  );
+  const weight = readTensor(weightValue, `${name}.weight`);
+  const type = expectFloat(weight);
+  expectRank(weight.dims, 2, `${name}.weight`, 'out, in');
+  const [columns, inner] = weight.dims;
+  const bias = readBias(biasValue, `${name}.bias`, columns, `${name}.weight.dims[0]`);
+  return { name, type, columns, inner, weight, bias };
+}
+
+function required(value: unknown, name: string): unknown {
+  if (value === undefined) {
+    throw new HeedError('HEED_INVALID_ARGUMENT', `Expected ${name} to be given, received undefined`);
+  }
+  return value;
+}
+
+export interface LinearArguments {
+  readonly query: LinearArgument;
+  readonly key: LinearArgument;
+  readonly value: LinearArgument;
+  readonly output: LinearArgument | undefined;
+}
+
+export function readLinears(weights: unknown): LinearArguments {
+  const names = ['query', 'key', 'value', 'output'] as const;
+  const { query, key, value, output } = readOptions(required(weights, 'weights'), names, 'weights');
+  return {
+    query: readLinear(query, 'weights.query'),
+    key: readLinear(key, 'weights.key'),
+    value: readLinear(value, 'weights.value'),
+    output: output === undefined ? undefined : readLinear(output, 'weights.output'),
+  };
+}
+
+/** How many numbers the linear maps hold. */
+export function countParameters({ query, key, value, output }: LinearArguments): number {
+  let count = 0;
+  for (const linear of [query, key, value, output]) {
+    if (linear) count += linear.weight.size + (linear.bias?.size ?? 0);
+  }
+  return count;
+}

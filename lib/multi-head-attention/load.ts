@@ -1,0 +1,146 @@
+/** The linear maps of a layer from a safetensors file, whatever its tensors are called. */
+import { invalid } from '../checks/numbers.js';
+import { HeedError } from '../errors.js';
+import { listNames } from '../safetensors/names.js';
+import { open, type SafetensorsFile } from '../safetensors.js';
+import type { Tensor } from '../tensor.js';
+import { type Convention, conventions, type Place } from './checkpoint-conventions.js';
+import { takeThird, transpose } from './checkpoint-parts.js';
+import type { Linear, MultiHeadAttentionWeights } from './linear.js';
+
+/** The part of a file that a layer is in. */
+interface Checkpoint {
+  readonly file: SafetensorsFile;
+  readonly prefix: string;
+  /** The names that begin with the prefix, without it. */
+  readonly names: ReadonlySet<string>;
+}
+
+export async function loadWeights(
+  path: string | URL,
+  prefixOption: unknown,
+): Promise<MultiHeadAttentionWeights> {
+  if (prefixOption !== undefined && typeof prefixOption !== 'string') {
+    throw invalid('options.prefix', 'a string', prefixOption);
+  }
+  const prefix = prefixOption ?? '';
+  const file = await open(path);
+  try {
+    const under = [...file.tensors.keys()].filter((name) => name.startsWith(prefix));
+    const checkpoint = { file, prefix, names: new Set(under.map((name) => name.slice(prefix.length))) };
+    const convention = recognise(checkpoint);
+    expectComplete(checkpoint, convention);
+    expectExplained(checkpoint, convention);
+    return await readLinears(checkpoint, convention);
+  } finally {
+    await file.close();
+  }
+}
+
+function placesOf({ query, key, value, output }: Convention): Place[] {
+  return [query, key, value, output];
+}
+
+function namesIn(convention: Convention): Set<string> {
+  return new Set(placesOf(convention).flatMap(({ weight, bias }) => [weight, bias]));
+}
+
+function unknownTensor(checkpoint: Checkpoint, problem: string): HeedError {
+  return new HeedError('HEED_UNKNOWN_TENSOR', `Expected ${checkpoint.file.path} to hold ${problem}`);
+}
+
+/** What stands under the prefix, or all that is there when nothing does. */
+function listFound({ file, prefix, names }: Checkpoint): string {
+  return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : [...file.tensors.keys()]);
+}
+
+/** The convention that explains the most names. */
+function recognise(checkpoint: Checkpoint): Convention {
+  let best: Convention | undefined;
+  let most = 0;
+  for (const convention of conventions) {
+    const explained = [...namesIn(convention)].filter((name) => checkpoint.names.has(name)).length;
+    if (explained > most) {
+      best = convention;
+      most = explained;
+    }
+  }
+  if (best === undefined) {
+    const known = conventions.map(({ name, query }) => `"${checkpoint.prefix}${query.weight}" (${name})`);
+    throw unknownTensor(checkpoint, `one of ${known.join(', ')}, found ${listFound(checkpoint)}`);
+  }
+  return best;
+}
+
+function expectComplete(checkpoint: Checkpoint, convention: Convention): void {
+  const { names, prefix } = checkpoint;
+  for (const place of placesOf(convention)) {
+    const optional = convention.outputOptional && place === convention.output && !names.has(place.bias);
+    if (optional || names.has(place.weight)) continue;
+    throw unknownTensor(
+      checkpoint,
+      `"${prefix}${place.weight}", in the naming of ${convention.name}, found ${listFound(checkpoint)}`,
+    );
+  }
+}
+
+/** A tensor that is not read, such as a norm of the queries in some models, could have changed the result. */
+function expectExplained(checkpoint: Checkpoint, convention: Convention): void {
+  const { names, prefix } = checkpoint;
+  const known = namesIn(convention);
+  const unexplained = [...names].filter(
+    (name) => name.startsWith(convention.scope) && !known.has(name) && !convention.ignored.includes(name),
+  );
+  if (unexplained.length === 0) return;
+  const expected = listNames([...known].map((name) => prefix + name));
+  const found = listNames(unexplained.map((name) => prefix + name));
+  throw unknownTensor(
+    checkpoint,
+    `no more than ${expected}, in the naming of ${convention.name}, found also ${found}`,
+  );
+}
+
+async function readLinears(
+  checkpoint: Checkpoint,
+  convention: Convention,
+): Promise<MultiHeadAttentionWeights> {
+  const weights = new Map<string, Tensor>();
+  const biases = new Map<string, Tensor>();
+  for (const { weight, bias } of placesOf(convention)) {
+    await readOnce(weights, checkpoint, weight, convention.transposed ? transpose : undefined);
+    await readOnce(biases, checkpoint, bias);
+  }
+  const { query, key, value, output } = convention;
+  return {
+    query: linearAt(query, weights, biases),
+    key: linearAt(key, weights, biases),
+    value: linearAt(value, weights, biases),
+    ...(weights.has(output.weight) && { output: linearAt(output, weights, biases) }),
+  };
+}
+
+async function readOnce(
+  tensors: Map<string, Tensor>,
+  { file, prefix, names }: Checkpoint,
+  name: string,
+  change = (tensor: Tensor, _name: string) => tensor,
+): Promise<void> {
+  if (tensors.has(name) || !names.has(name)) return;
+  tensors.set(name, change(await file.read(prefix + name), name));
+}
+
+function linearAt(
+  place: Place,
+  weights: ReadonlyMap<string, Tensor>,
+  biases: ReadonlyMap<string, Tensor>,
+): Linear {
+  const bias = biases.get(place.bias);
+  return {
+    weight: partOf(weights.get(place.weight) as Tensor, place.weightThird, place.weight),
+    ...(bias && { bias: partOf(bias, place.biasThird, place.bias) }),
+  };
+}
+
+function partOf(tensor: Tensor, third: Place['weightThird'], name: string): Tensor {
+  return third === undefined ? tensor : takeThird(tensor, third, name);
+}

@@ -1,0 +1,105 @@
+/** The options of a layer, checked without knowing its weights. */
+import type { Backend } from '../backend.js';
+import { type BackendName, chooseBackend } from '../backends.js';
+import { locationOption } from '../checks/location.js';
+import { booleanOption, choiceOption, finiteOption, integerBetween } from '../checks/numbers.js';
+import { type OptionValues, readOptions } from '../checks/options.js';
+import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../checks/scoring.js';
+import { HeedError } from '../errors.js';
+import { type FloatType, floatTypes, type Location } from '../tensor-type.js';
+
+export interface MultiHeadAttentionOptions {
+  /** Query heads. */
+  heads: number;
+  /** Key and value heads, shared by consecutive groups of query heads; divides `heads`. Default: as many as heads. */
+  keyValueHeads?: number;
+  /** No step attends a later one. Default false. */
+  causal?: boolean;
+  /** Local attention: keys further than this many positions before or after a query are out of reach. A missing side is unbounded. */
+  window?: { left?: number; right?: number };
+  /** Caps scores smoothly: cap · tanh(score / cap). Default 0: not capped. */
+  softcap?: number;
+  /** Multiplies query·key. Default 1/√width. */
+  scale?: number;
+  /** One per query head: slope · (key position − query position) is added to scores. */
+  alibiSlopes?: ArrayLike<number>;
+  /** One logit per query head that takes part in the softmax and gives no value. */
+  sinks?: ArrayLike<number>;
+  /** Where the layer computes. */
+  location?: Location;
+  /** The type of inputs, weights, intermediate and final results; weights of another are cast. Default: that of the query weight. */
+  type?: FloatType;
+  /** 'auto' (default) as for attention. */
+  backend?: BackendName;
+}
+
+export const layerOptionNames = [
+  'heads',
+  'keyValueHeads',
+  'causal',
+  'window',
+  'softcap',
+  'scale',
+  'alibiSlopes',
+  'sinks',
+  'location',
+  'type',
+  'backend',
+] as const;
+
+export type LayerOptionName = (typeof layerOptionNames)[number];
+
+export interface LayerOptions {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly causal: boolean;
+  readonly window: Window;
+  readonly softcap: number;
+  /** Undefined for the default, which depends on the width. */
+  readonly scale: number | undefined;
+  readonly alibiSlopes: Float64Array | undefined;
+  readonly sinks: Float64Array | undefined;
+  readonly location: Location;
+  /** Undefined for the type of the query weight. */
+  readonly type: FloatType | undefined;
+  readonly chooseBackend: (type: FloatType) => Backend;
+}
+
+const mostHeads = 65536;
+
+export function readLayerOptions(options: unknown): LayerOptions {
+  return checkLayerOptions(readOptions(options, layerOptionNames));
+}
+
+export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerOptions {
+  const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
+  const { backend } = values;
+  return {
+    heads,
+    keyValueHeads: readKeyValueHeads(values.keyValueHeads, heads),
+    causal: booleanOption(values.causal, 'options.causal', false),
+    window: readWindow(values.window, 'options.window'),
+    softcap: readSoftcap(values.softcap, 'options.softcap'),
+    scale: values.scale === undefined ? undefined : finiteOption(values.scale, 'options.scale', 0),
+    alibiSlopes: readOptionalPerHead(values.alibiSlopes, 'options.alibiSlopes', heads),
+    sinks: readOptionalPerHead(values.sinks, 'options.sinks', heads),
+    location: locationOption(values.location, 'options.location'),
+    type:
+      values.type === undefined
+        ? undefined
+        : choiceOption(values.type, 'options.type', floatTypes, 'float32'),
+    chooseBackend: (type) => chooseBackend(backend, type),
+  };
+}
+
+function readKeyValueHeads(value: unknown, heads: number): number {
+  const keyValueHeads =
+    value === undefined ? heads : integerBetween(value, 'options.keyValueHeads', 1, heads);
+  if (heads % keyValueHeads !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected options.heads to be a multiple of options.keyValueHeads (${keyValueHeads}), received ${heads}`,
+    );
+  }
+  return keyValueHeads;
+}

@@ -1,0 +1,61 @@
+/** The widths of a layer, from its weights and its numbers of heads. */
+import { checkShape } from '../attention-arguments.js';
+import { expectLength } from '../checks/dims.js';
+import { HeedError } from '../errors.js';
+import type { LinearArgument, LinearArguments } from './linear.js';
+
+export interface LayerShape {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  /** Of a query or key of one head. */
+  readonly width: number;
+  /** Of a value of one head. */
+  readonly valueWidth: number;
+  /** Of what queries are projected from. */
+  readonly embed: number;
+  /** Of what keys and values are projected from. */
+  readonly contextEmbed: number;
+  /** Of the result. */
+  readonly out: number;
+}
+
+function headWidth({ name, columns }: LinearArgument, heads: number, option: string): number {
+  if (columns % heads !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${name}.weight.dims[0] to be a multiple of ${option} (${heads}), received ${columns}`,
+    );
+  }
+  return columns / heads;
+}
+
+export function layerShape(linears: LinearArguments, heads: number, keyValueHeads: number): LayerShape {
+  const { query, key, value, output } = linears;
+  const width = headWidth(query, heads, 'options.heads');
+  const keyWidth = headWidth(key, keyValueHeads, 'options.keyValueHeads');
+  const valueWidth = headWidth(value, keyValueHeads, 'options.keyValueHeads');
+  checkShape(
+    { batch: 0, queryHeads: heads, keyHeads: keyValueHeads, querySteps: 0, keySteps: 0, width, valueWidth },
+    {
+      queryHeads: 'options.heads',
+      keyHeads: 'options.keyValueHeads',
+      queryWidth: 'weights.query.weight.dims[0] / options.heads',
+      keyWidth: 'weights.key.weight.dims[0] / options.keyValueHeads',
+      valueWidth: 'weights.value.weight.dims[0] / options.keyValueHeads',
+    },
+    keyWidth,
+  );
+  expectLength(value.inner, 'weights.value.weight.dims[1]', key.inner, 'weights.key.weight.dims[1]');
+  if (output) {
+    expectLength(output.inner, 'weights.output.weight.dims[1]', heads * valueWidth, 'heads · value width');
+  }
+  return {
+    heads,
+    keyValueHeads,
+    width,
+    valueWidth,
+    embed: query.inner,
+    contextEmbed: key.inner,
+    out: output ? output.columns : heads * valueWidth,
+  };
+}

@@ -1,0 +1,91 @@
+/** The weights of a layer, packed so that a call multiplies as few and as large matrices as it can. */
+import type { Backend } from '../backend.js';
+import { biasNumbers } from '../checks/bias.js';
+import { allocate } from '../checks/data.js';
+import { dataOf } from '../checks/tensor.js';
+import { readElements, writeElements } from '../elements.js';
+import { PackedWeight } from '../packed-weight.js';
+import type { FloatType, TypedArray } from '../tensor-type.js';
+import type { LinearArgument, LinearArguments } from './linear.js';
+
+/** Linear maps of the same input, end to end in one packed weight. */
+export interface Product {
+  readonly weight: PackedWeight;
+  readonly bias: Float64Array | undefined;
+}
+
+/** One linear map: the columns of a product from `firstColumn` on. */
+export interface Part {
+  readonly product: Product;
+  readonly firstColumn: number;
+  readonly columns: number;
+}
+
+export interface LayerWeights {
+  readonly query: Part;
+  readonly key: Part;
+  readonly value: Part;
+  readonly output: Part | undefined;
+}
+
+const chunkLength = 4096;
+
+/** Copies a weight into a larger one, in the type of that. */
+function castInto(target: TypedArray, type: FloatType, at: number, { weight }: LinearArgument): void {
+  const source = dataOf(weight);
+  const chunk = new Float64Array(chunkLength);
+  for (let start = 0; start < weight.size; start += chunkLength) {
+    const count = Math.min(chunkLength, weight.size - start);
+    readElements(weight.type, source, start, count, chunk);
+    writeElements(type, target, at + start, count, chunk);
+  }
+}
+
+/** Parts without a bias get zeros where others have one. */
+function joinBiases(linears: readonly LinearArgument[], columns: number): Float64Array | undefined {
+  if (linears.every(({ bias }) => bias === undefined)) return undefined;
+  const joint = new Float64Array(columns);
+  let at = 0;
+  for (const linear of linears) {
+    if (linear.bias) joint.set(biasNumbers(linear.bias), at);
+    at += linear.columns;
+  }
+  return joint;
+}
+
+function packTogether(backend: Backend, type: FloatType, linears: readonly LinearArgument[]): Part[] {
+  const { inner } = linears[0];
+  const columns = linears.reduce((sum, linear) => sum + linear.columns, 0);
+  const data = allocate(type, columns * inner, 'the weights of a layer');
+  const parts: { firstColumn: number; columns: number }[] = [];
+  let firstColumn = 0;
+  for (const linear of linears) {
+    castInto(data, type, firstColumn * inner, linear);
+    parts.push({ firstColumn, columns: linear.columns });
+    firstColumn += linear.columns;
+  }
+  const bias = joinBiases(linears, columns);
+  const product = { weight: PackedWeight.pack(backend, { data, type, columns, inner }), bias };
+  return parts.map((part) => ({ ...part, product }));
+}
+
+/**
+ * Query, key and value in one product when they can be projected from the same input; a call with a
+ * context of its own multiplies with the part that it needs. Else key and value, and the query alone.
+ */
+export function packLayer(backend: Backend, type: FloatType, linears: LinearArguments): LayerWeights {
+  const { query, key, value, output } = linears;
+  const joint = query.inner === key.inner;
+  const first = packTogether(backend, type, joint ? [query, key, value] : [key, value]);
+  const [queryPart, keyPart, valuePart] = joint ? first : [...packTogether(backend, type, [query]), ...first];
+  return {
+    query: queryPart,
+    key: keyPart,
+    value: valuePart,
+    output: output && packTogether(backend, type, [output])[0],
+  };
+}
+
+export function disposeLayer({ query, key, value, output }: LayerWeights): void {
+  for (const part of [query, key, value, output]) part?.product.weight.dispose();
+}
