@@ -1,0 +1,87 @@
+/** Random inputs of attention, and holding a backend's answer against the oracle's. */
+import { attentionSync } from '../../lib/attention.js';
+import { attentionDetailsSync } from '../../lib/attention-details.js';
+import type { AttentionOptions } from '../../lib/attention-options.js';
+import type { Tensor } from '../../lib/tensor.js';
+import { type FloatType, floatTypes } from '../../lib/tensor-type.js';
+import type { TestedBackend } from './backends.js';
+import { expectClose, tolerances } from './compare.js';
+import { attentionOracle, type OracleOptions } from './oracle.js';
+import { poisoned } from './poison.js';
+import type { Random } from './random.js';
+
+export interface InputShape {
+  readonly type?: FloatType;
+  readonly layout?: 'bhsd' | 'bshd';
+  readonly batch?: number;
+  readonly heads?: number;
+  readonly keyHeads?: number;
+  readonly queries?: number;
+  readonly keys?: number;
+  readonly width?: number;
+  readonly valueWidth?: number;
+}
+
+export interface Inputs {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
+export function dimsOf(layout: 'bhsd' | 'bshd', batch: number, heads: number, steps: number, width: number) {
+  return layout === 'bhsd' ? [batch, heads, steps, width] : [batch, steps, heads, width];
+}
+
+export function randomInputs(random: Random, shape: InputShape = {}): Inputs {
+  const {
+    type = 'float32',
+    layout = 'bhsd',
+    batch = 2,
+    heads = 4,
+    queries = 9,
+    keys = 13,
+    width = 16,
+  } = shape;
+  const { keyHeads = heads, valueWidth = width } = shape;
+  return {
+    query: random.tensor(type, dimsOf(layout, batch, heads, queries, width)),
+    key: random.tensor(type, dimsOf(layout, batch, keyHeads, keys, width)),
+    value: random.tensor(type, dimsOf(layout, batch, keyHeads, keys, valueWidth)),
+  };
+}
+
+export function typesOf(backend: TestedBackend): readonly FloatType[] {
+  return backend === 'reference' ? floatTypes : ['float32', 'float16', 'bfloat16'];
+}
+
+/** Attention into an output that was all NaN, and whose surroundings are watched. */
+export function attend(backend: TestedBackend, inputs: Inputs, options: AttentionOptions = {}): Tensor {
+  const { query, key, value } = inputs;
+  const out = poisoned(query.type as FloatType, [...query.dims.slice(0, 3), value.dims[3]]);
+  attentionSync(query, key, value, { ...options, backend, out: out.tensor });
+  out.expectMarginsIntact();
+  return out.tensor;
+}
+
+/** Holds output and log-sum-exp against the oracle's. */
+export function checkAttention(
+  backend: TestedBackend,
+  inputs: Inputs,
+  options: OracleOptions = {},
+  what = '',
+): void {
+  const { query, key, value } = inputs;
+  const type = query.type as FloatType;
+  const expected = attentionOracle(query, key, value, options);
+  expectClose(attend(backend, inputs, options), expected.output, tolerances[type], `output ${what}:`);
+  const { output, logSumExp } = attentionDetailsSync(query, key, value, {
+    ...options,
+    backend,
+    include: ['logSumExp'],
+  });
+  expectClose(output, expected.output, tolerances[type], `output beside log-sum-exp ${what}:`);
+  if (logSumExp) {
+    const tolerance = type === 'float64' ? tolerances.float64 : tolerances.float32;
+    expectClose(logSumExp, expected.logSumExp, tolerance, `log-sum-exp ${what}:`);
+  }
+}

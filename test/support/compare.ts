@@ -1,0 +1,53 @@
+/** How far numbers are from what they should be. */
+import assert from 'node:assert/strict';
+import type { Tensor } from '../../lib/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import { toNumbers } from './numbers.js';
+
+/** The accuracy that results are promised to have, as ‖actual − expected‖ / ‖expected‖, on a CPU. */
+export const tolerances: Readonly<Record<FloatType, number>> = {
+  float32: 3e-6,
+  float16: 2e-3,
+  bfloat16: 1e-2,
+  float64: 1e-12,
+};
+
+function norm(numbers: readonly number[]): number {
+  return Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0));
+}
+
+/** ‖actual − expected‖ / ‖expected‖ over what is finite, once everything else is equal. */
+export function relativeError(actual: TensorLike, expected: readonly number[]): number {
+  const numbers = toNumbers(actual);
+  assert.equal(numbers.length, expected.length, 'number of elements');
+  const differences: number[] = [];
+  const references: number[] = [];
+  for (const [i, reference] of expected.entries()) {
+    if (Number.isFinite(reference)) {
+      differences.push(numbers[i] - reference);
+      references.push(reference);
+    } else {
+      assert.equal(numbers[i], reference, `element ${i}`);
+    }
+  }
+  const error = norm(differences);
+  return error === 0 ? 0 : error / norm(references);
+}
+
+export function expectClose(
+  actual: TensorLike,
+  expected: readonly number[],
+  tolerance: number,
+  what = '',
+): void {
+  const error = relativeError(actual, expected);
+  assert.ok(error <= tolerance, `${what} relative error ${error} exceeds ${tolerance}`);
+}
+
+/** Bit for bit, so that also -0 and NaN must agree. */
+export function expectSameBits(actual: Tensor, expected: Tensor): void {
+  assert.equal(actual.type, expected.type);
+  assert.deepEqual(actual.dims, expected.dims);
+  const bytes = ({ data }: Tensor) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  assert.ok(bytes(actual).equals(bytes(expected)), 'bits differ');
+}

@@ -1,0 +1,163 @@
+/**
+ * A second opinion on what attention is, written apart from the library: from the rules, one query
+ * row at a time, over lists of those keys that may be attended. Nothing here is fast.
+ */
+import type { AttentionOptions } from '../../lib/attention-options.js';
+import type { TensorLike } from '../../lib/tensor-type.js';
+import { toNumbers } from './numbers.js';
+
+/** The options that have a say in the result. */
+export type OracleOptions = Omit<AttentionOptions, 'backend' | 'out' | 'signal'>;
+
+/** Flat, [batch, heads, queries, keys] for the matrices; the output is in the layout asked for. */
+export interface OracleResult {
+  readonly output: number[];
+  readonly logSumExp: number[];
+  readonly scores: number[];
+  readonly cappedScores: number[];
+  readonly biasedScores: number[];
+  readonly weights: number[];
+}
+
+type At = (batch: number, head: number, step: number, element: number) => number;
+
+interface Accessor {
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  readonly at: At;
+}
+
+function access(tensor: TensorLike, layout: 'bhsd' | 'bshd'): Accessor {
+  const numbers = toNumbers(tensor);
+  const [batch, first, second, width] = tensor.dims;
+  if (layout === 'bhsd') {
+    return {
+      batch,
+      heads: first,
+      steps: second,
+      width,
+      at: (b, h, s, d) => numbers[((b * first + h) * second + s) * width + d],
+    };
+  }
+  return {
+    batch,
+    heads: second,
+    steps: first,
+    width,
+    at: (b, h, s, d) => numbers[((b * first + s) * second + h) * width + d],
+  };
+}
+
+/** What the mask holds for one pair, by numpy's rules of broadcasting. */
+function maskAt(mask: TensorLike): At {
+  const numbers = toNumbers(mask);
+  const dims = [1, 1, 1, 1, ...mask.dims].slice(-4);
+  return (...index) =>
+    numbers[dims.reduce((offset, length, axis) => offset * length + (length === 1 ? 0 : index[axis]), 0)];
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+const sum = (terms: readonly number[]) => terms.reduce((total, term) => total + term, 0);
+const nothing = Number.NEGATIVE_INFINITY;
+
+interface KeyResult {
+  readonly score: number;
+  readonly capped: number;
+  readonly biased: number;
+  readonly attended: boolean;
+}
+
+interface RowResult {
+  readonly keys: readonly KeyResult[];
+  readonly weights: readonly number[];
+  readonly logSumExp: number;
+  readonly output: readonly number[];
+}
+
+/** softmax over some logits, of which a sink, if any, takes part; the answer leaves it out. */
+function normalise(logits: readonly number[], sink: number | undefined) {
+  const all = sink === undefined ? logits : [...logits, sink];
+  const top = all.reduce((a, b) => Math.max(a, b), nothing);
+  const logSumExp = top + Math.log(sum(all.map((logit) => Math.exp(logit - top))));
+  return { logSumExp, shares: logits.map((logit) => Math.exp(logit - logSumExp)) };
+}
+
+export function attentionOracle(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  options: OracleOptions = {},
+): OracleResult {
+  const layout = options.layout ?? 'bhsd';
+  const [q, k, v] = [query, key, value].map((tensor) => access(tensor, layout));
+  const scale = options.scale ?? 1 / Math.sqrt(q.width);
+  const { softcap = 0, causal = false, window = {}, kvLengths, queryOffset, alibiSlopes, sinks } = options;
+  const { left = Number.POSITIVE_INFINITY, right = Number.POSITIVE_INFINITY } = window;
+  const added = options.mask && { type: options.mask.type, at: maskAt(options.mask) };
+
+  const validKeys = (b: number) => kvLengths?.[b] ?? k.steps;
+  const position = (b: number, i: number) => {
+    const first = typeof queryOffset === 'number' ? queryOffset : queryOffset?.[b];
+    return i + (first ?? validKeys(b) - q.steps);
+  };
+  const keyHead = (h: number) => Math.floor((h * k.heads) / q.heads);
+
+  function judge(b: number, h: number, i: number, j: number): KeyResult {
+    if (j >= validKeys(b)) return { score: nothing, capped: nothing, biased: nothing, attended: false };
+    const distance = j - position(b, i);
+    let similarity = 0;
+    for (let d = 0; d < q.width; d++) similarity += q.at(b, h, i, d) * k.at(b, keyHead(h), j, d);
+    const score = scale * similarity;
+    const capped = softcap > 0 ? softcap * Math.tanh(score / softcap) : score;
+    const masked = added?.at(b, h, i, j);
+    const excluded = added?.type === 'bool' ? masked === 0 : masked === nothing;
+    const attended = !excluded && !(causal && distance > 0) && distance >= -left && distance <= right;
+    const bias = (added && added.type !== 'bool' ? (masked ?? 0) : 0) + (alibiSlopes?.[h] ?? 0) * distance;
+    return { score, capped, biased: attended ? capped + bias : nothing, attended };
+  }
+
+  function row(b: number, h: number, i: number): RowResult {
+    const keys = range(k.steps).map((j) => judge(b, h, i, j));
+    const attended = range(k.steps).filter((j) => keys[j].attended);
+    if (attended.every((j) => keys[j].biased === nothing)) {
+      return {
+        keys,
+        weights: keys.map(() => 0),
+        logSumExp: nothing,
+        output: range(v.width).map(() => 0),
+      };
+    }
+    const { logSumExp, shares } = normalise(
+      attended.map((j) => keys[j].biased),
+      sinks?.[h],
+    );
+    const weights = keys.map(() => 0);
+    for (const [n, j] of attended.entries()) weights[j] = shares[n];
+    const output = range(v.width).map((d) =>
+      sum(attended.map((j) => weights[j] * v.at(b, keyHead(h), j, d))),
+    );
+    return { keys, weights, logSumExp, output };
+  }
+
+  const rows = range(q.batch).flatMap((b) =>
+    range(q.heads).flatMap((h) => range(q.steps).map((i) => row(b, h, i))),
+  );
+  const rowAt = (b: number, h: number, i: number) => rows[(b * q.heads + h) * q.steps + i];
+  const outputRows =
+    layout === 'bhsd'
+      ? rows
+      : range(q.batch).flatMap((b) =>
+          range(q.steps).flatMap((i) => range(q.heads).map((h) => rowAt(b, h, i))),
+        );
+  const matrix = (pick: (key: KeyResult) => number) => rows.flatMap((r) => r.keys.map(pick));
+  return {
+    output: outputRows.flatMap((r) => r.output),
+    logSumExp: rows.map((r) => r.logSumExp),
+    weights: rows.flatMap((r) => r.weights),
+    scores: matrix((one) => one.score),
+    cappedScores: matrix((one) => one.capped),
+    biasedScores: matrix((one) => one.biased),
+  };
+}

@@ -1,0 +1,77 @@
+/** Random inputs that the run's seed repeats. Each suite draws from a stream of its own, so that running it alone changes nothing. */
+import { numberToBfloat16, numberToFloat16 } from '../../lib/half.js';
+import { Tensor } from '../../lib/tensor.js';
+import type { FloatType } from '../../lib/tensor-type.js';
+
+function hash(text: string): number {
+  let state = 2166136261;
+  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 16777619);
+  return state >>> 0;
+}
+
+export class Random {
+  #state: number;
+
+  /** @param stream names the stream: what asks for numbers */
+  constructor(stream: string) {
+    this.#state = hash(`${process.env.HEED_TEST_SEED}/${stream}`);
+  }
+
+  /** Uniform in [0, 1), 32 bits (splitmix32). */
+  next(): number {
+    this.#state = (this.#state + 0x9e3779b9) >>> 0;
+    let bits = this.#state;
+    bits = Math.imul(bits ^ (bits >>> 16), 0x21f0aaad);
+    bits = Math.imul(bits ^ (bits >>> 15), 0x735a2d97);
+    return ((bits ^ (bits >>> 15)) >>> 0) / 2 ** 32;
+  }
+
+  uniform(low: number, high: number): number {
+    return low + (high - low) * this.next();
+  }
+
+  /** From low to high, both included. */
+  integer(low: number, high: number): number {
+    return low + Math.floor(this.next() * (high - low + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<Choice>(choices: readonly Choice[]): Choice {
+    return choices[this.integer(0, choices.length - 1)];
+  }
+
+  /** Standard normal (Box and Muller). */
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
+  }
+
+  /** Normally distributed elements. */
+  tensor(type: FloatType, dims: readonly number[], deviation = 1): Tensor {
+    return tensorOf(type, dims, () => deviation * this.normal());
+  }
+
+  mask(dims: readonly number[], probabilityOfTrue: number): Tensor {
+    const tensor = Tensor.zeros('bool', dims);
+    for (let i = 0; i < tensor.size; i++) tensor.data[i] = this.chance(probabilityOfTrue) ? 1 : 0;
+    return tensor;
+  }
+}
+
+function encode(type: FloatType, value: number): number {
+  if (type === 'float16') return numberToFloat16(value);
+  return type === 'bfloat16' ? numberToBfloat16(value) : value;
+}
+
+/** A tensor whose elements, in row-major order, are what `element` answers. */
+export function tensorOf(
+  type: FloatType,
+  dims: readonly number[],
+  element: (index: number) => number,
+): Tensor {
+  const tensor = Tensor.zeros(type, dims);
+  for (let i = 0; i < tensor.size; i++) tensor.data[i] = encode(type, element(i));
+  return tensor;
+}
