@@ -1,17 +1,13 @@
 /** Just enough of an n-dimensional array to write an operator's specification down: float64 inside, right-aligned broadcasting. */
 
+import type { TensorLike } from '../../lib/tensor-type.js';
+import { toNumbers } from '../support/numbers.js';
+
 export interface NdArray {
   readonly dims: readonly number[];
   readonly values: Float64Array;
   /** The elements were bool: true is 1, false 0. */
   readonly bool?: boolean;
-}
-
-/** A tensor as data: what the conformance files hold and what the operators accept. */
-export interface Stored {
-  readonly type: string;
-  readonly dims: readonly number[];
-  readonly data: ArrayLike<number | bigint>;
 }
 
 const elements = (dims: readonly number[]) => dims.reduce((product, dim) => product * dim, 1);
@@ -20,30 +16,9 @@ export function filled(dims: readonly number[], value: (index: number) => number
   return { dims, values: Float64Array.from({ length: elements(dims) }, (_, index) => value(index)) };
 }
 
-/** IEEE 754 binary16 and bfloat16, by their definition: sign, exponent, fraction. */
-function fromBits(bits: number, exponentBits: number): number {
-  const fractionBits = 15 - exponentBits;
-  const sign = bits >> 15 ? -1 : 1;
-  const exponent = (bits >> fractionBits) & (2 ** exponentBits - 1);
-  const fraction = (bits & (2 ** fractionBits - 1)) / 2 ** fractionBits;
-  const bias = 2 ** (exponentBits - 1) - 1;
-  if (exponent === 2 ** exponentBits - 1) return fraction === 0 ? sign * Infinity : Number.NaN;
-  if (exponent === 0) return sign * fraction * 2 ** (1 - bias);
-  return sign * (1 + fraction) * 2 ** (exponent - bias);
-}
-
-export function decode({ type, dims, data }: Stored): NdArray {
-  const number = (index: number) => Number(data[index]);
-  switch (type) {
-    case 'float16':
-      return filled(dims, (index) => fromBits(number(index), 5));
-    case 'bfloat16':
-      return filled(dims, (index) => fromBits(number(index), 8));
-    case 'bool':
-      return { ...filled(dims, number), bool: true };
-    default:
-      return filled(dims, number);
-  }
+export function decode(tensor: TensorLike): NdArray {
+  const array = { dims: tensor.dims, values: Float64Array.from(toNumbers(tensor)) };
+  return tensor.type === 'bool' ? { ...array, bool: true } : array;
 }
 
 /** The element at an index of the broadcast array. */

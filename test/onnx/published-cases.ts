@@ -1,13 +1,10 @@
 /** The published cases: inputs and expected outputs of the ONNX backend tests (see test/conformance). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TensorType } from '../../lib/tensor-type.js';
+import type { TensorLike, TensorType } from '../../lib/tensor-type.js';
 
-export interface PublishedTensor {
+export interface PublishedTensor extends TensorLike {
   readonly name: string;
-  readonly type: TensorType;
-  readonly dims: readonly number[];
-  readonly data: Float32Array | Float64Array | Uint16Array | Uint8Array | BigInt64Array;
 }
 
 export interface PublishedCase {

@@ -1,0 +1,14 @@
+import { Tensor } from '../../lib/tensor.js';
+import { isFloatType } from '../../lib/tensor-type.js';
+import type { Random } from '../support/random.js';
+import { tensorOf } from '../support/random.js';
+import type { Recipe } from './further-cases.js';
+
+/** A tensor by a recipe: uniform in [0, 1) as the ONNX tests draw it, or the elements that it names. */
+export function drawInput(random: Random, [type, dims, values]: Recipe): Tensor {
+  if (isFloatType(type)) return tensorOf(type, dims, (index) => values?.[index] ?? random.next());
+  if (type === 'bool' && values === undefined) return random.mask(dims, 0.7);
+  const data =
+    type === 'bool' ? Uint8Array.from(values ?? []) : BigInt64Array.from((values ?? []).map(BigInt));
+  return new Tensor(type, data, dims);
+}
