@@ -45,8 +45,9 @@ class NumberReader {
 
   template <class T>
   std::vector<T> list() {
-    const auto values = numbers_.subspan(next_ + 1, static_cast<size_t>(count()));
-    next_ += values.size();
+    const auto size = static_cast<size_t>(count());
+    const auto values = numbers_.subspan(next_, size);
+    next_ += size;
     return std::vector<T>(values.begin(), values.end());
   }
 
