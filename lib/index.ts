@@ -16,8 +16,16 @@ export type { BackendName } from './backends.js';
 export { type DeviceInfo, devices } from './devices.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
 export { type AttentionPart, mergeAttention } from './merge-attention.js';
+export {
+  type ForwardDetailsOptions,
+  type ForwardOptions,
+  type Linear,
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+  type MultiHeadAttentionWeights,
+} from './multi-head-attention.js';
 export { type PackedAttentionOptions, packedAttention } from './packed-attention.js';
-export { PackedWeight, packWeight } from './packed-weight.js';
+export { PackedWeight, type PackWeightOptions, packWeight } from './packed-weight.js';
 export { type ProjectOptions, project } from './projection.js';
 export { Tensor } from './tensor.js';
 export type {
