@@ -80,8 +80,11 @@ interface RowResult {
 function normalise(logits: readonly number[], sink: number | undefined) {
   const all = sink === undefined ? logits : [...logits, sink];
   const top = all.reduce((a, b) => Math.max(a, b), nothing);
-  const logSumExp = top + Math.log(sum(all.map((logit) => Math.exp(logit - top))));
-  return { logSumExp, shares: logits.map((logit) => Math.exp(logit - logSumExp)) };
+  const total = sum(all.map((logit) => Math.exp(logit - top)));
+  return {
+    logSumExp: top + Math.log(total),
+    shares: logits.map((logit) => Math.exp(logit - top) / total),
+  };
 }
 
 export function attentionOracle(
