@@ -133,8 +133,8 @@ export function buildDetails(
   const logSumExp = makeLogSumExp(args.inputs.type, args.shape);
   const { problem, output } = buildProblem(args, logSumExp);
   const problems: Problem[] = [problem];
-  // An empty batch may claim any number of rows; none of them exists.
-  if (args.shape.batch > 0 && Object.keys(matrices).length > 0) {
+  // What is empty may claim any number of rows; none of them exists.
+  if (Object.values(matrices).some(({ size }) => size > 0)) {
     problems.push(rowsProblem(problem, args.shape, rows, matrices));
   }
   const details = { output, ...(include.has('logSumExp') && { logSumExp }), ...matrices };

@@ -39,6 +39,11 @@ export class PackedWeight {
     this.#handle = handle;
   }
 
+  /** What was made by {@link packWeight}, and nothing that only inherits from it. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && #handle in value;
+  }
+
   /** @internal */
   static pack(backend: Backend, weight: WeightData): PackedWeight {
     return new PackedWeight(weight.type, backend.packWeight(weight));

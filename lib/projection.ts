@@ -3,7 +3,7 @@ import { readSignal } from './abort.js';
 import type { Backend } from './backend.js';
 import { type BackendName, chooseBackend, solve } from './backends.js';
 import { biasNumbers, readBias } from './checks/bias.js';
-import { describe } from './checks/describe.js';
+import { describe, isInstance } from './checks/describe.js';
 import { expectLength, expectRank } from './checks/dims.js';
 import { integerBetween } from './checks/numbers.js';
 import { readOptions } from './checks/options.js';
@@ -35,7 +35,7 @@ interface WeightArgument {
 }
 
 function readWeight(value: unknown): WeightArgument {
-  if (value instanceof PackedWeight) {
+  if (isInstance(value, PackedWeight)) {
     const [columns, inner] = value.dims;
     return { type: value.type, columns, inner, operand: value };
   }

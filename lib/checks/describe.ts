@@ -8,6 +8,27 @@ export function typedArrayName(value: unknown): string | undefined {
   return tagOf.call(value);
 }
 
+/** Array.isArray, which throws for a proxy that has been revoked. */
+export function isArray(value: unknown): value is unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** instanceof, which runs a proxy's code. */
+export function isInstance<Instance>(
+  value: unknown,
+  of: { readonly prototype: Instance; [Symbol.hasInstance](value: unknown): boolean },
+): value is Instance {
+  try {
+    return value instanceof of;
+  } catch {
+    return false;
+  }
+}
+
 export function describe(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -21,7 +42,7 @@ export function describe(value: unknown): string {
     case 'object': {
       if (value === null) return 'null';
       const typed = typedArrayName(value);
-      return typed ? `a ${typed}` : Array.isArray(value) ? 'an array' : 'an object';
+      return typed ? `a ${typed}` : isArray(value) ? 'an array' : 'an object';
     }
     default:
       return String(value);

@@ -55,8 +55,9 @@ export function readIntegers(
 
 /** Finite numbers, one per head. */
 export function readPerHead(value: unknown, name: string, heads: number): Float64Array {
+  const list = readListFor(value, name, heads, 'query head');
   const numbers = new Float64Array(heads);
-  for (const [i, element] of readListFor(value, name, heads, 'query head').entries()) {
+  for (const [i, element] of list.entries()) {
     if (!isFiniteFloat32(element)) {
       throw invalid(`${name}[${i}]`, 'a finite number in the range of float32', element);
     }

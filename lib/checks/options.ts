@@ -1,6 +1,6 @@
 /** Options objects: every property is known, and read once. */
 import { HeedError } from '../errors.js';
-import { describe } from './describe.js';
+import { describe, isArray } from './describe.js';
 import { guard, readProperty } from './read.js';
 
 /** Levenshtein's distance, stopping to care beyond what a typing error explains. */
@@ -46,7 +46,7 @@ export function readOptions<Key extends string>(
   name = 'options',
 ): OptionValues<Key> {
   if (options === undefined) return {};
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (typeof options !== 'object' || options === null || isArray(options)) {
     throw new HeedError(
       'HEED_INVALID_ARGUMENT',
       `Expected ${name} to be an object, received ${describe(options)}`,

@@ -3,6 +3,7 @@ import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { FloatType, TypedArray } from '../tensor-type.js';
 import { checkData, isResizable, overlaps } from './data.js';
+import { isInstance } from './describe.js';
 import { expectDims } from './dims.js';
 import { invalid } from './numbers.js';
 import { expectType, readTensor, type TensorArgument } from './tensor.js';
@@ -22,7 +23,7 @@ export function readOut(
   source: string,
 ): OutArgument {
   if (value === undefined) return { type, dims, given: undefined };
-  if (!(value instanceof Tensor)) throw invalid(name, 'a heed Tensor', value);
+  if (!isInstance(value, Tensor)) throw invalid(name, 'a heed Tensor', value);
   const argument = readTensor(value, name);
   expectType(argument, type, source);
   expectDims(argument.dims, name, dims);

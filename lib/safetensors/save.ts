@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { isArray, isInstance } from '../checks/describe.js';
 import { invalid } from '../checks/numbers.js';
 import { guard, readProperty } from '../checks/read.js';
 import { dataOf, readTensor } from '../checks/tensor.js';
@@ -76,7 +77,7 @@ function readMetadata(metadata: unknown): [string, string][] {
 }
 
 function readEntries(value: unknown, name: string): [string, unknown][] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Map) {
+  if (typeof value !== 'object' || value === null || isArray(value) || isInstance(value, Map)) {
     throw invalid(name, 'an object', value);
   }
   const keys = guard(name, () => Object.keys(value));
