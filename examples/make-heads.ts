@@ -31,14 +31,10 @@
  */
 import { resolve } from 'node:path';
 import { embeddingWidth, layout, placeFrequencies } from '../lib/cli/embedding.js';
-import { layers, strengths } from '../lib/cli/heads.js';
+import { layers, strengths, widths } from '../lib/cli/heads.js';
 import { numberToFloat16 } from '../lib/half.js';
 import { save } from '../lib/safetensors.js';
-
-/** Dimensions of a head in the first layer: enough to compare letters and word, or places. */
-const firstWidth = layout.letters.width + layout.word.width;
-/** Dimensions of the head in the second layer, and of what any head reads: a word. */
-const wordWidth = layout.word.width;
+import type { TensorLike } from '../lib/tensor-type.js';
 
 type Part = keyof typeof layout;
 
@@ -62,9 +58,8 @@ class Matrix {
     for (let i = 0; i < layout[part].width; i++) this.set(row + i, layout[part].start + i, factor);
   }
 
-  toTensor() {
-    const data = Uint16Array.from(this.values, numberToFloat16);
-    return { type: 'float16' as const, dims: [this.rows, this.columns], data };
+  toTensor(dims = [this.rows, this.columns]): TensorLike {
+    return { type: 'float16', dims, data: Uint16Array.from(this.values, numberToFloat16) };
   }
 }
 
@@ -121,7 +116,7 @@ const smooth = placeFrequencies.map(
 
 function firstLayer() {
   const ids = layers[0].heads.map(({ id }) => id);
-  const comparisons = new Comparisons(ids.length, firstWidth);
+  const comparisons = new Comparisons(ids.length, widths.first);
   const head = (id: string) => ids.indexOf(id);
 
   // The same word is alike in both respects; of two words spelled alike, `word` tells them apart.
@@ -136,24 +131,35 @@ function firstLayer() {
   comparisons.comparePlaces(head('nearby'), 0, smooth, strengths.nearby);
 
   // Every head reads `word`; what the head of the previous word has read goes into its slot.
-  const value = new Matrix(ids.length * wordWidth, embeddingWidth);
+  const value = new Matrix(ids.length * widths.value, embeddingWidth);
   ids.forEach((_, index) => {
-    value.copy('word', index * wordWidth, 1);
+    value.copy('word', index * widths.value, 1);
   });
-  const output = new Matrix(embeddingWidth, ids.length * wordWidth);
-  for (let i = 0; i < wordWidth; i++) {
-    output.set(layout.previous.start + i, head('previous') * wordWidth + i, 1);
+  const output = new Matrix(embeddingWidth, ids.length * widths.value);
+  for (let i = 0; i < widths.value; i++) {
+    output.set(layout.previous.start + i, head('previous') * widths.value + i, 1);
   }
-  return { query: comparisons.query, key: comparisons.key, value, output };
+  return weights({ query: comparisons.query, key: comparisons.key, value, output });
 }
 
 function secondLayer() {
-  const comparisons = new Comparisons(1, wordWidth);
+  const comparisons = new Comparisons(1, widths.second);
   comparisons.compare(0, 'word', 'previous', strengths.induction);
+  // One more dimension, in which every query is 1 and every key is minus the strength: a match then scores 0. The
+  // softmax does not mind, but float32 keeps more digits of the differences between small numbers.
+  const queryBias = new Matrix(1, widths.second);
+  const keyBias = new Matrix(1, widths.second);
+  const factor = Math.sqrt(strengths.induction * Math.sqrt(widths.second));
+  queryBias.set(0, widths.value, factor);
+  keyBias.set(0, widths.value, -factor);
   // What is read here is the answer, the word that followed: it needs no output matrix.
-  const value = new Matrix(wordWidth, embeddingWidth);
+  const value = new Matrix(widths.value, embeddingWidth);
   value.copy('word', 0, 1);
-  return { query: comparisons.query, key: comparisons.key, value };
+  return {
+    ...weights({ query: comparisons.query, key: comparisons.key, value }),
+    'query.bias': queryBias.toTensor([widths.second]),
+    'key.bias': keyBias.toTensor([widths.second]),
+  };
 }
 
 /** Writes the file; the same bytes every time. */
@@ -165,8 +171,14 @@ export async function makeHeads(path: string): Promise<void> {
   });
 }
 
-function named(prefix: string, matrices: Record<string, Matrix>) {
-  return Object.entries(matrices).map(([name, matrix]) => [`${prefix}${name}.weight`, matrix.toTensor()]);
+function weights(matrices: Record<string, Matrix>): Record<string, TensorLike> {
+  return Object.fromEntries(
+    Object.entries(matrices).map(([name, matrix]) => [`${name}.weight`, matrix.toTensor()]),
+  );
+}
+
+function named(prefix: string, tensors: Record<string, TensorLike>): [string, TensorLike][] {
+  return Object.entries(tensors).map(([name, tensor]) => [prefix + name, tensor]);
 }
 
 if (require.main === module) {

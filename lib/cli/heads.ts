@@ -2,6 +2,7 @@
  * The heads in `examples/heads.safetensors`: what each looks for. `examples/make-heads.ts` makes their
  * weights; what an attention layer takes as an option and not as a weight stands here.
  */
+import { layout } from './embedding.js';
 
 export interface Head {
   readonly id: string;
@@ -27,8 +28,16 @@ export interface HeadLayer {
   readonly alibiSlope: number;
 }
 
-/** How sharply each head tells right from wrong: the score of what it looks for. */
-export const strengths = { same: 40, alike: 24, previous: 80, next: 80, nearby: 14, induction: 4000 };
+/** Numbers that a head has for each word: what it compares in the first and in the second layer, and what it reads. */
+export const widths = {
+  first: layout.letters.width + layout.word.width,
+  /** A word, one number more, and zeros up to a multiple of eight. */
+  second: layout.word.width + 8,
+  value: layout.word.width,
+};
+
+/** How sharply each head tells right from wrong: the score of what it looks for, above that of what it does not. */
+export const strengths = { same: 40, alike: 24, previous: 80, next: 80, nearby: 14, induction: 2000 };
 
 const spelling: readonly Head[] = [
   {
@@ -78,8 +87,9 @@ const induction: Head = {
   title: 'What followed last time',
   meaning: 'looks at the word that followed when this word last stood; a new word looks at nothing',
   causalMeaning: 'looks at the word that followed when this word last stood; a new word looks at nothing',
-  // Below a match 4096 words back (0.2 for each word), above two unlike words at their most alike.
-  sink: 0.7875 * strengths.induction,
+  // Scores are 0 for a match, less 0.2 for every word of distance: what stood 2000 words ago is forgotten.
+  // Unlike words, even at their most alike, are a quarter of the strength below a match.
+  sink: -0.2 * strengths.induction,
 };
 
 /** In the order in which the text passes through them. */

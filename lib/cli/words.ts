@@ -9,12 +9,6 @@ export interface Word {
   readonly after: string;
 }
 
-/** Text in the order it is read, with what stands before the first word. */
-export interface Passage {
-  readonly before: string;
-  readonly words: readonly Word[];
-}
-
 // Unicode's rules for word boundaries (UAX #29), which also hold where no spaces stand between words.
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
 
@@ -22,22 +16,16 @@ export function keyOf(word: string): string {
   return word.normalize('NFKC').replaceAll('’', "'").toLowerCase();
 }
 
-/** Splits at most `limit` words off the front of a text. */
-export function readWords(text: string, limit = Number.POSITIVE_INFINITY): Passage {
+/** Splits at most `limit` words off the front of a text, and says whether that was all of it. */
+export function readWords(
+  text: string,
+  limit = Number.POSITIVE_INFINITY,
+): { words: Word[]; complete: boolean } {
   const words: { text: string; key: string; after: string }[] = [];
-  let before = '';
   for (const { segment, isWordLike } of segmenter.segment(text)) {
-    if (isWordLike && words.length === limit) break;
+    if (isWordLike && words.length === limit) return { words, complete: false };
     if (isWordLike) words.push({ text: segment, key: keyOf(segment), after: '' });
     else if (words.length > 0) words[words.length - 1].after += segment;
-    else before += segment;
   }
-  return { before, words };
-}
-
-/** How many words a text has. */
-export function countWords(text: string): number {
-  let count = 0;
-  for (const { isWordLike } of segmenter.segment(text)) if (isWordLike) count++;
-  return count;
+  return { words, complete: true };
 }

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/** The command line: `heed attend`, `heed doctor`, `heed build`. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { HeedError } from '../errors.js';
+import { type AttendOptions, attend } from './attend.js';
+import { packageRoot } from './package-root.js';
+
+const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+
+const program = new Command('heed')
+  .description('Fused attention for Node.js: see it at work, and see to its native addon.')
+  .version(version, '-v, --version', 'print the version of heed')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .showHelpAfterError('(heed --help tells what there is)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ heed attend                                  on the text that heed brings along
+  $ heed attend letter.txt --word sincerely      on a file
+  $ heed attend "to be or not to be" --causal    on a few words
+  $ heed doctor                                  when something is slow or missing
+
+Environment:
+  HEED_BACKEND      auto, cpu or reference: what computes (default auto)
+  HEED_NUM_THREADS  how many threads the cpu backend uses (default one per core)
+  HEED_CPU_ISA      baseline, avx2 or avx512: the best instruction set it may use
+  HEED_DEBUG        1: say on stderr what heed does
+  NO_COLOR          1: print without colours`,
+  );
+
+program
+  .command('attend')
+  .summary('show what attention heads see in a text')
+  .description(
+    'Sends a text through two layers of multi-head attention with heads of known meaning, tells which words\n' +
+      'influence one of them, and how fast that was, and writes a page with heat maps and lines.',
+  )
+  .argument('[text...]', 'the name of a text file, or words (default: a text that heed brings along)')
+  .option('-f, --file <file>', 'read the text from this file')
+  .option('-w, --word <word>', 'tell about this word (default: one that is long and frequent)')
+  .option('-c, --causal', 'let no word look at a later one', false)
+  .option('-o, --out <page>', 'write the page here', 'attention.html')
+  .action((text: string[], options: AttendOptions) => attend(text, options));
+
+program
+  .command('doctor')
+  .summary('tell what heed found, tried and chose, and what to do about what is missing')
+  .description(
+    'Tells what this machine has, what became of loading the native addon, which backend computes, and whether it\n' +
+      'computes right; then what to do about what is missing. Exits with 1 if there is anything to do.',
+  )
+  .action(async () => {
+    const { doctor } = await import('./doctor.js');
+    process.exitCode = (await doctor()) ? 0 : 1;
+  });
+
+program.parseAsync().catch((error: unknown) => {
+  if (!(error instanceof HeedError)) throw error;
+  console.error(`heed: ${error.message}`);
+  process.exitCode = 1;
+});

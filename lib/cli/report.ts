@@ -1,0 +1,113 @@
+/** What `heed attend` tells in a terminal. */
+import type { DeviceInfo } from '../devices.js';
+import { embeddingWidth } from './embedding.js';
+import type { Foretelling } from './expectations.js';
+import { layers, widths } from './heads.js';
+import { influencesOf } from './influences.js';
+import type { Measured, Speed } from './speed.js';
+import { bar, formatSeconds, formatWeight, type Painter, pad } from './terminal.js';
+import type { Word } from './words.js';
+
+export interface Run {
+  readonly title: string;
+  readonly words: readonly Word[];
+  /** Whether these are all the words of the text. */
+  readonly complete: boolean;
+  /** The position of the word told about. */
+  readonly chosen: number;
+  readonly causal: boolean;
+  readonly device: DeviceInfo | undefined;
+  readonly speed: Speed;
+  /** For each head, how much the chosen word looks at every word. */
+  readonly rows: readonly Float32Array[];
+  readonly foretelling: Foretelling;
+}
+
+type Facts = [name: string, value: string][];
+
+/** What computed, on what, and how fast. */
+export function describeRun({ words, complete, causal, device, speed }: Run): Facts {
+  const [first, second] = layers;
+  const count = words.length;
+  const facts: Facts = [];
+  if (device) {
+    facts.push(['device', `${device.name} (${device.backend} backend)`]);
+    if (device.instructionSet) facts.push(['instruction set', device.instructionSet]);
+    facts.push(['threads', String(device.threads)]);
+  }
+  facts.push(
+    [
+      'text',
+      `${count} words${complete ? '' : ', the first of a longer text'}, ${embeddingWidth} numbers each`,
+    ],
+    [
+      'first layer',
+      `${first.heads.length} heads: query and key [${count}, ${widths.first}], value [${count}, ${widths.value}]`,
+    ],
+    [
+      'second layer',
+      `${second.heads.length} head: query and key [${count}, ${widths.second}], value [${count}, ${widths.value}]`,
+    ],
+    ['looking ahead', causal ? 'no (causal)' : 'yes (not causal)'],
+    ['both layers', describeMeasured(speed.layers)],
+    ['attention, fused', describeMeasured(speed.fused)],
+    ['attention, unfused', describeMeasured(speed.unfused)],
+    ['speed-up', `${(speed.unfused.seconds / speed.fused.seconds).toFixed(2)} × over unfused attention`],
+  );
+  return facts;
+}
+
+function describeMeasured({ seconds, operations }: Measured): string {
+  return `${formatSeconds(seconds)}, ${(operations / seconds / 1e9).toPrecision(3)} GFLOP/s`;
+}
+
+const listed = 4;
+
+export function report(run: Run, page: string, painter: Painter): string {
+  const bold = (text: string) => painter.paint('bold', text);
+  const dim = (text: string) => painter.paint('dim', text);
+  const { words, chosen } = run;
+  const heads = layers.flatMap((layer) => layer.heads);
+  return [
+    '',
+    bold(run.title),
+    '',
+    ...describeRun(run).map(([name, value]) => `  ${dim(pad(name, 20))}${value}`),
+    '',
+    `${bold(`What “${words[chosen].text}” looks at`)} ${dim(`(word ${chosen + 1} of ${words.length})`)}`,
+    ...heads.flatMap(({ title }, head) => ['', ...describeHead(title, run, run.rows[head], painter)]),
+    '',
+    bold('What follows'),
+    ...describeForetelling(run.foretelling).map((line) => `  ${line}`),
+    '',
+    `${bold('The page')} with heat maps and lines: ${painter.paint('underline', page)}`,
+    '',
+  ].join('\n');
+}
+
+function describeHead(title: string, { words, chosen }: Run, row: Float32Array, painter: Painter): string[] {
+  const { words: heaviest, rest, nothing } = influencesOf(row, listed);
+  const line = (name: string, where: string, weight: number) =>
+    `    ${pad(name, 22)}${painter.paint('dim', pad(where, 12))}${formatWeight(weight).padStart(7)}  ${painter.paint('cyan', bar(weight, 30))}`;
+  const lines = heaviest.map(({ position, weight }) =>
+    line(words[position].text, distance(position - chosen), weight),
+  );
+  if (rest >= 0.001) lines.push(line('(all other words)', '', rest));
+  if (nothing >= 0.001) lines.push(line('(nothing)', '', nothing));
+  return [`  ${painter.paint('bold', title)}`, ...lines];
+}
+
+function distance(steps: number): string {
+  if (steps === 0) return 'itself';
+  return steps < 0 ? `${-steps} before` : `${steps} after`;
+}
+
+function describeForetelling({ tried, right, next }: Foretelling): string[] {
+  const lines = [
+    tried === 0
+      ? 'No word stands twice, so the last head never expects one.'
+      : `The last head expected a word ${tried} times, and was right ${right} times (${Math.round((100 * right) / tried)} %).`,
+  ];
+  if (next !== undefined) lines.push(`After the last word it expects “${next}”.`);
+  return lines;
+}

@@ -1,0 +1,51 @@
+/** The text that attention is shown on: the one heed brings along, a file, or words given right away. */
+import { existsSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { HeedError } from '../errors.js';
+import { packageRoot } from './package-root.js';
+
+export interface Text {
+  readonly title: string;
+  readonly text: string;
+}
+
+const shipped = {
+  title: 'William James, The Principles of Psychology (1890): how the chapter on attention begins',
+  path: join(packageRoot, 'examples/attention.txt'),
+};
+
+/**
+ * @param words what was typed: a file's name, or the text itself; nothing for the text heed brings along
+ * @param file a file's name
+ * @throws HeedError HEED_INVALID_ARGUMENT, HEED_FILE_ERROR
+ */
+export async function openText(words: readonly string[], file?: string): Promise<Text> {
+  if (file !== undefined && words.length > 0) {
+    throw new HeedError('HEED_INVALID_ARGUMENT', 'Expected words or --file, received both');
+  }
+  if (file !== undefined) return readText(file);
+  if (words.length === 0) return { title: shipped.title, text: (await readText(shipped.path)).text };
+  const [first] = words;
+  if (words.length === 1 && (isFile(first) || looksLikePath(first))) return readText(first);
+  return { title: 'the words given', text: words.join(' ') };
+}
+
+function isFile(name: string): boolean {
+  return existsSync(name) && statSync(name).isFile();
+}
+
+/** One argument with a folder or an ending was meant to be a file, and a mistake in it should be told. */
+function looksLikePath(argument: string): boolean {
+  return !/\s/.test(argument) && /[\\/]|\.[a-z]\w*$/i.test(argument);
+}
+
+async function readText(path: string): Promise<Text> {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+    return { title: basename(path), text };
+  } catch (error) {
+    const reason = error instanceof TypeError ? 'it is not text in UTF-8' : (error as Error).message;
+    throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${reason}`, { cause: error });
+  }
+}
