@@ -12,5 +12,6 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['npm run docs', { step: 'docs', because: 'takes long' }],
   ['npm run check:package', { step: 'package', because: 'takes minutes' }],
   ['.ci/run', { because: 'is what runs the tests' }],
+  ['npx heed build', { step: 'package', because: 'would replace the addon under the tests' }],
   ['npm install heed', { step: 'package', because: 'the tarball of this checkout is installed there' }],
 ]);
