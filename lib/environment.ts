@@ -10,6 +10,8 @@ export interface Environment {
   readonly instructionSet: 'baseline' | 'avx2' | 'avx512' | undefined;
   /** HEED_DEBUG=1: say on stderr what heed does. */
   readonly debug: boolean;
+  /** HEED_REQUIRE_NATIVE=1: a build that gives no native backend has failed. */
+  readonly requireNative: boolean;
 }
 
 function choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
@@ -53,6 +55,7 @@ export function environment(): Environment {
     threads: threadCount('HEED_NUM_THREADS'),
     instructionSet: choice('HEED_CPU_ISA', ['baseline', 'avx2', 'avx512']),
     debug: choice('HEED_DEBUG', ['0', '1']) === '1',
+    requireNative: choice('HEED_REQUIRE_NATIVE', ['0', '1']) === '1',
   };
   return known;
 }

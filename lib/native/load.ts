@@ -1,15 +1,9 @@
 /** Finding the addon and loading it. */
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import bindings from 'bindings';
+import { packageRoot } from '../package-root.js';
 import type { Addon } from './addon.js';
-
-/** The folder of heed's package.json: the checkout, or the installed package. */
-export function packageRoot(): string {
-  let folder = __dirname;
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
-}
 
 /** Where the addon may lie in the package, in the order in which it is looked for. */
 export const addonPlaces: readonly (readonly string[])[] = [
@@ -31,7 +25,7 @@ function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0];
 }
 
-export function loadAddon(root = packageRoot()): Loaded {
+export function loadAddon(root = packageRoot): Loaded {
   const tried: string[] = [];
   let why = 'it is not built';
   for (const place of addonPlaces) {

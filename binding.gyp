@@ -1,0 +1,90 @@
+# heed's addon, for node-gyp: machines without CMake. Sources and flags are those of native/sources.json.
+{
+  "variables": {
+    "flags": ["<!@(node -p \"require('./native/sources.json').flags.join(' ')\")"],
+    "kernel_source": "<!(node -p \"require('./native/sources.json').kernels.source\")",
+    "kernel_flags": ["<!@(node -p \"require('./native/sources.json').kernels.flags.join(' ')\")"]
+  },
+  "target_defaults": {
+    "include_dirs": ["native"],
+    "cflags_cc": ["-std=c++20", "<@(flags)"],
+    "xcode_settings": {
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+      "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+      "GCC_ENABLE_CPP_RTTI": "YES",
+      "MACOSX_DEPLOYMENT_TARGET": "13.3",
+      "OTHER_CPLUSPLUSFLAGS": ["<@(flags)"]
+    }
+  },
+  # Flags belong to a target, not to a file: so each instruction set is a library.
+  "targets": [
+    {
+      "target_name": "heed_kernels_baseline",
+      "type": "static_library",
+      "sources": ["<(kernel_source)"],
+      "defines": ["HEED_ISA=baseline"],
+      "cflags_cc": ["<@(kernel_flags)"],
+      "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(kernel_flags)"] }
+    },
+    {
+      "target_name": "heed",
+      "sources": [
+        "<!@(node -p \"const all = require('./native/sources.json'); [all.core, all.cpu, all.decoder, all.addon].flat().join(' ')\")"
+      ],
+      "include_dirs": [
+        "<!(node -p \"require('node-addon-api').include_dir\")",
+        "<!(node -p \"require('node-api-headers').include_dir\")"
+      ],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "HEED_HAVE_BASELINE"],
+      "dependencies": ["heed_kernels_baseline"],
+      "conditions": [
+        [
+          "target_arch=='x64'",
+          {
+            "defines": ["HEED_HAVE_AVX2", "HEED_HAVE_AVX512"],
+            "dependencies": ["heed_kernels_avx2", "heed_kernels_avx512"]
+          }
+        ],
+        [
+          "OS=='linux'",
+          {
+            "ldflags": [
+              "-Wl,--version-script=<(module_root_dir)/native/addon/exports.map",
+              "-static-libstdc++",
+              "-static-libgcc"
+            ]
+          }
+        ]
+      ]
+    }
+  ],
+  "conditions": [
+    [
+      "target_arch=='x64'",
+      {
+        "targets": [
+          {
+            "target_name": "heed_kernels_avx2",
+            "type": "static_library",
+            "sources": ["<(kernel_source)"],
+            "defines": ["HEED_ISA=avx2"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx2.join(' ')\")"
+            ]
+          },
+          {
+            "target_name": "heed_kernels_avx512",
+            "type": "static_library",
+            "sources": ["<(kernel_source)"],
+            "defines": ["HEED_ISA=avx512"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512.join(' ')\")"
+            ]
+          }
+        ]
+      }
+    ]
+  ]
+}
