@@ -1,0 +1,146 @@
+/** Any attention: shapes, options, layouts, types and places in memory, drawn by fast-check so that a failure shrinks. */
+import fc from 'fast-check';
+import type { AttentionOptions } from '../../lib/attention-options.js';
+import { Tensor } from '../../lib/tensor.js';
+import type { FloatType, TypedArray } from '../../lib/tensor-type.js';
+import { dimsOf } from '../support/attention.js';
+import { Random } from '../support/random.js';
+
+export interface AttentionCase {
+  readonly type: FloatType;
+  readonly layout: 'bhsd' | 'bshd';
+  readonly batch: number;
+  readonly keyHeads: number;
+  readonly group: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly width: number;
+  readonly valueWidth: number;
+  readonly scale: number | undefined;
+  readonly softcap: number;
+  readonly causal: boolean;
+  readonly window: { readonly left?: number; readonly right?: number };
+  readonly offset: number | undefined;
+  readonly lengths: boolean;
+  readonly mask: 'none' | 'bool' | 'float32' | 'float16' | 'bfloat16';
+  /** Which of a mask's axes broadcast, and how many leading ones it goes without. */
+  readonly broadcast: readonly [boolean, boolean, boolean, boolean];
+  readonly missingAxes: number;
+  readonly alibi: boolean;
+  readonly sinks: boolean;
+  /** Elements before each operand in a larger buffer. */
+  readonly shift: number;
+  readonly seed: number;
+}
+
+const steps = (small: number, large: number) =>
+  fc.oneof(
+    { weight: 4, arbitrary: fc.integer({ min: 0, max: small }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: large }) },
+  );
+
+const widths = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: 40 }) },
+  { weight: 2, arbitrary: fc.constantFrom(8, 16, 32, 40, 64, 80, 96, 128) },
+  { weight: 1, arbitrary: fc.constantFrom(127, 160, 192, 256, 257, 512) },
+);
+
+const reach = fc.option(fc.integer({ min: 0, max: 60 }), { nil: undefined });
+
+/** Without the sides that are not there. */
+const windows = fc.record({ left: reach, right: reach }).map(({ left, right }) => ({
+  ...(left !== undefined && { left }),
+  ...(right !== undefined && { right }),
+}));
+
+export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
+  type: fc.constantFrom<FloatType>('float32', 'float32', 'float16', 'bfloat16'),
+  layout: fc.constantFrom('bhsd', 'bshd'),
+  batch: fc.integer({ min: 0, max: 3 }),
+  keyHeads: fc.integer({ min: 1, max: 3 }),
+  group: fc.integer({ min: 1, max: 4 }),
+  queries: steps(9, 70),
+  keys: steps(40, 300),
+  width: widths,
+  valueWidth: widths,
+  scale: fc.option(fc.double({ min: -0.5, max: 0.5, noNaN: true }), { nil: undefined }),
+  softcap: fc.constantFrom(0, 0, 0, 1, 20),
+  causal: fc.boolean(),
+  window: windows,
+  offset: fc.option(fc.integer({ min: -20, max: 80 }), { nil: undefined }),
+  lengths: fc.boolean(),
+  mask: fc.constantFrom('none', 'none', 'bool', 'float32', 'float16', 'bfloat16'),
+  broadcast: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+  missingAxes: fc.integer({ min: 0, max: 3 }),
+  alibi: fc.boolean(),
+  sinks: fc.boolean(),
+  shift: fc.integer({ min: 0, max: 19 }),
+  seed: fc.nat(),
+});
+
+/** The same elements behind `shift` others, with as many after them; all of the others are NaN. */
+export function shifted(tensor: Tensor, shift: number): Tensor {
+  const { data } = tensor;
+  const View = data.constructor as new (
+    buffer: ArrayBuffer,
+    byteOffset: number,
+    length: number,
+  ) => TypedArray;
+  const margin = shift * data.BYTES_PER_ELEMENT;
+  const bytes = new Uint8Array(margin + data.byteLength + margin).fill(0xff);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), margin);
+  return new Tensor(tensor.type, new View(bytes.buffer, margin, data.length), tensor.dims);
+}
+
+function drawMask(random: Random, each: AttentionCase): Tensor | undefined {
+  const { mask, batch, keyHeads, group, queries, keys } = each;
+  if (mask === 'none') return undefined;
+  const target = [batch, keyHeads * group, queries, keys];
+  const dims = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
+  if (mask === 'bool') return random.mask(dims, 0.6);
+  const added = random.tensor(mask, dims);
+  // −∞ is the largest number of each format's exponents, without a fraction.
+  const excluded = { float32: -Infinity, float16: 0xfc00, bfloat16: 0xff80 }[mask];
+  for (let i = 0; i < added.size; i++) if (random.chance(0.2)) added.data[i] = excluded;
+  return added;
+}
+
+export interface DrawnCase {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly options: AttentionOptions;
+}
+
+/** Operands of ordinary size, the options, and dims that follow from the layout. */
+export function draw(each: AttentionCase): DrawnCase {
+  const random = new Random(`case ${each.seed}`);
+  const { type, layout, batch, keyHeads, group, queries, keys, width, valueWidth, shift } = each;
+  const heads = keyHeads * group;
+  const operand = (count: number, length: number, size: number) =>
+    shifted(random.tensor(type, dimsOf(layout, batch, count, length, size)), shift);
+  const mask = drawMask(random, each);
+  const perHead = (low: number, high: number) =>
+    Array.from({ length: heads }, () => random.uniform(low, high));
+  const options: AttentionOptions = {
+    layout,
+    softcap: each.softcap,
+    causal: each.causal,
+    window: each.window,
+    ...(each.scale !== undefined && { scale: each.scale / Math.sqrt(width / 4) }),
+    ...(each.offset !== undefined && { queryOffset: each.offset }),
+    ...(each.lengths && { kvLengths: Array.from({ length: batch }, () => random.integer(0, keys)) }),
+    ...(mask && { mask: shifted(mask, shift) }),
+    ...(each.alibi && { alibiSlopes: perHead(0, 0.3) }),
+    ...(each.sinks && { sinks: perHead(-2, 2) }),
+  };
+  return {
+    query: operand(heads, queries, width),
+    key: operand(keyHeads, keys, width),
+    value: operand(keyHeads, keys, valueWidth),
+    options,
+  };
+}
+
+/** Runs of a property, repeated by the seed of the whole run. */
+export const runs = (numRuns: number) => ({ numRuns, seed: Number(process.env.HEED_TEST_SEED) | 0 });

@@ -1,0 +1,107 @@
+/** Whatever is asked, the native backend answers as the reference does, whichever instruction set it uses. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { attentionDetailsSync } from '../../lib/attention-details.js';
+import { nativeBackend } from '../../lib/native.js';
+import { packWeight } from '../../lib/packed-weight.js';
+import { project } from '../../lib/projection.js';
+import type { Tensor } from '../../lib/tensor.js';
+import type { FloatType } from '../../lib/tensor-type.js';
+import { attend } from '../support/attention.js';
+import { eachInstructionSet } from '../support/backends.js';
+import { toNumbers } from '../support/numbers.js';
+import { poisoned } from '../support/poison.js';
+import { Random } from '../support/random.js';
+import { attentionCases, draw, runs, shifted } from './attention-case.js';
+
+/** Of what a row of the output may be off, in shares of the values that went into it. */
+const accuracy: Record<string, number> = { float32: 1e-5, float16: 2e-3, bfloat16: 1.6e-2 };
+
+/** No element may be off by more than a share of the largest one around, or of what went in where everything cancels out. */
+function expectNear(actual: Tensor, expected: Tensor, share: number, least: number, what: string): void {
+  assert.equal(actual.type, expected.type);
+  assert.deepEqual(actual.dims, expected.dims);
+  const [a, b] = [toNumbers(actual), toNumbers(expected)];
+  const largest = b.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), least);
+  const wrong = a.findIndex((x, i) => x !== b[i] && !(Math.abs(x - b[i]) <= share * largest));
+  assert.equal(wrong, -1, `${what}[${wrong}] is ${a[wrong]}, by the reference ${b[wrong]}`);
+}
+
+eachInstructionSet('native against reference', () => {
+  it('attention', () => {
+    fc.assert(
+      fc.property(attentionCases, (each) => {
+        const { query, key, value, options } = draw(each);
+        const inputs = { query, key, value };
+        const [native, reference] = [attend('cpu', inputs, options), attend('reference', inputs, options)];
+        expectNear(native, reference, accuracy[each.type], 0.1, 'output');
+      }),
+      runs(250),
+    );
+  });
+
+  it('log-sum-exps, scores and weights of chosen rows', () => {
+    fc.assert(
+      fc.property(attentionCases, (each) => {
+        const { query, key, value, options } = draw(each);
+        const random = new Random(`rows ${each.seed}`);
+        const heads = each.keyHeads * each.group;
+        const some = (count: number) =>
+          Array.from({ length: Math.min(count, 3) }, () => random.integer(0, count - 1));
+        const include = ['logSumExp', 'weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+        const rows = { heads: some(heads), queries: some(each.queries) };
+        const [native, reference] = (['cpu', 'reference'] as const).map((backend) =>
+          attentionDetailsSync(query, key, value, { ...options, include, rows, backend }),
+        );
+        expectNear(native.output, reference.output, accuracy[each.type], 0.1, 'output');
+        for (const name of include) {
+          const [a, b] = [native[name], reference[name]];
+          assert.ok(a && b);
+          expectNear(a, b, 1e-5, 1, name);
+        }
+      }),
+      runs(100),
+    );
+  });
+
+  const products = fc.record({
+    type: fc.constantFrom<FloatType>('float32', 'float32', 'float16', 'bfloat16'),
+    weightType: fc.constantFrom<FloatType>('float32', 'float16', 'bfloat16'),
+    batch: fc.integer({ min: 0, max: 3 }),
+    steps: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 70 })),
+    inner: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 100, max: 300 })),
+    heads: fc.integer({ min: 1, max: 5 }),
+    headWidth: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(16, 32, 64, 65)),
+    split: fc.boolean(),
+    bias: fc.boolean(),
+    packed: fc.boolean(),
+    shift: fc.integer({ min: 0, max: 19 }),
+    seed: fc.nat(),
+  });
+
+  it('projections', async () => {
+    assert.ok(nativeBackend());
+    await fc.assert(
+      fc.asyncProperty(products, async (each) => {
+        const { type, weightType, batch, steps, inner, heads, headWidth, split, shift } = each;
+        const random = new Random(`product ${each.seed}`);
+        const columns = heads * headWidth;
+        const input = shifted(random.tensor(type, [batch, steps, inner]), shift);
+        const weight = shifted(random.tensor(weightType, [columns, inner]), shift);
+        const bias = each.bias ? random.tensor('float32', [columns]) : undefined;
+        const dims = split ? [batch, heads, steps, headWidth] : [batch, steps, columns];
+        const results: Tensor[] = [];
+        for (const backend of ['cpu', 'reference'] as const) {
+          const out = poisoned(type, dims);
+          using packed = packWeight(weight, { backend });
+          const factor = each.packed ? packed : weight;
+          await project(input, factor, bias, { backend, out: out.tensor, ...(split && { heads }) });
+          out.expectMarginsIntact();
+          results.push(out.tensor);
+        }
+        expectNear(results[0], results[1], accuracy[type], 0.1, 'product');
+      }),
+      runs(150),
+    );
+  });
+});
