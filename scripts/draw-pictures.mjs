@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { architecture } from './pictures/architecture.mjs';
 import { fused } from './pictures/fused.mjs';
+import { heads } from './pictures/heads.mjs';
 import { lookup } from './pictures/lookup.mjs';
 import { masks } from './pictures/masks.mjs';
 import { matrices } from './pictures/matrices.mjs';
@@ -14,14 +15,18 @@ import { multiHead } from './pictures/multi-head.mjs';
 import { sequences } from './pictures/sequences.mjs';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..', 'docs', 'images');
-const pictures = { architecture, fused, lookup, masks, matrices, 'multi-head': multiHead, sequences };
+const pictures = { architecture, fused, heads, lookup, masks, matrices, 'multi-head': multiHead, sequences };
+
+// One and the same picture on every machine.
+process.env.HEED_BACKEND = 'reference';
 
 let outdated = 0;
 for (const [name, draw] of Object.entries(pictures)) {
   const path = join(folder, `${name}.svg`);
+  const drawn = await draw();
   if (!process.argv.includes('--check')) {
-    writeFileSync(path, draw());
-  } else if (readFileSync(path, 'utf8') !== draw()) {
+    writeFileSync(path, drawn);
+  } else if (readFileSync(path, 'utf8') !== drawn) {
     console.error(`docs/images/${name}.svg is not what npm run pictures draws`);
     outdated++;
   }

@@ -9,7 +9,7 @@ const allowed = [
   /^dist\/lib\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts|js\.map|mjs\.map)$/,
   /^native\/sources\.json$/,
   /^native\/(addon|core|cpu)\/[a-z0-9_/-]+\.(cc|h|inc)$/,
-  /^examples\/heads\.safetensors$/,
+  /^examples\/(attention\.txt|heads\.safetensors)$/,
 ];
 
 const required = [
@@ -18,6 +18,7 @@ const required = [
   'CMakeLists.txt',
   'binding.gyp',
   'native/sources.json',
+  'examples/attention.txt',
   'examples/heads.safetensors',
   'dist/lib/index.js',
   'dist/lib/index.mjs',
