@@ -1,5 +1,6 @@
 /** Joining attention over disjoint sets of keys. */
-import { chooseBackend, solve } from './backends.js';
+import { readSignal } from './abort.js';
+import { type BackendName, chooseBackend, solve } from './backends.js';
 import { expectDims } from './checks/dims.js';
 import { readList } from './checks/lists.js';
 import { invalid } from './checks/numbers.js';
@@ -16,6 +17,13 @@ export interface AttentionPart {
   readonly output: TensorLike;
   /** [batch, heads, queries], float32 (float64 for float64 outputs) */
   readonly logSumExp: TensorLike;
+}
+
+export interface MergeOptions {
+  /** As for attention; default 'auto'. */
+  backend?: BackendName;
+  /** Cancels, as for attention. */
+  signal?: AbortSignal;
 }
 
 const mostParts = 4096;
@@ -67,15 +75,19 @@ function readParts(value: unknown): PartArgument[] {
  *
  * @param parts at least one, all of the same shape and type
  * @returns the joint output and log-sum-exp, in the shapes and types of a part's
- * @throws HeedError (as a rejection) when parts do not fit together
+ * @throws HeedError (as a rejection) when parts do not fit together. When aborted, it rejects with
+ *   the signal's reason.
  */
 export async function mergeAttention(
   parts: readonly AttentionPart[],
+  options?: MergeOptions,
 ): Promise<{ output: Tensor; logSumExp: Tensor }> {
   const args = readParts(parts);
+  const values = readOptions(options, ['backend', 'signal']);
   const [{ output: first, logSumExp: firstLog }] = args;
   const type = expectFloat(first);
-  const backend = chooseBackend(undefined, type);
+  const backend = chooseBackend(values.backend, type);
+  const signal = readSignal(values.signal, 'options.signal');
   const output = Tensor.zeros(type, first.dims);
   const logSumExp = Tensor.zeros(firstLog.type, firstLog.dims);
   const problem: MergeProblem = {
@@ -87,6 +99,6 @@ export async function mergeAttention(
     output: output.data,
     logSumExp: logSumExp.data,
   };
-  await solve(backend, [problem]);
+  await solve(backend, [problem], signal);
   return { output, logSumExp };
 }

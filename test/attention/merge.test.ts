@@ -1,0 +1,160 @@
+/** Joining attention over disjoint sets of keys. */
+import assert from 'node:assert/strict';
+import { attentionDetailsSync } from '../../lib/attention-details.js';
+import { type AttentionPart, mergeAttention } from '../../lib/merge-attention.js';
+import { Tensor } from '../../lib/tensor.js';
+import type { FloatType } from '../../lib/tensor-type.js';
+import { type Inputs, randomInputs, typesOf } from '../support/attention.js';
+import { eachBackend } from '../support/backends.js';
+import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
+import { toNumbers } from '../support/numbers.js';
+import { attentionOracle } from '../support/oracle.js';
+import { Random, tensorOf } from '../support/random.js';
+
+const nothing = Number.NEGATIVE_INFINITY;
+
+function keysBetween(tensor: Tensor, from: number, to: number): Tensor {
+  const [batch, heads, steps, width] = tensor.dims;
+  const numbers = toNumbers(tensor);
+  const kept = to - from;
+  return tensorOf(tensor.type as FloatType, [batch, heads, kept, width], (i) => {
+    const [row, group] = [Math.floor(i / width) % kept, Math.floor(i / (width * kept))];
+    return numbers[(group * steps + from + row) * width + (i % width)];
+  });
+}
+
+eachBackend('merged attention', (backend) => {
+  const random = new Random('merged attention');
+
+  function part({ query, key, value }: Inputs, from: number, to: number): AttentionPart {
+    const { output, logSumExp } = attentionDetailsSync(
+      query,
+      keysBetween(key, from, to),
+      keysBetween(value, from, to),
+      { backend, include: ['logSumExp'] },
+    );
+    assert.ok(logSumExp);
+    return { output, logSumExp };
+  }
+
+  for (const type of typesOf(backend)) {
+    it(`of parts is attention over all keys, ${type}`, async () => {
+      const inputs = randomInputs(random, { type, keys: 40 });
+      const expected = attentionOracle(inputs.query, inputs.key, inputs.value);
+      for (const cuts of [
+        [0, 40],
+        [0, 1, 40],
+        [0, 13, 14, 30, 40],
+        [0, 0, 17, 17, 40],
+      ]) {
+        const parts = cuts.slice(1).map((to, i) => part(inputs, cuts[i], to));
+        const { output, logSumExp } = await mergeAttention(parts, { backend });
+        expectClose(output, expected.output, tolerances[type]);
+        const tolerance = type === 'float64' ? tolerances.float64 : tolerances.float32;
+        expectClose(logSumExp, expected.logSumExp, tolerance);
+        assert.equal(output.type, type);
+      }
+    });
+  }
+
+  it('leaves out parts without keys, whatever they hold', async () => {
+    const whole = part(randomInputs(random), 0, 13);
+    const { dims } = whole.output;
+    const empty = {
+      output: tensorOf('float32', dims, () => Number.NaN),
+      logSumExp: tensorOf('float32', dims.slice(0, 3), () => nothing),
+    };
+    const { output, logSumExp } = await mergeAttention([empty, whole, empty], { backend });
+    expectSameBits(output, whole.output as Tensor);
+    expectSameBits(logSumExp, whole.logSumExp as Tensor);
+    const none = await mergeAttention([empty, empty], { backend });
+    assert.ok(toNumbers(none.output).every((x) => x === 0));
+    assert.ok(toNumbers(none.logSumExp).every((x) => x === nothing));
+  });
+
+  it('propagates NaN of a part that has keys', async () => {
+    const parts = [1, 2].map((i) => ({
+      output: tensorOf('float32', [2, 3], (n) => (i === 2 && n === 4 ? Number.NaN : n)),
+      logSumExp: tensorOf('float32', [2], () => 0),
+    }));
+    const { output } = await mergeAttention(parts, { backend });
+    assert.deepEqual(toNumbers(output), [0, 1, 2, 3, Number.NaN, 5]);
+  });
+
+  it('does not overflow', async () => {
+    const parts = [800, 801].map((log) => ({
+      output: tensorOf('float32', [1, 1], () => log),
+      logSumExp: tensorOf('float32', [1], () => log),
+    }));
+    const { output, logSumExp } = await mergeAttention(parts, { backend });
+    const share = 1 / (1 + Math.exp(-1));
+    expectClose(output, [800 * (1 - share) + 801 * share], 1e-6);
+    expectClose(logSumExp, [801 + Math.log1p(Math.exp(-1))], 1e-6);
+  });
+});
+
+describe('merged attention', () => {
+  const good = () => ({
+    output: Tensor.zeros('float32', [2, 3, 4]),
+    logSumExp: Tensor.zeros('float32', [2, 3]),
+  });
+
+  it('is cancelled by its signal', async () => {
+    const reason = new Error('enough');
+    await assert.rejects(mergeAttention([good()], { signal: AbortSignal.abort(reason) }), reason);
+  });
+
+  const rejects: readonly [title: string, parts: unknown, code: string, message: RegExp][] = [
+    ['no parts', [], 'HEED_SHAPE_MISMATCH', /parts to have at least one element/],
+    ['what is no list', 7, 'HEED_INVALID_ARGUMENT', /parts to be a list.*received 7/],
+    ['parts that are nothing', [undefined], 'HEED_INVALID_ARGUMENT', /parts\[0\]/],
+    [
+      'a part without log-sum-exp',
+      [{ output: good().output }],
+      'HEED_INVALID_ARGUMENT',
+      /parts\[0\]\.logSumExp to be a tensor/,
+    ],
+    ['a misspelt part', [{ ...good(), logsumexp: 1 }], 'HEED_UNKNOWN_OPTION', /did you mean 'logSumExp'/],
+    [
+      'other shapes',
+      [good(), { output: Tensor.zeros('float32', [2, 3, 5]), logSumExp: good().logSumExp }],
+      'HEED_SHAPE_MISMATCH',
+      /parts\[1\]\.output\.dims to be \[2, 3, 4\], received \[2, 3, 5\]/,
+    ],
+    [
+      'other rows',
+      [{ ...good(), logSumExp: Tensor.zeros('float32', [3, 2]) }],
+      'HEED_SHAPE_MISMATCH',
+      /parts\[0\]\.logSumExp\.dims to be \[2, 3\]/,
+    ],
+    [
+      'other types',
+      [good(), { output: Tensor.zeros('float16', [2, 3, 4]), logSumExp: good().logSumExp }],
+      'HEED_TYPE_MISMATCH',
+      /parts\[1\]\.output\.type/,
+    ],
+    [
+      'a log-sum-exp in half precision',
+      [{ ...good(), logSumExp: Tensor.zeros('float16', [2, 3]) }],
+      'HEED_TYPE_MISMATCH',
+      /parts\[0\]\.logSumExp\.type/,
+    ],
+    [
+      'integers',
+      [{ output: Tensor.zeros('int32', [2, 3, 4]), logSumExp: good().logSumExp }],
+      'HEED_UNSUPPORTED_TYPE',
+      /parts\[0\]\.output\.type/,
+    ],
+    [
+      'a scalar',
+      [{ output: Tensor.zeros('float32', []), logSumExp: Tensor.zeros('float32', []) }],
+      'HEED_SHAPE_MISMATCH',
+      /end with a width/,
+    ],
+  ];
+  for (const [title, parts, code, message] of rejects) {
+    it(`rejects ${title}`, async () => {
+      await assert.rejects(mergeAttention(parts as AttentionPart[]), { name: 'HeedError', code, message });
+    });
+  }
+});
