@@ -3,6 +3,8 @@ import { find, make } from './elements.js';
 import { paint } from './paint.js';
 import type { Store } from './view-state.js';
 
+const thumbnailSize = 27;
+
 export function showHeadPicker(store: Store): void {
   const list = find('heads', HTMLFieldSetElement);
   const cards = store.data.heads.map((head, index) => {
@@ -24,7 +26,7 @@ export function showHeadPicker(store: Store): void {
     if (painted === store.state.causal) return;
     painted = store.state.causal;
     cards.forEach(({ canvas }, index) => {
-      paint(canvas, store.weights(index).weights, store.words.length);
+      paint(canvas, shrink(store.weights(index).weights, store.words.length), thumbnailSize);
     });
   };
   store.follow(update);
@@ -32,4 +34,16 @@ export function showHeadPicker(store: Store): void {
     painted = undefined;
     update();
   });
+}
+
+/** [size, size] weights as a thumbnail: the heaviest of those that fall on one pixel, lest they fade. */
+function shrink(weights: Float32Array, size: number): Float32Array {
+  const small = new Float32Array(thumbnailSize * thumbnailSize);
+  weights.forEach((weight, i) => {
+    const row = Math.floor((Math.floor(i / size) * thumbnailSize) / size);
+    const column = Math.floor(((i % size) * thumbnailSize) / size);
+    const pixel = row * thumbnailSize + column;
+    small[pixel] = Math.max(small[pixel], weight);
+  });
+  return small;
 }

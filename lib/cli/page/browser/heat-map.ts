@@ -1,6 +1,6 @@
 /** The weights of one head as a map: a row for each word that looks, a column for each that is looked at. */
 import { find, make, reveal } from './elements.js';
-import { paint } from './paint.js';
+import { paint, paintHidden } from './paint.js';
 import { hideTooltip, showTooltip } from './tooltip.js';
 import type { Store } from './view-state.js';
 import { format } from './weights.js';
@@ -14,10 +14,11 @@ export function showHeatMap(store: Store): void {
   const count = store.words.length;
   const scroller = find('heat-map', HTMLDivElement);
   const reading = find('reading', HTMLOutputElement);
-  const canvas = make('canvas', '');
+  const canvas = make('canvas', 'weights');
+  const hidden = make('canvas', 'hidden');
   const rowMark = make('div', 'mark row-mark');
   const columnMark = make('div', 'mark column-mark');
-  const cells = make('div', 'cells', canvas, make('div', 'hidden-half'), rowMark, columnMark);
+  const cells = make('div', 'cells', canvas, hidden, rowMark, columnMark);
   cells.tabIndex = 0;
   cells.setAttribute('role', 'application');
   cells.setAttribute('aria-label', 'Heat map of weights; arrow keys move from cell to cell');
@@ -34,8 +35,8 @@ export function showHeatMap(store: Store): void {
   let cell: Cell | undefined;
 
   const describe = ({ row, column }: Cell): string => {
-    const hidden = store.state.causal && column > row;
-    const weight = hidden ? 'hidden' : format(store.weight(row, column));
+    const unseen = store.state.causal && column > row;
+    const weight = unseen ? 'hidden' : format(store.weight(row, column));
     return `${store.words[row].text} → ${store.words[column].text}: ${weight}`;
   };
   const pointAt = (next: Cell | undefined): void => {
@@ -98,7 +99,11 @@ export function showHeatMap(store: Store): void {
     if (now !== painted) {
       painted = now;
       paint(canvas, store.weights().weights, count);
+      paintHidden(hidden, count);
       grid.classList.toggle('causal', causal);
+    }
+    if (store.active?.side === 'query' && !scroller.matches(':hover, :focus-within')) {
+      reveal(scroller, rows.children[store.active.index]);
     }
     const row = cell?.row ?? (store.active?.side === 'query' ? store.active.index : undefined);
     const column = cell?.column ?? (store.active?.side === 'key' ? store.active.index : undefined);

@@ -57,6 +57,9 @@ export function showLines(store: Store): void {
     shade(store, keys, active?.side === 'query' ? active : undefined);
     setOff(queries, active?.side === 'query' ? active.index : undefined);
     setOff(keys, active?.side === 'key' ? active.index : undefined);
+    if (active?.side === 'query' && !scroller.matches(':hover')) {
+      reveal(scroller, queries.children[active.index]);
+    }
     if (kept === undefined) queries.removeAttribute('aria-activedescendant');
     else queries.setAttribute('aria-activedescendant', `query-${kept}`);
   };
@@ -87,7 +90,7 @@ function linesFor(store: Store, active: Pointed | undefined): SVGPathElement[] {
       if (weight < faintest) continue;
       const line = document.createElementNS(svg, 'path');
       line.setAttribute('d', `M0 ${query + 0.5}C40 ${query + 0.5} 60 ${key + 0.5} 100 ${key + 0.5}`);
-      line.setAttribute('stroke-opacity', weight.toFixed(4));
+      line.setAttribute('stroke-opacity', strength(weight).toFixed(4));
       line.dataset.query = String(query);
       line.dataset.key = String(key);
       lines.push(line);

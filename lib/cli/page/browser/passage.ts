@@ -12,7 +12,7 @@ export function showPassage(store: Store): void {
     span.addEventListener('mouseenter', () => store.set({ pointed: { side: 'query', index } }));
     span.addEventListener('mouseleave', () => store.set({ pointed: undefined }));
     span.addEventListener('click', () => store.keep(index));
-    passage.append(span, after);
+    passage.append(span, index === count - 1 ? after.trimEnd() : after);
     return span;
   });
   if (first > 0) passage.prepend('… ');
