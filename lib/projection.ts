@@ -119,8 +119,7 @@ function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, 
   const strides = denseStrides('bhsd', columns === 0 ? 0 : columns / headWidth, steps, headWidth);
   const problem: ProjectionProblem = {
     kind: 'projection',
-    // Without columns there is nothing to compute, and rows of nothing may be beyond counting.
-    rows: columns === 0 ? 0 : rows,
+    rows,
     steps,
     inner,
     columns,
@@ -129,7 +128,9 @@ function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, 
     ...(bias && { bias: biasNumbers(bias) }),
     targets: [{ firstColumn: 0, columns, headWidth, view: { data: output.data, type, ...strides } }],
   };
-  return { backend, problem, output: output.tensor, signal };
+  // Rows of nothing may be beyond counting.
+  const problems = output.tensor.size === 0 ? [] : [problem];
+  return { backend, problems, output: output.tensor, signal };
 }
 
 /**
@@ -152,7 +153,7 @@ export async function project(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Promise<Tensor> {
-  const { backend, problem, output, signal } = prepare(input, weight, bias, options);
-  await solve(backend, [problem], signal);
+  const { backend, problems, output, signal } = prepare(input, weight, bias, options);
+  await solve(backend, problems, signal);
   return output;
 }
