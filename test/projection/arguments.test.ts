@@ -19,10 +19,19 @@ describe('project refuses', () => {
   const weight = zeros(6, 8);
 
   it('inputs that are no tensors, and types that it does not compute with', async () => {
-    for (const value of [undefined, null, 7, 'x', [], {}]) {
-      await rejectsHeed(() => anyProject(value, weight), /INVALID_ARGUMENT|UNSUPPORTED_TYPE/, /input/);
-      await rejectsHeed(() => anyProject(input, value), /INVALID_ARGUMENT|UNSUPPORTED_TYPE/, /weight/);
+    for (const value of [undefined, null, 7, 'x']) {
+      await rejectsHeed(
+        () => anyProject(value, weight),
+        'HEED_INVALID_ARGUMENT',
+        'Expected input to be a tensor',
+      );
+      await rejectsHeed(
+        () => anyProject(input, value),
+        'HEED_INVALID_ARGUMENT',
+        'Expected weight to be a tensor',
+      );
     }
+    await rejectsHeed(() => anyProject(input, []), 'HEED_UNSUPPORTED_TYPE', 'Expected weight.type');
     const integers = Tensor.zeros('int32', [2, 8]);
     await rejectsHeed(
       () => project(integers, weight),
@@ -199,15 +208,10 @@ describe('packed weights', () => {
       'options.location',
     );
     throwsHeed(() => packWeight(weight, { location: 'cuda:1' }), 'HEED_UNSUPPORTED_LOCATION', "'cuda:1'");
-    throwsHeed(
-      () => packWeight(Tensor.zeros('float64', [1, 1]), { backend: 'cpu' }),
-      'HEED_UNSUPPORTED_TYPE',
-      /cpu/,
-    );
   });
 
   it('are made by packWeight alone', async () => {
     const forged = Object.create(Object.getPrototypeOf(packWeight(zeros(6, 8))));
-    await rejectsHeed(() => project(zeros(2, 8), forged), /./, /weight/);
+    await rejectsHeed(() => project(zeros(2, 8), forged), 'HEED_UNSUPPORTED_TYPE', 'Expected weight.type');
   });
 });

@@ -10,6 +10,7 @@ import { linearOracle, toHeads } from '../support/linear.js';
 import { toNumbers } from '../support/numbers.js';
 import { poisoned } from '../support/poison.js';
 import { Random, tensorOf } from '../support/random.js';
+import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 import { resizableBuffer } from '../support/resizable.js';
 
 /** Around the sizes at which kernels change their ways. */
@@ -195,4 +196,24 @@ eachBackend('project', (backend) => {
     unhurried.abort();
     expectClose(result, linearOracle(toNumbers(input), { weight }), tolerances.float32);
   });
+
+  if (backend === 'cpu') {
+    it('leaves float64 to the reference backend', async () => {
+      const single = random.tensor('float32', [2, 3]);
+      const double = random.tensor('float64', [2, 3]);
+      const refusal = /the cpu backend computes with, received 'float64'/;
+      throwsHeed(() => packWeight(double, { backend }), 'HEED_UNSUPPORTED_TYPE', refusal);
+      for (const [input, weight] of [
+        [double, single],
+        [single, double],
+        [double, packWeight(single, { backend })],
+      ] as const) {
+        await rejectsHeed(
+          () => project(input, weight, undefined, { backend }),
+          'HEED_UNSUPPORTED_TYPE',
+          refusal,
+        );
+      }
+    });
+  }
 });
