@@ -39,19 +39,35 @@ int64_t pieces(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
+struct PanelRange {
+  int64_t first, end;
+};
+
+// From the first to the last panel with a column that a target asks for: a layer multiplies its context with
+// the part of the packed weight that gives keys and values.
+PanelRange covered_panels(const ProjectionProblem& problem, int64_t panel_columns) {
+  int64_t first = problem.columns, end = 0;
+  for (const ProjectionTarget& target : problem.targets) {
+    first = std::min(first, target.first_column);
+    end = std::max(end, target.first_column + target.columns);
+  }
+  return {std::min(first, end) / panel_columns, pieces(end, panel_columns)};
+}
+
 void plan_panels(const std::shared_ptr<const Solving>& solving, const std::shared_ptr<const Panels>& owned,
                  const Panels& panels, Plan& plan) {
-  const int64_t across = pieces(panels.count(), panels_per_task);
+  const PanelRange range = covered_panels(solving->problem, panels.table().panel_columns);
+  const int64_t across = pieces(range.end - range.first, panels_per_task);
   plan.push_back(
       {pieces(solving->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
          const Panels& weight = owned ? *owned : panels;
          const int64_t first_row = context.task / across * rows_per_task;
-         const int64_t first_panel = context.task % across * panels_per_task;
+         const int64_t first_panel = range.first + context.task % across * panels_per_task;
          const int64_t rows = std::min(rows_per_task, solving->problem.rows - first_row);
          const ProjectionArguments arguments = solving->arguments(weight.data(), weight.weight_type());
          void* scratch = context.scratch.reserve(weight.table().projection_scratch(arguments, rows));
          weight.table().project_panels(arguments, first_row, rows, first_panel,
-                                       std::min(panels_per_task, weight.count() - first_panel), scratch);
+                                       std::min(panels_per_task, range.end - first_panel), scratch);
        }});
 }
 
