@@ -13,8 +13,6 @@ namespace heed::test {
 
 namespace {
 
-constexpr int problems_per_instruction_set = 150;
-
 double tolerance_of(DType type) {
   return type == DType::float32 ? 3e-6 : type == DType::float16 ? 2e-3 : 1e-2;
 }
@@ -100,7 +98,7 @@ void check_rows(RandomAttention& made, Random& random, uint64_t stream) {
 TEST_CASE("attention agrees with the oracle on random problems") {
   for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
     cpu::set_instruction_set(isa);
-    for (uint64_t stream = 0; stream < problems_per_instruction_set; ++stream) {
+    for (uint64_t stream = 0; stream < problems(); ++stream) {
       Random random(stream);
       RandomAttention made(random);
       Plan unfused;

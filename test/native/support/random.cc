@@ -15,4 +15,9 @@ uint64_t seed() {
   return value;
 }
 
+uint64_t problems() {
+  const char* given = std::getenv("HEED_TEST_PROBLEMS");
+  return given ? std::strtoull(given, nullptr, 10) : 150;
+}
+
 }  // namespace heed::test

@@ -8,6 +8,9 @@ namespace heed::test {
 
 uint64_t seed();
 
+// How many random problems a test solves on each instruction set: HEED_TEST_PROBLEMS, or 150.
+uint64_t problems();
+
 class Random {
  public:
   explicit Random(uint64_t stream) : engine_(seed() * 1000003 + stream) {}

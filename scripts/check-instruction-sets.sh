@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Runs the native tests on every instruction set, whatever this processor has:
+#   - all that it has, as they are;
+#   - SSE2 alone, under qemu, for the kernels and for the addon inside Node.js;
+#   - the 16-lane kernels of AVX-512 compiled to AVX2 instructions, where the processor has no AVX-512.
+# Needs doctest-dev and qemu-user (Debian), CMake, and the built addon and dist/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+oldest='qemu64,-sse3'
+
+build() { # directory, CMake options …
+  local directory=$1
+  shift
+  cmake -S . -B "$directory" -DCMAKE_BUILD_TYPE=Release -DHEED_TESTS=ON "$@" > /dev/null
+  cmake --build "$directory" --target heed_native_tests -j "$(nproc)" | grep -v 'Built target' || true
+}
+
+echo '── this processor'
+build build/native-tests
+build/native-tests/heed_native_tests
+
+echo '── SSE2 alone, native tests'
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+HEED_TEST_PROBLEMS=15 qemu-x86_64 -cpu "$oldest" build/native-tests/heed_native_tests | tee "$log"
+grep -qx 'instruction sets: baseline' "$log"
+
+echo '── SSE2 alone, the addon in Node.js'
+qemu-x86_64 -cpu "$oldest" "$(command -v node)" scripts/check-baseline.cjs
+
+if grep -q avx512vl /proc/cpuinfo; then
+  echo '── AVX-512 was tested as it is'
+elif grep -q avx2 /proc/cpuinfo; then
+  echo '── 16 lanes, compiled to AVX2 (this processor has no AVX-512)'
+  build build/native-tests-wide -DHEED_WIDE_ON_AVX2=ON
+  build/native-tests-wide/heed_native_tests
+else
+  echo '── 16 lanes were not tested: this processor has neither AVX-512 nor AVX2'
+fi
