@@ -51,7 +51,9 @@ function compileTypeScript() {
   // The output of a source that is gone would stay, and be run, for ever.
   const present = new Set(files);
   if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
-  run('compiling TypeScript', process.execPath, [require.resolve('typescript/bin/tsc')]);
+  const tsc = require.resolve('typescript/bin/tsc');
+  run('compiling TypeScript', process.execPath, [tsc]);
+  run('compiling the script of pages', process.execPath, [tsc, '-p', 'lib/cli/page/browser']);
   writeFileSync(stampFile, JSON.stringify(stamp));
 }
 

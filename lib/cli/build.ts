@@ -38,7 +38,8 @@ export function usableAddon(tool?: Tool): string | undefined {
   return fits && existsSync(addonPath(root)) ? addonPath(root) : undefined;
 }
 
-function remedies(missing: ReadonlySet<string>): string[] {
+/** What to do for a machine that lacks something. */
+export function remedies(missing: ReadonlySet<string>): string[] {
   if (missing.size === 0) return ['report this with the log: it should have worked'];
   if (process.platform === 'darwin') return ['install the command line tools: xcode-select --install'];
   if (process.platform === 'linux') {

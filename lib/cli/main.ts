@@ -1,13 +1,11 @@
 #!/usr/bin/env node
 /** The command line: `heed attend`, `heed doctor`, `heed build`. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { HeedError } from '../errors.js';
 import { type AttendOptions, attend } from './attend.js';
-import { packageRoot } from './package-root.js';
-
-const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+import { type BuildOptions, build } from './build.js';
+import { doctor } from './doctor.js';
+import { version } from './version.js';
 
 const program = new Command('heed')
   .description('Fused attention for Node.js: see it at work, and see to its native addon.')
@@ -25,11 +23,12 @@ Examples:
   $ heed doctor                                  when something is slow or missing
 
 Environment:
-  HEED_BACKEND      auto, cpu or reference: what computes (default auto)
-  HEED_NUM_THREADS  how many threads the cpu backend uses (default one per core)
-  HEED_CPU_ISA      baseline, avx2 or avx512: the best instruction set it may use
-  HEED_DEBUG        1: say on stderr what heed does
-  NO_COLOR          1: print without colours`,
+  HEED_BACKEND         auto, cpu or reference: what computes (default auto)
+  HEED_NUM_THREADS     how many threads the cpu backend uses (default one per core)
+  HEED_CPU_ISA         baseline, avx2 or avx512: the best instruction set it may use
+  HEED_DEBUG           1: say on stderr what heed does
+  HEED_REQUIRE_NATIVE  1: a build without a native addon has failed
+  NO_COLOR             1: print without colours`,
   );
 
 program
@@ -53,9 +52,27 @@ program
     'Tells what this machine has, what became of loading the native addon, which backend computes, and whether it\n' +
       'computes right; then what to do about what is missing. Exits with 1 if there is anything to do.',
   )
-  .action(async () => {
-    const { doctor } = await import('./doctor.js');
-    process.exitCode = (await doctor()) ? 0 : 1;
+  .action(() => {
+    process.exitCode = doctor() ? 0 : 1;
+  });
+
+program
+  .command('build')
+  .summary('build the native addon, if it is not there')
+  .description(
+    'Takes the native addon that is there if it can be used; else builds one with cmake-js, else with node-gyp, else\n' +
+      'tells what is missing. heed then runs on its slow reference backend, and exits with 0 all the same, unless\n' +
+      'HEED_REQUIRE_NATIVE=1 or --with says that it must not.',
+  )
+  .addOption(
+    new Option('--with <tool>', 'build with this tool (default: the first that works)').choices([
+      'cmake-js',
+      'node-gyp',
+    ]),
+  )
+  .option('--force', 'build even where a usable addon is there')
+  .action(async (options: BuildOptions) => {
+    process.exitCode = await build(options);
   });
 
 program.parseAsync().catch((error: unknown) => {

@@ -1,10 +1,10 @@
 /** The two layers of `examples/heads.safetensors`, one on top of the other. */
 import { join } from 'node:path';
 import { MultiHeadAttention } from '../multi-head-attention.js';
+import { packageRoot } from '../package-root.js';
 import { Tensor } from '../tensor.js';
 import { embeddingWidth } from './embedding.js';
 import { type HeadLayer, layers } from './heads.js';
-import { packageRoot } from './package-root.js';
 
 const file = join(packageRoot, 'examples/heads.safetensors');
 

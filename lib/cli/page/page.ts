@@ -1,7 +1,7 @@
 /** Makes one HTML file out of weights: everything it needs is inside it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from '../package-root.js';
+import { packageRoot } from '../../package-root.js';
 import { bundle } from './bundle.js';
 import type { PageData } from './page-data.js';
 

@@ -1,0 +1,37 @@
+/** `heed doctor`: what was found, tried and chosen, and what to do about what is missing. */
+
+import { packageRoot } from '../package-root.js';
+import { examineBackend } from './doctor/backend.js';
+import { examineBuildTools } from './doctor/build-tools.js';
+import type { Section } from './doctor/finding.js';
+import { examineMachine } from './doctor/machine.js';
+import { examineNative } from './doctor/native.js';
+import { environmentComplaint, examineVariables } from './doctor/variables.js';
+import { Painter, pad } from './terminal.js';
+import { version } from './version.js';
+
+/** Prints the findings; answers whether all is well. */
+export function doctor(): boolean {
+  const painter = Painter.for(process.stdout);
+  // With a variable that cannot be understood heed does not load anything.
+  const rest = environmentComplaint() ? [] : [examineNative, examineBuildTools, examineBackend];
+  const sections = [examineMachine, examineVariables, ...rest].map((examine) => examine());
+  console.log(`\n${painter.paint('bold', `heed ${version}`)} in ${packageRoot}`);
+  for (const section of sections) print(section, painter);
+  const remedies = sections.flatMap(({ findings }) => findings).flatMap(({ remedy }) => remedy ?? []);
+  if (remedies.length === 0) console.log(`\n${painter.paint('green', 'All is well.')}\n`);
+  else {
+    console.log(`\n${painter.paint('bold', 'What to do')}`);
+    for (const remedy of remedies) console.log(`  ${painter.paint('yellow', '→')} ${remedy}`);
+    console.log();
+  }
+  return remedies.length === 0;
+}
+
+function print({ title, findings }: Section, painter: Painter): void {
+  console.log(`\n${painter.paint('bold', title)}`);
+  for (const { name, value, remedy } of findings) {
+    const label = painter.paint('dim', pad(name, 30));
+    console.log(`  ${label}${remedy ? painter.paint('yellow', value) : value}`);
+  }
+}

@@ -1,0 +1,39 @@
+/** What the machine is. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import type { Section } from './finding.js';
+
+/** What heed's kernels are compiled for; the names are Linux's. */
+const features = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512bw', 'avx512vl', 'asimd'];
+
+export function examineMachine(): Section {
+  return {
+    title: 'Machine',
+    findings: [
+      { name: 'Node.js', value: `${process.versions.node} (Node-API ${process.versions.napi})` },
+      { name: 'system', value: `${process.platform} ${process.arch}, ${release()}${libc()}` },
+      {
+        name: 'processor',
+        value: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} to use of ${cpus().length}`,
+      },
+      { name: 'has', value: processorFeatures() },
+      { name: 'memory', value: `${(totalmem() / 2 ** 30).toFixed(1)} GiB` },
+    ],
+  };
+}
+
+function libc(): string {
+  if (process.platform !== 'linux') return '';
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime ? `, glibc ${header.glibcVersionRuntime}` : ', no glibc';
+}
+
+function processorFeatures(): string {
+  try {
+    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
+    const known = new Set(line?.[1].split(/\s+/));
+    return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
+  } catch {
+    return 'not told by this system';
+  }
+}
