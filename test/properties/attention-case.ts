@@ -4,6 +4,7 @@ import type { AttentionOptions } from '../../lib/attention-options.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType, TypedArray } from '../../lib/tensor-type.js';
 import { dimsOf } from '../support/attention.js';
+import type { TestedBackend } from '../support/backends.js';
 import { Random } from '../support/random.js';
 
 export interface AttentionCase {
@@ -144,3 +145,6 @@ export function draw(each: AttentionCase): DrawnCase {
 
 /** Runs of a property, repeated by the seed of the whole run. */
 export const runs = (numRuns: number) => ({ numRuns, seed: Number(process.env.HEED_TEST_SEED) | 0 });
+
+/** Fewer on the reference, which is slower and no slower to be wrong. */
+export const runsOn = (backend: TestedBackend) => runs(backend === 'reference' ? 40 : 80);

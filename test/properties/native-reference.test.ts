@@ -9,23 +9,10 @@ import type { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
 import { attend } from '../support/attention.js';
 import { eachInstructionSet } from '../support/backends.js';
-import { toNumbers } from '../support/numbers.js';
 import { poisoned } from '../support/poison.js';
 import { Random } from '../support/random.js';
 import { attentionCases, draw, runs, shifted } from './attention-case.js';
-
-/** Of what a row of the output may be off, in shares of the values that went into it. */
-const accuracy: Record<string, number> = { float32: 1e-5, float16: 2e-3, bfloat16: 1.6e-2 };
-
-/** No element may be off by more than a share of the largest one around, or of what went in where everything cancels out. */
-function expectNear(actual: Tensor, expected: Tensor, share: number, least: number, what: string): void {
-  assert.equal(actual.type, expected.type);
-  assert.deepEqual(actual.dims, expected.dims);
-  const [a, b] = [toNumbers(actual), toNumbers(expected)];
-  const largest = b.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), least);
-  const wrong = a.findIndex((x, i) => x !== b[i] && !(Math.abs(x - b[i]) <= share * largest));
-  assert.equal(wrong, -1, `${what}[${wrong}] is ${a[wrong]}, by the reference ${b[wrong]}`);
-}
+import { elementAccuracy, expectNear } from './near.js';
 
 eachInstructionSet('native against reference', () => {
   it('attention', () => {
@@ -34,7 +21,7 @@ eachInstructionSet('native against reference', () => {
         const { query, key, value, options } = draw(each);
         const inputs = { query, key, value };
         const [native, reference] = [attend('cpu', inputs, options), attend('reference', inputs, options)];
-        expectNear(native, reference, accuracy[each.type], 0.1, 'output');
+        expectNear(native, reference, elementAccuracy[each.type], 0.1, 'output');
       }),
       runs(250),
     );
@@ -53,7 +40,7 @@ eachInstructionSet('native against reference', () => {
         const [native, reference] = (['cpu', 'reference'] as const).map((backend) =>
           attentionDetailsSync(query, key, value, { ...options, include, rows, backend }),
         );
-        expectNear(native.output, reference.output, accuracy[each.type], 0.1, 'output');
+        expectNear(native.output, reference.output, elementAccuracy[each.type], 0.1, 'output');
         for (const name of include) {
           const [a, b] = [native[name], reference[name]];
           assert.ok(a && b);
@@ -99,7 +86,7 @@ eachInstructionSet('native against reference', () => {
           out.expectMarginsIntact();
           results.push(out.tensor);
         }
-        expectNear(results[0], results[1], accuracy[type], 0.1, 'product');
+        expectNear(results[0], results[1], elementAccuracy[type], 0.1, 'product');
       }),
       runs(150),
     );

@@ -1,0 +1,21 @@
+/** Taking cases apart: their axes, their masks, their offsets. */
+import type { AttentionOptions } from '../../lib/attention-options.js';
+import type { Tensor } from '../../lib/tensor.js';
+import type { DrawnCase } from './attention-case.js';
+
+export const headAxis = (layout: string) => (layout === 'bhsd' ? 1 : 2);
+export const stepAxis = (layout: string) => (layout === 'bhsd' ? 2 : 1);
+
+/** Options without the named ones. */
+export function without(options: AttentionOptions, ...names: (keyof AttentionOptions)[]): AttentionOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !names.includes(name as never)));
+}
+
+export const maskOf = ({ options }: DrawnCase) => options.mask as Tensor | undefined;
+export const withMask = (mask: Tensor | undefined) => (mask ? { mask } : {});
+
+/** Where query row 0 of an entry stands. */
+export function offsetOf(options: AttentionOptions, entry: number, queries: number, keys: number): number {
+  if (typeof options.queryOffset === 'number') return options.queryOffset;
+  return (options.kvLengths?.[entry] ?? keys) - queries;
+}

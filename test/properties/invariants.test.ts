@@ -1,0 +1,181 @@
+/** What must not matter does not: on every backend, for any case. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { attentionDetailsSync } from '../../lib/attention-details.js';
+import type { AttentionOptions } from '../../lib/attention-options.js';
+import { mergeAttention } from '../../lib/merge-attention.js';
+import { packedAttention } from '../../lib/packed-attention.js';
+import { Tensor } from '../../lib/tensor.js';
+import { attend } from '../support/attention.js';
+import { eachBackend } from '../support/backends.js';
+import { Random, tensorOf } from '../support/random.js';
+import { type AttentionCase, attentionCases, draw, runsOn } from './attention-case.js';
+import { headAxis, maskOf, offsetOf, stepAxis, withMask, without } from './case-options.js';
+import { elementAccuracy, expectNear } from './near.js';
+import { range, take, takeOfMask } from './rearrange.js';
+
+function expectSame(each: AttentionCase, actual: Tensor, expected: Tensor): void {
+  expectNear(actual, expected, 2 * elementAccuracy[each.type], 0.1, 'output');
+}
+
+function shuffled(random: Random, length: number): number[] {
+  return range(0, length)
+    .map((index) => ({ index, key: random.next() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ index }) => index);
+}
+
+eachBackend('invariants', (backend) => {
+  const check = (property: (each: AttentionCase) => void) =>
+    fc.assert(fc.property(attentionCases, property), runsOn(backend));
+  const checkAsync = (property: (each: AttentionCase) => Promise<void>) =>
+    fc.assert(fc.asyncProperty(attentionCases, property), runsOn(backend));
+
+  it('the order of keys, together with their values, where no position counts', () => {
+    check((each) => {
+      const drawn = draw(each);
+      const { query, key, value, options } = drawn;
+      const order = shuffled(new Random(`order ${each.seed}`), each.keys);
+      const axis = stepAxis(each.layout);
+      const anywhere = without(
+        options,
+        'causal',
+        'window',
+        'alibiSlopes',
+        'kvLengths',
+        'queryOffset',
+        'mask',
+      );
+      const shuffledMask = takeOfMask(maskOf(drawn), -1, order);
+      expectSame(
+        each,
+        attend(
+          backend,
+          { query, key: take(key, axis, order), value: take(value, axis, order) },
+          { ...anywhere, ...withMask(shuffledMask) },
+        ),
+        attend(backend, drawn, { ...anywhere, ...withMask(maskOf(drawn)) }),
+      );
+    });
+  });
+
+  it('where keys are split, when the parts are merged by their log-sum-exps', async () => {
+    await checkAsync(async (each) => {
+      const bhsd = { ...each, layout: 'bhsd' as const, lengths: false };
+      const random = new Random(`split ${each.seed}`);
+      const split = random.integer(0, each.keys);
+      // A row without a key of its own leaves no trace of a sink: sinks go with rows that have one in the first part.
+      const everywhere = { mask: 'none', causal: false, window: {} } as const;
+      const drawn = draw(each.sinks && split > 0 ? { ...bhsd, ...everywhere } : { ...bhsd, sinks: false });
+      const { query, key, value } = drawn;
+      const { sinks, ...options } = drawn.options;
+      const offset = offsetOf(options, 0, each.queries, each.keys);
+      const parts = [range(0, split), range(split, each.keys)].map((keys, part) => {
+        const details = attentionDetailsSync(query, take(key, 2, keys), take(value, 2, keys), {
+          ...without(options, 'mask'),
+          ...withMask(takeOfMask(maskOf(drawn), -1, keys)),
+          ...(sinks && part === 0 && { sinks }),
+          queryOffset: offset - (part === 0 ? 0 : split),
+          include: ['logSumExp'],
+          backend,
+        });
+        assert.ok(details.logSumExp);
+        return { output: details.output, logSumExp: details.logSumExp };
+      });
+      const merged = await mergeAttention(parts);
+      const whole = attentionDetailsSync(query, key, value, {
+        ...drawn.options,
+        include: ['logSumExp'],
+        backend,
+      });
+      assert.ok(whole.logSumExp);
+      expectSame(bhsd, merged.output, whole.output);
+      expectNear(merged.logSumExp, whole.logSumExp, 1e-5, 1, 'logSumExp');
+    });
+  });
+
+  it('a constant added to all scores', () => {
+    check((each) => {
+      const drawn = draw({ ...each, mask: 'none' });
+      const { query, key, value, options } = drawn;
+      const shift = new Random(`shift ${each.seed}`).uniform(-5, 5);
+      const mask = tensorOf('float32', [1], () => shift);
+      const sinks = options.sinks && Array.from(options.sinks, (sink) => sink + Math.fround(shift));
+      const details = (more: AttentionOptions) =>
+        attentionDetailsSync(query, key, value, { ...options, ...more, include: ['logSumExp'], backend });
+      const [raised, plain] = [details({ mask, ...(sinks && { sinks }) }), details({})];
+      expectSame(each, raised.output, plain.output);
+      assert.ok(raised.logSumExp && plain.logSumExp);
+      const expected = plain.logSumExp.cast('float64');
+      for (let i = 0; i < expected.size; i++)
+        expected.data[i] = (expected.data[i] as number) + Math.fround(shift);
+      expectNear(raised.logSumExp, expected.cast(plain.logSumExp.type), 1e-5, 1, 'logSumExp');
+    });
+  });
+
+  it('whether query heads share a key head or have it to themselves', () => {
+    check((each) => {
+      const drawn = draw(each);
+      const axis = headAxis(each.layout);
+      const own = range(0, each.keyHeads * each.group).map((head) => Math.floor(head / each.group));
+      const repeated = {
+        query: drawn.query,
+        key: take(drawn.key, axis, own),
+        value: take(drawn.value, axis, own),
+      };
+      expectSame(each, attend(backend, repeated, drawn.options), attend(backend, drawn, drawn.options));
+    });
+  });
+
+  it('whether bounds are options or a mask', () => {
+    check((each) => {
+      const drawn = draw({ ...each, mask: 'none' });
+      const { options } = drawn;
+      const { left = Infinity, right = Infinity } = options.window ?? {};
+      const mask = Tensor.zeros('bool', [each.batch, 1, each.queries, each.keys]);
+      for (let i = 0; i < mask.size; i++) {
+        const j = i % each.keys;
+        const row = Math.floor(i / each.keys) % each.queries;
+        const entry = Math.floor(i / each.keys / each.queries);
+        const distance = j - (offsetOf(options, entry, each.queries, each.keys) + row);
+        const valid = j < (options.kvLengths?.[entry] ?? each.keys);
+        const reachable = !(options.causal && distance > 0) && distance >= -left && distance <= right;
+        mask.data[i] = valid && reachable ? 1 : 0;
+      }
+      const offsets = range(0, each.batch).map((entry) => offsetOf(options, entry, each.queries, each.keys));
+      const masked = { ...without(options, 'causal', 'window', 'kvLengths'), queryOffset: offsets, mask };
+      expectSame(each, attend(backend, drawn, masked), attend(backend, drawn, options));
+    });
+  });
+
+  it('whether sequences lie in a batch or end to end', async () => {
+    await checkAsync(async (any) => {
+      const each = { ...any, layout: 'bshd' as const, batch: Math.max(1, any.batch) };
+      const drawn = draw(each);
+      const { query, key, value, options } = drawn;
+      const lengths = Array.from(options.kvLengths ?? range(0, each.batch).map(() => each.keys));
+      const starts = (steps: readonly number[]) => {
+        const list = [0];
+        for (const step of steps) list.push(list[list.length - 1] + step);
+        return list;
+      };
+      const valid = lengths.flatMap((length, entry) => range(entry * each.keys, entry * each.keys + length));
+      const flat = (tensor: Tensor) =>
+        tensor.reshape([tensor.dims[0] * tensor.dims[1], ...tensor.dims.slice(2)]);
+      const longest = Math.max(0, ...lengths);
+      const packed = await packedAttention(
+        flat(query),
+        take(flat(key), 0, valid),
+        take(flat(value), 0, valid),
+        {
+          ...without(options, 'layout', 'kvLengths'),
+          ...withMask(takeOfMask(maskOf(drawn), -1, range(0, longest))),
+          queryStarts: starts(range(0, each.batch).map(() => each.queries)),
+          keyStarts: starts(lengths),
+          backend,
+        },
+      );
+      expectSame(each, packed, flat(attend(backend, drawn, options)));
+    });
+  });
+});

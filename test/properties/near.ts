@@ -1,0 +1,31 @@
+/** Element by element comparison, relative to the largest element around. */
+import assert from 'node:assert/strict';
+import type { Tensor } from '../../lib/tensor.js';
+import { toNumbers } from '../support/numbers.js';
+
+/** What elements may be off by, in shares of the numbers that went into them, when two ways of computing differ in rounding. */
+export const elementAccuracy: Readonly<Record<string, number>> = {
+  float32: 1e-5,
+  float16: 2e-3,
+  bfloat16: 1.6e-2,
+  float64: 1e-12,
+};
+
+/**
+ * No element may be off by more than a share of the largest one, or of `least` where all are
+ * smaller: what went in may have cancelled out.
+ */
+export function expectNear(
+  actual: Tensor,
+  expected: Tensor,
+  share: number,
+  least: number,
+  what: string,
+): void {
+  assert.equal(actual.type, expected.type);
+  assert.deepEqual(actual.dims, expected.dims);
+  const [a, b] = [toNumbers(actual), toNumbers(expected)];
+  const largest = b.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), least);
+  const wrong = a.findIndex((x, i) => x !== b[i] && !(Math.abs(x - b[i]) <= share * largest));
+  assert.equal(wrong, -1, `${what}[${wrong}] is ${a[wrong]}, expected ${b[wrong]}`);
+}
