@@ -19,7 +19,7 @@ import { readWords } from './words.js';
 export interface AttendOptions {
   readonly file?: string;
   readonly word?: string;
-  readonly causal: boolean;
+  readonly causal?: boolean;
   readonly out: string;
 }
 
@@ -32,18 +32,19 @@ export async function attend(text: readonly string[], options: AttendOptions): P
       `Expected words to attend to, found none in ${source.title}`,
     );
   }
+  const { causal = false } = options;
   const chosen = choosePosition(words, options.word);
   const stretch = stretchAround(chosen, words.length);
 
-  const { findings, speed } = await compute(embed(words), stretch, options.causal);
-  const shown = options.causal ? findings.causal : findings.open;
+  const { findings, speed } = await compute(embed(words), stretch, causal);
+  const shown = causal ? findings.causal : findings.open;
   const row = chosen - stretch.start;
   const run = {
     title: source.title,
     words,
     complete,
     chosen,
-    causal: options.causal,
+    causal,
     device: devices().find(({ preferred }) => preferred),
     speed,
     rows: shown.weights.map((weights) => weights.subarray(row * words.length, (row + 1) * words.length)),
@@ -55,7 +56,7 @@ export async function attend(text: readonly string[], options: AttendOptions): P
       words,
       stretch,
       chosen,
-      causal: options.causal,
+      causal,
       findings,
       facts: describeRun(run),
     }),

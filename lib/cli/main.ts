@@ -35,13 +35,13 @@ program
   .command('attend')
   .summary('show what attention heads see in a text')
   .description(
-    'Sends a text through two layers of multi-head attention with heads of known meaning, tells which words\n' +
+    'Sends a text through two layers of multi-head attention with heads of known meaning, tells which words ' +
       'influence one of them, and how fast that was, and writes a page with heat maps and lines.',
   )
   .argument('[text...]', 'the name of a text file, or words (default: a text that heed brings along)')
   .option('-f, --file <file>', 'read the text from this file')
   .option('-w, --word <word>', 'tell about this word (default: one that is long and frequent)')
-  .option('-c, --causal', 'let no word look at a later one', false)
+  .option('-c, --causal', 'let no word look at a later one')
   .option('-o, --out <page>', 'write the page here', 'attention.html')
   .action((text: string[], options: AttendOptions) => attend(text, options));
 
@@ -49,7 +49,7 @@ program
   .command('doctor')
   .summary('tell what heed found, tried and chose, and what to do about what is missing')
   .description(
-    'Tells what this machine has, what became of loading the native addon, which backend computes, and whether it\n' +
+    'Tells what this machine has, what became of loading the native addon, which backend computes, and whether it ' +
       'computes right; then what to do about what is missing. Exits with 1 if there is anything to do.',
   )
   .action(() => {
@@ -60,8 +60,8 @@ program
   .command('build')
   .summary('build the native addon, if it is not there')
   .description(
-    'Takes the native addon that is there if it can be used; else builds one with cmake-js, else with node-gyp, else\n' +
-      'tells what is missing. heed then runs on its slow reference backend, and exits with 0 all the same, unless\n' +
+    'Takes the native addon that is there if it can be used; else builds one with cmake-js, else with node-gyp, else ' +
+      'tells what is missing. heed then runs on its slow reference backend, and exits with 0 all the same, unless ' +
       'HEED_REQUIRE_NATIVE=1 or --with says that it must not.',
   )
   .addOption(

@@ -45,7 +45,13 @@ async function readText(path: string): Promise<Text> {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
     return { title: basename(path), text };
   } catch (error) {
-    const reason = error instanceof TypeError ? 'it is not text in UTF-8' : (error as Error).message;
-    throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${reason}`, { cause: error });
+    throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof TypeError) return 'it is not text in UTF-8';
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'there is no such file';
+  return code === 'EISDIR' ? 'it is a folder' : message;
 }
