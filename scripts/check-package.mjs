@@ -6,16 +6,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freshCheckout } from './package/checkout.mjs';
 import { checkContents } from './package/contents.mjs';
 import { checkInstalled } from './package/installed.mjs';
 import { output, run } from './package/run.mjs';
 
+// Users have none of what CI sets for itself.
+delete process.env.HEED_REQUIRE_NATIVE;
+
 const work = mkdtempSync(join(tmpdir(), 'heed-package-'));
 try {
-  run('npm', ['run', '--silent', 'build:ts']);
-  const [packed] = JSON.parse(
-    output('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work]),
-  );
+  const packArguments = ['pack', '--json', '--foreground-scripts=false', '--pack-destination', work];
+  const [packed] = JSON.parse(output('npm', packArguments, { cwd: freshCheckout(work) }));
   const tarball = join(work, packed.filename);
   checkContents(packed, tarball, work);
   run('npx', ['--no-install', 'publint', 'run', '--strict', tarball]);

@@ -49,7 +49,7 @@ function compileConsumers(project) {
   }
   writeFileSync(join(project, 'bare.mts'), "export { attention, Tensor } from 'heed';\n");
   const bundled = ['--module', 'esnext', '--moduleResolution', 'bundler', '--lib', 'es2022,dom', '--noEmit'];
-  run(process.execPath, [tsc, ...common, ...bundled, '--types', '', 'bare.mts'], { cwd: project });
+  run(process.execPath, [tsc, ...common, ...bundled, 'bare.mts'], { cwd: project });
   return project;
 }
 
