@@ -236,8 +236,8 @@ export function buildCall(
   }
   const output = outTensor(call.out, sources);
   const target = rowsTarget(weights.output, type, querySteps, output.data);
-  const after = projection(heads, type, [[weights.output, target]]);
-  return { problems: [...before, ...problems, after], details: { ...details, output: output.tensor } };
+  const after = output.tensor.size === 0 ? [] : [projection(heads, type, [[weights.output, target]])];
+  return { problems: [...before, ...problems, ...after], details: { ...details, output: output.tensor } };
 }
 
 function attend(args: AttentionArguments, request: DetailsRequest | undefined) {

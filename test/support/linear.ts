@@ -7,13 +7,16 @@ export interface LinearMap {
   readonly bias?: TensorLike;
 }
 
-/** The rows of x times the rows of the weight, row after row. */
-export function linearOracle(x: readonly number[], { weight, bias }: LinearMap): number[] {
+/** The rows of x times the rows of the weight, row after row. How many there are cannot be told from rows of no length. */
+export function linearOracle(
+  x: readonly number[],
+  { weight, bias }: LinearMap,
+  rows = x.length / weight.dims[1],
+): number[] {
   const [out, inner] = weight.dims;
   const w = toNumbers(weight);
   const b = bias && toNumbers(bias);
   const y: number[] = [];
-  const rows = inner === 0 ? 0 : x.length / inner;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < out; column++) {
       let sum = b ? b[column] : 0;
