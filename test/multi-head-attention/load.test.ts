@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
+import { MultiHeadAttention, type MultiHeadAttentionOptions } from '../../lib/multi-head-attention.js';
+import { save } from '../../lib/safetensors.js';
+import { Tensor } from '../../lib/tensor.js';
+import type { FloatType } from '../../lib/tensor-type.js';
+import { entry, fileBytes } from '../safetensors/file-bytes.js';
+import { expectSameBits } from '../support/compare.js';
+import { Random } from '../support/random.js';
+import { rejectsHeed } from '../support/rejects.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { randomWeights } from './random-layer.js';
+
+type Tensors = Record<string, Tensor>;
+
+/** Rows of tensors of equal width, end to end. */
+function stack(...tensors: Tensor[]): Tensor {
+  const elements = tensors.flatMap((tensor) => Array.from(tensor.data, Number));
+  const { type, dims } = tensors[0];
+  const rows = tensors.reduce((sum, tensor) => sum + tensor.dims[0], 0);
+  const data = type === 'float32' ? Float32Array.from(elements) : Uint16Array.from(elements);
+  return new Tensor(type, data, [rows, ...dims.slice(1)]);
+}
+
+function transposed(tensor: Tensor): Tensor {
+  const [rows, columns] = tensor.dims;
+  const result = Tensor.zeros(tensor.type, [columns, rows]);
+  for (let i = 0; i < tensor.size; i++)
+    result.data[(i % columns) * rows + Math.floor(i / columns)] = tensor.data[i];
+  return result;
+}
+
+const embed = 24;
+const heads = 4;
+
+describe('MultiHeadAttention.load', () => {
+  const pathOf = temporaryDirectory();
+  const random = new Random('MultiHeadAttention.load');
+
+  /** Weights of a layer whose maps are all square, as plain tensors by name. */
+  function draw(type: FloatType = 'float32', { biases = true, contextEmbed = embed } = {}) {
+    const weights = randomWeights(random, { type, heads, width: embed / heads, embed, contextEmbed, biases });
+    const part = (name: 'query' | 'key' | 'value' | 'output') => {
+      const linear = weights[name];
+      assert.ok(linear);
+      return { weight: linear.weight as Tensor, bias: linear.bias as Tensor };
+    };
+    return { weights, q: part('query'), k: part('key'), v: part('value'), o: part('output') };
+  }
+  type Drawn = ReturnType<typeof draw>;
+
+  const named =
+    (names: readonly string[]) =>
+    ({ q, k, v, o }: Drawn) => {
+      const tensors: Tensors = {};
+      for (const [i, { weight, bias }] of [q, k, v, o].entries()) {
+        tensors[`${names[i]}.weight`] = weight;
+        if (bias) tensors[`${names[i]}.bias`] = bias;
+      }
+      return tensors;
+    };
+
+  const namings: Record<string, (drawn: Drawn) => Tensors> = {
+    heed: named(['query', 'key', 'value', 'output']),
+    'nn.MultiheadAttention': ({ q, k, v, o }) => ({
+      in_proj_weight: stack(q.weight, k.weight, v.weight),
+      'out_proj.weight': o.weight,
+      ...(q.bias && { in_proj_bias: stack(q.bias, k.bias, v.bias), 'out_proj.bias': o.bias }),
+    }),
+    'nn.MultiheadAttention with kdim and vdim': ({ q, k, v, o }) => ({
+      q_proj_weight: q.weight,
+      k_proj_weight: k.weight,
+      v_proj_weight: v.weight,
+      'out_proj.weight': o.weight,
+      ...(q.bias && { in_proj_bias: stack(q.bias, k.bias, v.bias), 'out_proj.bias': o.bias }),
+    }),
+    BERT: named([
+      'attention.self.query',
+      'attention.self.key',
+      'attention.self.value',
+      'attention.output.dense',
+    ]),
+    'GPT-2': ({ q, k, v, o }) => ({
+      'c_attn.weight': transposed(stack(q.weight, k.weight, v.weight)),
+      'c_proj.weight': transposed(o.weight),
+      ...(q.bias && { 'c_attn.bias': stack(q.bias, k.bias, v.bias), 'c_proj.bias': o.bias }),
+    }),
+    Llama: named(['q_proj', 'k_proj', 'v_proj', 'o_proj']),
+  };
+
+  const ignored: Record<string, string[]> = {
+    BERT: [
+      'attention.output.LayerNorm.weight',
+      'attention.output.LayerNorm.bias',
+      'intermediate.dense.weight',
+    ],
+    'GPT-2': ['bias', 'masked_bias'],
+    Llama: ['rotary_emb.inv_freq'],
+  };
+
+  const withPrefix = (prefix: string, tensors: Tensors): Tensors =>
+    Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [prefix + name, tensor]));
+
+  async function write(tensors: Tensors): Promise<string> {
+    const path = pathOf('layer');
+    await save(path, tensors);
+    return path;
+  }
+
+  for (const [naming, name] of Object.entries(namings)) {
+    describe(`in the naming of ${naming}`, () => {
+      it('gives the layer that its weights give', async () => {
+        for (const type of ['float32', 'bfloat16'] as const) {
+          for (const biases of [true, false]) {
+            const drawn = draw(type, { biases });
+            const options: MultiHeadAttentionOptions = { heads, causal: true, scale: 0.3 };
+            const path = await write(name(drawn));
+            using loaded = await MultiHeadAttention.load(pathToFileURL(path), options);
+            using expected = new MultiHeadAttention(drawn.weights, options);
+            assert.equal(loaded.type, type);
+            assert.equal(loaded.parameters, expected.parameters);
+            const input = random.tensor(type, [2, 7, embed]);
+            expectSameBits(await loaded.forward(input), await expected.forward(input));
+          }
+        }
+      });
+
+      it('is found behind its prefix, among other layers', async () => {
+        const [one, two] = [draw(), draw()];
+        const others = ignored[naming] ?? [];
+        const path = await write({
+          ...withPrefix('model.0.', name(one)),
+          ...withPrefix('model.1.', name(two)),
+          ...Object.fromEntries(others.map((other) => [`model.1.${other}`, Tensor.zeros('float32', [3])])),
+          'embedding.weight': Tensor.zeros('float32', [3]),
+        });
+        using loaded = await MultiHeadAttention.load(path, { heads, prefix: 'model.1.' });
+        using expected = new MultiHeadAttention(two.weights, { heads });
+        const input = random.tensor('float32', [1, 5, embed]);
+        expectSameBits(await loaded.forward(input), await expected.forward(input));
+      });
+
+      it('is not loaded with a tensor missing', async () => {
+        const tensors = name(draw());
+        for (const missing of Object.keys(tensors).filter((key) => key.toLowerCase().includes('weight'))) {
+          const { [missing]: _, ...rest } = tensors;
+          const path = await write(withPrefix('p.', rest));
+          await rejectsHeed(
+            () => MultiHeadAttention.load(path, { heads, prefix: 'p.' }),
+            'HEED_UNKNOWN_TENSOR',
+            new RegExp(`Expected ${path} to hold "p\\.${missing}", in the naming of .*, found "p\\.`),
+          );
+        }
+      });
+
+      it('is not loaded with a tensor of its own that nobody reads', async () => {
+        const extra = naming === 'BERT' ? 'attention.self.distance_embedding.weight' : 'q_norm.weight';
+        const path = await write({ ...name(draw()), [extra]: Tensor.zeros('float32', [embed]) });
+        await rejectsHeed(
+          () => MultiHeadAttention.load(path, { heads }),
+          'HEED_UNKNOWN_TENSOR',
+          `found also "${extra}"`,
+        );
+      });
+    });
+  }
+
+  it('loads a layer without an output map', async () => {
+    const { q, k, v } = draw();
+    const path = await write({ 'query.weight': q.weight, 'key.weight': k.weight, 'value.weight': v.weight });
+    using loaded = await MultiHeadAttention.load(path, { heads });
+    using expected = new MultiHeadAttention(
+      { query: { weight: q.weight }, key: { weight: k.weight }, value: { weight: v.weight } },
+      { heads },
+    );
+    const input = random.tensor('float32', [1, 5, embed]);
+    expectSameBits(loaded.forwardSync(input), expected.forwardSync(input));
+  });
+
+  it('loads keys and values of another width, and heads that share them', async () => {
+    const sizes = { heads, keyValueHeads: 2, width: 6, embed, contextEmbed: 10 };
+    const weights = randomWeights(random, { ...sizes, biases: false });
+    const path = await write({
+      q_proj_weight: weights.query.weight as Tensor,
+      k_proj_weight: weights.key.weight as Tensor,
+      v_proj_weight: weights.value.weight as Tensor,
+      'out_proj.weight': weights.output?.weight as Tensor,
+    });
+    using loaded = await MultiHeadAttention.load(path, { heads, keyValueHeads: 2 });
+    using expected = new MultiHeadAttention(weights, { heads, keyValueHeads: 2 });
+    const input = random.tensor('float32', [1, 5, embed]);
+    const context = random.tensor('float32', [1, 9, 10]);
+    expectSameBits(loaded.forwardSync(input, { context }), expected.forwardSync(input, { context }));
+  });
+
+  it('casts to the type asked for', async () => {
+    const drawn = draw('float16');
+    const path = await write(namings.heed(drawn));
+    using loaded = await MultiHeadAttention.load(path, { heads, type: 'float32' });
+    using expected = new MultiHeadAttention(drawn.weights, { heads, type: 'float32' });
+    const input = random.tensor('float32', [1, 5, embed]);
+    expectSameBits(loaded.forwardSync(input), expected.forwardSync(input));
+  });
+
+  it('names what was looked for, and what was found instead', async () => {
+    const path = await write({ 'h.0.attn.c_attn.weight': Tensor.zeros('float32', [embed, 3 * embed]) });
+    const load = (prefix?: string) =>
+      MultiHeadAttention.load(path, { heads, ...(prefix !== undefined && { prefix }) });
+    for (const prefix of [undefined, 'h.1.attn.']) {
+      await rejectsHeed(
+        () => load(prefix),
+        'HEED_UNKNOWN_TENSOR',
+        new RegExp(
+          `"${prefix ?? ''}query.weight" \\(heed\\), .*"${prefix ?? ''}c_attn.weight" \\(GPT-2\\).*, found "h.0.attn.c_attn.weight"$`,
+        ),
+      );
+    }
+    await rejectsHeed(
+      () => load('h.0.attn.'),
+      'HEED_UNKNOWN_TENSOR',
+      '"h.0.attn.c_proj.weight", in the naming of GPT-2',
+    );
+    await rejectsHeed(
+      () => MultiHeadAttention.load(pathOf('nowhere'), { heads }),
+      'HEED_FILE_ERROR',
+      /ENOENT/,
+    );
+  });
+
+  it('refuses tensors that do not have the form of their naming', async () => {
+    const square = Tensor.zeros('float32', [embed, embed]);
+    const load = async (tensors: Tensors) => MultiHeadAttention.load(await write(tensors), { heads });
+    await rejectsHeed(
+      () => load({ in_proj_weight: Tensor.zeros('float32', [71, embed]), 'out_proj.weight': square }),
+      'HEED_SHAPE_MISMATCH',
+      'Expected in_proj_weight to hold query, key and value of equal width, received dims [71, 24]',
+    );
+    await rejectsHeed(
+      () => load({ in_proj_weight: Tensor.zeros('float32', []), 'out_proj.weight': square }),
+      'HEED_SHAPE_MISMATCH',
+      'in_proj_weight',
+    );
+    await rejectsHeed(
+      () => load({ 'c_attn.weight': Tensor.zeros('float32', [embed]), 'c_proj.weight': square }),
+      'HEED_SHAPE_MISMATCH',
+      'Expected c_attn.weight to have 2 axes, [in, out], received dims [24]',
+    );
+    const integers = Tensor.zeros('int32', [embed, embed]);
+    await rejectsHeed(
+      () => load({ 'query.weight': integers, 'key.weight': square, 'value.weight': square }),
+      'HEED_UNSUPPORTED_TYPE',
+      'weights.query.weight.type',
+    );
+    await rejectsHeed(
+      () =>
+        load({
+          'query.weight': square,
+          'key.weight': square,
+          'value.weight': Tensor.zeros('float32', [8, 8]),
+        }),
+      'HEED_SHAPE_MISMATCH',
+      'weights.value.weight.dims[1]',
+    );
+  });
+
+  it('refuses a type that heed has not', async () => {
+    const header = {
+      'query.weight': entry('F8_E4M3', [1, 1], [0, 1]),
+      'key.weight': entry('F8_E4M3', [1, 1], [1, 2]),
+      'value.weight': entry('F8_E4M3', [1, 1], [2, 3]),
+    };
+    const path = pathOf('quantized');
+    await writeFile(path, fileBytes(JSON.stringify(header), new Uint8Array(3)));
+    await rejectsHeed(
+      () => MultiHeadAttention.load(path, { heads: 1 }),
+      'HEED_UNSUPPORTED_TYPE',
+      'received F8_E4M3',
+    );
+  });
+
+  it('refuses wrong options before it looks for the file', async () => {
+    const load = (options: unknown) =>
+      MultiHeadAttention.load(pathOf('nowhere'), options as MultiHeadAttentionOptions);
+    await rejectsHeed(() => load(undefined), 'HEED_INVALID_ARGUMENT', 'options.heads');
+    await rejectsHeed(() => load({ heads, perfix: '' }), 'HEED_UNKNOWN_OPTION', "did you mean 'prefix'?");
+    await rejectsHeed(() => load({ heads, rotary: {} }), 'HEED_UNKNOWN_OPTION', "'rotary'");
+    await rejectsHeed(
+      () => load({ heads, prefix: 7 }),
+      'HEED_INVALID_ARGUMENT',
+      'Expected options.prefix to be a string',
+    );
+    await rejectsHeed(
+      () => load({ heads, keyValueHeads: 3 }),
+      'HEED_SHAPE_MISMATCH',
+      'options.keyValueHeads',
+    );
+  });
+});
