@@ -1,5 +1,6 @@
 import { type FileHandle, open as openHandle, stat } from 'node:fs/promises';
 import { allocate } from '../checks/data.js';
+import { invalid } from '../checks/numbers.js';
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import { bytesPerElement, type TensorType, type TypedArray } from '../tensor-type.js';
@@ -77,6 +78,7 @@ export class SafetensorsFile {
     const shown = `tensor ${JSON.stringify(name)}`;
     if (this.closed)
       throw new HeedError('HEED_DISPOSED', `Expected ${this.path} to be open, received a closed file`);
+    if (typeof name !== 'string') throw invalid('name', 'a string', name);
     const entry = this.#entries.get(name);
     if (entry === undefined) {
       throw new HeedError(
