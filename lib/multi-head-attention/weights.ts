@@ -5,7 +5,7 @@ import { allocate } from '../checks/data.js';
 import { dataOf } from '../checks/tensor.js';
 import { readElements, writeElements } from '../elements.js';
 import { PackedWeight } from '../packed-weight.js';
-import type { FloatType, TypedArray } from '../tensor-type.js';
+import { bytesPerElement, type FloatType, type TypedArray } from '../tensor-type.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
 
 /** Linear maps of the same input, end to end in one packed weight. */
@@ -30,9 +30,17 @@ export interface LayerWeights {
 
 const chunkLength = 4096;
 
+function bytesOf({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** Copies a weight into a larger one, in the type of that. */
 function castInto(target: TypedArray, type: FloatType, at: number, { weight }: LinearArgument): void {
   const source = dataOf(weight);
+  if (weight.type === type) {
+    bytesOf(target).set(bytesOf(source), at * bytesPerElement[type]);
+    return;
+  }
   const chunk = new Float64Array(chunkLength);
   for (let start = 0; start < weight.size; start += chunkLength) {
     const count = Math.min(chunkLength, weight.size - start);
