@@ -17,10 +17,8 @@ const leastLength = 0.5;
 
 /** Compares the word that each vector of [1, words, width] is nearest to with the word that follows. */
 export function foretell(words: readonly Word[], expectations: Tensor): Foretelling {
-  const vocabulary = [...new Set(words.map(({ key }) => key))].map((key) => ({
-    key,
-    vector: spell(key).subarray(layout.letters.width),
-  }));
+  const keys = [...new Set(words.map(({ key }) => key))];
+  const vocabulary = Float64Array.from(keys.flatMap((key) => [...spell(key).subarray(layout.letters.width)]));
   const data = expectations.data as Float32Array;
   const { width } = layout.word;
   let tried = 0;
@@ -29,7 +27,7 @@ export function foretell(words: readonly Word[], expectations: Tensor): Foretell
   for (let position = 0; position < words.length; position++) {
     const vector = data.subarray(position * width, (position + 1) * width);
     if (Math.hypot(...vector) < leastLength) continue;
-    const expected = nearest(vocabulary, vector);
+    const expected = keys[nearest(vocabulary, vector)];
     if (position === words.length - 1) next = expected;
     else {
       tried++;
@@ -39,17 +37,17 @@ export function foretell(words: readonly Word[], expectations: Tensor): Foretell
   return { tried, right, next };
 }
 
-function nearest(
-  vocabulary: readonly { key: string; vector: Float64Array }[],
-  vector: Float32Array,
-): string | undefined {
-  let best: string | undefined;
+/** The row of [rows, width] whose product with the vector is largest. */
+function nearest(rows: Float64Array, vector: Float32Array): number {
+  const width = vector.length;
+  let best = 0;
   let highest = Number.NEGATIVE_INFINITY;
-  for (const candidate of vocabulary) {
-    const score = candidate.vector.reduce((sum, value, i) => sum + value * vector[i], 0);
-    if (score > highest) {
-      highest = score;
-      best = candidate.key;
+  for (let row = 0; row * width < rows.length; row++) {
+    let product = 0;
+    for (let i = 0; i < width; i++) product += rows[row * width + i] * vector[i];
+    if (product > highest) {
+      highest = product;
+      best = row;
     }
   }
   return best;

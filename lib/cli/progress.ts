@@ -5,7 +5,10 @@ export class Progress implements Disposable {
   readonly #bar: SingleBar;
   #done = 0;
 
-  constructor(private readonly steps: number) {
+  constructor(
+    private readonly steps: number,
+    stream: NodeJS.WritableStream = process.stderr,
+  ) {
     this.#bar = new SingleBar({
       format: '{bar} {percentage} % · {label}',
       barCompleteChar: '█',
@@ -13,7 +16,7 @@ export class Progress implements Disposable {
       barsize: 30,
       hideCursor: true,
       clearOnComplete: true,
-      stream: process.stderr,
+      stream,
     });
     this.#bar.start(steps, 0, { label: 'beginning' });
   }

@@ -68,7 +68,7 @@ describe('embedding of words', () => {
     const sizes = vocabulary.map((key) => Math.abs(dot(wordOf(key), wordOf(`${key}s`))));
     const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
     assert.ok(mean < 0.2, `mean cosine ${mean}`);
-    assert.ok(Math.max(...sizes) < 0.75, `largest cosine ${Math.max(...sizes)}`);
+    assert.ok(Math.max(...sizes) < 0.85, `largest cosine ${Math.max(...sizes)}`);
   });
 
   it('tells any two places of the longest text apart', () => {

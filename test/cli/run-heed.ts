@@ -1,0 +1,28 @@
+/** The command line, as a user's shell runs it. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { packageRoot } from '../../lib/package-root.js';
+
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Surroundings {
+  /** The folder that it is run in. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where heed is installed. */
+  readonly root?: string;
+}
+
+export function runHeed(args: readonly string[], { cwd, env, root = packageRoot }: Surroundings = {}): Ended {
+  const main = join(root, 'dist/lib/cli/main.js');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    cwd: cwd ?? packageRoot,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
