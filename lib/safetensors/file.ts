@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type FileHandle, open as openHandle, stat } from 'node:fs/promises';
 import { allocate } from '../checks/data.js';
 import { invalid } from '../checks/numbers.js';
@@ -13,12 +14,15 @@ const maxReadLength = 2 ** 30;
 
 /** What a file says about one of its tensors. */
 export interface TensorInfo {
+  /** The name in the file. */
   readonly name: string;
   /** The format's name of the element type, such as 'BF16'. */
   readonly dtype: string;
   /** heed's name of it; undefined for an element type that heed cannot read, such as 'F8_E4M3'. */
   readonly type: TensorType | undefined;
+  /** The length along every axis, outermost first. */
   readonly dims: readonly number[];
+  /** How many bytes of the file it takes. */
   readonly byteLength: number;
 }
 
@@ -27,6 +31,7 @@ export interface TensorInfo {
  * Close it when done, with `close()` or `await using`.
  */
 export class SafetensorsFile {
+  /** The path that the file was opened by. */
   readonly path: string;
   /** The file's free text entries. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -64,6 +69,7 @@ export class SafetensorsFile {
     }
   }
 
+  /** Whether close() was called. */
   get closed(): boolean {
     return this.#closing !== undefined;
   }
@@ -75,10 +81,10 @@ export class SafetensorsFile {
    * type that heed has not, `HEED_DISPOSED` after `close()`, `HEED_FILE_ERROR` when the file cannot be read.
    */
   async read(name: string): Promise<Tensor> {
-    const shown = `tensor ${JSON.stringify(name)}`;
     if (this.closed)
       throw new HeedError('HEED_DISPOSED', `Expected ${this.path} to be open, received a closed file`);
     if (typeof name !== 'string') throw invalid('name', 'a string', name);
+    const shown = `tensor ${JSON.stringify(name)}`;
     const entry = this.#entries.get(name);
     if (entry === undefined) {
       throw new HeedError(
@@ -108,10 +114,12 @@ export class SafetensorsFile {
     return this.#closing;
   }
 
+  /** {@link close}, for `using`; does not wait. */
   [Symbol.dispose](): void {
     void this.close();
   }
 
+  /** {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
