@@ -183,10 +183,11 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
     const RowOrigin origin = origin_of_row(block, r);
     const int64_t step = block.sequence.query_start + origin.query;
     float highest = -infinity;
+    bool empty = true;  // not by the maximum, which scores that are all NaN leave at −∞
     for (int64_t c = 0; c < count; ++c) {
       if (partials[c].maximum[r] > highest) highest = partials[c].maximum[r];
+      if (partials[c].sum[r] != 0) empty = false;
     }
-    const bool empty = highest == -infinity;
     float reference = highest, sum = 0;
     if (p.sinks && !empty) {
       const float sink = p.sinks[origin.head] * log2_e;
@@ -197,7 +198,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
     for (int64_t c = 0; c < count && !empty; ++c) {
       const float share = __builtin_exp2f(partials[c].maximum[r] - reference);
       // A chunk without a key for this row has nothing to add, not even 0 · NaN.
-      if (partials[c].maximum[r] == -infinity) continue;
+      if (partials[c].sum[r] == 0) continue;
       sum += partials[c].sum[r] * share;
       const float* output = partials[c].output + r * p.value_width;
       for (int64_t d = 0; d < p.value_width; ++d) joined[d] += output[d] * share;

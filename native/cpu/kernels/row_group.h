@@ -97,7 +97,8 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
   const AttentionParameters& p = *block.parameters;
   for (int64_t r = 0; r < group.rows; ++r) {
     const RowOrigin origin = origin_of_row(block, first_row + r);
-    const bool empty = group.maximum[r] == -infinity;
+    // Not by the maximum: scores that are all NaN leave that at −∞, and they must not pass for nothing.
+    const bool empty = group.sum[r] == 0;
     float maximum = group.maximum[r], sum = group.sum[r], share = 1;
     if (p.sinks && !empty) {
       const float sink = p.sinks[origin.head] * log2_e;

@@ -93,9 +93,12 @@ static inline auto with_mask_type(DType type, F f) {
   return with_type(type, f);
 }
 
-// s + bias, or −∞ where the bias is −∞: an excluded key's NaN must not survive.
+// s + bias, or −∞ where the bias is −∞: an excluded key's NaN must not survive. The lowest finite numbers
+// stay finite in log2 units, as they exclude no key.
 static inline Vec biased(Vec score, Vec bias) {
-  return bias == splat(-infinity) ? bias : score + bias * splat(log2_e);
+  const Vec scaled = bias * splat(log2_e);
+  const Vec finite = scaled == splat(-infinity) ? splat(-__FLT_MAX__) : scaled;
+  return bias == splat(-infinity) ? bias : score + finite;
 }
 
 template <class Type>
