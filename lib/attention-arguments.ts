@@ -68,7 +68,8 @@ export interface AttentionArguments {
   readonly shape: AttentionShape;
   readonly placement: Placement;
   readonly settings: AttentionSettings;
-  readonly sequences: readonly Sequence[];
+  /** One for each batch entry, however many dims claim: to be made once there are elements for all. */
+  readonly sequences: () => readonly Sequence[];
   readonly out: OutArgument;
 }
 
@@ -182,16 +183,16 @@ export function buildProblem(
     key: view(key, type, placement.key),
     value: view(value, type, placement.value),
     output: view(output.data, type, placement.output),
-    sequences,
+    sequences: sequences(),
     scale: settings.scale,
     softcap: settings.softcap,
     causal: settings.causal,
     windowLeft: settings.windowLeft,
     windowRight: settings.windowRight,
-    ...(logSumExp && { logSumExp: logSumExpView(logSumExp, shape) }),
-    ...(mask && { mask }),
-    ...(settings.alibiSlopes && { alibiSlopes: settings.alibiSlopes }),
-    ...(settings.sinks && { sinks: settings.sinks }),
+    logSumExp: logSumExp && logSumExpView(logSumExp, shape),
+    mask,
+    alibiSlopes: settings.alibiSlopes,
+    sinks: settings.sinks,
   };
   return { problem, output: output.tensor };
 }

@@ -10,6 +10,7 @@ import type { Problem } from './problem.js';
 import { referenceBackend } from './reference/backend.js';
 import type { TensorType } from './tensor-type.js';
 
+/** What an operation runs on; 'auto' is the cpu backend where it is loaded and computes with the type, else the reference. */
 export type BackendName = 'auto' | 'cpu' | 'reference';
 
 const backendNames: readonly BackendName[] = ['auto', 'cpu', 'reference'];
@@ -75,6 +76,7 @@ export function chooseBackend(option: unknown, type: TensorType, name = 'options
   return backend;
 }
 
+/** Says what was done, and how long it took. */
 function logRun(backend: Backend, problems: readonly Problem[], start: number): void {
   debug(() => {
     const kinds = problems.map((problem) => problem.kind).join(' + ');

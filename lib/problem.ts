@@ -49,7 +49,7 @@ export interface AttentionProblem {
   readonly value: View;
   readonly output: View;
   /** float32 (float64 for float64 problems), natural logarithm, sink included; −∞ for a row without keys. stepStride 1. */
-  readonly logSumExp?: View;
+  readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
   readonly scale: number;
   /** 0 when scores are not capped. */
@@ -58,10 +58,10 @@ export interface AttentionProblem {
   /** Infinity when unbounded. */
   readonly windowLeft: number;
   readonly windowRight: number;
-  readonly mask?: MaskView;
+  readonly mask?: MaskView | undefined;
   /** One per query head. */
-  readonly alibiSlopes?: Float64Array;
-  readonly sinks?: Float64Array;
+  readonly alibiSlopes?: Float64Array | undefined;
+  readonly sinks?: Float64Array | undefined;
 }
 
 /** The same result by way of whole score matrices: what fused attention is measured against. */

@@ -6,23 +6,32 @@ export type TensorType = 'float32' | 'float16' | 'bfloat16' | 'float64' | 'bool'
 /** The types that attention and projections compute with. */
 export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
 
+/** Where a tensor's elements are. This version of heed knows 'cpu' only. */
 export type Location = 'cpu' | 'cuda' | `cuda:${number}`;
 
+/** The arrays that hold elements. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Array | BigInt64Array;
 
 /** A `Float16Array`, described by its shape because not every supported runtime has the class. */
 export interface Float16Elements {
+  /** Tells the class from other typed arrays. */
   readonly [Symbol.toStringTag]: 'Float16Array';
+  /** As of every typed array. */
   readonly buffer: ArrayBufferLike;
+  /** As of every typed array. */
   readonly byteOffset: number;
+  /** As of every typed array. */
   readonly byteLength: number;
+  /** As of every typed array. */
   readonly length: number;
 }
 
+/** What a tensor may be made of: a typed array, or a Float16Array where the runtime has it. */
 export type TensorData = TypedArray | Float16Elements;
 
 /** What every operation accepts: a heed Tensor, an onnxruntime Tensor, or a plain object. */
 export interface TensorLike {
+  /** The element type. */
   readonly type: TensorType;
   /** The length along every axis, outermost first. */
   readonly dims: readonly number[];
@@ -51,6 +60,10 @@ export const bytesPerElement: Readonly<Record<TensorType, number>> = {
   int32: 4,
   int64: 8,
 };
+
+export function isTensorType(type: unknown): type is TensorType {
+  return tensorTypes.includes(type as TensorType);
+}
 
 export function isFloatType(type: TensorType): type is FloatType {
   return type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';

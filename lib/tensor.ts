@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The tensor: typed memory with dims. */
 import { inspect } from 'node:util';
 import { allocate, checkData, copyData } from './checks/data.js';
@@ -15,7 +16,7 @@ import type {
   TensorType,
   TypedArray,
 } from './tensor-type.js';
-import { bytesPerElement, tensorTypes } from './tensor-type.js';
+import { bytesPerElement, isTensorType, tensorTypes } from './tensor-type.js';
 
 const typesOfArrays: Readonly<Record<string, TensorType>> = {
   Float32Array: 'float32',
@@ -27,9 +28,8 @@ const typesOfArrays: Readonly<Record<string, TensorType>> = {
 };
 
 function expectTensorType(type: unknown): TensorType {
-  const known = tensorTypes.find((candidate) => candidate === type);
-  if (known === undefined) throw invalid('type', `one of ${tensorTypes.join(', ')}`, type);
-  return known;
+  if (!isTensorType(type)) throw invalid('type', `one of ${tensorTypes.join(', ')}`, type);
+  return type;
 }
 
 function typeOfArray(data: unknown): TensorType {
@@ -95,6 +95,7 @@ export class Tensor implements TensorLike {
     return new Tensor(knownType, allocate(knownType, sizeOf(lengths), 'a tensor'), lengths);
   }
 
+  /** The element type. */
   get type(): TensorType {
     return this.#type;
   }
@@ -103,6 +104,7 @@ export class Tensor implements TensorLike {
     return this.#dims;
   }
 
+  /** Where the elements are. */
   get location(): Location {
     return 'cpu';
   }
@@ -112,10 +114,12 @@ export class Tensor implements TensorLike {
     return this.#size;
   }
 
+  /** The memory that the elements take. */
   get byteLength(): number {
     return this.#size * bytesPerElement[this.#type];
   }
 
+  /** Whether the memory was let go. */
   get disposed(): boolean {
     return this.#data === undefined;
   }
@@ -190,10 +194,12 @@ export class Tensor implements TensorLike {
     this.#data = undefined;
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** @internal */
   [inspect.custom](): string {
     return `Tensor ${this.#type} ${describeDims(this.#dims)}${this.disposed ? ', disposed' : ''}`;
   }

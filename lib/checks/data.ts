@@ -1,5 +1,4 @@
 /** The memory under a tensor: the right typed array, of the right length, that cannot shrink while it is used. */
-import { types } from 'node:util';
 import { HeedError } from '../errors.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
 import { describe, typedArrayName } from './describe.js';
@@ -97,10 +96,13 @@ export function checkData(value: unknown, type: TensorType, size: number, name: 
   return Object.getPrototypeOf(data) === arrayClasses[type].prototype ? data : plainView(data, type);
 }
 
-/** Whether the memory could shrink. A shared buffer can only grow. */
+/** Whether the memory could shrink. A shared buffer, which the getter throws for, can only grow. */
 export function isResizable(data: TypedArray): boolean {
-  const buffer = bufferOf.call(data);
-  return !types.isSharedArrayBuffer(buffer) && resizableOf.call(buffer);
+  try {
+    return resizableOf.call(bufferOf.call(data));
+  } catch {
+    return false;
+  }
 }
 
 /** The same elements in memory of their own. */

@@ -5,14 +5,9 @@ import { readList } from './lists.js';
 
 const mostAxes = 8;
 
-/**
- * The dims of a tensor, copied. Their product without the zeros must be exact in a number, so that
- * every stride computed from them is too.
- */
-export function readDims(value: unknown, name: string): readonly number[] {
-  let list: unknown[];
+function readLengths(value: unknown, name: string): unknown[] {
   try {
-    list = readList(value, name, mostAxes);
+    return readList(value, name, mostAxes);
   } catch (error) {
     throw new HeedError(
       'HEED_INVALID_DIMS',
@@ -20,10 +15,17 @@ export function readDims(value: unknown, name: string): readonly number[] {
       { cause: error },
     );
   }
-  const dims: number[] = [];
+}
+
+/**
+ * The dims of a tensor, copied. Their product without the zeros must be exact in a number, so that
+ * every stride computed from them is too.
+ */
+export function readDims(value: unknown, name: string): readonly number[] {
+  const dims = readLengths(value, name);
   let reach = 1;
-  for (let axis = 0; axis < list.length; axis++) {
-    const length = list[axis];
+  for (let axis = 0; axis < dims.length; axis++) {
+    const length = dims[axis];
     if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
       throw new HeedError(
         'HEED_INVALID_DIMS',
@@ -32,15 +34,15 @@ export function readDims(value: unknown, name: string): readonly number[] {
     }
     reach *= Math.max(length, 1);
     // Adding 0 makes -0 an ordinary 0.
-    dims.push(length + 0);
+    dims[axis] = length + 0;
   }
   if (reach > Number.MAX_SAFE_INTEGER) {
     throw new HeedError(
       'HEED_INVALID_DIMS',
-      `Expected the product of ${name} to be less than 2^53, received ${describeDims(dims)}`,
+      `Expected the product of ${name} to be less than 2^53, received ${describeDims(dims as number[])}`,
     );
   }
-  return dims;
+  return dims as number[];
 }
 
 export function sizeOf(dims: readonly number[]): number {

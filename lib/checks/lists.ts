@@ -2,15 +2,33 @@
 import { HeedError } from '../errors.js';
 import { describe } from './describe.js';
 import { integerBetween, invalid, isFiniteFloat32 } from './numbers.js';
-import { guard, readProperty } from './read.js';
+import { unreadable } from './read.js';
 
 /** Longer lists than this are a mistake, or an attempt to keep heed busy. */
 const longest = 2 ** 24;
 
+function readLength(value: { readonly length?: unknown }, name: string): unknown {
+  try {
+    return value.length;
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+}
+
+function copyElements(list: ArrayLike<unknown>, length: number, name: string): unknown[] {
+  try {
+    const copy: unknown[] = [];
+    for (let i = 0; i < length; i++) copy.push(list[i]);
+    return copy;
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+}
+
 /** The elements of a list, each read once. Typed arrays of any realm and plain arrays alike. */
 export function readList(value: unknown, name: string, most = longest): unknown[] {
   if (typeof value !== 'object' || value === null) throw invalid(name, 'a list of numbers', value);
-  const length = readProperty(value, 'length', name);
+  const length = readLength(value, name);
   if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
     throw invalid(name, 'a list of numbers', value);
   }
@@ -20,12 +38,7 @@ export function readList(value: unknown, name: string, most = longest): unknown[
       `Expected ${name} to have at most ${most} elements, received ${length}`,
     );
   }
-  return guard(name, () => {
-    const elements = value as ArrayLike<unknown>;
-    const copy: unknown[] = [];
-    for (let i = 0; i < length; i++) copy.push(elements[i]);
-    return copy;
-  });
+  return copyElements(value as ArrayLike<unknown>, length, name);
 }
 
 /** A list with one element for each of `count` things, which `per` names. */

@@ -54,6 +54,9 @@ export function readOptions<Key extends string>(
   }
   rejectUnknown(options, known, name);
   const values: { [Name in Key]?: unknown } = {};
-  for (const key of known) values[key] = readProperty(options, key, name);
+  for (const key of known) {
+    const value = readProperty(options, key, name);
+    if (value !== undefined) values[key] = value;
+  }
   return values;
 }

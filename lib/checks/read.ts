@@ -4,15 +4,20 @@
  */
 import { HeedError } from '../errors.js';
 
+/** What reading an argument threw, as an error of heed's. */
+export function unreadable(name: string, error: unknown): HeedError {
+  if (error instanceof HeedError) return error;
+  return new HeedError('HEED_INVALID_ARGUMENT', `Expected ${name} to be readable, but reading it threw`, {
+    cause: error,
+  });
+}
+
 /** Runs code of the caller's, so that whatever it throws reaches the caller as a HeedError. */
 export function guard<Value>(name: string, read: () => Value): Value {
   try {
     return read();
   } catch (error) {
-    if (error instanceof HeedError) throw error;
-    throw new HeedError('HEED_INVALID_ARGUMENT', `Expected ${name} to be readable, but reading it threw`, {
-      cause: error,
-    });
+    throw unreadable(name, error);
   }
 }
 
@@ -20,8 +25,6 @@ export function readProperty(object: object, key: string, name: string): unknown
   try {
     return (object as Record<string, unknown>)[key];
   } catch (error) {
-    return guard(`${name}.${key}`, () => {
-      throw error;
-    });
+    throw unreadable(`${name}.${key}`, error);
   }
 }

@@ -131,9 +131,9 @@ const tensors: readonly Case[] = [
       },
     },
     'HEED_INVALID_ARGUMENT',
-    /query\.type to be readable/,
+    /query to be readable/,
   ],
-  ['a revoked proxy', { query: revoked() }, 'HEED_INVALID_ARGUMENT', /query\.type to be readable/],
+  ['a revoked proxy', { query: revoked() }, 'HEED_INVALID_ARGUMENT', /query to be readable/],
 ];
 
 const shapes: readonly Case[] = [
