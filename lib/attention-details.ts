@@ -19,8 +19,10 @@ const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as con
 type MatrixName = (typeof matrixNames)[number];
 const detailNames = ['logSumExp', ...matrixNames] as const;
 
+/** What {@link attentionDetails} can give besides the output. */
 export type AttentionDetail = (typeof detailNames)[number];
 
+/** The options of {@link attentionDetails}: those of attention, what to give, and for which rows. */
 export interface AttentionDetailsOptions extends AttentionOptions {
   /**
    * What to give besides the output, float32 (float64 for float64 inputs), [batch, heads, queries, keys]
@@ -36,15 +38,27 @@ export interface AttentionDetailsOptions extends AttentionOptions {
    */
   include: readonly AttentionDetail[];
   /** Limits weights and scores to these heads and query rows, in this order. Default: all. */
-  rows?: { heads?: ArrayLike<number>; queries?: ArrayLike<number> };
+  rows?: {
+    /** Query heads. Default: all. */
+    heads?: ArrayLike<number>;
+    /** Query rows. Default: all. */
+    queries?: ArrayLike<number>;
+  };
 }
 
+/** What {@link attentionDetails} gives: the output, and what `include` names. */
 export interface AttentionDetails {
+  /** [batch, heads, queries, valueWidth], in the layout of the query. */
   output: Tensor;
+  /** `[batch, heads, queries]`: ln Σ exp(biasedScores), sink included. */
   logSumExp?: Tensor;
+  /** What the values are summed with. */
   weights?: Tensor;
+  /** scale · query·key. */
   scores?: Tensor;
+  /** Scores after the softcap. */
   cappedScores?: Tensor;
+  /** Scores after mask and ALiBi. */
   biasedScores?: Tensor;
 }
 

@@ -3,6 +3,7 @@
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
+/** What attention computes and how; every option has a default. */
 export interface AttentionOptions {
   /**
    * The order of axes of query, key, value and output: 'bhsd' is [batch, heads, steps, width] (the
@@ -16,7 +17,12 @@ export interface AttentionOptions {
   /** Query row i may not attend keys past its own position, queryOffset + i. Default false. */
   causal?: boolean;
   /** Local attention: keys further than this many positions before or after a query are out of reach. A missing side is unbounded. */
-  window?: { left?: number; right?: number };
+  window?: {
+    /** Positions before the query. */
+    left?: number;
+    /** Positions after the query. */
+    right?: number;
+  };
   /**
    * The key position of query row 0, one for all or one per batch entry. Default: the number of
    * valid keys minus the number of query steps, so that the last query sees the last key. May be negative.

@@ -5,17 +5,21 @@ import { nativeBackend, nativeStatus } from './native.js';
 import { referenceBackend } from './reference/backend.js';
 import { type FloatType, floatTypes } from './tensor-type.js';
 
+/** Something that heed can compute on, or why it cannot. */
 export interface DeviceInfo {
+  /** The name that options.backend takes. */
   readonly backend: 'cpu' | 'reference';
   /** The processor's name. */
   readonly name: string;
   /** Whether operations can run here; `reason` says why not. */
   readonly available: boolean;
+  /** Why it is not available. */
   readonly reason?: string;
   /** Whether float32 tensors are computed with here when an operation does not name a backend. */
   readonly preferred: boolean;
   /** The floating-point types that it computes with. */
   readonly types: readonly FloatType[];
+  /** How many threads compute there; 0 when it is not available. */
   readonly threads: number;
   /** What the native kernels were compiled for: 'baseline', 'avx2' or 'avx512'. */
   readonly instructionSet?: string;

@@ -25,6 +25,7 @@ export const errorCodes = {
     'A file lacks a tensor that is asked for, or has one that no known naming of a layer explains.',
 } as const;
 
+/** What is wrong, as a stable name that programs may rely on. */
 export type HeedErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('heed.HeedError');
@@ -34,21 +35,26 @@ const brand = Symbol.for('heed.HeedError');
  * stable, `message` is for people. `instanceof HeedError` also holds for errors of another copy of heed.
  */
 export class HeedError extends Error {
+  /** What is wrong, as a stable name. */
   readonly code: HeedErrorCode;
 
+  /** @internal */
   constructor(code: HeedErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
 
+  /** Always `HeedError`. */
   override get name(): string {
     return 'HeedError';
   }
 
+  /** @internal */
   get [brand](): true {
     return true;
   }
 
+  /** Whether a value is an error of this or of another copy of heed. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true;
   }

@@ -15,7 +15,12 @@ export type { AttentionOptions } from './attention-options.js';
 export type { BackendName } from './backends.js';
 export { type DeviceInfo, devices } from './devices.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
-export { type AttentionPart, type MergeOptions, mergeAttention } from './merge-attention.js';
+export {
+  type AttentionPart,
+  type MergedAttention,
+  type MergeOptions,
+  mergeAttention,
+} from './merge-attention.js';
 export {
   type ForwardDetailsOptions,
   type ForwardOptions,

@@ -19,6 +19,15 @@ export interface AttentionPart {
   readonly logSumExp: TensorLike;
 }
 
+/** What {@link mergeAttention} gives: attention over the union of the parts' keys. */
+export interface MergedAttention {
+  /** [batch, heads, queries, valueWidth] */
+  output: Tensor;
+  /** [batch, heads, queries], the log-sum-exp over all parts. */
+  logSumExp: Tensor;
+}
+
+/** The options of {@link mergeAttention}. */
 export interface MergeOptions {
   /** As for attention; default 'auto'. */
   backend?: BackendName;
@@ -81,7 +90,7 @@ function readParts(value: unknown): PartArgument[] {
 export async function mergeAttention(
   parts: readonly AttentionPart[],
   options?: MergeOptions,
-): Promise<{ output: Tensor; logSumExp: Tensor }> {
+): Promise<MergedAttention> {
   const args = readParts(parts);
   const values = readOptions(options, ['backend', 'signal']);
   const [{ output: first, logSumExp: firstLog }] = args;

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Weights made ready for a backend, once, to be multiplied with many times. */
 import { inspect } from 'node:util';
 import type { Backend } from './backend.js';
@@ -24,9 +25,11 @@ interface WeightData {
  * garbage collection at the latest.
  */
 export class PackedWeight {
+  /** The element type of the weight that was packed. */
   readonly type: FloatType;
   /** [out, in], as of the weight that was packed. */
   readonly dims: readonly [out: number, inner: number];
+  /** Where it can be multiplied with. */
   readonly location: Location = 'cpu';
   /** The memory that it holds, which padding and a wider storage type may make more than the original's. */
   readonly byteLength: number;
@@ -49,6 +52,7 @@ export class PackedWeight {
     return new PackedWeight(weight.type, backend.packWeight(weight));
   }
 
+  /** Whether the memory was released. */
   get disposed(): boolean {
     return this.#handle === undefined;
   }
@@ -70,15 +74,18 @@ export class PackedWeight {
     this.#handle = undefined;
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** @internal */
   [inspect.custom](): string {
     return `PackedWeight ${this.type} ${describeDims(this.dims)}${this.disposed ? ', disposed' : ''}`;
   }
 }
 
+/** The options of {@link packWeight}. */
 export interface PackWeightOptions {
   /** Where the weight will be used. */
   location?: Location;

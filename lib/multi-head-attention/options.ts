@@ -8,6 +8,7 @@ import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../ch
 import { HeedError } from '../errors.js';
 import { type FloatType, floatTypes, type Location } from '../tensor-type.js';
 
+/** What a layer computes and how; weights do not tell. */
 export interface MultiHeadAttentionOptions {
   /** Query heads. */
   heads: number;
@@ -16,7 +17,12 @@ export interface MultiHeadAttentionOptions {
   /** No step attends a later one. Default false. */
   causal?: boolean;
   /** Local attention: keys further than this many positions before or after a query are out of reach. A missing side is unbounded. */
-  window?: { left?: number; right?: number };
+  window?: {
+    /** Positions before the query. */
+    left?: number;
+    /** Positions after the query. */
+    right?: number;
+  };
   /** Caps scores smoothly: cap · tanh(score / cap). Default 0: not capped. */
   softcap?: number;
   /** Multiplies query·key. Default 1/√width. */

@@ -30,6 +30,7 @@ const attributeNames = [
 ] as const;
 const outputNames = ['Y', 'present_key', 'present_value', 'qk_matmul_output'] as const;
 
+/** The ONNX names of the outputs of Attention. */
 export type AttentionOutputName = (typeof outputNames)[number];
 
 /** TensorProto's numbers of the types that a softmax may be computed in: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */

@@ -35,6 +35,7 @@ export interface AttentionAttributes {
   readonly is_causal?: 0 | 1;
   /** For inputs of three axes, and only for them. */
   readonly q_num_heads?: number;
+  /** Key and value heads, as q_num_heads. */
   readonly kv_num_heads?: number;
   /** Default 1 / √head_size. */
   readonly scale?: number;
@@ -49,17 +50,21 @@ export interface AttentionAttributes {
   readonly softmax_precision?: 1 | 10 | 11 | 16;
   /** How many keys before and after its own position a query attends; -1, the default, is all. From operator set 25 on. */
   readonly left_window_size?: number;
+  /** See left_window_size. */
   readonly right_window_size?: number;
 }
 
+/** What is not part of the node: its operator set, the backend, the outputs wanted. */
 export interface AttentionOperatorOptions {
   /** The operator set that the node belongs to; default 25. */
   readonly opset?: Opset;
+  /** What computes; default 'auto'. */
   readonly backend?: BackendName;
   /** Which optional outputs are wanted beside Y; default present_key and present_value when there is a past. */
   readonly outputs?: readonly AttentionOutputName[];
 }
 
+/** The outputs that were asked for, by their ONNX names. */
 export interface AttentionOutputs {
   /** As Q, with v_head_size in place of head_size. */
   Y: Tensor;

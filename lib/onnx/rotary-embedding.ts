@@ -37,14 +37,17 @@ export interface RotaryEmbeddingAttributes {
   readonly num_heads?: number;
 }
 
+/** What is not part of the node: its operator set, the outputs wanted. */
 export interface RotaryEmbeddingOptions {
   /** The operator set that the node belongs to; default 25. The operator is the same in all of them. */
   readonly opset?: Opset;
   /** Checked as everywhere; the rotation is the same code on each backend. */
   readonly backend?: BackendName;
+  /** The outputs wanted; there is but one, 'output'. */
   readonly outputs?: readonly 'output'[];
 }
 
+/** The outputs, by their ONNX names. */
 export interface RotaryEmbeddingOutputs {
   /** Dims and type of the input. */
   output: Tensor;
