@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Multi-head attention: linear maps into heads, attention in each, and a linear map of their results. */
 import { inspect } from 'node:util';
 import { type AttentionDetails, type AttentionDetailsOptions, readDetails } from './attention-details.js';
@@ -24,8 +25,9 @@ import type { FloatType, Location, TensorLike } from './tensor-type.js';
 export type { Linear, MultiHeadAttentionWeights } from './multi-head-attention/linear.js';
 export type { MultiHeadAttentionOptions } from './multi-head-attention/options.js';
 
+/** What a call of {@link MultiHeadAttention.forward} may add to its input. */
 export interface ForwardOptions {
-  /** [batch, context steps, context embed]: keys and values come from here (cross attention). Default: from the input. */
+  /** `[batch, context steps, context embed]`: keys and values come from here (cross attention). Default: from the input. */
   context?: TensorLike;
   /**
    * Broadcasts to [batch, heads, queries, keys]. bool: true may be attended. Floating point: added to
@@ -40,6 +42,7 @@ export interface ForwardOptions {
   signal?: AbortSignal;
 }
 
+/** The same, and what to give besides the output, for which heads and queries. */
 export type ForwardDetailsOptions = ForwardOptions & Pick<AttentionDetailsOptions, 'include' | 'rows'>;
 
 /**
@@ -58,6 +61,7 @@ export class MultiHeadAttention {
   readonly keyValueHeads: number;
   /** What inputs must be of, and what results are of. */
   readonly type: FloatType;
+  /** Where the layer computes. */
   readonly location: Location;
   /** How many numbers the layer has learnt: the elements of all weights and biases. */
   readonly parameters: number;
@@ -114,6 +118,7 @@ export class MultiHeadAttention {
     return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
   }
 
+  /** Whether the memory of the weights was released. */
   get disposed(): boolean {
     return this.#weights === undefined;
   }
@@ -150,7 +155,7 @@ export class MultiHeadAttention {
     const values = readOptions(options, [...callOptionNames, 'include', 'rows']);
     const call = readCall(input, values, this.#layer);
     const request = readDetails(values, call.attention.shape);
-    const { problems, details } = buildCall(this.type, this.#live(), call, request);
+    const { problems, details } = buildCall(this.#layer.type, this.#live(), call, request);
     await solve(this.#layer.backend, problems, call.attention.settings.signal);
     return details;
   }
@@ -161,10 +166,12 @@ export class MultiHeadAttention {
     this.#weights = undefined;
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** @internal */
   [inspect.custom](): string {
     const { embed, out } = this.#layer.shape;
     const state = this.disposed ? ', disposed' : '';
@@ -173,7 +180,7 @@ export class MultiHeadAttention {
 
   #prepare(input: unknown, options: unknown) {
     const call = readCall(input, readOptions(options, callOptionNames), this.#layer);
-    return { ...buildCall(this.type, this.#live(), call), signal: call.attention.settings.signal };
+    return { ...buildCall(this.#layer.type, this.#live(), call), signal: call.attention.settings.signal };
   }
 
   #live(): LayerWeights {

@@ -16,6 +16,7 @@ import type { ProjectionProblem } from './problem.js';
 import type { Tensor } from './tensor.js';
 import type { FloatType, TensorLike } from './tensor-type.js';
 
+/** The options of {@link project}. */
 export interface ProjectOptions {
   /** Cuts the result into this many heads of equal width: [batch, heads, steps, width], ready for attention. */
   heads?: number;
@@ -36,7 +37,8 @@ interface WeightArgument {
 
 function readWeight(value: unknown): WeightArgument {
   if (isInstance(value, PackedWeight)) {
-    const [columns, inner] = value.dims;
+    // From the handle: what a caller may have put over the weight's own properties has no say.
+    const { columns, inner } = value.handle;
     return { type: value.type, columns, inner, operand: value };
   }
   const tensor = readTensor(value, 'weight');
