@@ -93,7 +93,7 @@ export function readDenseArguments(
     shape,
     placement: place(layout, shape),
     settings: readSettings(options, inputs.type, shape),
-    sequences: denseSequences(shape, keyLengths, queryOffset),
+    sequences: () => denseSequences(shape, keyLengths, queryOffset),
     out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type'),
   };
 }

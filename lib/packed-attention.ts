@@ -19,6 +19,7 @@ import { packedSequences, readQueryOffset, readStarts } from './checks/sequences
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
+/** The options of {@link packedAttention}: those of attention that make sense there, and where sequences start. */
 export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' | 'kvLengths'> {
   /** Where each sequence starts among the query tokens, and at last their number: batch + 1 entries. */
   queryStarts: ArrayLike<number>;
@@ -118,7 +119,7 @@ function readPackedArguments(
     shape,
     placement: place(shape),
     settings: readSettings(options, inputs.type, shape),
-    sequences: packedSequences(queryStarts, keyStarts, queryOffset),
+    sequences: () => packedSequences(queryStarts, keyStarts, queryOffset),
     out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type'),
   };
 }

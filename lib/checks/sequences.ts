@@ -31,6 +31,9 @@ function offsetOf(queryOffset: QueryOffset, entry: number, keySteps: number, que
   return typeof queryOffset === 'number' ? queryOffset : queryOffset[entry];
 }
 
+/** A longer batch of steps without width, which takes no memory of the caller's, would take all of heed's. */
+const mostEntries = 2 ** 22;
+
 export interface DenseSteps {
   readonly batch: number;
   readonly querySteps: number;
@@ -46,6 +49,12 @@ export function denseSequences(
   const sequences: Sequence[] = [];
   // Without queries there is nothing to compute, and a batch of nothing may claim any length.
   if (querySteps === 0) return sequences;
+  if (batch > mostEntries) {
+    throw new HeedError(
+      'HEED_INVALID_DIMS',
+      `Expected a batch of at most ${mostEntries} entries, received ${batch}`,
+    );
+  }
   for (let entry = 0; entry < batch; entry++) {
     const valid = keyLengths ? keyLengths[entry] : keySteps;
     sequences.push({

@@ -108,7 +108,7 @@ export function readCall(
   };
   // Steps that attend each other stand where their keys stand, however many of those are padding.
   const queryOffset = context ? undefined : 0;
-  const sequences = denseSequences(attentionShape, keyLengths, queryOffset);
+  const sequences = () => denseSequences(attentionShape, keyLengths, queryOffset);
   const out = readOut(values.out, 'options.out', type, [batch, querySteps, shape.out], "the layer's type");
   return { input, context, attention: { shape: attentionShape, settings, sequences }, out };
 }
