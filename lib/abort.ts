@@ -36,8 +36,27 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal !== undefined && isAborted(signal)) throw abortReason(signal);
 }
 
+/** Who waits for a signal. One listener serves all: Node takes many on one signal for a leak, and says so. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+
+function tellAll(this: AbortSignal): void {
+  const callbacks = waiting.get(this);
+  waiting.delete(this);
+  for (const callback of callbacks ?? []) callback();
+}
+
 /** Calls back once when the signal aborts; the function returned takes that back. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  addEventListener.call(signal, 'abort', callback, { once: true });
-  return () => removeEventListener.call(signal, 'abort', callback);
+  const callbacks = waiting.get(signal) ?? new Set();
+  if (callbacks.size === 0) {
+    waiting.set(signal, callbacks);
+    addEventListener.call(signal, 'abort', tellAll, { once: true });
+  }
+  callbacks.add(callback);
+  return () => {
+    callbacks.delete(callback);
+    if (callbacks.size > 0 || waiting.get(signal) !== callbacks) return;
+    waiting.delete(signal);
+    removeEventListener.call(signal, 'abort', tellAll);
+  };
 }

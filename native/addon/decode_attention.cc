@@ -40,16 +40,18 @@ struct Rows {
   int64_t steps;
 };
 
-// Every row of every entry has to lie in the view, and all rows together may not be more than the buffer has room
-// for: no view that the facade makes broadcasts, and so the work is bounded by the memory that came with it.
+// Every row of every entry has to lie in the view, and all rows together may not be more than the buffer has
+// room for: no view of the facade's broadcasts, and so the work is bounded by the memory that came with it.
 template <class RowsOf>
-void require_rows(const EncodedView& view, const std::vector<Sequence>& sequences, int64_t heads, int64_t width,
-                  RowsOf rows_of) {
+void require_rows(const EncodedView& view, const std::vector<Sequence>& sequences, int64_t heads,
+                  int64_t width, RowsOf rows_of) {
   Wide rows = 0;
   for (size_t batch = 0; batch < sequences.size(); ++batch) {
     const Rows here = rows_of(sequences[batch]);
-    const Wide offset = static_cast<Wide>(batch) * view.batch_stride + static_cast<Wide>(here.start) * view.step_stride;
-    require_inside(*view.memory, view.type, offset, {{heads, view.head_stride}, {here.steps, view.step_stride}}, width);
+    const Wide offset =
+        static_cast<Wide>(batch) * view.batch_stride + static_cast<Wide>(here.start) * view.step_stride;
+    require_inside(*view.memory, view.type, offset,
+                   {{heads, view.head_stride}, {here.steps, view.step_stride}}, width);
     rows += here.steps;
   }
   if (rows * heads > capacity(*view.memory, view.type) / width) {
@@ -57,8 +59,12 @@ void require_rows(const EncodedView& view, const std::vector<Sequence>& sequence
   }
 }
 
-Rows queries_of(const Sequence& sequence) { return {sequence.query_start, sequence.query_steps}; }
-Rows keys_of(const Sequence& sequence) { return {sequence.key_start, sequence.key_steps}; }
+Rows queries_of(const Sequence& sequence) {
+  return {sequence.query_start, sequence.query_steps};
+}
+Rows keys_of(const Sequence& sequence) {
+  return {sequence.key_start, sequence.key_steps};
+}
 
 MaskView read_mask(NumberReader& numbers, const Memories& memories, const std::vector<Sequence>& sequences,
                    int64_t heads) {
@@ -128,6 +134,9 @@ AttentionProblem decode_attention(NumberReader& numbers, const Memories& memorie
     require_rows(log_sum_exp, problem.sequences, problem.query_heads, 1, queries_of);
     problem.log_sum_exp = log_sum_exp.as<MutableView>();
   }
+  // Nothing to compute. No memory bounds the heads then, and nobody should count through them.
+  const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
+  if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
   return problem;
 }
 

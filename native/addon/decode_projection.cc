@@ -26,12 +26,14 @@ void read_weight(NumberReader& numbers, const Memories& memories, ProjectionProb
   problem.weight = memory.data;
 }
 
-ProjectionTarget read_target(NumberReader& numbers, const Memories& memories, const ProjectionProblem& problem) {
+ProjectionTarget read_target(NumberReader& numbers, const Memories& memories,
+                             const ProjectionProblem& problem) {
   ProjectionTarget target;
   target.first_column = numbers.integer(0, problem.columns);
   target.columns = numbers.integer(0, problem.columns - target.first_column);
   target.head_width = numbers.integer(1, largest_axis);
-  if (target.columns % target.head_width != 0) throw InvalidProblem("Expected the head width to divide the columns");
+  if (target.columns % target.head_width != 0)
+    throw InvalidProblem("Expected the head width to divide the columns");
   const auto view = EncodedView::read(numbers, memories);
   const int64_t entries = problem.steps == 0 ? 0 : (problem.rows + problem.steps - 1) / problem.steps;
   require_inside(*view.memory, view.type, 0,

@@ -15,7 +15,8 @@ std::vector<int32_t> read_indices(NumberReader& numbers, int64_t end) {
 float* read_rows(NumberReader& numbers, const Memories& memories, Wide elements) {
   const Memory* memory = memories.read_optional(numbers);
   if (memory == nullptr) return nullptr;
-  if (elements > capacity(*memory, DType::float32)) throw InvalidProblem("Expected a buffer to hold all rows");
+  if (elements > capacity(*memory, DType::float32))
+    throw InvalidProblem("Expected a buffer to hold all rows");
   return static_cast<float*>(memory->data);
 }
 
@@ -40,6 +41,10 @@ RowsProblem decode_rows(NumberReader& numbers, const Memories& memories) {
   problem.capped_scores = read_rows(numbers, memories, elements);
   problem.biased_scores = read_rows(numbers, memories, elements);
   problem.weights = read_rows(numbers, memories, elements);
+  if (problem.scores == nullptr && problem.capped_scores == nullptr && problem.biased_scores == nullptr &&
+      problem.weights == nullptr && elements > 0) {
+    throw InvalidProblem("Expected something to be asked for");
+  }
   if (problem.weights != nullptr && elements > 0 && problem.attention.log_sum_exp.data == nullptr) {
     throw InvalidProblem("Expected weights to come with the logSumExp that they are made from");
   }

@@ -11,8 +11,8 @@ Environment::Environment(Napi::Env env, Napi::Function on_end) {
     // Without an environment this is the queue being emptied at its end.
     if (env != nullptr) static_cast<Environment*>(self)->report(env, Napi::Function(env, on_end));
   };
-  check(env, napi_create_threadsafe_function(env, on_end, nullptr, Napi::String::New(env, "heed"), 0, 1, nullptr,
-                                             nullptr, this, call, &wake_));
+  check(env, napi_create_threadsafe_function(env, on_end, nullptr, Napi::String::New(env, "heed"), 0, 1,
+                                             nullptr, nullptr, this, call, &wake_));
   // Only operations keep the process alive.
   check(env, napi_unref_threadsafe_function(env, wake_));
   // Hooks run in reverse: this one before the thread-safe function goes.

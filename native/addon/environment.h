@@ -23,8 +23,8 @@ struct Loan {
 
 class Environment {
  public:
-  // Calls on_end(id, error) on the JavaScript thread after each operation that was started; error is undefined
-  // where all went well or the operation was cancelled.
+  // Calls on_end(id, error) on the JavaScript thread after each operation that was started; error is
+  // undefined where all went well or the operation was cancelled.
   Environment(Napi::Env env, Napi::Function on_end);
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;

@@ -12,8 +12,8 @@ Napi::Error to_javascript(Napi::Env env, const std::exception_ptr& error);
 // Throws where a Node-API call failed.
 void check(Napi::Env env, napi_status status);
 
-// The callback of an exported function. heed compiles with C++ exceptions: decoding and allocating throw anyway, and
-// this is the one place where they must not get any further.
+// The callback of an exported function. heed compiles with C++ exceptions: decoding and allocating throw
+// anyway, and this is the one place where they must not get any further.
 template <Napi::Value (*callback)(const Napi::CallbackInfo&)>
 Napi::Value guarded(const Napi::CallbackInfo& info) {
   try {

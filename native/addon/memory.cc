@@ -35,7 +35,8 @@ int64_t capacity(const Memory& memory, DType type) {
   return static_cast<int64_t>(memory.bytes / size_of(type));
 }
 
-void require_inside(const Memory& memory, DType type, Wide offset, std::initializer_list<Axis> axes, int64_t width) {
+void require_inside(const Memory& memory, DType type, Wide offset, std::initializer_list<Axis> axes,
+                    int64_t width) {
   const int64_t elements = capacity(memory, type);
   Wide end = offset + width;
   for (const Axis& axis : axes) {

@@ -48,8 +48,9 @@ DType read_floating_type(NumberReader& numbers);
 // Elements that fit into the memory. Throws where the memory is none that `type` can be stored in.
 int64_t capacity(const Memory& memory, DType type);
 
-// `offset` elements in, walking the axes, touching `width` elements at each place: all of that has to lie inside.
-void require_inside(const Memory& memory, DType type, Wide offset, std::initializer_list<Axis> axes, int64_t width);
+// `offset` elements in, walking the axes, touching `width` elements at each place: all that has to be inside.
+void require_inside(const Memory& memory, DType type, Wide offset, std::initializer_list<Axis> axes,
+                    int64_t width);
 
 // Types and strides of a view, not yet checked against any shape.
 struct EncodedView {

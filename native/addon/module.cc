@@ -11,16 +11,19 @@ namespace heed {
 
 namespace {
 
-// connect(onEnd): has to come first, once. onEnd(id, error) is called after each operation that solve() started.
+// connect(onEnd): has to come first, once. onEnd(id, error) is called after each operation of solve().
 Napi::Value connect(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (env.GetInstanceData<Environment>() != nullptr) throw std::logic_error("Expected connect() to be called once");
+  if (env.GetInstanceData<Environment>() != nullptr)
+    throw std::logic_error("Expected connect() to be called once");
   env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
   return env.Undefined();
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  const auto add = [&](const char* name, auto callback) { exports.Set(name, Napi::Function::New(env, callback, name)); };
+  const auto add = [&](const char* name, auto callback) {
+    exports.Set(name, Napi::Function::New(env, callback, name));
+  };
   add("connect", guarded<connect>);
   add("solve", guarded<solve>);
   add("solveSync", guarded<solve_sync>);
@@ -42,5 +45,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 }  // namespace heed
 
 // The name is Node-API's: this is how the macro refers to its function.
-static Napi::Object init(Napi::Env env, Napi::Object exports) { return heed::initialize(env, exports); }
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  return heed::initialize(env, exports);
+}
 NODE_API_MODULE(heed, init)

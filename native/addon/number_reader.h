@@ -10,8 +10,8 @@
 
 namespace heed {
 
-// What lib/native sent makes no sense. The facade lets no such problem through, so this is a defect of heed, but
-// one that must not become an access out of bounds.
+// What lib/native sent makes no sense. The facade lets no such problem through, so this is a defect of heed,
+// but one that must not become an access out of bounds.
 class InvalidProblem : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
@@ -31,7 +31,8 @@ class NumberReader {
 
   int64_t integer(int64_t low, int64_t high) {
     const double value = real();
-    if (!(value >= static_cast<double>(low) && value <= static_cast<double>(high)) || value != std::floor(value)) {
+    if (!(value >= static_cast<double>(low) && value <= static_cast<double>(high)) ||
+        value != std::floor(value)) {
       fail("an integer from " + std::to_string(low) + " to " + std::to_string(high));
     }
     return static_cast<int64_t>(value);
@@ -41,7 +42,9 @@ class NumberReader {
   bool flag() { return integer(0, 1) == 1; }
 
   // How many items follow, of at least `size` numbers each: never more than there are numbers left.
-  int64_t count(size_t size = 1) { return integer(0, static_cast<int64_t>((numbers_.size() - next_) / size)); }
+  int64_t count(size_t size = 1) {
+    return integer(0, static_cast<int64_t>((numbers_.size() - next_) / size));
+  }
 
   template <class T>
   std::vector<T> list() {
@@ -57,7 +60,8 @@ class NumberReader {
 
  private:
   [[noreturn]] void fail(const std::string& expected) const {
-    throw InvalidProblem("Expected " + expected + " before position " + std::to_string(next_) + " of an encoded problem");
+    throw InvalidProblem("Expected " + expected + " before position " + std::to_string(next_) +
+                         " of an encoded problem");
   }
 
   std::span<const double> numbers_;

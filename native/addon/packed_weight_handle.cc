@@ -62,7 +62,8 @@ Napi::Value pack_weight(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value packed_byte_length(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(packed_weight(info.Env(), info[0])->byte_length()));
+  return Napi::Number::New(info.Env(),
+                           static_cast<double>(packed_weight(info.Env(), info[0])->byte_length()));
 }
 
 Napi::Value dispose_weight(const Napi::CallbackInfo& info) {

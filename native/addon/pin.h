@@ -1,10 +1,11 @@
 // Keeps the memory under an ArrayBuffer alive, whatever JavaScript does to the ArrayBuffer.
 //
-// While an operation computes on other threads, its typed arrays may be transferred to a worker or detached. Holding a
-// reference to the ArrayBuffer does not help then: the memory belongs to whoever received it, and goes when that one
-// is done with it. Node-API has nothing against this. V8 has: the backing store is a std::shared_ptr, and
-// v8::ArrayBuffer::GetBackingStore() gives another one. An addon that speaks Node-API only must not be linked against
-// V8, so that one function is looked up when heed is loaded. Where it is missing, lib/native copies instead.
+// While an operation computes on other threads, its typed arrays may be transferred to a worker or detached.
+// Holding a reference to the ArrayBuffer does not help then: the memory belongs to whoever received it, and
+// goes when that one is done with it. Node-API has nothing against this. V8 has: the backing store is a
+// std::shared_ptr, and v8::ArrayBuffer::GetBackingStore() gives another one. An addon that speaks Node-API
+// only must not be linked against V8, so that one function is looked up when heed is loaded. Where it is
+// missing, lib/native copies instead.
 #pragma once
 
 #include <node_api.h>

@@ -19,11 +19,14 @@ Napi::String name_of(Napi::Env env, cpu::InstructionSet isa) {
 
 Napi::Value available_instruction_sets(const Napi::CallbackInfo& info) {
   auto names = Napi::Array::New(info.Env());
-  for (const auto isa : cpu::available_instruction_sets()) names.Set(names.Length(), name_of(info.Env(), isa));
+  for (const auto isa : cpu::available_instruction_sets())
+    names.Set(names.Length(), name_of(info.Env(), isa));
   return names;
 }
 
-Napi::Value instruction_set(const Napi::CallbackInfo& info) { return name_of(info.Env(), cpu::instruction_set()); }
+Napi::Value instruction_set(const Napi::CallbackInfo& info) {
+  return name_of(info.Env(), cpu::instruction_set());
+}
 
 Napi::Value set_instruction_set(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>();
@@ -45,6 +48,8 @@ Napi::Value set_threads(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value pins(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), can_pin()); }
+Napi::Value pins(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), can_pin());
+}
 
 }  // namespace heed

@@ -60,7 +60,8 @@ Napi::Value solve_sync(const Napi::CallbackInfo& info) {
 Napi::Value solve(const Napi::CallbackInfo& info) {
   Loan loan = borrow(info.Env(), info[2], can_pin() ? Pinning::all : Pinning::none);
   Plan steps = plan(info, loan);
-  return Napi::Number::New(info.Env(), environment(info).start(info.Env(), std::move(steps), std::move(loan)));
+  return Napi::Number::New(info.Env(),
+                           environment(info).start(info.Env(), std::move(steps), std::move(loan)));
 }
 
 Napi::Value cancel(const Napi::CallbackInfo& info) {

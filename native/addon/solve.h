@@ -5,10 +5,10 @@
 
 namespace heed {
 
-// solveSync(numbers, length, buffers): the first `length` of the numbers are problems as decode.h describes them,
-// buffers is an array of typed arrays and packed weights.
+// solveSync(numbers, length, buffers): the first `length` of the numbers are problems as decode.h describes
+// them, buffers is an array of typed arrays and packed weights.
 Napi::Value solve_sync(const Napi::CallbackInfo& info);
-// solve(numbers, length, buffers) → id, which the callback given to connect() is told when the operation has ended.
+// solve(numbers, length, buffers) → id: what the callback given to connect() is told in the end.
 Napi::Value solve(const Napi::CallbackInfo& info);
 // cancel(id). The operation still ends the usual way, only sooner.
 Napi::Value cancel(const Napi::CallbackInfo& info);

@@ -34,7 +34,8 @@ bool read_typed_array(napi_env env, napi_value value, Memory& memory, napi_value
   size_t length;
   size_t offset;
   // The one call that tells everything; it fails for what is not a typed array.
-  if (napi_get_typedarray_info(env, value, &type, &length, &memory.data, &array_buffer, &offset) != napi_ok) return false;
+  if (napi_get_typedarray_info(env, value, &type, &length, &memory.data, &array_buffer, &offset) != napi_ok)
+    return false;
   memory.bytes = length * element_size(type);
   return true;
 }

@@ -10,7 +10,8 @@ namespace heed {
 
 namespace {
 
-// "max 100000" or "150000 100000": microseconds of CPU time per period. Inside a container this is the container's own.
+// "max 100000" or "150000 100000": microseconds of CPU time per period. Inside a container this is the
+// container's own.
 int control_group_quota() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   double quota = 0;

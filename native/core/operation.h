@@ -38,13 +38,13 @@ class Operation {
 
   // The pool's mutex guards everything below, and everything above but the cancellation once the pool has it.
   size_t phase_ = 0;
-  int64_t next_task_ = 0;            // the first task of this phase that nobody has taken
-  int64_t running_ = 0;              // tasks of this phase that threads are at
-  int helpers_ = 0;                  // those of them that workers of the pool are at
-  int most_helpers_ = 0;             // one less than the threads where the caller computes too
-  bool pooled_ = false;              // the pool has, or has had, it
-  bool synchronous_ = false;         // its caller computes too, and waits on changed_ when nothing is left to take
-  bool ended_ = false;               // nothing runs, and nothing will
+  int64_t next_task_ = 0;     // the first task of this phase that nobody has taken
+  int64_t running_ = 0;       // tasks of this phase that threads are at
+  int helpers_ = 0;           // those of them that workers of the pool are at
+  int most_helpers_ = 0;      // one less than the threads where the caller computes too
+  bool pooled_ = false;       // the pool has, or has had, it
+  bool synchronous_ = false;  // its caller computes too, and waits on changed_ when nothing is left to take
+  bool ended_ = false;        // nothing runs, and nothing will
   std::condition_variable changed_;  // a phase has begun, or the operation has ended
 };
 

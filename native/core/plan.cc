@@ -8,7 +8,9 @@ namespace {
 constexpr std::align_val_t alignment{64};
 }
 
-void Scratch::Free::operator()(void* pointer) const { ::operator delete(pointer, alignment); }
+void Scratch::Free::operator()(void* pointer) const {
+  ::operator delete(pointer, alignment);
+}
 
 void* Scratch::reserve(size_t bytes) {
   if (bytes > capacity_) {

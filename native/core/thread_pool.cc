@@ -38,12 +38,24 @@ void name_this_thread() {
 
 }  // namespace
 
+namespace {
+std::mutex shared_mutex;
+std::weak_ptr<ThreadPool> shared_pool;
+}  // namespace
+
+// process.exit() runs no cleanup of environments, but it does run the destructors of static objects. What a
+// thread then still uses may be gone; so the threads go before.
+struct ThreadPool::AtExit {
+  ~AtExit() {
+    if (const auto pool = shared_pool.lock()) pool->abandon();
+  }
+};
+
 std::shared_ptr<ThreadPool> ThreadPool::shared() {
-  static std::mutex mutex;
-  static std::weak_ptr<ThreadPool> current;
-  const std::lock_guard lock(mutex);
-  auto pool = current.lock();
-  if (!pool) current = pool = std::make_shared<ThreadPool>();
+  static const AtExit at_exit;
+  const std::lock_guard lock(shared_mutex);
+  auto pool = shared_pool.lock();
+  if (!pool) shared_pool = pool = std::make_shared<ThreadPool>();
   return pool;
 }
 
@@ -51,6 +63,17 @@ ThreadPool::ThreadPool() : threads_(available_cores()) {}
 
 ThreadPool::~ThreadPool() {
   Lock lock(mutex_);
+  stop_workers(0, lock);
+}
+
+// Nobody is told of any end any more.
+void ThreadPool::abandon() {
+  Lock lock(mutex_);
+  for (const Item& operation : active_) {
+    operation->cancellation_.cancel();
+    operation->next_task_ = operation->tasks();
+    operation->completion_ = [] {};
+  }
   stop_workers(0, lock);
 }
 
@@ -62,7 +85,8 @@ void ThreadPool::set_threads(int count) {
 
 void ThreadPool::submit(const Item& operation) {
   Lock lock(mutex_);
-  if (!start_workers()) throw std::system_error(EAGAIN, std::generic_category(), "heed cannot start a thread");
+  if (!start_workers())
+    throw std::system_error(EAGAIN, std::generic_category(), "heed cannot start a thread");
   begin(operation, threads(), lock);
   // One is enough: who wakes wakes others. This thread has an event loop to go back to.
   const int sleepers = wakes(1);
@@ -199,7 +223,8 @@ void ThreadPool::execute(const Item& operation, bool helper, Scratch& scratch, L
   operation->helpers_ -= helper;
   if (error && !operation->error_) operation->error_ = std::move(error);
   if (operation->stopping()) operation->next_task_ = operation->tasks();
-  if (operation->running_ == 0 && operation->tasks_left() == 0) open_phase(operation, operation->phase_ + 1, lock);
+  if (operation->running_ == 0 && operation->tasks_left() == 0)
+    open_phase(operation, operation->phase_ + 1, lock);
 }
 
 void ThreadPool::open_phase(const Item& operation, size_t phase, Lock& lock) {

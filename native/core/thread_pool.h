@@ -1,7 +1,7 @@
 // The threads that compute, shared by every environment of the process.
 //
-// A worker takes one task at a time from the operations in turn, so however many operations are under way, all of
-// them progress. The end of a phase is a barrier: whoever finishes its last task opens the next one.
+// A worker takes one task at a time from the operations in turn, so however many operations are under way,
+// all of them progress. The end of a phase is a barrier: whoever finishes its last task opens the next one.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,8 @@ class ThreadPool {
   // At least 1. Waits until the threads beyond it have finished their task; missing ones start when needed.
   void set_threads(int count);
 
-  // Returns at once; the operation's completion tells its end. Throws std::system_error when no thread can start.
+  // Returns at once; the operation's completion tells its end. Throws std::system_error when no thread can
+  // start.
   void submit(const std::shared_ptr<Operation>& operation);
   // Returns when the operation has ended. The calling thread computes as one of threads().
   void run(const std::shared_ptr<Operation>& operation, Scratch& scratch);
@@ -45,7 +46,10 @@ class ThreadPool {
   using Lock = std::unique_lock<std::mutex>;
   using Item = std::shared_ptr<Operation>;
 
+  struct AtExit;
+
   static void run_alone(Operation& operation, Scratch& scratch);
+  void abandon();
   // With the mutex held; the ones that take the lock let go of it for a while.
   bool start_workers();
   void stop_workers(size_t keep, Lock& lock);

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Backend } from '../../lib/backend.js';
+import type { Addon } from '../../lib/native/addon.js';
+import { cpuBackend } from '../../lib/native/cpu-backend.js';
+import { loadAddon } from '../../lib/native/load.js';
+import { resizableBuffer } from '../support/resizable.js';
+import { attentionProblem, cpu, longShape, randomArrays, type Shape } from './problems.js';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+
+/** Takes the memory away from this thread, and forgets it. */
+function transferAway(array: Float32Array): void {
+  structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+  assert.equal(array.length, 0);
+}
+
+/** Writes over what the allocator would hand out where memory was freed too early. */
+function churn(): void {
+  for (let i = 0; i < 50; i++) new Float32Array(1 << 18).fill(1e30);
+  collect();
+}
+
+const shape: Shape = { heads: 2, queries: 200, keys: 200 };
+
+function solved(inputs: Shape): Float32Array {
+  const arrays = randomArrays(inputs);
+  cpu().solveSync([attentionProblem(inputs, arrays)]);
+  return arrays.output;
+}
+
+describe('memory that JavaScript takes away while a native operation runs', () => {
+  it('stays until the operation has ended: inputs', async () => {
+    const arrays = randomArrays(longShape);
+    const promise = cpu().solve([attentionProblem(longShape, arrays)]);
+    for (const array of [arrays.query, arrays.key, arrays.value]) transferAway(array);
+    churn();
+    await promise;
+    assert.deepEqual(arrays.output, solved(longShape));
+  });
+
+  it('stays until the operation has ended: the output, too', async () => {
+    const arrays = randomArrays(longShape);
+    const promise = cpu().solve([attentionProblem(longShape, arrays)]);
+    for (const array of Object.values(arrays)) transferAway(array);
+    churn();
+    await promise;
+  });
+
+  it('is filled where it has gone: a transferred output arrives complete at its new owner', async () => {
+    const arrays = randomArrays(longShape);
+    const promise = cpu().solve([attentionProblem(longShape, arrays)]);
+    const { buffer } = arrays.output;
+    const arrived = new Float32Array(structuredClone(buffer, { transfer: [buffer as ArrayBuffer] }));
+    await promise;
+    assert.deepEqual(arrived, solved(longShape));
+  });
+
+  it('may lie in SharedArrayBuffers', async () => {
+    const arrays = randomArrays(shape, (length) => new Float32Array(new SharedArrayBuffer(length * 4)));
+    await cpu().solve([attentionProblem(shape, arrays)]);
+    assert.deepEqual(Float32Array.from(arrays.output), solved(shape));
+    arrays.output.fill(Number.NaN);
+    cpu().solveSync([attentionProblem(shape, arrays)]);
+    assert.deepEqual(Float32Array.from(arrays.output), solved(shape));
+  });
+
+  it('may be small enough for the heap of JavaScript', async () => {
+    const tiny = { queries: 1, keys: 1, width: 4 };
+    const arrays = randomArrays(tiny);
+    const promise = cpu().solve([attentionProblem(tiny, arrays)]);
+    churn();
+    await promise;
+    assert.deepEqual(arrays.output, solved(tiny));
+  });
+
+  it('is copied from resizable ArrayBuffers, which may shrink', async () => {
+    const arrays = randomArrays(
+      longShape,
+      (length) => new Float32Array(resizableBuffer(length * 4, length * 8)),
+    );
+    const { buffer } = arrays.key;
+    const output = new Float32Array(arrays.output.length);
+    const promise = cpu().solve([attentionProblem(longShape, { ...arrays, output })]);
+    (buffer as ArrayBuffer & { resize(bytes: number): void }).resize(0);
+    await promise;
+    assert.deepEqual(output, solved(longShape));
+  });
+});
+
+describe('memory that the addon cannot pin', () => {
+  /** Computes only when the event loop turns: by then, tests have taken away what they can. */
+  function withoutPins(): Backend {
+    const { addon } = loadAddon();
+    assert.ok(addon);
+    let onEnd: Parameters<Addon['connect']>[0];
+    let ids = 0;
+    return cpuBackend({
+      ...addon,
+      pins: () => false,
+      connect(callback) {
+        onEnd = callback;
+      },
+      solve(numbers, length, buffers) {
+        const id = ++ids;
+        const kept = numbers.slice(0, length);
+        setImmediate(() => {
+          addon.solveSync(kept, length, buffers);
+          onEnd(id, undefined);
+        });
+        return id;
+      },
+    });
+  }
+
+  it('is copied, and the results copied back', async () => {
+    const arrays = randomArrays(shape);
+    const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    for (const array of [arrays.query, arrays.key, arrays.value]) transferAway(array);
+    await promise;
+    assert.deepEqual(arrays.output, solved(shape));
+  });
+
+  it('may be one ArrayBuffer for everything, and what a problem writes another may read', async () => {
+    const { queries, heads = 1 } = shape;
+    const length = heads * queries * 64;
+    const memory = new Float32Array(5 * length + 1);
+    let used = 1;
+    const arrays = randomArrays(shape, () => {
+      used += length;
+      return memory.subarray(used - length, used);
+    });
+    const second = memory.subarray(used, used + length).fill(Number.NaN);
+    const problems = (output: Float32Array) => [
+      attentionProblem(shape, arrays),
+      attentionProblem(shape, { ...arrays, query: memory.subarray(1 + 3 * length, 1 + 4 * length), output }),
+    ];
+    const expected = new Float32Array(length);
+    cpu().solveSync(problems(expected));
+    arrays.output.fill(Number.NaN);
+    await withoutPins().solve(problems(second));
+    assert.deepEqual(second, expected);
+    assert.deepEqual(arrays.output, solved(shape));
+    assert.equal(memory[0], 0);
+  });
+
+  it('is forgotten where its output has gone meanwhile', async () => {
+    const arrays = randomArrays(shape);
+    const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    for (const array of Object.values(arrays)) transferAway(array);
+    await promise;
+  });
+
+  it('is not copied where it is shared between threads', async () => {
+    const arrays = randomArrays(shape, (length) => new Float32Array(new SharedArrayBuffer(length * 4)));
+    await withoutPins().solve([attentionProblem(shape, arrays)]);
+    assert.deepEqual(Float32Array.from(arrays.output), solved(shape));
+  });
+});
