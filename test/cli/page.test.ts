@@ -69,6 +69,7 @@ describe('page of attention weights', function () {
 
   /** Points at a cell of the heat map, scrolling it into view. */
   async function pointAt(page: Page, row: number, column: number): Promise<string> {
+    await page.mouse.move(1, 1);
     await page.evaluate(`look.scrollToCell(${row}, ${column})`);
     const count = await page.locator('#heat-map .rows span').count();
     const box = await page.locator('.cells').boundingBox();
