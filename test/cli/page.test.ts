@@ -107,7 +107,7 @@ describe('page of attention weights', function () {
         await switchCausal(page, causal);
         for (let head = 0; head < heads.length; head++) {
           await chooseHead(page, head);
-          for (let i = 0; i < 14; i++) {
+          for (let i = 0; i < 8; i++) {
             const row = random.integer(0, count - 1);
             // Half of them where something is to be seen.
             const heaviest = made.texts.reduce(
@@ -125,7 +125,7 @@ describe('page of attention weights', function () {
           }
         }
       }
-      assert.equal(seen, 2 * 14 * heads.length);
+      assert.equal(seen, 2 * 8 * heads.length);
       assert.deepEqual(complaints, []);
       assert.deepEqual(requests, [pathToFileURL(made.path).href]);
       await page.context().close();
