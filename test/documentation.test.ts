@@ -15,9 +15,6 @@ const documents = [
   ),
 ].filter((name) => name.endsWith('.md') && !/node_modules|docs\/api\//.test(name));
 
-/** Pictures of text: output, formulae, layouts. Nothing to run. */
-const plain = ['text', 'math'];
-
 describe('documentation', () => {
   for (const name of documents) {
     describe(name, () => {
@@ -29,7 +26,8 @@ describe('documentation', () => {
       after(() => workshop.dispose());
 
       for (const block of blocks) {
-        if (plain.includes(block.language)) continue;
+        // Output, formulae, layouts: nothing to run.
+        if (block.language === 'text') continue;
         it(`line ${block.line}: ${block.language}`, function () {
           this.timeout(180_000);
           check(workshop, block, name);
@@ -47,14 +45,21 @@ describe('documentation', () => {
     const rows = [...page.matchAll(/^\| `(HEED_\w+)` \| (.*) \|$/gm)].map((row) => [row[1], row[2]]);
     assert.deepEqual(rows, Object.entries(errorCodes));
   });
+
+  it('has a table of every environment variable', () => {
+    const page = readFileSync(join(root, 'docs/guides/environment.md'), 'utf8');
+    const source = readFileSync(join(root, 'lib/environment.ts'), 'utf8');
+    const read = [...source.matchAll(/'(HEED_\w+)', \[|\('(HEED_\w+)'\)/g)].map(
+      (match) => match[1] ?? match[2],
+    );
+    const rows = [...page.matchAll(/^\| `(HEED_\w+)` \|/gm)].map((row) => row[1]);
+    assert.deepEqual(rows.sort(), read.sort());
+  });
 });
 
 function check(workshop: Workshop, block: CodeBlock, document: string): void {
   const { language, code, line, file } = block;
   switch (language) {
-    case 'json':
-      JSON.parse(code);
-      return;
     case 'sh':
       // A contributor stands in the checkout, everyone else in a project that has heed installed.
       for (const command of commandsOf(code)) {

@@ -12,6 +12,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['npm run docs', { step: 'docs', because: 'takes long' }],
   ['npm run check:package', { step: 'package', because: 'takes minutes' }],
   ['.ci/run', { because: 'is what runs the tests' }],
+  ['node dist/examples/make-heads.js', { because: 'another test compares the file with what it makes' }],
   ['npx heed build', { step: 'package', because: 'would replace the addon under the tests' }],
   ['npm install heed', { step: 'package', because: 'the tarball of this checkout is installed there' }],
 ]);
