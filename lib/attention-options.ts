@@ -32,7 +32,8 @@ export interface AttentionOptions {
   kvLengths?: ArrayLike<number>;
   /**
    * Broadcasts to [batch, heads, queries, keys] whatever the layout. bool: true may be attended.
-   * Floating point: added to the score; −∞ excludes the key exactly as false does.
+   * Floating point: added to the score; −∞ excludes the key exactly as false does. A float64 mask is
+   * rounded to float32 first, before anything else and on the calling thread, unless query is float64 too.
    */
   mask?: TensorLike;
   /** One per query head: slope · (key position − query position) is added (Press et al. 2022, "Train Short, Test Long"). */

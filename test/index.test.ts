@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import * as heed from '../lib/index.js';
+
+describe('the package', () => {
+  it('exports its public interface and nothing else', () => {
+    assert.deepEqual(Object.keys(heed).sort(), [
+      'HeedError',
+      'MultiHeadAttention',
+      'PackedWeight',
+      'Tensor',
+      'attention',
+      'attentionDetails',
+      'attentionDetailsSync',
+      'attentionSync',
+      'devices',
+      'mergeAttention',
+      'packWeight',
+      'packedAttention',
+      'project',
+    ]);
+  });
+
+  it('gives import the very classes and functions that it gives require', async () => {
+    const esm: Record<string, unknown> = await import('../lib/index.mjs');
+    for (const [name, value] of Object.entries(heed)) assert.equal(esm[name], value, name);
+  });
+});
