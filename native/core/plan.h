@@ -1,5 +1,5 @@
-// A plan is what a backend makes of a problem: phases, each a number of independent tasks. All tasks of a phase
-// end before the next phase begins. Which worker runs a task never changes what the task computes.
+// A plan is what a backend makes of a problem: phases, each a number of independent tasks. All tasks of a
+// phase end before the next phase begins. Which worker runs a task never changes what the task computes.
 #pragma once
 
 #include <atomic>
