@@ -44,9 +44,11 @@ function native(): Native {
     known = loaded;
     return known;
   }
+  // First the backend: the pool of threads lasts only as long as somebody is connected to it.
+  const backend = cpuBackend(addon);
   if (instructionSet !== undefined) limitInstructionSet(addon, instructionSet);
   if (threads !== undefined) addon.setThreads(threads);
-  known = { ...loaded, backend: cpuBackend(addon) };
+  known = { ...loaded, backend };
   return known;
 }
 
