@@ -56,7 +56,7 @@ Napi::Value pack_weight(const Napi::CallbackInfo& info) {
     handle->release(env);
     delete handle;
   });
-  handle.release();
+  static_cast<void>(handle.release());  // it is the External's now
   check(env, napi_type_tag_object(env, external, &tag));
   return external;
 }
