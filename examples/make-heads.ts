@@ -122,7 +122,7 @@ function firstLayer() {
   // The same word is alike in both respects; of two words spelled alike, `word` tells them apart.
   comparisons.compare(head('same'), 'letters', 'letters', strengths.same / 2);
   comparisons.compare(head('same'), 'word', 'word', strengths.same / 2, layout.letters.width);
-  // Spelled alike, and a little less so if it is the very same word: that puts its other forms first.
+  // Spelled alike, and a little less so if it is the very same word: else its other forms would hardly count.
   comparisons.compare(head('alike'), 'letters', 'letters', strengths.alike);
   comparisons.compare(head('alike'), 'word', 'word', -strengths.alike / 4, layout.letters.width);
 

@@ -15,8 +15,9 @@ export interface BuildOptions {
   force?: boolean;
 }
 
-const root = packageRoot;
-const prebuilt = join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'heed.node');
+function prebuiltPath(root: string): string {
+  return join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'heed.node');
+}
 
 function say(message: string): void {
   console.error(`heed: ${message}`);
@@ -31,7 +32,8 @@ function loads(path: string): boolean {
 }
 
 /** The addon that serves as it is, if there is one. */
-export function usableAddon(tool?: Tool): string | undefined {
+export function usableAddon(tool?: Tool, root = packageRoot): string | undefined {
+  const prebuilt = prebuiltPath(root);
   if (tool === undefined && existsSync(prebuilt) && loads(prebuilt)) return prebuilt;
   const stamp = readStamp(root);
   const fits = stamp?.hash === hashOfSources(root) && (tool ?? stamp.tool) === stamp.tool;
@@ -53,7 +55,7 @@ export function remedies(missing: ReadonlySet<string>): string[] {
 }
 
 /** Whether the tool has given an addon that loads; says why not. */
-async function buildWith(tool: Tool): Promise<boolean> {
+async function buildWith(tool: Tool, root: string): Promise<boolean> {
   say(`building the native backend with ${tool} …`);
   const hash = hashOfSources(root);
   const began = performance.now();
@@ -75,8 +77,8 @@ async function buildWith(tool: Tool): Promise<boolean> {
  * only the reference backend. The answer is an exit code: without an addon it is 0 all the same, as
  * heed works without, unless HEED_REQUIRE_NATIVE=1 or a tool was asked for.
  */
-export async function build(options: BuildOptions = {}): Promise<number> {
-  const usable = options.force ? undefined : usableAddon(options.with);
+export async function build(options: BuildOptions = {}, root = packageRoot): Promise<number> {
+  const usable = options.force ? undefined : usableAddon(options.with, root);
   if (usable !== undefined) {
     say(`the native backend is ready: ${relative(process.cwd(), usable)}`);
     return 0;
@@ -86,7 +88,7 @@ export async function build(options: BuildOptions = {}): Promise<number> {
   for (const tool of candidates) {
     const lacking = missingFor(tool);
     for (const need of lacking) missing.add(need);
-    if (lacking.length === 0 && (await buildWith(tool))) return 0;
+    if (lacking.length === 0 && (await buildWith(tool, root))) return 0;
   }
   const why =
     missing.size > 0 ? `this machine has no ${[...missing].join(', no ')}` : 'building it has failed';

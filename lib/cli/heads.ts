@@ -51,8 +51,8 @@ const spelling: readonly Head[] = [
   {
     id: 'alike',
     title: 'Words spelled alike',
-    meaning: 'looks at words with the same stem, other forms of it first',
-    causalMeaning: 'looks at earlier words with the same stem, other forms of it first',
+    meaning: 'looks at words that begin alike: other forms of it, and itself',
+    causalMeaning: 'looks at earlier words that begin alike: other forms of it, and itself',
     // An unrelated word's letters have a cosine near 0, another form's one near 0.9.
     sink: 0.5 * strengths.alike,
   },

@@ -20,7 +20,7 @@ export interface ToolDescription {
 
 const compiler = {
   commands: [process.env.CXX ?? 'c++', 'g++', 'clang++'],
-  name: 'a C++ compiler (GCC or Clang)',
+  name: 'C++ compiler (GCC or Clang)',
 };
 
 export function addonPath(root: string): string {
@@ -30,7 +30,7 @@ export function addonPath(root: string): string {
 function binOf(tool: Tool): string {
   const manifest = require.resolve(`${tool}/package.json`);
   const { bin } = JSON.parse(readFileSync(manifest, 'utf8'));
-  return join(dirname(manifest), bin[tool]);
+  return join(dirname(manifest), typeof bin === 'string' ? bin : bin[tool]);
 }
 
 function cmakeFolder(root: string): string {
