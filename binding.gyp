@@ -7,6 +7,8 @@
   },
   "target_defaults": {
     "include_dirs": ["native"],
+    # Where node-gyp was told to take a whole Node's settings, some of them are for Node's own code only.
+    "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
     "cflags_cc": ["-std=c++20", "<@(flags)"],
     "xcode_settings": {
       "CLANG_CXX_LANGUAGE_STANDARD": "c++20",

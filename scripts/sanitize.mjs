@@ -1,0 +1,89 @@
+// Builds the native code with sanitizers and runs tests on it: the native tests under ThreadSanitizer; the native
+// tests under AddressSanitizer and UndefinedBehaviorSanitizer, which then also watch the addon while JavaScript
+// drives it. `node scripts/sanitize.mjs thread` or `… address` takes only one of the two.
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
+
+// Those that cross between JavaScript and the addon. Not those that measure memory, which sanitizers take plenty
+// of, or want an allocation to fail, which they end the process for.
+const scripts = [
+  'dist/test/native/abort.test.js',
+  'dist/test/native/exit.test.js',
+  'dist/test/native/transfer.test.js',
+  'dist/test/native/workers.test.js',
+  'dist/test/fuzz/arguments.test.js',
+  'dist/test/properties/native-reference.test.js',
+];
+
+function fail(message) {
+  console.error(`sanitize: ${message}`);
+  process.exit(1);
+}
+
+function run(command, args, options = {}) {
+  const { env = {}, ...others } = options;
+  const { status, signal, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+    ...others,
+  });
+  if (error) fail(`${command} cannot be run: ${error.message}`);
+  if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? status}`);
+}
+
+/** The shared library that holds a sanitizer's run time. */
+function library(name) {
+  const { stdout } = spawnSync('g++', [`-print-file-name=lib${name}.so`], { encoding: 'utf8' });
+  return stdout.trim();
+}
+
+function build(name, sanitizers, targets) {
+  const folder = join('build', `sanitize-${name}`);
+  const options = ['-DCMAKE_BUILD_TYPE=Release', '-DHEED_TESTS=ON', `-DHEED_SANITIZE=${sanitizers}`];
+  run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_CXX_COMPILER=g++', ...options]);
+  run('cmake', ['--build', folder, '--parallel', String(availableParallelism()), '--target', ...targets]);
+  return folder;
+}
+
+/** A package of its own, whose addon is the sanitized one; packages are found further up. */
+function packageAround(folder) {
+  const copy = join(root, folder, 'package');
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(join(copy, 'build', 'Release'), { recursive: true });
+  for (const part of ['package.json', '.mocharc.json', 'dist', 'test', 'examples']) {
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  }
+  cpSync(join(root, folder, 'heed.node'), join(copy, 'build', 'Release', 'heed.node'));
+  return copy;
+}
+
+function thread() {
+  const folder = build('thread', 'thread', ['heed_native_tests']);
+  const env = { TSAN_OPTIONS: 'halt_on_error=1', HEED_TEST_PROBLEMS: '10' };
+  run(join(root, folder, 'heed_native_tests'), [], { env });
+}
+
+function address() {
+  const folder = build('address', 'address,undefined', ['heed_native_tests', 'heed']);
+  const env = { UBSAN_OPTIONS: 'print_stacktrace=1', HEED_TEST_PROBLEMS: '40' };
+  run(join(root, folder, 'heed_native_tests'), [], { env });
+  // Node and V8 keep what they have until the process ends: only the addon's own leaks would be of interest.
+  const preloaded = { LD_PRELOAD: `${library('asan')}:${library('ubsan')}`, ASAN_OPTIONS: 'detect_leaks=0' };
+  const fewer = { HEED_FUZZ_CALLS: '2000' };
+  run(process.execPath, [mocha, '--timeout', '300000', ...scripts], {
+    cwd: packageAround(folder),
+    env: { ...env, ...preloaded, ...fewer },
+  });
+}
+
+const parts = { thread, address };
+const chosen = process.argv.slice(2);
+for (const name of chosen) if (!(name in parts)) fail(`expected thread or address, received ${name}`);
+for (const [name, part] of Object.entries(parts)) if (chosen.length === 0 || chosen.includes(name)) part();
