@@ -1,0 +1,84 @@
+/** Every public function under hostile arguments. */
+import assert from 'node:assert/strict';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { attentionTargets } from './attention-calls.js';
+import { drawFrom } from './draw.js';
+import type { Draw } from './hostile-values.js';
+import { layerTargets } from './layer-calls.js';
+import { mutate } from './mutate.js';
+import { onnxTargets } from './onnx-calls.js';
+import { judge, judgeGood, type Target } from './outcome.js';
+import { safetensorsTargets } from './safetensors-calls.js';
+import { tensorTargets } from './tensor-calls.js';
+
+const least = 20_000;
+const perTarget = 800;
+const mostComplaints = 5;
+
+const counts = { refused: 0, right: 0 };
+
+/** Good calls now and then, hostile ones otherwise; goes on after a failure, to name several. */
+async function attack(target: Target, draw: Draw): Promise<void> {
+  const complaints: string[] = [];
+  for (let i = 0; i < perTarget && complaints.length < mostComplaints; i++) {
+    try {
+      if (i % 10 === 0) await judgeGood(target);
+      counts[await judge(target, mutate(target.arguments(), draw))]++;
+    } catch (error) {
+      complaints.push((error as Error).message);
+    }
+  }
+  assert.deepEqual(complaints, []);
+}
+
+function suite(
+  title: string,
+  names: readonly string[],
+  targets: (draw: Draw) => Target[] | Promise<Target[]>,
+): void {
+  describe(title, () => {
+    for (const name of names) {
+      it(`${name} gives a HeedError or a right answer`, async () => {
+        const draw = drawFrom(`${title} ${name}`);
+        const target = (await targets(draw)).find((each) => each.name === name);
+        assert.ok(target);
+        await attack(target, draw);
+      });
+    }
+  });
+}
+
+const namesOf = (targets: readonly Target[]) => targets.map(({ name }) => name);
+const backends = process.env.HEED_BACKEND === 'reference' ? ['reference'] : ['reference', 'cpu'];
+
+describe('hostile arguments', () => {
+  for (const backend of backends) {
+    const targets = (draw: Draw) => [
+      ...attentionTargets(draw, backend),
+      ...layerTargets(draw, backend),
+      ...onnxTargets(draw, backend),
+    ];
+    suite(`on ${backend}`, namesOf(targets(drawFrom('names'))), targets);
+  }
+
+  suite('of tensors', namesOf(tensorTargets(drawFrom('names'))), tensorTargets);
+
+  describe('in files', () => {
+    const at = temporaryDirectory();
+    const home = process.cwd();
+    before(() => process.chdir(at('.')));
+    after(() => process.chdir(home));
+    suite('of safetensors', ['open', 'file.read', 'save'], safetensorsTargets);
+  });
+
+  // In a suite of its own, to come last.
+  describe('all in all', () => {
+    it(`are ${least} at least`, () => {
+      const calls = counts.refused + counts.right;
+      console.log(
+        `      ${calls} hostile calls: ${counts.refused} refused, ${counts.right} answered rightly`,
+      );
+      assert.ok(backends.length === 1 || calls >= least, `${calls} calls`);
+    });
+  });
+});

@@ -1,0 +1,210 @@
+/** Good calls of attention in all its forms. */
+import { attention, attentionSync } from '../../lib/attention.js';
+import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
+import { mergeAttention } from '../../lib/merge-attention.js';
+import { packedAttention } from '../../lib/packed-attention.js';
+import {
+  attentionDetailsModel,
+  attentionModel,
+  type Expected,
+  packedAttentionModel,
+} from './attention-model.js';
+import { type Draw, pick } from './hostile-values.js';
+import type { Target } from './outcome.js';
+import { expect, floatTensor, isObject, list, sameDims } from './tensor-model.js';
+
+/** What a test passes on with types that lie: everything here is checked at run time, that is the point. */
+type Loosely = (...args: readonly unknown[]) => unknown;
+export const loosely = (call: unknown): Loosely => call as Loosely;
+
+export function floatArray(draw: Draw, length: number): Float32Array {
+  return Float32Array.from({ length }, () => draw.below(2001) / 1000 - 1);
+}
+
+export function floatTensorOf(draw: Draw, dims: readonly number[]) {
+  const size = dims.reduce((product, length) => product * length, 1);
+  return { type: 'float32', dims: [...dims], data: floatArray(draw, size) };
+}
+
+export const maybe = (draw: Draw, key: string, make: () => unknown) =>
+  draw.below(4) === 0 ? { [key]: make() } : {};
+
+function sharedOptions(draw: Draw, heads: number, maskDims: readonly number[], backend: string) {
+  const dims = maskDims.slice(draw.below(4)).map((length) => (draw.below(2) === 0 ? 1 : length));
+  const size = dims.reduce((product, length) => product * length, 1);
+  return {
+    backend,
+    ...maybe(draw, 'scale', () => (draw.below(100) + 1) / 50),
+    ...maybe(draw, 'softcap', () => draw.below(5)),
+    ...maybe(draw, 'causal', () => draw.below(2) === 0),
+    ...maybe(draw, 'window', () => ({ left: draw.below(4), ...maybe(draw, 'right', () => draw.below(4)) })),
+    ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(10) / 10)),
+    ...maybe(draw, 'sinks', () => Float32Array.from({ length: heads }, () => draw.below(5) - 2)),
+    ...maybe(draw, 'mask', () =>
+      draw.below(2) === 0
+        ? { type: 'bool', dims, data: Uint8Array.from({ length: size }, () => draw.below(2)) }
+        : { type: 'float32', dims, data: floatArray(draw, size) },
+    ),
+    ...maybe(draw, 'signal', () => new AbortController().signal),
+  };
+}
+
+function denseArguments(draw: Draw, backend: string) {
+  const [batch, keyHeads, group] = [1 + draw.below(2), 1 + draw.below(2), 1 + draw.below(2)];
+  const [queries, keys, width, valueWidth] = [
+    1 + draw.below(4),
+    1 + draw.below(6),
+    1 + draw.below(9),
+    1 + draw.below(9),
+  ];
+  const heads = keyHeads * group;
+  const layout = pick(draw, ['bhsd', 'bshd']);
+  const dims = (h: number, s: number, w: number) => (layout === 'bhsd' ? [batch, h, s, w] : [batch, s, h, w]);
+  const options = {
+    ...(layout === 'bshd' ? { layout } : {}),
+    ...sharedOptions(draw, heads, [batch, heads, queries, keys], backend),
+    ...maybe(draw, 'kvLengths', () => Array.from({ length: batch }, () => draw.below(keys + 1))),
+    ...maybe(draw, 'queryOffset', () =>
+      pick(draw, [draw.below(8) - 3, Array.from({ length: batch }, () => draw.below(5))]),
+    ),
+  };
+  const tensors = [
+    dims(heads, queries, width),
+    dims(keyHeads, keys, width),
+    dims(keyHeads, keys, valueWidth),
+  ];
+  return { args: [...tensors.map((each) => floatTensorOf(draw, each)), options], heads, queries };
+}
+
+function detailsArguments(draw: Draw, backend: string) {
+  const { args, heads, queries } = denseArguments(draw, backend);
+  const include = ['logSumExp', 'weights', 'scores', 'cappedScores', 'biasedScores'].filter(
+    () => draw.below(2) === 0,
+  );
+  const rows = maybe(draw, 'rows', () => ({
+    ...maybe(draw, 'heads', () => [draw.below(heads)]),
+    ...maybe(draw, 'queries', () => Int32Array.of(draw.below(queries))),
+  }));
+  return [...args.slice(0, 3), { ...(args[3] as object), include, ...rows }];
+}
+
+function packedArguments(draw: Draw, backend: string) {
+  const sequences = 1 + draw.below(3);
+  const startsOf = () => {
+    const starts = [0];
+    for (let i = 0; i < sequences; i++) starts.push(starts[i] + draw.below(4));
+    return starts;
+  };
+  const queryStarts = startsOf();
+  const keyStarts = draw.below(2) === 0 ? queryStarts : startsOf();
+  const longest = (starts: number[]) => Math.max(0, ...starts.slice(1).map((end, i) => end - starts[i]));
+  const [keyHeads, group, width, valueWidth] = [
+    1 + draw.below(2),
+    1 + draw.below(2),
+    1 + draw.below(9),
+    1 + draw.below(9),
+  ];
+  const heads = keyHeads * group;
+  const tokens = queryStarts[sequences];
+  const keyTokens = keyStarts[sequences];
+  return [
+    floatTensorOf(draw, [tokens, heads, width]),
+    floatTensorOf(draw, [keyTokens, keyHeads, width]),
+    floatTensorOf(draw, [keyTokens, keyHeads, valueWidth]),
+    {
+      queryStarts,
+      ...(keyStarts === queryStarts ? {} : { keyStarts: Int32Array.from(keyStarts) }),
+      ...sharedOptions(draw, heads, [sequences, heads, longest(queryStarts), longest(keyStarts)], backend),
+    },
+  ];
+}
+
+function mergeArguments(draw: Draw) {
+  const dims = [1 + draw.below(2), 1 + draw.below(2), 1 + draw.below(3)];
+  return [
+    Array.from({ length: 1 + draw.below(3) }, () => ({
+      output: floatTensorOf(draw, [...dims, 5]),
+      logSumExp: floatTensorOf(draw, dims),
+    })),
+  ];
+}
+
+function mergeModel(args: readonly unknown[]): Record<string, Expected> {
+  const parts = list(args[0]).map((part) => {
+    expect(isObject(part) && !Array.isArray(part), 'a part');
+    for (const key of Object.keys(part)) expect(['output', 'logSumExp'].includes(key), `no ${key}`);
+    return { output: floatTensor(part.output), logSumExp: floatTensor(part.logSumExp) };
+  });
+  expect(parts.length >= 1 && parts.length <= 4096, 'parts');
+  const { output, logSumExp } = parts[0];
+  expect(output.dims.length >= 1, 'a width');
+  for (const part of parts) {
+    expect(part.output.type === output.type && sameDims(part.output.dims, output.dims), 'parts alike');
+    expect(part.logSumExp.type === (output.type === 'float64' ? 'float64' : 'float32'), 'the type of sums');
+    expect(sameDims(part.logSumExp.dims, output.dims.slice(0, -1)), 'sums that fit');
+  }
+  const width = output.dims.at(-1) ?? 0;
+  const joint: number[] = [];
+  const values: number[] = [];
+  for (let row = 0; row < logSumExp.values.length; row++) {
+    const logs = parts.map((part) => part.logSumExp.values[row]);
+    const top = Math.max(...logs);
+    const sum = top === -Infinity ? 0 : logs.reduce((total, log) => total + Math.exp(log - top), 0);
+    joint.push(sum === 0 ? -Infinity : top + Math.log(sum));
+    for (let w = 0; w < width; w++) {
+      const shares = parts.map((part, p) =>
+        logs[p] === -Infinity ? 0 : (Math.exp(logs[p] - top) / sum) * part.output.values[row * width + w],
+      );
+      values.push(shares.reduce((total, share) => total + share, 0));
+    }
+  }
+  // Infinite sums and outputs have no share to speak of.
+  const loose = parts.some((part) =>
+    [...part.output.values, ...part.logSumExp.values].some((v) => !Number.isFinite(v)),
+  );
+  return {
+    output: { type: output.type, dims: output.dims, values, loose },
+    logSumExp: { type: logSumExp.type, dims: logSumExp.dims, values: joint, loose },
+  };
+}
+
+const single = (result: unknown) => ({ output: result });
+const all = (result: unknown) => result as Record<string, unknown>;
+
+/** Every public form of attention, on one backend. */
+export function attentionTargets(draw: Draw, backend: string): Target[] {
+  const dense = {
+    arguments: () => denseArguments(draw, backend).args,
+    model: outputOnly(attentionModel),
+    results: single,
+  };
+  const details = {
+    arguments: () => detailsArguments(draw, backend),
+    model: attentionDetailsModel,
+    results: all,
+  };
+  return [
+    { name: 'attention', call: (args) => loosely(attention)(...args), ...dense },
+    { name: 'attentionSync', call: (args) => loosely(attentionSync)(...args), ...dense },
+    { name: 'attentionDetails', call: (args) => loosely(attentionDetails)(...args), ...details },
+    { name: 'attentionDetailsSync', call: (args) => loosely(attentionDetailsSync)(...args), ...details },
+    {
+      name: 'packedAttention',
+      arguments: () => packedArguments(draw, backend),
+      call: (args) => loosely(packedAttention)(...args),
+      model: outputOnly(packedAttentionModel),
+      results: single,
+    },
+    {
+      name: 'mergeAttention',
+      arguments: () => mergeArguments(draw),
+      call: (args) => loosely(mergeAttention)(...args),
+      model: mergeModel,
+      results: all,
+    },
+  ];
+}
+
+function outputOnly(model: (args: readonly unknown[]) => Expected): Target['model'] {
+  return (args) => ({ output: model(args) });
+}

@@ -1,0 +1,266 @@
+/** What attention must give for whatever it is given: the arguments read strictly and anew, the numbers from the oracle. */
+import type { TensorType } from '../../lib/tensor-type.js';
+import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
+import * as model from './tensor-model.js';
+import { expect, type ModelTensor } from './tensor-model.js';
+
+/** Loose: magnitudes are such that float32 has no digits left to compare. */
+export interface Expected {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly values: ArrayLike<number>;
+  readonly loose?: boolean;
+}
+
+const farthest = 2 ** 31 - 1;
+const widest = 512;
+
+const settingNames = [
+  ...['scale', 'softcap', 'causal', 'window', 'queryOffset', 'mask', 'alibiSlopes', 'sinks'],
+  ...['backend', 'out', 'signal'],
+];
+
+/** For the oracle: the same elements, in a type that holds them all. */
+export function plain({ dims, values, bool }: ModelTensor) {
+  return bool
+    ? { type: 'bool' as TensorType, dims, data: Uint8Array.from(values) }
+    : { type: 'float64' as TensorType, dims, data: values };
+}
+
+function reach(value: unknown): number {
+  if (value === undefined || value === Infinity) return Infinity;
+  expect(Number.isSafeInteger(value) && (value as number) >= 0, 'a reach');
+  return value as number;
+}
+
+function readMask(value: unknown, target: readonly number[]): ModelTensor | undefined {
+  if (value === undefined) return undefined;
+  const mask = model.tensor(value);
+  expect(mask.bool || model.floats.includes(mask.type), 'a mask');
+  expect(mask.dims.length <= 4, 'a mask of at most four axes');
+  const skipped = 4 - mask.dims.length;
+  const fits = (length: number, axis: number) => length === 1 || length === target[axis + skipped];
+  expect(mask.dims.every(fits), 'a mask that broadcasts');
+  return mask;
+}
+
+function readOffset(value: unknown, entries: number): number[] | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'object') return model.integers(value, entries, -farthest, farthest);
+  expect(model.isInteger(value, -farthest, farthest), 'an offset');
+  return Array.from({ length: entries }, () => value);
+}
+
+interface Settings {
+  readonly options: OracleOptions;
+  readonly mask: ModelTensor | undefined;
+  readonly queryOffset: number[] | undefined;
+  readonly loose: boolean;
+}
+
+/** The options that do not depend on how sequences lie; `target` is what a mask broadcasts to. */
+export function readSettings(
+  given: Record<string, unknown>,
+  target: readonly number[],
+  width: number,
+): Settings {
+  const [batch, heads] = target;
+  const { left, right } = model.options(given.window, ['left', 'right']);
+  const { backend, signal, out, causal, scale: givenScale, softcap: givenCap } = given;
+  const softcap = givenCap === undefined ? 0 : model.finite(givenCap);
+  expect(softcap === 0 || softcap >= 2 ** -126, 'a softcap');
+  expect(causal === undefined || typeof causal === 'boolean', 'a boolean');
+  expect([undefined, 'auto', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
+  expect(out === undefined, 'no out');
+  const scale = givenScale === undefined ? 1 / Math.sqrt(width) : model.finite(givenScale);
+  const slopes = given.alibiSlopes === undefined ? [] : model.numbers(given.alibiSlopes, heads);
+  const sinks = given.sinks === undefined ? [] : model.numbers(given.sinks, heads);
+  const mask = readMask(given.mask, target);
+  const queryOffset = readOffset(given.queryOffset, batch);
+  const far = Math.max(64, ...(queryOffset ?? []).map((offset) => Math.abs(offset) + 64));
+  const biases = mask && !mask.bool ? [...mask.values].filter(Number.isFinite) : [];
+  const magnitudes = [scale * 16, softcap, ...sinks, ...slopes.map((slope) => slope * far), ...biases];
+  const options = {
+    scale,
+    softcap,
+    causal: causal ?? false,
+    window: { left: reach(left), right: reach(right) },
+    ...(given.alibiSlopes !== undefined && { alibiSlopes: slopes }),
+    ...(given.sinks !== undefined && { sinks }),
+  };
+  return { options, mask, queryOffset, loose: magnitudes.some((each) => Math.abs(each) > 1000) };
+}
+
+interface Operands {
+  readonly query: ModelTensor;
+  readonly key: ModelTensor;
+  readonly value: ModelTensor;
+}
+
+function readOperands(args: readonly unknown[], axes: number): Operands {
+  const [query, key, value] = [args[0], args[1], args[2]].map(model.floatTensor);
+  for (const operand of [query, key, value]) {
+    expect(operand.dims.length === axes, 'the axes');
+    expect(operand.type === query.type, 'one type');
+  }
+  return { query, key, value };
+}
+
+export function expectHeads(heads: number, keyHeads: number, width: number, valueWidth: number): void {
+  expect(keyHeads >= 1 && heads >= 1 && heads % keyHeads === 0, 'heads in groups');
+  for (const each of [width, valueWidth]) expect(each >= 1 && each <= widest, 'a width');
+}
+
+interface Dense extends Operands, Settings {
+  readonly result: OracleResult;
+  readonly batch: number;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly output: Expected;
+}
+
+/** Infinite operands make weights that are all or nothing, by a rounding error: there is no one right answer. */
+const isTame = ({ query, key, value }: Operands) =>
+  [query, key, value].every(({ values }) => values.every((element) => Math.abs(element) < 1e4));
+
+function readDense(args: readonly unknown[], more: readonly string[]): Dense {
+  const operands = readOperands(args, 4);
+  const { query, key, value } = operands;
+  const given = model.options(args[3], [...settingNames, 'layout', 'kvLengths', ...more]);
+  const layout = given.layout ?? 'bhsd';
+  expect(layout === 'bhsd' || layout === 'bshd', 'a layout');
+  const [h, s] = layout === 'bshd' ? [2, 1] : [1, 2];
+  const [batch, heads, queries, width] = [0, h, s, 3].map((axis) => query.dims[axis]);
+  const [keyHeads, keys, valueWidth] = [key.dims[h], key.dims[s], value.dims[3]];
+  expect(key.dims[0] === batch && value.dims[0] === batch, 'one batch');
+  expect(value.dims[h] === keyHeads && value.dims[s] === keys && key.dims[3] === width, 'dims that fit');
+  expectHeads(heads, keyHeads, width, valueWidth);
+  const settings = readSettings(given, [batch, heads, queries, keys], width);
+  const kvLengths =
+    given.kvLengths === undefined ? undefined : model.integers(given.kvLengths, batch, 0, keys);
+  const loose = settings.loose || !isTame(operands);
+  const result = attentionOracle(plain(query), plain(key), plain(value), {
+    ...settings.options,
+    layout,
+    ...(kvLengths && { kvLengths }),
+    ...(settings.queryOffset && { queryOffset: settings.queryOffset }),
+    ...(settings.mask && { mask: plain(settings.mask) }),
+  });
+  const dims = [...query.dims.slice(0, 3), valueWidth];
+  const output = { type: query.type, dims, values: result.output, loose };
+  return { ...operands, ...settings, result, batch, heads, queries, keys, output, loose };
+}
+
+/** What attention(query, key, value, options) must give. */
+export function attentionModel(args: readonly unknown[]): Expected {
+  return readDense(args, []).output;
+}
+
+function indices(value: unknown, count: number): number[] {
+  if (value === undefined) return Array.from({ length: count }, (_, index) => index);
+  const elements = model.list(value);
+  expect(elements.length <= count, 'no more rows than there are');
+  return model.integers(elements, elements.length, 0, count - 1);
+}
+
+const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+
+/** What attentionDetails(query, key, value, options) must give. */
+export function attentionDetailsModel(args: readonly unknown[]): Record<string, Expected> {
+  const { result, batch, heads, queries, keys, loose, query, output } = readDense(args, ['include', 'rows']);
+  expect(model.isObject(args[3]), 'options');
+  const include = model.list(args[3].include);
+  expect(include.length <= 16, 'few names');
+  const rows = model.options(args[3].rows, ['heads', 'queries']);
+  const [rowHeads, rowQueries] = [indices(rows.heads, heads), indices(rows.queries, queries)];
+  const type = query.type === 'float64' ? 'float64' : 'float32';
+  const pick = (matrix: readonly number[]) =>
+    Array.from({ length: batch }, (_, b) => b).flatMap((b) =>
+      rowHeads.flatMap((h) =>
+        rowQueries.flatMap((i) => {
+          const start = ((b * heads + h) * queries + i) * keys;
+          return matrix.slice(start, start + keys);
+        }),
+      ),
+    );
+  const details: Record<string, Expected> = { output };
+  for (const name of include) {
+    if (name === 'logSumExp') {
+      details[name] = { type, dims: [batch, heads, queries], values: result.logSumExp, loose };
+      continue;
+    }
+    const matrix = matrixNames.find((each) => each === name);
+    expect(matrix !== undefined, 'a name');
+    const dims = [batch, rowHeads.length, rowQueries.length, keys];
+    details[matrix] = { type, dims, values: pick(result[matrix]), loose };
+  }
+  return details;
+}
+
+function readStarts(value: unknown, tokens: number): number[] {
+  const elements = model.list(value);
+  const starts = model.integers(elements, elements.length, 0, tokens);
+  expect(starts[0] === 0 && starts.at(-1) === tokens, 'starts from end to end');
+  expect(
+    starts.every((start, index) => index === 0 || start >= starts[index - 1]),
+    'starts in order',
+  );
+  return starts;
+}
+
+/** One sequence of [tokens, heads, width] as a batch of its own in layout bshd. */
+function sequence({ dims, values }: ModelTensor, starts: readonly number[], entry: number) {
+  const [, heads, width] = dims;
+  const [start, end] = [starts[entry], starts[entry + 1]];
+  const data = values.slice(start * heads * width, end * heads * width);
+  return { type: 'float64' as const, dims: [1, end - start, heads, width], data };
+}
+
+/** The part of a mask that belongs to one sequence: its batch entry, and as many queries and keys as it has. */
+function maskOf(mask: ModelTensor, entry: number, queries: number, keys: number) {
+  const [batch, heads, rows, columns] = [1, 1, 1, 1, ...mask.dims].slice(-4);
+  const size = [heads, rows === 1 ? 1 : queries, columns === 1 ? 1 : keys];
+  const values: number[] = [];
+  for (let h = 0; h < size[0]; h++) {
+    for (let i = 0; i < size[1]; i++) {
+      const start = (((batch === 1 ? 0 : entry) * heads + h) * rows + i) * columns;
+      values.push(...mask.values.subarray(start, start + size[2]));
+    }
+  }
+  return plain({ ...mask, dims: [1, ...size], values: Float64Array.from(values) });
+}
+
+/** What packedAttention(query, key, value, options) must give. */
+export function packedAttentionModel(args: readonly unknown[]): Expected {
+  const operands = readOperands(args, 3);
+  const { query, key, value } = operands;
+  const given = model.options(args[3], [...settingNames, 'queryStarts', 'keyStarts']);
+  const [tokens, heads, width] = query.dims;
+  const [keyTokens, keyHeads] = key.dims;
+  const valueWidth = value.dims[2];
+  expect(key.dims[2] === width && value.dims[0] === keyTokens && value.dims[1] === keyHeads, 'dims that fit');
+  expectHeads(heads, keyHeads, width, valueWidth);
+  const queryStarts = readStarts(given.queryStarts, tokens);
+  const keyStarts = readStarts(given.keyStarts === undefined ? queryStarts : given.keyStarts, keyTokens);
+  expect(queryStarts.length === keyStarts.length, 'as many sequences');
+  const batch = queryStarts.length - 1;
+  const stepsOf = (starts: readonly number[]) => starts.slice(1).map((end, entry) => end - starts[entry]);
+  const [querySteps, keySteps] = [stepsOf(queryStarts), stepsOf(keyStarts)];
+  const target = [batch, heads, Math.max(0, ...querySteps), Math.max(0, ...keySteps)];
+  const { options, mask, queryOffset, loose } = readSettings(given, target, width);
+  const values = querySteps.flatMap((queries, entry) => {
+    const parts = [
+      sequence(query, queryStarts, entry),
+      ...[key, value].map((each) => sequence(each, keyStarts, entry)),
+    ];
+    return attentionOracle(parts[0], parts[1], parts[2], {
+      ...options,
+      layout: 'bshd',
+      ...(queryOffset && { queryOffset: queryOffset[entry] }),
+      ...(mask && { mask: maskOf(mask, entry, queries, keySteps[entry]) }),
+    }).output;
+  });
+  return { type: query.type, dims: [tokens, heads, valueWidth], values, loose: loose || !isTame(operands) };
+}

@@ -1,0 +1,146 @@
+/** Good calls of projections, packed weights and layers. */
+import { isInstance } from '../../lib/checks/describe.js';
+import { MultiHeadAttention } from '../../lib/multi-head-attention.js';
+import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
+import { project } from '../../lib/projection.js';
+import { Tensor } from '../../lib/tensor.js';
+import type { FloatType } from '../../lib/tensor-type.js';
+import { floatTensorOf, loosely, maybe } from './attention-calls.js';
+import type { Draw } from './hostile-values.js';
+import { layerModel, packWeightModel, projectModel } from './layer-model.js';
+import type { Target } from './outcome.js';
+
+function projectArguments(draw: Draw, backend: string): unknown[] {
+  const [batch, steps, inner] = [1 + draw.below(2), 1 + draw.below(4), 1 + draw.below(8)];
+  const heads = 1 + draw.below(3);
+  const columns = heads * (1 + draw.below(5));
+  return [
+    floatTensorOf(draw, [batch, steps, inner]),
+    floatTensorOf(draw, [columns, inner]),
+    draw.below(2) === 0 ? undefined : floatTensorOf(draw, [columns]),
+    {
+      backend,
+      ...maybe(draw, 'heads', () => heads),
+      ...maybe(draw, 'signal', () => new AbortController().signal),
+    },
+  ];
+}
+
+function packArguments(draw: Draw, backend: string): unknown[] {
+  return [
+    floatTensorOf(draw, [1 + draw.below(9), 1 + draw.below(9)]),
+    { backend, ...maybe(draw, 'location', () => 'cpu') },
+  ];
+}
+
+function layerArguments(draw: Draw, backend: string): unknown[] {
+  const keyHeads = 1 + draw.below(2);
+  const heads = keyHeads * (1 + draw.below(2));
+  const [width, valueWidth, embed] = [1 + draw.below(6), 1 + draw.below(6), 1 + draw.below(6)];
+  const [batch, queries] = [1 + draw.below(2), 1 + draw.below(4)];
+  const crossed = draw.below(3) === 0;
+  const [keys, contextEmbed] = crossed ? [1 + draw.below(4), 1 + draw.below(6)] : [queries, embed];
+  const linear = (columns: number, inner: number) => ({
+    weight: floatTensorOf(draw, [columns, inner]),
+    ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
+  });
+  return [
+    {
+      query: linear(heads * width, embed),
+      key: linear(keyHeads * width, contextEmbed),
+      value: linear(keyHeads * valueWidth, contextEmbed),
+      ...maybe(draw, 'output', () => linear(1 + draw.below(6), heads * valueWidth)),
+    },
+    {
+      heads,
+      backend,
+      ...(keyHeads === heads ? {} : { keyValueHeads: keyHeads }),
+      ...maybe(draw, 'causal', () => true),
+      ...maybe(draw, 'window', () => ({ left: draw.below(3) })),
+      ...maybe(draw, 'softcap', () => draw.below(3)),
+      ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
+      ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(9) / 10)),
+      ...maybe(draw, 'sinks', () => Array.from({ length: heads }, () => draw.below(3))),
+      ...maybe(draw, 'type', () => 'float32'),
+    },
+    floatTensorOf(draw, [batch, queries, embed]),
+    {
+      ...(crossed ? { context: floatTensorOf(draw, [batch, keys, contextEmbed]) } : {}),
+      ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
+      ...maybe(draw, 'kvLengths', () => Array.from({ length: batch }, () => draw.below(keys + 1))),
+    },
+  ];
+}
+
+const construct = (args: readonly unknown[]) => {
+  const [weights, options] = args as ConstructorParameters<typeof MultiHeadAttention>;
+  return new MultiHeadAttention(weights, options);
+};
+
+/** Multiplies rows of ones, so that what was packed shows. */
+async function useWeight(packed: PackedWeight): Promise<Tensor> {
+  const ones = new Tensor(new Float32Array(2 * packed.dims[1]).fill(1), [2, packed.dims[1]]);
+  using weight = packed;
+  return await project(ones.cast(weight.type as FloatType), weight);
+}
+
+/** Every public form of a linear map, on one backend. */
+export function layerTargets(draw: Draw, backend: string): Target[] {
+  const results = (result: unknown) => ({ output: result });
+  const layer = {
+    arguments: () => layerArguments(draw, backend),
+    model: (args: readonly unknown[]) => ({ output: layerModel(args) }),
+    results,
+  };
+  return [
+    {
+      name: 'project',
+      arguments: () => projectArguments(draw, backend),
+      call: (args) => loosely(project)(...args),
+      model: (args) => ({ output: projectModel(args) }),
+      results,
+    },
+    {
+      name: 'packWeight',
+      arguments: () => packArguments(draw, backend),
+      call: (args) => useWeight(loosely(packWeight)(...args) as PackedWeight),
+      model: (args) => ({ output: packWeightModel(args) }),
+      results,
+    },
+    {
+      ...layer,
+      name: 'MultiHeadAttention.forward',
+      call: (args) =>
+        construct(args).forward(...(args.slice(2) as Parameters<MultiHeadAttention['forward']>)),
+    },
+    {
+      ...layer,
+      name: 'MultiHeadAttention.forwardSync',
+      call: (args) =>
+        construct(args).forwardSync(...(args.slice(2) as Parameters<MultiHeadAttention['forward']>)),
+    },
+    {
+      ...layer,
+      name: 'MultiHeadAttention.forwardDetails',
+      call: async (args) => {
+        const [input, options] = args.slice(2) as Parameters<MultiHeadAttention['forward']>;
+        const given = { include: ['logSumExp' as const] };
+        const details = construct(args).forwardDetails(
+          input,
+          options === undefined ? given : merged(options, given),
+        );
+        return (await details).output;
+      },
+    },
+  ];
+}
+
+/** Adds to plain options without reading them: getters stay getters. Nothing else is touched. */
+function merged<Options>(
+  options: Options,
+  more: { include: 'logSumExp'[] },
+): Options & { include: 'logSumExp'[] } {
+  const isPlain = isInstance(options, Object) && Object.getPrototypeOf(options) === Object.prototype;
+  const given = isPlain ? Object.defineProperties(more, Object.getOwnPropertyDescriptors(options)) : options;
+  return given as Options & { include: 'logSumExp'[] };
+}

@@ -1,0 +1,172 @@
+/** What linear maps and layers must give: arguments read strictly and anew, sums in float64. */
+import { attentionOracle } from '../support/oracle.js';
+import type { Expected } from './attention-model.js';
+import { expectHeads, plain, readSettings } from './attention-model.js';
+import * as model from './tensor-model.js';
+import { expect, type ModelTensor } from './tensor-model.js';
+
+interface Linear {
+  readonly weight: ModelTensor;
+  readonly bias: ModelTensor | undefined;
+}
+
+function readLinear(weightValue: unknown, biasValue: unknown): Linear {
+  const weight = model.floatTensor(weightValue);
+  expect(weight.dims.length === 2, 'a weight of two axes');
+  const bias = biasValue === undefined ? undefined : model.floatTensor(biasValue);
+  expect(bias === undefined || model.sameDims(bias.dims, [weight.dims[0]]), 'a bias that fits');
+  return { weight, bias };
+}
+
+/** rows of x · weightᵀ + bias, each of [out] elements. */
+function map({ weight, bias }: Linear, rows: Float64Array, count: number): Float64Array {
+  const [columns, inner] = weight.dims;
+  return Float64Array.from({ length: count * columns }, (_, index) => {
+    const [row, column] = [Math.floor(index / columns), index % columns];
+    let sum = bias?.values[column] ?? 0;
+    for (let i = 0; i < inner; i++) sum += rows[row * inner + i] * weight.values[column * inner + i];
+    return sum;
+  });
+}
+
+/** Infinite or huge elements leave no digits to compare. */
+const isLoose = (...tensors: (ModelTensor | undefined)[]) =>
+  tensors.some((tensor) => tensor && !tensor.values.every((element) => Math.abs(element) < 1e4));
+
+function readCommon({ backend, signal, out }: Record<string, unknown>): void {
+  expect([undefined, 'auto', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
+  expect(out === undefined, 'no out');
+}
+
+/** [batch, steps, heads, width] to [batch, heads, steps, width]. */
+const turned = (values: Float64Array, steps: number, heads: number, width: number) =>
+  Float64Array.from(values, (_, index) => {
+    const w = index % width;
+    const s = Math.floor(index / width) % steps;
+    const h = Math.floor(index / width / steps) % heads;
+    const b = Math.floor(index / width / steps / heads);
+    return values[((b * steps + s) * heads + h) * width + w];
+  });
+
+/** What project(input, weight, bias, options) must give. */
+export function projectModel(args: readonly unknown[]): Expected {
+  const input = model.floatTensor(args[0]);
+  const linear = readLinear(args[1], args[2]);
+  const given = model.options(args[3], ['heads', 'backend', 'out', 'signal']);
+  readCommon(given);
+  const [columns, inner] = linear.weight.dims;
+  expect(input.dims.length >= 1 && input.dims.at(-1) === inner, 'inputs as wide as the weight');
+  const loose = isLoose(input, linear.weight, linear.bias);
+  const outer = input.dims.slice(0, -1);
+  const count = outer.reduce((product, length) => product * length, 1);
+  if (given.heads === undefined) {
+    const values = map(linear, input.values, count);
+    return { type: input.type, dims: [...outer, columns], values, loose };
+  }
+  expect(input.dims.length === 3, 'inputs of three axes');
+  const { heads } = given;
+  expect(model.isInteger(heads, 1, Number.MAX_SAFE_INTEGER) && columns % heads === 0, 'heads that divide');
+  const [batch, steps] = input.dims;
+  const width = columns / heads;
+  const values = turned(map(linear, input.values, count), steps, heads, width);
+  return { type: input.type, dims: [batch, heads, steps, width], values, loose };
+}
+
+/** What packWeight(weight, options), multiplied with rows of ones, must give. */
+export function packWeightModel(args: readonly unknown[]): Expected {
+  const linear = readLinear(args[0], undefined);
+  const { location, backend } = model.options(args[1], ['location', 'backend']);
+  expect(location === undefined || location === 'cpu', 'a location');
+  expect([undefined, 'auto', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  const [columns, inner] = linear.weight.dims;
+  const values = map(linear, new Float64Array(2 * inner).fill(1), 2);
+  return { type: linear.weight.type, dims: [2, columns], values, loose: isLoose(linear.weight) };
+}
+
+const layerOptions = [
+  ...['heads', 'keyValueHeads', 'causal', 'window', 'softcap', 'scale', 'alibiSlopes', 'sinks'],
+  ...['location', 'type', 'backend'],
+];
+
+function readLayer(weightValues: unknown): {
+  query: Linear;
+  key: Linear;
+  value: Linear;
+  output: Linear | undefined;
+} {
+  expect(weightValues !== undefined, 'weights');
+  const weights = model.options(weightValues, ['query', 'key', 'value', 'output']);
+  const linear = (value: unknown) => {
+    expect(value !== undefined, 'a linear map');
+    const { weight, bias } = model.options(value, ['weight', 'bias']);
+    return readLinear(weight, bias);
+  };
+  return {
+    query: linear(weights.query),
+    key: linear(weights.key),
+    value: linear(weights.value),
+    output: weights.output === undefined ? undefined : linear(weights.output),
+  };
+}
+
+/** What new MultiHeadAttention(weights, options).forward(input, forwardOptions) must give. */
+export function layerModel(args: readonly unknown[]): Expected {
+  const { query, key, value, output } = readLayer(args[0]);
+  expect(args[1] !== undefined, 'options');
+  const given = model.options(args[1], layerOptions);
+  const call = model.options(args[3], ['context', 'mask', 'kvLengths', 'out', 'signal']);
+  readCommon({ ...call, backend: given.backend });
+  expect(given.location === undefined || given.location === 'cpu', 'a location');
+  const type = given.type ?? query.weight.type;
+  expect(model.floats.includes(type as string), 'a type');
+  const input = model.floatTensor(args[2]);
+  const context = call.context === undefined ? input : model.floatTensor(call.context);
+  const { heads, keyValueHeads: keyHeads = heads } = given;
+  expect(model.isInteger(heads, 1, 65536) && model.isInteger(keyHeads, 1, heads), 'heads');
+  const [batch, queries, embed] = input.dims;
+  const [, keys, contextEmbed] = context.dims;
+  for (const source of [input, context]) {
+    expect(source.dims.length === 3 && source.dims[0] === batch && source.type === type, 'inputs that fit');
+  }
+  const [width, keyWidth, valueWidth] = [
+    query.weight.dims[0] / heads,
+    key.weight.dims[0] / keyHeads,
+    value.weight.dims[0] / keyHeads,
+  ];
+  expect([width, valueWidth].every(Number.isInteger) && keyWidth === width, 'widths');
+  expectHeads(heads, keyHeads, width, valueWidth);
+  expect(query.weight.dims[1] === embed, 'queries as wide as inputs');
+  for (const { weight } of [key, value]) expect(weight.dims[1] === contextEmbed, 'keys as wide as contexts');
+  expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
+  const kvLengths = call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, keys);
+  const { location: _, type: __, heads: ___, keyValueHeads: ____, ...scoring } = given;
+  const settings = readSettings({ ...scoring, mask: call.mask }, [batch, heads, queries, keys], width);
+
+  const operand = (linear: Linear, source: ModelTensor, count: number, size: number) => ({
+    type: 'float64' as const,
+    dims: [batch, source.dims[1], count, size],
+    data: map(linear, source.values, batch * source.dims[1]),
+  });
+  const attended = attentionOracle(
+    operand(query, input, heads, width),
+    operand(key, context, keyHeads, width),
+    operand(value, context, keyHeads, valueWidth),
+    {
+      ...settings.options,
+      layout: 'bshd',
+      ...(kvLengths && { kvLengths }),
+      ...(call.context === undefined && { queryOffset: 0 }),
+      ...(settings.mask && { mask: plain(settings.mask) }),
+    },
+  );
+  const side = Float64Array.from(attended.output);
+  const linears = [query, key, value, ...(output ? [output] : [])];
+  const tensors = linears.flatMap(({ weight, bias }) => [weight, bias]);
+  return {
+    type: type as string,
+    dims: [batch, queries, output ? output.weight.dims[0] : heads * valueWidth],
+    values: output ? map(output, side, batch * queries) : side,
+    loose: settings.loose || isLoose(input, context, ...tensors),
+  };
+}

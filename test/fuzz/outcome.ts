@@ -1,0 +1,129 @@
+/** What may come out of a hostile call: a HeedError with a code, or a right answer; nothing else. */
+import assert from 'node:assert/strict';
+import { errorCodes, HeedError } from '../../lib/errors.js';
+import { Tensor } from '../../lib/tensor.js';
+import { decode } from '../onnx/nd-array.js';
+import type { Expected } from './attention-model.js';
+import { UserError } from './hostile-values.js';
+import type { Mutation } from './mutate.js';
+import { Invalid } from './tensor-model.js';
+
+/** A public function under fire. */
+export interface Target {
+  readonly name: string;
+  /** Good arguments, fresh ones each time: plain objects, so that they can be taken apart. */
+  arguments(): unknown[];
+  call(args: readonly unknown[]): unknown;
+  /** What the call must give, by the name of each result; throws {@link Invalid} for arguments that break the contract. */
+  model(args: readonly unknown[]): Record<string, Expected>;
+  /** The tensors among what the call gave. */
+  results(result: unknown): Record<string, unknown>;
+}
+
+const deadline = 20_000;
+
+/** Rejects when nothing comes of it: an operation that never ends would otherwise only end the whole run. */
+async function inTime(result: unknown): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(
+      () => reject(new assert.AssertionError({ message: `nothing came in ${deadline} ms` })),
+      deadline,
+    );
+  });
+  try {
+    return await Promise.race([result, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const tolerances: Record<string, number> = { float64: 1e-9, float32: 2e-4, float16: 1e-2, bfloat16: 6e-2 };
+
+/** The name of the first difference, or undefined when the tensor is what is expected. */
+function difference(tensor: unknown, expected: Expected): string | undefined {
+  if (!(tensor instanceof Tensor)) return `${String(tensor)} is no tensor`;
+  if (tensor.type !== expected.type) return `type ${tensor.type} is not ${expected.type}`;
+  if (String(tensor.dims) !== String(expected.dims))
+    return `dims [${tensor.dims}] are not [${expected.dims}]`;
+  const decoded = decode(tensor).values;
+  // Whatever is not 0 is true.
+  const values = tensor.type === 'bool' ? decoded.map((value) => (value === 0 ? 0 : 1)) : decoded;
+  if (values.length !== expected.values.length)
+    return `${values.length} elements, not ${expected.values.length}`;
+  if (expected.loose) return undefined;
+  const tolerance = tolerances[tensor.type];
+  const wrong = values.findIndex((value, index) => {
+    const right = expected.values[index];
+    return (
+      !Object.is(value, right) &&
+      !(Math.abs(value - right) <= tolerance * (1 + Math.abs(right))) &&
+      value !== right
+    );
+  });
+  return wrong < 0 ? undefined : `element ${wrong} is ${values[wrong]}, not ${expected.values[wrong]}`;
+}
+
+function differences(results: Record<string, unknown>, expected: Record<string, Expected>): string[] {
+  const names = new Set([...Object.keys(results), ...Object.keys(expected)]);
+  return [...names].flatMap((name) => {
+    if (!(name in expected)) return `${name} was not asked for`;
+    const found = difference(results[name], expected[name]);
+    return found === undefined ? [] : `${name}: ${found}`;
+  });
+}
+
+/** Why the result is right by no reading of the arguments; undefined when it is by one. */
+function wrongByAll(target: Target, readings: Mutation['readings'], result: unknown): string | undefined {
+  if (readings.length === 0) return 'arguments that cannot be read were accepted';
+  const complaints = readings.map((args) => {
+    try {
+      return differences(target.results(result), target.model(args)).join('; ');
+    } catch (error) {
+      // Arguments that cannot even be read break the contract too.
+      return `accepted, but ${error instanceof Invalid ? 'needs ' : ''}${messageOf(error)}`;
+    }
+  });
+  return complaints.includes('') ? undefined : complaints.join(' / ');
+}
+
+/** An error of heed's own with a code that the table knows, or an error that is the caller's own. */
+export function isGoodError(error: unknown): boolean {
+  // An aborted signal among hostile values: its reason is what the caller is promised.
+  if (error instanceof UserError || isAbort(error)) return true;
+  if (!(error instanceof HeedError) || !(error instanceof Error)) return false;
+  return Object.hasOwn(errorCodes, error.code) && error.message.length > 10;
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError';
+}
+
+export type Outcome = 'refused' | 'right';
+
+/** Calls, and throws unless a HeedError or a right answer comes of it. */
+export async function judge(target: Target, mutation: Mutation): Promise<Outcome> {
+  const context = `${target.name} with ${mutation.description}`;
+  let result: unknown;
+  try {
+    result = await inTime(target.call(mutation.args));
+  } catch (error) {
+    if (isGoodError(error)) return 'refused';
+    throw new Error(`${context} ended with ${messageOf(error)}`, { cause: error });
+  }
+  const wrong = wrongByAll(target, mutation.readings, result);
+  if (wrong !== undefined) throw new Error(`${context}: ${wrong}`);
+  return 'right';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : `a thrown ${typeof error}`;
+}
+
+/** Good arguments must be right, or nothing else that is found means much. */
+export async function judgeGood(target: Target): Promise<void> {
+  const args = target.arguments();
+  const result = await target.call(args);
+  const wrong = differences(target.results(result), target.model(args)).join('; ');
+  if (wrong !== '') throw new Error(`${target.name} with good arguments: ${wrong}`);
+}

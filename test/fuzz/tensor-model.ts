@@ -1,0 +1,110 @@
+/** What the interface says about tensors among arguments, read strictly and anew. */
+import type { TensorType } from '../../lib/tensor-type.js';
+import { decode, type NdArray } from '../onnx/nd-array.js';
+
+/** The arguments break the contract: only an error is a right answer. */
+export class Invalid extends Error {}
+
+export function expect(condition: unknown, what: string): asserts condition {
+  if (!condition) throw new Invalid(what);
+}
+
+const arrayNames: Record<TensorType, readonly string[]> = {
+  float32: ['Float32Array'],
+  float16: ['Uint16Array', 'Float16Array'],
+  bfloat16: ['Uint16Array'],
+  float64: ['Float64Array'],
+  bool: ['Uint8Array'],
+  int32: ['Int32Array'],
+  int64: ['BigInt64Array'],
+};
+
+export const floats: readonly string[] = ['float32', 'float16', 'bfloat16', 'float64'];
+
+export interface ModelTensor extends NdArray {
+  readonly type: string;
+}
+
+const tagOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)?.get;
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+export function isInteger(value: unknown, low: number, high: number): value is number {
+  return Number.isInteger(value) && (value as number) >= low && (value as number) <= high;
+}
+
+/** A list of anything: an array, a typed array, or something that looks like one. */
+export function list(value: unknown): unknown[] {
+  expect(isObject(value), 'a list');
+  const { length } = value;
+  expect(isInteger(length, 0, 2 ** 24), 'a length');
+  return Array.from({ length }, (_, index) => value[index]);
+}
+
+export function integers(value: unknown, count: number, low: number, high: number): number[] {
+  const elements = list(value);
+  expect(elements.length === count, 'one element for each');
+  return elements.map((element) => {
+    expect(isInteger(element, low, high), 'an integer in range');
+    return element + 0;
+  });
+}
+
+export function numbers(value: unknown, count: number): number[] {
+  const elements = list(value);
+  expect(elements.length === count, 'one element for each');
+  return elements.map(finite);
+}
+
+/** Finite also in float32, in which kernels compute. */
+export function finite(value: unknown): number {
+  expect(typeof value === 'number' && Number.isFinite(Math.fround(value)), 'a finite number');
+  return value;
+}
+
+function isType(value: unknown): value is TensorType {
+  return typeof value === 'string' && Object.hasOwn(arrayNames, value);
+}
+
+export function tensor(value: unknown): ModelTensor {
+  expect(isObject(value), 'a tensor');
+  const { type, dims, data, location } = value;
+  expect(isType(type), 'a type');
+  expect(location === undefined || location === 'cpu' || location === 'cpu-pinned', 'a location');
+  const lengths = list(dims).map((length) => {
+    expect(isInteger(length, 0, Number.MAX_SAFE_INTEGER), 'a length');
+    return length + 0;
+  });
+  expect(lengths.length <= 8, 'at most eight axes');
+  const name: unknown = tagOf?.call(data);
+  expect(typeof name === 'string' && arrayNames[type].includes(name), 'the array of the type');
+  const array = data as Float32Array;
+  const size = lengths.reduce((product, length) => product * length, 1);
+  expect(array.length === size, 'as many elements as dims say');
+  const { values } = decode({ type, dims: lengths, data: array });
+  const bool = type === 'bool';
+  return { type, dims: lengths, values: bool ? values.map((bit) => (bit === 0 ? 0 : 1)) : values, bool };
+}
+
+export function floatTensor(value: unknown): ModelTensor {
+  const result = tensor(value);
+  expect(floats.includes(result.type), 'a floating-point type');
+  return result;
+}
+
+export function sameDims(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((length, axis) => length === b[axis]);
+}
+
+/** An options object with no property that is not known. */
+export function options(value: unknown, known: readonly string[]): Record<string, unknown> {
+  if (value === undefined) return {};
+  expect(isObject(value) && !Array.isArray(value), 'an object');
+  for (const key of Object.keys(value)) expect(known.includes(key), `no ${key}`);
+  return value;
+}
