@@ -39,6 +39,8 @@ export function* keyGroups(
   visit: (group: KeyGroup) => Generator<void>,
 ): Generator<void> {
   for (const [entry, sequence] of problem.sequences.entries()) {
+    // Without queries nobody reads the keys; there may also be any number of heads then.
+    if (sequence.querySteps === 0) continue;
     for (let keyHead = 0; keyHead < problem.keyHeads; keyHead++) {
       const keys = yield* readKeyRows(problem.key, sequence, entry, keyHead, problem.width);
       const values = yield* readKeyRows(problem.value, sequence, entry, keyHead, problem.valueWidth);
