@@ -6,7 +6,7 @@ import { Tensor } from '../tensor.js';
 import type { TensorLike, TensorType } from '../tensor-type.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
-import { appendSteps, headsOf, tensorOf, withStepsFirst } from './heads.js';
+import { appendSteps, type Heads, headsOf, tensorOf, withStepsFirst } from './heads.js';
 
 /** The inputs of an Attention node, by the operator's names. */
 export interface AttentionInputs {
@@ -89,22 +89,26 @@ interface Operands {
   readonly present: { readonly key: Tensor; readonly value: Tensor } | undefined;
 }
 
-async function gather(node: AttentionNode): Promise<Operands> {
-  const { past, outputs } = node;
-  let { query, key, value } = node;
-  let present: Operands['present'];
-  if (past || outputs.has('present_key') || outputs.has('present_value')) {
-    const keys = await appendSteps(past?.key, key, 'present_key');
-    const values = await appendSteps(past?.value, value, 'present_value');
-    present = { key: tensorOf(keys), value: tensorOf(values) };
-    if (past) {
-      key = keys;
-      value = values;
-      if (query.stepsFirst) query = await appendSteps(undefined, query, 'Q');
-    }
-  }
+function alike(node: AttentionNode, query: Heads, key: Heads, value: Heads): Operands {
   const [q, k, v] = [query, key, value].map((split) => castTensor(tensorOf(split), node.type));
-  return { query: q, key: k, value: v, layout: query.stepsFirst ? 'bshd' : 'bhsd', present };
+  return { query: q, key: k, value: v, layout: query.stepsFirst ? 'bshd' : 'bhsd', present: undefined };
+}
+
+/** Puts the past in front of keys and values, which takes turns with the event loop. */
+async function withPresent(node: AttentionNode): Promise<Operands> {
+  const { past, query, key, value } = node;
+  // All begin at once, so that whatever is copied in one turn is copied before the caller goes on.
+  const [keys, values, queries] = await Promise.all([
+    appendSteps(past?.key, key, 'present_key'),
+    appendSteps(past?.value, value, 'present_value'),
+    past && query.stepsFirst ? appendSteps(undefined, query, 'Q') : query,
+  ]);
+  const present = { key: tensorOf(keys), value: tensorOf(values) };
+  return { ...(past ? alike(node, queries, keys, values) : alike(node, query, key, value)), present };
+}
+
+function needsPresent({ past, outputs }: AttentionNode): boolean {
+  return past !== undefined || outputs.has('present_key') || outputs.has('present_value');
 }
 
 interface Computed {
@@ -130,8 +134,10 @@ async function compute(node: AttentionNode, { query, key, value, layout }: Opera
     return { output: details.output, stage: details[stage] };
   }
   // Before the mask every key has a score, the ones past nonpad_kv_seqlen too.
-  const output = await heedAttention(query, key, value, options);
-  const details = await attentionDetails(query, key, value, { ...unmasked, include: [stage] });
+  const [output, details] = await Promise.all([
+    heedAttention(query, key, value, options),
+    attentionDetails(query, key, value, { ...unmasked, include: [stage] }),
+  ]);
   return { output, stage: details[stage] };
 }
 
@@ -164,7 +170,9 @@ export async function attention(
   options: AttentionOperatorOptions = {},
 ): Promise<AttentionOutputs> {
   const node = readAttentionNode(inputs, attributes, options);
-  const operands = await gather(node);
+  const operands = needsPresent(node)
+    ? await withPresent(node)
+    : alike(node, node.query, node.key, node.value);
   const { output, stage } = await compute(node, operands);
   const result: AttentionOutputs = { Y: await arrange(node, output, operands.layout) };
   const { present } = operands;

@@ -1,6 +1,6 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
 import { setImmediate } from 'node:timers/promises';
-import { allocate } from '../checks/data.js';
+import { allocate, isDetachedArray } from '../checks/data.js';
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
@@ -35,11 +35,17 @@ export function headsOf(tensor: Tensor, name: string, stepsFirst: boolean): Head
 /** The memory of an array, whatever its elements. */
 export const bytesOf = (data: TypedArray) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
+function detached({ name }: Heads): HeedError {
+  return new HeedError('HEED_DETACHED', `Expected the memory of ${name} to stay while the operation runs`);
+}
+
 /** Copies every step of `from` to `to`, from step `firstStep` on. */
 async function copySteps(from: Heads, to: Heads, firstStep: number): Promise<void> {
+  // Axes beside an empty one may be of any length.
+  if (from.batch * from.heads * from.steps * from.width === 0) return;
+  if (isDetachedArray(from.data)) throw detached(from);
   const source = bytesOf(from.data);
   const target = bytesOf(to.data);
-  const expected = source.length;
   const rowBytes = from.width * from.data.BYTES_PER_ELEMENT;
   // The steps of one head follow each other when neither side has other heads between them.
   const stepsAtOnce = from.stepsFirst || to.stepsFirst ? 1 : from.steps;
@@ -58,12 +64,7 @@ async function copySteps(from: Heads, to: Heads, firstStep: number): Promise<voi
         if (sinceTurn < bytesPerTurn) continue;
         sinceTurn = 0;
         await setImmediate();
-        if (source.length !== expected) {
-          throw new HeedError(
-            'HEED_DETACHED',
-            `Expected the memory of ${from.name} to stay in place while the operation runs`,
-          );
-        }
+        if (source.length === 0) throw detached(from);
       }
     }
   }

@@ -97,13 +97,9 @@ function readRotated(attributes: Attributes, width: number): number {
   return rotated;
 }
 
-/** Which row of the caches each [batch, step] takes. */
-function readRows(
-  ids: TensorArgument | undefined,
-  positions: number,
-  { batch, steps }: HeadShape,
-): Float64Array {
-  if (ids === undefined) return Float64Array.from({ length: batch * steps }, (_, row) => row);
+/** Which row of the caches each [batch, step] takes; undefined where every one has its own. */
+function readRows(ids: TensorArgument | undefined, positions: number): Float64Array | undefined {
+  if (ids === undefined) return undefined;
   const rows = Array.from<number | bigint>(dataOf(ids));
   return Float64Array.from(rows, (id, row) =>
     integerBetween(Number(id), `position_ids.data[${row}]`, 0, positions - 1),
@@ -182,7 +178,7 @@ export async function rotaryEmbedding(
     interleaved,
     cos: copyOf(cos_cache),
     sin: copyOf(sin_cache),
-    rows: readRows(position_ids, cos_cache.dims[0], shape),
+    rows: readRows(position_ids, cos_cache.dims[0]),
   });
   return { output };
 }

@@ -23,8 +23,8 @@ export interface Rotation {
   /** [rows, rotated / 2] each. */
   readonly cos: { readonly type: TensorType; readonly data: TypedArray };
   readonly sin: { readonly type: TensorType; readonly data: TypedArray };
-  /** The cache row of each [batch, step]. */
-  readonly rows: ArrayLike<number>;
+  /** The cache row of each [batch, step]; undefined where every one has its own. */
+  readonly rows: ArrayLike<number> | undefined;
 }
 
 /** Turns each pair (x, y) of a head by its step's angle: (x cos − y sin, x sin + y cos). */
@@ -38,10 +38,13 @@ export async function rotate(rotation: Rotation): Promise<void> {
   const stepStride = stepsFirst ? heads * width : width;
   const partner = interleaved ? 1 : half;
   let sinceTurn = 0;
+  // Axes beside an empty one may be of any length.
+  if (data.length === 0) return;
 
   for (let b = 0; b < batch; b++) {
     for (let s = 0; s < steps; s++) {
-      const row = rotation.rows[b * steps + s] * half;
+      const step = b * steps + s;
+      const row = (rotation.rows ? rotation.rows[step] : step) * half;
       readElements(rotation.cos.type, rotation.cos.data, row, half, cos);
       readElements(rotation.sin.type, rotation.sin.data, row, half, sin);
       for (let h = 0; h < heads; h++) {
