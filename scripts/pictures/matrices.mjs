@@ -50,7 +50,7 @@ export function matrices() {
     text(
       480,
       236,
-      'A row of weights sums to 1. White cells: keys after the query, which a causal mask leaves out.',
+      'A row of weights sums to 1. Above the diagonal: keys after the query, which a causal mask leaves out.',
       {
         'font-size': 13,
         fill: colour.faint,
