@@ -62,7 +62,9 @@ describe('native operations side by side', () => {
     assert.deepEqual(second.output.data, chained);
   });
 
-  it('leave the event loop free: 99 % of its delays stay under 20 ms', async () => {
+  it('leave the event loop free: 99 % of its delays stay under 20 ms', async function () {
+    // The machine may be busy with something else for a moment, but not every time.
+    this.retries(4);
     setThreads(original);
     const problems = Array.from({ length: 4 }, () => randomProblem(longShape));
     const delays = monitorEventLoopDelay({ resolution: 1 });
