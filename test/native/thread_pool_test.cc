@@ -229,9 +229,10 @@ TEST_CASE("the plan and all that it holds are gone when the end is told") {
   auto held = std::make_shared<int>(1);
   const std::weak_ptr<int> watched = held;
   std::promise<bool> gone;
-  pool.submit(std::make_shared<Operation>(one_phase(4, [held](const TaskContext&) {}),
-                                          [&] { gone.set_value(watched.expired()); }));
-  held.reset();
+  auto operation = std::make_shared<Operation>(one_phase(4, [held](const TaskContext&) {}),
+                                               [&] { gone.set_value(watched.expired()); });
+  held.reset();  // before the operation begins: from here on only its plan holds the number
+  pool.submit(operation);
   CHECK(gone.get_future().get());
 }
 
