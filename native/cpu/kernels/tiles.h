@@ -1,4 +1,4 @@
-// Tile shapes. Every constant names what chose it; bench/NOTES.md has the measurements.
+// Tile shapes. Every constant names what it has to fit; bench/NOTES.md says what has been measured.
 #pragma once
 
 #include "cpu/kernels/width.h"
@@ -14,7 +14,8 @@ constexpr int tile_vectors = lanes == 16 ? 4 : 2;
 // read K and V less often; smaller ones give more tasks to share out.
 constexpr int row_block = 64;
 
-// Keys of one step of the online softmax: a multiple of tile_rows. The score tile (48 KB) stays in L2.
+// Keys of one step of the online softmax: a multiple of tile_rows. The score tile of one group (6 KB with
+// SSE, 12 KB with AVX2, 48 KB with AVX-512) stays in L1 or next to it.
 constexpr int key_tile = 192;
 
 // Keys that the decode kernel scores before it turns to the values.
