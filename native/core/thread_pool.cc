@@ -36,11 +36,9 @@ void name_this_thread() {
 #endif
 }
 
-}  // namespace
-
-namespace {
 std::mutex shared_mutex;
 std::weak_ptr<ThreadPool> shared_pool;
+
 }  // namespace
 
 // process.exit() runs no cleanup of environments, but it does run the destructors of static objects. What a
