@@ -18,6 +18,7 @@ const scripts = [
   'dist/test/native/transfer.test.js',
   'dist/test/native/workers.test.js',
   'dist/test/fuzz/arguments.test.js',
+  'dist/test/fuzz/memory.test.js',
   'dist/test/properties/native-reference.test.js',
 ];
 
@@ -76,7 +77,7 @@ function address() {
   run(join(root, folder, 'heed_native_tests'), [], { env });
   // Node and V8 keep what they have until the process ends: only the addon's own leaks would be of interest.
   const preloaded = { LD_PRELOAD: `${library('asan')}:${library('ubsan')}`, ASAN_OPTIONS: 'detect_leaks=0' };
-  const fewer = { HEED_FUZZ_CALLS: '2000' };
+  const fewer = { HEED_FUZZ_CALLS: '2000', HEED_TEST_SANITIZED: '1' };
   run(process.execPath, [mocha, '--timeout', '300000', ...scripts], {
     cwd: packageAround(folder),
     env: { ...env, ...preloaded, ...fewer },
