@@ -39,6 +39,10 @@ describe('heed in worker threads', () => {
     assert.equal(after.loaded, false, 'still loaded after the last worker has gone');
     assert.equal(after.threads, before.threads);
     const grown = (after.bytes - before.bytes) / 2 ** 20;
-    assert.ok(grown < 32, `resident memory has grown by ${grown} MiB`);
+    // AddressSanitizer holds back what is freed, to see who still uses it.
+    assert.ok(
+      grown < 32 || process.env.HEED_TEST_SANITIZED === '1',
+      `resident memory has grown by ${grown} MiB`,
+    );
   });
 });
