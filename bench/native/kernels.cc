@@ -11,6 +11,7 @@
 
 #include "cpu/backend.h"
 #include "cpu/instruction_set.h"
+#include "machine.h"
 
 namespace {
 
@@ -18,53 +19,6 @@ using namespace heed;
 
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Sixteen independent chains of fused multiply-adds, the width that the kernels in use have.
-template <int lanes>
-double chains() {
-  typedef float V __attribute__((vector_size(lanes * 4)));
-  V a = V{} + 1.0f, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
-  const V x = V{} + 0.999f, y = V{} + 0.001f;
-  constexpr int rounds = 100'000;
-  const double start = seconds();
-  for (int k = 0; k < rounds; ++k) {
-    a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y;
-    f = f * x + y, g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y;
-    asm volatile(""
-                 : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), "+x"(h), "+x"(i), "+x"(j));
-  }
-  return 10.0 * 2 * lanes * rounds / (seconds() - start);
-}
-__attribute__((target("avx512f,avx512vl,prefer-vector-width=512"), flatten)) double chains16() {
-  return chains<16>();
-}
-__attribute__((target("avx2,fma"), flatten)) double chains8() {
-  return chains<8>();
-}
-
-double fma_peak() {
-  double best = 0;
-  for (int repeat = 0; repeat < 30; ++repeat) {
-    const int64_t lanes = cpu::kernels().lanes;
-    best = std::max(best, lanes == 16 ? chains16() : lanes == 8 ? chains8() : chains<4>());
-  }
-  return best;
-}
-
-double read_bandwidth(size_t bytes) {
-  std::vector<uint64_t> memory(bytes / 8, 1);
-  double best = 0;
-  for (int repeat = 0; repeat < 8; ++repeat) {
-    uint64_t sums[8] = {};
-    const double start = seconds();
-    for (size_t i = 0; i < memory.size(); i += 8) {
-      for (int k = 0; k < 8; ++k) sums[k] += memory[i + k];
-    }
-    asm volatile("" ::"r"(sums) : "memory");
-    best = std::max(best, static_cast<double>(bytes) / (seconds() - start));
-  }
-  return best;
 }
 
 // Shortest and median time of a plan run on one thread.
@@ -175,10 +129,11 @@ int main(int count, char** arguments) {
       if (cpu::name_of(set) == isa) cpu::set_instruction_set(set);
     }
   }
-  const double peak = fma_peak();
+  const int lanes = static_cast<int>(cpu::kernels().lanes);
+  const double peak = bench::fma_peak(lanes, 1);
   std::printf("%s, FMA peak %.1f GFLOP/s, reading %.1f GB/s from cache, %.1f GB/s from memory\n",
               std::string(cpu::name_of(cpu::instruction_set())).c_str(), peak / 1e9,
-              read_bandwidth(1 << 18) / 1e9, read_bandwidth(1 << 29) / 1e9);
+              bench::read_bandwidth(1 << 18, lanes, 1) / 1e9, bench::read_bandwidth(1 << 29, lanes, 1) / 1e9);
 
   const struct {
     const char* name;
