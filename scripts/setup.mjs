@@ -33,7 +33,8 @@ function sources() {
   const folders = ['lib', 'test', 'examples', 'bench'].filter((folder) => existsSync(join(root, folder)));
   const files = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
-      .filter((file) => /\.(ts|mts|json)$/.test(file) && !file.includes('node_modules'))
+      // What a benchmark has found is no source, and new every time.
+      .filter((file) => /\.(ts|mts|json)$/.test(file) && !/node_modules|^results[/\\]/.test(file))
       .map((file) => `${folder}/${file}`),
   );
   return ['package.json', 'tsconfig.json', ...files.sort()];

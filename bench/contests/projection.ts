@@ -1,0 +1,59 @@
+/** A linear map: heed with a packed weight, the others with one that they were told is constant. */
+import { packWeight, project, Tensor } from '../../lib/index.js';
+import { onnxruntime } from '../peers/onnxruntime.js';
+import type { Random } from '../random.js';
+import type { Contest, Contestant } from '../row.js';
+import { threads } from '../threads.js';
+import { transposed } from './transposed.js';
+
+export interface ProjectionShape {
+  readonly rows: number;
+  readonly inner: number;
+  readonly columns: number;
+  /** How heed keeps the weight. */
+  readonly weightType?: 'bfloat16';
+}
+
+/** Everything but heed multiplies with the same numbers in float32. */
+export interface ProjectionInputs {
+  /** [rows, inner]. */
+  readonly input: Float32Array;
+  /** [columns, inner]. */
+  readonly weight: Float32Array;
+}
+
+function heed({ rows, inner, columns, weightType }: ProjectionShape, inputs: ProjectionInputs): Contestant {
+  const weight = new Tensor(inputs.weight, [columns, inner]);
+  const packed = packWeight(weight.cast(weightType ?? 'float32'));
+  const input = new Tensor(inputs.input, [rows, inner]);
+  const out = Tensor.zeros('float32', [rows, columns]);
+  return {
+    run: () => project(input, packed, undefined, { out }),
+    result: () => out.data as Float32Array,
+    dispose: () => packed.dispose(),
+  };
+}
+
+function onnxMatMul({ rows, inner, columns }: ProjectionShape, { input, weight }: ProjectionInputs) {
+  const graph = {
+    nodes: [{ operator: 'MatMul', domain: '' as const, inputs: ['input', 'weight'], outputs: ['output'] }],
+    inputs: [{ name: 'input', type: 'float32' as const, dims: [rows, inner] }],
+    outputs: [{ name: 'output', type: 'float32' as const, dims: [rows, columns] }],
+    constants: [{ name: 'weight', dims: [inner, columns], data: transposed(weight, columns, inner) }],
+  };
+  const output = new Float32Array(rows * columns);
+  return onnxruntime(graph, [{ input, output }], threads, 'output');
+}
+
+export function projectionContest(shape: ProjectionShape, random: Random): Contest {
+  const { rows, inner, columns, weightType = 'float32' } = shape;
+  const drawn = new Tensor(random.floats(columns * inner, 1 / Math.sqrt(inner)), [columns, inner]);
+  const inputs = {
+    input: random.floats(rows * inner),
+    weight: drawn.cast(weightType).cast('float32').data as Float32Array,
+  };
+  return {
+    heed: heed(shape, inputs),
+    opponent: async (peer) => (peer === 'onnxruntime MatMul' ? await onnxMatMul(shape, inputs) : undefined),
+  };
+}

@@ -1,0 +1,10 @@
+/** [rows, columns] → [columns, rows]: ONNX multiplies with weights from the left to the right, nn.Linear keeps them the other way. */
+export function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  const result = new Float32Array(matrix.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      result[column * rows + row] = matrix[row * columns + column];
+    }
+  }
+  return result;
+}

@@ -1,0 +1,58 @@
+/** Two contestants at the same work, call by call in turn, so that whatever else the machine does befalls them alike. */
+import type { Contestant } from './row.js';
+import { type Times, timesOf } from './statistics.js';
+
+export interface Duel {
+  readonly heed: Times;
+  readonly peer: Times;
+  /** Of medians: the peer's time over heed's. */
+  readonly ratio: number;
+}
+
+const warmUps = 3;
+const fewestRounds = 7;
+const mostRounds = 20_000;
+
+export async function duel(heed: Contestant, peer: Contestant, seconds: number): Promise<Duel> {
+  let turn = 1;
+  const timed = async (contestant: Contestant) => {
+    const began = performance.now();
+    await contestant.run(turn++);
+    return performance.now() - began;
+  };
+  for (let i = 0; i < warmUps; i++) {
+    await timed(heed);
+    await timed(peer);
+  }
+  const times = { heed: [] as number[], peer: [] as number[] };
+  const end = performance.now() + 1000 * seconds;
+  for (let round = 0; round < mostRounds && (round < fewestRounds || performance.now() < end); round++) {
+    // Whoever comes second may find the caches warmer, or fuller.
+    if (round % 2 === 0) times.heed.push(await timed(heed));
+    times.peer.push(await timed(peer));
+    if (round % 2 === 1) times.heed.push(await timed(heed));
+  }
+  const summary = { heed: timesOf(times.heed), peer: timesOf(times.peer) };
+  return { ...summary, ratio: summary.peer.median / summary.heed.median };
+}
+
+export interface Difference {
+  /** The greatest of any element. */
+  readonly absolute: number;
+  /** ‖heed − peer‖ / ‖peer‖. */
+  readonly relative: number;
+}
+
+export function difference(heed: Float32Array, peer: Float32Array): Difference {
+  let absolute = 0;
+  let squares = 0;
+  let norm = 0;
+  for (let i = 0; i < peer.length; i++) {
+    const apart = heed[i] - peer[i];
+    // Not Math.max, which forgets no NaN but costs more, and not >, which would forget one.
+    if (!(Math.abs(apart) <= absolute)) absolute = Math.abs(apart);
+    squares += apart * apart;
+    norm += peer[i] * peer[i];
+  }
+  return { absolute, relative: heed.length === peer.length ? Math.sqrt(squares / norm) : Number.NaN };
+}

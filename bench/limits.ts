@@ -1,0 +1,41 @@
+/** What the machine can do at best, measured beside each row by heed_machine (bench/native): peaks change with the weather. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { packageRoot } from '../lib/package-root.js';
+import type { LimitResult } from './results.js';
+import type { Work } from './row.js';
+import type { Times } from './statistics.js';
+
+/** Where bench/setup.mjs builds. */
+export const toolFolder = join(packageRoot, '.cache', 'bench');
+
+const lanesOf: Readonly<Record<string, number>> = { baseline: 4, avx2: 8, avx512: 16 };
+const bytesBeyondCaches = 2 ** 29;
+
+/** Operations or bytes a second; undefined without the tool, which needs CMake to be built. */
+export function measureLimit(work: Work, instructionSet: string, threads: number): number | undefined {
+  const lanes = String(lanesOf[instructionSet] ?? 4);
+  const what =
+    work.limit === 'multiply-adds'
+      ? ['fma', lanes, String(threads)]
+      : [
+          'read',
+          lanes,
+          String(threads),
+          String(work.limit === 'reading from memory' ? bytesBeyondCaches : work.bytes),
+        ];
+  const { status, stdout } = spawnSync(join(toolFolder, 'heed_machine'), what, { encoding: 'utf8' });
+  return status === 0 ? (JSON.parse(stdout) as { perSecond: number }).perSecond : undefined;
+}
+
+export function limitResult(work: Work, perSecond: number, times: Times, bar?: number): LimitResult {
+  const amount = 'bytes' in work ? work.bytes : work.operations;
+  const share = (milliseconds: number) => amount / (milliseconds / 1000) / perSecond;
+  return {
+    work,
+    perSecond,
+    share: share(times.median),
+    bestShare: share(times.shortest),
+    ...(bar !== undefined && { bar }),
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * ONNX models of an operator or a layer, as bytes: what onnxruntime runs. Only the fields of onnx.proto3 that such models
+ * need are written.
+ */
+
+/** Data types as TensorProto numbers them. */
+const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+
+export interface Value {
+  readonly name: string;
+  readonly type: keyof typeof dataTypes;
+  readonly dims: readonly number[];
+}
+
+export interface Node {
+  readonly operator: string;
+  /** '' for the operators of ONNX itself. */
+  readonly domain: '' | 'com.microsoft';
+  /** '' leaves an optional input out. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Integers, which is all that the operators measured here need. */
+  readonly attributes?: Readonly<Record<string, number>>;
+}
+
+export interface Graph {
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** float32 weights. */
+  readonly constants?: readonly {
+    readonly name: string;
+    readonly dims: readonly number[];
+    readonly data: Float32Array;
+  }[];
+}
+
+/** Numbers are varints; text, bytes and messages carry their length. */
+type Field = readonly [number: number, value: number | string | Uint8Array];
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  return [...bytes, rest];
+}
+
+function message(...fields: readonly Field[]): Uint8Array {
+  const parts = fields.flatMap(([number, value]) => {
+    if (typeof value === 'number') return [Uint8Array.from([...varint(number * 8), ...varint(value)])];
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+    return [Uint8Array.from([...varint(number * 8 + 2), ...varint(bytes.length)]), bytes];
+  });
+  return Buffer.concat(parts);
+}
+
+function repeated<Item>(number: number, items: readonly Item[], encode: (item: Item) => Field[1]): Field[] {
+  return items.map((item) => [number, encode(item)]);
+}
+
+const attributeIsInteger = 2;
+
+function nodeProto({ operator, domain, inputs, outputs, attributes = {} }: Node): Uint8Array {
+  return message(
+    ...repeated(1, inputs, String),
+    ...repeated(2, outputs, String),
+    [4, operator],
+    ...repeated(5, Object.entries(attributes), ([name, value]) =>
+      message([1, name], [3, value], [20, attributeIsInteger]),
+    ),
+    [7, domain],
+  );
+}
+
+function valueInfoProto({ name, type, dims }: Value): Uint8Array {
+  const shape = message(...repeated(1, dims, (dim) => message([1, dim])));
+  return message([1, name], [2, message([1, message([1, dataTypes[type]], [2, shape])])]);
+}
+
+function tensorProto({ name, dims, data }: NonNullable<Graph['constants']>[number]): Uint8Array {
+  return message(
+    ...repeated(1, dims, Number),
+    [2, dataTypes.float32],
+    [8, name],
+    [9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)],
+  );
+}
+
+/** ModelProto: the operators of opset 23, where Attention began, and onnxruntime's own. */
+export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph): Uint8Array {
+  const graph = message(
+    ...repeated(1, nodes, nodeProto),
+    [2, 'bench'],
+    ...repeated(5, constants, tensorProto),
+    ...repeated(11, inputs, valueInfoProto),
+    ...repeated(12, outputs, valueInfoProto),
+  );
+  const opset = (domain: string, version: number) => message([1, domain], [2, version]);
+  return message([1, 10], [7, graph], [8, opset('', 23)], [8, opset('com.microsoft', 1)]);
+}

@@ -1,0 +1,58 @@
+/** What a row of the benchmark is: some work, and whom heed is compared with at it. */
+import type { Random } from './random.js';
+
+/** What heed runs against; 'heed …' is heed itself, doing the work in another way. */
+export type PeerName =
+  | 'onnxruntime Attention'
+  | 'onnxruntime GroupQueryAttention'
+  | 'onnxruntime MatMul'
+  | 'onnxruntime layer'
+  | 'tfjs wasm'
+  | 'OpenBLAS'
+  | 'heed unfused'
+  | 'heed reference'
+  | 'heed float32'
+  | 'heed without window';
+
+export interface Opponent {
+  readonly peer: PeerName;
+  /** What the ratio of medians, the peer's time over heed's, has to reach. */
+  readonly bar?: number;
+  /** It does other work, so that its result is not heed's. */
+  readonly differs?: true;
+}
+
+/** Useful work only: neither scores that a mask takes away, nor bytes that are read twice. */
+export type Work =
+  | { readonly limit: 'multiply-adds'; readonly operations: number }
+  | { readonly limit: 'reading from cache' | 'reading from memory'; readonly bytes: number };
+
+/** Somebody who can do a row's work. */
+export interface Contestant {
+  /** @param turn counts calls: where data shall come from memory, each turn takes other data */
+  run(turn: number): unknown;
+  /** What a run of turn 0 left. */
+  result(): Float32Array;
+  dispose?(): void | Promise<void>;
+}
+
+export interface Contest {
+  readonly heed: Contestant;
+  /** Made one after the other, and disposed after they have run; undefined where the peer is not on this machine. */
+  opponent(peer: PeerName): Promise<Contestant | undefined>;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly section: string;
+  readonly work?: Work;
+  /** The share of the machine's limit that one thread has to reach. */
+  readonly limitBar?: number;
+  /** The first is the one that the row is there for. */
+  readonly opponents: readonly Opponent[];
+  /** How far results may lie apart: ‖heed − peer‖ / ‖peer‖. */
+  readonly tolerance: number;
+  /** Runs in a process of its own with this best instruction set, on one thread only. */
+  readonly instructionSet?: 'avx2';
+  contest(random: Random): Contest;
+}

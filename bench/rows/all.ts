@@ -1,0 +1,14 @@
+/** Every row, in the order in which they are shown. */
+import type { Row } from '../row.js';
+import { attentionRows } from './attention.js';
+import { decodingRows } from './decoding.js';
+import { halfPrecisionRows } from './halves.js';
+import { layerRows, projectionRows } from './projections.js';
+
+export const allRows: readonly Row[] = [
+  ...attentionRows,
+  ...decodingRows,
+  ...projectionRows,
+  ...layerRows,
+  ...halfPrecisionRows,
+];

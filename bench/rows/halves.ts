@@ -1,0 +1,33 @@
+/** float16 and bfloat16, in which numbers are kept but not summed, against heed's own float32. */
+import type { FloatType } from '../../lib/index.js';
+import type { AttentionShape } from '../contests/attention-shape.js';
+import type { Row } from '../row.js';
+import { attentionRow } from './attention.js';
+import { decodingRow } from './decoding.js';
+
+const section = 'Half precision';
+/** What rounding the output to the type costs, and some. */
+const tolerances = { float16: 2e-3, bfloat16: 1e-2 } as const;
+
+const sequence = { heads: 12, keyHeads: 12, queries: 512, keys: 512, width: 64 };
+const long = { heads: 8, keyHeads: 8, queries: 2048, keys: 2048, width: 128 };
+const cache = { heads: 32, keyHeads: 8, queries: 1, keys: 8192, width: 128, cold: true };
+
+function halfRows(type: keyof typeof tolerances & FloatType): Row[] {
+  const more = { section, tolerance: tolerances[type] };
+  const row = (name: string, shape: AttentionShape) =>
+    attentionRow(`${name}, ${type}`, { ...shape, type }, [{ peer: 'heed float32', bar: 0.95 }], more);
+  return [
+    row('dense H12 S512 D64', sequence),
+    row('causal H12 S512 D64', { ...sequence, causal: true }),
+    row('dense H8 S2048 D128', long),
+    decodingRow(
+      `decode 32/8 D128, 8192 keys, ${type}`,
+      { ...cache, type },
+      [{ peer: 'heed float32', bar: 1.7 }],
+      more,
+    ),
+  ];
+}
+
+export const halfPrecisionRows: readonly Row[] = [...halfRows('float16'), ...halfRows('bfloat16')];
