@@ -29,10 +29,8 @@ async function meet(
     return { ...opponent, agrees: true };
   }
   await contest.heed.run(0);
-  // What a peer of the same memory would write over is kept.
-  const ours = contest.heed.result().slice();
   await contestant.run(0);
-  const apart = opponent.differs ? undefined : difference(ours, contestant.result());
+  const apart = opponent.differs ? undefined : difference(contest.heed.result(), contestant.result());
   const result = await duel(contest.heed, contestant, seconds);
   await contestant.dispose?.();
   return {

@@ -55,8 +55,8 @@ export function drawInputs(shape: AttentionShape, random: Random): AttentionInpu
   const key = random.floats(keyHeads * keys * width);
   const value = random.floats(keyHeads * keys * width);
   const copies = shape.cold ? Math.ceil(beyondCaches / keyValueBytes(shape)) : 1;
+  // The time does not depend on what the numbers are.
   const sets = Array.from({ length: copies }, (_, i) =>
-    // The time does not depend on what the numbers are.
     i === 0 ? { key, value } : { key: key.slice(), value: value.slice() },
   );
   return {
