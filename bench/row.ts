@@ -29,7 +29,10 @@ export type Work =
 
 /** Somebody who can do a row's work. */
 export interface Contestant {
-  /** @param turn counts calls: where data shall come from memory, each turn takes other data */
+  /**
+   * @param turn counts calls: where data shall come from memory, each turn takes other data
+   * @returns how many milliseconds it took, from a contestant in another process: asking it takes time too
+   */
   run(turn: number): unknown;
   /** What a run of turn 0 left. */
   result(): Float32Array;

@@ -4,8 +4,10 @@
 export interface Times {
   readonly median: number;
   readonly shortest: number;
+  readonly p1: number;
   readonly p10: number;
   readonly p90: number;
+  readonly p99: number;
   /** How many calls these are the times of. */
   readonly calls: number;
 }
@@ -26,8 +28,10 @@ export function timesOf(milliseconds: readonly number[]): Times {
   return {
     median: quantile(sorted, 0.5),
     shortest: sorted[0],
+    p1: quantile(sorted, 0.01),
     p10: quantile(sorted, 0.1),
     p90: quantile(sorted, 0.9),
+    p99: quantile(sorted, 0.99),
     calls: sorted.length,
   };
 }

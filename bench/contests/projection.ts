@@ -1,26 +1,12 @@
 /** A linear map: heed with a packed weight, the others with one that they were told is constant. */
 import { packWeight, project, Tensor } from '../../lib/index.js';
 import { onnxruntime } from '../peers/onnxruntime.js';
+import { openBlas } from '../peers/openblas.js';
 import type { Random } from '../random.js';
 import type { Contest, Contestant } from '../row.js';
 import { threads } from '../threads.js';
+import type { ProjectionInputs, ProjectionShape } from './projection-shape.js';
 import { transposed } from './transposed.js';
-
-export interface ProjectionShape {
-  readonly rows: number;
-  readonly inner: number;
-  readonly columns: number;
-  /** How heed keeps the weight. */
-  readonly weightType?: 'bfloat16';
-}
-
-/** Everything but heed multiplies with the same numbers in float32. */
-export interface ProjectionInputs {
-  /** [rows, inner]. */
-  readonly input: Float32Array;
-  /** [columns, inner]. */
-  readonly weight: Float32Array;
-}
 
 function heed({ rows, inner, columns, weightType }: ProjectionShape, inputs: ProjectionInputs): Contestant {
   const weight = new Tensor(inputs.weight, [columns, inner]);
@@ -54,6 +40,9 @@ export function projectionContest(shape: ProjectionShape, random: Random): Conte
   };
   return {
     heed: heed(shape, inputs),
-    opponent: async (peer) => (peer === 'onnxruntime MatMul' ? await onnxMatMul(shape, inputs) : undefined),
+    opponent: async (peer) => {
+      if (peer === 'OpenBLAS') return await openBlas(shape, inputs, threads);
+      return peer === 'onnxruntime MatMul' ? await onnxMatMul(shape, inputs) : undefined;
+    },
   };
 }

@@ -4,6 +4,7 @@ import { attentionRows } from './attention.js';
 import { decodingRows } from './decoding.js';
 import { halfPrecisionRows } from './halves.js';
 import { layerRows, projectionRows } from './projections.js';
+import { smallCallRows } from './small-calls.js';
 
 export const allRows: readonly Row[] = [
   ...attentionRows,
@@ -11,4 +12,5 @@ export const allRows: readonly Row[] = [
   ...projectionRows,
   ...layerRows,
   ...halfPrecisionRows,
+  ...smallCallRows,
 ];
