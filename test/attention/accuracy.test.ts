@@ -1,5 +1,6 @@
 /** How far results may be from exact ones, and that fusing does not make them worse. */
 import assert from 'node:assert/strict';
+import { attentionDetailsSync, Tensor } from '../../lib/index.js';
 import { attend, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { relativeError, tolerances } from '../support/compare.js';
@@ -15,6 +16,21 @@ const shapes = [
 ];
 
 eachBackend('accuracy', (backend) => {
+  for (const queries of [1, 20]) {
+    it(`gives the log-sum-exp of a single key for each of ${queries} queries: its score, however small`, () => {
+      const query = new Tensor('float32', new Float32Array(queries).fill(0.125), [1, 1, queries, 1]);
+      const key = new Tensor('float32', Float32Array.of(0.25), [1, 1, 1, 1]);
+      const { logSumExp } = attentionDetailsSync(query, key, key, {
+        scale: 1,
+        include: ['logSumExp'],
+        backend,
+      });
+      assert.ok(logSumExp);
+      for (const found of logSumExp.data as Float32Array)
+        assert.ok(Math.abs(found / (0.125 * 0.25) - 1) < 5e-7, `log-sum-exp ${found}`);
+    });
+  }
+
   for (const type of typesOf(backend)) {
     for (const shape of shapes) {
       const title = `${shape.queries} queries, ${shape.keys} keys, width ${shape.width}, ${type}`;

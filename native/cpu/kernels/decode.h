@@ -4,21 +4,19 @@
 #pragma once
 
 #include "cpu/kernels/dot.h"
-#include "cpu/kernels/online_softmax.h"
+#include "cpu/kernels/score_row.h"
+#include "cpu/kernels/score_stages.h"
 #include "cpu/kernels/scratch_cursor.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// The block's rows as float32, scaled, in place of RowGroup's transposed ones.
 struct DecodeScratch {
-  float *queries, *scores;
-  RowGroup* group;
+  float *queries, *scores;  // [rows, width], scaled; [rows, decode_tile]
 
   static DecodeScratch carve(const AttentionParameters& p, int64_t rows, ScratchCursor& cursor) {
     DecodeScratch s;
     s.queries = cursor.take<float>(rows * p.width);
-    s.scores = cursor.take<float>(decode_tile * group_rows);
-    s.group = cursor.take<RowGroup>(1);
+    s.scores = cursor.take<float>(rows * decode_tile);
     return s;
   }
 };
@@ -29,18 +27,22 @@ static size_t decode_scratch(const AttentionParameters& p, int64_t rows) {
   return cursor.used();
 }
 
-// output[row] += Σ_key weight[key][row] · V[key]; several rows and two vectors of columns at a time.
+// output[row] += Σ_key weight[row][key] · V[key]; several rows and vectors of columns at a time.
 template <class Type, int rows, int vectors>
 static inline void add_values(const typename Type::Element* values, int64_t stride, const float* weights,
-                              int64_t keys, float* output, int64_t pitch) {
+                              int64_t keys, float* output, int64_t pitch,
+                              Upcoming<typename Type::Element> next) {
   Vec acc[rows][vectors] = {};
   for (int64_t key = 0; key < keys; ++key) {
     Vec value[vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) value[v] = Type::load(values + key * stride + v * lanes);
+    for (int v = 0; v < vectors; ++v) {
+      next.prefetch(key, v * lanes);
+      value[v] = Type::load(values + key * stride + v * lanes);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
-      const Vec weight = splat(weights[key * group_rows + r]);
+      const Vec weight = splat(weights[r * decode_tile + key]);
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) acc[r][v] += weight * value[v];
     }
@@ -55,17 +57,21 @@ static inline void add_values(const typename Type::Element* values, int64_t stri
 
 template <class Type, int rows>
 static inline void add_values_to_rows(const typename Type::Element* values, int64_t stride,
-                                      const float* weights, int64_t keys, int64_t width, float* output) {
+                                      const float* weights, int64_t keys, int64_t width, float* output,
+                                      Upcoming<typename Type::Element> next) {
+  constexpr int wide = lanes == 16 ? 4 : 2;
   int64_t d = 0;
-  for (; d + 2 * lanes <= width; d += 2 * lanes)
-    add_values<Type, rows, 2>(values + d, stride, weights, keys, output + d, width);
+  for (; d + wide * lanes <= width; d += wide * lanes)
+    add_values<Type, rows, wide>(values + d, stride, weights, keys, output + d, width,
+                                 {next.rows + d, next.stride});
   for (; d + lanes <= width; d += lanes)
-    add_values<Type, rows, 1>(values + d, stride, weights, keys, output + d, width);
+    add_values<Type, rows, 1>(values + d, stride, weights, keys, output + d, width,
+                              {next.rows + d, next.stride});
   for (; d < width; ++d) {
     for (int r = 0; r < rows; ++r) {
       float sum = 0;
       for (int64_t key = 0; key < keys; ++key)
-        sum += weights[key * group_rows + r] * Type::get(values[key * stride + d]);
+        sum += weights[r * decode_tile + key] * Type::get(values[key * stride + d]);
       output[r * width + d] += sum;
     }
   }
@@ -73,15 +79,13 @@ static inline void add_values_to_rows(const typename Type::Element* values, int6
 
 // The careful form: a value that a row does not attend is never multiplied.
 template <class Type>
-static inline void add_attended_values(const ScoreTile& tile, const typename Type::Element* values,
+static inline void add_attended_values(const ScoreRow& row, const typename Type::Element* values,
                                        int64_t stride, int64_t width, float* output) {
-  for (int64_t r = 0; r < tile.group->rows; ++r) {
-    for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
-      if (!attends(tile, r, key)) continue;
-      const float weight = *(tile.at(key, 0) + r);
-      const typename Type::Element* value = values + (key - tile.first_key) * stride;
-      for (int64_t d = 0; d < width; ++d) output[r * width + d] += weight * Type::get(value[d]);
-    }
+  for (int64_t key = row.first_key; key < row.last_key; ++key) {
+    if (!attends(row, key)) continue;
+    const float weight = row.scores[key - row.first_key];
+    const typename Type::Element* value = values + (key - row.first_key) * stride;
+    for (int64_t d = 0; d < width; ++d) output[d] += weight * Type::get(value[d]);
   }
 }
 
@@ -98,41 +102,42 @@ static inline bool all_finite_rows(const typename Type::Element* rows, int64_t s
   return horizontal_sum(poison) + rest == 0.0f;
 }
 
+// Keys [keys.first, keys.last) for all rows of a block.
 template <class Type>
-static inline void decode_tile_of(const ScoreTile& tile, RowGroup& group, const DecodeScratch& s,
-                                  const RowBlock& block, const Stage* stages, int64_t stage_count,
-                                  float* output) {
+static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange keys, const DecodeScratch& s,
+                               const Partial& partial) {
   const AttentionParameters& p = *block.parameters;
-  const int64_t step = block.sequence.key_start + tile.first_key, keys = tile.last_key - tile.first_key;
+  const int64_t step = block.sequence.key_start + keys.first, count = keys.last - keys.first;
   const auto* key_rows = static_cast<const typename Type::Element*>(p.key.data) +
                          offset_of(p.key, block.batch, block.key_head, step);
   const auto* value_rows = static_cast<const typename Type::Element*>(p.value.data) +
                            offset_of(p.value, block.batch, block.key_head, step);
+  const int64_t key_stride = p.key.step_stride, value_stride = p.value.step_stride;
 
-  MaskSummary mask = MaskSummary::all;
-  if (p.mask.data) mask = p.mask.type == DType::boolean ? summarise_mask(tile) : MaskSummary::mixed;
-  if (mask == MaskSummary::none) return;
-  const bool boundary = tile.first_key < group.latest_first || tile.last_key > group.earliest_last;
-
-  dot_rows<Type>(s.queries, group.rows, p.width, key_rows, p.key.step_stride, keys, p.width, s.scores, 1,
-                 group_rows);
-  for (int64_t i = 0; i < stage_count; ++i) stages[i](tile);
-  if (mask == MaskSummary::mixed) add_mask(tile);
-  if (boundary) exclude_out_of_range(tile);
-
-  alignas(64) float decay[group_rows];
-  soften(tile, group, decay);
-  for (int64_t r = 0; r < group.rows; ++r) {
-    for (int64_t d = 0; d < p.value_width; ++d) output[r * p.value_width + d] *= decay[r];
+  dot_rows<Type>(s.queries, block.rows, p.width, key_rows, key_stride, count, p.width, s.scores, decode_tile,
+                 Upcoming{value_rows, value_stride});
+  bool careful = false;
+  for (int64_t r = 0; r < block.rows; ++r) {
+    const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
+    if (p.softcap > 0) cap_row(row, 1, p.softcap * log2_e);
+    bias_row(row, log2_e);
+    exclude_from_row(row);
+    const float decay = soften_row(row, partial.maximum[r], partial.sum[r]);
+    for (int64_t d = 0; d < p.value_width; ++d) partial.output[r * p.value_width + d] *= decay;
+    careful |= p.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
   }
-  const bool exclusions = boundary || mask == MaskSummary::mixed;
-  if (exclusions && !all_finite_rows<Type>(value_rows, p.value.step_stride, keys, p.value_width)) {
-    add_attended_values<Type>(tile, value_rows, p.value.step_stride, p.value_width, output);
+  if (careful && !all_finite_rows<Type>(value_rows, value_stride, count, p.value_width)) {
+    for (int64_t r = 0; r < block.rows; ++r) {
+      const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
+      add_attended_values<Type>(row, value_rows, value_stride, p.value_width,
+                                partial.output + r * p.value_width);
+    }
     return;
   }
-  for_rows_by_four(group.rows, [&](auto rows, int64_t r) {
-    add_values_to_rows<Type, rows.value>(value_rows, p.value.step_stride, s.scores + r, keys, p.value_width,
-                                         output + r * p.value_width);
+  for_dot_rows(block.rows, [&](auto tile, int64_t r) {
+    add_values_to_rows<Type, tile.value>(value_rows, value_stride, s.scores + r * decode_tile, count,
+                                         p.value_width, partial.output + r * p.value_width,
+                                         {key_rows + decode_tile * key_stride, key_stride});
   });
 }
 
@@ -142,36 +147,33 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const DecodeScratch s = DecodeScratch::carve(p, block.rows, cursor);
-  RowGroup& group = *s.group;
-  group.rows = block.rows;
-  describe_rows(block, 0, group);
-  Stage stages[2];
-  const int64_t stage_count = list_stages(p, stages);
+  Row rows[decode_rows];
+  KeyRange keys{INT64_MAX, 0};
+  for (int64_t r = 0; r < block.rows; ++r) {
+    rows[r] = describe_row(block, r);
+    include(keys, rows[r].keys);
+    partial.maximum[r] = -infinity;
+    partial.sum[r] = 0;
+  }
   for (int64_t i = 0; i < block.rows * p.value_width; ++i) partial.output[i] = 0;
 
   with_type(p.query.type, [&](auto type) {
     using Type = decltype(type);
     for (int64_t r = 0; r < block.rows; ++r) {
-      const RowOrigin origin = origin_of_row(block, r);
-      const auto* row =
-          static_cast<const typename Type::Element*>(p.query.data) +
-          offset_of(p.query, block.batch, origin.head, block.sequence.query_start + origin.query);
+      const auto* row = static_cast<const typename Type::Element*>(p.query.data) +
+                        offset_of(p.query, block.batch, rows[r].origin.head,
+                                  block.sequence.query_start + rows[r].origin.query);
       float* query = s.queries + r * p.width;
       widen<Type>(row, p.width, query);
       for (int64_t d = 0; d < p.width; ++d) query[d] *= query_factor(p);
     }
-    const int64_t begin = first_key > group.keys.first ? first_key : group.keys.first;
-    const int64_t end = last_key < group.keys.last ? last_key : group.keys.last;
+    const int64_t begin = first_key > keys.first ? first_key : keys.first;
+    const int64_t end = last_key < keys.last ? last_key : keys.last;
     for (int64_t first = begin; first < end && !stop(); first += decode_tile) {
       const int64_t last = first + decode_tile < end ? first + decode_tile : end;
-      decode_tile_of<Type>({s.scores, first, last, &group, &p}, group, s, block, stages, stage_count,
-                           partial.output);
+      decode_keys<Type>(block, rows, {first, last}, s, partial);
     }
   });
-  for (int64_t r = 0; r < block.rows; ++r) {
-    partial.maximum[r] = group.maximum[r];
-    partial.sum[r] = group.sum[r];
-  }
 }
 
 // Joins the chunks of one block and writes its output rows.

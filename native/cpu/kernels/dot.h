@@ -6,20 +6,63 @@
 
 namespace heed::cpu::HEED_ISA {
 
-template <class F>
-static inline void for_rows_by_four(int64_t count, F f) {
-  int64_t first = 0;
-  for (; count - first >= 4; first += 4) f(Rows<4>{}, first);
-  if (count - first == 3) f(Rows<3>{}, first);
-  if (count - first == 2) f(Rows<2>{}, first);
-  if (count - first == 1) f(Rows<1>{}, first);
+// Lane i of the result is the sum of the lanes of v[i], for i < count, a power of two. Pairs are folded into
+// one vector at a time, so that all sums together take little more than one would.
+template <int count, int block = 1>
+static inline __attribute__((always_inline)) Vec sum_each(Vec (&v)[count]) {
+  if constexpr (block < count) {
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i += 2 * block) {
+      const Vec a = v[i], b = v[i + block];
+      v[i] = shuffle(a, b, SwapLow<block>{}) + shuffle(a, b, SwapHigh<block>{});
+    }
+    return sum_each<count, block * 2>(v);
+  } else if constexpr (block < lanes) {
+    v[0] += shuffle(v[0], v[0], RotateBy<block>{});
+    return sum_each<count, block * 2>(v);
+  } else {
+    return v[0];
+  }
 }
 
-// out[m · m_pitch + n · n_pitch] = a[m] · b[n] for m < rows, n < columns.
-template <class Type, int rows, int columns>
-static inline void dot_tile(const float* a, int64_t a_stride, const typename Type::Element* b,
-                            int64_t b_stride, int64_t width, float* out, int64_t m_pitch, int64_t n_pitch) {
-  Vec acc[rows][columns] = {};
+// What will be wanted a pass later, asked for while this pass computes: rows of the same width, at every step
+// the line at the place where this pass is. Into L2 alone: in L1 it would push out what this pass is at.
+template <class Element>
+struct Upcoming {
+  const Element* rows;
+  int64_t stride;
+  void prefetch(int64_t row, int64_t d) const {
+    constexpr int64_t line = 64 / sizeof(Element);
+    if (lanes >= line || d % line == 0) __builtin_prefetch(rows + row * stride + d, 0, 2);
+  }
+};
+struct NothingUpcoming {
+  static void prefetch(int64_t, int64_t) {}
+};
+
+// f(Rows, first) for four, two and one rows at a time.
+template <class F>
+static inline void for_dot_rows(int64_t count, F f) {
+  int64_t first = 0;
+  for (; count - first >= 4; first += 4) f(Rows<4>{}, first);
+  if (count - first >= 2) {
+    f(Rows<2>{}, first);
+    first += 2;
+  }
+  if (count > first) f(Rows<1>{}, first);
+}
+
+// Keys (or weight rows) of one tile: as many accumulators as hide the latency of a multiply-add and fit the
+// registers of the instruction set.
+template <int rows>
+constexpr int dot_columns = (lanes > 8 && rows < 4 ? 8 : lanes) / rows;
+
+// a[m] · b[n] for rows × dot_columns products, in lane m · dot_columns + n.
+template <class Type, int rows, class Next>
+static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type::Element* b,
+                           int64_t b_stride, int64_t width, int64_t first_column, Next next) {
+  constexpr int columns = dot_columns<rows>;
+  Vec acc[rows * columns] = {};
   int64_t d = 0;
   for (; d + lanes <= width; d += lanes) {
     Vec left[rows];
@@ -27,37 +70,41 @@ static inline void dot_tile(const float* a, int64_t a_stride, const typename Typ
     for (int m = 0; m < rows; ++m) left[m] = load(a + m * a_stride + d);
 #pragma GCC unroll 8
     for (int n = 0; n < columns; ++n) {
+      next.prefetch(first_column + n, d);
       const Vec right = Type::load(b + n * b_stride + d);
 #pragma GCC unroll 8
-      for (int m = 0; m < rows; ++m) acc[m][n] += left[m] * right;
+      for (int m = 0; m < rows; ++m) acc[m * columns + n] += left[m] * right;
     }
   }
-  for (int m = 0; m < rows; ++m) {
-    for (int n = 0; n < columns; ++n) {
-      float sum = horizontal_sum(acc[m][n]);
-      for (int64_t i = d; i < width; ++i) sum += a[m * a_stride + i] * Type::get(b[n * b_stride + i]);
-      out[m * m_pitch + n * n_pitch] = sum;
+  Vec sums = sum_each(acc);
+  for (; d < width; ++d) {
+    for (int m = 0; m < rows; ++m) {
+      for (int n = 0; n < columns; ++n)
+        sums[m * columns + n] += a[m * a_stride + d] * Type::get(b[n * b_stride + d]);
     }
   }
+  return sums;
 }
 
-template <class Type>
+// out[m · pitch + n] = a[m] · b[n] for m < rows, n < columns.
+template <class Type, class Next = NothingUpcoming>
 static inline void dot_rows(const float* a, int64_t rows, int64_t a_stride, const typename Type::Element* b,
-                            int64_t b_stride, int64_t columns, int64_t width, float* out, int64_t m_pitch,
-                            int64_t n_pitch) {
-  for_rows_by_four(rows, [&](auto m, int64_t first) {
-    constexpr int wide = m.value > 2 ? 2 : 4;  // as many accumulators as registers allow
-    const float* left = a + first * a_stride;
-    float* to = out + first * m_pitch;
+                            int64_t b_stride, int64_t columns, int64_t width, float* out, int64_t pitch,
+                            Next next = {}) {
+  for_dot_rows(rows, [&](auto tile, int64_t first) {
+    constexpr int wide = dot_columns<tile.value>;
+    const auto take = [&](int64_t n, int64_t count, int64_t stride) {
+      alignas(64) float sums[lanes];
+      store(sums, dot_tile<Type, tile.value>(a + first * a_stride, a_stride, b + n * b_stride, stride, width,
+                                             n, next));
+      for (int64_t m = 0; m < tile.value; ++m) {
+        __builtin_memcpy(out + (first + m) * pitch + n, sums + m * wide,
+                         static_cast<size_t>(count) * sizeof(float));
+      }
+    };
     int64_t n = 0;
-    for (; n + wide <= columns; n += wide) {
-      dot_tile<Type, m.value, wide>(left, a_stride, b + n * b_stride, b_stride, width, to + n * n_pitch,
-                                    m_pitch, n_pitch);
-    }
-    for (; n < columns; ++n) {
-      dot_tile<Type, m.value, 1>(left, a_stride, b + n * b_stride, b_stride, width, to + n * n_pitch, m_pitch,
-                                 n_pitch);
-    }
+    for (; n + wide <= columns; n += wide) take(n, wide, b_stride);
+    for (; n < columns; ++n) take(n, 1, 0);  // the same column as often as a tile wants
   });
 }
 

@@ -17,9 +17,9 @@ namespace heed::cpu::HEED_ISA {
 // S[key][row] = Σ_d K[key][d] · Q[d][row]
 static inline void multiply_scores(const ScoreTile& tile, TileRows keys) {
   const int64_t width = tile.parameters->width;
-  for_vector_groups(tile.group->vectors, [&](auto vectors, int64_t first_vector) {
+  for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     const float* queries = tile.group->query + first_vector * lanes;
-    for_row_tiles(tile.last_key - tile.first_key, [&](auto rows, int64_t first) {
+    for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
       Accumulators<rows.value, vectors.value> acc;
       multiply<BroadcastRows, Float32>(keys.data + first * keys.stride, keys.stride, queries, group_rows,
                                        width, acc);
@@ -36,12 +36,12 @@ static inline void multiply_scores(const ScoreTile& tile, TileRows keys) {
 // O[d][row] = O[d][row] · decay[row] + Σ_key V[key][d] · P[key][row]
 static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, TileRows values,
                                      const float* decay) {
-  for_vector_groups(group.vectors, [&](auto vectors, int64_t first_vector) {
+  for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     for_row_tiles(tile.parameters->value_width, [&](auto rows, int64_t d) {
       Accumulators<rows.value, vectors.value> acc;
       multiply<BroadcastColumns, Float32>(values.data + d, values.stride,
-                                          tile.at(tile.first_key, first_vector), group_rows,
-                                          tile.last_key - tile.first_key, acc);
+                                          tile.at(tile.first_key, first_vector), group_rows, tile.keys(),
+                                          acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8
@@ -51,6 +51,20 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Til
         }
       }
     });
+  });
+}
+
+// Where a tile comes in parts, a part may not know whether it is the first for its rows.
+static inline void accumulate_values_of_parts(const ScoreTile& tile, RowGroup& group, TileRows values,
+                                              float* decay) {
+  for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
+    float* out = group.output + d * group_rows;
+    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
+      store(out + v * lanes, load(out + v * lanes) * load(decay + v * lanes));
+  }
+  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
+  for_parts(tile, [&](const ScoreTile& part) {
+    accumulate_values(part, group, values.from(part.first_key - tile.first_key), decay);
   });
 }
 
@@ -75,24 +89,27 @@ static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& g
 static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stage* stages,
                                int64_t stage_count, KeyRange keys, float* scores, TileRows key_rows,
                                TileRows value_rows) {
-  const ScoreTile tile{scores, keys.first, keys.last, &group, &p};
-  MaskSummary mask = MaskSummary::all;
-  if (p.mask.data) mask = p.mask.type == DType::boolean ? summarise_mask(tile) : MaskSummary::mixed;
+  const ScoreTile tile{scores, keys.first, keys.last, 0, group.vectors, &group, &p};
+  const MaskSummary mask = summarise_mask(tile);
   if (mask == MaskSummary::none) return;
-  const bool boundary = keys.first < group.latest_first || keys.last > group.earliest_last;
+  const bool whole = every_row_attends(tile);
 
-  multiply_scores(tile, key_rows);
-  for (int64_t i = 0; i < stage_count; ++i) stages[i](tile);
-  if (mask == MaskSummary::mixed) add_mask(tile);
-  if (boundary) exclude_out_of_range(tile);
+  for_parts(tile, [&](const ScoreTile& part) {
+    multiply_scores(part, key_rows.from(part.first_key - tile.first_key));
+    for (int64_t i = 0; i < stage_count; ++i) stages[i](part);
+    if (mask == MaskSummary::mixed) add_mask(part);
+    if (!whole) exclude_out_of_range(part);
+  });
 
   alignas(64) float decay[group_rows];
   soften(tile, group, decay);
-  const bool exclusions = boundary || mask == MaskSummary::mixed;
-  if (exclusions && !all_finite(value_rows, keys.last - keys.first, p.value_width)) {
+  const bool exclusions = !whole || mask == MaskSummary::mixed;
+  if (exclusions && !all_finite(value_rows, tile.keys(), p.value_width)) {
     accumulate_attended_values(tile, group, value_rows, decay);
-  } else {
+  } else if (whole) {
     accumulate_values(tile, group, value_rows, decay);
+  } else {
+    accumulate_values_of_parts(tile, group, value_rows, decay);
   }
 }
 
@@ -154,9 +171,8 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
                           last < group.keys.last ? last : group.keys.last};
       if (mine.first >= mine.last) continue;
       const int64_t skipped = mine.first - first;
-      attend_tile(group, p, stages, stage_count, mine, s.scores,
-                  {key_rows.data + skipped * key_rows.stride, key_rows.stride},
-                  {value_rows.data + skipped * value_rows.stride, value_rows.stride});
+      attend_tile(group, p, stages, stage_count, mine, s.scores, key_rows.from(skipped),
+                  value_rows.from(skipped));
     }
   }
 

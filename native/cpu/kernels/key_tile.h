@@ -10,6 +10,7 @@ namespace heed::cpu::HEED_ISA {
 struct TileRows {
   const float* data;
   int64_t stride;
+  TileRows from(int64_t row) const { return {data + row * stride, stride}; }
 };
 
 // Rows whose distance is a multiple of a page fall into the same few cache sets; those are copied too.

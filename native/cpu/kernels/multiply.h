@@ -80,22 +80,21 @@ static inline void for_row_tiles(int64_t count, F f) {
   if (left == 1) f(Rows<1>{}, first);
 }
 
-// Cuts `count` vectors into groups of tile_vectors and a smaller rest.
+// Cuts vectors [first, last) into groups of tile_vectors and a smaller rest.
 template <int vectors>
 struct Vectors {
   static constexpr int value = vectors;
 };
 template <class F>
-static inline void for_vector_groups(int64_t count, F f) {
-  int64_t first = 0;
-  for (; count - first >= tile_vectors; first += tile_vectors) f(Vectors<tile_vectors>{}, first);
+static inline void for_vector_groups(int64_t first, int64_t last, F f) {
+  for (; last - first >= tile_vectors; first += tile_vectors) f(Vectors<tile_vectors>{}, first);
   if constexpr (tile_vectors > 3) {
-    if (count - first == 3) f(Vectors<3>{}, first);
+    if (last - first == 3) f(Vectors<3>{}, first);
   }
   if constexpr (tile_vectors > 2) {
-    if (count - first == 2) f(Vectors<2>{}, first);
+    if (last - first == 2) f(Vectors<2>{}, first);
   }
-  if (count - first == 1) f(Vectors<1>{}, first);
+  if (last - first == 1) f(Vectors<1>{}, first);
 }
 
 }  // namespace heed::cpu::HEED_ISA

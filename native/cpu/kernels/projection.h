@@ -146,7 +146,7 @@ static void project_columns(const ProjectionArguments& a, int64_t first_column, 
     for (int64_t first = first_column; first < first_column + columns; first += decode_tile) {
       const int64_t left = first_column + columns - first, count = left < decode_tile ? left : decode_tile;
       dot_rows<Type>(input, a.rows, a.inner, weight + first * a.inner, a.inner, count, a.inner, sums,
-                     decode_tile, 1);
+                     decode_tile);
       for (int64_t row = 0; row < a.rows; ++row)
         write_columns(a, row, first, count, sums + row * decode_tile);
     }

@@ -18,10 +18,11 @@ struct RowGroup {
   alignas(64) float maximum[group_rows];  // log2 units
   alignas(64) float sum[group_rows];
 
-  KeyRange keys;                          // of all rows together
+  KeyRange keys;                          // that some row attends
+  KeyRange shared_keys;                   // that every row attends
+  KeyRange vector_keys[tile_vectors];     // that some row of each vector attends
   alignas(64) int64_t first[group_rows];  // keys of each row; none in the lanes beyond
   alignas(64) int64_t last[group_rows];
-  int64_t latest_first, earliest_last;  // every row attends [latest_first, earliest_last)
 
   alignas(64) float slope[group_rows];  // ALiBi, log2 units
   int64_t position[group_rows];
@@ -57,11 +58,10 @@ static inline void load_queries(const RowBlock& block, int64_t first_row, float 
 
 // Fills in everything about rows [first_row, first_row + group.rows) of the block but the queries.
 static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGroup& group) {
-  const AttentionParameters& p = *block.parameters;
   group.vectors = (group.rows + lanes - 1) / lanes;
   group.keys = {INT64_MAX, 0};
-  group.latest_first = 0;
-  group.earliest_last = INT64_MAX;
+  group.shared_keys = {0, INT64_MAX};
+  for (KeyRange& keys : group.vector_keys) keys = {INT64_MAX, 0};
   for (int64_t r = 0; r < group_rows; ++r) {
     group.maximum[r] = -infinity;
     group.sum[r] = 0;
@@ -70,22 +70,16 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.slope[r] = 0;
     group.mask_row[r] = nullptr;
     if (r >= group.rows) continue;
-    const RowOrigin origin = origin_of_row(block, first_row + r);
-    const KeyRange keys = keys_of_position(p, origin.position, block.sequence.key_steps);
-    group.position[r] = origin.position;
-    group.first[r] = keys.first;
-    group.last[r] = keys.last;
-    if (keys.first < keys.last) {
-      if (keys.first < group.keys.first) group.keys.first = keys.first;
-      if (keys.last > group.keys.last) group.keys.last = keys.last;
-    }
-    if (keys.first > group.latest_first) group.latest_first = keys.first;
-    if (keys.last < group.earliest_last) group.earliest_last = keys.last;
-    if (p.alibi_slopes) group.slope[r] = p.alibi_slopes[origin.head] * log2_e;
-    if (p.mask.data) {
-      const int64_t offset = mask_offset(p.mask, block.batch, origin.head, origin.query);
-      group.mask_row[r] = static_cast<const char*>(p.mask.data) + offset * int64_t(size_of(p.mask.type));
-    }
+    const Row row = describe_row(block, first_row + r);
+    group.position[r] = row.origin.position;
+    group.first[r] = row.keys.first;
+    group.last[r] = row.keys.last;
+    group.slope[r] = row.slope * log2_e;
+    group.mask_row[r] = row.mask;
+    include(group.keys, row.keys);
+    include(group.vector_keys[r / lanes], row.keys);
+    if (row.keys.first > group.shared_keys.first) group.shared_keys.first = row.keys.first;
+    if (row.keys.last < group.shared_keys.last) group.shared_keys.last = row.keys.last;
   }
   if (group.keys.last == 0) group.keys.first = 0;
 }

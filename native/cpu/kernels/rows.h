@@ -2,8 +2,7 @@
 #pragma once
 
 #include "cpu/kernels/dot.h"
-#include "cpu/kernels/math.h"
-#include "cpu/kernels/score_stages.h"
+#include "cpu/kernels/score_row.h"
 #include "cpu/kernels/scratch_cursor.h"
 
 namespace heed::cpu::HEED_ISA {
@@ -29,30 +28,6 @@ static inline void copy_row(const float* row, int64_t keys, float* to) {
   if (to) __builtin_memcpy(to, row, static_cast<size_t>(keys) * sizeof(float));
 }
 
-// Mask, ALiBi and range over a row in natural units.
-static inline void bias_row(const RowsRequest& request, int64_t position, float* row) {
-  const AttentionParameters& p = *request.parameters;
-  if (p.alibi_slopes) {
-    for (int64_t key = 0; key < request.sequence.key_steps; ++key) {
-      row[key] += p.alibi_slopes[request.head] * static_cast<float>(key - position);
-    }
-  }
-  if (p.mask.data) {
-    with_mask_type(p.mask.type, [&](auto type) {
-      using Type = decltype(type);
-      const auto* mask = static_cast<const typename Type::Element*>(p.mask.data) +
-                         mask_offset(p.mask, request.batch, request.head, request.query);
-      for (int64_t key = 0; key < request.sequence.key_steps; ++key) {
-        const float bias = Type::get(mask[key * p.mask.key_stride]);
-        row[key] = bias == -infinity ? bias : row[key] + bias;
-      }
-    });
-  }
-  const KeyRange range = keys_of_position(p, position, request.sequence.key_steps);
-  for (int64_t key = 0; key < range.first; ++key) row[key] = -infinity;
-  for (int64_t key = range.last; key < request.keys; ++key) row[key] = -infinity;
-}
-
 static void rows(const RowsRequest& request, void* scratch) {
   const AttentionParameters& p = *request.parameters;
   ScratchCursor cursor{scratch};
@@ -68,20 +43,21 @@ static void rows(const RowsRequest& request, void* scratch) {
     for (int64_t d = 0; d < p.width; ++d) s.query[d] *= p.scale;
     const auto* keys = static_cast<const typename Type::Element*>(p.key.data) +
                        offset_of(p.key, request.batch, key_head, request.sequence.key_start);
-    dot_rows<Type>(s.query, 1, p.width, keys, p.key.step_stride, valid, p.width, s.row, 1, 1);
+    dot_rows<Type>(s.query, 1, p.width, keys, p.key.step_stride, valid, p.width, s.row, 0);
   });
+  // Keys that the sequence does not have are keys that it does not attend.
+  const RowBlock block{&p, request.sequence, request.batch, key_head, 0, 0};
+  const Row facts = describe_row(block, request.query * p.group() + request.head % p.group());
+  const ScoreRow row{s.row, 0, valid, &facts, &p};
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.scores);
 
-  if (p.softcap > 0) {
-    for (int64_t key = 0; key < valid; key += lanes) {
-      store(s.row + key, tanh(load(s.row + key) / splat(p.softcap)) * splat(p.softcap));
-    }
-    for (int64_t key = valid; key < request.keys; ++key) s.row[key] = -infinity;
-  }
+  if (p.softcap > 0) cap_row(row, 1 / p.softcap, p.softcap);
+  for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.capped_scores);
 
-  bias_row(request, request.sequence.query_offset + request.query, s.row);
+  bias_row(row, 1);
+  exclude_from_row(row);
   copy_row(s.row, request.keys, request.biased_scores);
 
   if (!request.weights) return;

@@ -11,6 +11,12 @@ struct KeyRange {
   int64_t first, last;
 };
 
+static inline void include(KeyRange& range, KeyRange keys) {
+  if (keys.first >= keys.last) return;
+  if (keys.first < range.first) range.first = keys.first;
+  if (keys.last > range.last) range.last = keys.last;
+}
+
 struct RowOrigin {
   int64_t query;     // step within the sequence
   int64_t head;      // query head
@@ -41,6 +47,25 @@ static inline int64_t offset_of(const BasicView<Pointer>& view, int64_t batch, i
 
 static inline int64_t mask_offset(const MaskView& mask, int64_t batch, int64_t head, int64_t query) {
   return batch * mask.batch_stride + head * mask.head_stride + query * mask.query_stride;
+}
+
+struct Row {
+  RowOrigin origin;
+  KeyRange keys;
+  float slope;       // ALiBi, natural units
+  const void* mask;  // this row of the mask
+};
+
+static inline Row describe_row(const RowBlock& block, int64_t row) {
+  const AttentionParameters& p = *block.parameters;
+  const RowOrigin origin = origin_of_row(block, row);
+  const void* mask = nullptr;
+  if (p.mask.data) {
+    const int64_t offset = mask_offset(p.mask, block.batch, origin.head, origin.query);
+    mask = static_cast<const char*>(p.mask.data) + offset * static_cast<int64_t>(size_of(p.mask.type));
+  }
+  return {origin, keys_of_position(p, origin.position, block.sequence.key_steps),
+          p.alibi_slopes ? p.alibi_slopes[origin.head] : 0.0f, mask};
 }
 
 }  // namespace heed::cpu::HEED_ISA

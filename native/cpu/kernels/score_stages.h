@@ -2,21 +2,10 @@
 // the ones that its problem asks for, so that features never enter the matrix loops.
 #pragma once
 
-#include "cpu/kernels/row_group.h"
+#include "cpu/kernels/mask_type.h"
+#include "cpu/kernels/score_tile.h"
 
 namespace heed::cpu::HEED_ISA {
-
-// Scores of keys [first_key, last_key) for the rows of a group: scores[(key − first_key) · group_rows + row].
-struct ScoreTile {
-  float* scores;
-  int64_t first_key, last_key;
-  const RowGroup* group;
-  const AttentionParameters* parameters;
-
-  float* at(int64_t key, int64_t vector) const {
-    return scores + (key - first_key) * group_rows + vector * lanes;
-  }
-};
 
 using Stage = void (*)(const ScoreTile& tile);
 
@@ -24,13 +13,13 @@ using Stage = void (*)(const ScoreTile& tile);
 static inline void cap_scores(const ScoreTile& tile) {
   const Vec cap = splat(tile.parameters->softcap * log2_e);
   for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
-    for (int64_t v = 0; v < tile.group->vectors; ++v)
+    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
       store(tile.at(key, v), tanh(load(tile.at(key, v))) * cap);
   }
 }
 
 static inline void add_alibi(const ScoreTile& tile) {
-  for (int64_t v = 0; v < tile.group->vectors; ++v) {
+  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     Vec distance;
     for (int i = 0; i < lanes; ++i) {
       distance[i] = static_cast<float>(tile.first_key - tile.group->position[v * lanes + i]);
@@ -42,12 +31,12 @@ static inline void add_alibi(const ScoreTile& tile) {
   }
 }
 
-// Keys outside a row's own range get −∞. Only keys that some row of the group does not attend are visited.
+// Keys outside a row's own range get −∞. Only keys that some row does not attend are visited.
 static inline void exclude_out_of_range(const ScoreTile& tile) {
   const RowGroup& group = *tile.group;
-  for (int64_t v = 0; v < group.vectors; ++v) {
+  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     IntVec first, last;  // relative to the tile
-    const int64_t keys = tile.last_key - tile.first_key;
+    const int64_t keys = tile.keys();
     for (int i = 0; i < lanes; ++i) {
       const int64_t f = group.first[v * lanes + i] - tile.first_key,
                     l = group.last[v * lanes + i] - tile.first_key;
@@ -55,7 +44,7 @@ static inline void exclude_out_of_range(const ScoreTile& tile) {
       last[i] = static_cast<int32_t>(l < 0 ? 0 : l > keys ? keys : l);
     }
     for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
-      if (key >= group.latest_first && key < group.earliest_last) key = group.earliest_last;
+      if (key >= group.shared_keys.first && key < group.shared_keys.last) key = group.shared_keys.last;
       if (key >= tile.last_key) break;
       const IntVec k = splat_int(static_cast<int32_t>(key - tile.first_key));
       const IntVec attended = (k >= first) & (k < last);
@@ -76,36 +65,12 @@ static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[
   return count;
 }
 
-struct Bool {
-  using Element = uint8_t;
-  static float get(uint8_t keep) { return keep ? 0.0f : -infinity; }
-  static Vec load(const uint8_t* from) {
-    typedef uint8_t Bytes __attribute__((vector_size(lanes)));
-    Bytes bytes;
-    __builtin_memcpy(&bytes, from, sizeof bytes);
-    return __builtin_convertvector(bytes, IntVec) == 0 ? splat(-infinity) : Vec{};
-  }
-};
-
-template <class F>
-static inline auto with_mask_type(DType type, F f) {
-  if (type == DType::boolean) return f(Bool{});
-  return with_type(type, f);
-}
-
-// s + bias, or −∞ where the bias is −∞: an excluded key's NaN must not survive. The lowest finite numbers
-// stay finite in log2 units, as they exclude no key.
-static inline Vec biased(Vec score, Vec bias) {
-  const Vec scaled = bias * splat(log2_e);
-  const Vec finite = scaled == splat(-infinity) ? splat(-__FLT_MAX__) : scaled;
-  return bias == splat(-infinity) ? bias : score + finite;
-}
-
 template <class Type>
 static inline void add_mask_of(const ScoreTile& tile) {
   const RowGroup& group = *tile.group;
   const int64_t stride = tile.parameters->mask.key_stride;
-  for (int64_t base = 0; base < group.rows; base += lanes) {
+  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
+    const int64_t base = v * lanes;
     const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
     int64_t key = tile.first_key;
     for (; stride == 1 && key + lanes <= tile.last_key; key += lanes) {
@@ -117,8 +82,8 @@ static inline void add_mask_of(const ScoreTile& tile) {
       }
       transpose(bias);
       for (int i = 0; i < lanes; ++i) {
-        float* at = tile.at(key + i, base / lanes);
-        store(at, biased(load(at), bias[i]));
+        float* at = tile.at(key + i, v);
+        store(at, biased(load(at), bias[i], log2_e));
       }
     }
     for (; key < tile.last_key; ++key) {
@@ -127,8 +92,8 @@ static inline void add_mask_of(const ScoreTile& tile) {
         bias[r] =
             Type::get(static_cast<const typename Type::Element*>(group.mask_row[base + r])[key * stride]);
       }
-      float* at = tile.at(key, base / lanes);
-      store(at, biased(load(at), bias));
+      float* at = tile.at(key, v);
+      store(at, biased(load(at), bias, log2_e));
     }
   }
 }
@@ -141,6 +106,8 @@ static inline void add_mask(const ScoreTile& tile) {
 enum class MaskSummary { none, all, mixed };
 
 static inline MaskSummary summarise_mask(const ScoreTile& tile) {
+  if (!tile.parameters->mask.data) return MaskSummary::all;
+  if (tile.parameters->mask.type != DType::boolean) return MaskSummary::mixed;
   const RowGroup& group = *tile.group;
   const int64_t stride = tile.parameters->mask.key_stride;
   bool some = false, every = true;

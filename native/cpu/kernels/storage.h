@@ -2,11 +2,8 @@
 // nearest even. Kernels take one of these as a template parameter and never ask for the type inside a loop.
 #pragma once
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include "core/dtype.h"
+#include "cpu/kernels/intrinsics.h"
 #include "cpu/kernels/vector.h"
 
 namespace heed::cpu::HEED_ISA {

@@ -1,0 +1,11 @@
+// The compiler's intrinsics, for the few instructions that vector arithmetic does not reach.
+#pragma once
+
+#if defined(__x86_64__)
+// GCC 12 takes the registers that its own header leaves undefined on purpose for mistakes (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,91 @@
+// Scores of one query row, keys along the lanes: for decoding, and for rows that are recomputed. What may
+// happen to them between QKᵀ and softmax is what score_stages.h does to tiles.
+#pragma once
+
+#include "cpu/kernels/mask_type.h"
+#include "cpu/kernels/rows_of_block.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// Scores of keys [first_key, last_key), padded to whole vectors: whatever the padding holds is overwritten.
+struct ScoreRow {
+  float* scores;
+  int64_t first_key, last_key;
+  const Row* row;
+  const AttentionParameters* parameters;
+
+  int64_t padded_keys() const { return (last_key - first_key + lanes - 1) / lanes * lanes; }
+};
+
+// tanh(score · before) · after
+static inline void cap_row(const ScoreRow& row, float before, float after) {
+  for (int64_t i = 0; i < row.padded_keys(); i += lanes)
+    store(row.scores + i, tanh(load(row.scores + i) * before) * after);
+}
+
+// ALiBi and mask, times `unit`: log2_e where scores are in log2 units, else 1.
+static inline void bias_row(const ScoreRow& row, float unit) {
+  const AttentionParameters& p = *row.parameters;
+  if (p.alibi_slopes) {
+    for (int64_t key = row.first_key; key < row.last_key; ++key)
+      row.scores[key - row.first_key] +=
+          row.row->slope * unit * static_cast<float>(key - row.row->origin.position);
+  }
+  if (!p.mask.data) return;
+  with_mask_type(p.mask.type, [&](auto type) {
+    using Type = decltype(type);
+    const auto* mask = static_cast<const typename Type::Element*>(row.row->mask);
+    int64_t key = row.first_key;
+    for (; p.mask.key_stride == 1 && key + lanes <= row.last_key; key += lanes) {
+      float* at = row.scores + (key - row.first_key);
+      store(at, biased(load(at), Type::load(mask + key), unit));
+    }
+    for (; key < row.last_key; ++key) {
+      float* at = row.scores + (key - row.first_key);
+      *at = biased(splat(*at), splat(Type::get(mask[key * p.mask.key_stride])), unit)[0];
+    }
+  });
+}
+
+// −∞ for keys that the row does not attend, and for the padding.
+static inline void exclude_from_row(const ScoreRow& row) {
+  const KeyRange keys = row.row->keys;
+  int64_t key = row.first_key;
+  for (; key < keys.first && key < row.last_key; ++key) row.scores[key - row.first_key] = -infinity;
+  if (key < keys.last) key = keys.last < row.last_key ? keys.last : row.last_key;
+  for (; key < row.first_key + row.padded_keys(); ++key) row.scores[key - row.first_key] = -infinity;
+}
+
+// The online softmax of a row: scores become weights, `maximum` and `sum` take them in. What older sums have
+// to be multiplied by.
+static inline float soften_row(const ScoreRow& row, float& maximum_score, float& sum) {
+  Vec highest = splat(maximum_score);
+  for (int64_t i = 0; i < row.padded_keys(); i += lanes) highest = maximum(load(row.scores + i), highest);
+  const float before = maximum_score;
+  maximum_score = horizontal_maximum(highest);
+  // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+  const float reference = maximum_score == -infinity ? 0 : maximum_score;
+  Vec weights{};
+  for (int64_t i = 0; i < row.padded_keys(); i += lanes) {
+    const Vec weight = exp2(load(row.scores + i) - reference);
+    store(row.scores + i, weight);
+    weights += weight;
+  }
+  const float decay = exp2(splat(before - reference))[0];
+  sum = sum * decay + horizontal_sum(weights);
+  return decay;
+}
+
+// The same decision one key at a time, for the rare places that need it.
+static inline bool attends(const ScoreRow& row, int64_t key) {
+  if (key < row.row->keys.first || key >= row.row->keys.last) return false;
+  const MaskView& mask = row.parameters->mask;
+  if (!mask.data) return true;
+  return with_mask_type(mask.type, [&](auto type) {
+    using Type = decltype(type);
+    const auto* elements = static_cast<const typename Type::Element*>(row.row->mask);
+    return Type::get(elements[key * mask.key_stride]) != -infinity;
+  });
+}
+
+}  // namespace heed::cpu::HEED_ISA
