@@ -1,20 +1,23 @@
 /** npm run bench: heed against everybody else. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 // biome-ignore lint/correctness/noUndeclaredDependencies: one of heed's own, next to which this is compiled
 import { Command, InvalidArgumentError } from 'commander';
 import { Progress } from '../lib/cli/progress.js';
-import { packageRoot } from '../lib/package-root.js';
+import { version } from '../lib/cli/version.js';
 import { describeMachine } from './machine.js';
 import { peerVersions } from './peers/packages.js';
-import { batches, runBatch } from './processes.js';
-import { table } from './report/table.js';
+import { runBatch } from './processes.js';
+import { report } from './report/report.js';
+import { saveResults } from './report/save.js';
 import type { Results, RowResult } from './results.js';
-import { allRows } from './rows/all.js';
+import type { GridResult } from './studies/grid.js';
+import type { GrowthResult } from './studies/growth.js';
+import { allTasks, batches, stepsOf } from './tasks.js';
 
 interface Options {
-  readonly filter?: string;
+  readonly filter: string;
   readonly threads: readonly number[];
   readonly seed: string;
   readonly compare?: string;
@@ -28,24 +31,35 @@ function threadCounts(text: string): number[] {
   return counts;
 }
 
-async function measure({ filter, threads, seed }: Options): Promise<RowResult[]> {
-  const rows = allRows.filter(({ name }) => filter === undefined || name.includes(filter));
-  const work = batches(rows, threads);
-  const results: RowResult[] = [];
-  using progress = new Progress(work.flatMap((batch) => batch.rows).length);
+async function measure({ filter, threads, seed }: Options) {
+  const work = batches(
+    allTasks.filter(({ name }) => name.includes(filter)),
+    threads,
+  );
+  const rows: RowResult[] = [];
+  const growth: GrowthResult[] = [];
+  const grid: GridResult[] = [];
+  using progress = new Progress(work.reduce((sum, batch) => sum + stepsOf(batch), 0));
   for (const batch of work) {
     await runBatch(batch, seed, (message) => {
-      if (message.kind === 'begin') progress.begin(message.label);
-      if (message.kind === 'row') results.push(message.result);
+      if (message.kind === 'row') rows.push(message.result);
+      else if (message.kind === 'growth') growth.push(message.result);
+      else if (message.kind === 'grid') grid.push(message.result);
+      else if (process.stderr.isTTY) progress.begin(message.label);
+      else console.error(`${batch.threads} × ${message.label}`);
     });
   }
-  return results;
+  const order = allTasks.map(({ name }) => name);
+  rows.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name) || a.threads - b.threads);
+  return { rows, growth, grid };
 }
 
 async function main(options: Options): Promise<void> {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
-    version: string;
-  };
+  // Before an hour of measuring, not after.
+  const older =
+    options.compare === undefined
+      ? undefined
+      : (JSON.parse(readFileSync(resolve(options.compare), 'utf8')) as Results);
   const results: Results = {
     heed: version,
     date: new Date().toISOString(),
@@ -53,24 +67,19 @@ async function main(options: Options): Promise<void> {
     seed: options.seed,
     machine: describeMachine(),
     peers: peerVersions(),
-    rows: await measure(options),
+    ...(await measure(options)),
   };
-  const folder = join(packageRoot, 'bench/results');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${results.date.slice(0, 16).replaceAll(':', '')}.json`);
-  writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
-  const older =
-    options.compare === undefined
-      ? undefined
-      : (JSON.parse(readFileSync(options.compare, 'utf8')) as Results);
-  console.log(table(results, older));
-  console.log(`\n${file}`);
-  if (results.rows.some((row) => row.opponents.some(({ agrees }) => !agrees))) process.exitCode = 1;
+  console.log(report(results, older));
+  console.log(`\nKept in ${await saveResults(results)}`);
+  if (results.rows.some((row) => row.opponents.some(({ agrees }) => !agrees))) {
+    console.error('Some results do not agree.');
+    process.exitCode = 1;
+  }
 }
 
 new Command('npm run bench --')
   .description('Measures heed against onnxruntime and others, call by call in turn.')
-  .option('--filter <text>', 'only rows whose name contains it')
+  .option('--filter <text>', 'only what has it in its name', '')
   .option('--threads <counts>', 'how many threads everybody has', threadCounts, [1, 2])
   .option('--seed <text>', 'what random inputs are drawn from', randomBytes(4).toString('hex'))
   .option('--compare <file>', 'an earlier JSON file, to see each row beside')

@@ -1,7 +1,9 @@
 /** What a run of the benchmark found, as its JSON file keeps it. */
 import type { Difference, Duel } from './duel.js';
-import type { Opponent, PeerName, Work } from './row.js';
+import type { Opponent, Work } from './row.js';
 import type { Times } from './statistics.js';
+import type { GridResult } from './studies/grid.js';
+import type { GrowthResult } from './studies/growth.js';
 
 export interface OpponentResult extends Opponent {
   /** undefined where the peer is not on this machine. */
@@ -49,10 +51,13 @@ export interface Results {
   readonly machine: Machine;
   readonly peers: Readonly<Record<string, string>>;
   readonly rows: readonly RowResult[];
+  readonly growth: readonly GrowthResult[];
+  readonly grid: readonly GridResult[];
 }
 
 /** What a process that measures tells the one that started it. */
 export type Message =
   | { readonly kind: 'begin'; readonly label: string }
   | { readonly kind: 'row'; readonly result: RowResult }
-  | { readonly kind: 'absent'; readonly peer: PeerName };
+  | { readonly kind: 'growth'; readonly result: GrowthResult }
+  | { readonly kind: 'grid'; readonly result: GridResult };

@@ -59,3 +59,10 @@ export interface Row {
   readonly instructionSet?: 'avx2';
   contest(random: Random): Contest;
 }
+
+/** They know no more than one thread: beside heed on several they would tell nothing. */
+const singleThreaded: ReadonlySet<PeerName> = new Set(['tfjs wasm', 'heed reference']);
+
+export function opponentsOn(threads: number, { opponents }: Row): readonly Opponent[] {
+  return opponents.filter(({ peer }) => threads === 1 || !singleThreaded.has(peer));
+}

@@ -1,89 +1,119 @@
-/** The table in the terminal. */
+/** Tables of results, as cells: for the terminal, and for documents. */
 import type { OpponentResult, Results, RowResult } from '../results.js';
+import { scalingOf } from './bars.js';
+import { formatPercent, formatRatio, formatTime, withBar } from './format.js';
 
-type Cells = readonly string[];
+/** The first row is the head. */
+export type Table = readonly (readonly string[])[];
 
-export function formatMilliseconds(milliseconds: number): string {
-  return milliseconds < 1
-    ? `${(1000 * milliseconds).toPrecision(3)} µs`
-    : `${milliseconds < 1000 ? milliseconds.toPrecision(3) : milliseconds.toFixed(0)} ms`;
-}
+const none = '–';
 
-/** GFLOP/s or GB/s, in words. */
-export function formatRate({ times, limit }: RowResult): string {
-  if (limit === undefined) return '–';
+function rate({ times, limit }: RowResult): string {
+  if (limit === undefined) return none;
   const { work } = limit;
-  const [amount, unit] =
-    'bytes' in work ? ([work.bytes, 'GB/s'] as const) : ([work.operations, 'GFLOP/s'] as const);
-  return `${(amount / times.median / 1e6).toPrecision(3)} ${unit}`;
+  return 'bytes' in work
+    ? `${(work.bytes / times.median / 1e6).toPrecision(3)} GB/s`
+    : `${(work.operations / times.median / 1e6).toPrecision(3)} GFLOP/s`;
 }
 
-export function formatShare(row: RowResult): string {
-  const { limit } = row;
-  if (limit === undefined) return '–';
-  const share = `${(100 * limit.share).toFixed(0)} %`;
+function share({ limit }: RowResult): string {
+  if (limit === undefined) return none;
+  const reached = formatPercent(limit.share);
   return limit.bar === undefined
-    ? share
-    : `${share} ${verdict(limit.share >= limit.bar)} ${(100 * limit.bar).toFixed(0)}`;
+    ? reached
+    : withBar(reached, limit.share >= limit.bar, (100 * limit.bar).toFixed(0));
 }
 
-export function formatRatio({ duel, bar }: OpponentResult): string {
-  if (duel === undefined) return 'not here';
-  const ratio = `${duel.ratio.toFixed(2)}×`;
-  return bar === undefined ? ratio : `${ratio} ${verdict(duel.ratio >= bar)} ${bar}`;
+function scaling(row: RowResult, results: Results): string {
+  const found = scalingOf(row, results);
+  if (found === undefined) return none;
+  const { ratio, bar } = found;
+  return bar === undefined ? formatRatio(ratio) : withBar(formatRatio(ratio), ratio >= bar, String(bar));
 }
 
-function verdict(met: boolean): string {
-  return met ? '≥' : '< !';
+function ratio({ duel, bar }: OpponentResult): string {
+  if (duel === undefined) return 'not installed';
+  const reached = formatRatio(duel.ratio);
+  return bar === undefined ? reached : withBar(reached, duel.ratio >= bar, String(bar));
 }
 
-function opponentCells({ peer, duel, difference, agrees }: OpponentResult): Cells {
-  return [
-    peer,
-    duel ? formatMilliseconds(duel.peer.median) : '–',
-    difference ? `${difference.absolute.toExponential(0)}${agrees ? '' : ' WRONG'}` : '–',
-  ];
-}
-
-function lines(row: RowResult, older: Results | undefined): Cells[] {
-  const before = older?.rows.find(({ name, threads }) => name === row.name && threads === row.threads);
-  return row.opponents.map((opponent, i) => [
-    i === 0 ? row.name : '',
-    i === 0 ? String(row.threads) : '',
-    i === 0 ? formatMilliseconds(row.times.median) : '',
-    i === 0 ? formatRate(row) : '',
-    i === 0 ? formatShare(row) : '',
-    ...opponentCells(opponent),
-    formatRatio(opponent),
-    ...(older ? [i === 0 && before ? `${(before.times.median / row.times.median).toFixed(2)}×` : ''] : []),
-  ]);
-}
-
-function layOut(rows: readonly Cells[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
-  return rows
-    .map((cells) =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column]))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+function apart({ difference, agrees }: OpponentResult): string {
+  if (difference === undefined) return none;
+  return `${difference.absolute.toExponential(0)}${agrees ? '' : ' WRONG'}`;
 }
 
 /** @param older an earlier run, whose times over these are a column of their own */
-export function table(results: Results, older?: Results): string {
-  const head = [
-    'work',
-    'threads',
-    'heed',
-    'rate',
-    'of limit',
-    'against',
-    'takes',
-    'apart',
-    'ratio',
-    ...(older ? ['before'] : []),
+export function rowTable(results: Results, older?: Results): Table {
+  const head = ['work', 'threads', 'heed', 'rate', 'of limit', 'of 1 thread'];
+  const lines = results.rows.flatMap((row) => {
+    const before = older?.rows.find(({ name, threads }) => name === row.name && threads === row.threads);
+    const facts = [
+      row.name,
+      String(row.threads),
+      formatTime(row.times.median),
+      rate(row),
+      share(row),
+      scaling(row, results),
+    ];
+    return row.opponents.map((opponent, i) => [
+      ...facts.map((fact) => (i === 0 ? fact : '')),
+      opponent.peer,
+      opponent.duel ? formatTime(opponent.duel.peer.median) : none,
+      apart(opponent),
+      ratio(opponent),
+      ...(older ? [i === 0 && before ? formatRatio(before.times.median / row.times.median) : ''] : []),
+    ]);
+  });
+  return [[...head, 'against', 'takes', 'apart', 'ratio', ...(older ? ['before'] : [])], ...lines];
+}
+
+/** Where a call costs as much as its work, a median tells too little. */
+export function distributionTable({ rows }: Results): Table {
+  const small = rows.filter(({ section }) => section === 'Small calls');
+  const quantiles = ['p1', 'p10', 'median', 'p90', 'p99'] as const;
+  return [
+    ['work', 'threads', '', ...quantiles],
+    ...small.flatMap(({ name, threads, opponents }) =>
+      opponents.flatMap(({ peer, duel }) =>
+        duel === undefined
+          ? []
+          : [
+              [
+                name,
+                String(threads),
+                'heed',
+                ...quantiles.map((quantile) => formatTime(duel.heed[quantile])),
+              ],
+              ['', '', peer, ...quantiles.map((quantile) => formatTime(duel.peer[quantile]))],
+            ],
+      ),
+    ),
   ];
-  return layOut([head, ...results.rows.flatMap((row) => lines(row, older))]);
+}
+
+export function growthTable({ growth }: Results): Table {
+  return [
+    ['steps', 'time', 'more memory at most'],
+    ...growth.flatMap(({ steps }) =>
+      steps.map((entry) => [String(entry.steps), formatTime(entry.time), `${entry.extraMiB.toFixed(1)} MiB`]),
+    ),
+  ];
+}
+
+/** The cells where fusing gains least. */
+export function gridTable({ grid }: Results, count: number): Table {
+  return [
+    ['shape, type, options', 'threads', 'fused', 'unfused', 'ratio'],
+    ...grid.flatMap(({ threads, cells }) =>
+      cells
+        .slice(0, Math.max(count, cells.filter((cell) => cell.ratio < 1).length))
+        .map(({ what, fused, unfused, ratio }) => [
+          what,
+          String(threads),
+          formatTime(fused),
+          formatTime(unfused),
+          withBar(formatRatio(ratio), ratio >= 1, '1'),
+        ]),
+    ),
+  ];
 }

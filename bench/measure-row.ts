@@ -1,21 +1,14 @@
-/** Measures rows in this process, which is started with a number of threads, and tells its parent. */
+/** Measures a row: heed against each of its opponents, beside what the machine can do. */
 import { nativeStatus } from '../lib/native.js';
 import { difference, duel } from './duel.js';
 import { limitResult, measureLimit } from './limits.js';
 import { Random } from './random.js';
-import type { Message, OpponentResult, RowResult } from './results.js';
-import type { Contest, Opponent, Row } from './row.js';
-import { allRows } from './rows/all.js';
+import type { OpponentResult, RowResult } from './results.js';
+import { type Contest, type Opponent, opponentsOn, type Row } from './row.js';
 import { threads } from './threads.js';
 
 const mainSeconds = 2;
 const otherSeconds = 0.7;
-/** They know no more than one thread: beside heed on two they would tell nothing. */
-const singleThreaded = new Set(['tfjs wasm', 'heed reference']);
-
-function tell(message: Message): void {
-  process.send?.(message);
-}
 
 async function meet(
   contest: Contest,
@@ -25,7 +18,6 @@ async function meet(
 ): Promise<OpponentResult> {
   const contestant = await contest.opponent(opponent.peer);
   if (contestant === undefined) {
-    tell({ kind: 'absent', peer: opponent.peer });
     return { ...opponent, agrees: true };
   }
   await contest.heed.run(0);
@@ -41,15 +33,19 @@ async function meet(
   };
 }
 
-async function measure(row: Row, seed: string): Promise<RowResult> {
+/** @param onOpponent called with whom it meets next */
+export async function measureRow(
+  row: Row,
+  seed: string,
+  onOpponent: (label: string) => void,
+): Promise<RowResult> {
   const instructionSet = nativeStatus().instructionSet ?? 'none';
   const contest = row.contest(new Random(seed, row.name));
   const peak = () => (row.work && measureLimit(row.work, instructionSet, threads)) ?? 0;
   const before = peak();
   const opponents: OpponentResult[] = [];
-  for (const opponent of row.opponents) {
-    if (threads > 1 && singleThreaded.has(opponent.peer)) continue;
-    tell({ kind: 'begin', label: `${row.name} · ${opponent.peer}` });
+  for (const opponent of opponentsOn(threads, row)) {
+    onOpponent(`${row.name} · ${opponent.peer}`);
     const seconds = opponents.length === 0 ? mainSeconds : otherSeconds;
     opponents.push(await meet(contest, opponent, row.tolerance, seconds));
   }
@@ -63,17 +59,10 @@ async function measure(row: Row, seed: string): Promise<RowResult> {
     threads,
     instructionSet,
     times,
-    ...(row.work && perSecond > 0 && { limit: limitResult(row.work, perSecond, times, row.limitBar) }),
+    ...(row.work &&
+      perSecond > 0 && {
+        limit: limitResult(row.work, perSecond, times, threads === 1 ? row.limitBar : undefined),
+      }),
     opponents,
   };
 }
-
-async function main(names: readonly string[], seed: string): Promise<void> {
-  for (const name of names) {
-    const row = allRows.find((candidate) => candidate.name === name);
-    if (row !== undefined) tell({ kind: 'row', result: await measure(row, seed) });
-  }
-  process.disconnect();
-}
-
-void main(JSON.parse(process.argv[2]) as string[], process.argv[3]);

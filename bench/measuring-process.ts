@@ -1,0 +1,31 @@
+/** Measures the tasks that its arguments name, one after the other, and tells its parent. */
+import { measureRow } from './measure-row.js';
+import type { Message } from './results.js';
+import { measureGrid } from './studies/grid.js';
+import { measureGrowth } from './studies/growth.js';
+import { allTasks, gridName, isRow } from './tasks.js';
+import { threads } from './threads.js';
+
+function tell(message: Message): void {
+  process.send?.(message);
+}
+
+function begin(label: string): void {
+  tell({ kind: 'begin', label });
+}
+
+async function main(names: readonly string[], seed: string): Promise<void> {
+  for (const task of allTasks.filter(({ name }) => names.includes(name))) {
+    if (isRow(task)) {
+      tell({ kind: 'row', result: await measureRow(task, seed, begin) });
+    } else if (task.name === gridName) {
+      tell({ kind: 'grid', result: await measureGrid(seed, threads, begin) });
+    } else {
+      begin(task.name);
+      tell({ kind: 'growth', result: await measureGrowth(seed, threads) });
+    }
+  }
+  process.disconnect();
+}
+
+void main(JSON.parse(process.argv[2]) as string[], process.argv[3]);

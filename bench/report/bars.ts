@@ -1,0 +1,61 @@
+/** What has to be reached, and whether it is. */
+import type { Results, RowResult } from '../results.js';
+import { slopeBar } from '../studies/growth.js';
+
+/** Two threads have to be this much faster than one. */
+const scalingBar = 1.85;
+/** Less work than so many milliseconds is not worth handing to another thread. */
+const worthSharing = 0.5;
+
+export interface Scaling {
+  readonly ratio: number;
+  /** undefined for work too short to have one. */
+  readonly bar?: number;
+}
+
+/** Time on one thread over time on two, for a row that was measured on two. */
+export function scalingOf(row: RowResult, { rows }: Results): Scaling | undefined {
+  const single = rows.find(({ name, threads }) => name === row.name && threads === 1);
+  if (row.threads !== 2 || single === undefined) return undefined;
+  const ratio = single.times.median / row.times.median;
+  return { ratio, ...(single.times.median > worthSharing && { bar: scalingBar }) };
+}
+
+export interface Bar {
+  readonly what: string;
+  readonly met: boolean;
+}
+
+function rowBars(row: RowResult, results: Results): Bar[] {
+  const { limit } = row;
+  const scaling = scalingOf(row, results);
+  const at = `${row.name}, ${row.threads} thread${row.threads === 1 ? '' : 's'}`;
+  return [
+    ...row.opponents.flatMap(({ peer, bar, duel }) =>
+      bar === undefined || duel === undefined
+        ? []
+        : [{ what: `${at}: ${bar}× against ${peer}`, met: duel.ratio >= bar }],
+    ),
+    ...(limit?.bar === undefined
+      ? []
+      : [{ what: `${at}: ${100 * limit.bar} % of the limit`, met: limit.share >= limit.bar }]),
+    ...(scaling?.bar === undefined
+      ? []
+      : [{ what: `${at}: ${scaling.bar}× over one thread`, met: scaling.ratio >= scaling.bar }]),
+  ];
+}
+
+export function barsOf(results: Results): Bar[] {
+  const [low, high] = slopeBar;
+  return [
+    ...results.rows.flatMap((row) => rowBars(row, results)),
+    ...results.growth.map(({ slope }) => ({
+      what: `time grows as a power of the steps between ${low} and ${high}`,
+      met: slope >= low && slope <= high,
+    })),
+    ...results.grid.map(({ threads, cells }) => ({
+      what: `on the grid, ${threads} thread${threads === 1 ? '' : 's'}: fused never slower than unfused`,
+      met: cells[0].ratio >= 1,
+    })),
+  ];
+}

@@ -1,0 +1,35 @@
+/** Results as files: JSON, and charts beside it. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { packageRoot } from '../../lib/package-root.js';
+import type { Results } from '../results.js';
+
+export const resultsFolder = join(packageRoot, 'bench', 'results');
+
+/** More figures than were measured would only be noise, and make every line a long one. */
+function rounded(_: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
+}
+
+/** Beside its JSON file, by the end of its name. The drawing shares its means with the pictures of the documents. */
+export async function drawCharts(results: Results): Promise<Record<string, string>> {
+  const { charts } = (await import(
+    pathToFileURL(join(packageRoot, 'bench', 'report', 'charts.mjs')).href
+  )) as {
+    charts: (results: Results) => Record<string, string>;
+  };
+  return charts(results);
+}
+
+/** @returns where the JSON file is */
+export async function saveResults(results: Results): Promise<string> {
+  mkdirSync(resultsFolder, { recursive: true });
+  const name = results.date.slice(0, 16).replace(':', '').replace('T', '-');
+  const file = join(resultsFolder, name);
+  writeFileSync(`${file}.json`, `${JSON.stringify(results, rounded, 2)}\n`);
+  for (const [chart, drawing] of Object.entries(await drawCharts(results))) {
+    writeFileSync(`${file}-${chart}.svg`, drawing);
+  }
+  return `${relative(process.cwd(), file)}.json`;
+}
