@@ -1,6 +1,8 @@
 /** heed's own attention by way of whole matrices of scores: what a fused kernel has to be worth. */
 import { buildProblem } from '../../lib/attention-arguments.js';
+import { attentionOptionNames } from '../../lib/attention-options.js';
 import { solve, type solveSync } from '../../lib/backends.js';
+import { readOptions } from '../../lib/checks/options.js';
 import { readDenseArguments } from '../../lib/dense-attention.js';
 import type { Operands } from '../contests/operands.js';
 import type { Contestant } from '../row.js';
@@ -13,7 +15,8 @@ export function unfusedAttention(
   return {
     run: (turn) => {
       const { query, key, value, options } = calls[turn % calls.length];
-      const args = readDenseArguments(query, key, value, { ...options });
+      // What the fused attention goes through before it computes, this goes through as well.
+      const args = readDenseArguments(query, key, value, readOptions(options, attentionOptionNames));
       const { problem } = buildProblem(args);
       return how(args.settings.backend, [{ kind: 'unfused', attention: problem }]);
     },

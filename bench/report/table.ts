@@ -1,5 +1,6 @@
 /** Tables of results, as cells: for the terminal, and for documents. */
 import type { OpponentResult, Results, RowResult } from '../results.js';
+import { noSlower } from '../studies/grid.js';
 import { scalingOf } from './bars.js';
 import { formatPercent, formatRatio, formatTime, withBar } from './format.js';
 
@@ -106,13 +107,13 @@ export function gridTable({ grid }: Results, count: number): Table {
     ['shape, type, options', 'threads', 'fused', 'unfused', 'ratio'],
     ...grid.flatMap(({ threads, cells }) =>
       cells
-        .slice(0, Math.max(count, cells.filter((cell) => cell.ratio < 1).length))
+        .slice(0, Math.max(count, cells.filter((cell) => cell.ratio < noSlower).length))
         .map(({ what, fused, unfused, ratio }) => [
           what,
           String(threads),
           formatTime(fused),
           formatTime(unfused),
-          withBar(formatRatio(ratio), ratio >= 1, '1'),
+          withBar(formatRatio(ratio), ratio >= noSlower, String(noSlower)),
         ]),
     ),
   ];

@@ -25,6 +25,8 @@ export const cellCount = 200;
 /** Products of scores: as many as take some ten milliseconds. */
 const mostWork = 3e8;
 const seconds = 0.1;
+/** Two equal functions measure as far apart as this. */
+export const noSlower = 0.97;
 /** What seems to be slower is measured again, for longer. */
 const suspicious = 1.1;
 const secondsOnSuspicion = 1;
