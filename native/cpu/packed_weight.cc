@@ -18,7 +18,7 @@ Panels::Panels(const KernelTable& table, DType weight_type, int64_t columns, int
       columns_(columns),
       inner_(inner),
       byte_length_(static_cast<size_t>(count() * table.panel_columns * inner) *
-                   size_of(table.panel_type(weight_type))),
+                   table.panel_element_size(weight_type)),
       memory_(::operator new(byte_length_, alignment)) {}
 
 int64_t Panels::count() const {

@@ -27,6 +27,21 @@ struct BroadcastColumns {  // m is contiguous
   static int64_t depth(int64_t stride, int64_t k) { return k * stride; }
 };
 
+// One step of depth: acc[m][v] += A(m, k) · B[k][v].
+template <class Walk, class BType, int rows, int vectors>
+static inline __attribute__((always_inline)) void multiply_step(const float* a, int64_t stride,
+                                                                const typename BType::Element* b, int64_t k,
+                                                                Accumulators<rows, vectors>& acc) {
+  Vec column[vectors];
+  BType::template load_row<vectors>(b, column);
+#pragma GCC unroll 16
+  for (int m = 0; m < rows; ++m) {
+    const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) acc[m][v] += factor * column[v];
+  }
+}
+
 // acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart.
 template <class Walk, class BType, int rows, int vectors>
 static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride,
@@ -37,17 +52,23 @@ static inline __attribute__((always_inline)) void multiply(const float* a, int64
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
   }
-  for (int64_t k = 0; k < depth; ++k) {
-    Vec column[vectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) column[v] = BType::load(b + k * pitch + v * lanes);
-#pragma GCC unroll 16
-    for (int m = 0; m < rows; ++m) {
-      const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) acc[m][v] += factor * column[v];
+  // A small tile would wait for its own last sum: it gets several sums for each element, added up in the end.
+  constexpr int chains = rows * vectors >= 8 ? 1 : rows * vectors >= 4 ? 2 : 4;
+  int64_t k = 0;
+  if constexpr (chains > 1) {
+    Accumulators<rows, vectors> sums[chains] = {};
+    for (; k + chains <= depth; k += chains) {
+#pragma GCC unroll 4
+      for (int c = 0; c < chains; ++c)
+        multiply_step<Walk, BType>(a, stride, b + (k + c) * pitch, k + c, sums[c]);
+    }
+    for (int c = 0; c < chains; ++c) {
+      for (int m = 0; m < rows; ++m) {
+        for (int v = 0; v < vectors; ++v) acc[m][v] += sums[c][m][v];
+      }
     }
   }
+  for (; k < depth; ++k) multiply_step<Walk, BType>(a, stride, b + k * pitch, k, acc);
 }
 
 // Cuts `count` rows into register tiles: sixes, and the rest shared out so that no tile is left with one or

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cpu/kernels/dot.h"
+#include "cpu/kernels/panel_type.h"
 #include "cpu/kernels/scratch_cursor.h"
 #include "cpu/kernels/table.h"
 
@@ -11,34 +12,38 @@ namespace heed::cpu::HEED_ISA {
 
 constexpr int panel_columns = tile_vectors * lanes;
 
-// Without F16C a float16 takes longer to widen than four bytes take to read.
-#if defined(__F16C__)
-static DType panel_type(DType weight_type) {
-  return weight_type;
+static size_t panel_element_size(DType weight_type) {
+  return with_panel_type(weight_type, [](auto type) { return sizeof(typename decltype(type)::Element); });
 }
-#else
-static DType panel_type(DType weight_type) {
-  return weight_type == DType::float16 ? DType::float32 : weight_type;
+
+// `lanes` columns of a weight from element k on, as columns of the result; zeros past the last column.
+template <class From>
+static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
+                                int64_t k, Vec (&tile)[lanes]) {
+  const int64_t steps = inner - k < lanes ? inner - k : lanes;
+  for (int c = 0; c < lanes; ++c) {
+    tile[c] = Vec{};
+    if (c >= columns) continue;
+    const typename From::Element* row = weight + c * inner + k;
+    if (steps == lanes) {
+      tile[c] = From::load(row);
+    } else {
+      for (int64_t i = 0; i < steps; ++i) tile[c][i] = From::get(row[i]);
+    }
+  }
+  transpose(tile);
 }
-#endif
 
 template <class From, class To>
 static inline void pack_panel_as(const typename From::Element* weight, int64_t columns, int64_t inner,
                                  typename To::Element* out) {
-  for (int64_t base = 0; base < panel_columns; base += lanes) {
-    int64_t k = 0;
-    for (; k + lanes <= inner; k += lanes) {
-      Vec tile[lanes];
-      for (int c = 0; c < lanes; ++c)
-        tile[c] = base + c < columns ? From::load(weight + (base + c) * inner + k) : Vec{};
-      transpose(tile);
-      for (int i = 0; i < lanes; ++i) To::store(out + (k + i) * panel_columns + base, tile[i]);
-    }
-    for (; k < inner; ++k) {
-      for (int c = 0; c < lanes; ++c) {
-        out[k * panel_columns + base + c] =
-            To::put(base + c < columns ? From::get(weight[(base + c) * inner + k]) : 0.0f);
-      }
+  for (int64_t base = 0; base < panel_columns; base += 2 * lanes) {
+    for (int64_t k = 0; k < inner; k += lanes) {
+      Vec first[lanes], second[lanes];
+      load_columns<From>(weight + base * inner, columns - base, inner, k, first);
+      load_columns<From>(weight + (base + lanes) * inner, columns - base - lanes, inner, k, second);
+      for (int i = 0; i < lanes && k + i < inner; ++i)
+        To::store_pair(out + (k + i) * panel_columns + base, first[i], second[i]);
     }
   }
 }
@@ -47,7 +52,7 @@ static void pack_panel(const void* weight, DType type, int64_t columns, int64_t 
                        void* out) {
   with_type(type, [&](auto from) {
     using From = decltype(from);
-    with_type(panel_type(type), [&](auto to) {
+    with_panel_type(type, [&](auto to) {
       using To = decltype(to);
       const int64_t first = panel * panel_columns;
       pack_panel_as<From, To>(static_cast<const typename From::Element*>(weight) + first * inner,
@@ -128,7 +133,7 @@ static void project_panels(const ProjectionArguments& a, int64_t first_row, int6
                            int64_t panels, void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
-  with_type(panel_type(a.weight_type), [&](auto type) {
+  with_panel_type(a.weight_type, [&](auto type) {
     for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
       project_panel<decltype(type)>(a, input, first_row, rows, panel);
     }

@@ -11,7 +11,17 @@ namespace heed::cpu::HEED_ISA {
 typedef uint16_t HalfBits __attribute__((vector_size(lanes * 2)));
 typedef uint16_t LooseHalfBits __attribute__((vector_size(lanes * 2), aligned(2), may_alias));
 
-struct Float32 {
+// Vectors that follow each other.
+template <class Type>
+struct Rowwise {
+  template <int vectors, class Element>
+  static void load_row(const Element* from, Vec (&row)[vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) row[v] = Type::load(from + v * lanes);
+  }
+};
+
+struct Float32 : Rowwise<Float32> {
   using Element = float;
   static constexpr DType type = DType::float32;
   static float get(float x) { return x; }
@@ -20,7 +30,7 @@ struct Float32 {
   static void store(float* to, Vec v) { HEED_ISA::store(to, v); }
 };
 
-struct BFloat16 {
+struct BFloat16 : Rowwise<BFloat16> {
   using Element = uint16_t;
   static constexpr DType type = DType::bfloat16;
   static float get(uint16_t bits) { return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16); }
@@ -41,7 +51,7 @@ struct BFloat16 {
   }
 };
 
-struct Float16 {
+struct Float16 : Rowwise<Float16> {
   using Element = uint16_t;
   static constexpr DType type = DType::float16;
   static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }

@@ -102,7 +102,7 @@ struct KernelTable {
 
   // Projection over packed panels of `panel_columns` columns.
   int64_t panel_columns;
-  DType (*panel_type)(DType weight_type);
+  size_t (*panel_element_size)(DType weight_type);
   void (*pack_panel)(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
                      void* out);
   size_t (*projection_scratch)(const ProjectionArguments& arguments, int64_t rows);
