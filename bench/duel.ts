@@ -36,6 +36,7 @@ export async function duel(heed: Contestant, peer: Contestant, seconds: number):
   return { ...summary, ratio: summary.peer.median / summary.heed.median };
 }
 
+/** NaN, which agrees with nothing, where anything is NaN or missing. */
 export interface Difference {
   /** The greatest of any element. */
   readonly absolute: number;
@@ -46,13 +47,12 @@ export interface Difference {
 export function difference(heed: Float32Array, peer: Float32Array): Difference {
   let absolute = 0;
   let squares = 0;
-  let norm = 0;
+  let norm = heed.length === peer.length ? 0 : Number.NaN;
   for (let i = 0; i < peer.length; i++) {
     const apart = heed[i] - peer[i];
-    // Not Math.max, which forgets no NaN but costs more, and not >, which would forget one.
-    if (!(Math.abs(apart) <= absolute)) absolute = Math.abs(apart);
+    absolute = Math.max(absolute, Math.abs(apart));
     squares += apart * apart;
     norm += peer[i] * peer[i];
   }
-  return { absolute, relative: heed.length === peer.length ? Math.sqrt(squares / norm) : Number.NaN };
+  return { absolute, relative: Math.sqrt(squares / norm) };
 }

@@ -27,8 +27,9 @@ export async function saveResults(results: Results): Promise<string> {
   mkdirSync(resultsFolder, { recursive: true });
   const name = results.date.slice(0, 16).replace(':', '').replace('T', '-');
   const file = join(resultsFolder, name);
-  writeFileSync(`${file}.json`, `${JSON.stringify(results, rounded, 2)}\n`);
-  for (const [chart, drawing] of Object.entries(await drawCharts(results))) {
+  const kept = JSON.stringify(results, rounded, 1);
+  writeFileSync(`${file}.json`, `${kept}\n`);
+  for (const [chart, drawing] of Object.entries(await drawCharts(JSON.parse(kept) as Results))) {
     writeFileSync(`${file}-${chart}.svg`, drawing);
   }
   return `${relative(process.cwd(), file)}.json`;

@@ -1,0 +1,108 @@
+/** The part of docs/performance.md that is written from a JSON file. */
+import type { OpponentResult, Results, RowResult } from '../results.js';
+import { barsOf, scalingOf } from './bars.js';
+import { formatPercent, formatRatio, formatTime } from './format.js';
+import { distributionTable, gridTable, growthTable, type Table } from './table.js';
+
+/** Around that part; the first names the file, in bench/results and without its ending. */
+const markers = /(<!-- results of )([\w-]+)( -->\n)[\s\S]*?(<!-- end of results -->)/;
+
+/** Which results a document shows. */
+export function shownResults(document: string): string {
+  const found = markers.exec(document)?.[2];
+  if (found === undefined) throw new Error('Expected the document to have the markers around its results');
+  return found;
+}
+
+export function withResults(document: string, name: string, results: Results): string {
+  return document.replace(
+    markers,
+    (_, begin: string, __, close: string, end: string) =>
+      `${begin}${name}${close}\n${written(name, results)}\n${end}`,
+  );
+}
+
+function markdown(table: Table): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(table[0]), line(table[0].map(() => '---')), ...table.slice(1).map(line)].join('\n');
+}
+
+function mark(met: boolean): string {
+  return met ? '✓' : '✗';
+}
+
+function ratioCell(opponent: OpponentResult | undefined): string {
+  if (opponent?.duel === undefined) return '';
+  const { duel, bar } = opponent;
+  return `${formatRatio(duel.ratio)}${bar === undefined ? '' : ` ${mark(duel.ratio >= bar)}`}`;
+}
+
+function limitCell(row: RowResult | undefined): string {
+  if (row?.limit === undefined) return '';
+  const { share, bar } = row.limit;
+  return `${formatPercent(share)}${bar === undefined ? '' : ` ${mark(share >= bar)} ${100 * bar}`}`;
+}
+
+function scalingCell(row: RowResult | undefined, results: Results): string {
+  const scaling = row && scalingOf(row, results);
+  if (scaling === undefined) return '';
+  const { ratio, bar } = scaling;
+  return `${formatRatio(ratio)}${bar === undefined ? '' : ` ${mark(ratio >= bar)}`}`;
+}
+
+/** One line for each opponent; what one thread and two threads reach side by side. */
+function sectionTable(section: string, results: Results): Table {
+  const rows = results.rows.filter((row) => row.section === section);
+  const find = (name: string, threads: number) =>
+    rows.find((row) => row.name === name && row.threads === threads);
+  const lines = [...new Set(rows.map(({ name }) => name))].flatMap((name) => {
+    const [one, two] = [find(name, 1), find(name, 2)];
+    return (
+      (one ?? two)?.opponents.map(({ peer, bar }, i) => {
+        const against = (row: RowResult | undefined) => row?.opponents.find((other) => other.peer === peer);
+        const first = (cell: string) => (i === 0 ? cell : '');
+        return [
+          first(name),
+          first(one ? formatTime(one.times.median) : ''),
+          first(limitCell(one)),
+          first(limitCell(two)),
+          first(scalingCell(two, results)),
+          peer,
+          ratioCell(against(one)),
+          ratioCell(against(two)),
+          bar === undefined ? '' : `${bar}×`,
+        ];
+      }) ?? []
+    );
+  });
+  return [
+    ['work', 'time', 'of limit', 'on two', 'two over one', 'against', 'one thread', 'two', 'bar'],
+    ...lines,
+  ];
+}
+
+function written(name: string, results: Results): string {
+  const { machine, peers, date, heed, seed, rows, growth, grid } = results;
+  const caches = Object.entries(machine.caches).map(([level, size]) => `${level} ${size}`);
+  const versions = Object.entries(peers).map(([peer, version]) => `${peer} ${version}`);
+  const bars = barsOf(results);
+  const chart = (kind: string, alternative: string) =>
+    `![${alternative}](../bench/results/${name}-${kind}.svg)\n`;
+  const sections = [...new Set(rows.map(({ section }) => section))];
+  return [
+    `heed ${heed} on ${date.slice(0, 10)}: ${machine.processor}, ${machine.cores} cores (${caches.join(', ')}), ` +
+      `${rows[0]?.instructionSet}, ${machine.memoryGiB} GiB, ${machine.system}, node ${machine.node}; ${versions.join(', ')}; ` +
+      `seed ${seed}. ${bars.filter(({ met }) => met).length} of ${bars.length} bars are met. ` +
+      `Everything is in [${name}.json](../bench/results/${name}.json).\n`,
+    chart('ratios', 'How much faster heed is than its peers'),
+    chart('limits', 'How much of the machine heed uses'),
+    ...sections.map((section) => `### ${section}\n\n${markdown(sectionTable(section, results))}\n`),
+    `The times of small calls, spread out:\n\n${markdown(distributionTable(results))}\n`,
+    ...(growth.length > 0
+      ? [
+          `### Growth\n\nDense attention, H12 D64: time grows as steps to the power of ${growth[0].slope.toFixed(3)}.\n\n${markdown(growthTable(results))}\n`,
+        ]
+      : []),
+    ...(grid.length > 0 ? [`### Where fusing gains least\n\n${markdown(gridTable(results, 4))}\n`] : []),
+  ].join('\n');
+}
