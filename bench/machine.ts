@@ -1,7 +1,21 @@
 /** What these measurements were made on. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
-import type { Machine } from './results.js';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { version } from '../lib/cli/version.js';
+import { nativeStatus } from '../lib/native.js';
+import { packageRoot } from '../lib/package-root.js';
+import { measureLimit } from './limits.js';
+import type { Machine, Peaks } from './results.js';
+import type { Work } from './row.js';
+
+export function describeHeed(): string {
+  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty', '--exclude=*'], {
+    cwd: packageRoot,
+    encoding: 'utf8',
+  });
+  return status === 0 ? `${version} (${stdout.trim()})` : version;
+}
 
 /** Linux tells; elsewhere nothing is known. */
 function cacheSizes(): Record<string, string> {
@@ -18,13 +32,32 @@ function cacheSizes(): Record<string, string> {
   return sizes;
 }
 
-export function describeMachine(): Machine {
+/** What a cache of any processor holds. */
+const cachedBytes = 2 ** 18;
+
+function measurePeaks(instructionSet: string, threads: number): Peaks {
+  const peak = (work: Work) => measureLimit(work, instructionSet, threads);
+  const operations = peak({ limit: 'multiply-adds', operations: 0 });
+  const cached = peak({ limit: 'reading from cache', bytes: cachedBytes });
+  const read = peak({ limit: 'reading from memory', bytes: 0 });
+  return {
+    threads,
+    ...(operations && { multiplyAddOperations: operations }),
+    ...(cached && { bytesFromCache: cached }),
+    ...(read && { bytesFromMemory: read }),
+  };
+}
+
+export function describeMachine(threadCounts: readonly number[]): Machine {
+  const { instructionSet = 'none' } = nativeStatus();
   return {
     processor: cpus()[0].model.trim(),
     cores: availableParallelism(),
     caches: cacheSizes(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    system: `${platform()} ${release()}`,
+    system: `${platform()} ${arch()}`,
     node: process.version,
+    instructionSet,
+    peaks: threadCounts.map((threads) => measurePeaks(instructionSet, threads)),
   };
 }

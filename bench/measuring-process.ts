@@ -28,4 +28,6 @@ async function main(names: readonly string[], seed: string): Promise<void> {
   process.disconnect();
 }
 
+// Also when the parent has died.
+process.once('disconnect', () => process.exit());
 void main(JSON.parse(process.argv[2]) as string[], process.argv[3]);

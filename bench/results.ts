@@ -34,6 +34,14 @@ export interface RowResult {
   readonly opponents: readonly OpponentResult[];
 }
 
+/** What the processor can do at best on so many threads, a second. */
+export interface Peaks {
+  readonly threads: number;
+  readonly multiplyAddOperations?: number;
+  readonly bytesFromCache?: number;
+  readonly bytesFromMemory?: number;
+}
+
 export interface Machine {
   readonly processor: string;
   readonly cores: number;
@@ -41,9 +49,12 @@ export interface Machine {
   readonly memoryGiB: number;
   readonly system: string;
   readonly node: string;
+  readonly instructionSet: string;
+  readonly peaks: readonly Peaks[];
 }
 
 export interface Results {
+  /** Version and, where git tells, commit. */
   readonly heed: string;
   readonly date: string;
   readonly command: string;

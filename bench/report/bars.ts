@@ -1,5 +1,6 @@
 /** What has to be reached, and whether it is. */
 import type { Results, RowResult } from '../results.js';
+import { smallCallSection } from '../rows/small-calls.js';
 import { noSlower } from '../studies/grid.js';
 import { slopeBar } from '../studies/growth.js';
 
@@ -19,7 +20,9 @@ export function scalingOf(row: RowResult, { rows }: Results): Scaling | undefine
   const single = rows.find(({ name, threads }) => name === row.name && threads === 1);
   if (row.threads !== 2 || single === undefined) return undefined;
   const ratio = single.times.median / row.times.median;
-  return { ratio, ...(single.times.median > worthSharing && { bar: scalingBar }) };
+  // Many small calls are not one piece of work that could be shared out.
+  const shared = single.times.median > worthSharing && row.section !== smallCallSection;
+  return { ratio, ...(shared && { bar: scalingBar }) };
 }
 
 export interface Bar {

@@ -2,6 +2,7 @@
 import type { OpponentResult, Results, RowResult } from '../results.js';
 import { barsOf, scalingOf } from './bars.js';
 import { formatPercent, formatRatio, formatTime } from './format.js';
+import { provenance } from './machine.js';
 import { distributionTable, gridTable, growthTable, type Table } from './table.js';
 
 /** Around that part; the first names the file, in bench/results and without its ending. */
@@ -82,17 +83,14 @@ function sectionTable(section: string, results: Results): Table {
 }
 
 function written(name: string, results: Results): string {
-  const { machine, peers, date, heed, seed, rows, growth, grid } = results;
-  const caches = Object.entries(machine.caches).map(([level, size]) => `${level} ${size}`);
-  const versions = Object.entries(peers).map(([peer, version]) => `${peer} ${version}`);
+  const { rows, growth, grid } = results;
   const bars = barsOf(results);
   const chart = (kind: string, alternative: string) =>
     `![${alternative}](../bench/results/${name}-${kind}.svg)\n`;
   const sections = [...new Set(rows.map(({ section }) => section))];
   return [
-    `heed ${heed} on ${date.slice(0, 10)}: ${machine.processor}, ${machine.cores} cores (${caches.join(', ')}), ` +
-      `${rows[0]?.instructionSet}, ${machine.memoryGiB} GiB, ${machine.system}, node ${machine.node}; ${versions.join(', ')}; ` +
-      `seed ${seed}. ${bars.filter(({ met }) => met).length} of ${bars.length} bars are met. ` +
+    `${provenance(results).join('.\n')}.\n`,
+    `${bars.filter(({ met }) => met).length} of ${bars.length} bars are met. ` +
       `Everything is in [${name}.json](../bench/results/${name}.json).\n`,
     chart('ratios', 'How much faster heed is than its peers'),
     chart('limits', 'How much of the machine heed uses'),

@@ -1,6 +1,7 @@
 /** What is printed at the end. */
 import type { Results } from '../results.js';
 import { barsOf } from './bars.js';
+import { provenance } from './machine.js';
 import { distributionTable, gridTable, growthTable, rowTable, type Table } from './table.js';
 
 function layOut(table: Table): string {
@@ -23,7 +24,7 @@ function summary(results: Results): string {
 }
 
 export function report(results: Results, older?: Results): string {
-  const { machine, peers, seed, growth } = results;
+  const { growth } = results;
   const parts: [string, Table][] = [
     ['Times are medians; a ratio is the time of the other over that of heed.', rowTable(results, older)],
     ['Distributions of small calls', distributionTable(results)],
@@ -31,10 +32,7 @@ export function report(results: Results, older?: Results): string {
     ['Where fused attention gains least over unfused', gridTable(results, 8)],
   ];
   return [
-    `${machine.processor}, ${machine.cores} cores, node ${machine.node}; seed ${seed}`,
-    Object.entries(peers)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(', '),
+    ...provenance(results),
     ...parts
       .filter(([, table]) => table.length > 1)
       .map(([title, table]) => `\n${title}\n\n${layOut(table)}`),

@@ -1,5 +1,6 @@
 /** Tables of results, as cells: for the terminal, and for documents. */
 import type { OpponentResult, Results, RowResult } from '../results.js';
+import { smallCallSection } from '../rows/small-calls.js';
 import { noSlower } from '../studies/grid.js';
 import { scalingOf } from './bars.js';
 import { formatPercent, formatRatio, formatTime, withBar } from './format.js';
@@ -70,7 +71,7 @@ export function rowTable(results: Results, older?: Results): Table {
 
 /** Where a call costs as much as its work, a median tells too little. */
 export function distributionTable({ rows }: Results): Table {
-  const small = rows.filter(({ section }) => section === 'Small calls');
+  const small = rows.filter(({ section }) => section === smallCallSection);
   const quantiles = ['p1', 'p10', 'median', 'p90', 'p99'] as const;
   return [
     ['work', 'threads', '', ...quantiles],
