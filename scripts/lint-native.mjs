@@ -12,7 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = '.cache/clang-tidy';
 const write = process.argv.includes('--write');
 
-const files = ['native', 'test/native']
+const files = ['native', 'test/native', 'bench/native']
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
   .filter((name) => /\.(cc|h)$/.test(name));
 
@@ -21,7 +21,7 @@ console.log(`clang-format: ${files.length} files ${write ? 'written' : 'checked'
 if (!write) tidy();
 
 function tidy() {
-  run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON']);
+  run('cmake', ['-S', '.', '-B', folder, '-DHEED_BENCH=ON', '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON']);
   const commands = JSON.parse(readFileSync(join(root, folder, 'compile_commands.json'), 'utf8'));
   // The kernels stand there once per instruction set; clang-tidy takes them with each set of flags.
   const units = [...new Set(commands.map((command) => command.file))];

@@ -1,0 +1,77 @@
+// Compiled once for each instruction set, as the kernels are, and like them without anything inline from
+// elsewhere.
+#include "loops.h"
+
+#include "cpu/kernels/width.h"
+
+namespace heed::bench::HEED_ISA {
+namespace {
+
+constexpr int lanes = heed::cpu::HEED_ISA::lanes;
+typedef float Vec __attribute__((vector_size(lanes * 4)));
+
+constexpr int rounds = 100'000;
+constexpr int chains = 10;
+
+// Independent chains of multiply-adds, as many as hide the latency of two units.
+void multiply_add() {
+  Vec a = Vec{} + 1.0f, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
+  const Vec x = Vec{} + 0.999f, y = Vec{} + 0.001f;
+  for (int k = 0; k < rounds; ++k) {
+    a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y;
+    f = f * x + y, g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y;
+    asm volatile(""
+                 : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), "+x"(h), "+x"(i), "+x"(j));
+  }
+}
+
+// `streams` places at a time, each asking for what it will need `ahead` bytes later.
+template <int streams, int ahead>
+inline void read_streams(const char* begin, size_t bytes) {
+  // Enough of them for additions, one after the other in each, to keep up with the loads.
+  constexpr int sums_per_stream = 8 / streams;
+  Vec sums[streams][sums_per_stream] = {};
+  constexpr size_t step = 256;
+  const size_t part = bytes / streams / step * step;
+  for (size_t offset = 0; offset < part; offset += step) {
+    for (int s = 0; s < streams; ++s) {
+      const char* here = begin + s * part + offset;
+      if constexpr (ahead > 0) {
+        for (size_t line = 0; line < step; line += 64) __builtin_prefetch(here + ahead + line, 0, 2);
+      }
+      const Vec* vectors = reinterpret_cast<const Vec*>(here);
+      for (size_t k = 0; k < step / sizeof(Vec); ++k) sums[s][k % sums_per_stream] += vectors[k];
+    }
+  }
+  Vec total = {};
+  for (const auto& stream : sums) {
+    for (const Vec& sum : stream) total += sum;
+  }
+  asm volatile("" ::"x"(total));
+}
+
+void read(int variant, const char* begin, size_t bytes) {
+  switch (variant) {
+    case 0:
+      return read_streams<1, 0>(begin, bytes);
+    case 1:
+      return read_streams<2, 0>(begin, bytes);
+    case 2:
+      return read_streams<4, 0>(begin, bytes);
+    case 3:
+      return read_streams<1, 4096>(begin, bytes);
+    case 4:
+      return read_streams<1, 16384>(begin, bytes);
+    case 5:
+      return read_streams<2, 8192>(begin, bytes);
+    default:
+      return read_streams<4, 4096>(begin, bytes);
+  }
+}
+constexpr int read_variants = 7;
+
+}  // namespace
+
+const Loops loops = {lanes, 2.0 * lanes* chains* rounds, multiply_add, read_variants, read};
+
+}  // namespace heed::bench::HEED_ISA
