@@ -19,7 +19,8 @@ export interface Addon {
   connect(onEnd: (id: number, error: AddonError | undefined) => void): void;
   /** Starts an operation: the first `length` numbers are problems as native/addon/decode.h describes them. */
   solve(numbers: Float64Array, length: number, buffers: Buffers): number;
-  solveSync(numbers: Float64Array, length: number, buffers: Buffers): void;
+  /** `alone`: on the calling thread only. */
+  solveSync(numbers: Float64Array, length: number, buffers: Buffers, alone: boolean): void;
   /** The operation still ends the usual way, only sooner. */
   cancel(id: number): void;
   packWeight(data: TypedArray, type: number, columns: number, inner: number): External;

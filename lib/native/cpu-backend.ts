@@ -8,6 +8,7 @@ import { encode } from './encode.js';
 import { Encoder, typeNumber } from './encoder.js';
 import { PackedPanels } from './packed-panels.js';
 import { PrivateCopies } from './private-copies.js';
+import { isSmall } from './work.js';
 
 function toHeedError(error: unknown): HeedError {
   const { code, message } = error as AddonError;
@@ -45,6 +46,8 @@ class CpuBackend implements Backend {
   }
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
+    // A signal may still abort until the promise settles: such an operation always has a thread.
+    if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);
     return new Promise((resolve, reject) => {
       if (signal !== undefined && isAborted(signal)) reject(abortReason(signal));
       else this.#start({ problems, signal, resolve, reject });
@@ -55,10 +58,14 @@ class CpuBackend implements Backend {
     const encoder = this.#encoder;
     encode(encoder, problems);
     try {
-      this.#addon.solveSync(encoder.numbers, encoder.length, encoder.buffers);
+      this.#addon.solveSync(encoder.numbers, encoder.length, encoder.buffers, isSmall(problems));
     } catch (error) {
       throw toHeedError(error);
     }
+  }
+
+  async #solveHere(problems: readonly Problem[]): Promise<void> {
+    this.solveSync(problems);
   }
 
   packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {

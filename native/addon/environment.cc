@@ -45,9 +45,9 @@ void Environment::cancel(uint32_t id) {
   if (found != pending_.end()) pool_->cancel(found->second.operation);
 }
 
-void Environment::run(Plan plan) {
+void Environment::run(Plan plan, bool alone) {
   const auto operation = std::make_shared<Operation>(std::move(plan));
-  pool_->run(operation, scratch_);
+  pool_->run(operation, scratch_, alone);
   if (operation->error()) std::rethrow_exception(operation->error());
 }
 

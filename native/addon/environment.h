@@ -32,8 +32,8 @@ class Environment {
   // Returns the operation's id.
   uint32_t start(Napi::Env env, Plan plan, Loan loan);
   void cancel(uint32_t id);
-  // Computes here and now. Throws what a task threw.
-  void run(Plan plan);
+  // Computes here and now, with or without the pool's threads. Throws what a task threw.
+  void run(Plan plan, bool alone);
 
  private:
   struct Pending {

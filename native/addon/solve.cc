@@ -53,7 +53,7 @@ Plan plan(const Napi::CallbackInfo& info, const Loan& loan) {
 
 Napi::Value solve_sync(const Napi::CallbackInfo& info) {
   const Loan loan = borrow(info.Env(), info[2], Pinning::none);
-  environment(info).run(plan(info, loan));
+  environment(info).run(plan(info, loan), info[3].ToBoolean().Value());
   return info.Env().Undefined();
 }
 

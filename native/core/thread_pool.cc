@@ -92,10 +92,10 @@ void ThreadPool::submit(const Item& operation) {
   wake(sleepers);
 }
 
-void ThreadPool::run(const Item& operation, Scratch& scratch) {
+void ThreadPool::run(const Item& operation, Scratch& scratch, bool alone) {
   const bool divisible = std::any_of(operation->plan_.begin(), operation->plan_.end(),
                                      [](const Phase& phase) { return phase.tasks > 1; });
-  if (threads() == 1 || !divisible) return run_alone(*operation, scratch);
+  if (alone || threads() == 1 || !divisible) return run_alone(*operation, scratch);
 
   Lock lock(mutex_);
   start_workers();  // where no thread can start, this one does everything

@@ -33,8 +33,9 @@ class ThreadPool {
   // Returns at once; the operation's completion tells its end. Throws std::system_error when no thread can
   // start.
   void submit(const std::shared_ptr<Operation>& operation);
-  // Returns when the operation has ended. The calling thread computes as one of threads().
-  void run(const std::shared_ptr<Operation>& operation, Scratch& scratch);
+  // Returns when the operation has ended. The calling thread computes as one of threads(), or alone: to wake
+  // others takes longer than a small operation.
+  void run(const std::shared_ptr<Operation>& operation, Scratch& scratch, bool alone = false);
   // Nothing more of it begins. It ends when those tasks that run have noticed: at once when there is none.
   void cancel(const std::shared_ptr<Operation>& operation);
 

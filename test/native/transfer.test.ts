@@ -107,7 +107,7 @@ describe('memory that the addon cannot pin', () => {
         const id = ++ids;
         const kept = numbers.slice(0, length);
         setImmediate(() => {
-          addon.solveSync(kept, length, buffers);
+          addon.solveSync(kept, length, buffers, false);
           onEnd(id, undefined);
         });
         return id;

@@ -77,15 +77,20 @@ static inline void add_values_to_rows(const typename Type::Element* values, int6
   }
 }
 
-// The careful form: a value that a row does not attend is never multiplied.
+// The careful form: a value that a row does not attend is never multiplied. It sums in the same order, to the
+// same bits: what is not attended must not change them.
 template <class Type>
 static inline void add_attended_values(const ScoreRow& row, const typename Type::Element* values,
                                        int64_t stride, int64_t width, float* output) {
-  for (int64_t key = row.first_key; key < row.last_key; ++key) {
-    if (!attends(row, key)) continue;
-    const float weight = row.scores[key - row.first_key];
-    const typename Type::Element* value = values + (key - row.first_key) * stride;
-    for (int64_t d = 0; d < width; ++d) output[d] += weight * Type::get(value[d]);
+  const int64_t keys = row.last_key - row.first_key;
+  bool attended[decode_tile];
+  for (int64_t i = 0; i < keys; ++i) attended[i] = attends(row, row.first_key + i);
+  for (int64_t d = 0; d < width; ++d) {
+    float sum = 0;
+    for (int64_t i = 0; i < keys; ++i) {
+      if (attended[i]) sum += row.scores[i] * Type::get(values[i * stride + d]);
+    }
+    output[d] += sum;
   }
 }
 

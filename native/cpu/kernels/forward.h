@@ -21,8 +21,8 @@ static inline void multiply_scores(const ScoreTile& tile, TileRows keys) {
     const float* queries = tile.group->query + first_vector * lanes;
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastRows, Float32>(keys.data + first * keys.stride, keys.stride, queries, group_rows,
-                                       width, acc);
+      multiply<BroadcastRows, Float32, Sums::in_any_order>(keys.data + first * keys.stride, keys.stride,
+                                                           queries, group_rows, width, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8
@@ -39,9 +39,9 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Til
   for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     for_row_tiles(tile.parameters->value_width, [&](auto rows, int64_t d) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastColumns, Float32>(values.data + d, values.stride,
-                                          tile.at(tile.first_key, first_vector), group_rows, tile.keys(),
-                                          acc);
+      multiply<BroadcastColumns, Float32, Sums::in_order>(values.data + d, values.stride,
+                                                          tile.at(tile.first_key, first_vector), group_rows,
+                                                          tile.keys(), acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8
@@ -54,26 +54,14 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Til
   });
 }
 
-// Where a tile comes in parts, a part may not know whether it is the first for its rows.
-static inline void accumulate_values_of_parts(const ScoreTile& tile, RowGroup& group, TileRows values,
-                                              float* decay) {
-  for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
-    float* out = group.output + d * group_rows;
-    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
-      store(out + v * lanes, load(out + v * lanes) * load(decay + v * lanes));
-  }
-  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
-  for_parts(tile, [&](const ScoreTile& part) {
-    accumulate_values(part, group, values.from(part.first_key - tile.first_key), decay);
-  });
-}
-
 // The same where a value that some row may not attend is NaN or ∞: 0 · ∞ must not happen, so each product is
 // decided on.
 static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& group, TileRows values,
                                               const float* decay) {
+  const int64_t first_row = tile.first_vector * lanes, end = tile.last_vector * lanes;
+  const int64_t last_row = end < group.rows ? end : group.rows;
   for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
-    for (int64_t r = 0; r < group.rows; ++r) {
+    for (int64_t r = first_row; r < last_row; ++r) {
       float sum = 0;
       for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
         const float weight = *(tile.at(key, 0) + r);
@@ -83,6 +71,16 @@ static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& g
       out = out * decay[r] + sum;
     }
   }
+}
+
+// Where a tile comes in parts, no part knows whether it is the first for its rows.
+static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* decay) {
+  for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
+    float* out = group.output + d * group_rows;
+    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
+      store(out + v * lanes, load(out + v * lanes) * load(decay + v * lanes));
+  }
+  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
 }
 
 // One group against the part of a tile that it attends.
@@ -104,13 +102,13 @@ static inline void attend_tile(RowGroup& group, const AttentionParameters& p, co
   alignas(64) float decay[group_rows];
   soften(tile, group, decay);
   const bool exclusions = !whole || mask == MaskSummary::mixed;
-  if (exclusions && !all_finite(value_rows, tile.keys(), p.value_width)) {
-    accumulate_attended_values(tile, group, value_rows, decay);
-  } else if (whole) {
-    accumulate_values(tile, group, value_rows, decay);
-  } else {
-    accumulate_values_of_parts(tile, group, value_rows, decay);
-  }
+  const bool careful = exclusions && !all_finite(value_rows, tile.keys(), p.value_width);
+  if (!whole) scale_outputs(tile, group, decay);
+  for_parts(tile, [&](const ScoreTile& part) {
+    const TileRows values = value_rows.from(part.first_key - tile.first_key);
+    careful ? accumulate_attended_values(part, group, values, decay)
+            : accumulate_values(part, group, values, decay);
+  });
 }
 
 constexpr int groups_per_block = row_block / group_rows;

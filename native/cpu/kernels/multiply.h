@@ -42,8 +42,11 @@ static inline __attribute__((always_inline)) void multiply_step(const float* a, 
   }
 }
 
+// in_order: products are added one by one, as a loop over them would.
+enum class Sums { in_order, in_any_order };
+
 // acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart.
-template <class Walk, class BType, int rows, int vectors>
+template <class Walk, class BType, Sums order, int rows, int vectors>
 static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride,
                                                            const typename BType::Element* b, int64_t pitch,
                                                            int64_t depth, Accumulators<rows, vectors>& acc) {
@@ -53,7 +56,7 @@ static inline __attribute__((always_inline)) void multiply(const float* a, int64
     for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
   }
   // A small tile would wait for its own last sum: it gets several sums for each element, added up in the end.
-  constexpr int chains = rows * vectors >= 8 ? 1 : rows * vectors >= 4 ? 2 : 4;
+  constexpr int chains = order == Sums::in_order || rows * vectors >= 8 ? 1 : rows * vectors >= 4 ? 2 : 4;
   int64_t k = 0;
   if constexpr (chains > 1) {
     Accumulators<rows, vectors> sums[chains] = {};

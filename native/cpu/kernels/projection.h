@@ -118,7 +118,8 @@ static inline void project_panel(const ProjectionArguments& a, const float* inpu
   const int64_t columns = a.columns - first_column < panel_columns ? a.columns - first_column : panel_columns;
   for_row_tiles(rows, [&](auto tile, int64_t first) {
     Accumulators<tile.value, tile_vectors> acc;
-    multiply<BroadcastRows, Weight>(input + first * a.inner, a.inner, weights, panel_columns, a.inner, acc);
+    multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * a.inner, a.inner, weights,
+                                                        panel_columns, a.inner, acc);
 #pragma GCC unroll 16
     for (int m = 0; m < tile.value; ++m) {
       alignas(64) float values[panel_columns];

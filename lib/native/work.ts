@@ -1,0 +1,47 @@
+/** How much work a problem is: whether it is worth a thread. */
+import type { AttentionProblem, Problem } from '../problem.js';
+import { isPacked } from './packed-panels.js';
+
+/**
+ * Multiplications up to which one thread computes, the calling one, and a promise is kept before it is returned: it
+ * takes a few microseconds, less than another thread would take to begin. See `bench/NOTES.md`.
+ */
+const mostForOneThread = 2 ** 18;
+
+/** How long it takes to read an element from memory, in multiplications. */
+const reading = 4;
+
+function ofAttention(problem: AttentionProblem): number {
+  const { sequences, queryHeads, keyHeads, width, valueWidth } = problem;
+  let scores = 0;
+  let keys = 0;
+  for (const { querySteps, keySteps } of sequences) {
+    scores += querySteps * keySteps;
+    keys += keySteps;
+  }
+  return (scores * queryHeads + keys * keyHeads * reading) * (width + valueWidth);
+}
+
+function of(problem: Problem): number {
+  switch (problem.kind) {
+    case 'attention':
+      return ofAttention(problem);
+    case 'unfused':
+      return ofAttention(problem.attention);
+    case 'rows': {
+      const { attention, heads, queries, keys } = problem;
+      return attention.sequences.length * heads.length * queries.length * keys * attention.width;
+    }
+    case 'projection':
+      // A weight that is not packed is read, written to its panels, and read there.
+      return problem.columns * problem.inner * (problem.rows + reading * (isPacked(problem.weight) ? 1 : 3));
+    case 'merge':
+      return problem.rows * problem.width * problem.parts.length * reading;
+  }
+}
+
+export function isSmall(problems: readonly Problem[]): boolean {
+  let work = 0;
+  for (const problem of problems) work += of(problem);
+  return work <= mostForOneThread;
+}
