@@ -89,6 +89,25 @@ eachBackend('NaN and ∞', (backend) => {
     }
   });
 
+  // Few queries and many: kernels of their own, which meet the last keys in parts.
+  for (const queries of [3, 70]) {
+    it(`have no effect on those of ${queries} rows that do not attend them, among many keys`, () => {
+      for (const type of typesOf(backend)) {
+        const inputs = randomInputs(random, { type, keyHeads: 2, queries, keys: 250, width: 20 });
+        const options = { causal: true, window: { left: 150 } };
+        const clean = toNumbers(attend(backend, inputs, options));
+        const untouched = Math.floor(queries / 2);
+        const value = spoil(inputs.value, 250 - queries + untouched, Number.NaN);
+        const spoilt = toNumbers(attend(backend, { ...inputs, value }, options));
+        for (const [i, x] of spoilt.entries()) {
+          const row = Math.floor(i / 20) % queries;
+          if (row >= untouched) assert.ok(Number.isNaN(x));
+          else assert.equal(x, clean[i], `${type}, row ${row}`);
+        }
+      }
+    });
+  }
+
   const one = (query: number, key: readonly number[], value: readonly number[]): Inputs => ({
     query: tensorOf('float32', [1, 1, 1, 1], () => query),
     key: tensorOf('float32', [1, 1, key.length, 1], (i) => key[i]),

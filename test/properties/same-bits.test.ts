@@ -12,6 +12,11 @@ import { type AttentionCase, attentionCases, draw, runs, runsOn } from './attent
 import { headAxis, maskOf, offsetOf, stepAxis, withMask } from './case-options.js';
 import { otherLayout, range, take, takeOfMask } from './rearrange.js';
 
+/** As an element: the short types are stored as their bits. */
+function notANumber({ type }: AttentionCase): number {
+  return type === 'float32' ? Number.NaN : 0x7fff;
+}
+
 eachBackend('the bits of any result', (backend) => {
   const check = (property: (each: AttentionCase) => void) =>
     fc.assert(fc.property(attentionCases, property), runsOn(backend));
@@ -30,7 +35,7 @@ eachBackend('the bits of any result', (backend) => {
         for (let i = 0; i < changed.size; i++) {
           const unit = Math.floor(i / changed.dims[3]);
           const step = each.layout === 'bhsd' ? unit % steps : Math.floor(unit / heads) % steps;
-          if (step > last) changed.data[i] = random.chance(0.5) ? 0x7fff : 1;
+          if (step > last) changed.data[i] = random.chance(0.5) ? notANumber(each) : 1;
         }
         return changed;
       };
@@ -54,10 +59,7 @@ eachBackend('the bits of any result', (backend) => {
         for (let i = 0; i < spoilt.size; i++) {
           const unit = Math.floor(i / spoilt.dims[3]);
           const step = each.layout === 'bhsd' ? unit % each.keys : Math.floor(unit / heads) % each.keys;
-          // The bits of NaN in the short types; a float32 tensor takes the number.
-          if (step >= lengths[Math.floor(unit / rowsPerEntry)]) {
-            spoilt.data[i] = each.type === 'float32' ? Number.NaN : 0x7fff;
-          }
+          if (step >= lengths[Math.floor(unit / rowsPerEntry)]) spoilt.data[i] = notANumber(each);
         }
         return spoilt;
       };

@@ -11,12 +11,13 @@
 namespace heed::cpu::HEED_ISA {
 
 struct DecodeScratch {
-  float *queries, *scores;  // [rows, width], scaled; [rows, decode_tile]
+  float *queries, *scores, *values;  // [rows, width], scaled; [rows, decode_tile]; [decode_tile, value_width]
 
   static DecodeScratch carve(const AttentionParameters& p, int64_t rows, ScratchCursor& cursor) {
     DecodeScratch s;
     s.queries = cursor.take<float>(rows * p.width);
     s.scores = cursor.take<float>(rows * decode_tile);
+    s.values = cursor.take<float>(decode_tile * p.value_width);
     return s;
   }
 };
@@ -77,23 +78,6 @@ static inline void add_values_to_rows(const typename Type::Element* values, int6
   }
 }
 
-// The careful form: a value that a row does not attend is never multiplied. It sums in the same order, to the
-// same bits: what is not attended must not change them.
-template <class Type>
-static inline void add_attended_values(const ScoreRow& row, const typename Type::Element* values,
-                                       int64_t stride, int64_t width, float* output) {
-  const int64_t keys = row.last_key - row.first_key;
-  bool attended[decode_tile];
-  for (int64_t i = 0; i < keys; ++i) attended[i] = attends(row, row.first_key + i);
-  for (int64_t d = 0; d < width; ++d) {
-    float sum = 0;
-    for (int64_t i = 0; i < keys; ++i) {
-      if (attended[i]) sum += row.scores[i] * Type::get(values[i * stride + d]);
-    }
-    output[d] += sum;
-  }
-}
-
 template <class Type>
 static inline bool all_finite_rows(const typename Type::Element* rows, int64_t stride, int64_t count,
                                    int64_t width) {
@@ -105,6 +89,31 @@ static inline bool all_finite_rows(const typename Type::Element* rows, int64_t s
     for (; d < width; ++d) rest += Type::get(rows[i * stride + d]) * 0.0f;
   }
   return horizontal_sum(poison) + rest == 0.0f;
+}
+
+template <class Type>
+static inline void copy_finite_rows(const typename Type::Element* rows, int64_t stride, int64_t count,
+                                    int64_t width, typename Type::Element* copy) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t d = 0; d < width; ++d) {
+      const typename Type::Element element = rows[i * stride + d];
+      copy[i * width + d] = Type::get(element) * 0.0f == 0.0f ? element : 0;
+    }
+  }
+}
+
+// What copy_finite_rows has left out, for a row that attends it.
+template <class Type>
+static inline void add_other_values(const ScoreRow& row, const typename Type::Element* values, int64_t stride,
+                                    int64_t width, float* output) {
+  for (int64_t key = row.first_key; key < row.last_key; ++key) {
+    if (!attends(row, key)) continue;
+    const float weight = row.scores[key - row.first_key];
+    for (int64_t d = 0; d < width; ++d) {
+      const float value = Type::get(values[(key - row.first_key) * stride + d]);
+      if (value * 0.0f != 0.0f) output[d] += weight * value;
+    }
+  }
 }
 
 // Keys [keys.first, keys.last) for all rows of a block.
@@ -131,19 +140,26 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
     for (int64_t d = 0; d < p.value_width; ++d) partial.output[r * p.value_width + d] *= decay;
     careful |= p.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
   }
-  if (careful && !all_finite_rows<Type>(value_rows, value_stride, count, p.value_width)) {
-    for (int64_t r = 0; r < block.rows; ++r) {
-      const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
-      add_attended_values<Type>(row, value_rows, value_stride, p.value_width,
-                                partial.output + r * p.value_width);
-    }
-    return;
+  // 0 · ∞ must not happen where a row does not attend ∞; nor may that change the order of its sums. So all
+  // rows sum up what is finite, and those that attend the rest take it in afterwards.
+  careful = careful && !all_finite_rows<Type>(value_rows, value_stride, count, p.value_width);
+  const typename Type::Element* summed_rows = value_rows;
+  int64_t summed_stride = value_stride;
+  if (careful) {
+    auto* finite = reinterpret_cast<typename Type::Element*>(s.values);
+    copy_finite_rows<Type>(value_rows, value_stride, count, p.value_width, finite);
+    summed_rows = finite;
+    summed_stride = p.value_width;
   }
   for_dot_rows(block.rows, [&](auto tile, int64_t r) {
-    add_values_to_rows<Type, tile.value>(value_rows, value_stride, s.scores + r * decode_tile, count,
+    add_values_to_rows<Type, tile.value>(summed_rows, summed_stride, s.scores + r * decode_tile, count,
                                          p.value_width, partial.output + r * p.value_width,
                                          {key_rows + decode_tile * key_stride, key_stride});
   });
+  for (int64_t r = 0; careful && r < block.rows; ++r) {
+    const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
+    add_other_values<Type>(row, value_rows, value_stride, p.value_width, partial.output + r * p.value_width);
+  }
 }
 
 // Rows of `block` over keys [first_key, last_key), into a partial softmax state.
