@@ -2,7 +2,7 @@
 import type { Results, RowResult } from '../results.js';
 import { smallCallSection } from '../rows/small-calls.js';
 import { noSlower } from '../studies/grid.js';
-import { slopeBar } from '../studies/growth.js';
+import { memoryBarMiB, slopeBar } from '../studies/growth.js';
 
 /** Two threads have to be this much faster than one. */
 const scalingBar = 1.85;
@@ -56,6 +56,10 @@ export function barsOf(results: Results): Bar[] {
     ...results.growth.map(({ slope }) => ({
       what: `time grows as a power of the steps between ${low} and ${high}`,
       met: slope >= low && slope <= high,
+    })),
+    ...results.growth.map(({ steps }) => ({
+      what: `memory does not grow with the steps, by ${memoryBarMiB} MiB at most`,
+      met: steps.every(({ extraMiB }) => extraMiB <= memoryBarMiB),
     })),
     ...results.grid.map(({ threads, cells }) => ({
       what: `on the grid, ${threads} thread${threads === 1 ? '' : 's'}: fused never slower than unfused`,

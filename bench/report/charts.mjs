@@ -2,7 +2,7 @@
 import { colour, element, picture, text } from '../../scripts/pictures/svg.mjs';
 
 const width = 900;
-const left = 270;
+const left = 340;
 const right = 70;
 const top = 84;
 const barHeight = 11;
@@ -13,6 +13,7 @@ const colours = [colour.query, colour.key, colour.value];
  * A line for each piece of work, in it a bar for each number of threads, and a tick where the bar to reach is.
  *
  * @param scale from a value to a share of the width; bars begin at `origin`
+ * @param format rounds down: what has not been reached shall not look as if it had
  */
 function barChart({ title, axis, entries, origin, scale, marks, format }) {
   const threads = [...new Set(entries.map((entry) => entry.threads))].sort();
@@ -51,7 +52,10 @@ function barChart({ title, axis, entries, origin, scale, marks, format }) {
     legend(threads),
     marks.map((mark) => [
       tick(x(mark), top - 8, height - 12, { stroke: mark === origin ? colour.faint : colour.line }),
-      text(x(mark), top - 12, format(mark), { 'font-size': 11, fill: colour.faint }),
+      text(x(mark), top - 12, format(mark), {
+        'font-size': 11,
+        fill: colour.faint,
+      }),
     ]),
     names.map(drawName),
   );
@@ -88,8 +92,8 @@ function ratios(rows) {
     entries,
     origin: 1,
     scale: (value) => Math.log(value / least) / Math.log(most / least),
-    marks: [0.25, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 20].filter((mark) => mark >= least && mark <= most),
-    format: (value) => `${Number(value.toFixed(2))}×`,
+    marks: [0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20].filter((mark) => mark >= least && mark <= most),
+    format: (value) => `${(Math.floor(100 * value) / 100).toFixed(2)}×`,
   });
 }
 
@@ -106,7 +110,7 @@ function limits(rows) {
     origin: 0,
     scale: (value) => Math.min(1, value),
     marks: [0, 0.2, 0.4, 0.6, 0.8, 1],
-    format: (value) => `${(100 * value).toFixed(0)} %`,
+    format: (value) => `${Math.floor(100 * value)} %`,
   });
 }
 

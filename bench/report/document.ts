@@ -77,7 +77,7 @@ function sectionTable(section: string, results: Results): Table {
     );
   });
   return [
-    ['work', 'time', 'of limit', 'on two', 'two over one', 'against', 'one thread', 'two', 'bar'],
+    ['work', 'time', 'of limit', 'of limit on 2', '2 over 1', 'against', 'ratio', 'ratio on 2', 'bar'],
     ...lines,
   ];
 }

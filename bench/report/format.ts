@@ -5,13 +5,14 @@ export function formatTime(milliseconds: number): string {
   return `${milliseconds < 1000 ? milliseconds.toPrecision(3) : milliseconds.toFixed(0)} ms`;
 }
 
-/** Two figures are enough far from 1. */
+/** Down, never up: what has not been reached shall not look as if it had. */
 export function formatRatio(ratio: number): string {
-  return `${ratio < 10 ? ratio.toFixed(2) : ratio.toFixed(0)}×`;
+  const digits = ratio < 10 ? 2 : 0;
+  return `${(Math.floor(ratio * 10 ** digits) / 10 ** digits).toFixed(digits)}×`;
 }
 
 export function formatPercent(share: number): string {
-  return `${(100 * share).toFixed(0)} %`;
+  return `${Math.floor(100 * share)} %`;
 }
 
 /** What was reached, and what had to be. */
