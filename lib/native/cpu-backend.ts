@@ -64,8 +64,13 @@ class CpuBackend implements Backend {
     }
   }
 
-  async #solveHere(problems: readonly Problem[]): Promise<void> {
-    this.solveSync(problems);
+  #solveHere(problems: readonly Problem[]): Promise<void> {
+    try {
+      this.solveSync(problems);
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cpu/kernels/key_tile.h"
+#include "cpu/kernels/masked_keys.h"
 #include "cpu/kernels/online_softmax.h"
 #include "cpu/kernels/scratch_cursor.h"
 
@@ -87,25 +88,28 @@ static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* 
 static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stage* stages,
                                int64_t stage_count, KeyRange keys, float* scores, TileRows key_rows,
                                TileRows value_rows) {
-  const ScoreTile tile{scores, keys.first, keys.last, 0, group.vectors, &group, &p};
-  const MaskSummary mask = summarise_mask(tile);
-  if (mask == MaskSummary::none) return;
-  const bool whole = every_row_attends(tile);
+  const TileKeys attended = keys_of_tile(group, p, keys);
+  if (attended.any.first >= attended.any.last) return;
+  const ScoreTile tile{
+      scores, attended.any.first, attended.any.last, 0, group.vectors, attended.of_vectors, &group, &p};
+  const int64_t skipped = tile.first_key - keys.first;
+  const bool in_range = in_range_of_every_row(tile);
+  if (attended.masked) prefetch_mask(tile);
 
   for_parts(tile, [&](const ScoreTile& part) {
-    multiply_scores(part, key_rows.from(part.first_key - tile.first_key));
+    multiply_scores(part, key_rows.from(part.first_key - keys.first));
     for (int64_t i = 0; i < stage_count; ++i) stages[i](part);
-    if (mask == MaskSummary::mixed) add_mask(part);
-    if (!whole) exclude_out_of_range(part);
+    if (attended.masked) add_mask(part);
+    if (!in_range) exclude_out_of_range(part);
   });
 
   alignas(64) float decay[group_rows];
   soften(tile, group, decay);
-  const bool exclusions = !whole || mask == MaskSummary::mixed;
-  const bool careful = exclusions && !all_finite(value_rows, tile.keys(), p.value_width);
-  if (!whole) scale_outputs(tile, group, decay);
+  const bool exclusions = !in_range || attended.masked;
+  const bool careful = exclusions && !all_finite(value_rows.from(skipped), tile.keys(), p.value_width);
+  if (!all_vectors_alike(tile)) scale_outputs(tile, group, decay);
   for_parts(tile, [&](const ScoreTile& part) {
-    const TileRows values = value_rows.from(part.first_key - tile.first_key);
+    const TileRows values = value_rows.from(part.first_key - keys.first);
     careful ? accumulate_attended_values(part, group, values, decay)
             : accumulate_values(part, group, values, decay);
   });

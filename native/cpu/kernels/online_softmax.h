@@ -9,7 +9,7 @@ namespace heed::cpu::HEED_ISA {
 // older sums have to be multiplied by.
 static inline void soften(const ScoreTile& tile, RowGroup& group, float* decay) {
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
-    const KeyRange keys = keys_of_vector(tile, v);
+    const KeyRange keys = tile.vector_keys[v];
     const Vec before = load(group.maximum + v * lanes);
     Vec maximum_score = before;
     for (int64_t key = keys.first; key < keys.last; ++key) {

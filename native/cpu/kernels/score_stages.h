@@ -102,32 +102,6 @@ static inline void add_mask(const ScoreTile& tile) {
   with_mask_type(tile.parameters->mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
 }
 
-// How a bool mask looks over a tile: nothing to attend, everything, or some of both.
-enum class MaskSummary { none, all, mixed };
-
-static inline MaskSummary summarise_mask(const ScoreTile& tile) {
-  if (!tile.parameters->mask.data) return MaskSummary::all;
-  if (tile.parameters->mask.type != DType::boolean) return MaskSummary::mixed;
-  const RowGroup& group = *tile.group;
-  const int64_t stride = tile.parameters->mask.key_stride;
-  bool some = false, every = true;
-  const void* previous = nullptr;
-  for (int64_t r = 0; r < group.rows; ++r) {
-    if (group.mask_row[r] == previous) continue;  // heads that share a mask row
-    previous = group.mask_row[r];
-    const uint8_t* row = static_cast<const uint8_t*>(previous);
-    uint8_t any = 0, zeros = 0;
-    for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
-      any |= row[key * stride];
-      zeros |= row[key * stride] == 0;
-    }
-    some |= any != 0;
-    every &= zeros == 0;
-    if (some && !every) return MaskSummary::mixed;
-  }
-  return some ? MaskSummary::all : MaskSummary::none;
-}
-
 // The same decisions one score at a time, for the rare places that need them.
 static inline bool attends(const ScoreTile& tile, int64_t row, int64_t key) {
   const RowGroup& group = *tile.group;

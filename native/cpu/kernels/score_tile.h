@@ -11,6 +11,7 @@ struct ScoreTile {
   float* scores;
   int64_t first_key, last_key;
   int64_t first_vector, last_vector;
+  const KeyRange* vector_keys;  // those of the tile that some row of each vector attends
   const RowGroup* group;
   const AttentionParameters* parameters;
 
@@ -20,27 +21,29 @@ struct ScoreTile {
   }
 };
 
-// Keys of the tile that some row of a vector attends.
-static inline KeyRange keys_of_vector(const ScoreTile& tile, int64_t vector) {
-  const KeyRange keys = tile.group->vector_keys[vector];
-  return {keys.first > tile.first_key ? keys.first : tile.first_key,
-          keys.last < tile.last_key ? keys.last : tile.last_key};
-}
-
-static inline bool every_row_attends(const ScoreTile& tile) {
+// By causality, windows and lengths; masks are another matter.
+static inline bool in_range_of_every_row(const ScoreTile& tile) {
   const KeyRange shared = tile.group->shared_keys;
   return tile.first_key >= shared.first && tile.last_key <= shared.last;
 }
 
-// Cuts a tile where a vector of rows begins or ceases to attend (under causality and windows rows do so one
-// after the other), so that nobody computes what nobody attends: f(part).
+// Whether the tile is a single part.
+static inline bool all_vectors_alike(const ScoreTile& tile) {
+  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
+    if (tile.vector_keys[v].first != tile.first_key || tile.vector_keys[v].last != tile.last_key)
+      return false;
+  }
+  return true;
+}
+
+// Cuts a tile where a vector of rows begins or ceases to attend, so that nobody computes what nobody attends:
+// f(part). Mostly rows do so one after the other; vectors between two that attend are computed as well.
 template <class F>
 static inline void for_parts(const ScoreTile& tile, F f) {
-  if (every_row_attends(tile)) return f(tile);
   for (int64_t key = tile.first_key; key < tile.last_key;) {
     int64_t next = tile.last_key, first_vector = tile.last_vector, last_vector = tile.first_vector;
     for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
-      const KeyRange keys = tile.group->vector_keys[v];
+      const KeyRange keys = tile.vector_keys[v];
       if (keys.first > key && keys.first < next) next = keys.first;
       if (keys.last > key && keys.last < next) next = keys.last;
       if (key < keys.first || key >= keys.last) continue;
@@ -48,7 +51,8 @@ static inline void for_parts(const ScoreTile& tile, F f) {
       last_vector = v + 1;
     }
     if (first_vector < last_vector) {
-      f(ScoreTile{tile.at(key, 0), key, next, first_vector, last_vector, tile.group, tile.parameters});
+      f(ScoreTile{tile.at(key, 0), key, next, first_vector, last_vector, tile.vector_keys, tile.group,
+                  tile.parameters});
     }
     key = next;
   }

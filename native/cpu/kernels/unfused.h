@@ -49,7 +49,8 @@ static void unfused_scores(const RowBlock& block, float* matrix, void* scratch, 
     for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
       const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
       const TileRows rows = tile_rows_of(p.key, block, first, keys, p.width, s.keys);
-      multiply_scores({scores + first * group_rows, first, first + keys, 0, s.group->vectors, s.group, &p},
+      multiply_scores({scores + first * group_rows, first, first + keys, 0, s.group->vectors,
+                       s.group->vector_keys, s.group, &p},
                       rows);
     }
   });
@@ -63,7 +64,8 @@ static void unfused_softmax(const RowBlock& block, float* matrix, void* scratch)
   Stage stages[2];
   const int64_t stage_count = list_stages(p, stages);
   for_unfused_groups(block, matrix, group, [&](int64_t first_row, float* scores) {
-    const ScoreTile tile{scores, 0, block.sequence.key_steps, 0, group.vectors, &group, &p};
+    const ScoreTile tile{scores, 0, block.sequence.key_steps, 0, group.vectors, group.vector_keys,
+                         &group, &p};
     for (int64_t i = 0; i < stage_count; ++i) stages[i](tile);
     if (p.mask.data) add_mask(tile);
     exclude_out_of_range(tile);
@@ -91,7 +93,8 @@ static void unfused_values(const RowBlock& block, float* matrix, void* scratch, 
     for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
       const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
       const TileRows rows = tile_rows_of(p.value, block, first, keys, p.value_width, s.keys);
-      const ScoreTile tile{weights + first * group_rows, first, first + keys, 0, group.vectors, &group, &p};
+      const ScoreTile tile{
+          weights + first * group_rows, first, first + keys, 0, group.vectors, group.vector_keys, &group, &p};
       if (all_finite(rows, keys, p.value_width)) {
         accumulate_values(tile, group, rows, one);
       } else {
