@@ -26,7 +26,8 @@ void for_each_row(const AttentionProblem& p, F f) {
   }
 }
 
-// Norm of the difference, relative to the norm of the truth over the whole output.
+// Norm of the difference, relative to the norm of the truth over the whole output: of a few elements it may
+// be next to nothing, as values cancel out, and counts as that of one small element.
 void check(RandomAttention& made, const char* path, uint64_t stream) {
   const AttentionProblem& p = made.problem;
   double error = 0, norm = 0, log_sum_error = 0;
@@ -48,7 +49,7 @@ void check(RandomAttention& made, const char* path, uint64_t stream) {
   CAPTURE(stream);
   CAPTURE(std::string(cpu::name_of(cpu::instruction_set())));
   CAPTURE(static_cast<int>(p.query.type));
-  CHECK(std::sqrt(error) <= tolerance_of(p.query.type) * std::sqrt(norm));
+  CHECK(std::sqrt(error) <= tolerance_of(p.query.type) * std::fmax(std::sqrt(norm), 0.2));
   CHECK(log_sum_error <= 3e-6);
 }
 

@@ -78,7 +78,8 @@ void check(const RandomProjection& made, uint64_t stream) {
   const double tolerance = made.output_type == DType::float32   ? 3e-6
                            : made.output_type == DType::float16 ? 2e-3
                                                                 : 1e-2;
-  CHECK(std::sqrt(error) <= tolerance * std::sqrt(norm));
+  // Of a few elements the norm may be next to nothing, as products cancel out: it counts as that of one.
+  CHECK(std::sqrt(error) <= tolerance * std::sqrt(std::fmax(norm, static_cast<double>(p.inner))));
 }
 
 }  // namespace

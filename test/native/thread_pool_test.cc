@@ -126,17 +126,19 @@ TEST_CASE("a synchronous operation takes no more threads than allowed, the calli
   pool.set_threads(3);
   Scratch scratch;
   std::atomic<int> now = 0, most = 0;
-  pool.run(std::make_shared<Operation>(one_phase(300,
-                                                 [&](const TaskContext&) {
-                                                   const int running = ++now;
-                                                   int seen = most;
-                                                   while (running > seen &&
-                                                          !most.compare_exchange_weak(seen, running)) {
-                                                   }
-                                                   std::this_thread::sleep_for(std::chrono::microseconds(50));
-                                                   --now;
-                                                 })),
-           scratch);
+  Gate second_begun;
+  const auto task = [&](const TaskContext& context) {
+    const int running = ++now;
+    int seen = most;
+    while (running > seen && !most.compare_exchange_weak(seen, running)) {
+    }
+    // Another thread may be late to wake up.
+    if (context.task == 0) second_begun.pass();
+    if (context.task == 1) second_begun.open();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    --now;
+  };
+  pool.run(std::make_shared<Operation>(one_phase(300, task)), scratch);
   CHECK(most <= 3);
   CHECK(most >= 2);
 }

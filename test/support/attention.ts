@@ -63,6 +63,9 @@ export function attend(backend: TestedBackend, inputs: Inputs, options: Attentio
   return out.tensor;
 }
 
+/** What of a single element may be left when it is small: of values and of scores that are around 1. */
+const least = { output: 0.2, logSumExp: 1 };
+
 /** Holds output and log-sum-exp against the oracle's. */
 export function checkAttention(
   backend: TestedBackend,
@@ -73,15 +76,16 @@ export function checkAttention(
   const { query, key, value } = inputs;
   const type = query.type as FloatType;
   const expected = attentionOracle(query, key, value, options);
-  expectClose(attend(backend, inputs, options), expected.output, tolerances[type], `output ${what}:`);
+  const plain = attend(backend, inputs, options);
+  expectClose(plain, expected.output, tolerances[type], `output ${what}:`, least.output);
   const { output, logSumExp } = attentionDetailsSync(query, key, value, {
     ...options,
     backend,
     include: ['logSumExp'],
   });
-  expectClose(output, expected.output, tolerances[type], `output beside log-sum-exp ${what}:`);
+  expectClose(output, expected.output, tolerances[type], `output beside log-sum-exp ${what}:`, least.output);
   if (logSumExp) {
     const tolerance = type === 'float64' ? tolerances.float64 : tolerances.float32;
-    expectClose(logSumExp, expected.logSumExp, tolerance, `log-sum-exp ${what}:`);
+    expectClose(logSumExp, expected.logSumExp, tolerance, `log-sum-exp ${what}:`, least.logSumExp);
   }
 }
