@@ -68,6 +68,17 @@ static inline void add_values_to_rows(const typename Type::Element* values, int6
   for (; d + lanes <= width; d += lanes)
     add_values<Type, rows, 1>(values + d, stride, weights, keys, output + d, width,
                               {next.rows + d, next.stride});
+  for_parts_of_vector(width, d, [&](auto part) {
+    Vec acc[rows] = {};
+    for (int64_t key = 0; key < keys; ++key) {
+      const Vec value = Type::template load_first<part.value>(values + key * stride + d);
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; ++r) acc[r] += weights[r * decode_tile + key] * value;
+    }
+    for (int r = 0; r < rows; ++r) {
+      for (int i = 0; i < part.value; ++i) output[r * width + d + i] += acc[r][i];
+    }
+  });
   for (; d < width; ++d) {
     for (int r = 0; r < rows; ++r) {
       float sum = 0;

@@ -52,6 +52,27 @@ static inline void for_dot_rows(int64_t count, F f) {
   if (count > first) f(Rows<1>{}, first);
 }
 
+// What is left of a row after whole vectors, in eights and fours: f(Part). Up to three elements remain.
+template <int count>
+struct Part {
+  static constexpr int value = count;
+};
+template <class F>
+static inline void for_parts_of_vector(int64_t width, int64_t& d, F f) {
+  if constexpr (lanes > 8) {
+    if (width - d >= 8) {
+      f(Part<8>{});
+      d += 8;
+    }
+  }
+  if constexpr (lanes > 4) {
+    if (width - d >= 4) {
+      f(Part<4>{});
+      d += 4;
+    }
+  }
+}
+
 // Keys (or weight rows) of one tile: as many accumulators as hide the latency of a multiply-add and fit the
 // registers of the instruction set.
 template <int rows>
@@ -63,19 +84,28 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
                            int64_t b_stride, int64_t width, int64_t first_column, Next next) {
   constexpr int columns = dot_columns<rows>;
   Vec acc[rows * columns] = {};
-  int64_t d = 0;
-  for (; d + lanes <= width; d += lanes) {
+  const auto step = [&](auto left_of, auto right_of) {
     Vec left[rows];
 #pragma GCC unroll 8
-    for (int m = 0; m < rows; ++m) left[m] = load(a + m * a_stride + d);
+    for (int m = 0; m < rows; ++m) left[m] = left_of(a + m * a_stride);
 #pragma GCC unroll 8
     for (int n = 0; n < columns; ++n) {
-      next.prefetch(first_column + n, d);
-      const Vec right = Type::load(b + n * b_stride + d);
+      const Vec right = right_of(b + n * b_stride);
 #pragma GCC unroll 8
       for (int m = 0; m < rows; ++m) acc[m * columns + n] += left[m] * right;
     }
+  };
+  int64_t d = 0;
+  for (; d + lanes <= width; d += lanes) {
+#pragma GCC unroll 8
+    for (int n = 0; n < columns; ++n) next.prefetch(first_column + n, d);
+    step([&](const float* row) { return load(row + d); },
+         [&](const typename Type::Element* row) { return Type::load(row + d); });
   }
+  for_parts_of_vector(width, d, [&](auto part) {
+    step([&](const float* row) { return Float32::load_first<part.value>(row + d); },
+         [&](const typename Type::Element* row) { return Type::template load_first<part.value>(row + d); });
+  });
   Vec sums = sum_each(acc);
   for (; d < width; ++d) {
     for (int m = 0; m < rows; ++m) {

@@ -11,9 +11,28 @@ namespace heed::cpu::HEED_ISA {
 typedef uint16_t HalfBits __attribute__((vector_size(lanes * 2)));
 typedef uint16_t LooseHalfBits __attribute__((vector_size(lanes * 2), aligned(2), may_alias));
 
+template <int count>
+struct KeepFirst {  // of two vectors of `count` lanes, the second zeros
+  constexpr int operator()(int i) const { return i < count ? i : count; }
+};
+template <class Bits, class Part, class Index, int... I>
+static inline Bits pad(Part part, Index, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(part, Part{}, Index{}(I)...);
+}
+
 // Vectors that follow each other.
 template <class Type>
 struct Rowwise {
+  // The first `count` elements, 4 or 8, and zeros.
+  template <int count, class Element>
+  static Vec load_first(const Element* from) {
+    typedef Element Part __attribute__((vector_size(count * sizeof(Element))));
+    Part part;
+    __builtin_memcpy(&part, from, sizeof part);
+    return Type::widen(
+        pad<typename Type::Bits>(part, KeepFirst<count>{}, std::make_integer_sequence<int, lanes>{}));
+  }
+
   template <int vectors, class Element>
   static void load_row(const Element* from, Vec (&row)[vectors]) {
 #pragma GCC unroll 8
@@ -23,7 +42,9 @@ struct Rowwise {
 
 struct Float32 : Rowwise<Float32> {
   using Element = float;
+  using Bits = Vec;
   static constexpr DType type = DType::float32;
+  static Vec widen(Vec bits) { return bits; }
   static float get(float x) { return x; }
   static float put(float x) { return x; }
   static Vec load(const float* from) { return HEED_ISA::load(from); }
@@ -32,17 +53,16 @@ struct Float32 : Rowwise<Float32> {
 
 struct BFloat16 : Rowwise<BFloat16> {
   using Element = uint16_t;
+  using Bits = HalfBits;
   static constexpr DType type = DType::bfloat16;
+  static Vec widen(HalfBits bits) { return as_float(__builtin_convertvector(bits, IntVec) << 16); }
   static float get(uint16_t bits) { return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16); }
   static uint16_t put(float x) {
     const uint32_t bits = __builtin_bit_cast(uint32_t, x);
     if (x != x) return static_cast<uint16_t>((bits >> 16) | 0x40);  // rounding must not turn NaN into ∞
     return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
   }
-  static Vec load(const uint16_t* from) {
-    const HalfBits bits = *reinterpret_cast<const LooseHalfBits*>(from);
-    return as_float(__builtin_convertvector(bits, IntVec) << 16);
-  }
+  static Vec load(const uint16_t* from) { return widen(*reinterpret_cast<const LooseHalfBits*>(from)); }
   static void store(uint16_t* to, Vec v) {
     const IntVec bits = as_int(v);
     const IntVec odd = (bits >> 16) & 1;
@@ -53,6 +73,12 @@ struct BFloat16 : Rowwise<BFloat16> {
 
 struct Float16 : Rowwise<Float16> {
   using Element = uint16_t;
+  using Bits = HalfBits;
+  static Vec widen(HalfBits bits) {
+    uint16_t halves[lanes];
+    __builtin_memcpy(halves, &bits, sizeof bits);
+    return load(halves);
+  }
   static constexpr DType type = DType::float16;
   static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
   static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
