@@ -47,6 +47,21 @@ eachBackend('masks', (backend) => {
     });
   }
 
+  it('leaves out what bands of rows leave out, each other keys than its neighbours', () => {
+    const shape = { batch: 1, heads: 2, queries: 80, keys: 400, width: 24 };
+    const dims = [1, 1, shape.queries, shape.keys];
+    for (const band of [4, 8, 16]) {
+      // Every third of the keys, in turn; then the same with some keys in it left out.
+      const inTurn = (i: number) =>
+        Math.floor((i % shape.keys) / 134) === Math.floor(i / shape.keys / band) % 3;
+      const mask = random.mask(dims, 1);
+      for (let i = 0; i < mask.size; i++) mask.data[i] = inTurn(i) ? 1 : 0;
+      checkAttention(backend, randomInputs(random, shape), { mask }, `bands of ${band}`);
+      for (let i = 0; i < mask.size; i += random.integer(1, 5)) mask.data[i] = 0;
+      checkAttention(backend, randomInputs(random, shape), { mask, causal: true }, `thin bands of ${band}`);
+    }
+  });
+
   it('takes any byte but 0 for true', () => {
     const mask = random.mask(fullDims, 0.5);
     const expected = attend(backend, inputs, { mask });

@@ -36,23 +36,28 @@ static inline bool all_vectors_alike(const ScoreTile& tile) {
   return true;
 }
 
-// Cuts a tile where a vector of rows begins or ceases to attend, so that nobody computes what nobody attends:
-// f(part). Mostly rows do so one after the other; vectors between two that attend are computed as well.
+static inline bool vector_attends(const ScoreTile& tile, int64_t vector, int64_t key) {
+  return key >= tile.vector_keys[vector].first && key < tile.vector_keys[vector].last;
+}
+
+// Cuts a tile where a vector of rows begins or ceases to attend, and into vectors side by side that do, so
+// that nobody computes what nobody attends: f(part).
 template <class F>
 static inline void for_parts(const ScoreTile& tile, F f) {
   for (int64_t key = tile.first_key; key < tile.last_key;) {
-    int64_t next = tile.last_key, first_vector = tile.last_vector, last_vector = tile.first_vector;
+    int64_t next = tile.last_key;
     for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
       const KeyRange keys = tile.vector_keys[v];
       if (keys.first > key && keys.first < next) next = keys.first;
       if (keys.last > key && keys.last < next) next = keys.last;
-      if (key < keys.first || key >= keys.last) continue;
-      if (v < first_vector) first_vector = v;
-      last_vector = v + 1;
     }
-    if (first_vector < last_vector) {
-      f(ScoreTile{tile.at(key, 0), key, next, first_vector, last_vector, tile.vector_keys, tile.group,
-                  tile.parameters});
+    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
+      const int64_t first_vector = v;
+      while (v < tile.last_vector && vector_attends(tile, v, key)) ++v;
+      if (v > first_vector) {
+        f(ScoreTile{tile.at(key, 0), key, next, first_vector, v, tile.vector_keys, tile.group,
+                    tile.parameters});
+      }
     }
     key = next;
   }
