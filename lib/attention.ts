@@ -15,7 +15,8 @@ function prepare(query: unknown, key: unknown, value: unknown, options: unknown)
 /**
  * softmax(query · keyᵀ / √width) · value for every batch entry and head, computed without ever
  * holding the matrix of weights (Vaswani et al. 2017, "Attention Is All You Need"; Dao et al. 2022,
- * "FlashAttention"). Runs on threads of heed's own; the event loop stays free.
+ * "FlashAttention"). Runs on threads of heed's own; the event loop stays free. (What takes a few microseconds,
+ * less than waking a thread, is done before the promise is returned, unless there is a signal.)
  *
  * A query row without any key to attend gives zeros. Consecutive query heads share a key/value head
  * when there are fewer of those (Ainslie et al. 2023, "GQA"). float16 and bfloat16 are summed in
