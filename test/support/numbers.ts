@@ -17,16 +17,27 @@ function decodeBinary(bits: number, exponentBits: number, fractionBits: number):
   return exponent === 0 ? sign * fraction * power(1 - bias) : sign * (1 + fraction) * power(exponent - bias);
 }
 
+/** The number that each pattern of 16 bits stands for, worked out when it is first asked for. */
+function table(exponentBits: number, fractionBits: number): () => Float64Array {
+  let numbers: Float64Array | undefined;
+  return () => {
+    numbers ??= Float64Array.from({ length: 2 ** 16 }, (_, bits) =>
+      decodeBinary(bits, exponentBits, fractionBits),
+    );
+    return numbers;
+  };
+}
+
+const float16 = table(5, 10);
+const bfloat16 = table(8, 7);
+
 export function toNumbers({ type, data }: TensorLike): number[] {
-  const elements = Array.from(data as ArrayLike<number | bigint>, Number);
-  switch (type) {
-    case 'float16':
-      return data[Symbol.toStringTag] === 'Float16Array'
-        ? elements
-        : elements.map((bits) => decodeBinary(bits, 5, 10));
-    case 'bfloat16':
-      return elements.map((bits) => decodeBinary(bits, 8, 7));
-    default:
-      return elements;
-  }
+  const elements = data as ArrayLike<number | bigint>;
+  const numbers = new Array<number>(elements.length);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = Number(elements[i]);
+  const decoded =
+    (type === 'bfloat16' && bfloat16()) ||
+    (type === 'float16' && data[Symbol.toStringTag] !== 'Float16Array' && float16());
+  if (decoded) for (let i = 0; i < numbers.length; i++) numbers[i] = decoded[numbers[i]];
+  return numbers;
 }

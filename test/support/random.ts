@@ -48,14 +48,20 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
   }
 
-  /** Normally distributed elements. */
+  /** Normally distributed elements: thousands of them, which those of a larger tensor are then picked from. */
   tensor(type: FloatType, dims: readonly number[], deviation = 1): Tensor {
-    return tensorOf(type, dims, () => deviation * this.normal());
+    const tensor = Tensor.zeros(type, dims);
+    const { data } = tensor;
+    const drawn = Math.min(data.length, 4096);
+    for (let i = 0; i < drawn; i++) data[i] = encode(type, deviation * this.normal());
+    for (let i = drawn; i < data.length; i++) data[i] = data[this.integer(0, drawn - 1)];
+    return tensor;
   }
 
   mask(dims: readonly number[], probabilityOfTrue: number): Tensor {
     const tensor = Tensor.zeros('bool', dims);
-    for (let i = 0; i < tensor.size; i++) tensor.data[i] = this.chance(probabilityOfTrue) ? 1 : 0;
+    const { data } = tensor;
+    for (let i = 0; i < data.length; i++) data[i] = this.chance(probabilityOfTrue) ? 1 : 0;
     return tensor;
   }
 }
@@ -72,6 +78,7 @@ export function tensorOf(
   element: (index: number) => number,
 ): Tensor {
   const tensor = Tensor.zeros(type, dims);
-  for (let i = 0; i < tensor.size; i++) tensor.data[i] = encode(type, element(i));
+  const { data } = tensor;
+  for (let i = 0; i < data.length; i++) data[i] = encode(type, element(i));
   return tensor;
 }
