@@ -187,6 +187,17 @@ describe('page of attention weights', function () {
       await page.context().close();
     });
 
+    it('does not move below a pointer that wanders over the text', async () => {
+      const { page } = await openPage(browser, made.path);
+      const heights = new Set<unknown>();
+      for (let index = 0; index < made.texts.length; index++) {
+        await page.locator('#passage .word').nth(index).dispatchEvent('mouseenter');
+        heights.add(await page.evaluate('document.documentElement.scrollHeight'));
+      }
+      assert.equal(heights.size, 1, [...heights].join(', '));
+      await page.context().close();
+    });
+
     it('keeps a word that is clicked, until Escape or until all are asked for', async () => {
       const { page } = await openPage(browser, made.path);
       const queries = page.locator('.words.query li');

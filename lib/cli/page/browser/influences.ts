@@ -3,6 +3,7 @@ import { find, make } from './elements.js';
 import type { Store } from './view-state.js';
 import { format } from './weights.js';
 
+/** No word shows more, and room for as many is kept: what lies below must not move away from under the pointer. */
 const longest = 5;
 
 export function showInfluences(store: Store): void {
@@ -32,15 +33,16 @@ export function showInfluences(store: Store): void {
 
 function influencesOn(store: Store, subject: number, head: number): HTMLLIElement[] {
   const { elsewhere, nothing } = store.weights(head);
+  const asides: HTMLLIElement[] = [];
+  if (elsewhere[subject] >= 0.001) asides.push(bar('words not shown', '', elsewhere[subject], 'aside'));
+  if (nothing[subject] >= 0.001) asides.push(bar('nothing', '', nothing[subject], 'aside'));
   const heaviest = store.words
     .map((word, index) => ({ word, distance: index - subject, weight: store.weight(subject, index, head) }))
     .filter(({ weight }) => weight >= 0.001)
     .sort((a, b) => b.weight - a.weight)
-    .slice(0, longest)
+    .slice(0, longest - asides.length)
     .map(({ word, distance, weight }) => bar(word.text, distanceText(distance), weight));
-  if (elsewhere[subject] >= 0.001) heaviest.push(bar('words not shown', '', elsewhere[subject], 'aside'));
-  if (nothing[subject] >= 0.001) heaviest.push(bar('nothing', '', nothing[subject], 'aside'));
-  return heaviest;
+  return [...heaviest, ...asides];
 }
 
 function distanceText(distance: number): string {
