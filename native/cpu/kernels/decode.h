@@ -140,7 +140,7 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   const int64_t key_stride = p.key.step_stride, value_stride = p.value.step_stride;
 
   dot_rows<Type>(s.queries, block.rows, p.width, key_rows, key_stride, count, p.width, s.scores, decode_tile,
-                 Upcoming{value_rows, value_stride});
+                 Upcoming<typename Type::Element>{value_rows, value_stride});
   bool careful = false;
   for (int64_t r = 0; r < block.rows; ++r) {
     const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
