@@ -39,7 +39,8 @@ export function formatWeight(weight: number): string {
 }
 
 export function formatSeconds(seconds: number): string {
-  if (seconds >= 1) return `${seconds.toPrecision(3)} s`;
-  if (seconds >= 1e-3) return `${(seconds * 1e3).toPrecision(3)} ms`;
+  // What three digits would round up to 1000 belongs to the next unit.
+  if (seconds >= 0.9995) return `${seconds.toPrecision(3)} s`;
+  if (seconds >= 0.9995e-3) return `${(seconds * 1e3).toPrecision(3)} ms`;
   return `${(seconds * 1e6).toPrecision(3)} µs`;
 }

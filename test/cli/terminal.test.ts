@@ -32,6 +32,7 @@ describe('terminal', () => {
       '1.00',
     ]);
     assert.deepEqual([2, 0.01234, 0.00001234].map(formatSeconds), ['2.00 s', '12.3 ms', '12.3 µs']);
+    assert.deepEqual([0.9997, 0.0009997, 0.9993].map(formatSeconds), ['1.00 s', '1.00 ms', '999 ms']);
   });
 
   it('has a progress bar that moves and says what is being done', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setThreads, threads } from '../../lib/native.js';
-import { cpu, delay, longShape, randomProblem } from './problems.js';
+import { cpu, delay, longShape, longTaskShape, randomProblem } from './problems.js';
 
 describe('aborting native operations', () => {
   const original = threads() ?? 1;
@@ -19,8 +19,8 @@ describe('aborting native operations', () => {
   });
 
   it('ends queued work without doing any of it, while other work goes on', async () => {
-    // One task that takes a while: the only thread has no time to look at anything else.
-    const running = randomProblem({ queries: 32, keys: 1 << 19 });
+    // The only thread has no time to look at anything else.
+    const running = randomProblem(longTaskShape);
     const queued = randomProblem(small);
     let stillRunning = true;
     const first = cpu()
@@ -53,18 +53,17 @@ describe('aborting native operations', () => {
     assert.ok(output.every((x) => x === 7));
   });
 
-  it('stops within a task: one block of rows over very many keys', async () => {
-    const problem = randomProblem({ queries: 64, keys: 1 << 19 });
+  it('stops within a task: one block of rows over very many keys', async function () {
+    // A busy machine may let the task come to its end before the signal is heard, but not every time.
+    this.retries(4);
+    const problem = randomProblem(longTaskShape);
     const controller = new AbortController();
     const promise = cpu().solve([problem], controller.signal);
-    const began = process.hrtime.bigint();
     await delay(5);
     controller.abort();
     await assert.rejects(promise, { name: 'AbortError' });
-    const aborted = process.hrtime.bigint() - began;
-    await cpu().solve([problem]);
-    const whole = process.hrtime.bigint() - began - aborted;
-    assert.ok(aborted < whole, `aborted after ${aborted} ns, whole ${whole} ns`);
+    // A block writes its rows when it is through with all keys.
+    assert.ok(problem.output.data.every(Number.isNaN), 'it went on to the last key');
   });
 
   it('rejects also when the signal aborts after the last tile, before the promise has settled', async () => {

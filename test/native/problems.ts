@@ -79,9 +79,15 @@ export function randomProblem(shape: Shape): AttentionProblem {
   return attentionProblem(shape, randomArrays(shape));
 }
 
-/** Some tenths of a second on one core, in hundreds of tasks; sanitized code takes its time with fewer. */
-const steps = process.env.HEED_TEST_SANITIZED === '1' ? 1024 : 4096;
+/** Sanitized code takes its time with less to do. */
+const sanitized = process.env.HEED_TEST_SANITIZED === '1';
+
+/** Some tenths of a second on one core, in hundreds of tasks. */
+const steps = sanitized ? 1024 : 4096;
 export const longShape: Shape = { heads: 8, queries: steps, keys: steps };
+
+/** A tenth of a second and more, in a single task: all rows are of one block. */
+export const longTaskShape: Shape = { queries: 64, keys: sanitized ? 1 << 16 : 1 << 19 };
 
 export function delay(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

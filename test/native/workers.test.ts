@@ -31,7 +31,8 @@ describe('heed in worker threads', () => {
 
   it('can be loaded and unloaded a hundred times', function () {
     this.timeout(120_000);
-    const args = [join(children, 'reload.js'), '100'];
+    const times = process.env.HEED_TEST_SANITIZED === '1' ? '25' : '100';
+    const args = [join(children, 'reload.js'), times];
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     assert.equal(stderr, '');
     assert.deepEqual({ status, signal }, { status: 0, signal: null });
