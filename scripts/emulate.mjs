@@ -1,0 +1,93 @@
+// Builds the CUDA kernels for the emulator and runs their tests, on machines without a GPU or a CUDA toolkit: as many test
+// cases at once as there are cores, each in a process of its own.
+// `node scripts/emulate.mjs --test-case='cast*'`: what follows goes to doctest.
+import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const folder = join('build', 'emulator');
+const program = join(root, folder, 'heed_emulator_tests');
+const filters = process.argv.slice(2);
+const workers = availableParallelism();
+
+function run(command, args) {
+  const { status, signal, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (error) fail(`${command} cannot be run: ${error.message}`);
+  if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? status}`);
+}
+
+function fail(message) {
+  console.error(`emulate: ${message}`);
+  process.exit(1);
+}
+
+function build() {
+  run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DHEED_EMULATOR=ON']);
+  run('cmake', ['--build', folder, '--parallel', String(workers), '--target', 'heed_emulator']);
+}
+
+function countTestCases() {
+  const { stdout } = spawnSync(program, [...filters, '--count'], { encoding: 'utf8' });
+  const count = Number(/current filters: (\d+)/.exec(stdout)?.[1] ?? 0);
+  if (count === 0) fail('no test case passes the filters');
+  return count;
+}
+
+/** Runs the test case with a number, and resolves to what it said. */
+function runTestCase(number, seed) {
+  return new Promise((resolve) => {
+    const range = [`--first=${number}`, `--last=${number}`, '--duration=true', '--no-intro=true'];
+    const child = spawn(program, [...filters, ...range], { env: { ...process.env, HEED_TEST_SEED: seed } });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text;
+      });
+    }
+    child.on('close', (status, signal) => resolve({ passed: status === 0, output, signal }));
+  });
+}
+
+async function runAll() {
+  const count = countTestCases();
+  const seed = process.env.HEED_TEST_SEED ?? String(randomInt(2 ** 32));
+  console.log(`seed ${seed} (HEED_TEST_SEED repeats it), ${count} test cases`);
+  let begun = 0;
+  let ended = 0;
+  let assertions = 0;
+  const failed = [];
+  const work = async () => {
+    while (begun < count) {
+      begun += 1;
+      const { passed, output, signal } = await runTestCase(begun, seed);
+      ended += 1;
+      const [, seconds, name] = /^([\d.]+) s: (.*)$/m.exec(output) ?? [null, '?', `ended by ${signal}`];
+      assertions += Number(/assertions:\s*(\d+)/.exec(output)?.[1] ?? 0);
+      const time = Number.isNaN(Number(seconds)) ? '' : ` (${Number(seconds).toFixed(1)} s)`;
+      console.log(`${passed ? '✔' : '✘'} ${ended}/${count} ${name}${time}`);
+      if (!passed) failed.push(output);
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, work));
+  for (const output of failed) console.log(output);
+  console.log(`${count - failed.length} of ${count} test cases passed, ${assertions} assertions`);
+  if (failed.length > 0) fail(`${failed.length} test cases failed (HEED_TEST_SEED=${seed})`);
+}
+
+/** The other bodies: compiled where there is nvcc, and compared where there is a GPU. */
+function runOnGpu() {
+  const onGpu = join(root, folder, 'heed_wrappers_on_gpu');
+  if (existsSync(onGpu)) run(onGpu, []);
+  else console.log('there is no CUDA compiler: only the emulator was built');
+}
+
+build();
+await runAll();
+runOnGpu();

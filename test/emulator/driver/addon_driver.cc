@@ -1,0 +1,44 @@
+// The driver of an addon whose GPUs are emulated. What it has is for tests to say, in the environment:
+// HEED_EMULATED_GPUS, how many (2; 0: none, as on a machine without a driver), HEED_EMULATED_MEMORY, bytes of
+// each, HEED_EMULATED_LAUNCHES, after how many the next one loses its GPU, and HEED_TEST_SEED, for the
+// schedules.
+#include <cstdlib>
+
+#include "cuda/runtime/devices.h"
+#include "driver/emulated_driver.h"
+
+namespace heed::cuda {
+
+namespace {
+
+template <class T>
+void read(const char* name, T& value) {
+  if (const char* given = std::getenv(name)) value = static_cast<T>(std::strtoull(given, nullptr, 10));
+}
+
+heed::emulator::DriverOptions options_of_environment() {
+  heed::emulator::DriverOptions options;
+  read("HEED_EMULATED_GPUS", options.devices);
+  read("HEED_EMULATED_MEMORY", options.memory);
+  read("HEED_EMULATED_LAUNCHES", options.most_launches);
+  read("HEED_TEST_SEED", options.seed);
+  if (options.devices == 0)
+    options.reason = "cudaGetDeviceCount failed: cudaErrorNoDevice, no CUDA-capable device is detected";
+  return options;
+}
+
+// process.exit() runs no cleanup of environments, and threads that compute may still call the driver: it
+// stays, and only its own threads end.
+struct AtExit {
+  heed::emulator::EmulatedDriver* driver = new heed::emulator::EmulatedDriver(options_of_environment());
+  ~AtExit() { driver->stop(); }
+};
+
+}  // namespace
+
+Driver& driver() {
+  static const AtExit at_exit;
+  return *at_exit.driver;
+}
+
+}  // namespace heed::cuda

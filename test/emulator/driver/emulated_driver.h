@@ -1,0 +1,82 @@
+// CUDA's part of the host side where there is no GPU: streams that run on the emulator, and whatever can go
+// wrong on demand.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "cuda/runtime/driver.h"
+#include "driver/emulated_stream.h"
+
+namespace heed::emulator {
+
+struct DriverOptions {
+  uint64_t seed = 1;                    // of schedules
+  int devices = 2;                      // of compute capability 8.0, 9.0, 8.0, …
+  size_t memory = size_t{4} << 30;      // bytes on each device
+  uint64_t most_launches = UINT64_MAX;  // the next one loses its device
+  std::string reason;                   // why there are no devices, if there are none
+};
+
+class EmulatedDriver final : public cuda::Driver {
+ public:
+  explicit EmulatedDriver(DriverOptions options = {});
+  ~EmulatedDriver() override;
+
+  // The next call of this name fails with an error: "cudaMemcpyAsync". Out of memory for those that allocate.
+  void fail_next(const std::string& call);
+  // Streams end; nothing that is still queued runs.
+  void stop();
+  size_t allocated() const;
+  size_t allocations() const;
+
+  bool emulated() const override { return true; }
+  const cuda::Availability& availability() override { return availability_; }
+  void use(int device) override;
+  cuda::Stream make_stream() override;
+  void destroy_stream(cuda::Stream stream) noexcept override;
+  void synchronize(cuda::Stream stream) override;
+  bool is_lost(cuda::Stream stream) noexcept override;
+  void* allocate(size_t bytes) override;
+  void free(void* memory) noexcept override;
+  void* allocate_pinned(size_t bytes) override;
+  void free_pinned(void* memory) noexcept override;
+  MemoryInfo memory_info() override;
+  void begin_use(void* memory, size_t bytes, cuda::Stream stream) override;
+  void copy_to_device(void* to, const void* pinned, size_t bytes, cuda::Stream stream) override;
+  void copy_from_device(void* pinned, const void* from, size_t bytes, cuda::Stream stream) override;
+  void copy_on_device(void* to, const void* from, const Rows& rows, cuda::Stream stream) override;
+  void copy_between_devices(void* to, int to_device, const void* from, int from_device, size_t bytes,
+                            cuda::Stream stream) override;
+  void clear(void* memory, size_t bytes, cuda::Stream stream) override;
+  void call_back(cuda::Stream stream, Callback function, void* state) override;
+  cuda::Event* make_event() override;
+  void destroy_event(cuda::Event* event) noexcept override;
+  void record(cuda::Event* event, cuda::Stream stream) override;
+  bool passed(cuda::Event* event) override;
+  void wait(cuda::Stream stream, cuda::Event* event) override;
+
+ private:
+  struct Memory {
+    size_t bytes;
+    int device;  // −1: pinned memory of the host's
+  };
+  // Throws where the call is to fail, or the stream's device is lost.
+  void begin(const char* call, cuda::Stream stream = nullptr);
+  void* allocate(const char* call, size_t bytes, int device);
+  void expect_inside(const char* call, const void* begin, size_t bytes, bool pinned);
+  void expect_rows_inside(const char* call, const void* begin, const Rows& rows, size_t pitch);
+
+  const DriverOptions options_;
+  cuda::Availability availability_;
+  mutable std::mutex mutex_;
+  std::map<uintptr_t, Memory> memory_;
+  std::set<EmulatedStream*> streams_;
+  std::multiset<std::string> failing_;
+};
+
+}  // namespace heed::emulator

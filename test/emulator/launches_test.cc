@@ -1,0 +1,120 @@
+// How every kernel is launched, without running it: scripts/check-cuda.mjs works out from it how many blocks
+// share a multiprocessor.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "cuda/append.h"
+#include "cuda/attention_decode.h"
+#include "cuda/attention_forward.h"
+#include "cuda/attention_rows.h"
+#include "cuda/cast.h"
+#include "cuda/merge.h"
+#include "cuda/projection.h"
+#include "support/dense_attention.h"
+#include "support/workspace.h"
+
+namespace heed::emulator {
+
+namespace {
+
+using cuda::emulator::Shape;
+
+constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
+
+void launch_attention(test::Random& random, cuda::Workspace& workspace, DType type, int64_t width) {
+  DenseAttention made(random, type, 1, 1, 1, 1, 600, width);
+  cuda::attention_forward(made.problem, workspace);
+  cuda::attention_decode(made.problem, workspace);
+  RowsProblem rows;
+  rows.attention = made.problem;
+  rows.heads = rows.queries = {0};
+  rows.keys = 600;
+  cuda::attention_rows(rows, workspace);
+  made.problem.softcap = 1;
+  cuda::attention_forward(made.problem, workspace);
+  for (const DType mask : {DType::boolean, type}) {
+    made.problem.mask = {made.query.data(), mask, 0, 0, 0, 1};
+    cuda::attention_forward(made.problem, workspace);
+  }
+}
+
+void launch_projections(cuda::Workspace& workspace, DType type) {
+  alignas(16) float nothing[4] = {};
+  for (const int64_t rows : {1, 100}) {
+    ProjectionProblem problem;
+    problem.rows = problem.steps = rows;
+    problem.inner = problem.columns = 64;
+    problem.input = problem.weight = nothing;
+    problem.input_type = problem.weight_type = type;
+    problem.targets = {{0, 64, 64, {nothing, type, rows * 64, 64, 64}, {}, {64, false, 1, nothing, nothing}}};
+    cuda::projection(problem, workspace);
+  }
+}
+
+void launch_merge(cuda::Workspace& workspace, DType type) {
+  alignas(16) float nothing[4] = {};
+  MergeProblem problem;
+  problem.rows = problem.width = 1;
+  problem.type = type;
+  problem.parts = {{nothing, nothing}};
+  problem.output = problem.log_sum_exp = nothing;
+  cuda::merge(problem, workspace);
+}
+
+void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
+  alignas(16) float memory[8] = {};
+  for (const int64_t offset : {0, 1}) {
+    const auto* source = reinterpret_cast<const char*>(memory) + offset * static_cast<int64_t>(size_of(from));
+    cuda::cast({source, from, memory, to, 16}, workspace);
+    AppendProblem problem;
+    problem.heads = 1;
+    problem.width = problem.value_width = 64;
+    problem.parts = {{0, 0, 1, 0}};
+    problem.key = problem.value = {source, from, 64, 64, 64};
+    const auto tables = std::make_shared<PageTables>();
+    tables->first = {0};
+    tables->keys = tables->values = {memory};
+    tables->key = tables->value = {1, tables->first.data(), tables->keys.data()};
+    problem.pages = tables;
+    problem.cached_key = problem.cached_value = {nullptr, to, 0, 64, 64, &tables->key};
+    cuda::append(problem, workspace);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
+  Machine machine(1);
+  std::map<std::string, Shape> launches;
+  machine.instead_of_running = [&launches](const std::string& kernel, const Shape& shape) {
+    const auto [at, is_new] = launches.emplace(kernel, shape);
+    if (!is_new) at->second.shared_bytes = std::max(at->second.shared_bytes, shape.shared_bytes);
+  };
+  EmulatedWorkspace workspace(machine);
+  test::Random random(19);
+  for (const DType type : types) {
+    for (const int64_t width : {64, 128, 256, 512}) launch_attention(random, workspace, type, width);
+    launch_projections(workspace, type);
+    launch_merge(workspace, type);
+    for (const DType to : types) launch_copies(workspace, type, to);
+  }
+  CHECK(launches.size() > 60);
+  for (const auto& launched : launches) {
+    INFO(launched.first);
+    CHECK(launched.second.threads % 32 == 0);
+    CHECK(launched.second.shared_bytes <= most_shared_bytes(86));
+  }
+  if (const char* path = std::getenv("HEED_KERNEL_LAUNCHES")) {
+    std::ofstream file(path);
+    for (const auto& [kernel, shape] : launches)
+      file << shape.threads << '\t' << shape.shared_bytes << '\t' << kernel << '\n';
+  }
+}
+
+}  // namespace heed::emulator

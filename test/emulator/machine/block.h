@@ -1,0 +1,192 @@
+// One block of a kernel while it runs: its threads as fibers, and where they are.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cuda/device/emulator.h"
+#include "machine/clock.h"
+#include "machine/fault.h"
+#include "machine/fiber.h"
+#include "machine/global_memory.h"
+#include "machine/random.h"
+#include "machine/requests.h"
+#include "machine/shadow.h"
+
+namespace heed::emulator {
+
+class Block;
+class Machine;
+
+enum class Waiting : uint8_t { nothing, warp, block, barrier };
+
+struct AsyncCopy {
+  uintptr_t to = 0, from = 0;
+  uint32_t bytes = 0, valid_bytes = 0, site = 0;
+};
+
+struct Thread {
+  Block* block = nullptr;
+  uint32_t index = 0, lane = 0, warp = 0;
+  Fiber fiber;
+  uintptr_t stack_bottom = 0, stack_top = 0;
+  bool done = false;
+
+  Tick tick = 0;  // of its last meeting
+  Knowledge knowledge;
+  Tick fence = 0;                                // its last fence for the whole device, if in this block
+  std::vector<std::pair<Tick, Tick>> announced;  // by what its last atomic access read
+
+  uint32_t accesses_left = 0;  // until another thread gets its turn
+  Waiting waiting = Waiting::nothing;
+  uint32_t waiting_site = 0, barrier = 0;
+
+  std::vector<AsyncCopy> uncommitted;
+  std::deque<std::vector<AsyncCopy>> groups;
+};
+
+// Lanes of a warp at one operation. What it does is in operation.run, once all have come.
+struct Meeting;
+struct Operation {
+  const char* name;
+  void (*run)(Block& block, Meeting& meeting);
+};
+struct Meeting {
+  const Operation* operation = nullptr;
+  uint32_t variant = 0;  // lanes have to agree on it
+  uint32_t mask = 0, come = 0, site = 0, warp = 0;
+  std::array<void*, 32> operands{};
+  std::array<uint32_t, 32> sites{};
+};
+
+struct Warp {
+  explicit Warp(SiteCounts& counts) : requests(counts) {}
+  uint32_t lanes = 0;     // that exist
+  uint32_t runnable = 0;  // and do not run at the moment
+  uint32_t done = 0;
+  std::vector<Meeting> meetings;
+  Requests requests;
+};
+
+struct Barrier {
+  uint32_t threads = 0, come = 0, site = 0;
+  uint32_t waiting_warps = 0;  // a bit for each
+  Knowledge joined;
+};
+
+// What is wrong, before it has been put into words.
+struct Finding {
+  FaultKind kind;
+  std::string what;
+  uint32_t site = 0;
+  std::vector<uint32_t> threads;
+  std::vector<std::pair<uint32_t, std::string>> others;  // sites, and what happened there
+};
+
+class Block {
+ public:
+  Block(Machine& machine, const cuda::emulator::Shape& shape);
+
+  // Runs all threads to their end, or throws a Fault.
+  void run(uint32_t index, const void* parameters, size_t parameter_bytes, void (*enter)(const void*));
+
+  uint32_t index() const { return index_; }
+  const cuda::emulator::Shape& shape() const { return shape_; }
+  Machine& machine() { return *machine_; }
+  void* shared_memory() { return reinterpret_cast<void*>(shared_begin_); }
+  Thread& thread(uint32_t warp, uint32_t lane) { return threads_[warp * 32 + lane]; }
+  Warp& warp(uint32_t index) { return warps_[index]; }
+
+  // Ends the block.
+  [[noreturn]] void fail(Finding finding);
+
+  // warp.cc
+  void meet(Thread& thread, const Operation& operation, uint32_t variant, uint32_t mask, void* operands,
+            uint32_t site);
+  void order_lanes(uint32_t warp, uint32_t mask);
+
+  // barriers.cc
+  void sync(Thread& thread, uint32_t site);
+  void sync(Thread& thread, uint32_t barrier, uint32_t threads, uint32_t site);
+  void arrive(Thread& thread, uint32_t barrier, uint32_t threads, uint32_t site);
+  void come_to_barrier(uint32_t warp, uint32_t barrier, uint32_t threads, uint32_t site, bool wait);
+
+  // accesses.cc
+  enum class Kind : uint8_t { read, write, atomic };
+  void access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site,
+              bool one_instruction);
+  void access_matrix_row(Thread& thread, uintptr_t address, Kind kind, uint32_t site);
+  void atomic(Thread& thread, uintptr_t address, uint32_t bytes, uint32_t site);
+  void access_in(cuda::emulator::Space space, Thread& thread, uintptr_t address, uint32_t bytes, Kind kind,
+                 uint32_t site);
+  void fence_device(Thread& thread);
+  bool is_shared(uintptr_t address) const { return address - shared_begin_ < shape_.shared_bytes; }
+
+  // copies.cc
+  void copy_async(Thread& thread, const AsyncCopy& copy);
+  void land_copies(Thread& thread, uint32_t pending_groups);
+
+ private:
+  static constexpr size_t guard_bytes = 4096;
+
+  static void enter_thread();
+  void start(Thread& thread);
+  void end(Thread& thread);
+  void wait(Thread& thread, Waiting what, uint32_t site);
+  void wake(Thread& thread);
+  void give_turn(Thread& thread);
+  void next(Thread* left);
+  Thread* choose();
+  [[noreturn]] void fail_blocked();
+  void take_turn_after_access(Thread& thread, uint32_t site);
+
+  bool is_ordered(const Thread& thread, const Record& record, bool shared) const;
+  void check_word(Thread& thread, Word& word, uint32_t bytes, Kind kind, uint32_t site, bool shared);
+  void touch(Thread& thread, Shadow& shadow, size_t offset, uint32_t bytes, Kind kind, uint32_t site,
+             bool shared);
+  void check_space(cuda::emulator::Space space, Thread& thread, uintptr_t address, uint32_t bytes, Kind kind,
+                   uint32_t site);
+  void shared_access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site);
+  void global_access(Thread& thread, Region& region, uintptr_t address, uint32_t bytes, Kind kind,
+                     uint32_t site);
+  [[noreturn]] void fail_misaligned(Thread& thread, uint32_t bytes, Kind kind, uint32_t site);
+  [[noreturn]] void fail_outside(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site);
+
+  Machine* machine_;
+  cuda::emulator::Shape shape_;
+  uint32_t index_ = 0;
+  const void* parameters_ = nullptr;
+  size_t parameter_bytes_ = 0;
+  void (*enter_)(const void*) = nullptr;
+
+  std::vector<Thread> threads_;
+  std::vector<Warp> warps_;
+  uint32_t runnable_warps_ = 0;  // a bit for each
+  uint32_t current_warp_ = 0;
+  uint32_t done_ = 0;
+  uint32_t most_accesses_ = 0;
+  uint64_t idle_accesses_ = 0;  // since threads last met
+  Fiber host_;
+  ScheduleRandom random_;
+  std::optional<Finding> finding_;
+
+  std::vector<uint8_t> shared_;
+  uintptr_t shared_begin_ = 0;
+  Shadow shared_shadow_{false};
+  Tick begin_ = 0;                               // of the block
+  Tick all_before_ = 0;                          // the last barrier of the whole block
+  std::vector<std::pair<Tick, Tick>> acquired_;  // of other blocks
+
+  uint32_t come_to_sync_ = 0, sync_site_ = 0;
+  std::array<Barrier, 16> barriers_;
+};
+
+// Whose turn it is; null outside of kernels.
+inline constinit thread_local Thread* current_thread = nullptr;
+
+}  // namespace heed::emulator

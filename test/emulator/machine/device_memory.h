@@ -1,0 +1,66 @@
+// Memory as a GPU would have it: aligned to 256 bytes, given to kernels to the byte, and nothing of theirs
+// around it.
+#pragma once
+
+#if defined(HEED_ON_GPU)
+#include "on_gpu/device/device_memory.h"
+#else
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "machine/machine.h"
+
+namespace heed::emulator {
+
+class DeviceMemory {
+ public:
+  enum class Use : uint8_t { input, output, in_out };
+  // A copy of `values`, or 0xff throughout: NaN in every type. Begins `offset` bytes behind an aligned
+  // address.
+  DeviceMemory(Machine& machine, std::string name, Use use, const void* values, size_t bytes,
+               size_t offset = 0)
+      : machine_(&machine), bytes_(bytes), memory_(bytes + offset + 2 * gap, 0xff) {
+    const auto begin = reinterpret_cast<uintptr_t>(memory_.data());
+    data_ = memory_.data() + ((begin + gap / 2 + 255) / 256 * 256 - begin) + offset;
+    if (values != nullptr && bytes > 0) std::memcpy(data_, values, bytes);
+    if (use == Use::input) machine.input(data_, bytes, std::move(name));
+    if (use == Use::output) machine.output(data_, bytes, std::move(name));
+    if (use == Use::in_out) machine.in_out(data_, bytes, std::move(name));
+  }
+  template <class T>
+  DeviceMemory(Machine& machine, std::string name, Use use, const std::vector<T>& values)
+      : DeviceMemory(machine, std::move(name), use, values.data(), values.size() * sizeof(T)) {}
+  ~DeviceMemory() { machine_->remove(data_); }
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+  void* data() const { return data_; }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
+  size_t bytes() const { return bytes_; }
+  // For tests that do not know whose memory it is.
+  void read_back(void* to) const {
+    if (bytes_ > 0) std::memcpy(to, data_, bytes_);
+  }
+
+ private:
+  static constexpr size_t gap = 1024;
+  Machine* machine_;
+  size_t bytes_;
+  std::vector<uint8_t> memory_;
+  uint8_t* data_;
+};
+
+// Where tests run on a GPU: memory that the host cannot read in place.
+using RemoteMemory = DeviceMemory;
+
+}  // namespace heed::emulator
+
+#endif

@@ -1,0 +1,39 @@
+// What the emulator has found wrong with a kernel.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace heed::emulator {
+
+enum class FaultKind : uint8_t {
+  race,
+  missing_barrier,
+  divergent_barrier,
+  wrong_barrier,   // a number, or a count of threads, that cannot be
+  divergent_warp,  // lanes of a mask at different operations
+  wrong_mask,
+  deadlock,
+  endless,  // threads that run on and never meet
+  unwritten_read,
+  copy_not_awaited,  // a cp.async destination touched before its thread has waited
+  out_of_bounds,
+  read_only,
+  misaligned,
+  wrong_space,  // global memory where shared memory was meant, or the reverse
+};
+const char* name_of(FaultKind kind);
+
+struct Fault : std::runtime_error {
+  Fault(FaultKind the_kind, const std::string& report) : std::runtime_error(report), kind(the_kind) {}
+
+  FaultKind kind;
+  std::string kernel, file;
+  int line = 0;
+  uint32_t block = 0;
+  std::vector<uint32_t> threads;
+};
+
+}  // namespace heed::emulator

@@ -1,0 +1,20 @@
+// What a stream that is not the default one is to launches.
+#pragma once
+
+#include "cuda/device/emulator.h"
+#include "cuda/stream.h"
+
+namespace heed::emulator {
+
+class LaunchQueue {
+ public:
+  virtual ~LaunchQueue() = default;
+  // To be run on the stream's Machine when everything before it is done.
+  virtual void launch(const void* kernel, const cuda::emulator::Shape& shape, const void* parameters,
+                      size_t parameter_bytes, void (*enter)(const void*)) = 0;
+
+  cuda::Stream stream() { return reinterpret_cast<cuda::Stream>(this); }
+  static LaunchQueue& of(cuda::Stream stream) { return *reinterpret_cast<LaunchQueue*>(stream); }
+};
+
+}  // namespace heed::emulator

@@ -1,0 +1,86 @@
+// A GPU that does not exist. While a Machine lives, kernels that are launched on this host thread run on it.
+#pragma once
+
+#if defined(HEED_ON_GPU)
+#include "on_gpu/device/machine.h"
+#else
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "cuda/device/emulator.h"
+#include "machine/counts.h"
+#include "machine/fault.h"
+#include "machine/global_memory.h"
+#include "machine/random.h"
+#include "machine/sites.h"
+
+namespace heed::emulator {
+
+// Bytes of shared memory that a block may have, by compute capability: 80, 86, 89, 90.
+size_t most_shared_bytes(uint32_t architecture);
+
+class Machine {
+ public:
+  // The same seed runs the threads in the same order.
+  explicit Machine(uint64_t schedule_seed, uint32_t architecture = 80);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  // Memory of the host that kernels may use, to the byte: inputs, which no kernel may write; outputs, which
+  // none may read before it has written them; and what is both.
+  void input(const void* data, size_t bytes, std::string name) {
+    memory.add(data, bytes, std::move(name), true, true);
+  }
+  void output(void* data, size_t bytes, std::string name) {
+    memory.add(data, bytes, std::move(name), false, false);
+  }
+  void in_out(void* data, size_t bytes, std::string name) {
+    memory.add(data, bytes, std::move(name), false, true);
+  }
+  void remove(const void* data) { memory.remove(data); }
+
+  // Of all that has run since the start.
+  Counts counts() const { return site_counts.total(); }
+  // Of the lines of one function of a kernel, and of all that it calls.
+  Counts counts_within(std::string_view function) const { return site_counts.within(sites, function); }
+  std::string count_table() const { return site_counts.table(sites); }
+
+  // Throws what a launch would at once.
+  static void expect_launchable(const cuda::emulator::Shape& shape, uint32_t architecture);
+  // Throws a Fault where the kernel goes wrong.
+  void launch(const void* kernel, const cuda::emulator::Shape& shape, const void* parameters,
+              size_t parameter_bytes, void (*enter)(const void*));
+
+  // Where it is set, it is asked before each block whether to leave out this one and all others.
+  std::function<bool()> stopping;
+  // Where it is set, it is told of launches, and nothing runs.
+  std::function<void(const std::string& kernel, const cuda::emulator::Shape& shape)> instead_of_running;
+
+  static Machine& current();
+
+  // For the parts of the emulator.
+  GlobalMemory memory;
+  Sites sites;
+  SiteCounts site_counts;
+  ScheduleRandom random;
+  Tick launch_begin = 0;
+  const void* kernel = nullptr;
+  uint64_t schedule_seed;
+  // What blocks had done before they announced it by an atomic access after a fence, by its address.
+  std::unordered_map<uintptr_t, std::vector<std::pair<Tick, Tick>>> announced;
+
+ private:
+  uint32_t architecture_;
+  Machine* outer_;
+};
+
+}  // namespace heed::emulator
+
+#endif

@@ -1,0 +1,114 @@
+// Matrix instructions: fragments of all lanes put together into matrices, and taken apart again.
+#include <cstring>
+
+#include "cuda/device/types.cuh"
+#include "machine/machine.h"
+#include "machine/operations.h"
+
+namespace heed::emulator {
+
+namespace {
+
+using cuda::emulator::MatrixType;
+
+template <class T>
+void multiply(Meeting& meeting) {
+  float a[16][16], b[16][8], c[16][8];
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const auto& mine = *static_cast<const MultiplyOperands*>(meeting.operands[lane]);
+    const uint32_t group = lane / 4, pair = lane % 4 * 2;
+    for (uint32_t i = 0; i < 4; ++i) {
+      float* at = &a[group + i % 2 * 8][pair + i / 2 * 8];
+      at[0] = cuda::thread::low_of<T>(mine.a[i]);
+      at[1] = cuda::thread::high_of<T>(mine.a[i]);
+    }
+    for (uint32_t i = 0; i < 2; ++i) {
+      b[pair + i * 8][group] = cuda::thread::low_of<T>(mine.b[i]);
+      b[pair + i * 8 + 1][group] = cuda::thread::high_of<T>(mine.b[i]);
+    }
+    for (uint32_t i = 0; i < 4; ++i) c[group + i / 2 * 8][pair + i % 2] = mine.sums[i];
+  }
+  for (int row = 0; row < 16; ++row) {
+    for (int inner = 0; inner < 16; ++inner) {
+      for (int column = 0; column < 8; ++column) c[row][column] += a[row][inner] * b[inner][column];
+    }
+  }
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const auto& mine = *static_cast<const MultiplyOperands*>(meeting.operands[lane]);
+    for (uint32_t i = 0; i < 4; ++i) mine.sums[i] = c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+  }
+}
+
+void run_multiply(Block& block, Meeting& meeting) {
+  block.machine().site_counts.at(meeting.site).matrix_instructions += 1;
+  if (static_cast<const MultiplyOperands*>(meeting.operands[0])->type == MatrixType::float16) {
+    multiply<cuda::Float16>(meeting);
+  } else {
+    multiply<cuda::BFloat16>(meeting);
+  }
+}
+
+// Checks the rows' addresses, and counts each matrix as one pass over 8 rows of 16 bytes.
+void visit_rows(Block& block, const Meeting& meeting, Block::Kind kind) {
+  const auto& first = *static_cast<const MatricesOperands*>(meeting.operands[0]);
+  Request request;
+  request.bytes = 16;
+  for (uint32_t lane = 0; lane < first.count * 8; ++lane) {
+    const uintptr_t row = static_cast<const MatricesOperands*>(meeting.operands[lane])->row;
+    Thread& thread = block.thread(meeting.warp, lane);
+    block.access_matrix_row(thread, row, kind, meeting.sites[lane]);
+    request.lanes |= 1u << lane;
+    request.addresses[lane] = row;
+  }
+  Counts& counts = block.machine().site_counts.at(meeting.site);
+  if (kind == Block::Kind::read) {
+    counts.shared_loads += traffic_of(Access::shared_load, request);
+  } else {
+    counts.shared_stores += traffic_of(Access::shared_store, request);
+  }
+}
+
+// Element (row, column) of matrix m; of 16 bits.
+uint16_t* element(const Meeting& meeting, uint32_t matrix, uint32_t row, uint32_t column) {
+  return reinterpret_cast<uint16_t*>(
+             static_cast<const MatricesOperands*>(meeting.operands[matrix * 8 + row])->row) +
+         column;
+}
+
+void run_load(Block& block, Meeting& meeting) {
+  visit_rows(block, meeting, Block::Kind::read);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const auto& mine = *static_cast<const MatricesOperands*>(meeting.operands[lane]);
+    const uint32_t group = lane / 4, pair = lane % 4 * 2;
+    for (uint32_t m = 0; m < mine.count; ++m) {
+      const uint32_t low =
+          mine.transposed ? *element(meeting, m, pair, group) : *element(meeting, m, group, pair);
+      const uint32_t high =
+          mine.transposed ? *element(meeting, m, pair + 1, group) : *element(meeting, m, group, pair + 1);
+      mine.fragments[m] = low | high << 16;
+    }
+  }
+}
+
+void run_store(Block& block, Meeting& meeting) {
+  visit_rows(block, meeting, Block::Kind::write);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const auto& mine = *static_cast<const MatricesOperands*>(meeting.operands[lane]);
+    const uint32_t group = lane / 4, pair = lane % 4 * 2;
+    for (uint32_t m = 0; m < mine.count; ++m) {
+      uint16_t* low = mine.transposed ? element(meeting, m, pair, group) : element(meeting, m, group, pair);
+      uint16_t* high =
+          mine.transposed ? element(meeting, m, pair + 1, group) : element(meeting, m, group, pair + 1);
+      *low = static_cast<uint16_t>(mine.fragments[m]);
+      *high = static_cast<uint16_t>(mine.fragments[m] >> 16);
+    }
+  }
+}
+
+}  // namespace
+
+const Operation multiply_matrices{"a matrix instruction", &run_multiply};
+const Operation load_matrices{"a load of matrices", &run_load};
+const Operation store_matrices{"a store of matrices", &run_store};
+
+}  // namespace heed::emulator

@@ -1,0 +1,30 @@
+// What lanes of a warp do together, besides waiting.
+#pragma once
+
+#include "machine/block.h"
+
+namespace heed::emulator {
+
+struct ShuffleOperands {
+  cuda::emulator::Shuffle kind;
+  uint32_t value, operand, width, result;
+};
+struct BallotOperands {
+  bool predicate;
+  uint32_t result;
+};
+struct MultiplyOperands {
+  cuda::emulator::MatrixType type;
+  float* sums;
+  const uint32_t *a, *b;
+};
+struct MatricesOperands {
+  uintptr_t row;
+  uint32_t* fragments;
+  uint32_t count;
+  bool transposed;
+};
+
+extern const Operation sync_lanes, shuffle_lanes, vote, multiply_matrices, load_matrices, store_matrices;
+
+}  // namespace heed::emulator

@@ -1,0 +1,129 @@
+#include "machine/requests.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace heed::emulator {
+
+namespace {
+
+constexpr uint32_t all_lanes = 0xffffffff;
+
+Traffic& of_kind(Counts& counts, Access kind) {
+  switch (kind) {
+    case Access::global_load:
+      return counts.global_loads;
+    case Access::global_store:
+      return counts.global_stores;
+    case Access::shared_load:
+      return counts.shared_loads;
+    case Access::shared_store:
+      return counts.shared_stores;
+    default:
+      return counts.atomics;
+  }
+}
+
+// Sorts, and leaves each number once.
+size_t distinct(uintptr_t* begin, uintptr_t* end) {
+  std::sort(begin, end);
+  return static_cast<size_t>(std::unique(begin, end) - begin);
+}
+
+void count_sectors(const Request& request, Traffic& traffic) {
+  std::array<uintptr_t, 64> sectors{};
+  std::array<uintptr_t, 32> addresses{};
+  size_t touched = 0, lanes = 0;
+  for (uint32_t mask = request.lanes; mask != 0; mask &= mask - 1) {
+    const uintptr_t address = request.addresses[static_cast<size_t>(std::countr_zero(mask))];
+    addresses[lanes++] = address;
+    const uintptr_t first = address / 32, last = (address + request.bytes - 1) / 32;
+    sectors[touched++] = first;
+    if (last != first) sectors[touched++] = last;
+  }
+  traffic.transactions = distinct(sectors.data(), sectors.data() + touched);
+  traffic.bytes = distinct(addresses.data(), addresses.data() + lanes) * request.bytes;
+  traffic.unavoidable = (traffic.bytes + 31) / 32;
+}
+
+void count_passes(const Request& request, Traffic& traffic) {
+  const uint32_t lanes_at_once = request.bytes <= 4 ? 32 : 128 / request.bytes;
+  for (uint32_t begin = 0; begin < 32; begin += lanes_at_once) {
+    const uint32_t part =
+        request.lanes >> begin & (lanes_at_once == 32 ? all_lanes : (1u << lanes_at_once) - 1);
+    if (part == 0) continue;
+    std::array<uintptr_t, 64> words{};
+    size_t count = 0;
+    for (uint32_t mask = part; mask != 0; mask &= mask - 1) {
+      const uintptr_t address = request.addresses[begin + static_cast<size_t>(std::countr_zero(mask))];
+      for (uintptr_t word = address / 4; word <= (address + request.bytes - 1) / 4; ++word)
+        words[count++] = word;
+    }
+    count = distinct(words.data(), words.data() + count);
+    std::array<uint8_t, 32> in_bank{};
+    for (size_t i = 0; i < count; ++i) ++in_bank[words[i] % 32];
+    traffic.transactions += *std::max_element(in_bank.begin(), in_bank.end());
+    traffic.unavoidable += 1;
+    traffic.bytes += count * 4;
+  }
+}
+
+}  // namespace
+
+Traffic traffic_of(Access kind, const Request& request) {
+  Traffic traffic;
+  traffic.requests = 1;
+  if (kind == Access::shared_load || kind == Access::shared_store) {
+    count_passes(request, traffic);
+  } else {
+    count_sectors(request, traffic);
+  }
+  return traffic;
+}
+
+void Requests::count(uint32_t site, Access kind, const Request& request) {
+  of_kind(counts_->at(site), kind) += traffic_of(kind, request);
+}
+
+void Requests::add(uint32_t site, Access kind, uint32_t lane, uintptr_t address, uint32_t bytes) {
+  // A copy from global to shared memory is two accesses at one site.
+  const uint32_t slot = site * 2 + (kind == Access::shared_load || kind == Access::shared_store ? 1 : 0);
+  if (slot >= places_.size()) places_.resize(slot + 1);
+  Place& place = places_[slot];
+  if (place.finished == 0 && place.open.empty()) {
+    in_use_.push_back(slot);
+    place.kind = kind;
+  }
+  // Lanes so far behind the others are no part of their requests.
+  if (place.open.size() == most_open) {
+    for (const Request& request : place.open) count(site, kind, request);
+    place.finished += place.open.size();
+    place.open.clear();
+  }
+  size_t& times = place.times[lane];
+  times = std::max(times, place.finished);
+  const size_t time = times++ - place.finished;
+  if (time >= place.open.size()) place.open.resize(time + 1);
+  Request& request = place.open[time];
+  request.lanes |= 1u << lane;
+  request.bytes = std::max(request.bytes, bytes);
+  request.addresses[lane] = address;
+  if (request.lanes == all_lanes && time == 0) {
+    count(site, kind, request);
+    place.open.erase(place.open.begin());
+    ++place.finished;
+  }
+}
+
+void Requests::flush() {
+  for (const uint32_t slot : in_use_) {
+    Place& place = places_[slot];
+    for (const Request& request : place.open) count(slot / 2, place.kind, request);
+    place.open.clear();
+    place.times.fill(0);
+    place.finished = 0;
+  }
+  in_use_.clear();
+}
+
+}  // namespace heed::emulator

@@ -1,0 +1,113 @@
+// Every array of the tests in memory that the GPU reads and writes at the same address: pinned, from one
+// large piece, by way of operator new. So tests that hand pointers of the host to kernels run as they are. It
+// is not managed memory, whose pages would travel between host and GPU at every turn.
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+namespace {
+
+// Blocks of powers of two, and for each size a list of those that are free.
+class PinnedMemory {
+ public:
+  // Null where there is no GPU, or no memory left.
+  void* allocate(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (!asked_) reserve();
+    const auto size = static_cast<size_t>(std::bit_width(std::max(bytes + sizeof(Head), smallest) - 1));
+    Head*& list = free_[size];
+    Head* found = list;
+    if (found != nullptr) {
+      list = found->next;
+    } else {
+      const size_t length = size_t{1} << size;
+      if (begin_ == nullptr || length > reserved - used_) return nullptr;
+      found = reinterpret_cast<Head*>(begin_ + used_);
+      used_ += length;
+    }
+    found->size = size;
+    return found + 1;
+  }
+  void release(void* data) {
+    const std::lock_guard lock(mutex_);
+    Head* head = static_cast<Head*>(data) - 1;
+    const size_t size = head->size;
+    head->next = free_[size];
+    free_[size] = head;
+  }
+  bool owns(const void* data) const {
+    return begin_ != nullptr && data >= begin_ && data < begin_ + reserved;
+  }
+
+ private:
+  // Before a block that is used its size, in one that is not the next.
+  union alignas(16) Head {
+    size_t size;
+    Head* next;
+  };
+  static constexpr size_t smallest = 64, reserved = size_t{1} << 29;
+
+  void reserve() {
+    asked_ = true;
+    // A test reads results as soon as the launch has returned.
+    setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
+    void* data = nullptr;
+    if (cudaMallocHost(&data, reserved) == cudaSuccess) begin_ = static_cast<char*>(data);
+  }
+
+  std::mutex mutex_;
+  std::array<Head*, 64> free_{};
+  char* begin_ = nullptr;
+  size_t used_ = 0;
+  bool asked_ = false;
+};
+
+constinit PinnedMemory memory;
+// CUDA's own arrays, made while it reserves ours, are none of the tests'.
+constinit thread_local bool inside = false;
+
+void* allocate(size_t bytes) {
+  void* found = nullptr;
+  if (!inside) {
+    inside = true;
+    found = memory.allocate(bytes);
+    inside = false;
+  }
+  if (found == nullptr) found = std::malloc(bytes);
+  if (found == nullptr) throw std::bad_alloc();
+  return found;
+}
+
+void release(void* data) {
+  if (memory.owns(data)) {
+    memory.release(data);
+  } else {
+    std::free(data);
+  }
+}
+
+}  // namespace
+
+void* operator new(size_t bytes) {
+  return allocate(bytes);
+}
+void* operator new[](size_t bytes) {
+  return allocate(bytes);
+}
+void operator delete(void* data) noexcept {
+  release(data);
+}
+void operator delete[](void* data) noexcept {
+  release(data);
+}
+void operator delete(void* data, size_t /*bytes*/) noexcept {
+  release(data);
+}
+void operator delete[](void* data, size_t /*bytes*/) noexcept {
+  release(data);
+}

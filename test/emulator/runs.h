@@ -1,0 +1,15 @@
+// How often kernels are run.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace heed::emulator {
+
+// Of good kernels, in which nothing may be found: HEED_EMULATOR_RUNS, or 10000.
+inline uint64_t good_runs() {
+  const char* given = std::getenv("HEED_EMULATOR_RUNS");
+  return given == nullptr ? 10000 : std::strtoull(given, nullptr, 10);
+}
+
+}  // namespace heed::emulator

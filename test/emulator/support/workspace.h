@@ -1,0 +1,40 @@
+// Device memory of one operation, from the emulator's: what a kernel reads there it has to have written.
+#pragma once
+
+#if defined(HEED_ON_GPU)
+#include "on_gpu/device/workspace.h"
+#else
+
+#include <memory>
+#include <vector>
+
+#include "cuda/workspace.h"
+#include "machine/device_memory.h"
+
+namespace heed::emulator {
+
+class EmulatedWorkspace : public cuda::Workspace {
+ public:
+  explicit EmulatedWorkspace(Machine& machine) : Workspace(nullptr), machine_(machine) {}
+  using Workspace::upload;
+
+  void* allocate(size_t bytes) override {
+    return add("workspace", DeviceMemory::Use::output, nullptr, bytes);
+  }
+  const void* upload(const void* bytes, size_t count) override {
+    return add("upload", DeviceMemory::Use::input, bytes, count);
+  }
+
+ private:
+  void* add(const char* name, DeviceMemory::Use use, const void* values, size_t bytes) {
+    memories_.push_back(std::make_unique<DeviceMemory>(machine_, name, use, values, bytes));
+    return memories_.back()->data();
+  }
+
+  Machine& machine_;
+  std::vector<std::unique_ptr<DeviceMemory>> memories_;
+};
+
+}  // namespace heed::emulator
+
+#endif
