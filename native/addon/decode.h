@@ -3,45 +3,68 @@
 //
 //   problems     count, then that many problems
 //   problem      kind, then what belongs to the kind:
-//   0 attention     queryHeads keyHeads width valueWidth  scale softcap causal windowLeft windowRight
+//   0 attention     queryHeads keyHeads width queryWidth valueWidth  scale softcap causal windowLeft
+//   windowRight
 //                   query key value output (views)  logSumExp (view or -1)
 //                   sequences (count, then of each: queryStart querySteps keyStart keySteps queryOffset)
+//                   pages, a list for each sequence
+//                   score (0 product, 1 cosine, 2 general and its matrix, 3 location, 4 additive, hidden, and
+//                   its
+//                     matrices W, U and v)
 //                   mask (-1, or: buffer type batchStride headStride queryStride keyStride)
 //                   alibiSlopes sinks (lists)
+//                   selection (0 soft, 1 hard, 2 drawn and the seed, or 3 local and: buffer type batchStride
+//                     headStride queryStride halfWidth)
+//                   choices (-1, or: buffer of doubles, batchStride headStride)
 //   1 unfused       as attention
 //   2 rows          as attention, then: keys  heads queries (lists)
 //                   scores cappedScores biasedScores weights (each a buffer or -1)
 //   3 projection    rows steps inner columns  input (buffer type)
 //                   weight (buffer type; or the buffer of a packed weight, and -1)  bias (list)
-//                   targets (count, then of each: firstColumn columns headWidth view)
+//                   targets (count, then of each: firstColumn columns headWidth view
+//                            norm (-1, or: weight (buffer) epsilon)
+//                            rotation (-1, or: width interleaved rows  cos sin (buffers)))
 //   4 merge         rows width type  parts (count, then of each: output logSumExp, both buffers)
 //                   output logSumExp (buffers)
+//   5 append        heads width valueWidth  key value cachedKey cachedValue (views)  entries (count)
+//                   parts (count, then of each: entry start steps position)  pages, a list for each entry
+//   6 cast          count  from to (buffer type)
 //
+//   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
+//                   slabs (count, then of each: keys values (buffers) keyScales valueScales (each a buffer or
+//                   -1)) lists of pages: page p is page p % pagesPerSlab of slab p / pagesPerSlab
+//                key and value, or cachedKey and cachedValue, then have the strides of a page and any of its
+//                buffers
 //   view         buffer type batchStride headStride stepStride
+//   matrix       buffer type headStride
 //   buffer       index into the buffers; the view begins where the typed array begins
-//   type         0 float32, 1 float16, 2 bfloat16, 3 bool
+//   type         0 float32, 1 float16, 2 bfloat16, 3 bool; of cached keys and values also 4 int8
 //   list         count, then that many numbers
 //   window       Infinity where unbounded
 //   flag         0 or 1
 //
-// Decoding trusts nothing: whatever the numbers say, what a plan can reach lies inside its buffers.
+// Decoding trusts nothing: whatever the numbers say, what a problem can reach lies inside its buffers. It
+// does not look into them: they may be a device's memory.
 #pragma once
 
 #include <span>
 
 #include "addon/memory.h"
-#include "core/plan.h"
 #include "core/problem.h"
+#include "core/solver.h"
 
 namespace heed {
 
-// One plan for all the problems, one after the other. Throws InvalidProblem and std::bad_alloc.
-Plan decode(std::span<const double> numbers, std::span<const Memory> memories);
+// Gives all the problems to the solver, one after the other. Throws InvalidProblem, std::bad_alloc and what
+// the solver throws.
+void decode(std::span<const double> numbers, std::span<const Memory> memories, Solver& solver);
 
 // One problem each, after its kind.
 AttentionProblem decode_attention(NumberReader& numbers, const Memories& memories);
 RowsProblem decode_rows(NumberReader& numbers, const Memories& memories);
 ProjectionProblem decode_projection(NumberReader& numbers, const Memories& memories);
 MergeProblem decode_merge(NumberReader& numbers, const Memories& memories);
+AppendProblem decode_append(NumberReader& numbers, const Memories& memories);
+CastProblem decode_cast(NumberReader& numbers, const Memories& memories);
 
 }  // namespace heed

@@ -1,13 +1,11 @@
 #include <algorithm>
-#include <limits>
 
 #include "addon/decode.h"
+#include "addon/decode_pages.h"
 
 namespace heed {
 
 namespace {
-
-constexpr int64_t largest_axis = std::numeric_limits<int32_t>::max();
 
 int64_t read_window(NumberReader& numbers) {
   const double steps = numbers.real();
@@ -59,6 +57,17 @@ void require_rows(const EncodedView& view, const std::vector<Sequence>& sequence
   }
 }
 
+// Keys that all sequences have in common may be visited as often as there are sequences: values bound the
+// work.
+void require_common_keys(const EncodedView& key, const AttentionProblem& problem) {
+  for (const Sequence& sequence : problem.sequences) {
+    require_inside(*key.memory, key.type, 0,
+                   {{problem.key_heads, key.head_stride}, {sequence.key_steps, key.step_stride}},
+                   problem.width);
+  }
+  if (key.batch_stride != 0) throw InvalidProblem("Expected one set of keys for all sequences");
+}
+
 Rows queries_of(const Sequence& sequence) {
   return {sequence.query_start, sequence.query_steps};
 }
@@ -88,6 +97,110 @@ MaskView read_mask(NumberReader& numbers, const Memories& memories, const std::v
   return mask;
 }
 
+constexpr int64_t most_hidden = 4096;
+
+HeadMatrix read_matrix(NumberReader& numbers, const Memories& memories, int64_t heads, int64_t rows,
+                       int64_t columns) {
+  const Memory& memory = memories.read(numbers);
+  HeadMatrix matrix{memory.data, read_floating_type(numbers), numbers.length()};
+  require_inside(memory, matrix.type, 0, {{heads, matrix.head_stride}, {rows, columns}}, columns);
+  return matrix;
+}
+
+Score read_score(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
+  Score score;
+  score.kind = static_cast<ScoreKind>(numbers.integer(0, static_cast<int64_t>(ScoreKind::additive)));
+  if (score.kind == ScoreKind::general) {
+    score.weight = read_matrix(numbers, memories, problem.query_heads, problem.query_width, problem.width);
+  } else if (score.kind == ScoreKind::additive) {
+    score.hidden = numbers.integer(1, most_hidden);
+    score.weight = read_matrix(numbers, memories, problem.query_heads, score.hidden, problem.query_width);
+    score.key = read_matrix(numbers, memories, problem.key_heads, score.hidden, problem.width);
+    score.vector = read_matrix(numbers, memories, problem.query_heads, 1, score.hidden);
+  } else if (problem.query_width != problem.width) {
+    throw InvalidProblem("Expected queries to be as wide as keys");
+  }
+  return score;
+}
+
+Centers read_centers(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
+  const Memory& memory = memories.read(numbers);
+  Centers centers{memory.data, read_floating_type(numbers), numbers.length(), numbers.length(),
+                  numbers.length()};
+  for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
+    require_inside(memory, centers.type, static_cast<Wide>(batch) * centers.batch_stride,
+                   {{problem.query_heads, centers.head_stride},
+                    {problem.sequences[batch].query_steps, centers.query_stride}},
+                   1);
+  }
+  return centers;
+}
+
+Choices read_choices(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
+  const Memory* memory = memories.read_optional(numbers);
+  if (memory == nullptr) return {};
+  // Doubles, which no DType stands for: counted and aligned as pairs of floats.
+  Choices choices{static_cast<double*>(memory->data), numbers.length(), numbers.length()};
+  if (reinterpret_cast<uintptr_t>(memory->data) % sizeof(double) != 0)
+    throw InvalidProblem("Expected choices to be aligned");
+  for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
+    require_inside(
+        *memory, DType::float32, 2 * static_cast<Wide>(batch) * choices.batch_stride,
+        {{problem.query_heads, 2 * choices.head_stride}, {problem.sequences[batch].query_steps, 2}}, 2);
+  }
+  return choices;
+}
+
+Selection read_selection(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
+  Selection selection;
+  selection.kind = static_cast<SelectionKind>(numbers.integer(0, static_cast<int64_t>(SelectionKind::local)));
+  if (selection.kind == SelectionKind::drawn) selection.seed = static_cast<uint64_t>(numbers.length());
+  if (selection.kind == SelectionKind::local) {
+    selection.centers = read_centers(numbers, memories, problem);
+    selection.half_width = numbers.real();
+    if (!(selection.half_width > 0)) throw InvalidProblem("Expected a half width above 0");
+  }
+  selection.choices = read_choices(numbers, memories, problem);
+  return selection;
+}
+
+// Keys and values in tensors.
+void place(DType type, const EncodedView& key, const EncodedView& value, AttentionProblem& problem) {
+  if (key.type != type || value.type != type)
+    throw InvalidProblem("Expected query, key and value to have one type");
+  if (problem.score.kind == ScoreKind::location) {
+    require_common_keys(key, problem);
+  } else {
+    require_rows(key, problem.sequences, problem.key_heads, problem.width, keys_of);
+  }
+  require_rows(value, problem.sequences, problem.key_heads, problem.value_width, keys_of);
+  problem.key = key.as<View>();
+  problem.value = value.as<View>();
+}
+
+// Those of a cache. Where positions stand in for its keys, those are a tensor.
+void place_in_pages(const EncodedPages& pages, const EncodedView& key, const EncodedView& value,
+                    AttentionProblem& problem) {
+  for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
+    const Sequence& sequence = problem.sequences[batch];
+    if (sequence.key_start != 0 || sequence.key_steps > pages.steps_of(batch))
+      throw InvalidProblem("Expected all keys to have a page");
+  }
+  const bool located = problem.score.kind == ScoreKind::location;
+  const EncodedView& paged_key = located ? value : key;
+  problem.pages = pages.tables({paged_key, value, problem.key_heads,
+                                located ? problem.value_width : problem.width, problem.value_width});
+  problem.value = value.paged<View>(problem.pages->value);
+  if (located) {
+    if (key.type == DType::int8) throw InvalidProblem("Expected positions to be of a floating type");
+    require_common_keys(key, problem);
+    problem.key = key.as<View>();
+  } else {
+    if (key.type != value.type) throw InvalidProblem("Expected a cache to be of one type");
+    problem.key = key.paged<View>(problem.pages->key);
+  }
+}
+
 }  // namespace
 
 AttentionProblem decode_attention(NumberReader& numbers, const Memories& memories) {
@@ -98,6 +211,7 @@ AttentionProblem decode_attention(NumberReader& numbers, const Memories& memorie
     throw InvalidProblem("Expected the key heads to divide the query heads");
   }
   problem.width = numbers.integer(1, largest_axis);
+  problem.query_width = numbers.integer(1, largest_axis);
   problem.value_width = numbers.integer(1, largest_axis);
   problem.scale = static_cast<float>(numbers.real());
   problem.softcap = static_cast<float>(numbers.real());
@@ -106,26 +220,28 @@ AttentionProblem decode_attention(NumberReader& numbers, const Memories& memorie
   problem.window_right = read_window(numbers);
 
   const auto query = EncodedView::read(numbers, memories);
-  const auto key = EncodedView::read(numbers, memories);
-  const auto value = EncodedView::read(numbers, memories);
+  const auto key = EncodedView::read_stored(numbers, memories);
+  const auto value = EncodedView::read_stored(numbers, memories);
   const auto output = EncodedView::read(numbers, memories);
   const auto log_sum_exp = EncodedView::read_optional(numbers, memories);
-  if (key.type != query.type || value.type != query.type || output.type != query.type) {
-    throw InvalidProblem("Expected query, key, value and output to have one type");
-  }
+  if (output.type != query.type) throw InvalidProblem("Expected query and output to have one type");
 
   problem.sequences = read_sequences(numbers);
+  const auto pages = EncodedPages::read(numbers, memories, problem.sequences.size());
+  problem.score = read_score(numbers, memories, problem);
   problem.mask = read_mask(numbers, memories, problem.sequences, problem.query_heads);
   problem.alibi_slopes = read_per_head(numbers, problem.query_heads);
   problem.sinks = read_per_head(numbers, problem.query_heads);
+  problem.selection = read_selection(numbers, memories, problem);
 
-  require_rows(query, problem.sequences, problem.query_heads, problem.width, queries_of);
-  require_rows(key, problem.sequences, problem.key_heads, problem.width, keys_of);
-  require_rows(value, problem.sequences, problem.key_heads, problem.value_width, keys_of);
+  require_rows(query, problem.sequences, problem.query_heads, problem.query_width, queries_of);
+  if (pages.present()) {
+    place_in_pages(pages, key, value, problem);
+  } else {
+    place(query.type, key, value, problem);
+  }
   require_rows(output, problem.sequences, problem.query_heads, problem.value_width, queries_of);
   problem.query = query.as<View>();
-  problem.key = key.as<View>();
-  problem.value = value.as<View>();
   problem.output = output.as<MutableView>();
   if (log_sum_exp.memory != nullptr) {
     if (log_sum_exp.type != DType::float32 || log_sum_exp.step_stride != 1) {

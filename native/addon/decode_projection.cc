@@ -1,13 +1,9 @@
-#include <limits>
-
 #include "addon/decode.h"
 #include "cpu/backend.h"
 
 namespace heed {
 
 namespace {
-
-constexpr int64_t largest_axis = std::numeric_limits<int32_t>::max();
 
 void read_weight(NumberReader& numbers, const Memories& memories, ProjectionProblem& problem) {
   const Memory& memory = memories.read(numbers);
@@ -24,6 +20,32 @@ void read_weight(NumberReader& numbers, const Memories& memories, ProjectionProb
     throw InvalidProblem("Expected the weight to hold all elements");
   }
   problem.weight = memory.data;
+}
+
+HeadNorm read_norm(NumberReader& numbers, const Memories& memories, int64_t head_width) {
+  HeadNorm norm;
+  const Memory* memory = memories.read_optional(numbers);
+  if (memory == nullptr) return norm;
+  if (head_width > capacity(*memory, DType::float32)) {
+    throw InvalidProblem("Expected a norm to have one weight for each element of a head");
+  }
+  norm.weight = static_cast<const float*>(memory->data);
+  norm.epsilon = static_cast<float>(numbers.real());
+  return norm;
+}
+
+Rotation read_rotation(NumberReader& numbers, const Memories& memories, int64_t head_width) {
+  Rotation rotation;
+  const int64_t width = numbers.integer(-1, head_width);
+  if (width == -1) return rotation;
+  if (width % 2 != 0) throw InvalidProblem("Expected a rotation of pairs");
+  rotation.width = width;
+  rotation.interleaved = numbers.flag();
+  rotation.rows = numbers.integer(1, largest_integer);
+  const Wide elements = static_cast<Wide>(rotation.rows) * (width / 2);
+  rotation.cos = static_cast<const float*>(memories.read_contiguous(numbers, DType::float32, elements));
+  rotation.sin = static_cast<const float*>(memories.read_contiguous(numbers, DType::float32, elements));
+  return rotation;
 }
 
 ProjectionTarget read_target(NumberReader& numbers, const Memories& memories,
@@ -46,6 +68,8 @@ ProjectionTarget read_target(NumberReader& numbers, const Memories& memories,
     throw InvalidProblem("Expected a target not to touch an element twice");
   }
   target.view = view.as<MutableView>();
+  target.norm = read_norm(numbers, memories, target.head_width);
+  target.rotation = read_rotation(numbers, memories, target.head_width);
   return target;
 }
 
@@ -68,7 +92,7 @@ ProjectionProblem decode_projection(NumberReader& numbers, const Memories& memor
   if (!problem.bias.empty() && static_cast<int64_t>(problem.bias.size()) != problem.columns) {
     throw InvalidProblem("Expected one bias for each column");
   }
-  for (int64_t left = numbers.count(8); left > 0; --left) {
+  for (int64_t left = numbers.count(10); left > 0; --left) {
     problem.targets.push_back(read_target(numbers, memories, problem));
   }
   return problem;

@@ -20,6 +20,11 @@ float* read_rows(NumberReader& numbers, const Memories& memories, Wide elements)
   return static_cast<float*>(memory->data);
 }
 
+bool has_what_weights_are_made_from(const AttentionProblem& attention) {
+  const Selection& selection = attention.selection;
+  return selection.is_hard() ? selection.choices.data != nullptr : attention.log_sum_exp.data != nullptr;
+}
+
 }  // namespace
 
 RowsProblem decode_rows(NumberReader& numbers, const Memories& memories) {
@@ -45,8 +50,9 @@ RowsProblem decode_rows(NumberReader& numbers, const Memories& memories) {
       problem.weights == nullptr && elements > 0) {
     throw InvalidProblem("Expected something to be asked for");
   }
-  if (problem.weights != nullptr && elements > 0 && problem.attention.log_sum_exp.data == nullptr) {
-    throw InvalidProblem("Expected weights to come with the logSumExp that they are made from");
+  if (problem.weights != nullptr && elements > 0 && !has_what_weights_are_made_from(problem.attention)) {
+    throw InvalidProblem(
+        "Expected weights to come with the logSumExp or the choices that they are made from");
   }
   return problem;
 }

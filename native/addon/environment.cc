@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "addon/errors.h"
+#include "addon/number_reader.h"
+#include "cuda/runtime/devices.h"
 
 namespace heed {
 
@@ -38,6 +40,22 @@ uint32_t Environment::start(Napi::Env env, Plan plan, Loan loan) {
   }
   if (pending_.size() == 1) napi_ref_threadsafe_function(env, wake_);
   return id;
+}
+
+Environment& Environment::of(Napi::Env env) {
+  auto* environment = env.GetInstanceData<Environment>();
+  if (environment == nullptr) throw InvalidProblem("Expected connect() to have been called");
+  return *environment;
+}
+
+const std::shared_ptr<cuda::Device>& Environment::device(int index) {
+  const auto number = static_cast<size_t>(index);
+  if (index < 0 || number >= devices_.size() || devices_[number] == nullptr) {
+    auto device = cuda::device(index);
+    if (number >= devices_.size()) devices_.resize(number + 1);
+    devices_[number] = std::move(device);
+  }
+  return devices_[number];
 }
 
 void Environment::cancel(uint32_t id) {
@@ -97,6 +115,7 @@ void Environment::close() {
   }
   pending_.clear();
   pool_.reset();
+  devices_.clear();
 }
 
 }  // namespace heed

@@ -12,6 +12,7 @@
 
 #include "addon/memory.h"
 #include "core/thread_pool.h"
+#include "cuda/runtime/device.h"
 
 namespace heed {
 
@@ -26,6 +27,8 @@ class Environment {
   // Calls on_end(id, error) on the JavaScript thread after each operation that was started; error is
   // undefined where all went well or the operation was cancelled.
   Environment(Napi::Env env, Napi::Function on_end);
+  // Throws where there is none yet.
+  static Environment& of(Napi::Env env);
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 
@@ -34,6 +37,8 @@ class Environment {
   void cancel(uint32_t id);
   // Computes here and now, with or without the pool's threads. Throws what a task threw.
   void run(Plan plan, bool alone);
+  // Kept until the environment ends: so the last to let go of it is never a thread that computes.
+  const std::shared_ptr<cuda::Device>& device(int index);
 
  private:
   struct Pending {
@@ -47,6 +52,7 @@ class Environment {
 
   std::shared_ptr<ThreadPool> pool_ = ThreadPool::shared();
   Scratch scratch_;
+  std::vector<std::shared_ptr<cuda::Device>> devices_;  // by number; null where not used yet
 
   // The JavaScript thread's.
   std::unordered_map<uint32_t, Pending> pending_;

@@ -27,6 +27,12 @@ DType read_floating_type(NumberReader& numbers) {
   return type;
 }
 
+DType read_stored_type(NumberReader& numbers) {
+  const auto type = static_cast<DType>(numbers.integer(0, static_cast<int64_t>(DType::int8)));
+  if (type == DType::boolean) throw InvalidProblem("Expected a floating type or int8, received bool");
+  return type;
+}
+
 int64_t capacity(const Memory& memory, DType type) {
   if (memory.packed != nullptr) throw InvalidProblem("Expected a typed array, received a packed weight");
   if (reinterpret_cast<uintptr_t>(memory.data) % size_of(type) != 0) {
@@ -57,10 +63,22 @@ EncodedView EncodedView::read_optional(NumberReader& numbers, const Memories& me
   view.memory = memories.read_optional(numbers);
   if (view.memory == nullptr) return view;
   view.type = read_floating_type(numbers);
-  view.batch_stride = numbers.length();
-  view.head_stride = numbers.length();
-  view.step_stride = numbers.length();
+  view.read_strides(numbers);
   return view;
+}
+
+EncodedView EncodedView::read_stored(NumberReader& numbers, const Memories& memories) {
+  EncodedView view;
+  view.memory = &memories.read(numbers);
+  view.type = read_stored_type(numbers);
+  view.read_strides(numbers);
+  return view;
+}
+
+void EncodedView::read_strides(NumberReader& numbers) {
+  batch_stride = numbers.length();
+  head_stride = numbers.length();
+  step_stride = numbers.length();
 }
 
 }  // namespace heed

@@ -44,6 +44,8 @@ class Memories {
 
 DType read_type(NumberReader& numbers);
 DType read_floating_type(NumberReader& numbers);
+// A floating type, or int8.
+DType read_stored_type(NumberReader& numbers);
 
 // Elements that fit into the memory. Throws where the memory is none that `type` can be stored in.
 int64_t capacity(const Memory& memory, DType type);
@@ -62,11 +64,20 @@ struct EncodedView {
 
   static EncodedView read(NumberReader& numbers, const Memories& memories);
   static EncodedView read_optional(NumberReader& numbers, const Memories& memories);
+  // Of keys or values that may lie in a cache. Where they do, the memory is that of any of its pages.
+  static EncodedView read_stored(NumberReader& numbers, const Memories& memories);
 
   template <class View>
   View as() const {
     return {memory->data, type, batch_stride, head_stride, step_stride};
   }
+  template <class View>
+  View paged(const Pages& pages) const {
+    return {nullptr, type, 0, head_stride, step_stride, &pages};
+  }
+
+ private:
+  void read_strides(NumberReader& numbers);
 };
 
 }  // namespace heed

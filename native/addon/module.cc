@@ -1,6 +1,8 @@
 // The exports of the addon. lib/native/addon.ts describes them in TypeScript.
 #include <napi.h>
 
+#include "addon/device_memory.h"
+#include "addon/device_operations.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
@@ -31,6 +33,19 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("packWeight", guarded<pack_weight>);
   add("packedByteLength", guarded<packed_byte_length>);
   add("disposeWeight", guarded<dispose_weight>);
+  add("cuda", guarded<cuda_description>);
+  add("enqueue", guarded<enqueue>);
+  add("upload", guarded<upload>);
+  add("uploadSync", guarded<upload_sync>);
+  add("download", guarded<download>);
+  add("downloadSync", guarded<download_sync>);
+  add("allocateOnDevice", guarded<allocate_on_device>);
+  add("disposeDeviceMemory", guarded<dispose_device_memory>);
+  add("clearDeviceMemory", guarded<clear_device_memory>);
+  add("copyOnDevice", guarded<copy_on_device>);
+  add("deviceMemoryStatistics", guarded<device_memory_statistics>);
+  add("setDeviceMemoryLimit", guarded<set_device_memory_limit>);
+  add("trimDeviceMemory", guarded<trim_device_memory>);
   add("availableInstructionSets", guarded<available_instruction_sets>);
   add("instructionSet", guarded<instruction_set>);
   add("setInstructionSet", guarded<set_instruction_set>);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -19,6 +20,9 @@ class InvalidProblem : public std::invalid_argument {
 
 // The largest integer that a JavaScript number holds exactly.
 constexpr int64_t largest_integer = (int64_t{1} << 53) - 1;
+
+// The longest axis that kernels count along.
+constexpr int64_t largest_axis = std::numeric_limits<int32_t>::max();
 
 class NumberReader {
  public:
@@ -43,7 +47,9 @@ class NumberReader {
 
   // How many items follow, of at least `size` numbers each: never more than there are numbers left.
   int64_t count(size_t size = 1) {
-    return integer(0, static_cast<int64_t>((numbers_.size() - next_) / size));
+    if (next_ == numbers_.size()) fail("one more number");
+    const size_t left = numbers_.size() - next_ - 1;  // behind the count itself
+    return integer(0, static_cast<int64_t>(left / size));
   }
 
   template <class T>

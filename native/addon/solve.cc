@@ -1,11 +1,14 @@
 #include "addon/solve.h"
 
+#include "addon/arguments.h"
 #include "addon/decode.h"
+#include "addon/device_operations.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
 #include "addon/pin.h"
 #include "addon/typed_array.h"
+#include "cpu/planner.h"
 
 namespace heed {
 
@@ -13,20 +16,12 @@ namespace {
 
 enum class Pinning { none, all };
 
-Environment& environment(const Napi::CallbackInfo& info) {
-  auto* environment = info.Env().GetInstanceData<Environment>();
-  if (environment == nullptr) throw InvalidProblem("Expected connect() to have been called");
-  return *environment;
-}
-
 Loan borrow(Napi::Env env, napi_value buffers, Pinning pinning) {
-  uint32_t count = 0;
-  check(env, napi_get_array_length(env, buffers, &count));
+  const uint32_t count = array_length(env, buffers);
   Loan loan;
   loan.memories.resize(count);
   for (uint32_t i = 0; i < count; ++i) {
-    napi_value buffer;
-    check(env, napi_get_element(env, buffers, i, &buffer));
+    const napi_value buffer = array_element(env, buffers, i);
     Memory& memory = loan.memories[i];
     napi_value array_buffer;
     if (!read_typed_array(env, buffer, memory, array_buffer)) {
@@ -40,32 +35,47 @@ Loan borrow(Napi::Env env, napi_value buffers, Pinning pinning) {
   return loan;
 }
 
-Plan plan(const Napi::CallbackInfo& info, const Loan& loan) {
-  const Memory numbers = typed_array_memory(info.Env(), info[0]);
-  const auto length = static_cast<size_t>(info[1].As<Napi::Number>().Uint32Value());
-  if (length > static_cast<size_t>(capacity(numbers, DType::float32)) / 2) {
-    throw InvalidProblem("Expected the numbers to be as many as announced");
-  }
-  return decode({static_cast<const double*>(numbers.data), length}, loan.memories);
+Plan plan(std::span<const double> numbers, const Loan& loan) {
+  cpu::Planner planner;
+  decode(numbers, loan.memories, planner);
+  return planner.take();
 }
+
+constexpr int on_cpu = -1;
 
 }  // namespace
 
 Napi::Value solve_sync(const Napi::CallbackInfo& info) {
-  const Loan loan = borrow(info.Env(), info[2], Pinning::none);
-  environment(info).run(plan(info, loan), info[3].ToBoolean().Value());
-  return info.Env().Undefined();
+  const Napi::Env env = info.Env();
+  const auto numbers = numbers_argument(env, info[0], info[1]);
+  const int device = info[4].As<Napi::Number>().Int32Value();
+  if (device != on_cpu) {
+    DeviceOperation operation = solve_on_device(env, numbers, info[2], device, info[5]);
+    Environment::of(env).run(std::move(operation.plan), false);
+  } else {
+    const Loan loan = borrow(env, info[2], Pinning::none);
+    Environment::of(env).run(plan(numbers, loan), info[3].ToBoolean().Value());
+  }
+  return env.Undefined();
 }
 
 Napi::Value solve(const Napi::CallbackInfo& info) {
-  Loan loan = borrow(info.Env(), info[2], can_pin() ? Pinning::all : Pinning::none);
-  Plan steps = plan(info, loan);
-  return Napi::Number::New(info.Env(),
-                           environment(info).start(info.Env(), std::move(steps), std::move(loan)));
+  const Napi::Env env = info.Env();
+  const auto numbers = numbers_argument(env, info[0], info[1]);
+  const int device = info[3].As<Napi::Number>().Int32Value();
+  DeviceOperation operation;
+  if (device != on_cpu) {
+    operation = solve_on_device(env, numbers, info[2], device, info[4]);
+  } else {
+    operation.loan = borrow(env, info[2], can_pin() ? Pinning::all : Pinning::none);
+    operation.plan = plan(numbers, operation.loan);
+  }
+  return Napi::Number::New(
+      env, Environment::of(env).start(env, std::move(operation.plan), std::move(operation.loan)));
 }
 
 Napi::Value cancel(const Napi::CallbackInfo& info) {
-  environment(info).cancel(info[0].As<Napi::Number>().Uint32Value());
+  Environment::of(info.Env()).cancel(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 

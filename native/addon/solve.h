@@ -5,10 +5,13 @@
 
 namespace heed {
 
-// solveSync(numbers, length, buffers): the first `length` of the numbers are problems as decode.h describes
-// them, buffers is an array of typed arrays and packed weights.
+// solveSync(numbers, length, buffers, alone, device, written): the first `length` of the numbers are problems
+// as decode.h describes them, buffers is an array of typed arrays, packed weights and memory of the device.
+// `alone`: on the calling thread only. Device −1 is the CPU; elsewhere, `written` are the indices of the
+// typed arrays that come back changed.
 Napi::Value solve_sync(const Napi::CallbackInfo& info);
-// solve(numbers, length, buffers) → id: what the callback given to connect() is told in the end.
+// solve(numbers, length, buffers, device, written) → id: what the callback given to connect() is told in the
+// end.
 Napi::Value solve(const Napi::CallbackInfo& info);
 // cancel(id). The operation still ends the usual way, only sooner.
 Napi::Value cancel(const Napi::CallbackInfo& info);

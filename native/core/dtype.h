@@ -1,4 +1,5 @@
-// Element types that native kernels read and write.
+// Element types that native kernels read and write. int8 is for caches alone: numbers are multiples of a
+// scale that each row has for itself.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,7 @@
 
 namespace heed {
 
-enum class DType : uint8_t { float32, float16, bfloat16, boolean };
+enum class DType : uint8_t { float32, float16, bfloat16, boolean, int8 };
 
 constexpr size_t size_of(DType type) {
   switch (type) {
@@ -16,6 +17,7 @@ constexpr size_t size_of(DType type) {
     case DType::bfloat16:
       return 2;
     case DType::boolean:
+    case DType::int8:
       return 1;
   }
   return 0;

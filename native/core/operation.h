@@ -44,6 +44,7 @@ class Operation {
   int most_helpers_ = 0;      // one less than the threads where the caller computes too
   bool pooled_ = false;       // the pool has, or has had, it
   bool synchronous_ = false;  // its caller computes too, and waits on changed_ when nothing is left to take
+  bool suspended_ = false;    // its phase waits for its gate
   bool ended_ = false;        // nothing runs, and nothing will
   std::condition_variable changed_;  // a phase has begun, or the operation has ended
 };

@@ -41,9 +41,15 @@ struct TaskContext {
   const Cancellation& cancellation;
 };
 
+// Called once, from any thread but not from within the gate that was given it; later calls do nothing.
+using Resume = std::function<void()>;
+
 struct Phase {
   int64_t tasks = 0;
-  std::function<void(const TaskContext&)> run;  // may throw std::bad_alloc
+  std::function<void(const TaskContext&)> run;  // may throw
+  // What the phase waits for besides the one before it. Where it returns true the phase begins; otherwise
+  // once `resume` is called. No thread is held up. It must not throw, take long or call the pool.
+  std::function<bool(const Resume& resume)> gate = {};
 };
 
 using Plan = std::vector<Phase>;

@@ -3,21 +3,35 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "core/score.h"
+#include "core/selection.h"
 #include "core/view.h"
 
 namespace heed {
 
+// The memory of Pages, whose tables are made when a problem is. Both views of a cache have the same pages.
+struct PageTables {
+  std::vector<int64_t> first;
+  std::vector<void*> keys, values;
+  std::vector<float*> key_scales, value_scales;  // of int8
+  Pages key, value;                              // point to the above
+};
+
 struct AttentionProblem {
   int64_t query_heads = 0;
-  int64_t key_heads = 0;  // divides query_heads: consecutive query heads share a key head
-  int64_t width = 0;
+  int64_t key_heads = 0;    // divides query_heads: consecutive query heads share a key head
+  int64_t width = 0;        // of keys
+  int64_t query_width = 0;  // of queries: the same, unless the score says otherwise
   int64_t value_width = 0;
   View query, key, value;
+  std::shared_ptr<const PageTables> pages;  // that key and value may refer to
   MutableView output;
   MutableView log_sum_exp;  // float32, step_stride 1; data is null when nobody asked
   std::vector<Sequence> sequences;
+  Score score;
   float scale = 1;
   float softcap = 0;  // 0: scores are not capped
   bool causal = false;
@@ -26,6 +40,7 @@ struct AttentionProblem {
   MaskView mask;                    // data is null without a mask
   std::vector<float> alibi_slopes;  // one per query head, or empty
   std::vector<float> sinks;         // one per query head, or empty
+  Selection selection;
 };
 
 // Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
@@ -70,6 +85,35 @@ struct MergeProblem {
   std::vector<Part> parts;
   void* output = nullptr;
   float* log_sum_exp = nullptr;
+};
+
+// New keys and values on their way into a cache, rounded to its type.
+struct AppendProblem {
+  // Of one batch entry: steps [start, start + steps) of the new ones, from `position` on in the cache.
+  struct Part {
+    int64_t entry = 0;
+    int64_t start = 0;
+    int64_t steps = 0;
+    int64_t position = 0;
+  };
+  // No two parts may go to the same place.
+  std::vector<Part> parts;
+  int64_t heads = 0;
+  int64_t width = 0;
+  int64_t value_width = 0;
+  View key, value;                       // the new ones
+  MutableView cached_key, cached_value;  // paged
+  std::shared_ptr<const PageTables> pages;
+};
+
+// Contiguous elements from one floating type to another, rounded to nearest even. Neither side overlaps the
+// other.
+struct CastProblem {
+  const void* from = nullptr;
+  DType from_type = DType::float32;
+  void* to = nullptr;
+  DType to_type = DType::float32;
+  int64_t count = 0;
 };
 
 }  // namespace heed

@@ -93,9 +93,11 @@ void ThreadPool::submit(const Item& operation) {
 }
 
 void ThreadPool::run(const Item& operation, Scratch& scratch, bool alone) {
-  const bool divisible = std::any_of(operation->plan_.begin(), operation->plan_.end(),
-                                     [](const Phase& phase) { return phase.tasks > 1; });
-  if (alone || threads() == 1 || !divisible) return run_alone(*operation, scratch);
+  const Plan& plan = operation->plan_;
+  const bool divisible =
+      std::any_of(plan.begin(), plan.end(), [](const Phase& phase) { return phase.tasks > 1; });
+  const bool gated = std::any_of(plan.begin(), plan.end(), [](const Phase& phase) { return phase.gate; });
+  if (!gated && (alone || threads() == 1 || !divisible)) return run_alone(*operation, scratch);
 
   Lock lock(mutex_);
   start_workers();  // where no thread can start, this one does everything
@@ -108,7 +110,7 @@ void ThreadPool::run(const Item& operation, Scratch& scratch, bool alone) {
       operation->changed_.wait(lock);
     }
   }
-  const Plan plan = std::exchange(operation->plan_, {});
+  const Plan done = std::exchange(operation->plan_, {});
   lock.unlock();
 }
 
@@ -231,7 +233,42 @@ void ThreadPool::open_phase(const Item& operation, size_t phase, Lock& lock) {
   if (phase == plan.size() || operation->stopping()) return end(operation, lock);
   operation->phase_ = phase;
   operation->next_task_ = 0;
+  try {
+    if (!passes_gate(operation)) return;
+  } catch (...) {
+    operation->error_ = std::current_exception();
+    return end(operation, lock);
+  }
   if (operation->synchronous_) operation->changed_.notify_one();
+}
+
+// Where it does not there is nothing to take, until resume().
+bool ThreadPool::passes_gate(const Item& operation) {
+  const Phase& phase = operation->plan_[operation->phase_];
+  if (!phase.gate) return true;
+  const auto resumed = [pool = weak_from_this(), item = std::weak_ptr(operation),
+                        number = operation->phase_] {
+    const auto alive = pool.lock();
+    const auto suspended = item.lock();
+    if (alive && suspended) alive->resume(suspended, number);
+  };
+  operation->suspended_ = true;
+  operation->next_task_ = phase.tasks;
+  if (!phase.gate(resumed)) return false;
+  operation->suspended_ = false;
+  operation->next_task_ = 0;
+  return true;
+}
+
+void ThreadPool::resume(const Item& operation, size_t phase) {
+  Lock lock(mutex_);
+  if (!operation->suspended_ || operation->phase_ != phase || operation->ended_) return;
+  operation->suspended_ = false;
+  operation->next_task_ = 0;
+  if (operation->synchronous_) operation->changed_.notify_one();
+  const int sleepers = wakes(2);
+  lock.unlock();
+  wake(sleepers);
 }
 
 void ThreadPool::end(const Item& operation, Lock& lock) {

@@ -15,7 +15,7 @@
 
 namespace heed {
 
-class ThreadPool {
+class ThreadPool : public std::enable_shared_from_this<ThreadPool> {
  public:
   // The pool of this process. It lives as long as somebody holds it; a later call makes a new one.
   static std::shared_ptr<ThreadPool> shared();
@@ -34,7 +34,7 @@ class ThreadPool {
   // start.
   void submit(const std::shared_ptr<Operation>& operation);
   // Returns when the operation has ended. The calling thread computes as one of threads(), or alone: to wake
-  // others takes longer than a small operation.
+  // others takes longer than a small operation. Where phases have gates, it is never alone.
   void run(const std::shared_ptr<Operation>& operation, Scratch& scratch, bool alone = false);
   // Nothing more of it begins. It ends when those tasks that run have noticed: at once when there is none.
   void cancel(const std::shared_ptr<Operation>& operation);
@@ -59,6 +59,8 @@ class ThreadPool {
   Item next_in_turn();
   void execute(const Item& operation, bool helper, Scratch& scratch, Lock& lock);
   void open_phase(const Item& operation, size_t phase, Lock& lock);
+  bool passes_gate(const Item& operation);
+  void resume(const Item& operation, size_t phase);
   void end(const Item& operation, Lock& lock);
   int wakes(int most) const;
   void wake(int sleepers);

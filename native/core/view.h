@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/pages.h"
 
 namespace heed {
 
@@ -16,6 +17,7 @@ struct BasicView {
   int64_t batch_stride = 0;
   int64_t head_stride = 0;
   int64_t step_stride = 0;
+  const Pages* pages = nullptr;  // of a cache: then data is null, and there is no stride from entry to entry
 };
 using View = BasicView<const void*>;
 using MutableView = BasicView<void*>;
@@ -41,12 +43,33 @@ struct Sequence {
 
 constexpr int64_t unbounded = INT64_MAX;
 
+// Divides a head x by its root mean square, √(Σ x² / head_width + epsilon), and multiplies it with the
+// weight, element by element.
+struct HeadNorm {
+  const float* weight = nullptr;  // [head_width]; null: nothing is done
+  float epsilon = 0;
+};
+
+// Turns each pair (x, y) among the first `width` elements of a head into (x cos − y sin, x sin + y cos).
+struct Rotation {
+  int64_t width = 0;         // even; 0: nothing turns
+  bool interleaved = false;  // pairs are neighbours; otherwise they lie width / 2 apart
+  int64_t rows = 1;          // row m of the product takes row m % rows of the tables
+  const float* cos = nullptr;
+  const float* sin = nullptr;  // [rows, width / 2], contiguous
+};
+
 // Columns [first_column, first_column + columns) of a product, written as [batch, heads, steps, head_width].
 struct ProjectionTarget {
   int64_t first_column = 0;
   int64_t columns = 0;
   int64_t head_width = 0;
   MutableView view;
+  HeadNorm norm;  // before the rotation
+  Rotation rotation;
+
+  // Whether something is done to a head that takes all of its elements at once.
+  bool whole_heads() const { return norm.weight != nullptr || rotation.width > 0; }
 };
 
 }  // namespace heed

@@ -39,6 +39,8 @@ void plan_unfused(const AttentionProblem& problem, Plan& plan);
 void plan_rows(const RowsProblem& problem, Plan& plan);
 void plan_projection(const ProjectionProblem& problem, Plan& plan);
 void plan_merge(const MergeProblem& problem, Plan& plan);
+void plan_append(const AppendProblem& problem, Plan& plan);
+void plan_cast(const CastProblem& problem, Plan& plan);
 
 // weight is [columns, inner], contiguous. Throws std::bad_alloc.
 std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns,

@@ -39,35 +39,60 @@ int64_t pieces(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
-struct PanelRange {
-  int64_t first, end;
-};
+// A cut there leaves every head in one piece that has to be complete before it is written.
+bool leaves_heads_whole(const ProjectionProblem& problem, int64_t cut) {
+  return std::ranges::none_of(problem.targets, [cut](const ProjectionTarget& target) {
+    const int64_t within = cut - target.first_column;
+    return target.whole_heads() && within > 0 && within < target.columns && within % target.head_width != 0;
+  });
+}
 
-// From the first to the last panel with a column that a target asks for: a layer multiplies its context with
-// the part of the packed weight that gives keys and values.
-PanelRange covered_panels(const ProjectionProblem& problem, int64_t panel_columns) {
-  int64_t first = problem.columns, end = 0;
+// Where the columns from `first` on that one task takes end. Between two panels where that is possible: a
+// panel that is cut is multiplied twice.
+int64_t end_of_task(const ProjectionProblem& problem, int64_t panel_columns, int64_t first, int64_t last) {
+  const int64_t most = (first / panel_columns + panels_per_task) * panel_columns;
+  if (most >= last) return last;
+  for (int64_t end = most; end > first; end -= panel_columns) {
+    if (leaves_heads_whole(problem, end)) return end;
+  }
+  for (int64_t end = most; end > first; --end) {
+    if (leaves_heads_whole(problem, end)) return end;
+  }
+  int64_t end = most + 1;
+  while (end < last && !leaves_heads_whole(problem, end)) ++end;
+  return end;
+}
+
+// The columns of each task, from the first to the last panel with a column that a target asks for: a layer
+// multiplies its context with the part of the packed weight that gives keys and values.
+std::vector<Columns> columns_of_tasks(const ProjectionProblem& problem, int64_t panel_columns) {
+  int64_t first = problem.columns, last = 0;
   for (const ProjectionTarget& target : problem.targets) {
     first = std::min(first, target.first_column);
-    end = std::max(end, target.first_column + target.columns);
+    last = std::max(last, target.first_column + target.columns);
   }
-  return {std::min(first, end) / panel_columns, pieces(end, panel_columns)};
+  std::vector<Columns> tasks;
+  while (first < last) {
+    const int64_t end = end_of_task(problem, panel_columns, first, last);
+    tasks.push_back({first, end});
+    first = end;
+  }
+  return tasks;
 }
 
 void plan_panels(const std::shared_ptr<const Solving>& solving, const std::shared_ptr<const Panels>& owned,
                  const Panels& panels, Plan& plan) {
-  const PanelRange range = covered_panels(solving->problem, panels.table().panel_columns);
-  const int64_t across = pieces(range.end - range.first, panels_per_task);
+  const auto tasks = columns_of_tasks(solving->problem, panels.table().panel_columns);
+  const auto across = static_cast<int64_t>(tasks.size());
   plan.push_back(
       {pieces(solving->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
          const Panels& weight = owned ? *owned : panels;
          const int64_t first_row = context.task / across * rows_per_task;
-         const int64_t first_panel = range.first + context.task % across * panels_per_task;
          const int64_t rows = std::min(rows_per_task, solving->problem.rows - first_row);
+         const Columns columns = tasks[context.task % across];
          const ProjectionArguments arguments = solving->arguments(weight.data(), weight.weight_type());
-         void* scratch = context.scratch.reserve(weight.table().projection_scratch(arguments, rows));
-         weight.table().project_panels(arguments, first_row, rows, first_panel,
-                                       std::min(panels_per_task, range.end - first_panel), scratch);
+         void* scratch = context.scratch.reserve(weight.table().projection_scratch(arguments, rows, columns));
+         weight.table().project_panels(arguments, first_row, rows, columns, scratch);
        }});
 }
 
@@ -76,12 +101,17 @@ void plan_columns(const std::shared_ptr<const Solving>& solving, Plan& plan) {
   plan.push_back(
       {pieces(solving->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
          const int64_t first = context.task * columns_per_task;
+         const Columns columns{first, std::min(first + columns_per_task, solving->problem.columns)};
          const ProjectionArguments arguments =
              solving->arguments(solving->problem.weight, solving->problem.weight_type);
-         void* scratch = context.scratch.reserve(table.projection_scratch(arguments, arguments.rows));
-         table.project_columns(arguments, first, std::min(columns_per_task, arguments.columns - first),
-                               scratch);
+         void* scratch =
+             context.scratch.reserve(table.projection_scratch(arguments, arguments.rows, columns));
+         table.project_columns(arguments, columns, scratch);
        }});
+}
+
+bool whole_heads(const ProjectionProblem& problem) {
+  return std::ranges::any_of(problem.targets, [](const auto& target) { return target.whole_heads(); });
 }
 
 }  // namespace
@@ -91,7 +121,7 @@ void plan_projection(const ProjectionProblem& problem, Plan& plan) {
   const auto solving = std::make_shared<const Solving>(problem);
   if (problem.packed) {
     plan_panels(solving, nullptr, static_cast<const Panels&>(*problem.packed), plan);
-  } else if (problem.rows <= rows_worth_no_packing) {
+  } else if (problem.rows <= rows_worth_no_packing && !whole_heads(problem)) {
     plan_columns(solving, plan);
   } else {
     const auto panels =

@@ -21,7 +21,15 @@ struct SolvingAttention {
   const KernelTable& table;
 
   int64_t rows_of(const Sequence& sequence) const { return sequence.query_steps * parameters.group(); }
+  // Rows [first_row, first_row + rows) of one batch entry and key head.
+  RowBlock block_of(int64_t batch, int64_t key_head, int64_t first_row, int64_t rows) const;
 };
+
+// Keys of one decode task. A power of two times the kernel's tile; see bench/NOTES.md.
+constexpr int64_t decode_chunk_keys = 512;
+
+// Whether a sequence goes through the decode kernel.
+bool is_decoded(const SolvingAttention& solving, const Sequence& sequence);
 
 inline Stop stop_of(const TaskContext& context) {
   return {&context.cancellation,

@@ -3,21 +3,26 @@
 // combined at the end.
 #pragma once
 
+#include "cpu/kernels/choice.h"
 #include "cpu/kernels/dot.h"
+#include "cpu/kernels/local_weights.h"
+#include "cpu/kernels/query_rows.h"
+#include "cpu/kernels/scale_scores.h"
 #include "cpu/kernels/score_row.h"
 #include "cpu/kernels/score_stages.h"
-#include "cpu/kernels/scratch_cursor.h"
 
 namespace heed::cpu::HEED_ISA {
 
 struct DecodeScratch {
-  float *queries, *scores, *values;  // [rows, width], scaled; [rows, decode_tile]; [decode_tile, value_width]
+  float *queries, *scores, *values;  // [rows, padded width]; [rows, decode_tile]; [decode_tile, value_width]
+  QueryScratch query;
 
   static DecodeScratch carve(const AttentionParameters& p, int64_t rows, ScratchCursor& cursor) {
     DecodeScratch s;
-    s.queries = cursor.take<float>(rows * p.width);
+    s.queries = cursor.take<float>(rows * padded(p.width));
     s.scores = cursor.take<float>(rows * decode_tile);
     s.values = cursor.take<float>(decode_tile * p.value_width);
+    s.query = QueryScratch::carve(p, rows, cursor);
     return s;
   }
 };
@@ -127,50 +132,107 @@ static inline void add_other_values(const ScoreRow& row, const typename Type::El
   }
 }
 
+static inline void choose_in_chunk(const ScoreRow& row, const RowBlock& block, const Partial& partial,
+                                   int64_t r) {
+  Choice choice{partial.best[r], partial.choice[r]};
+  choose(row, stream_of(*block.parameters, block.batch, row.row->origin), choice);
+  partial.best[r] = choice.score;
+  partial.choice[r] = choice.key;
+}
+
+// The scores of a tile of keys, run by run.
+template <class Type>
+static inline void score_keys(const RowBlock& block, KeyRange keys, const DecodeScratch& s) {
+  const AttentionParameters& p = *block.parameters;
+  const int64_t key_step = first_key_step(block) + keys.first,
+                value_step = block.sequence.key_start + keys.first;
+  for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
+    const Upcoming<typename Type::Element> values{
+        run_at(p.value, block, value_step + first, 1).template as<Type>(), p.value.step_stride};
+    dot_rows<Type>(s.queries, block.rows, padded(p.width), run.as<Type>(), p.key.step_stride, run.count,
+                   p.width, s.scores + first, decode_tile, values);
+    scale_scores<Type>(p, run, block.rows, s.scores + first, decode_tile);
+  });
+}
+
+// The part of a row's scores that belongs to a run.
+static inline ScoreRow part_of(const ScoreRow& row, const Run& run, int64_t first) {
+  return {row.scores + first, row.first_key + first, row.first_key + first + run.count, row.row,
+          row.parameters};
+}
+
+// Weights of int8 values take in their scales, so that values are summed as they are. One that is not finite
+// must not touch a row that does not attend it.
+static inline void scale_weights(const ScoreRow& row, const float* scales, bool careful) {
+  const int64_t count = row.last_key - row.first_key;
+  for (int64_t i = 0; i < count; ++i) {
+    const bool poisons = careful && scales[i] * 0.0f != 0.0f && !attends(row, row.first_key + i);
+    row.scores[i] = poisons ? 0 : row.scores[i] * scales[i];
+  }
+}
+
+// Takes in the values of a run. `row_of(r)` gives the weights of row r over the run's keys; `careful` says
+// that some row may not attend some of them. 0 · ∞ must not happen where a row does not attend ∞; nor may
+// that change the order of its sums. So all rows sum up what is finite, and those that attend the rest take
+// it in afterwards.
+template <class Type, class RowOf>
+static inline void take_values(const RowBlock& block, const Run& run, RowOf row_of, bool careful,
+                               const DecodeScratch& s, const Partial& partial,
+                               Upcoming<typename Type::Element> next) {
+  const AttentionParameters& p = *block.parameters;
+  const typename Type::Element* values = run.as<Type>();
+  int64_t stride = p.value.step_stride;
+  for (int64_t r = 0; run.scales && r < block.rows; ++r) scale_weights(row_of(r), run.scales, careful);
+  careful = careful && !all_finite_rows<Type>(values, stride, run.count, p.value_width);
+  if (careful) {
+    auto* finite = reinterpret_cast<typename Type::Element*>(s.values);
+    copy_finite_rows<Type>(values, stride, run.count, p.value_width, finite);
+    values = finite;
+    stride = p.value_width;
+  }
+  for_dot_rows(block.rows, [&](auto tile, int64_t r) {
+    add_values_to_rows<Type, tile.value>(values, stride, row_of(r).scores, run.count, p.value_width,
+                                         partial.output + r * p.value_width, next);
+  });
+  for (int64_t r = 0; careful && r < block.rows; ++r) {
+    add_other_values<Type>(row_of(r), run.as<Type>(), p.value.step_stride, p.value_width,
+                           partial.output + r * p.value_width);
+  }
+}
+
 // Keys [keys.first, keys.last) for all rows of a block.
 template <class Type>
 static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange keys, const DecodeScratch& s,
                                const Partial& partial) {
   const AttentionParameters& p = *block.parameters;
-  const int64_t step = block.sequence.key_start + keys.first, count = keys.last - keys.first;
-  const auto* key_rows = static_cast<const typename Type::Element*>(p.key.data) +
-                         offset_of(p.key, block.batch, block.key_head, step);
-  const auto* value_rows = static_cast<const typename Type::Element*>(p.value.data) +
-                           offset_of(p.value, block.batch, block.key_head, step);
-  const int64_t key_stride = p.key.step_stride, value_stride = p.value.step_stride;
-
-  dot_rows<Type>(s.queries, block.rows, p.width, key_rows, key_stride, count, p.width, s.scores, decode_tile,
-                 Upcoming<typename Type::Element>{value_rows, value_stride});
+  const auto row_of = [&](int64_t r) {
+    return ScoreRow{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
+  };
+  score_keys<Type>(block, keys, s);
   bool careful = false;
+  const Selection& selection = p.selection;
   for (int64_t r = 0; r < block.rows; ++r) {
-    const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
+    const ScoreRow row = row_of(r);
     if (p.softcap > 0) cap_row(row, 1, p.softcap * log2_e);
     bias_row(row, log2_e);
     exclude_from_row(row);
+    if (selection.is_hard()) choose_in_chunk(row, block, partial, r);
+    if (selection.is_hard() && !p.log_sum_exp.data) continue;
     const float decay = soften_row(row, partial.maximum[r], partial.sum[r]);
+    if (selection.kind == SelectionKind::local) weigh(row);
     for (int64_t d = 0; d < p.value_width; ++d) partial.output[r * p.value_width + d] *= decay;
     careful |= p.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
   }
-  // 0 · ∞ must not happen where a row does not attend ∞; nor may that change the order of its sums. So all
-  // rows sum up what is finite, and those that attend the rest take it in afterwards.
-  careful = careful && !all_finite_rows<Type>(value_rows, value_stride, count, p.value_width);
-  const typename Type::Element* summed_rows = value_rows;
-  int64_t summed_stride = value_stride;
-  if (careful) {
-    auto* finite = reinterpret_cast<typename Type::Element*>(s.values);
-    copy_finite_rows<Type>(value_rows, value_stride, count, p.value_width, finite);
-    summed_rows = finite;
-    summed_stride = p.value_width;
-  }
-  for_dot_rows(block.rows, [&](auto tile, int64_t r) {
-    add_values_to_rows<Type, tile.value>(summed_rows, summed_stride, s.scores + r * decode_tile, count,
-                                         p.value_width, partial.output + r * p.value_width,
-                                         {key_rows + decode_tile * key_stride, key_stride});
-  });
-  for (int64_t r = 0; careful && r < block.rows; ++r) {
-    const ScoreRow row{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
-    add_other_values<Type>(row, value_rows, value_stride, p.value_width, partial.output + r * p.value_width);
-  }
+  if (selection.is_hard()) return;
+  const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
+  for_runs(p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
+           [&](const Run& run, int64_t first) {
+             // Behind the last page there is no other; elsewhere there may be the next head.
+             const int64_t next = key_step + keys.first + first + decode_tile;
+             const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
+             take_values<Type>(block, run, [&](int64_t r) { return part_of(row_of(r), run, first); }, careful,
+                               s, partial, {upcoming.as<Type>(), p.key.step_stride});
+           });
 }
 
 // Rows of `block` over keys [first_key, last_key), into a partial softmax state.
@@ -186,19 +248,14 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
     include(keys, rows[r].keys);
     partial.maximum[r] = -infinity;
     partial.sum[r] = 0;
+    partial.best[r] = no_choice.score;
+    partial.choice[r] = no_choice.key;
   }
   for (int64_t i = 0; i < block.rows * p.value_width; ++i) partial.output[i] = 0;
 
-  with_type(p.query.type, [&](auto type) {
+  load_query_rows(block, block.rows, query_factor(p), s.query, s.queries, padded(p.width));
+  with_stored_type(p.key.type, [&](auto type) {
     using Type = decltype(type);
-    for (int64_t r = 0; r < block.rows; ++r) {
-      const auto* row = static_cast<const typename Type::Element*>(p.query.data) +
-                        offset_of(p.query, block.batch, rows[r].origin.head,
-                                  block.sequence.query_start + rows[r].origin.query);
-      float* query = s.queries + r * p.width;
-      widen<Type>(row, p.width, query);
-      for (int64_t d = 0; d < p.width; ++d) query[d] *= query_factor(p);
-    }
     const int64_t begin = first_key > keys.first ? first_key : keys.first;
     const int64_t end = last_key < keys.last ? last_key : keys.last;
     for (int64_t first = begin; first < end && !stop(); first += decode_tile) {
@@ -237,7 +294,16 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       const float* output = partials[c].output + r * p.value_width;
       for (int64_t d = 0; d < p.value_width; ++d) joined[d] += output[d] * share;
     }
+    if (p.selection.is_hard()) {
+      Choice choice = no_choice;
+      for (int64_t c = 0; c < count; ++c) {
+        if (is_better(partials[c].best[r], choice.score))
+          choice = {partials[c].best[r], partials[c].choice[r]};
+      }
+      write_choice(block, origin, choice);
+    }
     with_type(p.output.type, [&](auto type) {
+      if (p.selection.is_hard()) return;
       using Type = decltype(type);
       auto* out = static_cast<typename Type::Element*>(p.output.data) +
                   offset_of(p.output, block.batch, origin.head, step);

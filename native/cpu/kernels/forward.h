@@ -1,6 +1,6 @@
 // Fused attention of a block of query rows: for each tile of keys, for each group of rows
 //
-//   1. scores   S = K Qᵀ                     multiply, keys in place against transposed queries
+//   1. scores   S = K Qᵀ                     multiply, keys in place against transposed queries; key_scores.h
 //   2. stages   cap, ALiBi, mask, range      only those the problem has, and only where they can matter
 //   3. softmax  P = 2^(S − m), online        rows lie along the lanes: nothing horizontal
 //   4. values   O = O · 2^(m_old − m) + V Pᵀ multiply, values in place against P
@@ -8,31 +8,14 @@
 // (Dao et al., FlashAttention, 2022; the transposed form is heed's.) No buffer grows with the number of keys.
 #pragma once
 
-#include "cpu/kernels/key_tile.h"
+#include "cpu/kernels/choice.h"
+#include "cpu/kernels/key_scores.h"
+#include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/masked_keys.h"
 #include "cpu/kernels/online_softmax.h"
-#include "cpu/kernels/scratch_cursor.h"
+#include "cpu/kernels/query_rows.h"
 
 namespace heed::cpu::HEED_ISA {
-
-// S[key][row] = Σ_d K[key][d] · Q[d][row]
-static inline void multiply_scores(const ScoreTile& tile, TileRows keys) {
-  const int64_t width = tile.parameters->width;
-  for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
-    const float* queries = tile.group->query + first_vector * lanes;
-    for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
-      Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastRows, Float32, Sums::in_any_order>(keys.data + first * keys.stride, keys.stride,
-                                                           queries, group_rows, width, acc);
-#pragma GCC unroll 16
-      for (int m = 0; m < rows.value; ++m) {
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors.value; ++v)
-          store(tile.at(tile.first_key + first + m, first_vector + v), acc[m][v]);
-      }
-    });
-  });
-}
 
 // O[d][row] = O[d][row] · decay[row] + Σ_key V[key][d] · P[key][row]
 static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, TileRows values,
@@ -84,51 +67,93 @@ static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* 
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
 }
 
-// One group against the part of a tile that it attends.
-static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stage* stages,
-                               int64_t stage_count, KeyRange keys, float* scores, TileRows key_rows,
-                               TileRows value_rows) {
-  const TileKeys attended = keys_of_tile(group, p, keys);
-  if (attended.any.first >= attended.any.last) return;
-  const ScoreTile tile{
-      scores, attended.any.first, attended.any.last, 0, group.vectors, attended.of_vectors, &group, &p};
-  const int64_t skipped = tile.first_key - keys.first;
-  const bool in_range = in_range_of_every_row(tile);
-  if (attended.masked) prefetch_mask(tile);
+// What becomes of the scores of a tile: values are those from the tile's first key on; `exclusions` says
+// whether some row does not attend some of its keys.
+using Take = void (*)(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions);
 
-  for_parts(tile, [&](const ScoreTile& part) {
-    multiply_scores(part, key_rows.from(part.first_key - keys.first));
-    for (int64_t i = 0; i < stage_count; ++i) stages[i](part);
-    if (attended.masked) add_mask(part);
-    if (!in_range) exclude_out_of_range(part);
-  });
-
+// The softmax so far takes in a tile, and the output so far its values. `weigh` changes weights once they are
+// summed.
+template <class Weigh>
+static inline void take_weighted(const ScoreTile& tile, RowGroup& group, TileRows value_rows, bool exclusions,
+                                 Weigh weigh) {
   alignas(64) float decay[group_rows];
   soften(tile, group, decay);
-  const bool exclusions = !in_range || attended.masked;
-  const bool careful = exclusions && !all_finite(value_rows.from(skipped), tile.keys(), p.value_width);
+  weigh(tile);
+  const bool careful = exclusions && !all_finite(value_rows, tile.keys(), tile.parameters->value_width);
   if (!all_vectors_alike(tile)) scale_outputs(tile, group, decay);
   for_parts(tile, [&](const ScoreTile& part) {
-    const TileRows values = value_rows.from(part.first_key - keys.first);
+    const TileRows values = value_rows.from(part.first_key - tile.first_key);
     careful ? accumulate_attended_values(part, group, values, decay)
             : accumulate_values(part, group, values, decay);
   });
 }
 
+static inline void take_soft(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
+  take_weighted(tile, group, values, exclusions, [](const ScoreTile&) {});
+}
+
+static inline void take_local(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
+  take_weighted(tile, group, values, exclusions, [](const ScoreTile& weights) { weigh(weights); });
+}
+
+static inline void take_best(const ScoreTile& tile, RowGroup& group, TileRows, bool) {
+  choose(tile, group);
+  if (!tile.parameters->log_sum_exp.data) return;
+  alignas(64) float decay[group_rows];
+  soften(tile, group, decay);
+}
+
+static inline Take take_of(const AttentionParameters& p) {
+  if (p.selection.is_hard()) return take_best;
+  return p.selection.kind == SelectionKind::local ? take_local : take_soft;
+}
+
+// One group against the part of a tile that it attends.
+static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stages& stages, Take take,
+                               KeyRange keys, float* scores, const KeyTile& key_tile, TileRows value_rows) {
+  const TileKeys attended = keys_of_tile(group, p, keys);
+  if (attended.any.first >= attended.any.last) return;
+  const ScoreTile tile{
+      scores, attended.any.first, attended.any.last, 0, group.vectors, attended.of_vectors, &group, &p};
+  const bool in_range = in_range_of_every_row(tile);
+  if (attended.masked) prefetch_mask(tile);
+
+  for_parts(tile, [&](const ScoreTile& part) {
+    stages.score(part, key_tile);
+    for (int64_t i = 0; i < stages.count; ++i) stages.then[i](part);
+    if (attended.masked) add_mask(part);
+    if (!in_range) exclude_out_of_range(part);
+  });
+  take(tile, group, value_rows.from(tile.first_key - keys.first), !in_range || attended.masked);
+}
+
 constexpr int groups_per_block = row_block / group_rows;
+
+// What is prepared for all rows of a block at once, where it has to be.
+static inline int64_t prepared_stride(const AttentionParameters& p) {
+  return has_learnt(p) || p.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
+}
 
 struct ForwardScratch {
   RowGroup* groups;
-  float *queries, *outputs, *scores, *keys, *values;
+  float *queries, *outputs, *scores, *keys, *values, *prepared, *exponentials, *vectors;
+  KeyScratch key;
+  QueryScratch query;
 
   static ForwardScratch carve(const AttentionParameters& p, ScratchCursor& cursor) {
     ForwardScratch s;
     s.groups = cursor.take<RowGroup>(groups_per_block);
-    s.queries = cursor.take<float>(p.width * row_block);
+    s.queries = cursor.take<float>(depth_of(p) * row_block);
     s.outputs = cursor.take<float>(p.value_width * row_block);
     s.scores = cursor.take<float>(key_tile * group_rows);
-    s.keys = cursor.take<float>(in_place(p.key) ? 0 : key_tile * p.width);
-    s.values = cursor.take<float>(in_place(p.value) ? 0 : key_tile * p.value_width);
+    s.keys = cursor.take<float>(needs_copies(p.key) ? key_tile * p.width : 0);
+    s.values = cursor.take<float>(needs_copies(p.value) ? key_tile * p.value_width : 0);
+    s.key = KeyScratch::carve(p, cursor);
+    s.prepared = cursor.take<float>(row_block * prepared_stride(p));
+    const int64_t additive = p.score.kind == ScoreKind::additive ? p.score.hidden * row_block : 0;
+    s.exponentials = cursor.take<float>(additive);
+    s.vectors = cursor.take<float>(additive);
+    s.query = QueryScratch::carve(p, row_block, cursor);
     return s;
   }
 };
@@ -143,44 +168,56 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const ForwardScratch s = ForwardScratch::carve(p, cursor);
-  Stage stages[2];
-  const int64_t stage_count = list_stages(p, stages);
+  const Stages stages = stages_of(p);
+  const Take take = take_of(p);
+  const int64_t prepared = prepared_stride(p);
+  if (prepared) load_query_rows(block, block.rows, query_factor(p), s.query, s.prepared, prepared);
+  s.key.load(p, block.key_head);
 
   const int64_t groups = (block.rows + group_rows - 1) / group_rows;
   KeyRange keys{INT64_MAX, 0};
   for (int64_t g = 0; g < groups; ++g) {
     RowGroup& group = s.groups[g];
     group.rows = block.rows - g * group_rows < group_rows ? block.rows - g * group_rows : group_rows;
-    group.query = s.queries + g * group_rows * p.width;
+    group.query = s.queries + g * group_rows * depth_of(p);
+    group.exponential = s.exponentials + g * group_rows * p.score.hidden;
+    group.vector = s.vectors + g * group_rows * p.score.hidden;
     group.output = s.outputs + g * group_rows * p.value_width;
     describe_rows(block, g * group_rows, group);
-    with_type(p.query.type, [&](auto type) {
-      load_queries<decltype(type)>(block, g * group_rows, query_factor(p), group);
-    });
+    prepared ? load_prepared_queries(s.prepared, prepared, g * group_rows, depth_of(p), group)
+             : load_queries(block, g * group_rows, query_factor(p), group);
+    if (p.score.kind == ScoreKind::additive) prepare_additive(block, g * group_rows, query_factor(p), group);
     for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
     if (group.keys.first < keys.first) keys.first = group.keys.first;
     if (group.keys.last > keys.last) keys.last = group.keys.last;
   }
 
-  for (int64_t first = keys.first; first < keys.last; first += key_tile) {
+  for (int64_t first = keys.first, last = first; first < keys.last; first = last) {
     if (stop()) return;
-    const int64_t last = first + key_tile < keys.last ? first + key_tile : keys.last;
-    const TileRows key_rows = tile_rows_of(p.key, block, first, last - first, p.width, s.keys);
-    const TileRows value_rows = tile_rows_of(p.value, block, first, last - first, p.value_width, s.values);
+    const int64_t left = keys.last - first;
+    last =
+        first + keys_of_tile_at(p.value, block.sequence.key_start + first, left < key_tile ? left : key_tile);
+    const TileRows key_rows =
+        tile_rows_of(p.key, block, first_key_step(block) + first, last - first, p.width, s.keys);
+    const TileRows value_rows =
+        tile_rows_of(p.value, block, block.sequence.key_start + first, last - first, p.value_width, s.values);
+    const KeyTile key_tile_rows = key_tile_of(p, key_rows, first, last - first, s.key);
     for (int64_t g = 0; g < groups; ++g) {
       RowGroup& group = s.groups[g];
       const KeyRange mine{first > group.keys.first ? first : group.keys.first,
                           last < group.keys.last ? last : group.keys.last};
       if (mine.first >= mine.last) continue;
-      const int64_t skipped = mine.first - first;
-      attend_tile(group, p, stages, stage_count, mine, s.scores, key_rows.from(skipped),
-                  value_rows.from(skipped));
+      attend_tile(group, p, stages, take, mine, s.scores, key_tile_rows, value_rows.from(mine.first - first));
     }
   }
 
   for (int64_t g = 0; g < groups; ++g) {
     alignas(64) float factor[group_rows] = {};
     finish_rows(block, g * group_rows, s.groups[g], factor);
+    if (p.selection.is_hard()) {
+      finish_choices(block, g * group_rows, s.groups[g]);
+      continue;
+    }
     with_type(p.output.type,
               [&](auto type) { write_outputs<decltype(type)>(block, g * group_rows, s.groups[g], factor); });
   }

@@ -5,6 +5,7 @@
 #include "cpu/kernels/merge.h"
 #include "cpu/kernels/projection.h"
 #include "cpu/kernels/rows.h"
+#include "cpu/kernels/store_rows.h"
 #include "cpu/kernels/unfused.h"
 
 namespace heed::cpu::HEED_ISA {
@@ -35,6 +36,8 @@ const KernelTable table = {
     .project_columns = project_columns,
     .merge_scratch = merge_scratch,
     .merge = merge,
+    .store_rows = store_rows,
+    .cast = cast,
 };
 
 }  // namespace heed::cpu::HEED_ISA

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cpu/kernels/multiply.h"
-#include "cpu/kernels/rows_of_block.h"
+#include "cpu/kernels/stored_rows.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -13,22 +13,47 @@ struct TileRows {
   TileRows from(int64_t row) const { return {data + row * stride, stride}; }
 };
 
-// Rows whose distance is a multiple of a page fall into the same few cache sets; those are copied too.
+// Rows whose distance is a multiple of a page of memory fall into the same few cache sets; those are copied
+// too.
 static inline bool in_place(const View& view) {
   return view.type == DType::float32 && (view.step_stride * 4) % 4096 != 0;
 }
 
-static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int64_t first_key, int64_t keys,
+// Whether tiles of a view may have to be copied.
+static inline bool needs_copies(const View& view) {
+  return !in_place(view) || view.pages;
+}
+
+template <class Type>
+static inline void widen_run(const Run& run, int64_t stride, int64_t width, float* copy) {
+  for (int64_t i = 0; i < run.count; ++i, copy += width) {
+    widen<Type>(run.as<Type>() + i * stride, width, copy);
+    if (!run.scales) continue;
+    for (int64_t d = 0; d < width; ++d) copy[d] *= run.scales[i];
+  }
+}
+
+static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int64_t first_step, int64_t keys,
                                     int64_t width, float* copy) {
-  const int64_t offset = offset_of(view, block.batch, block.key_head, block.sequence.key_start + first_key);
-  if (in_place(view)) return {static_cast<const float*>(view.data) + offset, view.step_stride};
-  with_type(view.type, [&](auto type) {
-    using Type = decltype(type);
-    const auto* rows = static_cast<const typename Type::Element*>(view.data) + offset;
-    for (int64_t key = 0; key < keys; ++key)
-      widen<Type>(rows + key * view.step_stride, width, copy + key * width);
+  if (in_place(view)) {
+    const Run run = run_at(view, block, first_step, keys);
+    if (run.count == keys) return {run.as<Float32>(), view.step_stride};
+  }
+  with_stored_type(view.type, [&](auto type) {
+    for_runs(view, block, first_step, keys, [&](const Run& run, int64_t first) {
+      widen_run<decltype(type)>(run, view.step_stride, width, copy + first * width);
+    });
   });
   return {copy, width};
+}
+
+// Where a tile that begins at `first` and may have `most` keys ends: with the page, where what is left of it
+// is worth reading in place.
+static inline int64_t keys_of_tile_at(const View& view, int64_t first, int64_t most) {
+  constexpr int64_t least = 32;
+  if (!view.pages || !in_place(view)) return most;
+  const int64_t left = view.pages->steps - first % view.pages->steps;
+  return left < least || left > most ? most : left;
 }
 
 static inline bool all_finite(TileRows rows, int64_t count, int64_t width) {

@@ -5,28 +5,55 @@
 
 namespace heed::cpu::HEED_ISA {
 
+// Some vectors of a tile side by side, over the same keys: maxima and sums of one do not wait for another's.
+template <int vectors>
+static inline void soften_vectors(const ScoreTile& tile, int64_t first_vector, KeyRange keys, RowGroup& group,
+                                  float* decay) {
+  const int64_t first_lane = first_vector * lanes;
+  Vec highest[vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) highest[v] = load(group.maximum + first_lane + v * lanes);
+  for (int64_t key = keys.first; key < keys.last; ++key) {
+    const float* scores = tile.at(key, first_vector);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) highest[v] = maximum(load(scores + v * lanes), highest[v]);
+  }
+  Vec reference[vectors], sum[vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+    reference[v] = highest[v] == splat(-infinity) ? Vec{} : highest[v];
+    sum[v] = Vec{};
+  }
+  for (int64_t key = keys.first; key < keys.last; ++key) {
+    float* scores = tile.at(key, first_vector);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) {
+      const Vec weight = exp2(load(scores + v * lanes) - reference[v]);
+      store(scores + v * lanes, weight);
+      sum[v] += weight;
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    const int64_t lane = first_lane + v * lanes;
+    const Vec faded = exp2(load(group.maximum + lane) - reference[v]);
+    store(decay + lane, faded);
+    store(group.maximum + lane, highest[v]);
+    store(group.sum + lane, load(group.sum + lane) * faded + sum[v]);
+  }
+}
+
 // Turns the scores that some row of each vector attends into weights, in place, and returns in `decay` what
 // older sums have to be multiplied by.
 static inline void soften(const ScoreTile& tile, RowGroup& group, float* decay) {
-  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
-    const KeyRange keys = tile.vector_keys[v];
-    const Vec before = load(group.maximum + v * lanes);
-    Vec maximum_score = before;
-    for (int64_t key = keys.first; key < keys.last; ++key) {
-      maximum_score = maximum(load(tile.at(key, v)), maximum_score);
-    }
-    // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
-    const Vec reference = maximum_score == splat(-infinity) ? Vec{} : maximum_score;
-    const Vec faded = exp2(before - reference);
-    Vec sum{};
-    for (int64_t key = keys.first; key < keys.last; ++key) {
-      const Vec weight = exp2(load(tile.at(key, v)) - reference);
-      store(tile.at(key, v), weight);
-      sum += weight;
-    }
-    store(decay + v * lanes, faded);
-    store(group.maximum + v * lanes, maximum_score);
-    store(group.sum + v * lanes, load(group.sum + v * lanes) * faded + sum);
+  if (all_vectors_alike(tile)) {
+    for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first) {
+      soften_vectors<vectors.value>(tile, first, {tile.first_key, tile.last_key}, group, decay);
+    });
+  } else {
+    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
+      soften_vectors<1>(tile, v, tile.vector_keys[v], group, decay);
   }
 }
 

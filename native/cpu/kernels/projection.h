@@ -1,10 +1,13 @@
 // y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
 // own storage type, so that the matrix kernel streams them; the epilogue adds the bias and writes each head
-// where attention reads it.
+// where attention reads it. Heads that are normalised or rotated on the way are collected first, as that
+// takes all of their elements at once.
 #pragma once
 
 #include "cpu/kernels/dot.h"
+#include "cpu/kernels/normalise.h"
 #include "cpu/kernels/panel_type.h"
+#include "cpu/kernels/rotate.h"
 #include "cpu/kernels/scratch_cursor.h"
 #include "cpu/kernels/table.h"
 
@@ -79,21 +82,45 @@ static inline void write_columns(const ProjectionArguments& a, int64_t row, int6
       const int64_t within = (column - target.first_column) % target.head_width;
       const int64_t run =
           last - column < target.head_width - within ? last - column : target.head_width - within;
+      float* head_values = values + (column - first_column);
+      if (target.norm.weight) normalise(target.norm, target.head_width, head_values);
+      if (target.rotation.width > 0) rotate(target.rotation, row, head_values);
       with_type(target.view.type, [&](auto type) {
         using Type = decltype(type);
         auto* to = static_cast<typename Type::Element*>(target.view.data) + batch * target.view.batch_stride +
                    head * target.view.head_stride + step * target.view.step_stride + within;
-        narrow<Type>(values + (column - first_column), run, 1, to);
+        narrow<Type>(head_values, run, 1, to);
       });
       column += run;
     }
   }
 }
 
-static size_t projection_scratch(const ProjectionArguments& a, int64_t rows) {
+// Whether one of the columns belongs to a head that has to be complete before it is written.
+static inline bool whole_heads(const ProjectionArguments& a, Columns columns) {
+  for (int64_t t = 0; t < a.target_count; ++t) {
+    const ProjectionTarget& target = a.targets[t];
+    if (target.whole_heads() && target.first_column < columns.end &&
+        columns.first < target.first_column + target.columns) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The panels that hold the columns.
+struct PanelRange {
+  int64_t first, end;
+  int64_t columns() const { return (end - first) * panel_columns; }
+};
+static inline PanelRange panels_of(Columns columns) {
+  return {columns.first / panel_columns, (columns.end + panel_columns - 1) / panel_columns};
+}
+
+static size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(rows * a.inner);
-  cursor.take<float>(rows * decode_tile);
+  cursor.take<float>(rows * (whole_heads(a, columns) ? panels_of(columns).columns() : decode_tile));
   return cursor.used();
 }
 
@@ -109,13 +136,12 @@ static inline const float* input_rows(const ProjectionArguments& a, int64_t firs
   return copy;
 }
 
-template <class Weight>
-static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t first_row,
-                                 int64_t rows, int64_t panel) {
+// write(row, values) takes the sums of a row, row by row.
+template <class Weight, class Write>
+static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t rows,
+                                 int64_t panel, Write write) {
   const auto* weights =
       static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * a.inner;
-  const int64_t first_column = panel * panel_columns;
-  const int64_t columns = a.columns - first_column < panel_columns ? a.columns - first_column : panel_columns;
   for_row_tiles(rows, [&](auto tile, int64_t first) {
     Accumulators<tile.value, tile_vectors> acc;
     multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * a.inner, a.inner, weights,
@@ -125,32 +151,68 @@ static inline void project_panel(const ProjectionArguments& a, const float* inpu
       alignas(64) float values[panel_columns];
 #pragma GCC unroll 8
       for (int v = 0; v < tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
-      write_columns(a, first_row + first + m, first_column, columns, values);
+      write(first + m, values);
     }
   });
 }
 
-static void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, int64_t first_panel,
-                           int64_t panels, void* scratch) {
+// Writes the sums of each panel to their heads as soon as they are there.
+template <class Weight>
+static inline void project_directly(const ProjectionArguments& a, const float* input, int64_t first_row,
+                                    int64_t rows, Columns columns) {
+  const PanelRange panels = panels_of(columns);
+  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
+    const int64_t first = panel * panel_columns;
+    const int64_t skipped = first < columns.first ? columns.first - first : 0;
+    const int64_t end = columns.end - first < panel_columns ? columns.end - first : panel_columns;
+    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, float* values) {
+      write_columns(a, first_row + row, first + skipped, end - skipped, values + skipped);
+    });
+  }
+}
+
+// Lays the sums of all panels side by side, and then writes them.
+template <class Weight>
+static inline void project_whole_heads(const ProjectionArguments& a, const float* input, int64_t first_row,
+                                       int64_t rows, Columns columns, float* sums) {
+  const PanelRange panels = panels_of(columns);
+  const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
+  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
+    float* side = sums + (panel - panels.first) * panel_columns;
+    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, const float* values) {
+      for (int v = 0; v < tile_vectors; ++v) store(side + row * pitch + v * lanes, load(values + v * lanes));
+    });
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    write_columns(a, first_row + row, columns.first, columns.end - columns.first,
+                  sums + row * pitch + skipped);
+  }
+}
+
+static void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
+                           void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
   with_panel_type(a.weight_type, [&](auto type) {
-    for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
-      project_panel<decltype(type)>(a, input, first_row, rows, panel);
+    using Weight = decltype(type);
+    if (whole_heads(a, columns)) {
+      float* sums = cursor.take<float>(rows * panels_of(columns).columns());
+      project_whole_heads<Weight>(a, input, first_row, rows, columns, sums);
+    } else {
+      project_directly<Weight>(a, input, first_row, rows, columns);
     }
   });
 }
 
-static void project_columns(const ProjectionArguments& a, int64_t first_column, int64_t columns,
-                            void* scratch) {
+static void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
   float* sums = cursor.take<float>(a.rows * decode_tile);
   with_type(a.weight_type, [&](auto type) {
     using Type = decltype(type);
     const auto* weight = static_cast<const typename Type::Element*>(a.panels);
-    for (int64_t first = first_column; first < first_column + columns; first += decode_tile) {
-      const int64_t left = first_column + columns - first, count = left < decode_tile ? left : decode_tile;
+    for (int64_t first = columns.first; first < columns.end; first += decode_tile) {
+      const int64_t left = columns.end - first, count = left < decode_tile ? left : decode_tile;
       dot_rows<Type>(input, a.rows, a.inner, weight + first * a.inner, a.inner, count, a.inner, sums,
                      decode_tile);
       for (int64_t row = 0; row < a.rows; ++row)

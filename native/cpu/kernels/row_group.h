@@ -1,6 +1,7 @@
 // A group: the query rows that fill one register tile, one row a lane. It carries the online softmax.
 #pragma once
 
+#include "cpu/kernels/draws.h"
 #include "cpu/kernels/math.h"
 #include "cpu/kernels/multiply.h"
 #include "cpu/kernels/rows_of_block.h"
@@ -27,33 +28,66 @@ struct RowGroup {
   alignas(64) float slope[group_rows];  // ALiBi, log2 units
   int64_t position[group_rows];
   const void* mask_row[group_rows];
+
+  // Of additive scores, beside W q as the query: e^2Wq and v, [hidden, group_rows] each.
+  float *exponential, *vector;
+  alignas(64) float vector_sum[group_rows];
+  bool safe;  // to multiply e^2Wq with that of keys
+
+  double center[group_rows];                      // of local selections
+  alignas(64) float best[group_rows];             // of hard selections: the score of the choice, log2 units
+  int64_t choice[group_rows];                     // and its key, −1 for none
+  alignas(64) uint32_t stream_first[group_rows];  // and where draws come from
+  alignas(64) uint32_t stream_second[group_rows];
 };
 
-// Copies query rows into columns of `group.query`, times `factor`.
+// Copies rows into columns of `group.query`, times `factor`.
 template <class Type>
-static inline void load_queries(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
-  const AttentionParameters& p = *block.parameters;
-  const typename Type::Element* row[group_rows];
-  for (int64_t r = 0; r < group.rows; ++r) {
-    const RowOrigin origin = origin_of_row(block, first_row + r);
-    row[r] = static_cast<const typename Type::Element*>(p.query.data) +
-             offset_of(p.query, block.batch, origin.head, block.sequence.query_start + origin.query);
-  }
+static inline void transpose_queries(const typename Type::Element* const* row, int64_t width, float factor,
+                                     RowGroup& group) {
   for (int64_t base = 0; base < group.vectors * lanes; base += lanes) {
     const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
     int64_t d = 0;
-    for (; d + lanes <= p.width; d += lanes) {
+    for (; d + lanes <= width; d += lanes) {
       Vec tile[lanes];
-      for (int r = 0; r < lanes; ++r) tile[r] = r < rows ? Type::load(row[base + r] + d) * factor : Vec{};
+      if (rows == lanes) {
+#pragma GCC unroll 16
+        for (int r = 0; r < lanes; ++r) tile[r] = Type::load(row[base + r] + d) * factor;
+      } else {
+        for (int r = 0; r < lanes; ++r) tile[r] = r < rows ? Type::load(row[base + r] + d) * factor : Vec{};
+      }
       transpose(tile);
       for (int i = 0; i < lanes; ++i) store(group.query + (d + i) * group_rows + base, tile[i]);
     }
-    for (; d < p.width; ++d) {
+    for (; d < width; ++d) {
       Vec column{};
       for (int r = 0; r < rows; ++r) column[r] = Type::get(row[base + r][d]) * factor;
       store(group.query + d * group_rows + base, column);
     }
   }
+}
+
+// Query rows [first_row, first_row + group.rows) of a block, straight from where they lie.
+static inline void load_queries(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
+  const AttentionParameters& p = *block.parameters;
+  with_type(p.query.type, [&](auto type) {
+    using Type = decltype(type);
+    const typename Type::Element* row[group_rows];
+    for (int64_t r = 0; r < group.rows; ++r) {
+      const RowOrigin origin = origin_of_row(block, first_row + r);
+      row[r] = static_cast<const typename Type::Element*>(p.query.data) +
+               offset_of(p.query, block.batch, origin.head, block.sequence.query_start + origin.query);
+    }
+    transpose_queries<Type>(row, p.width, factor, group);
+  });
+}
+
+// The same rows of [rows, stride] floats.
+static inline void load_prepared_queries(const float* rows, int64_t stride, int64_t first_row, int64_t width,
+                                         RowGroup& group) {
+  const float* row[group_rows];
+  for (int64_t r = 0; r < group.rows; ++r) row[r] = rows + (first_row + r) * stride;
+  transpose_queries<Float32>(row, width, 1, group);
 }
 
 // Fills in everything about rows [first_row, first_row + group.rows) of the block but the queries.
@@ -69,6 +103,10 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.position[r] = 0;
     group.slope[r] = 0;
     group.mask_row[r] = nullptr;
+    group.center[r] = 0;
+    group.best[r] = -infinity;
+    group.choice[r] = -1;
+    group.stream_first[r] = group.stream_second[r] = 0;
     if (r >= group.rows) continue;
     const Row row = describe_row(block, first_row + r);
     group.position[r] = row.origin.position;
@@ -76,6 +114,12 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.last[r] = row.keys.last;
     group.slope[r] = row.slope * log2_e;
     group.mask_row[r] = row.mask;
+    group.center[r] = row.center;
+    if (block.parameters->selection.kind == SelectionKind::drawn) {
+      const Stream stream = stream_of(*block.parameters, block.batch, row.origin);
+      group.stream_first[r] = stream.first;
+      group.stream_second[r] = stream.second;
+    }
     include(group.keys, row.keys);
     include(group.vector_keys[r / lanes], row.keys);
     if (row.keys.first > group.shared_keys.first) group.shared_keys.first = row.keys.first;
@@ -129,12 +173,18 @@ static inline void write_outputs(const RowBlock& block, int64_t first_row, const
     int64_t d = 0;
     for (; d + lanes <= p.value_width; d += lanes) {
       Vec tile[lanes];
+#pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i) {
         tile[i] = load(group.output + (d + i) * group_rows + base) * scale;
         tile[i] = empty ? Vec{} : tile[i];
       }
       transpose(tile);
-      for (int r = 0; r < rows; ++r) Type::store(row[base + r] + d, tile[r]);
+      if (rows == lanes) {
+#pragma GCC unroll 16
+        for (int r = 0; r < lanes; ++r) Type::store(row[base + r] + d, tile[r]);
+      } else {
+        for (int r = 0; r < rows; ++r) Type::store(row[base + r] + d, tile[r]);
+      }
     }
     for (; d < p.value_width; ++d) {
       const float* column = group.output + d * group_rows + base;

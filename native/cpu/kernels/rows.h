@@ -1,19 +1,33 @@
 // Scores and weights of one query row, recomputed from its log-sum-exp: what a fused kernel never keeps.
 #pragma once
 
-#include "cpu/kernels/dot.h"
+#include "cpu/kernels/additive.h"
+#include "cpu/kernels/local_weights.h"
+#include "cpu/kernels/query_rows.h"
+#include "cpu/kernels/scale_scores.h"
 #include "cpu/kernels/score_row.h"
-#include "cpu/kernels/scratch_cursor.h"
 
 namespace heed::cpu::HEED_ISA {
 
 struct RowsScratch {
   float *query, *row;
+  QueryScratch prepared;
+  // Of additive scores: v, and decode_tile keys at a time.
+  float *vector, *matrix, *keys;
+  OfferedKeys offered;
 
   static RowsScratch carve(const AttentionParameters& p, int64_t keys, ScratchCursor& cursor) {
-    RowsScratch s;
-    s.query = cursor.take<float>(p.width);
+    RowsScratch s{};
+    s.query = cursor.take<float>(padded(depth_of(p)));
     s.row = cursor.take<float>(keys + lanes);  // vectors may run over the end
+    s.prepared = QueryScratch::carve(p, 1, cursor);
+    if (p.score.kind != ScoreKind::additive) return s;
+    const int64_t pitch = padded(p.score.hidden);
+    s.vector = cursor.take<float>(pitch);
+    s.matrix = cursor.take<float>(p.width * pitch);
+    s.keys = cursor.take<float>(decode_tile * p.width);
+    s.offered.sums = cursor.take<float>(decode_tile * pitch);
+    s.offered.exponentials = cursor.take<float>(decode_tile * pitch);
     return s;
   }
 };
@@ -28,26 +42,60 @@ static inline void copy_row(const float* row, int64_t keys, float* to) {
   if (to) __builtin_memcpy(to, row, static_cast<size_t>(keys) * sizeof(float));
 }
 
+// All weight on the key that was chosen.
+static inline void write_chosen_weight(const RowsRequest& request) {
+  __builtin_memset(request.weights, 0, static_cast<size_t>(request.keys) * sizeof(float));
+  const Choices& choices = request.parameters->selection.choices;
+  const double key =
+      choices.data[request.batch * choices.batch_stride + request.head * choices.head_stride + request.query];
+  // −1 is none. What is no key may not be written to, whatever has become of the memory meanwhile.
+  if (key >= 0 && key < static_cast<double>(request.keys)) request.weights[static_cast<int64_t>(key)] = 1;
+}
+
+static inline void product_row(const RowBlock& block, const RowsScratch& s) {
+  const AttentionParameters& p = *block.parameters;
+  with_stored_type(p.key.type, [&](auto type) {
+    using Type = decltype(type);
+    for_runs(p.key, block, first_key_step(block), block.sequence.key_steps,
+             [&](const Run& run, int64_t first) {
+               dot_rows<Type>(s.query, 1, p.width, run.as<Type>(), p.key.step_stride, run.count, p.width,
+                              s.row + first, 0);
+               scale_scores<Type>(p, run, 1, s.row + first, 0);
+             });
+  });
+}
+
+static inline void additive_row(const RowBlock& block, int64_t head, const RowsScratch& s) {
+  const AttentionParameters& p = *block.parameters;
+  const Score& score = p.score;
+  load_matrix(score.vector, head, 1, score.hidden, s.vector);
+  for (int64_t h = 0; h < score.hidden; ++h) s.vector[h] *= p.scale;
+  load_transposed(score.key, block.key_head, score.hidden, p.width, s.matrix);
+  for (int64_t first = 0; first < block.sequence.key_steps; first += decode_tile) {
+    const int64_t left = block.sequence.key_steps - first, count = left < decode_tile ? left : decode_tile;
+    const TileRows keys =
+        tile_rows_of(p.key, block, block.sequence.key_start + first, count, p.width, s.keys);
+    offer_keys(p, keys, count, s.matrix, s.offered);
+    add_row(s.query, s.vector, score.hidden, s.offered, count, s.row + first);
+  }
+}
+
 static void rows(const RowsRequest& request, void* scratch) {
   const AttentionParameters& p = *request.parameters;
   ScratchCursor cursor{scratch};
   const RowsScratch s = RowsScratch::carve(p, request.keys, cursor);
   const int64_t key_head = request.head / p.group(), valid = request.sequence.key_steps;
-  const int64_t step = request.sequence.query_start + request.query;
+  const RowBlock block{
+      &p, request.sequence, request.batch, key_head, request.query * p.group() + request.head % p.group(), 1};
 
-  with_type(p.query.type, [&](auto type) {
-    using Type = decltype(type);
-    widen<Type>(static_cast<const typename Type::Element*>(p.query.data) +
-                    offset_of(p.query, request.batch, request.head, step),
-                p.width, s.query);
-    for (int64_t d = 0; d < p.width; ++d) s.query[d] *= p.scale;
-    const auto* keys = static_cast<const typename Type::Element*>(p.key.data) +
-                       offset_of(p.key, request.batch, key_head, request.sequence.key_start);
-    dot_rows<Type>(s.query, 1, p.width, keys, p.key.step_stride, valid, p.width, s.row, 0);
-  });
+  load_query_rows(block, 1, p.scale, s.prepared, s.query, padded(depth_of(p)));
+  if (p.score.kind == ScoreKind::additive) {
+    additive_row(block, request.head, s);
+  } else {
+    product_row(block, s);
+  }
   // Keys that the sequence does not have are keys that it does not attend.
-  const RowBlock block{&p, request.sequence, request.batch, key_head, 0, 0};
-  const Row facts = describe_row(block, request.query * p.group() + request.head % p.group());
+  const Row facts = describe_row(block, 0);
   const ScoreRow row{s.row, 0, valid, &facts, &p};
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.scores);
@@ -61,15 +109,19 @@ static void rows(const RowsRequest& request, void* scratch) {
   copy_row(s.row, request.keys, request.biased_scores);
 
   if (!request.weights) return;
-  const float log_sum_exp = static_cast<const float*>(
-      p.log_sum_exp.data)[offset_of(p.log_sum_exp, request.batch, request.head, step)];
-  if (log_sum_exp == -infinity) {
-    __builtin_memset(request.weights, 0, static_cast<size_t>(request.keys) * sizeof(float));
+  if (p.selection.is_hard()) {
+    write_chosen_weight(request);
     return;
   }
+  const float log_sum_exp = static_cast<const float*>(p.log_sum_exp.data)[offset_of(
+      p.log_sum_exp, request.batch, request.head, request.sequence.query_start + request.query)];
   for (int64_t key = 0; key < request.keys; key += lanes) {
-    store(s.row + key, exp2((load(s.row + key) - splat(log_sum_exp)) * splat(log2_e)));
+    const Vec score = load(s.row + key);
+    const Vec weight = exp2((score - splat(log_sum_exp)) * splat(log2_e));
+    // A key that is not attended has no weight even where the others make NaN, or where there are none.
+    store(s.row + key, score == -infinity ? Vec{} : weight);
   }
+  if (p.selection.kind == SelectionKind::local) weigh(row);
   copy_row(s.row, request.keys, request.weights);
 }
 

@@ -1,8 +1,8 @@
 // What the rows of a block are: which query step and head each one is, and which keys it may attend.
 #pragma once
 
+#include "cpu/kernels/storage.h"
 #include "cpu/kernels/table.h"
-#include "cpu/kernels/width.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -40,6 +40,11 @@ static inline KeyRange keys_of_position(const AttentionParameters& p, int64_t po
   return {first, last};
 }
 
+// The step of the key view that holds the first key of a block's sequence.
+static inline int64_t first_key_step(const RowBlock& block) {
+  return block.parameters->score.kind == ScoreKind::location ? 0 : block.sequence.key_start;
+}
+
 template <class Pointer>
 static inline int64_t offset_of(const BasicView<Pointer>& view, int64_t batch, int64_t head, int64_t step) {
   return batch * view.batch_stride + head * view.head_stride + step * view.step_stride;
@@ -49,11 +54,31 @@ static inline int64_t mask_offset(const MaskView& mask, int64_t batch, int64_t h
   return batch * mask.batch_stride + head * mask.head_stride + query * mask.query_stride;
 }
 
+static inline double center_of(const AttentionParameters& p, int64_t batch, const RowOrigin& origin) {
+  const Centers& centers = p.selection.centers;
+  const int64_t at =
+      batch * centers.batch_stride + origin.head * centers.head_stride + origin.query * centers.query_stride;
+  return with_type(centers.type, [&](auto type) {
+    using Type = decltype(type);
+    return double{Type::get(static_cast<const typename Type::Element*>(centers.data)[at])};
+  });
+}
+
+// Keys no further than the half width from a center. One that is NaN reaches none.
+static inline KeyRange keys_around(double center, double half_width, KeyRange keys) {
+  const double first = __builtin_ceil(center - half_width), last = __builtin_floor(center + half_width) + 1;
+  if (!(first < static_cast<double>(keys.last) && last > static_cast<double>(keys.first))) return {0, 0};
+  if (first > static_cast<double>(keys.first)) keys.first = static_cast<int64_t>(first);
+  if (last < static_cast<double>(keys.last)) keys.last = static_cast<int64_t>(last);
+  return keys.first < keys.last ? keys : KeyRange{0, 0};
+}
+
 struct Row {
   RowOrigin origin;
   KeyRange keys;
   float slope;       // ALiBi, natural units
   const void* mask;  // this row of the mask
+  double center;     // of a local selection
 };
 
 static inline Row describe_row(const RowBlock& block, int64_t row) {
@@ -64,8 +89,13 @@ static inline Row describe_row(const RowBlock& block, int64_t row) {
     const int64_t offset = mask_offset(p.mask, block.batch, origin.head, origin.query);
     mask = static_cast<const char*>(p.mask.data) + offset * static_cast<int64_t>(size_of(p.mask.type));
   }
-  return {origin, keys_of_position(p, origin.position, block.sequence.key_steps),
-          p.alibi_slopes ? p.alibi_slopes[origin.head] : 0.0f, mask};
+  KeyRange keys = keys_of_position(p, origin.position, block.sequence.key_steps);
+  double center = 0;
+  if (p.selection.kind == SelectionKind::local) {
+    center = center_of(p, block.batch, origin);
+    keys = keys_around(center, p.selection.half_width, keys);
+  }
+  return {origin, keys, p.alibi_slopes ? p.alibi_slopes[origin.head] : 0.0f, mask, center};
 }
 
 }  // namespace heed::cpu::HEED_ISA

@@ -55,18 +55,30 @@ struct BFloat16 : Rowwise<BFloat16> {
   using Element = uint16_t;
   using Bits = HalfBits;
   static constexpr DType type = DType::bfloat16;
-  static Vec widen(HalfBits bits) { return as_float(__builtin_convertvector(bits, IntVec) << 16); }
-  static float get(uint16_t bits) { return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16); }
+#if defined(__AVX512F__)
+  static Vec widen(HalfBits bits) {
+    return as_float(IntVec(_mm512_cvtepu16_epi32(__m256i(bits))) << 16);
+  }
+#else
+  static Vec widen(HalfBits bits) {
+    return as_float(__builtin_convertvector(bits, IntVec) << 16);
+  }
+#endif
+  static float get(uint16_t bits) {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16);
+  }
   static uint16_t put(float x) {
     const uint32_t bits = __builtin_bit_cast(uint32_t, x);
     if (x != x) return static_cast<uint16_t>((bits >> 16) | 0x40);  // rounding must not turn NaN into ∞
     return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
   }
-  static Vec load(const uint16_t* from) { return widen(*reinterpret_cast<const LooseHalfBits*>(from)); }
+  static Vec load(const uint16_t* from) {
+    return widen(*reinterpret_cast<const LooseHalfBits*>(from));
+  }
   static void store(uint16_t* to, Vec v) {
-    const IntVec bits = as_int(v);
-    const IntVec odd = (bits >> 16) & 1;
-    const IntVec rounded = (v == v) ? (bits + 0x7fff + odd) : (bits | 0x400000);
+    const UintVec bits = as_uint(v);  // rounding what is not a number may pass the largest of signed ones
+    const UintVec odd = (bits >> 16) & 1u;
+    const UintVec rounded = (v == v) ? (bits + 0x7fffu + odd) : (bits | 0x400000u);
     *reinterpret_cast<LooseHalfBits*>(to) = __builtin_convertvector(rounded >> 16, HalfBits);
   }
 };
@@ -74,16 +86,26 @@ struct BFloat16 : Rowwise<BFloat16> {
 struct Float16 : Rowwise<Float16> {
   using Element = uint16_t;
   using Bits = HalfBits;
+  static constexpr DType type = DType::float16;
+  static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
+  static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
+  // Whole vectors: one put together from halves in memory waits until both have been written.
+#if defined(__AVX512F__)
+  static Vec widen(HalfBits bits) {
+    return Vec(_mm512_cvtph_ps(__m256i(bits)));
+  }
+  static Vec load(const uint16_t* from) {
+    return widen(*reinterpret_cast<const LooseHalfBits*>(from));
+  }
+  static void store(uint16_t* to, Vec v) {
+    *reinterpret_cast<LooseHalfBits*>(to) = HalfBits(_mm512_cvtps_ph(__m512(v), _MM_FROUND_TO_NEAREST_INT));
+  }
+#elif defined(__F16C__)
   static Vec widen(HalfBits bits) {
     uint16_t halves[lanes];
     __builtin_memcpy(halves, &bits, sizeof bits);
     return load(halves);
   }
-  static constexpr DType type = DType::float16;
-  static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
-  static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
-#if defined(__F16C__)
-  // Eight at a time: the width at which every processor with F16C converts.
   static Vec load(const uint16_t* from) {
     Vec v;
     for (int i = 0; i < lanes; i += 8) {
@@ -100,6 +122,11 @@ struct Float16 : Rowwise<Float16> {
     }
   }
 #else
+  static Vec widen(HalfBits bits) {
+    Vec v{};
+    for (int i = 0; i < lanes; ++i) v[i] = get(bits[i]);
+    return v;
+  }
   static Vec load(const uint16_t* from) {
     Vec v{};
     for (int i = 0; i < lanes; ++i) v[i] = get(from[i]);

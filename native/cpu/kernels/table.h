@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/score.h"
+#include "core/selection.h"
 #include "core/view.h"
 
 namespace heed::cpu {
@@ -19,16 +21,18 @@ struct Stop {
 
 // An AttentionProblem without its vectors. Null pointers: the feature is absent.
 struct AttentionParameters {
-  int64_t query_heads, key_heads, width, value_width;
+  int64_t query_heads, key_heads, width, query_width, value_width;
   View query, key, value;
   MutableView output;
   MutableView log_sum_exp;
+  Score score;
   float scale, softcap;
   bool causal;
   int64_t window_left, window_right;
   MaskView mask;
   const float* alibi_slopes;
   const float* sinks;
+  Selection selection;
 
   int64_t group() const { return query_heads / key_heads; }
 };
@@ -53,6 +57,9 @@ struct Partial {
   float* output;   // [rows, value_width]
   float* maximum;  // [rows]
   float* sum;      // [rows]
+  // Of a hard selection:
+  float* best;      // [rows], the score of the chosen key
+  int64_t* choice;  // [rows], its index, or −1
 };
 
 struct RowsRequest {
@@ -74,6 +81,22 @@ struct ProjectionArguments {
   const float* bias;
   const ProjectionTarget* targets;
   int64_t target_count;
+};
+
+// Columns [first, end) of a product.
+struct Columns {
+  int64_t first, end;
+};
+
+// Rows of one head and batch entry on their way into the pages of a cache.
+struct StoredRows {
+  View from;
+  MutableView to;
+  int64_t width;
+  int64_t head;
+  int64_t from_entry, from_step;
+  int64_t to_entry, to_step;
+  int64_t count;
 };
 
 struct KernelTable {
@@ -100,21 +123,27 @@ struct KernelTable {
   size_t (*rows_scratch)(const AttentionParameters& parameters, int64_t keys);
   void (*rows)(const RowsRequest& request, void* scratch);
 
-  // Projection over packed panels of `panel_columns` columns.
+  // Projection over packed panels of `panel_columns` columns. The columns asked for may begin and end within
+  // a panel, but not within a head that has to be complete.
   int64_t panel_columns;
   size_t (*panel_element_size)(DType weight_type);
   void (*pack_panel)(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
                      void* out);
-  size_t (*projection_scratch)(const ProjectionArguments& arguments, int64_t rows);
+  size_t (*projection_scratch)(const ProjectionArguments& arguments, int64_t rows, Columns columns);
   void (*project_panels)(const ProjectionArguments& arguments, int64_t first_row, int64_t rows,
-                         int64_t first_panel, int64_t panels, void* scratch);
-  // The same straight from an unpacked weight, for so few rows that packing would cost more than it saves.
-  void (*project_columns)(const ProjectionArguments& arguments, int64_t first_column, int64_t columns,
-                          void* scratch);
+                         Columns columns, void* scratch);
+  // The same straight from an unpacked weight, for so few rows that packing would cost more than it saves. No
+  // target may ask for complete heads.
+  void (*project_columns)(const ProjectionArguments& arguments, Columns columns, void* scratch);
 
   size_t (*merge_scratch)(int64_t width);
   void (*merge)(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, int64_t row,
                 int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
+
+  void (*store_rows)(const StoredRows& rows);
+
+  // Contiguous elements, rounded to nearest even.
+  void (*cast)(const void* from, DType from_type, void* to, DType to_type, int64_t count);
 };
 
 // One per compiled unit; see kernels.cc.

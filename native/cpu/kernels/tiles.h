@@ -16,7 +16,7 @@ constexpr int row_block = 64;
 
 // Keys of one step of the online softmax: a multiple of tile_rows. The score tile of one group (6 KB with
 // SSE, 12 KB with AVX2, 48 KB with AVX-512) stays in L1 or next to it.
-constexpr int key_tile = 192;
+constexpr int key_tile = lanes == 16 ? 96 : 192;
 
 // Keys that the decode kernel scores before it turns to the values: 32 KB of each at width 128.
 constexpr int decode_tile = 64;

@@ -8,7 +8,9 @@ namespace heed::cpu::HEED_ISA {
 
 struct UnfusedScratch {
   RowGroup* group;
-  float *queries, *output, *keys;
+  float *queries, *output, *keys, *prepared;
+  KeyScratch key;
+  QueryScratch query;
 
   static UnfusedScratch carve(const AttentionParameters& p, ScratchCursor& cursor) {
     const int64_t widest = p.width > p.value_width ? p.width : p.value_width;
@@ -17,6 +19,9 @@ struct UnfusedScratch {
     s.queries = cursor.take<float>(p.width * group_rows);
     s.output = cursor.take<float>(p.value_width * group_rows);
     s.keys = cursor.take<float>(key_tile * widest);
+    s.key = KeyScratch::carve(p, cursor);
+    s.prepared = cursor.take<float>(row_block * prepared_stride(p));
+    s.query = QueryScratch::carve(p, row_block, cursor);
     return s;
   }
 };
@@ -43,15 +48,18 @@ static void unfused_scores(const RowBlock& block, float* matrix, void* scratch, 
   ScratchCursor cursor{scratch};
   const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
   s.group->query = s.queries;
+  const Scores score = scores_of(p);
+  const int64_t prepared = prepared_stride(p);
+  if (prepared) load_query_rows(block, block.rows, query_factor(p), s.query, s.prepared, prepared);
   for_unfused_groups(block, matrix, *s.group, [&](int64_t first_row, float* scores) {
-    with_type(p.query.type,
-              [&](auto type) { load_queries<decltype(type)>(block, first_row, query_factor(p), *s.group); });
+    prepared ? load_prepared_queries(s.prepared, prepared, first_row, p.width, *s.group)
+             : load_queries(block, first_row, query_factor(p), *s.group);
     for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
       const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
-      const TileRows rows = tile_rows_of(p.key, block, first, keys, p.width, s.keys);
-      multiply_scores({scores + first * group_rows, first, first + keys, 0, s.group->vectors,
-                       s.group->vector_keys, s.group, &p},
-                      rows);
+      const TileRows rows = tile_rows_of(p.key, block, first_key_step(block) + first, keys, p.width, s.keys);
+      score({scores + first * group_rows, first, first + keys, 0, s.group->vectors, s.group->vector_keys,
+             s.group, &p},
+            key_tile_of(p, rows, first, keys, s.key));
     }
   });
 }
@@ -92,7 +100,8 @@ static void unfused_values(const RowBlock& block, float* matrix, void* scratch, 
     for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
     for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
       const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
-      const TileRows rows = tile_rows_of(p.value, block, first, keys, p.value_width, s.keys);
+      const TileRows rows =
+          tile_rows_of(p.value, block, block.sequence.key_start + first, keys, p.value_width, s.keys);
       const ScoreTile tile{
           weights + first * group_rows, first, first + keys, 0, group.vectors, group.vector_keys, &group, &p};
       if (all_finite(rows, keys, p.value_width)) {

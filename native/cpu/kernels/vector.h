@@ -11,9 +11,11 @@ namespace heed::cpu::HEED_ISA {
 
 typedef float Vec __attribute__((vector_size(lanes * 4)));
 typedef int32_t IntVec __attribute__((vector_size(lanes * 4)));
+typedef uint32_t UintVec __attribute__((vector_size(lanes * 4)));
 
 // The same in memory: any alignment, any declared type.
 typedef float LooseVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+typedef uint32_t LooseUintVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
 typedef int32_t LooseIntVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
 
 static inline Vec load(const float* from) {
@@ -24,6 +26,10 @@ static inline void store(float* to, Vec v) {
 }
 static inline IntVec load(const int32_t* from) {
   return *reinterpret_cast<const LooseIntVec*>(from);
+}
+
+static inline UintVec load(const uint32_t* from) {
+  return *reinterpret_cast<const LooseUintVec*>(from);
 }
 
 static inline Vec splat(float x) {
@@ -38,6 +44,9 @@ static inline Vec as_float(IntVec v) {
 }
 static inline IntVec as_int(Vec v) {
   return reinterpret_cast<IntVec>(v);
+}
+static inline UintVec as_uint(Vec v) {
+  return reinterpret_cast<UintVec>(v);
 }
 
 // Takes `b` where either is NaN, as the hardware does.

@@ -1,0 +1,19 @@
+// Where caches keep keys and values. Plain structs, so that kernels compiled for one instruction set may
+// include them.
+#pragma once
+
+#include <cstdint>
+
+namespace heed {
+
+// Keys or values of a batch: pages of [heads, steps, width], with the strides of the view that refers to
+// them. Step s of batch entry b is step s % steps of page first[b] + s / steps.
+struct Pages {
+  int64_t steps = 1;
+  const int64_t* first = nullptr;  // for each batch entry
+  void* const* data = nullptr;
+  // Of int8: what a row's elements have to be multiplied by, [heads, steps] for each page. Otherwise null.
+  float* const* scales = nullptr;
+};
+
+}  // namespace heed

@@ -1,0 +1,139 @@
+// Additive scores (Bahdanau et al., 2015): vᵀ tanh(W q + U k). Queries arrive multiplied by W; keys are
+// multiplied by U a tile at a time, so that nothing grows with their number.
+//
+// With a = W q and b = U k, tanh(a + b) = 1 − 2 / (1 + e^2a · e^2b): the exponentials are taken once for each
+// query and each key, and what is left for each pair is a product, a reciprocal and a sum. The error is at
+// most 4e-7, plus what rounding a and b to float32 costs anyway. Where |a| or |b| is above 43 the product may
+// overflow though a + b does not: such tiles add first and take tanh.
+#pragma once
+
+#include "cpu/kernels/dot.h"
+#include "cpu/kernels/key_tile.h"
+#include "cpu/kernels/query_rows.h"
+#include "cpu/kernels/row_group.h"
+#include "cpu/kernels/score_stages.h"
+
+namespace heed::cpu::HEED_ISA {
+
+constexpr float safe_magnitude = 43;
+
+// U k of some keys, as rows of padded(hidden), and e^2Uk.
+struct OfferedKeys {
+  float *sums, *exponentials;
+  bool safe;
+};
+
+// e^2x for `count` numbers, a multiple of the lanes; whether all are safe to multiply.
+static inline bool exponentiate(const float* from, int64_t count, float* to) {
+  Vec largest{};
+  for (int64_t i = 0; i < count; i += lanes) {
+    const Vec x = load(from + i);
+    largest = maximum(as_float(as_int(x) & splat_int(0x7fffffff)), largest);
+    store(to + i, exp2(x * splat(2 * log2_e)));
+  }
+  return horizontal_maximum(largest) <= safe_magnitude;
+}
+
+// `matrix` is U as load_transposed leaves it.
+static inline bool offer_keys(const AttentionParameters& p, TileRows keys, int64_t count, const float* matrix,
+                              const OfferedKeys& offered) {
+  const int64_t pitch = padded(p.score.hidden);
+  multiply_rows(keys.data, keys.stride, count, matrix, p.width, p.score.hidden, offered.sums, pitch);
+  return exponentiate(offered.sums, count * pitch, offered.exponentials);
+}
+
+// v of the head of each row of a group, times the scale, along the lanes; and the sum of each.
+static inline void load_vectors(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
+  const AttentionParameters& p = *block.parameters;
+  const int64_t hidden = p.score.hidden;
+  for (int64_t i = 0; i < hidden * group_rows; i += lanes) store(group.vector + i, Vec{});
+  for (int64_t r = 0; r < group_rows; ++r) group.vector_sum[r] = 0;
+  with_type(p.score.vector.type, [&](auto type) {
+    using Type = decltype(type);
+    for (int64_t r = 0; r < group.rows; ++r) {
+      const auto* vector = static_cast<const typename Type::Element*>(p.score.vector.data) +
+                           origin_of_row(block, first_row + r).head * p.score.vector.head_stride;
+      for (int64_t h = 0; h < hidden; ++h) {
+        const float element = Type::get(vector[h]) * factor;
+        group.vector[h * group_rows + r] = element;
+        group.vector_sum[r] += element;
+      }
+    }
+  });
+}
+
+// After the queries of a group, W q, have been loaded.
+static inline void prepare_additive(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
+  load_vectors(block, first_row, factor, group);
+  // Vectors of lanes without rows hold nothing.
+  const int64_t used = group.vectors * lanes;
+  group.safe = true;
+  for (int64_t h = 0; h < block.parameters->score.hidden; ++h)
+    group.safe &= exponentiate(group.query + h * group_rows, used, group.exponential + h * group_rows);
+}
+
+template <bool safe, int rows, int vectors>
+static inline void add_tile(const ScoreTile& tile, const OfferedKeys& offered, int64_t first_offered,
+                            int64_t key, int64_t vector) {
+  const RowGroup& group = *tile.group;
+  const int64_t hidden = tile.parameters->score.hidden, pitch = padded(hidden);
+  const float* keys = (safe ? offered.exponentials : offered.sums) + (key - first_offered) * pitch;
+  const float* queries = (safe ? group.exponential : group.query) + vector * lanes;
+  const float* weights = group.vector + vector * lanes;
+  Accumulators<rows, vectors> sums = {};
+  for (int64_t h = 0; h < hidden; ++h, queries += group_rows, weights += group_rows) {
+    Vec query[vectors], weight[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) {
+      query[v] = load(queries + v * lanes);
+      weight[v] = load(weights + v * lanes);
+    }
+#pragma GCC unroll 4
+    for (int m = 0; m < rows; ++m) {
+      const Vec of_key = splat(keys[m * pitch + h]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) {
+        if constexpr (safe) {
+          sums[m][v] += weight[v] * reciprocal(query[v] * of_key + 1.0f);
+        } else {
+          sums[m][v] += weight[v] * tanh(query[v] + of_key);
+        }
+      }
+    }
+  }
+  for (int m = 0; m < rows; ++m) {
+    for (int v = 0; v < vectors; ++v) {
+      const Vec all = load(group.vector_sum + (vector + v) * lanes);
+      store(tile.at(key + m, vector + v), safe ? all - sums[m][v] * 2.0f : sums[m][v]);
+    }
+  }
+}
+
+template <bool safe>
+static inline void add_tiles(const ScoreTile& tile, const OfferedKeys& offered, int64_t first_offered) {
+  for (int64_t vector = tile.first_vector; vector < tile.last_vector; vector += 2) {
+    for_dot_rows(tile.keys(), [&](auto rows, int64_t first) {
+      const int64_t key = tile.first_key + first;
+      if (tile.last_vector - vector > 1) {
+        add_tile<safe, rows.value, 2>(tile, offered, first_offered, key, vector);
+      } else {
+        add_tile<safe, rows.value, 1>(tile, offered, first_offered, key, vector);
+      }
+    });
+  }
+}
+
+// The scores of one row, hidden units along the lanes: query and weight are [padded(hidden)], padded with
+// zeros.
+static inline void add_row(const float* query, const float* weight, int64_t hidden,
+                           const OfferedKeys& offered, int64_t keys, float* out) {
+  const int64_t pitch = padded(hidden);
+  for (int64_t key = 0; key < keys; ++key) {
+    Vec sum{};
+    for (int64_t h = 0; h < pitch; h += lanes)
+      sum += load(weight + h) * tanh(load(query + h) + load(offered.sums + key * pitch + h));
+    out[key] = horizontal_sum(sum);
+  }
+}
+
+}  // namespace heed::cpu::HEED_ISA

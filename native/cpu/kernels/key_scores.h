@@ -1,0 +1,119 @@
+// Scores of a tile of keys, before anything that depends on where keys and queries stand: one function for
+// each kind of score.
+#pragma once
+
+#include "cpu/kernels/additive.h"
+#include "cpu/kernels/key_tile.h"
+#include "cpu/kernels/length.h"
+#include "cpu/kernels/score_stages.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// Keys of a tile, with what a score wants to know of each.
+struct KeyTile {
+  TileRows rows;
+  int64_t first_key;
+  float* inverse_lengths;  // for cosines
+  OfferedKeys offered;     // for additive scores
+
+  TileRows from(int64_t key) const { return rows.from(key - first_key); }
+};
+
+using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
+
+// S[key][row] = Σ_d K[key][d] · Q[d][row]. In order, equal keys have equal scores wherever they are in a
+// tile.
+template <Sums order>
+static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_tile) {
+  const TileRows keys = key_tile.from(tile.first_key);
+  const int64_t width = tile.parameters->width;
+  for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
+    const float* queries = tile.group->query + first_vector * lanes;
+    for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
+      Accumulators<rows.value, vectors.value> acc;
+      multiply<BroadcastRows, Float32, order>(keys.data + first * keys.stride, keys.stride, queries,
+                                              group_rows, width, acc);
+#pragma GCC unroll 16
+      for (int m = 0; m < rows.value; ++m) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors.value; ++v)
+          store(tile.at(tile.first_key + first + m, first_vector + v), acc[m][v]);
+      }
+    });
+  });
+}
+
+// The same, divided by the lengths of the keys; queries are 1 long already.
+template <Sums order>
+static inline void multiply_cosines(const ScoreTile& tile, const KeyTile& keys) {
+  multiply_scores<order>(tile, keys);
+  for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
+    const Vec inverse = splat(keys.inverse_lengths[key - keys.first_key]);
+    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
+      store(tile.at(key, v), load(tile.at(key, v)) * inverse);
+  }
+}
+
+static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
+  tile.group->safe&& keys.offered.safe ? add_tiles<true>(tile, keys.offered, keys.first_key)
+                                       : add_tiles<false>(tile, keys.offered, keys.first_key);
+}
+
+template <Sums order>
+static inline Scores scores_in(const AttentionParameters& p) {
+  return p.score.kind == ScoreKind::cosine ? multiply_cosines<order> : multiply_scores<order>;
+}
+
+// Of several best keys a hard selection takes the first: they have to be as good, to the last bit.
+static inline Scores scores_of(const AttentionParameters& p) {
+  if (p.score.kind == ScoreKind::additive) return add_scores;
+  return p.selection.is_hard() ? scores_in<Sums::in_order>(p) : scores_in<Sums::in_any_order>(p);
+}
+
+// Everything that happens to the scores of a tile before masks and ranges, in this order.
+struct Stages {
+  Scores score;
+  Stage then[2];
+  int64_t count;
+};
+
+static inline Stages stages_of(const AttentionParameters& p) {
+  Stages stages{scores_of(p), {}, 0};
+  stages.count = list_stages(p, stages.then);
+  return stages;
+}
+
+// Room for what of a tile's keys is computed once for all rows.
+struct KeyScratch {
+  float *inverse_lengths, *matrix;
+  OfferedKeys offered;
+
+  static KeyScratch carve(const AttentionParameters& p, ScratchCursor& cursor) {
+    KeyScratch s{};
+    s.inverse_lengths = cursor.take<float>(key_tile);
+    if (p.score.kind != ScoreKind::additive) return s;
+    const int64_t pitch = padded(p.score.hidden);
+    s.matrix = cursor.take<float>(p.width * pitch);
+    s.offered.sums = cursor.take<float>(key_tile * pitch);
+    s.offered.exponentials = cursor.take<float>(key_tile * pitch);
+    return s;
+  }
+
+  void load(const AttentionParameters& p, int64_t key_head) const {
+    if (p.score.kind == ScoreKind::additive)
+      load_transposed(p.score.key, key_head, p.score.hidden, p.width, matrix);
+  }
+};
+
+static inline KeyTile key_tile_of(const AttentionParameters& p, TileRows rows, int64_t first_key,
+                                  int64_t keys, const KeyScratch& s) {
+  KeyTile tile{rows, first_key, s.inverse_lengths, s.offered};
+  if (p.score.kind == ScoreKind::cosine) {
+    for (int64_t key = 0; key < keys; ++key)
+      s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.width);
+  }
+  if (p.score.kind == ScoreKind::additive) tile.offered.safe = offer_keys(p, rows, keys, s.matrix, s.offered);
+  return tile;
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,26 @@
+// What of a score is one number for each key: the length that cosines are divided by, the scale of int8.
+#pragma once
+
+#include "cpu/kernels/length.h"
+#include "cpu/kernels/stored_rows.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// Scores of `rows` rows, `pitch` apart, over the keys of a run. A cosine knows no scale, except one that says
+// that its row was not finite.
+template <class Type>
+static inline void scale_scores(const AttentionParameters& p, const Run& run, int64_t rows, float* scores,
+                                int64_t pitch) {
+  const bool cosine = p.score.kind == ScoreKind::cosine;
+  if (!cosine && !run.scales) return;
+  for (int64_t key = 0; key < run.count; ++key) {
+    float factor = run.scales ? run.scales[key] : 1;
+    if (cosine) {
+      const float poison = factor * 0.0f;
+      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.width) + poison;
+    }
+    for (int64_t r = 0; r < rows; ++r) scores[r * pitch + key] *= factor;
+  }
+}
+
+}  // namespace heed::cpu::HEED_ISA

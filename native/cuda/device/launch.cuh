@@ -1,0 +1,64 @@
+// Starts a kernel: the one place that knows how, on a GPU and in the emulator.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "cuda/device/target.cuh"
+#include "cuda/stream.h"
+
+#if HEED_EMULATED
+#include "cuda/device/emulator.h"
+#endif
+
+namespace heed::cuda {
+
+struct LaunchShape {
+  int64_t blocks = 0;  // at least 1, below 2^31
+  uint32_t threads = 0;
+  size_t shared_bytes = 0;
+};
+
+// Runs kernel(arguments …) in order with what else is on the stream. Throws LaunchError where it cannot
+// start.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream stream,
+            Arguments&&... arguments) {
+  if (shape.blocks < 1 || shape.blocks > INT32_MAX) {
+    throw LaunchError("Expected 1 to 2147483647 blocks, received " + std::to_string(shape.blocks));
+  }
+#if HEED_EMULATED
+  struct Call {
+    void (*kernel)(Parameters...);
+    std::tuple<Parameters...> parameters;
+  };
+  const Call call{kernel, std::tuple<Parameters...>(std::forward<Arguments>(arguments)...)};
+  static_assert(sizeof(call.parameters) <= 4096, "a kernel takes at most 4 KiB of parameters");
+  emulator::launch(stream, reinterpret_cast<const void*>(kernel),
+                   {static_cast<uint32_t>(shape.blocks), shape.threads, shape.shared_bytes}, &call,
+                   sizeof call, [](const void* pointer) {
+                     const Call& made = *static_cast<const Call*>(pointer);
+                     std::apply(made.kernel, made.parameters);
+                   });
+#else
+  cudaError_t status = cudaSuccess;
+  if (shape.shared_bytes > 48 * 1024) {
+    status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(shape.shared_bytes));
+  }
+  if (status == cudaSuccess) {
+    kernel<<<static_cast<unsigned>(shape.blocks), shape.threads, shape.shared_bytes, stream>>>(
+        std::forward<Arguments>(arguments)...);
+    status = cudaGetLastError();
+  }
+  if (status != cudaSuccess) {
+    throw LaunchError(std::string("Launching a kernel failed: ") + cudaGetErrorName(status) + ", " +
+                      cudaGetErrorString(status));
+  }
+#endif
+}
+
+}  // namespace heed::cuda

@@ -1,0 +1,81 @@
+// What one thread does alone: who it is, and functions that have an instruction of their own.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/device/target.cuh"
+
+#if HEED_EMULATED
+#include <cmath>
+
+#include "cuda/device/emulator.h"
+#endif
+
+namespace heed::cuda::thread {
+
+// Its place in the block.
+__device__ __forceinline__ uint32_t index() {
+#if HEED_EMULATED
+  return emulator::thread_index();
+#else
+  return threadIdx.x;
+#endif
+}
+
+__device__ __forceinline__ uint32_t lane() {
+  return index() % 32;
+}
+
+// 2^x to 2 units in the last place; results below the smallest normal number are 0.
+__device__ __forceinline__ float exp2(float x) {
+#if HEED_EMULATED
+  emulator::count_exponential();
+  const float y = std::exp2(x);
+  return y < 0x1p-126f ? 0.0f : y;
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// log2 x with an absolute error of 2^-22 near 1, and a relative one of as much elsewhere.
+__device__ __forceinline__ float log2(float x) {
+#if HEED_EMULATED
+  return std::log2(x < 0x1p-126f && x > -0x1p-126f ? 0.0f : x);
+#else
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// 1 / x with a relative error of 2^-23; what is smaller than any normal number counts as 0.
+__device__ __forceinline__ float reciprocal(float x) {
+#if HEED_EMULATED
+  const float y = 1 / (x < 0x1p-126f && x > -0x1p-126f ? std::copysign(0.0f, x) : x);
+  return y < 0x1p-126f && y > -0x1p-126f ? std::copysign(0.0f, y) : y;
+#else
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// Its writes so far are seen by others before its later ones: by its block, or by the whole device.
+__device__ __forceinline__ void fence_block() {
+#if HEED_EMULATED
+  emulator::fence(false);
+#else
+  __threadfence_block();
+#endif
+}
+__device__ __forceinline__ void fence_device() {
+#if HEED_EMULATED
+  emulator::fence(true);
+#else
+  __threadfence();
+#endif
+}
+
+}  // namespace heed::cuda::thread

@@ -1,0 +1,27 @@
+// From a type that is known when running to one that is known when compiling.
+#pragma once
+
+#include "core/dtype.h"
+#include "cuda/device/types.cuh"
+
+namespace heed::cuda {
+
+template <class T>
+struct ElementType {
+  using type = T;
+};
+
+// Calls f with the ElementType of a floating type.
+template <class F>
+auto with_element_type(DType type, F f) {
+  switch (type) {
+    case DType::float16:
+      return f(ElementType<Float16>{});
+    case DType::bfloat16:
+      return f(ElementType<BFloat16>{});
+    default:
+      return f(ElementType<float>{});
+  }
+}
+
+}  // namespace heed::cuda

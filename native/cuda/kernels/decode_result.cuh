@@ -1,0 +1,93 @@
+// The end of attention_decode: a row's result, or its share of one where there are several chunks; and how
+// shares are joined.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/device/types.cuh"
+#include "cuda/device/vector.cuh"
+#include "cuda/kernels/decode_parameters.cuh"
+#include "cuda/kernels/online_softmax.cuh"
+#include "cuda/kernels/score_row.cuh"
+
+namespace heed::cuda {
+
+// Log-sum-exps in log2 units, and how to get from weights that are relative to one of them to the whole
+// row's.
+struct RowTotal {
+  float log_sum_exp;
+  // With the sink logit (natural units; −∞: none). A row without a key stays without, sink or not.
+  __device__ __forceinline__ static RowTotal with_sink(float log_sum_exp, float sink) {
+    if (log_sum_exp == negative_infinity || sink == negative_infinity) return {log_sum_exp};
+    const float other = sink * log2_e, highest = Larger{}(log_sum_exp, other);
+    return {highest + thread::log2(thread::exp2(log_sum_exp - highest) + thread::exp2(other - highest))};
+  }
+  __device__ __forceinline__ float share(float part) const {
+    return part == negative_infinity ? 0 : thread::exp2(part - log_sum_exp);
+  }
+};
+
+// One number of the output.
+__device__ __forceinline__ void store_output(const MutableView& view, int64_t offset, float value) {
+  if (view.type == DType::float32) {
+    static_cast<float*>(view.data)[offset] = value;
+  } else if (view.type == DType::float16) {
+    static_cast<Float16*>(view.data)[offset] = thread::from_float<Float16>(value);
+  } else {
+    static_cast<BFloat16*>(view.data)[offset] = thread::from_float<BFloat16>(value);
+  }
+}
+
+// Where a query's row of a view begins.
+template <class Pointer>
+__device__ __forceinline__ int64_t row_offset(const BasicView<Pointer>& view, const DecodeEntry& entry,
+                                              int32_t head, int64_t step) {
+  return entry.batch * view.batch_stride + head * view.head_stride +
+         (entry.sequence.query_start + step) * view.step_stride;
+}
+
+__device__ __forceinline__ void store_log_sum_exp(const AttentionParameters& p, const DecodeEntry& entry,
+                                                  int32_t head, int64_t step, float log_sum_exp) {
+  if (p.log_sum_exp.data == nullptr) return;
+  static_cast<float*>(p.log_sum_exp.data)[row_offset(p.log_sum_exp, entry, head, step)] = log_sum_exp * ln_2;
+}
+
+template <class T, class Outputs>
+__device__ __forceinline__ void write_decoded(const DecodeParameters& p, const DecodeBlock& block,
+                                              const SoftmaxState<2>& state, Outputs& outputs,
+                                              int first_column) {
+  const AttentionParameters& a = p.attention;
+  const bool whole = block.entry.chunks == 1;
+#pragma unroll
+  for (int i = 0; i < Outputs::rows; ++i) {
+    const DecodeQuery query(p, block, Outputs::row(i));
+    if (!query.exists) continue;
+    const float sum = state.sum[i];
+    const float maximum = state.maximum[i] == negative_infinity ? 0 : state.maximum[i];
+    const float log_sum_exp = sum == 0 ? negative_infinity : maximum + thread::log2(sum);
+    const RowTotal total =
+        whole ? RowTotal::with_sink(log_sum_exp, sink_of(a, query.head)) : RowTotal{log_sum_exp};
+    const float factor = sum == 0 ? 0 : total.share(maximum);
+    const int64_t partial = block.entry.first_partial +
+                            (query.row_of(block.entry) - block.entry.first_row) * block.entry.chunks +
+                            block.chunk;
+    const bool leads = Outputs::leads_row() && first_column == 0;
+    if (leads && whole) store_log_sum_exp(a, block.entry, query.head, query.step, total.log_sum_exp);
+    if (leads && !whole) p.partial_sums[partial] = log_sum_exp;
+    const int64_t row = row_offset(a.output, block.entry, query.head, query.step);
+#pragma unroll
+    for (int j = 0; j < Outputs::elements; j += 2) {
+      const int column = first_column + Outputs::column(j);
+      if (column >= a.value_width) continue;
+      const Vector<float, 2> pair{outputs.at(i, j) * factor, outputs.at(i, j + 1) * factor};
+      if (!whole) {
+        thread::store_global(p.partial_outputs + partial * p.partial_width + column, pair);
+        continue;
+      }
+      store_output(a.output, row + column, pair[0]);
+      if (column + 1 < a.value_width) store_output(a.output, row + column + 1, pair[1]);
+    }
+  }
+}
+
+}  // namespace heed::cuda

@@ -1,0 +1,93 @@
+// Values that are NaN or ±∞, where not every row attends them: 0 · ∞ would be NaN in rows that do not. They
+// are added to the rows that do attend them, and taken out of the tile before it is multiplied.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/device/types.cuh"
+#include "cuda/device/vector.cuh"
+#include "cuda/device/warp.cuh"
+#include "cuda/kernels/shared_tile.cuh"
+
+namespace heed::cuda {
+
+template <class T>
+__device__ __forceinline__ bool is_special(T value) {
+  const float x = thread::to_float(value);
+  return !(x - x == 0);
+}
+
+// Of a chunk of 16 bytes in shared memory.
+template <class T>
+__device__ __forceinline__ bool has_special(const T* chunk) {
+  constexpr int per_chunk = 16 / sizeof(T);
+  const auto elements = thread::load_shared<per_chunk>(chunk);
+  bool found = false;
+#pragma unroll
+  for (int e = 0; e < per_chunk; ++e) found |= is_special(elements[e]);
+  return found;
+}
+
+template <class T>
+__device__ __forceinline__ void clear_special(T* chunk) {
+  constexpr int per_chunk = 16 / sizeof(T);
+  auto elements = thread::load_shared<per_chunk>(chunk);
+#pragma unroll
+  for (int e = 0; e < per_chunk; ++e) {
+    if (is_special(elements[e])) elements[e] = T{};
+  }
+  thread::store_shared(chunk, elements);
+}
+
+namespace warp {
+
+// Adds the special values of a tile, from `first_column` on, to the rows that attend them.
+// `attends(i, key)`: whether the lane's i-th row attends a key of the tile.
+template <int keys, class T, int columns, class Outputs, class Attends>
+__device__ __forceinline__ void add_special(Outputs& outputs, SharedTile<T, columns> values, int first_column,
+                                            int value_width, Attends attends) {
+  using Tile = SharedTile<T, columns>;
+#pragma unroll 1
+  for (int key = 0; key < keys; ++key) {
+    bool attended[Outputs::rows];
+#pragma unroll
+    for (int i = 0; i < Outputs::rows; ++i) attended[i] = attends(i, key);
+#pragma unroll
+    for (int j = 0; j < Outputs::elements; ++j) {
+      const int column = first_column + Outputs::column(j);
+      if (column >= value_width) continue;
+      const T value = values.chunk(key, column / Tile::per_chunk)[column % Tile::per_chunk];
+      if (!is_special(value)) continue;
+#pragma unroll
+      for (int i = 0; i < Outputs::rows; ++i) {
+        if (attended[i]) outputs.at(i, j) += thread::to_float(value);
+      }
+    }
+  }
+}
+
+// The same, and takes them out of the columns of `outputs`, which are the warp's alone.
+template <int keys, class T, int columns, class Outputs, class Attends>
+__device__ __forceinline__ void move_special(Outputs& outputs, SharedTile<T, columns> values,
+                                             int first_column, int value_width, Attends attends) {
+  using Tile = SharedTile<T, columns>;
+  const int chunks = (value_width - first_column + Tile::per_chunk - 1) / Tile::per_chunk;
+  constexpr int most_chunks = Outputs::columns / Tile::per_chunk;
+  const auto each_chunk = [&](auto f) {
+    for (int i = static_cast<int>(thread::lane()); i < keys * (chunks < most_chunks ? chunks : most_chunks);
+         i += 32) {
+      f(values.chunk(i % keys, first_column / Tile::per_chunk + i / keys));
+    }
+  };
+  bool found = false;
+  each_chunk([&found](const T* chunk) { found |= has_special(chunk); });
+  if (!warp::any(found)) return;
+  add_special<keys>(outputs, values, first_column, value_width, attends);
+  warp::sync();
+  each_chunk([](T* chunk) { clear_special(chunk); });
+  warp::sync();
+}
+
+}  // namespace warp
+
+}  // namespace heed::cuda

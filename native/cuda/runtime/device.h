@@ -1,0 +1,75 @@
+// One GPU as this process uses it: its stream, and the memory that goes with it.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "cuda/runtime/driver.h"
+#include "cuda/runtime/memory_pool.h"
+#include "cuda/runtime/staging.h"
+#include "cuda/runtime/table_memory.h"
+
+namespace heed::cuda {
+
+class Device {
+ public:
+  Device(Driver& driver, int index);
+  // Waits for the stream. Not on a thread of the driver's.
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  int index() const { return index_; }
+  Driver& driver() { return driver_; }
+  Stream stream() const { return stream_; }
+  MemoryPool& memory() { return *memory_; }
+  Staging& staging() { return *staging_; }
+  TableMemory& tables() { return *tables_; }
+
+  // Calls f with the device in use on this thread. Everything that is asked of the driver is asked in here:
+  // it throws DeviceLost where nothing works any more, and finds out whether that is so where a call fails.
+  template <class F>
+  auto use(F f) -> decltype(f()) {
+    expect_not_lost();
+    try {
+      driver_.use(index_);
+      return f();
+    } catch (const LaunchError& error) {
+      rethrow_if_lost(error);
+      throw;
+    }
+  }
+
+  // f(failure) on a thread of the driver's once the stream is here, where it may not use the device;
+  // `failure` is null unless the device was lost.
+  void call_back(std::function<void(const char* failure)> f);
+
+ private:
+  struct Callback;
+
+  void expect_not_lost();
+  void rethrow_if_lost(const LaunchError& error);
+  [[noreturn]] void throw_lost();
+  void wait_for_callbacks();
+
+  Driver& driver_;
+  const int index_;
+  Stream stream_ = nullptr;
+  std::optional<MemoryPool> memory_;
+  std::optional<Staging> staging_;
+  std::optional<TableMemory> tables_;
+
+  std::atomic<bool> lost_{false};
+  std::mutex mutex_;
+  std::condition_variable called_back_;
+  size_t callbacks_ = 0;  // that are still to come
+  std::string why_lost_;
+  bool reported_ = false;
+};
+
+}  // namespace heed::cuda

@@ -1,0 +1,46 @@
+#include "cuda/runtime/device_workspace.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace heed::cuda {
+
+namespace {
+constexpr size_t alignment = 256;
+}
+
+DeviceWorkspace::~DeviceWorkspace() {
+  for (auto& piece : pieces_) device_.tables().give_back(std::move(piece));
+}
+
+void* DeviceWorkspace::allocate(size_t bytes) {
+  blocks_.emplace_back(device_.memory(), bytes);
+  return blocks_.back().data();
+}
+
+const void* DeviceWorkspace::upload(const void* bytes, size_t count) {
+  if (pieces_.empty() || pieces_.back()->bytes() - pieces_.back()->used < count) {
+    flush();
+    pieces_.reserve(pieces_.size() + 1);
+    pieces_.push_back(device_.tables().take(count));
+    pieces_.back()->copied = pieces_.back()->used;
+  }
+  TableMemory::Piece& piece = *pieces_.back();
+  const size_t at = piece.used;
+  std::memcpy(piece.host + at, bytes, count);
+  device_.driver().begin_use(piece.device.data() + at, count, device_.stream());
+  piece.used = std::min(piece.bytes(), (at + count + alignment - 1) / alignment * alignment);
+  return piece.device.data() + at;
+}
+
+// All tables since the last time at once.
+void DeviceWorkspace::flush() {
+  if (pieces_.empty()) return;
+  TableMemory::Piece& piece = *pieces_.back();
+  if (piece.copied == piece.used) return;
+  device_.driver().copy_to_device(piece.device.data() + piece.copied, piece.host + piece.copied,
+                                  piece.used - piece.copied, device_.stream());
+  piece.copied = piece.used;
+}
+
+}  // namespace heed::cuda

@@ -1,0 +1,28 @@
+// The devices that this process has.
+#pragma once
+
+#include <memory>
+
+#include "core/solver.h"
+#include "cuda/runtime/device.h"
+#include "cuda/workspace.h"
+
+namespace heed::cuda {
+
+// What of CUDA was compiled in.
+struct Compiled {
+  Driver& (*driver)();
+  // Launches what it is given, on the workspace's stream; buffers are the device's memory.
+  std::unique_ptr<Solver> (*solver)(Workspace& workspace);
+};
+
+// Null where nothing was: which of two sources is linked decides it.
+const Compiled* compiled();
+// Of the kernels that are linked: cudart's, or the emulator's.
+Driver& driver();
+
+// A device lives as long as somebody holds it; a later call makes a new one. Throws NoDevice, and what the
+// driver throws.
+std::shared_ptr<Device> device(int index);
+
+}  // namespace heed::cuda

@@ -1,0 +1,84 @@
+// What is asked of CUDA besides launches: by cudart on a GPU, by the emulator where there is none.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cuda/runtime/errors.h"
+#include "cuda/stream.h"
+
+namespace heed::cuda {
+
+struct DeviceDescription {
+  std::string name;
+  int major = 0, minor = 0;  // its compute capability
+  size_t memory = 0;         // bytes
+  int multiprocessors = 0;
+};
+
+struct Availability {
+  std::string reason;                      // why there is no device; empty where there is one
+  std::string driver, runtime;             // versions, empty where unknown
+  std::vector<DeviceDescription> devices;  // by number
+};
+
+// A point on a stream.
+struct Event;
+
+// Calls are safe on any thread. What takes a stream, event or memory of a device needs the device to be
+// `use`d on the calling thread. Throws DeviceError, and OutOfDeviceMemory where that is what is missing.
+// Copies and sets happen in the order of their stream; pinned memory on the host stays as it is until then.
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  virtual bool emulated() const = 0;
+  // Looked up once.
+  virtual const Availability& availability() = 0;
+  virtual void use(int device) = 0;
+
+  virtual Stream make_stream() = 0;
+  virtual void destroy_stream(Stream stream) noexcept = 0;
+  // Waits for all that is on the stream, callbacks included.
+  virtual void synchronize(Stream stream) = 0;
+  // Whether nothing works any more: asked after another call or a launch has failed.
+  virtual bool is_lost(Stream stream) noexcept = 0;
+
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void free(void* memory) noexcept = 0;
+  virtual void* allocate_pinned(size_t bytes) = 0;
+  virtual void free_pinned(void* memory) noexcept = 0;
+  struct MemoryInfo {
+    size_t free = 0, total = 0;
+  };
+  virtual MemoryInfo memory_info() = 0;
+  // From this place of the stream on, the first `bytes` of the memory are in use, with nothing written in
+  // them. For tools that check accesses.
+  virtual void begin_use(void* memory, size_t bytes, Stream stream) = 0;
+
+  virtual void copy_to_device(void* to, const void* pinned, size_t bytes, Stream stream) = 0;
+  virtual void copy_from_device(void* pinned, const void* from, size_t bytes, Stream stream) = 0;
+  struct Rows {
+    size_t bytes, count, from_pitch, to_pitch;
+  };
+  virtual void copy_on_device(void* to, const void* from, const Rows& rows, Stream stream) = 0;
+  virtual void copy_between_devices(void* to, int to_device, const void* from, int from_device, size_t bytes,
+                                    Stream stream) = 0;
+  virtual void clear(void* memory, size_t bytes, Stream stream) = 0;
+
+  // `function(state, failure)` is called on a thread of the driver's once all before it has happened; where
+  // the device was lost instead, with what to say of it. It may not call the driver.
+  using Callback = void (*)(void* state, const char* failure);
+  virtual void call_back(Stream stream, Callback function, void* state) = 0;
+
+  virtual Event* make_event() = 0;
+  virtual void destroy_event(Event* event) noexcept = 0;
+  virtual void record(Event* event, Stream stream) = 0;
+  // Whether the place where the event was last recorded has been passed. True for one that never was.
+  virtual bool passed(Event* event) = 0;
+  // What comes later on the stream waits for the event, of any device.
+  virtual void wait(Stream stream, Event* event) = 0;
+};
+
+}  // namespace heed::cuda

@@ -1,0 +1,197 @@
+// CUDA itself, by its run time, which is linked statically: it finds the driver where there is one.
+#include <cuda_runtime_api.h>
+
+#include <memory>
+
+#include "cuda/runtime/devices.h"
+#include "cuda/runtime/driver.h"
+
+namespace heed::cuda {
+
+namespace {
+
+constexpr int least_major = 8;  // kernels are made for compute capability 8.0 and later
+
+std::string in_words(const char* call, cudaError_t status) {
+  return std::string(call) + " failed: " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status);
+}
+
+void check(const char* call, cudaError_t status) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // the next call is not to report it again
+  if (status == cudaErrorMemoryAllocation) throw OutOfDeviceMemory(in_words(call, status));
+  throw DeviceError(in_words(call, status));
+}
+
+std::string version_in_words(int version) {
+  return version == 0 ? "" : std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+cudaEvent_t event_of(Event* event) {
+  return reinterpret_cast<cudaEvent_t>(event);
+}
+
+struct Called {
+  Driver::Callback function;
+  void* state;
+
+  static void CUDART_CB call(cudaStream_t, cudaError_t status, void* called) {
+    const std::unique_ptr<Called> owned(static_cast<Called*>(called));
+    if (status == cudaSuccess) return owned->function(owned->state, nullptr);
+    owned->function(owned->state, in_words("Waiting for a stream", status).c_str());
+  }
+};
+
+class CudaDriver final : public Driver {
+ public:
+  CudaDriver() {
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    availability_.driver = version_in_words(driver);
+    availability_.runtime = version_in_words(runtime);
+    find_devices(driver != 0);
+  }
+
+  bool emulated() const override { return false; }
+  const Availability& availability() override { return availability_; }
+  void use(int device) override {
+    check("cudaSetDevice", cudaSetDevice(ordinals_[static_cast<size_t>(device)]));
+  }
+
+  Stream make_stream() override {
+    Stream stream;
+    check("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    return stream;
+  }
+  void destroy_stream(Stream stream) noexcept override { cudaStreamDestroy(stream); }
+  void synchronize(Stream stream) override { check("cudaStreamSynchronize", cudaStreamSynchronize(stream)); }
+  // An error that stays whatever is asked. One that does not was of the call alone.
+  bool is_lost(Stream stream) noexcept override {
+    cudaGetLastError();
+    const cudaError_t status = cudaStreamQuery(stream);
+    cudaGetLastError();
+    return status != cudaSuccess && status != cudaErrorNotReady;
+  }
+
+  void* allocate(size_t bytes) override {
+    void* memory;
+    check("cudaMalloc", cudaMalloc(&memory, bytes));
+    return memory;
+  }
+  void free(void* memory) noexcept override { cudaFree(memory); }
+  void* allocate_pinned(size_t bytes) override {
+    void* memory;
+    check("cudaHostAlloc", cudaHostAlloc(&memory, bytes, cudaHostAllocPortable));
+    return memory;
+  }
+  void free_pinned(void* memory) noexcept override { cudaFreeHost(memory); }
+  MemoryInfo memory_info() override {
+    MemoryInfo info;
+    check("cudaMemGetInfo", cudaMemGetInfo(&info.free, &info.total));
+    return info;
+  }
+  void begin_use(void*, size_t, Stream) override {}
+
+  void copy_to_device(void* to, const void* pinned, size_t bytes, Stream stream) override {
+    check("cudaMemcpyAsync", cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, stream));
+  }
+  void copy_from_device(void* pinned, const void* from, size_t bytes, Stream stream) override {
+    check("cudaMemcpyAsync", cudaMemcpyAsync(pinned, from, bytes, cudaMemcpyDeviceToHost, stream));
+  }
+  void copy_on_device(void* to, const void* from, const Rows& rows, Stream stream) override {
+    if (rows.count == 1) {
+      check("cudaMemcpyAsync", cudaMemcpyAsync(to, from, rows.bytes, cudaMemcpyDeviceToDevice, stream));
+    } else {
+      check("cudaMemcpy2DAsync", cudaMemcpy2DAsync(to, rows.to_pitch, from, rows.from_pitch, rows.bytes,
+                                                   rows.count, cudaMemcpyDeviceToDevice, stream));
+    }
+  }
+  void copy_between_devices(void* to, int to_device, const void* from, int from_device, size_t bytes,
+                            Stream stream) override {
+    check("cudaMemcpyPeerAsync",
+          cudaMemcpyPeerAsync(to, ordinals_[static_cast<size_t>(to_device)], from,
+                              ordinals_[static_cast<size_t>(from_device)], bytes, stream));
+  }
+  void clear(void* memory, size_t bytes, Stream stream) override {
+    check("cudaMemsetAsync", cudaMemsetAsync(memory, 0, bytes, stream));
+  }
+
+  // Not cudaLaunchHostFunc, whose functions are never called once the device is lost: whoever waits for the
+  // stream would wait for ever.
+  void call_back(Stream stream, Callback function, void* state) override {
+    auto called = std::make_unique<Called>(Called{function, state});
+    check("cudaStreamAddCallback", cudaStreamAddCallback(stream, &Called::call, called.get(), 0));
+    static_cast<void>(called.release());  // it is the stream's now
+  }
+
+  Event* make_event() override {
+    cudaEvent_t event;
+    check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    return reinterpret_cast<Event*>(event);
+  }
+  void destroy_event(Event* event) noexcept override { cudaEventDestroy(event_of(event)); }
+  void record(Event* event, Stream stream) override {
+    check("cudaEventRecord", cudaEventRecord(event_of(event), stream));
+  }
+  bool passed(Event* event) override {
+    const cudaError_t status = cudaEventQuery(event_of(event));
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();
+      return false;
+    }
+    check("cudaEventQuery", status);
+    return true;
+  }
+  void wait(Stream stream, Event* event) override {
+    check("cudaStreamWaitEvent", cudaStreamWaitEvent(stream, event_of(event), 0));
+  }
+
+ private:
+  void find_devices(bool has_driver) {
+    if (!has_driver) {
+      availability_.reason = "There is no NVIDIA driver on this machine";
+      return;
+    }
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) {
+      cudaGetLastError();
+      availability_.reason = in_words("cudaGetDeviceCount", status);
+      return;
+    }
+    for (int ordinal = 0; ordinal < count; ++ordinal) add_device(ordinal);
+    if (count == 0) availability_.reason = "The NVIDIA driver finds no GPU";
+  }
+
+  // Devices that no kernel runs on are no devices of heed's.
+  void add_device(int ordinal) {
+    cudaDeviceProp properties;
+    const cudaError_t status = cudaGetDeviceProperties(&properties, ordinal);
+    if (status != cudaSuccess) {
+      cudaGetLastError();
+      availability_.reason = in_words("cudaGetDeviceProperties", status);
+    } else if (properties.major < least_major) {
+      availability_.reason = std::string(properties.name) + " has compute capability " +
+                             std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+                             ", and heed needs 8.0 or later";
+    } else {
+      ordinals_.push_back(ordinal);
+      availability_.devices.push_back({properties.name, properties.major, properties.minor,
+                                       properties.totalGlobalMem, properties.multiProcessorCount});
+    }
+  }
+
+  Availability availability_;
+  std::vector<int> ordinals_;
+};
+
+}  // namespace
+
+Driver& driver() {
+  // Stays: process.exit() destroys static objects while threads may still compute.
+  static Driver& only = *new CudaDriver;
+  return only;
+}
+
+}  // namespace heed::cuda
