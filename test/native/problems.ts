@@ -25,7 +25,16 @@ export interface Arrays {
   readonly output: Float32Array;
 }
 
-function view(data: Float32Array, heads: number, width: number): View {
+interface HostView extends View {
+  readonly data: Float32Array;
+}
+
+/** With its output at hand. */
+interface HostProblem extends AttentionProblem {
+  readonly output: HostView;
+}
+
+function view(data: Float32Array, heads: number, width: number): HostView {
   const steps = data.length / heads / width;
   return { data, type: 'float32', batchStride: data.length, headStride: steps * width, stepStride: width };
 }
@@ -52,7 +61,7 @@ export function randomArrays(
   };
 }
 
-export function attentionProblem(shape: Shape, arrays: Arrays): AttentionProblem {
+export function attentionProblem(shape: Shape, arrays: Arrays): HostProblem {
   const { heads = 1, queries, keys, width = 64 } = shape;
   return {
     kind: 'attention',
@@ -75,7 +84,7 @@ export function attentionProblem(shape: Shape, arrays: Arrays): AttentionProblem
   };
 }
 
-export function randomProblem(shape: Shape): AttentionProblem {
+export function randomProblem(shape: Shape): HostProblem {
   return attentionProblem(shape, randomArrays(shape));
 }
 

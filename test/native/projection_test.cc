@@ -18,7 +18,24 @@ struct RandomProjection {
   DType output_type;
   Buffer input, weight;
   std::vector<Buffer> outputs;  // [batch, heads, steps, head_width] each
+  std::vector<Buffer>
+      tables;  // cosines and sines of the targets that rotate, weights of those that normalise
 };
+
+// Rotates by random angles, some of the heads in part.
+Rotation random_rotation(Random& random, int64_t head_width, int64_t rows, std::vector<Buffer>& tables) {
+  const int64_t pairs = random.integer(1, head_width / 2);
+  Buffer cos(DType::float32, rows * pairs), sin(DType::float32, rows * pairs);
+  for (int64_t i = 0; i < cos.size(); ++i) {
+    const double angle = 3 * random.normal();
+    cos.set(i, std::cos(angle));
+    sin.set(i, std::sin(angle));
+  }
+  tables.push_back(std::move(cos));
+  tables.push_back(std::move(sin));
+  return {2 * pairs, random.chance(0.5), rows, static_cast<const float*>(tables[tables.size() - 2].data()),
+          static_cast<const float*>(tables.back().data())};
+}
 
 RandomProjection::RandomProjection(Random& random)
     : output_type(random.pick({DType::float32, DType::float16, DType::bfloat16})),
@@ -30,13 +47,22 @@ RandomProjection::RandomProjection(Random& random)
   problem.inner = random.pick<int64_t>({1, 7, 16, 64, 100});
   int64_t first = 0;
   for (int64_t targets = random.integer(1, 3); targets > 0; --targets) {
-    const int64_t heads = random.integer(1, 4), width = random.pick<int64_t>({1, 3, 8, 16, 33});
+    const int64_t heads = random.integer(1, 4), width = random.pick<int64_t>({1, 3, 8, 16, 33, 80, 128});
     outputs.emplace_back(output_type, batch * heads * steps * width);
-    problem.targets.push_back(
-        {first,
-         heads * width,
-         width,
-         {outputs.back().data(), output_type, heads * steps * width, steps * width, width}});
+    ProjectionTarget target{};
+    target.first_column = first;
+    target.columns = heads * width;
+    target.head_width = width;
+    target.view = {outputs.back().data(), output_type, heads * steps * width, steps * width, width};
+    if (width > 1 && random.chance(0.5)) {
+      target.rotation = random_rotation(random, width, random.chance(0.5) ? steps : problem.rows, tables);
+    }
+    if (random.chance(0.3)) {
+      tables.emplace_back(DType::float32, width);
+      for (int64_t i = 0; i < width; ++i) tables.back().set(i, random.normal());
+      target.norm = {static_cast<const float*>(tables.back().data()), 0.1f};
+    }
+    problem.targets.push_back(target);
     first += heads * width;
   }
   problem.columns = first;
@@ -54,24 +80,57 @@ RandomProjection::RandomProjection(Random& random)
   }
 }
 
+double product(const RandomProjection& made, int64_t row, int64_t column) {
+  const ProjectionProblem& p = made.problem;
+  double sum = p.bias.empty() ? 0 : p.bias[column];
+  for (int64_t k = 0; k < p.inner; ++k)
+    sum += made.input[row * p.inner + k] * made.weight[column * p.inner + k];
+  return sum;
+}
+
+// What a head of a row is before it is rounded; `column` is its first.
+std::vector<double> truth_of(const RandomProjection& made, const ProjectionTarget& target, int64_t row,
+                             int64_t column) {
+  std::vector<double> head;
+  double squares = 0;
+  for (int64_t i = 0; i < target.head_width; ++i) {
+    head.push_back(product(made, row, column + i));
+    squares += head.back() * head.back();
+  }
+  if (target.norm.weight != nullptr) {
+    const double root = std::sqrt(squares / static_cast<double>(target.head_width) + target.norm.epsilon);
+    for (int64_t i = 0; i < target.head_width; ++i) head[i] *= target.norm.weight[i] / root;
+  }
+  const Rotation& rotation = target.rotation;
+  const int64_t pairs = rotation.width / 2;
+  for (int64_t pair = 0; pair < pairs; ++pair) {
+    double& x = head[rotation.interleaved ? 2 * pair : pair];
+    double& y = head[rotation.interleaved ? 2 * pair + 1 : pair + pairs];
+    const int64_t at = row % rotation.rows * pairs + pair;
+    const double turned = x * rotation.cos[at] - y * rotation.sin[at];
+    y = x * rotation.sin[at] + y * rotation.cos[at];
+    x = turned;
+  }
+  return head;
+}
+
 void check(const RandomProjection& made, uint64_t stream) {
   const ProjectionProblem& p = made.problem;
   double error = 0, norm = 0;
   for (size_t t = 0; t < p.targets.size(); ++t) {
     const ProjectionTarget& target = p.targets[t];
     const int64_t heads = target.columns / target.head_width;
-    for (int64_t i = 0; i < made.outputs[t].size(); ++i) {
-      const int64_t within = i % target.head_width, step = i / target.head_width % p.steps;
+    for (int64_t i = 0; i < made.outputs[t].size(); i += target.head_width) {
+      const int64_t step = i / target.head_width % p.steps;
       const int64_t head = i / target.head_width / p.steps % heads,
                     batch = i / target.head_width / p.steps / heads;
-      const int64_t column = target.first_column + head * target.head_width + within,
-                    row = batch * p.steps + step;
-      double truth = p.bias.empty() ? 0 : p.bias[column];
-      for (int64_t k = 0; k < p.inner; ++k)
-        truth += made.input[row * p.inner + k] * made.weight[column * p.inner + k];
-      const double got = made.outputs[t][i];
-      error += (got - truth) * (got - truth);
-      norm += truth * truth;
+      const std::vector<double> truth =
+          truth_of(made, target, batch * p.steps + step, target.first_column + head * target.head_width);
+      for (int64_t within = 0; within < target.head_width; ++within) {
+        const double got = made.outputs[t][i + within];
+        error += (got - truth[within]) * (got - truth[within]);
+        norm += truth[within] * truth[within];
+      }
     }
   }
   CAPTURE(stream);

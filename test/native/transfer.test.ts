@@ -5,6 +5,7 @@ import type { Backend } from '../../lib/backend.js';
 import type { Addon } from '../../lib/native/addon.js';
 import { cpuBackend } from '../../lib/native/cpu-backend.js';
 import { loadAddon } from '../../lib/native/load.js';
+import { Operations } from '../../lib/native/operations.js';
 import { resizableBuffer } from '../support/resizable.js';
 import { attentionProblem, cpu, longShape, randomArrays, type Shape } from './problems.js';
 
@@ -93,26 +94,29 @@ describe('memory that JavaScript takes away while a native operation runs', () =
 describe('memory that the addon cannot pin', () => {
   /** Computes only when the event loop turns: by then, tests have taken away what they can. */
   function withoutPins(): Backend {
+    // Connects, without which the addon computes nothing.
+    cpu();
     const { addon } = loadAddon();
     assert.ok(addon);
     let onEnd: Parameters<Addon['connect']>[0];
     let ids = 0;
-    return cpuBackend({
+    const unpinned: Addon = {
       ...addon,
       pins: () => false,
       connect(callback) {
         onEnd = callback;
       },
-      solve(numbers, length, buffers) {
+      solve(numbers, length, buffers, device, written) {
         const id = ++ids;
         const kept = numbers.slice(0, length);
         setImmediate(() => {
-          addon.solveSync(kept, length, buffers, false);
+          addon.solveSync(kept, length, buffers, false, device, written);
           onEnd(id, undefined);
         });
         return id;
       },
-    });
+    };
+    return cpuBackend(unpinned, new Operations(unpinned));
   }
 
   it('is copied, and the results copied back', async () => {
@@ -146,9 +150,41 @@ describe('memory that the addon cannot pin', () => {
     assert.equal(memory[0], 0);
   });
 
+  it('is copied from whatever realm it comes', async () => {
+    const arrays = randomArrays(shape, (length) => runInNewContext(`new Float32Array(${length})`));
+    const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    for (const array of [arrays.query, arrays.key, arrays.value]) transferAway(array);
+    await promise;
+    assert.deepEqual(Float32Array.from(arrays.output), solved(shape));
+  });
+
+  it('is copied whatever its array says of itself', async () => {
+    const arrays = randomArrays(shape);
+    const problem = attentionProblem(shape, arrays);
+    const inputs = [arrays.query, arrays.key, arrays.value];
+    const buffers = inputs.map(({ buffer }) => buffer as ArrayBuffer);
+    const lies = { buffer: new SharedArrayBuffer(8), byteOffset: 4, byteLength: 4, length: 1 };
+    for (const array of inputs) {
+      for (const [name, value] of Object.entries(lies)) Object.defineProperty(array, name, { value });
+      Object.defineProperty(array, Symbol.toStringTag, { value: 'Uint8Array' });
+    }
+    const promise = withoutPins().solve([problem]);
+    for (const buffer of buffers) structuredClone(buffer, { transfer: [buffer] });
+    await promise;
+    assert.deepEqual(arrays.output, solved(shape));
+  });
+
   it('is forgotten where its output has gone meanwhile', async () => {
     const arrays = randomArrays(shape);
     const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    for (const array of Object.values(arrays)) transferAway(array);
+    await promise;
+  });
+
+  it('may be nothing at all, and go away as well', async () => {
+    const nothing: Shape = { queries: 0, keys: 3 };
+    const arrays = randomArrays(nothing);
+    const promise = withoutPins().solve([attentionProblem(nothing, arrays)], new AbortController().signal);
     for (const array of Object.values(arrays)) transferAway(array);
     await promise;
   });

@@ -39,6 +39,9 @@ inline void write(void* data, DType type, int64_t index, double value) {
     case DType::boolean:
       static_cast<uint8_t*>(data)[index] = value != 0;
       return;
+    case DType::int8:
+      static_cast<int8_t*>(data)[index] = static_cast<int8_t>(value);
+      return;
     case DType::bfloat16:
       static_cast<uint16_t*>(data)[index] =
           static_cast<uint16_t>(bits >> 16 | (std::isnan(narrow) ? 0x40 : 0));

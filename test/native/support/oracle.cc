@@ -7,28 +7,124 @@
 
 namespace heed::test {
 
+namespace {
+
+double element(const View& view, int64_t batch, int64_t head, int64_t step, int64_t d) {
+  return read(view.data, view.type,
+              batch * view.batch_stride + head * view.head_stride + step * view.step_stride + d);
+}
+
+uint32_t mix(uint32_t bits) {
+  bits = (bits ^ (bits >> 16)) * 0x21f0aaadu;
+  bits = (bits ^ (bits >> 15)) * 0x735a2d97u;
+  return bits ^ (bits >> 15);
+}
+
+// What is added to the score of a key before the best is taken: lib/reference/draws.ts says why. −1 is the
+// sink.
+double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, int64_t key) {
+  if (p.selection.kind != SelectionKind::drawn) return 0;
+  uint32_t states[2] = {0x243f6a88u, 0x85a308d3u};
+  for (uint32_t& state : states) {
+    for (const int64_t word : {static_cast<int64_t>(p.selection.seed & 0xffffffffu),
+                               static_cast<int64_t>(p.selection.seed >> 32), batch, head, position}) {
+      state = mix((state ^ static_cast<uint32_t>(word)) + 0x9e3779b9u);
+    }
+  }
+  const double bits = mix(mix(static_cast<uint32_t>(key) + states[0]) ^ states[1]);
+  return -std::log(-std::log1p(-(bits + 0.5) / 4294967296.0));
+}
+
+// vᵀ tanh(W q + U k)
+template <class Query, class Key>
+double additive(const AttentionProblem& p, int64_t head, int64_t key_head, const Query& q, const Key& k) {
+  const auto at = [](const HeadMatrix& matrix, int64_t of, int64_t index) {
+    return read(matrix.data, matrix.type, of * matrix.head_stride + index);
+  };
+  double sum = 0;
+  for (int64_t h = 0; h < p.score.hidden; ++h) {
+    double inner = 0;
+    for (int64_t i = 0; i < p.query_width; ++i)
+      inner += at(p.score.weight, head, h * p.query_width + i) * q(i);
+    for (int64_t i = 0; i < p.width; ++i) inner += at(p.score.key, key_head, h * p.width + i) * k(i);
+    sum += at(p.score.vector, head, h) * std::tanh(inner);
+  }
+  return sum;
+}
+
+double similarity(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query, int64_t key) {
+  const Sequence& sequence = p.sequences[batch];
+  const int64_t key_head = head / (p.query_heads / p.key_heads);
+  const int64_t key_step = p.score.kind == ScoreKind::location ? key : sequence.key_start + key;
+  const auto q = [&](int64_t d) { return element(p.query, batch, head, sequence.query_start + query, d); };
+  const auto k = [&](int64_t d) { return element(p.key, batch, key_head, key_step, d); };
+  if (p.score.kind == ScoreKind::additive) return additive(p, head, key_head, q, k);
+  double sum = 0;
+  if (p.score.kind == ScoreKind::general) {
+    const HeadMatrix& w = p.score.weight;
+    for (int64_t i = 0; i < p.query_width; ++i) {
+      for (int64_t j = 0; j < p.width; ++j)
+        sum += q(i) * read(w.data, w.type, head * w.head_stride + i * p.width + j) * k(j);
+    }
+    return sum;
+  }
+  double query_squares = 0, key_squares = 0;
+  for (int64_t d = 0; d < p.width; ++d) {
+    sum += q(d) * k(d);
+    query_squares += q(d) * q(d);
+    key_squares += k(d) * k(d);
+  }
+  if (p.score.kind != ScoreKind::cosine || sum == 0) return sum;  // of zeros too, which have no direction
+  return sum / std::sqrt(query_squares * key_squares);
+}
+
+double center_of(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query) {
+  const Centers& centers = p.selection.centers;
+  if (centers.data == nullptr) return 0;
+  return read(centers.data, centers.type,
+              batch * centers.batch_stride + head * centers.head_stride + query * centers.query_stride);
+}
+
+// All the weight for the largest sum, the first of several. A sink with a larger one leaves nothing.
+void choose(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, OracleRow& row) {
+  double best = p.sinks.empty() ? -INFINITY : p.sinks[head] + noise(p, batch, head, position, -1);
+  double second = -INFINITY;
+  for (size_t key = 0; key < row.biased.size(); ++key) {
+    if (row.biased[key] == -INFINITY) continue;
+    const auto number = static_cast<int64_t>(key);
+    const double sum = row.biased[key] + noise(p, batch, head, position, number);
+    second = std::max(second, std::min(sum, best));
+    if (sum <= best) continue;
+    best = sum;
+    row.choice = number;
+  }
+  row.weights.assign(row.biased.size(), 0.0);
+  if (row.choice >= 0) row.weights[row.choice] = 1;
+  if (second != -INFINITY) row.lead = best - second;
+}
+
+}  // namespace
+
 OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query) {
   const Sequence& sequence = p.sequences[batch];
   const int64_t key_head = head / (p.query_heads / p.key_heads), position = sequence.query_offset + query;
-  const auto element = [&](const View& view, int64_t h, int64_t step, int64_t d) {
-    return read(view.data, view.type,
-                batch * view.batch_stride + h * view.head_stride + step * view.step_stride + d);
-  };
   OracleRow row;
   std::vector<bool> attended;
+  std::vector<double> bells;
   double highest = -INFINITY;
   for (int64_t key = 0; key < sequence.key_steps; ++key) {
-    double score = 0;
-    for (int64_t d = 0; d < p.width; ++d) {
-      score += element(p.query, head, sequence.query_start + query, d) *
-               element(p.key, key_head, sequence.key_start + key, d);
-    }
+    double score = similarity(p, batch, head, query, key);
     row.scores.push_back(score *= p.scale);
     if (p.softcap > 0) score = p.softcap * std::tanh(score / p.softcap);
     row.capped.push_back(score);
     bool may = !(p.causal && key > position);
     may &= p.window_left == unbounded || key >= position - p.window_left;
     may &= p.window_right == unbounded || key <= position + p.window_right;
+    const double distance = static_cast<double>(key) - center_of(p, batch, head, query);
+    const bool local = p.selection.kind == SelectionKind::local;
+    may &= !local || std::fabs(distance) <= p.selection.half_width;
+    const double sigma = p.selection.half_width / 2;
+    bells.push_back(local ? std::exp(-distance * distance / (2 * sigma * sigma)) : 1);
     if (!p.alibi_slopes.empty()) score += p.alibi_slopes[head] * static_cast<double>(key - position);
     if (p.mask.data) {
       const double mask = read(p.mask.data, p.mask.type,
@@ -54,11 +150,18 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   for (const double score : row.biased) sum += std::exp(score - highest);
   row.log_sum_exp = highest + std::log(sum);
   for (size_t key = 0; key < row.biased.size(); ++key) {
+    if (attended[key]) row.weights[key] = std::exp(row.biased[key] - highest) / sum * bells[key];
+  }
+  if (p.selection.is_hard()) {
+    choose(p, batch, head, position, row);
+    attended.assign(attended.size(), false);
+    if (row.choice >= 0) attended[row.choice] = true;
+  }
+  for (size_t key = 0; key < row.biased.size(); ++key) {
     if (!attended[key]) continue;
-    row.weights[key] = std::exp(row.biased[key] - highest) / sum;
     for (int64_t d = 0; d < p.value_width; ++d) {
-      row.output[d] +=
-          row.weights[key] * element(p.value, key_head, sequence.key_start + static_cast<int64_t>(key), d);
+      row.output[d] += row.weights[key] *
+                       element(p.value, batch, key_head, sequence.key_start + static_cast<int64_t>(key), d);
     }
   }
   return row;

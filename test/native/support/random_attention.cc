@@ -1,5 +1,6 @@
 #include "support/random_attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace heed::test {
@@ -13,8 +14,10 @@ struct Shape {
 // [batch, heads, steps, width] or [batch, steps, heads, width], behind a few elements that do not belong to
 // it.
 template <class ViewType>
-std::unique_ptr<Buffer> lay_out(Random& random, const Shape& shape, DType type, ViewType& view) {
-  const int64_t offset = random.integer(0, 3), padding = random.pick<int64_t>({0, 0, 3});
+std::unique_ptr<Buffer> lay_out(Random& random, const Shape& shape, DType type, bool whole_chunks,
+                                ViewType& view) {
+  const int64_t offset = whole_chunks ? 0 : random.integer(0, 3);
+  const int64_t padding = random.pick<int64_t>({0, 0, whole_chunks ? 8 : 3});
   auto buffer = std::make_unique<Buffer>(
       type, offset + shape.batch * shape.heads * shape.steps * (shape.width + padding));
   view.data = static_cast<char*>(buffer->data()) + offset * static_cast<int64_t>(size_of(type));
@@ -31,25 +34,56 @@ std::unique_ptr<Buffer> lay_out(Random& random, const Shape& shape, DType type, 
   return buffer;
 }
 
-void fill(Random& random, Buffer& buffer) {
-  for (int64_t i = 0; i < buffer.size(); ++i) buffer.set(i, random.normal());
+void fill(Random& random, Buffer& buffer, double deviation = 1) {
+  for (int64_t i = 0; i < buffer.size(); ++i) buffer.set(i, deviation * random.normal());
+}
+
+// One of so many elements for each head, or one for all.
+std::unique_ptr<Buffer> make_matrix(Random& random, DType type, int64_t heads, int64_t size, double deviation,
+                                    HeadMatrix& matrix) {
+  const bool shared = random.chance(0.5);
+  auto buffer = std::make_unique<Buffer>(random.pick({type, DType::float32, DType::bfloat16}),
+                                         shared ? size : size * heads);
+  fill(random, *buffer, deviation);
+  matrix = {buffer->data(), buffer->type(), shared ? 0 : size};
+  return buffer;
 }
 
 }  // namespace
 
-RandomAttention::RandomAttention(Random& random) {
-  const int64_t batch = random.integer(1, 3);
+RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) {
+  const int64_t batch = random.integer(1, limits.batch);
   const DType type = random.pick({DType::float32, DType::float32, DType::float16, DType::bfloat16});
-  problem.key_heads = random.integer(1, 3);
-  problem.query_heads = problem.key_heads * random.pick<int64_t>({1, 1, 2, 3, 5});
-  problem.width = random.pick<int64_t>({1, 7, 8, 16, 33, 64, 80, 128, random.integer(1, 140)});
-  problem.value_width = random.chance(0.6) ? problem.width : random.integer(1, 100);
-  const int64_t queries = random.pick<int64_t>({0, 1, 2, 5, 16, 63, 64, 65, random.integer(1, 150)});
-  const int64_t keys = random.pick<int64_t>({0, 1, 5, 64, 191, 192, 193, 512, 513, random.integer(1, 700)});
-  query = lay_out(random, {batch, problem.query_heads, queries, problem.width}, type, problem.query);
-  key = lay_out(random, {batch, problem.key_heads, keys, problem.width}, type, problem.key);
-  value = lay_out(random, {batch, problem.key_heads, keys, problem.value_width}, type, problem.value);
-  output = lay_out(random, {batch, problem.query_heads, queries, problem.value_width}, type, problem.output);
+  problem.key_heads = random.integer(1, limits.key_heads);
+  problem.query_heads = problem.key_heads * std::min(limits.group, random.pick<int64_t>({1, 1, 2, 3, 5}));
+  const auto width = [&](int64_t drawn) { return limits.whole_chunks ? (drawn + 7) / 8 * 8 : drawn; };
+  problem.width = width(std::min(
+      limits.width, random.pick<int64_t>({1, 7, 8, 16, 33, 64, 80, 128, random.integer(1, limits.width)})));
+  problem.value_width =
+      random.chance(0.6) ? problem.width : width(random.integer(1, std::min<int64_t>(limits.width, 100)));
+  const int64_t queries = std::min(
+      limits.queries, random.pick<int64_t>({0, 1, 2, 5, 16, 63, 64, 65, random.integer(1, limits.queries)}));
+  const int64_t keys =
+      std::min(limits.keys,
+               random.pick<int64_t>({0, 1, 5, 64, 191, 192, 193, 512, 513, random.integer(1, limits.keys)}));
+  problem.query_width = problem.width;
+  if (limits.scores) {
+    problem.score.kind =
+        random.pick({ScoreKind::product, ScoreKind::cosine, ScoreKind::general, ScoreKind::location});
+    if (limits.additive && random.chance(0.2)) problem.score.kind = ScoreKind::additive;
+  }
+  const bool learnt = problem.score.kind == ScoreKind::general || problem.score.kind == ScoreKind::additive;
+  if (learnt) problem.query_width = random.integer(1, limits.width);
+  query = lay_out(random, {batch, problem.query_heads, queries, problem.query_width}, type,
+                  limits.whole_chunks, problem.query);
+  key = lay_out(random, {batch, problem.key_heads, keys, problem.width}, type, limits.whole_chunks,
+                problem.key);
+  if (problem.score.kind == ScoreKind::location) problem.key.batch_stride = 0;
+  if (learnt) make_weights(random, type);
+  value = lay_out(random, {batch, problem.key_heads, keys, problem.value_width}, type, limits.whole_chunks,
+                  problem.value);
+  output = lay_out(random, {batch, problem.query_heads, queries, problem.value_width}, type,
+                   limits.whole_chunks, problem.output);
   fill(random, *query);
   fill(random, *key);
   fill(random, *value);
@@ -61,7 +95,7 @@ RandomAttention::RandomAttention(Random& random) {
     const int64_t offset = random.chance(0.7) ? length - queries : random.integer(-10, keys + 10);
     problem.sequences.push_back({0, queries, 0, length, offset});
   }
-  problem.scale = static_cast<float>(random.chance(0.8) ? 1 / std::sqrt(problem.width) : 0.3);
+  problem.scale = static_cast<float>(random.chance(0.8) ? 1 / std::sqrt(problem.query_width) : 0.3);
   if (random.chance(0.2)) problem.softcap = static_cast<float>(random.pick({0.5, 5.0, 50.0}));
   problem.causal = random.chance(0.4);
   if (random.chance(0.25)) problem.window_left = random.integer(0, 100);
@@ -72,6 +106,7 @@ RandomAttention::RandomAttention(Random& random) {
     if (h == 0 ? random.chance(0.2) : !problem.sinks.empty())
       problem.sinks.push_back(static_cast<float>(random.normal() * 3));
   }
+  select(random, type, queries, keys, limits);
   if (random.chance(0.4)) {
     problem.mask.type = random.pick({DType::boolean, DType::boolean, DType::float32, type});
     int64_t size = 1;
@@ -92,6 +127,39 @@ RandomAttention::RandomAttention(Random& random) {
       const bool keep = random.chance(kept);
       mask->set(i, problem.mask.type == DType::boolean ? keep : keep ? random.normal() : -INFINITY);
     }
+  }
+}
+
+// Small enough that scores stay of ordinary size.
+void RandomAttention::make_weights(Random& random, DType type) {
+  const int64_t heads = problem.query_heads, wide = problem.query_width, width = problem.width;
+  Score& score = problem.score;
+  if (score.kind == ScoreKind::general) {
+    weight = make_matrix(random, type, heads, wide * width, 1 / std::sqrt(width), score.weight);
+    return;
+  }
+  const int64_t hidden = score.hidden = random.integer(1, 40);
+  weight = make_matrix(random, type, heads, hidden * wide, 1 / std::sqrt(wide), score.weight);
+  key_weight = make_matrix(random, type, problem.key_heads, hidden * width, 1 / std::sqrt(width), score.key);
+  vector = make_matrix(random, type, heads, hidden, 1, score.vector);
+}
+
+void RandomAttention::select(Random& random, DType type, int64_t queries, int64_t keys,
+                             const AttentionLimits& limits) {
+  Selection& selection = problem.selection;
+  if (limits.local && random.chance(0.3)) {
+    centers = std::make_unique<Buffer>(random.pick({type, DType::float32}), problem.query_heads * queries);
+    for (int64_t i = 0; i < centers->size(); ++i)
+      centers->set(i, static_cast<double>(keys) * (0.5 + 0.4 * random.normal()));
+    selection.kind = SelectionKind::local;
+    selection.centers = {centers->data(), centers->type(), 0, queries, 1};
+    selection.half_width = random.pick({0.5, 3.0, 17.25, 1000.0});
+  } else if (limits.hard && random.chance(0.5)) {
+    selection.kind = random.pick({SelectionKind::hard, SelectionKind::drawn});
+    selection.seed = static_cast<uint64_t>(random.integer(0, (int64_t{1} << 53) - 1));
+    const int64_t rows = problem.query_heads * queries;
+    choices.assign(problem.sequences.size() * static_cast<size_t>(rows), NAN);
+    selection.choices = {choices.data(), rows, queries};
   }
 }
 

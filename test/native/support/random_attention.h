@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/problem.h"
 #include "support/half.h"
@@ -9,12 +10,28 @@
 
 namespace heed::test {
 
+// What problems are drawn from.
+struct AttentionLimits {
+  int64_t batch = 3, key_heads = 3, group = 5, width = 140, queries = 150, keys = 700;
+  bool whole_chunks = false;  // rows are aligned to 16 bytes, and as long as multiples of 16 bytes
+  bool scores = false;        // other functions than the product
+  bool local = false;         // predicted centers
+  bool additive = false;      // where there are other scores
+  bool hard = false;          // the best key alone, or a drawn one
+};
+
 struct RandomAttention {
-  explicit RandomAttention(Random& random);
+  explicit RandomAttention(Random& random, const AttentionLimits& limits = {});
   RandomAttention(const RandomAttention&) = delete;
 
   AttentionProblem problem;
-  std::unique_ptr<Buffer> query, key, value, output, log_sum_exp, mask;
+  std::unique_ptr<Buffer> query, key, value, output, log_sum_exp, mask, weight, centers;
+  std::unique_ptr<Buffer> key_weight, vector;  // of additive scores
+  std::vector<double> choices;                 // of a hard selection
+
+ private:
+  void make_weights(Random& random, DType type);
+  void select(Random& random, DType type, int64_t queries, int64_t keys, const AttentionLimits& limits);
 };
 
 }  // namespace heed::test

@@ -1,0 +1,69 @@
+// Casts on the CPU, on every instruction set: exact where both types hold a number, to nearest even where
+// not.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "cpu/backend.h"
+#include "cpu/planner.h"
+#include "support/half.h"
+#include "support/run.h"
+
+namespace heed::test {
+
+namespace {
+
+constexpr DType types[] = {DType::float32, DType::float16, DType::bfloat16};
+
+void cast(const CastProblem& problem, Random& random) {
+  cpu::Planner planner;
+  planner.cast(problem);
+  run(planner.take(), random);
+}
+
+// Of the numbers of a type around x, the nearest; of two equally near, the one whose last bit is 0.
+double rounded(DType type, double x) {
+  if (x == 0) return x;
+  const int precision = type == DType::float16 ? 11 : type == DType::bfloat16 ? 8 : 24;
+  int exponent;
+  std::frexp(x, &exponent);
+  if (type == DType::float16) exponent = std::max(exponent, -13);
+  return std::ldexp(std::nearbyint(std::ldexp(x, precision - exponent)), exponent - precision);
+}
+
+template <class F>
+void on_every_instruction_set(F f) {
+  const auto before = cpu::instruction_set();
+  for (const auto isa : cpu::available_instruction_sets()) {
+    CAPTURE(cpu::name_of(isa));
+    cpu::set_instruction_set(isa);
+    f();
+  }
+  cpu::set_instruction_set(before);
+}
+
+}  // namespace
+
+TEST_CASE("cast: every pair of types, in every length") {
+  Random random(70);
+  on_every_instruction_set([&] {
+    for (const DType from_type : types) {
+      for (const DType to_type : types) {
+        for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{17}, random.integer(65'000, 200'000)}) {
+          Buffer from(from_type, count), to(to_type, count + 1);
+          for (int64_t i = 0; i < count; ++i)
+            from.set(i, random.normal() * std::exp2(random.integer(-12, 9)));
+          cast({from.data(), from_type, to.data(), to_type, count}, random);
+          int64_t wrong = 0;
+          for (int64_t i = 0; i < count; ++i) wrong += to[i] != rounded(to_type, from[i]);
+          CHECK(wrong == 0);
+          CHECK(std::isnan(to[count]));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace heed::test

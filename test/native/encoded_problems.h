@@ -1,0 +1,64 @@
+// Random problems, written as lib/native writes them.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include "addon/memory.h"
+#include "cpu/backend.h"
+#include "support/guarded.h"
+#include "support/random.h"
+
+namespace heed::test {
+
+// Numbers and the buffers that they refer to.
+class Encoded {
+ public:
+  explicit Encoded(Random& random) : random_(random) {}
+
+  void add(double number) { numbers.push_back(number); }
+  void add(std::initializer_list<double> more) { numbers.insert(numbers.end(), more); }
+
+  // A buffer of exactly so many elements; random bits make every kind of number.
+  double buffer(int64_t elements, DType type) {
+    auto memory =
+        std::make_unique<Guarded>(static_cast<size_t>(elements) * size_of(type), random_.chance(0.5));
+    for (size_t i = 0; i < memory->bytes(); ++i)
+      memory->data()[i] = static_cast<uint8_t>(random_.integer(0, 255));
+    memories.push_back({memory->data(), memory->bytes(), nullptr});
+    owned_.push_back(std::move(memory));
+    return static_cast<double>(memories.size() - 1);
+  }
+
+  double packed(int64_t columns, int64_t inner) {
+    const std::vector<float> weight(static_cast<size_t>(columns * inner), 1.0f);
+    weights_.push_back(cpu::pack_weight(weight.data(), DType::float32, columns, inner));
+    memories.push_back({nullptr, 0, weights_.back().get()});
+    return static_cast<double>(memories.size() - 1);
+  }
+
+  void view(int64_t batch, int64_t heads, int64_t steps, int64_t width, DType type) {
+    const double index = buffer(batch * heads * steps * width, type);
+    if (random_.chance(0.5)) {
+      add({index, number_of(type), double(heads * steps * width), double(steps * width), double(width)});
+    } else {
+      add({index, number_of(type), double(heads * steps * width), double(width), double(heads * width)});
+    }
+  }
+
+  static double number_of(DType type) { return static_cast<double>(type); }
+
+  std::vector<double> numbers;
+  std::vector<Memory> memories;
+
+ private:
+  Random& random_;
+  std::vector<std::unique_ptr<Guarded>> owned_;
+  std::vector<std::unique_ptr<const PackedWeight>> weights_;
+};
+
+// One of any kind, from its kind on.
+void add_problem(Encoded& to, Random& random);
+
+}  // namespace heed::test
