@@ -1,13 +1,15 @@
 /** `heed attend`: sends a text through attention heads of known meaning, and tells what they saw. */
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { devices } from '../devices.js';
 import { HeedError } from '../errors.js';
 import { choosePosition } from './chosen-word.js';
 import { embed, longestText } from './embedding.js';
 import { foretell } from './expectations.js';
+import { layers } from './heads.js';
+import type { Kinds } from './kinds.js';
 import { collectPage, type Stretch, stretchAround } from './page/collect.js';
 import { renderPage } from './page/page.js';
+import { writePage } from './page/write-page.js';
 import { Progress } from './progress.js';
 import { describeRun, report } from './report.js';
 import { measureSpeed } from './speed.js';
@@ -20,6 +22,8 @@ export interface AttendOptions {
   readonly file?: string;
   readonly word?: string;
   readonly causal?: boolean;
+  readonly score: Kinds['score'];
+  readonly select: Kinds['select'];
   readonly out: string;
 }
 
@@ -32,11 +36,12 @@ export async function attend(text: readonly string[], options: AttendOptions): P
       `Expected words to attend to, found none in ${source.title}`,
     );
   }
-  const { causal = false } = options;
+  const { causal = false, score, select } = options;
+  const kinds = { score, select };
   const chosen = choosePosition(words, options.word);
   const stretch = stretchAround(chosen, words.length);
 
-  const { findings, speed } = await compute(embed(words), stretch, causal);
+  const { findings, speed } = await compute(embed(words), stretch, causal, kinds);
   const shown = causal ? findings.causal : findings.open;
   const row = chosen - stretch.start;
   const run = {
@@ -45,6 +50,7 @@ export async function attend(text: readonly string[], options: AttendOptions): P
     complete,
     chosen,
     causal,
+    kinds,
     device: devices().find(({ preferred }) => preferred),
     speed,
     rows: shown.weights.map((weights) => weights.subarray(row * words.length, (row + 1) * words.length)),
@@ -57,7 +63,13 @@ export async function attend(text: readonly string[], options: AttendOptions): P
       stretch,
       chosen,
       causal,
-      findings,
+      heads: layers
+        .flatMap((layer) => layer.heads)
+        .map((head, i) => ({
+          ...head,
+          open: findings.open.weights[i],
+          causal: findings.causal.weights[i],
+        })),
       facts: describeRun(run),
     }),
   );
@@ -66,12 +78,12 @@ export async function attend(text: readonly string[], options: AttendOptions): P
   console.log(report(run, path, Painter.for(process.stdout)));
 }
 
-async function compute(vectors: Float32Array, { start, end }: Stretch, causal: boolean) {
+async function compute(vectors: Float32Array, { start, end }: Stretch, causal: boolean, kinds: Kinds) {
   const rows = Array.from({ length: end - start }, (_, i) => start + i);
   using progress = new Progress(4);
   progress.begin('loading the heads');
-  using open = await TwoLayers.load(false);
-  using hidden = await TwoLayers.load(true);
+  using open = await TwoLayers.load(false, kinds);
+  using hidden = await TwoLayers.load(true, kinds);
   progress.begin('attending');
   const findings = { open: await open.examine(vectors, rows), causal: await hidden.examine(vectors, rows) };
   progress.begin('measuring the speed');
@@ -80,14 +92,4 @@ async function compute(vectors: Float32Array, { start, end }: Stretch, causal: b
   );
   progress.begin('drawing the page');
   return { findings, speed };
-}
-
-async function writePage(path: string, page: string): Promise<void> {
-  try {
-    await writeFile(path, page);
-  } catch (error) {
-    throw new HeedError('HEED_FILE_ERROR', `Could not write ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
 }

@@ -1,8 +1,9 @@
 /** `heed build`: sees to it that the native addon is there. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { environment } from '../environment.js';
+import { prebuiltAddons } from '../native/load.js';
 import { packageRoot } from '../package-root.js';
 import { runTool } from './build/run.js';
 import { hashOfSources, readStamp, writeStamp } from './build/stamp.js';
@@ -13,10 +14,6 @@ export interface BuildOptions {
   with?: Tool;
   /** Builds even where a usable addon is there. */
   force?: boolean;
-}
-
-function prebuiltPath(root: string): string {
-  return join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'heed.node');
 }
 
 function say(message: string): void {
@@ -33,11 +30,10 @@ function loads(path: string): boolean {
 
 /** The addon that serves as it is, if there is one. */
 export function usableAddon(tool?: Tool, root = packageRoot): string | undefined {
-  const prebuilt = prebuiltPath(root);
-  if (tool === undefined && existsSync(prebuilt) && loads(prebuilt)) return prebuilt;
   const stamp = readStamp(root);
   const fits = stamp?.hash === hashOfSources(root) && (tool ?? stamp.tool) === stamp.tool;
-  return fits && existsSync(addonPath(root)) ? addonPath(root) : undefined;
+  if (fits && existsSync(addonPath(root))) return addonPath(root);
+  return tool === undefined ? prebuiltAddons(root).find(loads) : undefined;
 }
 
 /** What to do for a machine that lacks something. */

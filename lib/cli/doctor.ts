@@ -3,6 +3,7 @@
 import { packageRoot } from '../package-root.js';
 import { examineBackend } from './doctor/backend.js';
 import { examineBuildTools } from './doctor/build-tools.js';
+import { examineCuda } from './doctor/cuda.js';
 import type { Section } from './doctor/finding.js';
 import { examineMachine } from './doctor/machine.js';
 import { examineNative } from './doctor/native.js';
@@ -14,7 +15,7 @@ import { version } from './version.js';
 export function doctor(): boolean {
   const painter = Painter.for(process.stdout);
   // With a variable that cannot be understood heed does not load anything.
-  const rest = environmentComplaint() ? [] : [examineNative, examineBuildTools, examineBackend];
+  const rest = environmentComplaint() ? [] : [examineNative, examineCuda, examineBuildTools, examineBackend];
   const sections = [examineMachine, examineVariables, ...rest].map((examine) => examine());
   console.log(`\n${painter.paint('bold', `heed ${version}`)} in ${packageRoot}`);
   for (const section of sections) print(section, painter);

@@ -49,7 +49,7 @@ export const placeFrequencies: readonly number[] = (() => {
 
 /** [words, embeddingWidth], row after row. */
 export function embed(words: readonly Word[]): Float32Array {
-  const vectors = new Float32Array(words.length * embeddingWidth);
+  const vectors = embedPlaces(words.length);
   const spellings = new Map<string, Float64Array>();
   words.forEach(({ key }, position) => {
     let spelling = spellings.get(key);
@@ -57,13 +57,21 @@ export function embed(words: readonly Word[]): Float32Array {
       spelling = spell(key);
       spellings.set(key, spelling);
     }
-    const vector = vectors.subarray(position * embeddingWidth, (position + 1) * embeddingWidth);
-    vector.set(spelling, layout.letters.start);
-    placeFrequencies.forEach((frequency, k) => {
-      vector[layout.place.start + 2 * k] = Math.cos(frequency * position);
-      vector[layout.place.start + 2 * k + 1] = Math.sin(frequency * position);
-    });
+    vectors.set(spelling, position * embeddingWidth + layout.letters.start);
   });
+  return vectors;
+}
+
+/** The same of words of which nothing but their places is known. */
+export function embedPlaces(words: number): Float32Array {
+  const vectors = new Float32Array(words * embeddingWidth);
+  for (let position = 0; position < words; position++) {
+    const start = position * embeddingWidth + layout.place.start;
+    placeFrequencies.forEach((frequency, k) => {
+      vectors[start + 2 * k] = Math.cos(frequency * position);
+      vectors[start + 2 * k + 1] = Math.sin(frequency * position);
+    });
+  }
   return vectors;
 }
 

@@ -1,11 +1,24 @@
 #!/usr/bin/env node
-/** The command line: `heed attend`, `heed doctor`, `heed build`. */
-import { Command, Option } from 'commander';
+/** The command line: `heed attend`, `heed generate`, `heed doctor`, `heed build`. */
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { HeedError } from '../errors.js';
 import { type AttendOptions, attend } from './attend.js';
+import { attendModel } from './attend-model.js';
 import { type BuildOptions, build } from './build.js';
 import { doctor } from './doctor.js';
+import { type GenerateOptions, generate } from './generate.js';
+import { scoreNames, selectionNames, usualKinds } from './kinds.js';
 import { version } from './version.js';
+
+function positiveInteger(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a positive integer.');
+}
+
+function temperature(text: string): number {
+  if (/^\d*\.?\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a number that is not negative.');
+}
 
 const program = new Command('heed')
   .description('Fused attention for Node.js: see it at work, and see to its native addon.')
@@ -20,6 +33,9 @@ Examples:
   $ heed attend                                  on the text that heed brings along
   $ heed attend letter.txt --word sincerely      on a file
   $ heed attend "to be or not to be" --causal    on a few words
+  $ heed attend --model                          through the heads of a trained language model
+  $ heed generate "Once there was a fox"         lets that model tell a story
+  $ heed attend --score cosine --select hard     with another kind of attention
   $ heed doctor                                  when something is slow or missing
 
 Environment:
@@ -42,8 +58,48 @@ program
   .option('-f, --file <file>', 'read the text from this file')
   .option('-w, --word <word>', 'tell about this word (default: one that is long and frequent)')
   .option('-c, --causal', 'let no word look at a later one')
+  .addOption(
+    new Option(
+      '-m, --model',
+      'through the heads of the language model that heed brings along, which no one made by hand',
+    ).conflicts(['score', 'select']),
+  )
+  .addOption(
+    new Option('--score <score>', 'how alike words are: the score function')
+      .choices(scoreNames)
+      .default(usualKinds.score),
+  )
+  .addOption(
+    new Option('--select <selection>', 'what is done with the weights; local is 8 words to either side')
+      .choices(selectionNames)
+      .default(usualKinds.select),
+  )
   .option('-o, --out <page>', 'write the page here', 'attention.html')
-  .action((text: string[], options: AttendOptions) => attend(text, options));
+  .action((text: string[], { model, ...options }: AttendOptions & { model?: true }) =>
+    model ? attendModel(text, options) : attend(text, options),
+  );
+
+program
+  .command('generate')
+  .summary('let a small language model tell a story')
+  .description(
+    'Lets the language model that heed brings along write on, token by token, and tells how ' +
+      'fast. It has learnt from little stories of one kind, and knows nothing else.',
+  )
+  .argument('[prompt...]', 'how the story begins (default: as the model likes)')
+  .option(
+    '-l, --length <tokens>',
+    'the most tokens to write (default: until the story ends)',
+    positiveInteger,
+  )
+  .option(
+    '-t, --temperature <number>',
+    '0 for the likeliest story, more for a more daring one',
+    temperature,
+    0.8,
+  )
+  .option('-s, --seed <text>', 'the same story for the same text (default: another every time)')
+  .action((prompt: string[], options: GenerateOptions) => generate(prompt, options));
 
 program
   .command('doctor')

@@ -4,6 +4,7 @@ import { embeddingWidth } from './embedding.js';
 import type { Foretelling } from './expectations.js';
 import { layers, widths } from './heads.js';
 import { influencesOf } from './influences.js';
+import type { Kinds } from './kinds.js';
 import type { Measured, Speed } from './speed.js';
 import { bar, formatSeconds, formatWeight, type Painter, pad } from './terminal.js';
 import type { Word } from './words.js';
@@ -16,6 +17,7 @@ export interface Run {
   /** The position of the word told about. */
   readonly chosen: number;
   readonly causal: boolean;
+  readonly kinds: Kinds;
   readonly device: DeviceInfo | undefined;
   readonly speed: Speed;
   /** For each head, how much the chosen word looks at every word. */
@@ -26,7 +28,7 @@ export interface Run {
 type Facts = [name: string, value: string][];
 
 /** What computed, on what, and how fast. */
-export function describeRun({ words, complete, causal, device, speed }: Run): Facts {
+export function describeRun({ words, complete, causal, kinds, device, speed }: Run): Facts {
   const [first, second] = layers;
   const count = words.length;
   const facts: Facts = [];
@@ -49,6 +51,7 @@ export function describeRun({ words, complete, causal, device, speed }: Run): Fa
       `${second.heads.length} head: query and key [${count}, ${widths.second}], value [${count}, ${widths.value}]`,
     ],
     ['looking ahead', causal ? 'no (causal)' : 'yes (not causal)'],
+    ['kind', `${kinds.score} scores, ${kinds.select} selection`],
     ['both layers', describeMeasured(speed.layers)],
     ['attention, fused', describeMeasured(speed.fused)],
     ['attention, unfused', describeMeasured(speed.unfused)],
@@ -85,7 +88,13 @@ export function report(run: Run, page: string, painter: Painter): string {
   ].join('\n');
 }
 
-function describeHead(title: string, { words, chosen }: Run, row: Float32Array, painter: Painter): string[] {
+/** @param row how much the chosen word looks at every word */
+export function describeHead(
+  title: string,
+  { words, chosen }: Pick<Run, 'words' | 'chosen'>,
+  row: Float32Array,
+  painter: Painter,
+): string[] {
   const { words: heaviest, rest, nothing } = influencesOf(row, listed);
   const line = (name: string, where: string, weight: number) =>
     `    ${pad(name, 22)}${painter.paint('dim', pad(where, 12))}${formatWeight(weight).padStart(7)}  ${painter.paint('cyan', bar(weight, 30))}`;

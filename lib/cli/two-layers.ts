@@ -1,10 +1,13 @@
 /** The two layers of `examples/heads.safetensors`, one on top of the other. */
 import { join } from 'node:path';
-import { MultiHeadAttention } from '../multi-head-attention.js';
+import { type Linear, MultiHeadAttention } from '../multi-head-attention.js';
 import { packageRoot } from '../package-root.js';
+import { open, type SafetensorsFile } from '../safetensors.js';
 import { Tensor } from '../tensor.js';
 import { embeddingWidth } from './embedding.js';
 import { type HeadLayer, layers } from './heads.js';
+import { type Kinds, selectionFor, usualKinds } from './kinds.js';
+import { madeScores } from './made-scores.js';
 
 const file = join(packageRoot, 'examples/heads.safetensors');
 
@@ -20,18 +23,21 @@ export class TwoLayers implements Disposable {
   private constructor(
     private readonly first: MultiHeadAttention,
     private readonly second: MultiHeadAttention,
+    private readonly kinds: Kinds,
   ) {}
 
   /** @param causal whether no word may look at a later one */
-  static async load(causal: boolean): Promise<TwoLayers> {
-    const [first, second] = layers;
-    return new TwoLayers(await loadLayer(first, causal), await loadLayer(second, causal));
+  static async load(causal: boolean, kinds: Kinds = usualKinds): Promise<TwoLayers> {
+    await using heads = await open(file);
+    const [first, second] = await Promise.all(layers.map((layer) => loadLayer(heads, layer, causal, kinds)));
+    return new TwoLayers(first, second, kinds);
   }
 
   /** @param vectors [words, embeddingWidth] */
   async forward(vectors: Float32Array): Promise<Tensor> {
     const input = toBatch(vectors);
-    return this.second.forward(add(input, await this.first.forward(input)));
+    const options = { select: selectionFor(this.kinds, input.dims[1]) };
+    return this.second.forward(add(input, await this.first.forward(input, options)), options);
   }
 
   /**
@@ -40,7 +46,8 @@ export class TwoLayers implements Disposable {
    */
   async examine(vectors: Float32Array, rows: readonly number[]): Promise<Findings> {
     const input = toBatch(vectors);
-    const request = { include: ['weights'] as const, rows: { queries: rows } };
+    const select = selectionFor(this.kinds, input.dims[1]);
+    const request = { include: ['weights'] as const, rows: { queries: rows }, select };
     const below = await this.first.forwardDetails(input, request);
     const above = await this.second.forwardDetails(add(input, below.output), request);
     return {
@@ -55,14 +62,27 @@ export class TwoLayers implements Disposable {
   }
 }
 
-function loadLayer({ prefix, heads, alwaysCausal, alibiSlope }: HeadLayer, causal: boolean) {
-  return MultiHeadAttention.load(file, {
-    prefix,
+async function loadLayer(
+  file: SafetensorsFile,
+  { prefix, heads, alwaysCausal, alibiSlope }: HeadLayer,
+  causal: boolean,
+  { score }: Kinds,
+): Promise<MultiHeadAttention> {
+  const read = async (name: string): Promise<Linear> => {
+    const weight = await file.read(`${prefix}${name}.weight`);
+    const bias = `${prefix}${name}.bias`;
+    return file.tensors.has(bias) ? { weight, bias: await file.read(bias) } : { weight };
+  };
+  const [query, key, value] = await Promise.all(['query', 'key', 'value'].map(read));
+  const output = file.tensors.has(`${prefix}output.weight`) && { output: await read('output') };
+  const made = await madeScores[score]({ query, key, value, ...output }, heads.length);
+  return new MultiHeadAttention(made.weights, {
     heads: heads.length,
     causal: causal || alwaysCausal,
     sinks: heads.map(({ sink }) => sink),
     alibiSlopes: heads.map(() => alibiSlope),
     type: 'float32',
+    ...made.options,
   });
 }
 

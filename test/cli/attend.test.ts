@@ -65,6 +65,27 @@ describe('heed attend', function () {
     );
   });
 
+  it('shows other kinds of attention', () => {
+    for (const score of ['dot', 'cosine', 'general', 'additive']) {
+      const stdout = succeed(rhyme, '--word', 'cat', '--score', score, '--select', 'hard');
+      assert.match(stdout, new RegExp(`kind +${score} scores, hard selection`));
+      const same = influences(stdout, 'The same word');
+      assert.deepEqual(
+        same.map(([, , weight]) => weight),
+        [1],
+        'all weight on one word',
+      );
+      assert.equal(same[0][0], 'cat');
+    }
+    const location = succeed(rhyme, '--word', 'cat', '--score', 'location');
+    assert.deepEqual(
+      influences(location, 'The previous word'),
+      influences(succeed(rhyme, '--word', 'cat'), 'The previous word'),
+    );
+    for (const select of ['drawn', 'local']) succeed(rhyme, '--select', select);
+    fail(/Allowed choices are soft, hard, drawn, local/, rhyme, '--select', 'harsh');
+  });
+
   it('tells which words influence a word, and how much', () => {
     const stdout = succeed(rhyme, '--word', 'the');
     assert.match(stdout, /What “the” looks at \(word 12 of 12\)/);

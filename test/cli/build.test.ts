@@ -16,6 +16,11 @@ const sources = {
     core: ['native/core.cc'],
     cpu: ['native/cpu.cc'],
     decoder: ['native/decoder.cc'],
+    runtime: ['native/runtime.cc'],
+    withoutCuda: ['native/without-cuda.cc'],
+    withCuda: ['native/with-cuda.cc'],
+    solver: ['native/solver.cc'],
+    cuda: ['native/cuda/kernels.cu'],
     addon: ['native/addon.cc'],
     flags: ['-Wall', '-Wextra', '-Werror'],
     kernels: {
@@ -27,13 +32,19 @@ const sources = {
   'native/core.cc': 'int core() { return 40; }',
   'native/cpu.cc': 'int cpu() { return 1; }',
   'native/decoder.cc': 'int decoder() { return 1; }',
+  'native/runtime.cc': 'int runtime() { return 0; }',
+  // The one or the other, whether there is a CUDA compiler or not.
+  'native/without-cuda.cc': 'int cuda() { return 0; }',
+  'native/with-cuda.cc': 'int cuda() { return 0; }',
+  'native/solver.cc': 'int solver() { return 0; }',
+  'native/cuda/kernels.cu': '__global__ void kernel() {}',
   'native/kernels.cc': 'namespace HEED_ISA { int lanes() { return 1; } }',
   'native/addon.cc': `
     #include <napi.h>
-    int core(), cpu(), decoder();
+    int core(), cpu(), decoder(), runtime(), cuda();
     namespace baseline { int lanes(); }
     static Napi::Object init(Napi::Env env, Napi::Object exports) {
-      exports.Set("answer", Napi::Number::New(env, core() + cpu() + decoder()));
+      exports.Set("answer", Napi::Number::New(env, core() + cpu() + decoder() + runtime() + cuda()));
       return exports;
     }
     NODE_API_MODULE(heed, init)
@@ -51,9 +62,11 @@ describe('building the addon', function () {
     for (const file of ['package.json', 'CMakeLists.txt', 'binding.gyp']) {
       cpSync(join(packageRoot, file), join(root, file));
     }
-    for (const folder of ['node-gyp', 'addon']) mkdirSync(join(root, 'native', folder), { recursive: true });
+    for (const folder of ['node-gyp', 'addon', 'cuda'])
+      mkdirSync(join(root, 'native', folder), { recursive: true });
     cpSync(join(packageRoot, 'native/node-gyp'), join(root, 'native/node-gyp'), { recursive: true });
-    cpSync(join(packageRoot, 'native/addon/exports.map'), join(root, 'native/addon/exports.map'));
+    for (const file of ['native/addon/exports.map', 'native/cuda/CMakeLists.txt'])
+      cpSync(join(packageRoot, file), join(root, file));
     for (const [file, text] of Object.entries(sources)) {
       writeFileSync(join(root, file), `${text}\n`);
     }

@@ -15,7 +15,7 @@ describe('heed doctor', function () {
     const { status, stdout } = runHeed(['doctor']);
     assert.equal(status, 0, stdout);
     assert.match(stdout, /All is well\./);
-    for (const title of ['Machine', 'Environment', 'Native addon', 'Build tools', 'Backend']) {
+    for (const title of ['Machine', 'Environment', 'Native addon', 'CUDA', 'Build tools', 'Backend']) {
       assert.match(stdout, new RegExp(`^${title}$`, 'm'));
     }
     const { path, instructionSet, threads } = nativeStatus();

@@ -1,29 +1,24 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import type { Browser, Page } from 'playwright-core';
-import { embed } from '../../lib/cli/embedding.js';
-import { layers } from '../../lib/cli/heads.js';
-import { collectPage, mostWords, type Stretch, stretchAround } from '../../lib/cli/page/collect.js';
+import type { Browser } from 'playwright-core';
+import { collectPage, mostWords } from '../../lib/cli/page/collect.js';
 import { renderPage } from '../../lib/cli/page/page.js';
 import { formatWeight } from '../../lib/cli/terminal.js';
-import { TwoLayers } from '../../lib/cli/two-layers.js';
 import { readWords } from '../../lib/cli/words.js';
 import { Random } from '../support/random.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { launchBrowser, openPage } from './browser.js';
+import {
+  chooseHead,
+  expectNumber,
+  heads,
+  type MadePage,
+  makePage,
+  pointAt,
+  switchCausal,
+} from './made-page.js';
 import { randomText, randomVocabulary } from './random-text.js';
-
-const heads = layers.flatMap((layer) => layer.heads);
-
-/** A page on disk, and the weights that it should show. */
-interface Made {
-  readonly path: string;
-  readonly texts: readonly string[];
-  readonly stretch: Stretch;
-  /** How much the shown word `row` looks at the word `column` of the whole text. */
-  weight(head: number, causal: boolean, row: number, column: number): number;
-}
 
 describe('page of attention weights', function () {
   this.timeout(120_000);
@@ -36,65 +31,12 @@ describe('page of attention weights', function () {
   });
   after(() => browser?.close());
 
-  async function make(name: string, text: string, chosen: number): Promise<Made> {
-    const { words } = readWords(text);
-    const stretch = stretchAround(chosen, words.length);
-    const rows = Array.from({ length: stretch.end - stretch.start }, (_, i) => stretch.start + i);
-    using open = await TwoLayers.load(false);
-    using causal = await TwoLayers.load(true);
-    const vectors = embed(words);
-    const findings = { open: await open.examine(vectors, rows), causal: await causal.examine(vectors, rows) };
-    const source = {
-      title: name,
-      words,
-      stretch,
-      chosen,
-      causal: false,
-      findings,
-      facts: [['made by', 'a test']],
-    } as const;
-    const path = file(`${name}.html`);
-    writeFileSync(path, await renderPage(collectPage(source)));
-    return {
-      path,
-      texts: words.map((word) => word.text),
-      stretch,
-      weight: (head, hidden, row, column) =>
-        (hidden ? findings.causal : findings.open).weights[head][row * words.length + column],
-    };
-  }
-
-  const chooseHead = (page: Page, head: number) => page.getByText(heads[head].title).first().click();
-  const switchCausal = (page: Page, on: boolean) => page.getByLabel('Causal').setChecked(on, { force: true });
-
-  /** Points at a cell of the heat map, scrolling it into view. */
-  async function pointAt(page: Page, row: number, column: number): Promise<string> {
-    await page.mouse.move(1, 1);
-    await page.evaluate(`look.scrollToCell(${row}, ${column})`);
-    const count = await page.locator('#heat-map .rows span').count();
-    const box = await page.locator('.cells').boundingBox();
-    assert.ok(box);
-    await page.mouse.move(
-      box.x + ((column + 0.5) / count) * box.width,
-      box.y + ((row + 0.5) / count) * box.height,
-    );
-    return (await page.locator('#tooltip').textContent()) ?? '';
-  }
-
-  /** Three digits of a weight may differ by one in the last, as the page keeps eleven bits of it. */
-  function expectNumber(shown: string | undefined, weight: number): void {
-    if (shown === '0') assert.ok(weight < 1e-7, `${shown} for ${weight}`);
-    else if (shown === '< 0.001') assert.ok(weight < 0.0010005, `${shown} for ${weight}`);
-    else {
-      const step = 10 ** (Math.floor(Math.log10(weight)) - 2);
-      assert.ok(Math.abs(Number(shown) - weight) <= 0.5 * step + weight * 2 ** -11, `${shown} for ${weight}`);
-    }
-  }
+  const make = (name: string, text: string, chosen: number) => makePage(file, name, text, chosen);
 
   describe('of a short text', () => {
     const cellsOfAHead = 4;
     const vocabulary = randomVocabulary(random, 14);
-    let made: Made;
+    let made: MadePage;
 
     before(async () => {
       made = await make('short', randomText(random, vocabulary, 40).join(' '), 20);
@@ -130,6 +72,30 @@ describe('page of attention weights', function () {
       assert.deepEqual(complaints, []);
       assert.deepEqual(requests, [pathToFileURL(made.path).href]);
       await page.context().close();
+    });
+
+    it('has no switch where no head ever looks at later words', async () => {
+      const page = await renderPage(
+        collectPage({
+          title: 'hidden',
+          words: readWords(made.texts.join(' ')).words,
+          stretch: made.stretch,
+          chosen: 3,
+          causal: true,
+          heads: heads.map((head) => ({ ...head, causal: new Float32Array(made.texts.length ** 2) })),
+          facts: [],
+        }),
+      );
+      writeFileSync(file('hidden.html'), page);
+      for (const [path, shown] of [
+        [made.path, true],
+        [file('hidden.html'), false],
+      ] as const) {
+        const opened = await openPage(browser, path);
+        assert.equal(await opened.page.locator('#causal-switch').isVisible(), shown);
+        assert.deepEqual(opened.complaints, []);
+        await opened.page.context().close();
+      }
     });
 
     it('colours a cell by its weight', async () => {

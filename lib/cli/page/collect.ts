@@ -1,10 +1,8 @@
 /** What a page shows, out of what the heads found. */
 import { numberToFloat16 } from '../../half.js';
-import { layers } from '../heads.js';
 import { sumOf } from '../influences.js';
-import type { Findings } from '../two-layers.js';
 import type { Word } from '../words.js';
-import type { PageData, PageWeights } from './page-data.js';
+import type { PageData, PageHead, PageWeights } from './page-data.js';
 
 /** A page with more words would be too large to look at, and slow. */
 export const mostWords = 128;
@@ -21,20 +19,27 @@ export function stretchAround(position: number, words: number): Stretch {
   return { start, end: Math.min(words, start + mostWords) };
 }
 
+/** What a head is called, and how much the words in the stretch look at every word through it: [stretch, words]. */
+export interface HeadSource extends Pick<PageHead, 'id' | 'title' | 'meaning' | 'causalMeaning'> {
+  /** With all words to look at; absent where it never does. */
+  readonly open?: Float32Array;
+  /** With later words hidden. */
+  readonly causal: Float32Array;
+}
+
 export interface PageSource {
   readonly title: string;
   readonly words: readonly Word[];
   readonly stretch: Stretch;
   readonly chosen: number;
   readonly causal: boolean;
-  /** Of the words in the stretch, with all words to look at and with later ones hidden. */
-  readonly findings: { readonly open: Findings; readonly causal: Findings };
+  readonly heads: readonly HeadSource[];
   readonly facts: PageData['facts'];
 }
 
 export function collectPage(source: PageSource): PageData {
-  const { words, stretch, findings } = source;
-  const weightsOf = ({ weights }: Findings, head: number) => cut(weights[head], words.length, stretch);
+  const { words, stretch } = source;
+  const shown = (weights: Float32Array) => cut(weights, words.length, stretch);
   return {
     title: source.title,
     words: words.slice(stretch.start, stretch.end).map(({ text, after }) => ({ text, after })),
@@ -42,16 +47,14 @@ export function collectPage(source: PageSource): PageData {
     total: words.length,
     chosen: source.chosen - stretch.start,
     causal: source.causal,
-    heads: layers
-      .flatMap(({ heads }) => heads)
-      .map(({ id, title, meaning, causalMeaning }, head) => ({
-        id,
-        title,
-        meaning,
-        causalMeaning,
-        open: weightsOf(findings.open, head),
-        causal: weightsOf(findings.causal, head),
-      })),
+    heads: source.heads.map(({ id, title, meaning, causalMeaning, open, causal }) => ({
+      id,
+      title,
+      meaning,
+      causalMeaning,
+      ...(open && { open: shown(open) }),
+      causal: shown(causal),
+    })),
     facts: source.facts,
   };
 }

@@ -21,8 +21,8 @@ export interface PageHead {
   readonly title: string;
   readonly meaning: string;
   readonly causalMeaning: string;
-  /** With all words to look at. */
-  readonly open: PageWeights;
+  /** With all words to look at; absent where a head never does. */
+  readonly open?: PageWeights;
   /** With later words hidden. */
   readonly causal: PageWeights;
 }

@@ -17,6 +17,8 @@ for (const [name, value] of data.facts) {
 }
 
 const causal = find('causal', HTMLInputElement);
+const choice = data.heads.some(({ open }) => open);
+find('causal-switch', HTMLLabelElement).hidden = !choice;
 causal.addEventListener('change', () => store.set({ causal: causal.checked }));
 store.follow(() => {
   const head = data.heads[store.state.head];

@@ -9,6 +9,7 @@ export interface Weights {
 }
 
 export interface HeadWeights {
+  /** The same as causal where a head never looks at later words. */
   readonly open: Weights;
   readonly causal: Weights;
 }
@@ -31,7 +32,10 @@ function decodeAll({ weights, elsewhere, nothing }: PageWeights): Weights {
 }
 
 export function decodeHeads(data: PageData): HeadWeights[] {
-  return data.heads.map(({ open, causal }) => ({ open: decodeAll(open), causal: decodeAll(causal) }));
+  return data.heads.map(({ open, causal }) => ({
+    open: decodeAll(open ?? causal),
+    causal: decodeAll(causal),
+  }));
 }
 
 /** A weight as people read it: three digits. */
