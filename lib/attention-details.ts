@@ -3,17 +3,28 @@ import {
   type AttentionArguments,
   type AttentionShape,
   buildProblem,
+  makeChoices,
   makeLogSumExp,
 } from './attention-arguments.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
 import { solve, solveSync } from './backends.js';
+import {
+  type HeldCache,
+  isCache,
+  optionsAfterCache,
+  readCachedArguments,
+  withCache,
+  withCacheSync,
+} from './cached-attention.js';
 import { readList, readNames } from './checks/lists.js';
 import { integerBetween } from './checks/numbers.js';
 import { type OptionValues, readOptions } from './checks/options.js';
+import { isHard } from './checks/selection.js';
 import { readDenseArguments } from './dense-attention.js';
+import type { KeyValueCache } from './key-value-cache.js';
 import type { AttentionProblem, Problem, RowsProblem } from './problem.js';
 import { Tensor } from './tensor.js';
-import type { FloatType, TensorLike } from './tensor-type.js';
+import type { FloatType, Location, TensorLike } from './tensor-type.js';
 
 const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
 type MatrixName = (typeof matrixNames)[number];
@@ -30,7 +41,8 @@ export interface AttentionDetailsOptions extends AttentionOptions {
    * - `scores`: scale · query·key
    * - `cappedScores`: after the softcap
    * - `biasedScores`: after mask and ALiBi, −∞ where a key may not be attended
-   * - `weights`: exp(biasedScores − logSumExp), what values are summed with; 0 where a key may not be attended
+   * - `weights`: exp(biasedScores − logSumExp), what values are summed with; 0 where a key may not be attended.
+   *   Of a hard selection, 1 for the chosen key and 0 for all others; of a local one, times its Gaussian
    * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
    *   the sink, −∞ for a row without any key to attend
    *
@@ -89,11 +101,13 @@ function makeMatrices(
   { batch, queryHeads, querySteps, keySteps }: AttentionShape,
   { heads, queries }: Rows,
   include: ReadonlySet<AttentionDetail>,
+  location: Location,
 ): Matrices {
   const dims = [batch, heads?.length ?? queryHeads, queries?.length ?? querySteps, keySteps];
+  const matrixType = type === 'float64' ? 'float64' : 'float32';
   const matrices: Matrices = {};
   for (const name of matrixNames) {
-    if (include.has(name)) matrices[name] = Tensor.zeros(type === 'float64' ? 'float64' : 'float32', dims);
+    if (include.has(name)) matrices[name] = Tensor.make(matrixType, dims, location);
   }
   return matrices;
 }
@@ -116,10 +130,10 @@ function rowsProblem(
     keys: shape.keySteps,
     heads: heads ?? allIndices(shape.queryHeads),
     queries: queries ?? allIndices(shape.querySteps),
-    ...(weights && { weights: weights.data }),
-    ...(scores && { scores: scores.data }),
-    ...(cappedScores && { cappedScores: cappedScores.data }),
-    ...(biasedScores && { biasedScores: biasedScores.data }),
+    ...(weights && { weights: weights.elements }),
+    ...(scores && { scores: scores.elements }),
+    ...(cappedScores && { cappedScores: cappedScores.elements }),
+    ...(biasedScores && { biasedScores: biasedScores.elements }),
   };
 }
 
@@ -143,23 +157,50 @@ export function buildDetails(
   args: AttentionArguments,
   { include, rows }: DetailsRequest,
 ): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
-  const matrices = makeMatrices(args.inputs.type, args.shape, rows, include);
-  const logSumExp = makeLogSumExp(args.inputs.type, args.shape);
-  const { problem, output } = buildProblem(args, logSumExp);
+  const matrices = makeMatrices(args.inputs.type, args.shape, rows, include, args.settings.location);
+  const hard = isHard(args.settings.select);
+  const logSumExp =
+    include.has('logSumExp') || (include.has('weights') && !hard)
+      ? makeLogSumExp(args.inputs.type, args.shape, args.settings.location)
+      : undefined;
+  const { problem, output } = buildProblem(args, {
+    ...(logSumExp && { logSumExp }),
+    ...(hard && include.has('weights') && { choices: makeChoices(args.shape) }),
+  });
   const problems: Problem[] = [problem];
   // What is empty may claim any number of rows; none of them exists.
   if (Object.values(matrices).some(({ size }) => size > 0)) {
     problems.push(rowsProblem(problem, args.shape, rows, matrices));
   }
-  const details = { output, ...(include.has('logSumExp') && { logSumExp }), ...matrices };
+  const details = { output, ...(include.has('logSumExp') && logSumExp && { logSumExp }), ...matrices };
   return { attention: problem, problems, details };
 }
 
-function prepare(query: unknown, key: unknown, value: unknown, options: unknown) {
-  const values = readOptions(options, optionNames);
-  const args = readDenseArguments(query, key, value, values);
+function build(args: AttentionArguments, values: OptionValues<'include' | 'rows'>) {
   const { problems, details } = buildDetails(args, readDetails(values, args.shape));
   return { problems, details, backend: args.settings.backend, signal: args.settings.signal };
+}
+
+type Prepared = ReturnType<typeof build>;
+
+function prepare(query: unknown, [key, value, options]: readonly unknown[]) {
+  const values = readOptions(options, optionNames);
+  return build(readDenseArguments(query, key, value, values), values);
+}
+
+function prepareCached(query: unknown, cache: HeldCache, rest: readonly unknown[]) {
+  const values = readOptions(optionsAfterCache(rest), optionNames);
+  return build(readCachedArguments(query, cache, values), values);
+}
+
+async function show({ backend, problems, details, signal }: Prepared): Promise<AttentionDetails> {
+  await solve(backend, problems, signal);
+  return details;
+}
+
+function showSync({ backend, problems, details, signal }: Prepared): AttentionDetails {
+  solveSync(backend, problems, signal);
+  return details;
 }
 
 /**
@@ -178,15 +219,25 @@ function prepare(query: unknown, key: unknown, value: unknown, options: unknown)
  *   rows: { heads: [0], queries: [7] },
  * });
  */
-export async function attentionDetails(
+export function attentionDetails(
   query: TensorLike,
   key: TensorLike,
   value: TensorLike,
   options: AttentionDetailsOptions,
+): Promise<AttentionDetails>;
+/** The same over the keys and values of a cache; keys are those of its longest entry. */
+export function attentionDetails(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options: AttentionDetailsOptions,
+): Promise<AttentionDetails>;
+export async function attentionDetails(
+  query: TensorLike,
+  ...rest: readonly unknown[]
 ): Promise<AttentionDetails> {
-  const { backend, problems, details, signal } = prepare(query, key, value, options);
-  await solve(backend, problems, signal);
-  return details;
+  const [key, ...more] = rest;
+  if (isCache(key)) return await withCache(key, async (cache) => show(prepareCached(query, cache, more)));
+  return await show(prepare(query, rest));
 }
 
 /** {@link attentionDetails}, done when it returns. */
@@ -195,8 +246,15 @@ export function attentionDetailsSync(
   key: TensorLike,
   value: TensorLike,
   options: AttentionDetailsOptions,
-): AttentionDetails {
-  const { backend, problems, details, signal } = prepare(query, key, value, options);
-  solveSync(backend, problems, signal);
-  return details;
+): AttentionDetails;
+/** The same over the keys and values of a cache. */
+export function attentionDetailsSync(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options: AttentionDetailsOptions,
+): AttentionDetails;
+export function attentionDetailsSync(query: TensorLike, ...rest: readonly unknown[]): AttentionDetails {
+  const [key, ...more] = rest;
+  if (isCache(key)) return withCacheSync(key, (cache) => showSync(prepareCached(query, cache, more)));
+  return showSync(prepare(query, rest));
 }

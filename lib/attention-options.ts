@@ -1,5 +1,7 @@
 /** The options of attention, and what becomes of them before shapes are known. */
 
+import type { Score } from './score.js';
+import type { Selection } from './selection.js';
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
@@ -10,7 +12,12 @@ export interface AttentionOptions {
    * default), 'bshd' is [batch, steps, heads, width].
    */
   layout?: 'bhsd' | 'bshd';
-  /** Multiplies query·key. Default 1/√width (Vaswani et al. 2017, "Attention Is All You Need"). */
+  /** How alike a query and a key are. Default 'scaled-dot'. */
+  score?: Score;
+  /**
+   * Multiplies the score. Default 1/√width for 'scaled-dot' (Vaswani et al. 2017, "Attention Is All You
+   * Need"), 1 for all other scores.
+   */
   scale?: number;
   /** Caps scores smoothly: cap · tanh(score / cap), as in Gemma 2. Default 0: not capped. */
   softcap?: number;
@@ -40,8 +47,14 @@ export interface AttentionOptions {
   alibiSlopes?: ArrayLike<number>;
   /** One logit per query head that takes part in the softmax and gives no value (Xiao et al. 2024, "Attention Sinks"). */
   sinks?: ArrayLike<number>;
-  /** 'auto' (default) is the cpu backend where the native addon is loaded and computes with the type, else the reference. */
-  backend?: 'auto' | 'cpu' | 'reference';
+  /** What is done with the weights. Default 'soft': the weighted sum of all values. */
+  select?: Selection;
+  /**
+   * 'auto' (default) is where the tensors are: on a device, 'cuda'; in the memory of the CPU, the cpu backend where the native
+   * addon is loaded and computes with the type, else the reference. 'cuda' with tensors of the CPU takes them to the device and
+   * the result back.
+   */
+  backend?: 'auto' | 'cuda' | 'cpu' | 'reference';
   /** A tensor to write the output to, which is then what is returned. May not share memory with an input. */
   out?: Tensor;
   /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
@@ -50,6 +63,7 @@ export interface AttentionOptions {
 
 /** The options that also make sense for sequences laid end to end. */
 export const packedOptionNames = [
+  'score',
   'scale',
   'softcap',
   'causal',
@@ -58,6 +72,7 @@ export const packedOptionNames = [
   'mask',
   'alibiSlopes',
   'sinks',
+  'select',
   'backend',
   'out',
   'signal',

@@ -1,15 +1,43 @@
 /** Scaled dot-product attention. */
-import { buildProblem } from './attention-arguments.js';
+import { type AttentionArguments, buildProblem } from './attention-arguments.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
 import { solve, solveSync } from './backends.js';
+import {
+  type HeldCache,
+  isCache,
+  optionsAfterCache,
+  readCachedArguments,
+  withCache,
+  withCacheSync,
+} from './cached-attention.js';
 import { readOptions } from './checks/options.js';
 import { readDenseArguments } from './dense-attention.js';
+import type { KeyValueCache } from './key-value-cache.js';
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
-function prepare(query: unknown, key: unknown, value: unknown, options: unknown) {
-  const args = readDenseArguments(query, key, value, readOptions(options, attentionOptionNames));
+function build(args: AttentionArguments) {
   return { ...buildProblem(args), backend: args.settings.backend, signal: args.settings.signal };
+}
+
+type Prepared = ReturnType<typeof build>;
+
+function prepare(query: unknown, rest: readonly unknown[]) {
+  return build(readDenseArguments(query, rest[0], rest[1], readOptions(rest[2], attentionOptionNames)));
+}
+
+function prepareCached(query: unknown, cache: HeldCache, rest: readonly unknown[]) {
+  return build(readCachedArguments(query, cache, readOptions(optionsAfterCache(rest), attentionOptionNames)));
+}
+
+async function attend({ backend, problem, output, signal }: Prepared): Promise<Tensor> {
+  await solve(backend, [problem], signal);
+  return output;
+}
+
+function attendSync({ backend, problem, output, signal }: Prepared): Tensor {
+  solveSync(backend, [problem], signal);
+  return output;
 }
 
 /**
@@ -32,15 +60,33 @@ function prepare(query: unknown, key: unknown, value: unknown, options: unknown)
  * @example
  * const output = await attention(query, key, value, { causal: true });
  */
-export async function attention(
+export function attention(
   query: TensorLike,
   key: TensorLike,
   value: TensorLike,
   options?: AttentionOptions,
-): Promise<Tensor> {
-  const { backend, problem, output, signal } = prepare(query, key, value, options);
-  await solve(backend, [problem], signal);
-  return output;
+): Promise<Tensor>;
+/**
+ * The same over the keys and values of a cache, in which the newest steps are already: the last query stands at the last of
+ * them. Each entry has as many keys as the cache has steps of it, or `options.kvLengths`. Queries may be of another type than the cache.
+ *
+ * @param query [batch, heads, querySteps, width], any floating-point type
+ * @param cache with as many entries as query has, and of its width
+ * @returns [batch, heads, querySteps, valueWidth] in the type and layout of query
+ *
+ * @example
+ * cache.append(key, value);
+ * const output = await attention(query, cache, { causal: true });
+ */
+export function attention(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options?: AttentionOptions,
+): Promise<Tensor>;
+export async function attention(query: TensorLike, ...rest: readonly unknown[]): Promise<Tensor> {
+  const [key, ...more] = rest;
+  if (isCache(key)) return await withCache(key, async (cache) => attend(prepareCached(query, cache, more)));
+  return await attend(prepare(query, rest));
 }
 
 /**
@@ -52,8 +98,11 @@ export function attentionSync(
   key: TensorLike,
   value: TensorLike,
   options?: AttentionOptions,
-): Tensor {
-  const { backend, problem, output, signal } = prepare(query, key, value, options);
-  solveSync(backend, [problem], signal);
-  return output;
+): Tensor;
+/** The same over the keys and values of a cache. */
+export function attentionSync(query: TensorLike, cache: KeyValueCache, options?: AttentionOptions): Tensor;
+export function attentionSync(query: TensorLike, ...rest: readonly unknown[]): Tensor {
+  const [key, ...more] = rest;
+  if (isCache(key)) return withCacheSync(key, (cache) => attendSync(prepareCached(query, cache, more)));
+  return attendSync(prepare(query, rest));
 }

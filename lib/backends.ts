@@ -5,15 +5,19 @@ import { choiceOption } from './checks/numbers.js';
 import { debug } from './debug.js';
 import { environment } from './environment.js';
 import { HeedError } from './errors.js';
-import { nativeBackend, nativeStatus } from './native.js';
+import { cudaBackendAt, nativeBackend, nativeStatus } from './native.js';
 import type { Problem } from './problem.js';
 import { referenceBackend } from './reference/backend.js';
-import type { TensorType } from './tensor-type.js';
+import type { Location, TensorType } from './tensor-type.js';
 
-/** What an operation runs on; 'auto' is the cpu backend where it is loaded and computes with the type, else the reference. */
-export type BackendName = 'auto' | 'cpu' | 'reference';
+/**
+ * What an operation runs on. 'auto' is where the tensors are: 'cuda' for those on a device; for those in the memory of the CPU,
+ * the cpu backend where it is loaded and computes with the type, else the reference. 'cuda' takes tensors of the CPU there and back.
+ */
+export type BackendName = 'auto' | 'cuda' | 'cpu' | 'reference';
 
-const backendNames: readonly BackendName[] = ['auto', 'cpu', 'reference'];
+const optionName = 'options.backend';
+const backendNames: readonly BackendName[] = ['auto', 'cuda', 'cpu', 'reference'];
 
 /** Why there is no native backend, with all that was tried and what to do: for the warning and for errors. */
 function explainMissingAddon(): string {
@@ -56,24 +60,53 @@ function automatic(type: TensorType): Backend {
   return native.supports(type) ? native : referenceBackend;
 }
 
+function expectType(backend: Backend, type: TensorType): Backend {
+  if (backend.supports(type)) return backend;
+  throw new HeedError(
+    'HEED_UNSUPPORTED_TYPE',
+    `Expected a type that the ${backend.name} backend computes with, received '${type}'; use the reference backend`,
+  );
+}
+
+function onDevice(asked: BackendName, type: TensorType, location: Location): Backend {
+  if (asked === 'auto' || asked === 'cuda') return expectType(cudaBackendAt(location), type);
+  throw new HeedError(
+    'HEED_LOCATION_MISMATCH',
+    `Expected ${optionName} to be 'cuda' for what is at '${location}', received '${asked}'; tensors move with to('cpu')`,
+  );
+}
+
+const byName = {
+  cuda: () => cudaBackendAt('cuda:0'),
+  cpu: requireNative,
+  reference: () => referenceBackend,
+};
+
 /**
- * The backend for an operation on tensors of a type. 'auto' is what HEED_BACKEND says, else the
- * native one where it is loaded and computes with the type, else the reference.
+ * The backend for an operation on tensors of a type. On a device it is that device's. In the memory of the CPU, 'auto' is what
+ * HEED_BACKEND says, else the native one where it is loaded and computes with the type, else the reference.
  *
- * @throws HeedError HEED_NO_NATIVE, HEED_UNSUPPORTED_TYPE, HEED_ENVIRONMENT, HEED_INVALID_ARGUMENT
+ * @throws HeedError HEED_NO_NATIVE, HEED_NO_CUDA, HEED_UNSUPPORTED_TYPE, HEED_ENVIRONMENT, HEED_INVALID_ARGUMENT,
+ *   HEED_LOCATION_MISMATCH
  */
-export function chooseBackend(option: unknown, type: TensorType, name = 'options.backend'): Backend {
-  const asked = choiceOption(option, name, backendNames, 'auto');
+export function chooseBackend(option: unknown, type: TensorType, location: Location = 'cpu'): Backend {
+  const asked = choiceOption(option, optionName, backendNames, 'auto');
+  if (location !== 'cpu') return onDevice(asked, type, location);
   const chosen = asked === 'auto' ? environment().backend : asked;
-  if (chosen === 'auto') return automatic(type);
-  const backend = chosen === 'cpu' ? requireNative() : referenceBackend;
-  if (!backend.supports(type)) {
+  return chosen === 'auto' ? automatic(type) : expectType(byName[chosen](), type);
+}
+
+/** The backend for what reads and writes memory that heed keeps at a location: it computes there. */
+export function chooseBackendAt(option: unknown, type: TensorType, location: Location): Backend {
+  const asked = choiceOption(option, optionName, backendNames, 'auto');
+  if (location !== 'cpu') return onDevice(asked, type, location);
+  if (asked === 'cuda') {
     throw new HeedError(
-      'HEED_UNSUPPORTED_TYPE',
-      `Expected a type that the ${chosen} backend computes with, received '${type}'; use the reference backend`,
+      'HEED_LOCATION_MISMATCH',
+      `Expected ${optionName} to be one that computes where the cache is ('cpu'), received 'cuda'`,
     );
   }
-  return backend;
+  return asked === 'auto' && environment().backend === 'cuda' ? automatic(type) : chooseBackend(option, type);
 }
 
 /** Says what was done, and how long it took. */

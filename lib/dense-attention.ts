@@ -1,35 +1,23 @@
 /** Attention over a batch whose entries all have room for equally many steps: its tensors have four axes. */
 import {
   type AttentionArguments,
-  type AttentionInputs,
   type AttentionShape,
   checkShape,
   type Placement,
   readInputs,
   readSettings,
-  type Strides,
+  type TensorInputs,
+  tensorSource,
 } from './attention-arguments.js';
 import type { AttentionOptionName } from './attention-options.js';
 import { expectLength, expectRank } from './checks/dims.js';
-import { choiceOption } from './checks/numbers.js';
 import type { OptionValues } from './checks/options.js';
 import { readOut } from './checks/out.js';
+import { readScore, type ScoreArgument } from './checks/score.js';
 import { denseSequences, readKeyLengths, readQueryOffset } from './checks/sequences.js';
+import { type Axes, axesOf, denseStrides, type Layout, readLayout, type Strides } from './layout.js';
 
-type Layout = 'bhsd' | 'bshd';
-
-interface Axes {
-  readonly heads: 1 | 2;
-  readonly steps: 1 | 2;
-  readonly names: string;
-}
-
-const axesOf: Readonly<Record<Layout, Axes>> = {
-  bhsd: { heads: 1, steps: 2, names: 'batch, heads, steps, width' },
-  bshd: { heads: 2, steps: 1, names: 'batch, steps, heads, width' },
-};
-
-function readShape({ query, key, value }: AttentionInputs, axes: Axes): AttentionShape {
+function readShape({ query, key, value }: TensorInputs, score: ScoreArgument, axes: Axes): AttentionShape {
   for (const tensor of [query, key, value]) expectRank(tensor.dims, 4, tensor.name, axes.names);
   const { heads, steps } = axes;
   const shape = {
@@ -39,38 +27,35 @@ function readShape({ query, key, value }: AttentionInputs, axes: Axes): Attentio
     querySteps: query.dims[steps],
     keySteps: key.dims[steps],
     width: query.dims[3],
+    keyWidth: key.dims[3],
     valueWidth: value.dims[3],
   };
   expectLength(key.dims[0], 'key.dims[0]', shape.batch, 'query.dims[0]');
   expectLength(value.dims[0], 'value.dims[0]', shape.batch, 'query.dims[0]');
   expectLength(value.dims[heads], `value.dims[${heads}]`, shape.keyHeads, `key.dims[${heads}]`);
   expectLength(value.dims[steps], `value.dims[${steps}]`, shape.keySteps, `key.dims[${steps}]`);
-  checkShape(
-    shape,
-    {
-      queryHeads: `query.dims[${heads}]`,
-      keyHeads: `key.dims[${heads}]`,
-      keyWidth: 'key.dims[3]',
-      queryWidth: 'query.dims[3]',
-      valueWidth: 'value.dims[3]',
-    },
-    key.dims[3],
-  );
+  checkShape(shape, score, {
+    queryHeads: `query.dims[${heads}]`,
+    keyHeads: `key.dims[${heads}]`,
+    keyWidth: 'key.dims[3]',
+    queryWidth: 'query.dims[3]',
+    valueWidth: 'value.dims[3]',
+    keySteps: `key.dims[${steps}]`,
+  });
   return shape;
 }
 
-export function denseStrides(layout: Layout, heads: number, steps: number, width: number): Strides {
-  const batchStride = heads * steps * width;
-  return layout === 'bhsd'
-    ? { batchStride, headStride: steps * width, stepStride: width }
-    : { batchStride, headStride: width, stepStride: heads * width };
+/** How all four tensors lie in memory. */
+export interface TensorPlacement extends Placement {
+  readonly key: Strides;
+  readonly value: Strides;
 }
 
-function place(layout: Layout, shape: AttentionShape): Placement {
-  const { queryHeads, keyHeads, querySteps, keySteps, width, valueWidth } = shape;
+function place(layout: Layout, shape: AttentionShape): TensorPlacement {
+  const { queryHeads, keyHeads, querySteps, keySteps, width, keyWidth, valueWidth } = shape;
   return {
     query: denseStrides(layout, queryHeads, querySteps, width),
-    key: denseStrides(layout, keyHeads, keySteps, width),
+    key: denseStrides(layout, keyHeads, keySteps, keyWidth),
     value: denseStrides(layout, keyHeads, keySteps, valueWidth),
     output: denseStrides(layout, queryHeads, querySteps, valueWidth),
   };
@@ -83,17 +68,19 @@ export function readDenseArguments(
   options: OptionValues<AttentionOptionName>,
 ): AttentionArguments {
   const inputs = readInputs(query, key, value);
-  const layout = choiceOption(options.layout, 'options.layout', ['bhsd', 'bshd'], 'bhsd');
-  const shape = readShape(inputs, axesOf[layout]);
+  const layout = readLayout(options.layout);
+  const score = readScore(options.score, 'options.score');
+  const shape = readShape(inputs, score, axesOf[layout]);
   const keyLengths = readKeyLengths(options.kvLengths, 'options.kvLengths', shape.batch, shape.keySteps);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
+  const placement = place(layout, shape);
   const outDims = [...inputs.query.dims.slice(0, 3), shape.valueWidth];
   return {
-    inputs,
+    inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
     shape,
-    placement: place(layout, shape),
-    settings: readSettings(options, inputs.type, shape),
+    placement,
+    settings: readSettings(options, inputs.query, shape, score),
     sequences: () => denseSequences(shape, keyLengths, queryOffset),
-    out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type'),
+    out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type', inputs.query),
   };
 }

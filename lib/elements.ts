@@ -76,3 +76,18 @@ export function writeElements(
       for (let i = 0; i < count; i++) data[start + i] = source[sourceStart + i];
   }
 }
+
+/** All elements in another type. */
+export function castElements(
+  type: TensorType,
+  data: TypedArray,
+  targetType: TensorType,
+  target: TypedArray,
+): void {
+  const chunk = new Float64Array(Math.min(data.length, 4096));
+  for (let start = 0; start < data.length; start += chunk.length) {
+    const count = Math.min(chunk.length, data.length - start);
+    readElements(type, data, start, count, chunk);
+    writeElements(targetType, target, start, count, chunk);
+  }
+}

@@ -2,8 +2,10 @@
 import { HeedError } from './errors.js';
 
 export interface Environment {
-  /** HEED_BACKEND: what backend 'auto' means; default auto. */
-  readonly backend: 'auto' | 'cpu' | 'reference';
+  /** HEED_BACKEND: what backend 'auto' means for tensors in the memory of the CPU; default auto. */
+  readonly backend: 'auto' | 'cuda' | 'cpu' | 'reference';
+  /** HEED_BACKEND=cuda-emulator: the cuda backend, its kernels run by the emulator of heed's test builds. */
+  readonly emulated: boolean;
   /** HEED_NUM_THREADS: worker threads of the cpu backend; default one per processor core. */
   readonly threads: number | undefined;
   /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
@@ -50,8 +52,12 @@ let known: Environment | undefined;
  * @throws HeedError HEED_ENVIRONMENT, naming the variable with a value that it cannot have
  */
 export function environment(): Environment {
-  known ??= {
-    backend: choice('HEED_BACKEND', ['auto', 'cpu', 'reference']) ?? 'auto',
+  if (known !== undefined) return known;
+  const backend = choice('HEED_BACKEND', ['auto', 'cuda', 'cpu', 'reference', 'cuda-emulator']) ?? 'auto';
+  const emulated = backend === 'cuda-emulator';
+  known = {
+    backend: emulated ? 'cuda' : backend,
+    emulated,
     threads: threadCount('HEED_NUM_THREADS'),
     instructionSet: choice('HEED_CPU_ISA', ['baseline', 'avx2', 'avx512']),
     debug: choice('HEED_DEBUG', ['0', '1']) === '1',

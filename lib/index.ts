@@ -13,8 +13,22 @@ export {
 } from './attention-details.js';
 export type { AttentionOptions } from './attention-options.js';
 export type { BackendName } from './backends.js';
-export { type DeviceInfo, devices } from './devices.js';
+export {
+  type DeviceInfo,
+  type DeviceMemory,
+  deviceMemory,
+  devices,
+  limitDeviceMemory,
+  trimDeviceMemory,
+} from './devices.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
+export {
+  type AppendOptions,
+  type CacheType,
+  type ForkOptions,
+  KeyValueCache,
+  type KeyValueCacheOptions,
+} from './key-value-cache.js';
 export {
   type AttentionPart,
   type MergedAttention,
@@ -22,16 +36,30 @@ export {
   mergeAttention,
 } from './merge-attention.js';
 export {
+  type DynamicScaling,
   type ForwardDetailsOptions,
   type ForwardOptions,
+  type HeadNormWeights,
   type Linear,
+  type LinearScaling,
+  type Llama3Scaling,
+  type LoadOptions,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
+  type RotaryOptions,
+  type RotaryScaling,
+  type YarnScaling,
 } from './multi-head-attention.js';
-export { type PackedAttentionOptions, packedAttention } from './packed-attention.js';
+export {
+  type CachedPackedAttentionOptions,
+  type PackedAttentionOptions,
+  packedAttention,
+} from './packed-attention.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './packed-weight.js';
 export { type ProjectOptions, project } from './projection.js';
+export type { AdditiveScore, GeneralScore, LocationScore, Score } from './score.js';
+export type { HardSelection, LocalSelection, Selection } from './selection.js';
 export { Tensor } from './tensor.js';
 export type {
   Float16Elements,

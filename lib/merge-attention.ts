@@ -3,8 +3,10 @@ import { readSignal } from './abort.js';
 import { type BackendName, chooseBackend, solve } from './backends.js';
 import { expectDims } from './checks/dims.js';
 import { readList } from './checks/lists.js';
+import { expectPlace } from './checks/location.js';
 import { invalid } from './checks/numbers.js';
 import { readOptions } from './checks/options.js';
+import { outTensor, readOut } from './checks/out.js';
 import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from './checks/tensor.js';
 import { HeedError } from './errors.js';
 import type { MergeProblem } from './problem.js';
@@ -31,6 +33,8 @@ export interface MergedAttention {
 export interface MergeOptions {
   /** As for attention; default 'auto'. */
   backend?: BackendName;
+  /** A tensor to write the output to, which is then what is returned as `output`. May not share memory with a part. */
+  out?: Tensor;
   /** Cancels, as for attention. */
   signal?: AbortSignal;
 }
@@ -70,6 +74,8 @@ function readParts(value: unknown): PartArgument[] {
     expectDims(output.dims, output.name, first.output.dims);
     expectType(logSumExp, logType, `what goes with ${output.name}`);
     expectDims(logSumExp.dims, logSumExp.name, first.output.dims.slice(0, -1));
+    expectPlace(output, first.output.location, first.output.name);
+    expectPlace(logSumExp, first.output.location, first.output.name);
   }
   return parts;
 }
@@ -92,22 +98,30 @@ export async function mergeAttention(
   options?: MergeOptions,
 ): Promise<MergedAttention> {
   const args = readParts(parts);
-  const values = readOptions(options, ['backend', 'signal']);
+  const values = readOptions(options, ['backend', 'out', 'signal']);
   const [{ output: first, logSumExp: firstLog }] = args;
   const type = expectFloat(first);
-  const backend = chooseBackend(values.backend, type);
+  const backend = chooseBackend(values.backend, type, first.location);
   const signal = readSignal(values.signal, 'options.signal');
-  const output = Tensor.zeros(type, first.dims);
-  const logSumExp = Tensor.zeros(firstLog.type, firstLog.dims);
+  const out = readOut(values.out, 'options.out', type, first.dims, 'parts[0].output.type', first);
+  const inputs = args.map((part) => ({ output: dataOf(part.output), logSumExp: dataOf(part.logSumExp) }));
+  const output = outTensor(
+    out,
+    args.flatMap((part, i) => [
+      { name: part.output.name, data: inputs[i].output },
+      { name: part.logSumExp.name, data: inputs[i].logSumExp },
+    ]),
+  );
+  const logSumExp = Tensor.make(firstLog.type, firstLog.dims, first.location);
   const problem: MergeProblem = {
     kind: 'merge',
     rows: firstLog.size,
     width: first.dims[first.dims.length - 1],
     type,
-    parts: args.map((part) => ({ output: dataOf(part.output), logSumExp: dataOf(part.logSumExp) })),
+    parts: inputs,
     output: output.data,
-    logSumExp: logSumExp.data,
+    logSumExp: logSumExp.elements,
   };
   await solve(backend, [problem], signal);
-  return { output, logSumExp };
+  return { output: output.tensor, logSumExp };
 }

@@ -1,29 +1,47 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Multi-head attention: linear maps into heads, attention in each, and a linear map of their results. */
 import { inspect } from 'node:util';
+import { expectComputable } from './attention-arguments.js';
 import { type AttentionDetails, type AttentionDetailsOptions, readDetails } from './attention-details.js';
 import { solve, solveSync } from './backends.js';
+import { expectLength } from './checks/dims.js';
 import { readOptions } from './checks/options.js';
 import { HeedError } from './errors.js';
-import { buildCall, callOptionNames, type Layer, readCall } from './multi-head-attention/call.js';
+import type { KeyValueCache } from './key-value-cache.js';
+import { callOptionNames, type Layer, readCall } from './multi-head-attention/call-arguments.js';
+import { type BuiltCall, buildCall } from './multi-head-attention/call-problems.js';
 import {
   countParameters,
   type MultiHeadAttentionWeights,
   readLinears,
 } from './multi-head-attention/linear.js';
 import { loadWeights } from './multi-head-attention/load.js';
+import { readModelConfig } from './multi-head-attention/model-config.js';
 import {
   checkLayerOptions,
   layerOptionNames,
   type MultiHeadAttentionOptions,
 } from './multi-head-attention/options.js';
-import { layerShape } from './multi-head-attention/shape.js';
+import { anglesFor } from './multi-head-attention/positions.js';
+import { countScoreParameters, ownScore, ownSelection } from './multi-head-attention/score.js';
+import { layerNames, layerShape } from './multi-head-attention/shape.js';
 import { disposeLayer, type LayerWeights, packLayer } from './multi-head-attention/weights.js';
+import { isDirectory } from './safetensors/locate.js';
+import { readPath } from './safetensors/path.js';
+import type { Selection } from './selection.js';
 import type { Tensor } from './tensor.js';
 import type { FloatType, Location, TensorLike } from './tensor-type.js';
 
-export type { Linear, MultiHeadAttentionWeights } from './multi-head-attention/linear.js';
+export type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './multi-head-attention/linear.js';
 export type { MultiHeadAttentionOptions } from './multi-head-attention/options.js';
+export type { RotaryOptions } from './rotary/options.js';
+export type {
+  DynamicScaling,
+  LinearScaling,
+  Llama3Scaling,
+  RotaryScaling,
+  YarnScaling,
+} from './rotary/scaling.js';
 
 /** What a call of {@link MultiHeadAttention.forward} may add to its input. */
 export interface ForwardOptions {
@@ -34,12 +52,35 @@ export interface ForwardOptions {
    * the score; −∞ excludes the key exactly as false does.
    */
   mask?: TensorLike;
-  /** How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. */
+  /**
+   * Keys and values of the steps before. Those of the input are added to it, and belong to it once the promise is
+   * fulfilled; step i of the input then stands i steps behind the cache's length, for `causal`, `window`, ALiBi and, unless
+   * `positions` says otherwise, rotary positions. Of one layer's keys alone: every layer of a model needs a cache of its own.
+   */
+  cache?: KeyValueCache;
+  /**
+   * How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. Only these
+   * are added to a cache.
+   */
   kvLengths?: ArrayLike<number>;
+  /**
+   * For a layer with `rotary`: where the steps of the input stand, one for each step or for each [batch, step].
+   * Default: 0, 1, 2, …; with a cache, from its lengths on; with a context, as for `causal`. Steps of a context stand at 0, 1, 2, … Positions rotate and
+   * do nothing else: `causal`, `window` and ALiBi count steps.
+   */
+  positions?: ArrayLike<number>;
+  /** What is done with the weights: other centers for these queries, or another seed. Default: what the layer's options say. */
+  select?: Selection;
   /** A tensor to write the output to, which is then what is returned. May not share memory with an input. */
   out?: Tensor;
   /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
   signal?: AbortSignal;
+}
+
+/** Options of {@link MultiHeadAttention.load}. */
+export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
+  /** Stands before the names of the layer's tensors. Default ''. */
+  prefix?: string;
 }
 
 /** The same, and what to give besides the output, for which heads and queries. */
@@ -63,7 +104,7 @@ export class MultiHeadAttention {
   readonly type: FloatType;
   /** Where the layer computes. */
   readonly location: Location;
-  /** How many numbers the layer has learnt: the elements of all weights and biases. */
+  /** How many numbers the layer has learnt: the elements of all weights, biases and norms, and of its score's weights. */
   readonly parameters: number;
   readonly #layer: Layer;
   #weights: LayerWeights | undefined;
@@ -74,47 +115,55 @@ export class MultiHeadAttention {
    * @param weights linear maps as nn.Linear keeps them, weight [out, in] and bias [out]: query
    *   [heads · width, embed], key [keyValueHeads · width, contextEmbed], value
    *   [keyValueHeads · valueWidth, contextEmbed], and output [out, heads · valueWidth], without which
-   *   the heads lie side by side in the result. Widths are from 1 to 512.
+   *   the heads lie side by side in the result. Widths are from 1 to 512. queryNorm and keyNorm normalise heads, weight [width].
    * @throws HeedError for whatever does not fit: see `code`
    */
   constructor(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions) {
     const linears = readLinears(weights);
     const checked = checkLayerOptions(readOptions(options, layerOptionNames));
-    const shape = layerShape(linears, checked.heads, checked.keyValueHeads);
+    const shape = layerShape(linears, checked.heads, checked.keyValueHeads, checked.score);
     const type = checked.type ?? linears.query.type;
     const backend = checked.chooseBackend(type);
+    expectComputable(backend, checked.score, checked.select);
+    if (checked.rotary) expectLength(shape.keyWidth, layerNames.keyWidth, shape.width, layerNames.queryWidth);
+    const angles = checked.rotary && anglesFor(checked.rotary, shape.width, backend);
     this.heads = checked.heads;
     this.keyValueHeads = checked.keyValueHeads;
     this.type = type;
-    this.location = checked.location;
-    this.parameters = countParameters(linears);
-    this.#layer = { type, shape, options: checked, backend };
+    this.location = backend.location;
+    this.parameters = countParameters(linears) + countScoreParameters(checked.score);
+    const owned = { ...checked, score: ownScore(checked.score, type), select: ownSelection(checked.select) };
+    this.#layer = { type, shape, options: owned, backend, angles };
     this.#weights = packLayer(backend, type, linears);
   }
 
   /**
-   * Reads a layer from a safetensors file. The naming of its tensors is recognised: heed's own
-   * (`query.weight`, `query.bias`, `key…`, `value…`, `output…`), nn.MultiheadAttention
-   * (`in_proj_weight`, or `q_proj_weight` and so on, and `out_proj.weight`), BERT
+   * Reads a layer from a checkpoint. The naming of its tensors is recognised: heed's own
+   * (`query.weight`, `query.bias`, `key…`, `value…`, `output…`, `queryNorm.weight`, `keyNorm.weight`),
+   * nn.MultiheadAttention (`in_proj_weight`, or `q_proj_weight` and so on, and `out_proj.weight`), BERT
    * (`attention.self.query.weight`, `attention.output.dense.weight`), GPT-2 (`c_attn.weight`,
-   * `c_proj.weight`, transposed) and Llama (`q_proj.weight`, `o_proj.weight`: the linear maps only,
-   * without the rotation of positions that a Llama model also needs).
+   * `c_proj.weight`, transposed), Llama, Mistral and Qwen (`q_proj.weight`, `o_proj.weight`, `q_norm.weight`)
+   * and Phi-3 (`qkv_proj.weight`).
    *
-   * @param path file name or `file:` URL
+   * @param path file name or `file:` URL of a safetensors file, of an index of several
+   *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
+   *   which then says what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
+   *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and their kin.
    * @param options as for the constructor, and `prefix`, which stands before the names that are
-   *   given above, such as 'encoder.layers.0.self_attn.'; default ''. Causal masking, numbers of heads
-   *   and the like are not part of such files: pass them here.
+   *   given above, such as 'encoder.layers.0.self_attn.'; default ''. What is given here counts, whatever a
+   *   `config.json` says; without one, all that is not the default must be given.
    * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR when a tensor is missing, or when one is there that no
-   *   naming explains and that could change the result, and what `open` of heed/safetensors and the
-   *   constructor throw
+   *   naming explains and that could change the result, HEED_MALFORMED_FILE for a `config.json` that is none, and
+   *   what `open` of heed/safetensors and the constructor throw
    */
-  static async load(
-    path: string | URL,
-    options: MultiHeadAttentionOptions & { prefix?: string },
-  ): Promise<MultiHeadAttention> {
-    const { prefix, ...values } = readOptions(options, [...layerOptionNames, 'prefix']);
-    checkLayerOptions(values);
-    const weights = await loadWeights(path, prefix);
+  static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
+    const { prefix, ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
+    const place = readPath(path, 'path');
+    const directory = (await isDirectory(place)) ? place : undefined;
+    // What is wrong with the options is said before any file is opened.
+    if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
+    const values = { ...(directory && (await readModelConfig(directory, given))), ...given };
+    const weights = await loadWeights(place, prefix, checkLayerOptions(values));
     return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
   }
 
@@ -135,15 +184,23 @@ export class MultiHeadAttention {
    *   When aborted, it rejects with the signal's reason.
    */
   async forward(input: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    const { problems, details, signal } = this.#prepare(input, options);
-    await solve(this.#layer.backend, problems, signal);
+    const { details, ...call } = this.#prepare(input, options);
+    await this.#solve(call);
     return details.output;
   }
 
   /** {@link forward}, done when it returns. Blocks the event loop meanwhile. */
   forwardSync(input: TensorLike, options?: ForwardOptions): Tensor {
-    const { problems, details, signal } = this.#prepare(input, options);
-    solveSync(this.#layer.backend, problems, signal);
+    const { problems, details, signal, write, scratch } = this.#prepare(input, options);
+    try {
+      solveSync(this.#layer.backend, problems, signal);
+    } catch (error) {
+      write?.cancel();
+      throw error;
+    } finally {
+      scratch.release();
+    }
+    write?.commit();
     return details.output;
   }
 
@@ -155,8 +212,8 @@ export class MultiHeadAttention {
     const values = readOptions(options, [...callOptionNames, 'include', 'rows']);
     const call = readCall(input, values, this.#layer);
     const request = readDetails(values, call.attention.shape);
-    const { problems, details } = buildCall(this.#layer.type, this.#live(), call, request);
-    await solve(this.#layer.backend, problems, call.attention.settings.signal);
+    const { details, ...built } = buildCall(this.#layer, this.#live(), call, request);
+    await this.#solve({ ...built, signal: call.attention.settings.signal });
     return details;
   }
 
@@ -180,7 +237,25 @@ export class MultiHeadAttention {
 
   #prepare(input: unknown, options: unknown) {
     const call = readCall(input, readOptions(options, callOptionNames), this.#layer);
-    return { ...buildCall(this.#layer.type, this.#live(), call), signal: call.attention.settings.signal };
+    return { ...buildCall(this.#layer, this.#live(), call), signal: call.attention.settings.signal };
+  }
+
+  /** New steps belong to a cache once all is done, and not at all where that fails. */
+  async #solve({
+    problems,
+    write,
+    scratch,
+    signal,
+  }: Omit<BuiltCall, 'details'> & { signal: AbortSignal | undefined }): Promise<void> {
+    try {
+      await solve(this.#layer.backend, problems, signal);
+    } catch (error) {
+      write?.cancel();
+      throw error;
+    } finally {
+      scratch.release();
+    }
+    write?.commit();
   }
 
   #live(): LayerWeights {

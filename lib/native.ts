@@ -3,9 +3,14 @@ import type { Backend } from './backend.js';
 import { integerBetween, invalid } from './checks/numbers.js';
 import { debug } from './debug.js';
 import { environment } from './environment.js';
-import type { Addon } from './native/addon.js';
+import { HeedError } from './errors.js';
+import type { Addon, CudaDescription } from './native/addon.js';
 import { cpuBackend } from './native/cpu-backend.js';
-import { type Loaded, loadAddon } from './native/load.js';
+import { cudaBackend } from './native/cuda-backend.js';
+import { CudaDevice } from './native/cuda-device.js';
+import { type Loaded, loadAddon, loadEmulatedAddon } from './native/load.js';
+import { Operations } from './native/operations.js';
+import type { Location } from './tensor-type.js';
 
 /** What became of loading the addon. */
 export interface NativeStatus {
@@ -19,8 +24,17 @@ export interface NativeStatus {
   readonly threads?: number;
 }
 
+/** A device and what computes on it. */
+interface Cuda {
+  readonly device: CudaDevice;
+  readonly backend: Backend;
+}
+
 interface Native extends Loaded {
   readonly backend?: Backend;
+  readonly operations?: Operations;
+  /** Those that were asked for, by their number. */
+  readonly cuda: Map<number, Cuda>;
 }
 
 let known: Native | undefined;
@@ -36,19 +50,21 @@ function limitInstructionSet(addon: Addon, best: string): void {
 
 function native(): Native {
   if (known !== undefined) return known;
-  const { instructionSet, threads } = environment();
-  const loaded = loadAddon();
+  const { instructionSet, threads, emulated } = environment();
+  const loaded = emulated ? loadEmulatedAddon() : loadAddon();
   const { addon, path, why } = loaded;
   debug(() => (addon ? `loaded ${path}` : `no native backend: ${why}`));
+  const cuda = new Map<number, Cuda>();
   if (addon === undefined) {
-    known = loaded;
+    known = { ...loaded, cuda };
     return known;
   }
-  // First the backend: the pool of threads lasts only as long as somebody is connected to it.
-  const backend = cpuBackend(addon);
+  // First what connects: the pool of threads lasts only as long as somebody is connected to it.
+  const operations = new Operations(addon);
+  const backend = cpuBackend(addon, operations);
   if (instructionSet !== undefined) limitInstructionSet(addon, instructionSet);
   if (threads !== undefined) addon.setThreads(threads);
-  known = { ...loaded, backend };
+  known = { ...loaded, backend, operations, cuda };
   return known;
 }
 
@@ -66,6 +82,58 @@ export function nativeStatus(): NativeStatus {
     ...(why !== undefined && { why }),
     ...(addon !== undefined && { instructionSet: addon.instructionSet(), threads: addon.threads() }),
   };
+}
+
+/** What there is of CUDA, and why there is no device. */
+export function cudaStatus(): CudaDescription {
+  const { addon, why } = native();
+  if (addon !== undefined) return addon.cuda();
+  return {
+    compiled: false,
+    emulated: false,
+    reason: `the native addon could not be loaded: ${why}`,
+    devices: [],
+  };
+}
+
+function noCuda(index: number, { devices, reason, compiled }: CudaDescription): HeedError {
+  if (devices.length > 0) {
+    const all = devices.map((_, i) => `cuda:${i}`).join(', ');
+    return new HeedError('HEED_NO_CUDA', `Expected a device cuda:${index}, but there are only ${all}`);
+  }
+  const why = reason ?? (compiled ? 'no device was found' : 'the addon was built without CUDA');
+  return new HeedError(
+    'HEED_NO_CUDA',
+    `Expected a CUDA device, but there is none: ${why}; to see what is missing, run: npx heed doctor`,
+  );
+}
+
+function cudaAt(index: number): Cuda {
+  const { addon, operations, cuda } = native();
+  const there = cuda.get(index);
+  if (there !== undefined) return there;
+  const status = cudaStatus();
+  if (addon === undefined || operations === undefined || index >= status.devices.length)
+    throw noCuda(index, status);
+  const device = new CudaDevice(addon, operations, index);
+  const made = { device, backend: cudaBackend(addon, operations, device) };
+  cuda.set(index, made);
+  return made;
+}
+
+/** The number of a device from its location. */
+function indexOf(location: Location): number {
+  return Number(location.slice('cuda:'.length));
+}
+
+/** Throws HEED_NO_CUDA. */
+export function cudaDevice(location: Location): CudaDevice {
+  return cudaAt(indexOf(location)).device;
+}
+
+/** Throws HEED_NO_CUDA. */
+export function cudaBackendAt(location: Location): Backend {
+  return cudaAt(indexOf(location)).backend;
 }
 
 /** What this processor can run and the addon was built with, best last; nothing without the addon. */

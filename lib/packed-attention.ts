@@ -1,21 +1,37 @@
 /** Attention over sequences of different lengths, laid end to end instead of padded. */
 import {
   type AttentionArguments,
-  type AttentionInputs,
   type AttentionShape,
   buildProblem,
   checkShape,
-  type Placement,
   readInputs,
   readSettings,
-  type Strides,
+  type TensorInputs,
+  tensorSource,
 } from './attention-arguments.js';
 import { type AttentionOptions, packedOptionNames } from './attention-options.js';
 import { solve } from './backends.js';
+import {
+  type HeldCache,
+  isCache,
+  optionsAfterCache,
+  readCachedPackedArguments,
+  withCache,
+} from './cached-attention.js';
 import { expectLength, expectRank } from './checks/dims.js';
 import { type OptionValues, readOptions } from './checks/options.js';
 import { readOut } from './checks/out.js';
-import { packedSequences, readQueryOffset, readStarts } from './checks/sequences.js';
+import { readScore, type ScoreArgument } from './checks/score.js';
+import {
+  longestSequence,
+  packedKeys,
+  packedSequences,
+  readQueryOffset,
+  readStarts,
+} from './checks/sequences.js';
+import type { TensorPlacement } from './dense-attention.js';
+import type { KeyValueCache } from './key-value-cache.js';
+import { packedStrides } from './layout.js';
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
@@ -27,55 +43,49 @@ export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' 
   keyStarts?: ArrayLike<number>;
 }
 
-const optionNames = [...packedOptionNames, 'queryStarts', 'keyStarts'] as const;
-
-function longest(starts: readonly number[]): number {
-  let steps = 0;
-  for (let entry = 1; entry < starts.length; entry++)
-    steps = Math.max(steps, starts[entry] - starts[entry - 1]);
-  return steps;
+/** The options of {@link packedAttention} with a cache, whose entries say where keys are. */
+export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts'> {
+  /** How many keys are valid, per sequence. Default: all that the cache has. */
+  kvLengths?: ArrayLike<number>;
 }
 
+const optionNames = [...packedOptionNames, 'queryStarts', 'keyStarts'] as const;
+
 function readShape(
-  { query, key, value }: AttentionInputs,
+  { query, key, value }: TensorInputs,
   queryStarts: readonly number[],
   keyStarts: readonly number[],
+  score: ScoreArgument,
 ): AttentionShape {
   const shape = {
     batch: queryStarts.length - 1,
     queryHeads: query.dims[1],
     keyHeads: key.dims[1],
-    querySteps: longest(queryStarts),
-    keySteps: longest(keyStarts),
+    querySteps: longestSequence(queryStarts),
+    keySteps: longestSequence(keyStarts),
     width: query.dims[2],
+    keyWidth: key.dims[2],
     valueWidth: value.dims[2],
   };
   expectLength(value.dims[0], 'value.dims[0]', key.dims[0], 'key.dims[0]');
   expectLength(value.dims[1], 'value.dims[1]', shape.keyHeads, 'key.dims[1]');
-  checkShape(
-    shape,
-    {
-      queryHeads: 'query.dims[1]',
-      keyHeads: 'key.dims[1]',
-      keyWidth: 'key.dims[2]',
-      queryWidth: 'query.dims[2]',
-      valueWidth: 'value.dims[2]',
-    },
-    key.dims[2],
-  );
+  checkShape(shape, score, {
+    queryHeads: 'query.dims[1]',
+    keyHeads: 'key.dims[1]',
+    keyWidth: 'key.dims[2]',
+    queryWidth: 'query.dims[2]',
+    valueWidth: 'value.dims[2]',
+    keySteps: 'the longest key sequence',
+  });
   return shape;
 }
 
-function strides(heads: number, width: number): Strides {
-  return { batchStride: 0, headStride: width, stepStride: heads * width };
-}
-
-function place({ queryHeads, keyHeads, width, valueWidth }: AttentionShape): Placement {
+function place({ queryHeads, keyHeads, width, keyWidth, valueWidth }: AttentionShape): TensorPlacement {
   return {
-    query: strides(queryHeads, width),
-    key: strides(keyHeads, width),
-    value: strides(keyHeads, valueWidth),
-    output: strides(queryHeads, valueWidth),
+    query: packedStrides(queryHeads, width),
+    key: packedStrides(keyHeads, keyWidth),
+    value: packedStrides(keyHeads, valueWidth),
+    output: packedStrides(queryHeads, valueWidth),
   };
 }
 
@@ -111,17 +121,30 @@ function readPackedArguments(
     keyStarts[keyStarts.length - 1],
     'the end of the last sequence',
   );
-  const shape = readShape(inputs, queryStarts, keyStarts);
+  const score = readScore(options.score, 'options.score');
+  const shape = readShape(inputs, queryStarts, keyStarts, score);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
+  const placement = place(shape);
   const outDims = [inputs.query.dims[0], shape.queryHeads, shape.valueWidth];
   return {
-    inputs,
+    inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
     shape,
-    placement: place(shape),
-    settings: readSettings(options, inputs.type, shape),
-    sequences: () => packedSequences(queryStarts, keyStarts, queryOffset),
-    out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type'),
+    placement,
+    settings: readSettings(options, inputs.query, shape, score),
+    sequences: () => packedSequences(queryStarts, packedKeys(keyStarts), queryOffset),
+    out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type', inputs.query),
   };
+}
+
+function readCached(query: unknown, cache: HeldCache, rest: readonly unknown[]): AttentionArguments {
+  const values = readOptions(optionsAfterCache(rest), [...optionNames, 'kvLengths']);
+  return readCachedPackedArguments(query, cache, values);
+}
+
+async function attend(args: AttentionArguments): Promise<Tensor> {
+  const { problem, output } = buildProblem(args);
+  await solve(args.settings.backend, [problem], args.settings.signal);
+  return output;
 }
 
 /**
@@ -138,14 +161,28 @@ function readPackedArguments(
  * @returns [queryTokens, heads, valueWidth]
  * @throws HeedError as {@link attention} does
  */
-export async function packedAttention(
+export function packedAttention(
   query: TensorLike,
   key: TensorLike,
   value: TensorLike,
   options: PackedAttentionOptions,
-): Promise<Tensor> {
-  const args = readPackedArguments(query, key, value, readOptions(options, optionNames));
-  const { problem, output } = buildProblem(args);
-  await solve(args.settings.backend, [problem], args.settings.signal);
-  return output;
+): Promise<Tensor>;
+/**
+ * The same over the keys and values of a cache, one entry for each sequence: several new steps of each, as many as there
+ * are, in one call. They have been appended to the cache before; the last query of a sequence stands at its last step.
+ *
+ * @param query [queryTokens, heads, width], any floating-point type
+ * @param cache with as many entries as there are sequences
+ * @returns [queryTokens, heads, valueWidth] in the type of query
+ */
+export function packedAttention(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options: CachedPackedAttentionOptions,
+): Promise<Tensor>;
+export async function packedAttention(query: TensorLike, ...rest: readonly unknown[]): Promise<Tensor> {
+  const [key, ...more] = rest;
+  if (isCache(key)) return await withCache(key, async (cache) => attend(readCached(query, cache, more)));
+  const [value, options] = more;
+  return await attend(readPackedArguments(query, key, value, readOptions(options, optionNames)));
 }

@@ -5,15 +5,16 @@ import type { Backend } from './backend.js';
 import { type BackendName, chooseBackend } from './backends.js';
 import { describeDims } from './checks/describe.js';
 import { expectRank } from './checks/dims.js';
-import { locationOption } from './checks/location.js';
+import { expectLocation, expectReach } from './checks/location.js';
 import { readOptions } from './checks/options.js';
 import { dataOf, expectFloat, readTensor } from './checks/tensor.js';
 import { HeedError } from './errors.js';
+import type { Elements } from './native/device-array.js';
 import type { PackedHandle } from './problem.js';
-import type { FloatType, Location, TensorLike, TypedArray } from './tensor-type.js';
+import type { FloatType, Location, TensorLike } from './tensor-type.js';
 
 interface WeightData {
-  readonly data: TypedArray;
+  readonly data: Elements;
   readonly type: FloatType;
   readonly columns: number;
   readonly inner: number;
@@ -30,7 +31,7 @@ export class PackedWeight {
   /** [out, in], as of the weight that was packed. */
   readonly dims: readonly [out: number, inner: number];
   /** Where it can be multiplied with. */
-  readonly location: Location = 'cpu';
+  readonly location: Location;
   /** The memory that it holds, which padding and a wider storage type may make more than the original's. */
   readonly byteLength: number;
   #handle: PackedHandle | undefined;
@@ -38,6 +39,7 @@ export class PackedWeight {
   private constructor(type: FloatType, handle: PackedHandle) {
     this.type = type;
     this.dims = Object.freeze([handle.columns, handle.inner] as const);
+    this.location = handle.location;
     this.byteLength = handle.byteLength;
     this.#handle = handle;
   }
@@ -87,9 +89,9 @@ export class PackedWeight {
 
 /** The options of {@link packWeight}. */
 export interface PackWeightOptions {
-  /** Where the weight will be used. */
+  /** Where the weight will be used, and is copied to. Default: where it is. */
   location?: Location;
-  /** The backend that will multiply with it; 'auto' (default) as for attention. */
+  /** The backend that will multiply with it; 'auto' (default) is that of the location. */
   backend?: BackendName;
 }
 
@@ -109,8 +111,10 @@ export function packWeight(weight: TensorLike, options?: PackWeightOptions): Pac
   const type = expectFloat(tensor);
   expectRank(tensor.dims, 2, 'weight', 'out, in');
   const values = readOptions(options, ['location', 'backend']);
-  locationOption(values.location, 'options.location');
-  const backend = chooseBackend(values.backend, type);
+  const location =
+    values.location === undefined ? tensor.location : expectLocation(values.location, 'options.location');
+  expectReach(tensor, location, 'options.location');
+  const backend = chooseBackend(values.backend, type, location);
   const [columns, inner] = tensor.dims;
   return PackedWeight.pack(backend, { data: dataOf(tensor), type, columns, inner });
 }

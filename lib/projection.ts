@@ -5,12 +5,13 @@ import { type BackendName, chooseBackend, solve } from './backends.js';
 import { biasNumbers, readBias } from './checks/bias.js';
 import { describe, isInstance } from './checks/describe.js';
 import { expectLength, expectRank } from './checks/dims.js';
+import { expectPlace, expectReach } from './checks/location.js';
 import { integerBetween } from './checks/numbers.js';
 import { readOptions } from './checks/options.js';
 import { outTensor, readOut } from './checks/out.js';
 import { dataOf, expectFloat, readTensor, type TensorArgument } from './checks/tensor.js';
-import { denseStrides } from './dense-attention.js';
 import { HeedError } from './errors.js';
+import { denseStrides } from './layout.js';
 import { PackedWeight } from './packed-weight.js';
 import type { ProjectionProblem } from './problem.js';
 import type { Tensor } from './tensor.js';
@@ -20,7 +21,10 @@ import type { FloatType, TensorLike } from './tensor-type.js';
 export interface ProjectOptions {
   /** Cuts the result into this many heads of equal width: [batch, heads, steps, width], ready for attention. */
   heads?: number;
-  /** 'auto' (default) as for attention; a packed weight is multiplied by the backend that it was packed for. */
+  /**
+   * 'auto' (default) as for attention; a packed weight is multiplied by the backend that it was packed for, and an input in the
+   * memory of the CPU travels to one that was packed for a device.
+   */
   backend?: BackendName;
   /** A tensor to write the result to, which is then what is returned. May not share memory with an input. */
   out?: Tensor;
@@ -49,18 +53,20 @@ function readWeight(value: unknown): WeightArgument {
 }
 
 /** float64 anywhere asks for the backend that computes in it; any other types may be mixed. */
-function chooseFor(option: unknown, inputType: FloatType, weight: WeightArgument): Backend {
+function chooseFor(option: unknown, input: TensorArgument, type: FloatType, weight: WeightArgument): Backend {
   if (!(weight.operand instanceof PackedWeight)) {
-    return chooseBackend(option, weight.type === 'float64' ? 'float64' : inputType);
+    expectPlace(weight.operand, input.location, input.name);
+    return chooseBackend(option, weight.type === 'float64' ? 'float64' : type, input.location);
   }
-  const packedFor = weight.operand.handle.backend;
+  const { backend: packedFor, location } = weight.operand.handle;
+  expectReach(input, location, 'weight');
   if (option !== undefined && option !== 'auto' && option !== packedFor) {
     throw new HeedError(
       'HEED_INVALID_ARGUMENT',
       `Expected options.backend to be the one that weight was packed for ('${packedFor}'), received ${describe(option)}`,
     );
   }
-  return chooseBackend(packedFor, inputType);
+  return chooseBackend(packedFor, type, location);
 }
 
 interface ProductShape {
@@ -107,9 +113,9 @@ function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, 
   const bias = readBias(biasValue, 'bias', columns, 'weight.dims[0]');
   const values = readOptions(options, ['heads', 'backend', 'out', 'signal']);
   const { dims, rows, steps, headWidth } = shapeOf(input, weight, values.heads);
-  const backend = chooseFor(values.backend, type, weight);
+  const backend = chooseFor(values.backend, input, type, weight);
   const signal = readSignal(values.signal, 'options.signal');
-  const out = readOut(values.out, 'options.out', type, dims, 'input.type');
+  const out = readOut(values.out, 'options.out', type, dims, 'input.type', input);
 
   const inputData = dataOf(input);
   const factor =
@@ -141,7 +147,7 @@ function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, 
  *
  * @param input […, in], any floating-point type; [batch, steps, in] with `options.heads`
  * @param weight [out, in], any floating-point type, or one that {@link packWeight} has made ready
- * @param bias [out], any floating-point type
+ * @param bias [out], any floating-point type; in the memory of the CPU, wherever the rest is, as it travels with the call
  * @returns […, out] in the type of input; [batch, heads, steps, out / heads] with `options.heads`; `options.out` if given
  * @throws HeedError (as a rejection) for whatever does not fit, before any work starts: see `code`.
  *   When aborted, it rejects with the signal's reason.

@@ -6,7 +6,7 @@ export type TensorType = 'float32' | 'float16' | 'bfloat16' | 'float64' | 'bool'
 /** The types that attention and projections compute with. */
 export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
 
-/** Where a tensor's elements are. This version of heed knows 'cpu' only. */
+/** Where a tensor's elements are: in the memory of the CPU, or of a CUDA device; 'cuda' is the first of them, 'cuda:0'. */
 export type Location = 'cpu' | 'cuda' | `cuda:${number}`;
 
 /** The arrays that hold elements. */

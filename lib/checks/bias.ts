@@ -2,7 +2,7 @@
 import { readElements } from '../elements.js';
 import { allocate } from './data.js';
 import { expectLength, expectRank } from './dims.js';
-import { dataOf, expectFloat, readTensor, type TensorArgument } from './tensor.js';
+import { expectFloat, hostDataOf, readTensor, type TensorArgument } from './tensor.js';
 
 export function readBias(
   value: unknown,
@@ -21,6 +21,6 @@ export function readBias(
 /** A copy of the bias, as numbers. */
 export function biasNumbers(bias: TensorArgument): Float64Array {
   const numbers = allocate('float64', bias.size, bias.name) as Float64Array;
-  readElements(bias.type, dataOf(bias), 0, bias.size, numbers);
+  readElements(bias.type, hostDataOf(bias), 0, bias.size, numbers);
   return numbers;
 }

@@ -1,21 +1,8 @@
 /** The memory under a tensor: the right typed array, of the right length, that cannot shrink while it is used. */
+import { bufferOf, byteOffsetOf, bytesOf, lengthOf, typedArrayName } from '../array-memory.js';
 import { HeedError } from '../errors.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
-import { describe, typedArrayName } from './describe.js';
-
-type Getter<Value> = (this: unknown) => Value;
-const typedArrayPrototype: object = Object.getPrototypeOf(Uint8Array.prototype);
-
-function intrinsic<Value>(prototype: object, property: string): Getter<Value> {
-  return Object.getOwnPropertyDescriptor(prototype, property)?.get as Getter<Value>;
-}
-
-// A typed array may carry properties of its own under these names; the memory itself only answers to the originals.
-const lengthOf = intrinsic<number>(typedArrayPrototype, 'length');
-const bufferOf = intrinsic<ArrayBufferLike>(typedArrayPrototype, 'buffer');
-const byteOffsetOf = intrinsic<number>(typedArrayPrototype, 'byteOffset');
-const byteLengthOf = intrinsic<number>(typedArrayPrototype, 'byteLength');
-const resizableOf = intrinsic<boolean>(ArrayBuffer.prototype, 'resizable');
+import { describe } from './describe.js';
 
 const arrayNames: Readonly<Record<TensorType, readonly string[]>> = {
   float32: ['Float32Array'],
@@ -59,7 +46,7 @@ function isDetached(buffer: ArrayBufferLike): boolean {
 
 /** A detached buffer leaves a view of length 0 behind; only such a view needs the closer look. */
 export function isDetachedArray(data: TypedArray): boolean {
-  return lengthOf.call(data) === 0 && isDetached(bufferOf.call(data));
+  return lengthOf(data) === 0 && isDetached(bufferOf(data));
 }
 
 function wrongLength(data: TypedArray, received: number, size: number, name: string): HeedError {
@@ -76,7 +63,7 @@ function wrongLength(data: TypedArray, received: number, size: number, name: str
 function plainView(data: object, type: TensorType): TypedArray {
   const arrayClass: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray =
     arrayClasses[type];
-  return new arrayClass(bufferOf.call(data), byteOffsetOf.call(data), lengthOf.call(data));
+  return new arrayClass(bufferOf(data), byteOffsetOf(data), lengthOf(data));
 }
 
 /** A standard typed array over the memory of `value`, which must be one that holds `size` elements of the type. */
@@ -89,35 +76,16 @@ export function checkData(value: unknown, type: TensorType, size: number, name: 
     );
   }
   const data = value as TypedArray;
-  const length = lengthOf.call(data);
+  const length = lengthOf(data);
   if (length !== size || isDetachedArray(data)) {
     throw wrongLength(data, length, size, name);
   }
   return Object.getPrototypeOf(data) === arrayClasses[type].prototype ? data : plainView(data, type);
 }
 
-/** Whether the memory could shrink. A shared buffer, which the getter throws for, can only grow. */
-export function isResizable(data: TypedArray): boolean {
-  try {
-    return resizableOf.call(bufferOf.call(data));
-  } catch {
-    return false;
-  }
-}
-
 /** The same elements in memory of their own. */
 export function copyData(data: TypedArray, type: TensorType, name: string): TypedArray {
-  const bytes = byteLengthOf.call(data);
-  const copy = allocate(type, lengthOf.call(data), `a copy of ${name}`);
-  new Uint8Array(copy.buffer).set(new Uint8Array(bufferOf.call(data), byteOffsetOf.call(data), bytes));
+  const copy = allocate(type, lengthOf(data), `a copy of ${name}`);
+  bytesOf(copy).set(bytesOf(data));
   return copy;
-}
-
-export function overlaps(a: TypedArray, b: TypedArray): boolean {
-  if (bufferOf.call(a) !== bufferOf.call(b)) return false;
-  const startOfA = byteOffsetOf.call(a);
-  const startOfB = byteOffsetOf.call(b);
-  const endOfA = startOfA + byteLengthOf.call(a);
-  const endOfB = startOfB + byteLengthOf.call(b);
-  return Math.max(startOfA, startOfB) < Math.min(endOfA, endOfB);
 }

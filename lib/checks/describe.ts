@@ -1,12 +1,5 @@
 /** How the values that callers pass are named in error messages, without running any of their code. */
-
-const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
-  ?.get as (this: unknown) => string | undefined;
-
-/** 'Float32Array' and so on for a real typed array of any realm, undefined for anything else, however it poses. */
-export function typedArrayName(value: unknown): string | undefined {
-  return tagOf.call(value);
-}
+import { typedArrayName } from '../array-memory.js';
 
 /** Array.isArray, which throws for a proxy that has been revoked. */
 export function isArray(value: unknown): value is unknown[] {

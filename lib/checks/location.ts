@@ -1,19 +1,40 @@
-/** Where tensors and weights may be. */
+/** Where tensors and weights may be, and that those of one operation are in one place. */
 import { HeedError } from '../errors.js';
 import type { Location } from '../tensor-type.js';
 import { invalid } from './numbers.js';
 
+/** The location by the name that tensors there give: 'cuda' is 'cuda:0'. */
 export function expectLocation(value: unknown, name: string): Location {
   if (value === 'cpu') return value;
-  if (typeof value === 'string' && /^cuda(:\d+)?$/.test(value)) {
-    throw new HeedError(
-      'HEED_UNSUPPORTED_LOCATION',
-      `Expected ${name} to be 'cpu', received '${value}': this version of heed holds tensors in the memory of the CPU only`,
-    );
-  }
-  throw invalid(name, "'cpu'", value);
+  if (value === 'cuda') return 'cuda:0';
+  if (typeof value === 'string' && /^cuda:(0|[1-9]\d{0,2})$/.test(value)) return value as Location;
+  throw invalid(name, "'cpu', 'cuda' or 'cuda:' and a number", value);
 }
 
 export function locationOption(value: unknown, name: string): Location {
   return value === undefined ? 'cpu' : expectLocation(value, name);
+}
+
+/** What is somewhere: a tensor that was read, or what a backend keeps. */
+interface Placed {
+  readonly name: string;
+  readonly location: Location;
+}
+
+/** Reads as "Expected key to be where query is ('cuda:0'), received one at 'cpu'". */
+export function expectPlace({ name, location }: Placed, expected: Location, source: string): void {
+  if (location === expected) return;
+  throw new HeedError(
+    'HEED_LOCATION_MISMATCH',
+    `Expected ${name} to be where ${source} is ('${expected}'), received one at '${location}'; tensors move with to()`,
+  );
+}
+
+/** What a weight or cache at a location is used with: tensors that are there, or on the CPU, from where they travel. */
+export function expectReach({ name, location }: Placed, of: Location, source: string): void {
+  if (location === of || location === 'cpu') return;
+  throw new HeedError(
+    'HEED_LOCATION_MISMATCH',
+    `Expected ${name} to be where ${source} is ('${of}'), received one at '${location}'; tensors move with to()`,
+  );
 }

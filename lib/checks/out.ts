@@ -1,10 +1,13 @@
 /** Outputs: made here, or given by the caller to be reused. */
+import { isResizable, overlaps } from '../array-memory.js';
 import { HeedError } from '../errors.js';
+import { type Elements, isOnDevice } from '../native/device-array.js';
 import { Tensor } from '../tensor.js';
-import type { FloatType, TypedArray } from '../tensor-type.js';
-import { checkData, isResizable, overlaps } from './data.js';
+import type { FloatType, Location } from '../tensor-type.js';
+import { checkData } from './data.js';
 import { isInstance } from './describe.js';
 import { expectDims } from './dims.js';
+import { expectPlace } from './location.js';
 import { invalid } from './numbers.js';
 import { expectType, readTensor, type TensorArgument } from './tensor.js';
 
@@ -12,6 +15,8 @@ import { expectType, readTensor, type TensorArgument } from './tensor.js';
 export interface OutArgument {
   readonly type: FloatType;
   readonly dims: readonly number[];
+  /** Where it is, or is to be. */
+  readonly location: Location;
   readonly given: { readonly tensor: Tensor; readonly argument: TensorArgument } | undefined;
 }
 
@@ -21,39 +26,49 @@ export function readOut(
   type: FloatType,
   dims: readonly number[],
   source: string,
+  input: TensorArgument,
 ): OutArgument {
-  if (value === undefined) return { type, dims, given: undefined };
+  const { location } = input;
+  if (value === undefined) return { type, dims, location, given: undefined };
   if (!isInstance(value, Tensor)) throw invalid(name, 'a heed Tensor', value);
   const argument = readTensor(value, name);
   expectType(argument, type, source);
   expectDims(argument.dims, name, dims);
-  return { type, dims, given: { tensor: value, argument } };
+  expectPlace(argument, location, input.name);
+  return { type, dims, location, given: { tensor: value, argument } };
 }
 
-interface NamedInput {
+/** Memory that an operation reads. */
+export interface NamedInput {
   readonly name: string;
-  readonly data: TypedArray;
+  readonly data: Elements;
+}
+
+function shareMemory(a: Elements, b: Elements): boolean {
+  return isOnDevice(a) || isOnDevice(b) ? a === b : overlaps(a, b);
 }
 
 /** The output tensor, once it is known to be safe to write while the inputs are read. */
 export function outTensor(
   out: OutArgument,
   inputs: readonly NamedInput[],
-): { tensor: Tensor; data: TypedArray } {
+): { tensor: Tensor; data: Elements } {
   if (out.given === undefined) {
-    const tensor = Tensor.zeros(out.type, out.dims);
-    return { tensor, data: tensor.data };
+    const tensor = Tensor.make(out.type, out.dims, out.location);
+    return { tensor, data: tensor.elements };
   }
   const { tensor, argument } = out.given;
-  const data = checkData(argument.data, argument.type, argument.size, `${argument.name}.data`);
-  if (isResizable(data)) {
+  const data = isOnDevice(argument.data)
+    ? argument.data
+    : checkData(argument.data, argument.type, argument.size, `${argument.name}.data`);
+  if (!isOnDevice(data) && isResizable(data)) {
     throw new HeedError(
       'HEED_RESIZABLE',
       `Expected ${argument.name} to lie in an ArrayBuffer of fixed length, received a resizable one`,
     );
   }
   for (const input of inputs) {
-    if (overlaps(data, input.data)) {
+    if (shareMemory(data, input.data)) {
       throw new HeedError(
         'HEED_OVERLAP',
         `Expected ${argument.name} not to share memory with ${input.name}, received tensors that overlap`,

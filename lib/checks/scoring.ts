@@ -1,14 +1,10 @@
-/** The options that shape scores: scale, softcap, window, and one number per query head. */
+/** The options that shape scores once they are computed: softcap, window, and one number per query head. */
 
 import { readPerHead } from './lists.js';
-import { finiteOption, invalid, isFiniteFloat32 } from './numbers.js';
+import { invalid, isFiniteFloat32 } from './numbers.js';
 import { readOptions } from './options.js';
 
-export function readScale(value: unknown, name: string, width: number): number {
-  return finiteOption(value, name, 1 / Math.sqrt(width));
-}
-
-const smallestNormalFloat32 = 2 ** -126;
+export const smallestNormalFloat32 = 2 ** -126;
 
 /** 0 leaves scores uncapped. A cap that float32 would flush to 0 must not turn into none. */
 export function readSoftcap(value: unknown, name: string): number {

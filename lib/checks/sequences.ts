@@ -34,6 +34,19 @@ function offsetOf(queryOffset: QueryOffset, entry: number, keySteps: number, que
 /** A longer batch of steps without width, which takes no memory of the caller's, would take all of heed's. */
 const mostEntries = 2 ** 22;
 
+/** Valid keys of each entry of a cache: what it has, or fewer. */
+export function readCachedLengths(
+  value: unknown,
+  name: string,
+  lengths: ArrayLike<number>,
+): readonly number[] {
+  const has = Array.from(lengths);
+  if (value === undefined) return has;
+  const list = readIntegers(value, name, has.length, 'batch entry', 0, farthest);
+  for (const [entry, length] of list.entries()) integerBetween(length, `${name}[${entry}]`, 0, has[entry]);
+  return list;
+}
+
 export interface DenseSteps {
   readonly batch: number;
   readonly querySteps: number;
@@ -85,16 +98,33 @@ export function readStarts(value: unknown, name: string, tokens: number, source:
   return starts;
 }
 
-/** The entries of a batch whose sequences lie end to end. */
+export function longestSequence(starts: readonly number[]): number {
+  let steps = 0;
+  for (let entry = 1; entry < starts.length; entry++)
+    steps = Math.max(steps, starts[entry] - starts[entry - 1]);
+  return steps;
+}
+
+/** The keys of a sequence among all of them. */
+export interface KeyRange {
+  readonly start: number;
+  readonly steps: number;
+}
+
+/** Those of sequences that lie end to end. */
+export function packedKeys(keyStarts: readonly number[]): KeyRange[] {
+  return keyStarts.slice(0, -1).map((start, entry) => ({ start, steps: keyStarts[entry + 1] - start }));
+}
+
+/** The entries of a batch whose queries lie end to end. */
 export function packedSequences(
   queryStarts: readonly number[],
-  keyStarts: readonly number[],
+  keys: readonly KeyRange[],
   queryOffset: QueryOffset,
 ): Sequence[] {
-  return queryStarts.slice(0, -1).map((queryStart, entry) => {
-    const keyStart = keyStarts[entry];
+  return keys.map(({ start: keyStart, steps: keySteps }, entry) => {
+    const queryStart = queryStarts[entry];
     const querySteps = queryStarts[entry + 1] - queryStart;
-    const keySteps = keyStarts[entry + 1] - keyStart;
     const offset = offsetOf(queryOffset, entry, keySteps, querySteps);
     return { queryStart, querySteps, keyStart, keySteps, queryOffset: offset };
   });

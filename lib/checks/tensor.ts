@@ -1,9 +1,13 @@
 /** Tensors among arguments: a heed Tensor, an onnxruntime Tensor, or a plain object. */
+import { isResizable } from '../array-memory.js';
+import { readElements } from '../elements.js';
 import { HeedError } from '../errors.js';
-import type { FloatType, TensorType, TypedArray } from '../tensor-type.js';
+import { type DeviceArray, type Elements, isOnDevice } from '../native/device-array.js';
+import { Tensor } from '../tensor.js';
+import type { FloatType, Location, TensorType, TypedArray } from '../tensor-type.js';
 import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor-type.js';
-import { checkData, copyData, isResizable } from './data.js';
-import { describe, listChoices } from './describe.js';
+import { allocate, checkData, copyData } from './data.js';
+import { describe, isInstance, listChoices } from './describe.js';
 import { readDims, sizeOf } from './dims.js';
 import { invalid } from './numbers.js';
 import { unreadable } from './read.js';
@@ -14,6 +18,7 @@ export interface TensorArgument {
   readonly type: TensorType;
   readonly dims: readonly number[];
   readonly size: number;
+  readonly location: Location;
   readonly data: unknown;
 }
 
@@ -26,12 +31,26 @@ function checkType(value: unknown, name: string): TensorType {
 }
 
 /** onnxruntime's tensors tell where their elements are, and 'none' once they are disposed. */
-function checkLocation(location: unknown, name: string): void {
-  if (location === undefined || location === 'cpu' || location === 'cpu-pinned') return;
-  throw new HeedError(
+function isOnCpu(location: unknown): boolean {
+  return location === undefined || location === 'cpu' || location === 'cpu-pinned';
+}
+
+function notOnCpu(name: string, location: unknown): HeedError {
+  return new HeedError(
     'HEED_NOT_ON_CPU',
     `Expected the elements of ${name} to be in the memory of the CPU, received location ${describe(location)}`,
   );
+}
+
+/** A tensor of heed's on one of its devices: nothing else can be elsewhere than on the CPU. */
+function readDeviceData(
+  value: Parts,
+  location: unknown,
+  name: string,
+): Pick<TensorArgument, 'location' | 'data'> {
+  const elements = isInstance(value, Tensor) ? value.elements : undefined;
+  if (!isOnDevice(elements)) throw notOnCpu(name, location);
+  return { location: elements.device.location, data: elements };
 }
 
 interface Parts {
@@ -42,11 +61,11 @@ interface Parts {
 }
 
 /** Where elements are elsewhere or gone, asking for them throws: the location is the better explanation. */
-function readParts(value: Parts, name: string): Parts {
+function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'location' | 'data'> {
   try {
     const { type, location, dims } = value;
-    checkLocation(location, name);
-    return { type, dims, data: value.data };
+    if (isOnCpu(location)) return { type, dims, location: 'cpu', data: value.data };
+    return { type, dims, ...readDeviceData(value, location, name) };
   } catch (error) {
     throw unreadable(name, error);
   }
@@ -61,13 +80,42 @@ export function readTensor(value: unknown, name: string): TensorArgument {
   const parts = readParts(value, name);
   const type = checkType(parts.type, `${name}.type`);
   const dims = readDims(parts.dims, `${name}.dims`);
-  return { name, type, dims, size: sizeOf(dims), data: parts.data };
+  return { name, type, dims, size: sizeOf(dims), location: parts.location, data: parts.data };
 }
 
 /** The elements of a tensor that was read: in place, or copied from where the memory could shrink. */
-export function dataOf(tensor: TensorArgument): TypedArray {
+export function dataOf(tensor: TensorArgument): Elements {
+  return tensor.location === 'cpu' ? hostDataOf(tensor) : (tensor.data as DeviceArray);
+}
+
+/** The same, for what has to be in the memory of the CPU. */
+export function hostDataOf(tensor: TensorArgument): TypedArray {
+  if (tensor.location !== 'cpu') throw notOnCpu(tensor.name, tensor.location);
   const data = checkData(tensor.data, tensor.type, tensor.size, `${tensor.name}.data`);
   return isResizable(data) ? copyData(data, tensor.type, tensor.name) : data;
+}
+
+/**
+ * The elements, and the type to read them as. What is float64 takes part in the precision of the
+ * computation: unless that is float64 too it is rounded to float32 here, where a huge number becomes ∞. Devices have none.
+ */
+export function computedData(
+  tensor: TensorArgument,
+  computeType: FloatType,
+): { readonly data: Elements; readonly type: TensorType } {
+  const data = dataOf(tensor);
+  if (tensor.type !== 'float64' || computeType === 'float64') return { data, type: tensor.type };
+  if (isOnDevice(data)) throw doubleOnDevice(tensor);
+  const rounded = allocate('float32', tensor.size, tensor.name) as Float32Array;
+  readElements(tensor.type, data, 0, tensor.size, rounded);
+  return { data: rounded, type: 'float32' };
+}
+
+function doubleOnDevice({ name, location }: TensorArgument): HeedError {
+  return new HeedError(
+    'HEED_UNSUPPORTED_TYPE',
+    `Expected ${name}.type to be one that is computed with at '${location}', received 'float64'`,
+  );
 }
 
 export function expectFloat(tensor: TensorArgument): FloatType {

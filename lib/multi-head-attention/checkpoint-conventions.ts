@@ -8,10 +8,13 @@ export interface Place {
   readonly weight: string;
   /** Read where the checkpoint has it: layers without biases are common. */
   readonly bias: string;
-  /** This map is the given third of a weight or bias that holds query, key and value end to end. */
-  readonly weightThird?: 0 | 1 | 2;
-  readonly biasThird?: 0 | 1 | 2;
+  /** This map is that part of a weight or bias which holds query, key and value end to end. */
+  readonly weightPart?: FusedPart;
+  readonly biasPart?: FusedPart;
 }
+
+/** One of the parts of a weight that holds all three. */
+export type FusedPart = 'query' | 'key' | 'value';
 
 export interface Convention {
   readonly name: string;
@@ -19,6 +22,9 @@ export interface Convention {
   readonly key: Place;
   readonly value: Place;
   readonly output: Place;
+  /** Weights of the norms of queries and keys, read where the checkpoint has them. */
+  readonly queryNorm?: string;
+  readonly keyNorm?: string;
   /** A layer without an output map exists in this convention. */
   readonly outputOptional?: true;
   /** Weights are kept [in, out], as GPT-2's Conv1D does, in place of [out, in]. */
@@ -31,11 +37,11 @@ export interface Convention {
 
 const plain = (name: string): Place => ({ weight: `${name}.weight`, bias: `${name}.bias` });
 
-const third = (index: 0 | 1 | 2, weight: string, bias: string): Place => ({
+const fused = (part: FusedPart, weight: string, bias: string): Place => ({
   weight,
   bias,
-  weightThird: index,
-  biasThird: index,
+  weightPart: part,
+  biasPart: part,
 });
 
 export const conventions: readonly Convention[] = [
@@ -45,24 +51,26 @@ export const conventions: readonly Convention[] = [
     key: plain('key'),
     value: plain('value'),
     output: plain('output'),
+    queryNorm: 'queryNorm.weight',
+    keyNorm: 'keyNorm.weight',
     outputOptional: true,
     scope: '',
     ignored: [],
   },
   {
     name: 'nn.MultiheadAttention',
-    query: third(0, 'in_proj_weight', 'in_proj_bias'),
-    key: third(1, 'in_proj_weight', 'in_proj_bias'),
-    value: third(2, 'in_proj_weight', 'in_proj_bias'),
+    query: fused('query', 'in_proj_weight', 'in_proj_bias'),
+    key: fused('key', 'in_proj_weight', 'in_proj_bias'),
+    value: fused('value', 'in_proj_weight', 'in_proj_bias'),
     output: plain('out_proj'),
     scope: '',
     ignored: [],
   },
   {
     name: 'nn.MultiheadAttention with kdim or vdim',
-    query: { weight: 'q_proj_weight', bias: 'in_proj_bias', biasThird: 0 },
-    key: { weight: 'k_proj_weight', bias: 'in_proj_bias', biasThird: 1 },
-    value: { weight: 'v_proj_weight', bias: 'in_proj_bias', biasThird: 2 },
+    query: { weight: 'q_proj_weight', bias: 'in_proj_bias', biasPart: 'query' },
+    key: { weight: 'k_proj_weight', bias: 'in_proj_bias', biasPart: 'key' },
+    value: { weight: 'v_proj_weight', bias: 'in_proj_bias', biasPart: 'value' },
     output: plain('out_proj'),
     scope: '',
     ignored: [],
@@ -78,9 +86,9 @@ export const conventions: readonly Convention[] = [
   },
   {
     name: 'GPT-2',
-    query: third(0, 'c_attn.weight', 'c_attn.bias'),
-    key: third(1, 'c_attn.weight', 'c_attn.bias'),
-    value: third(2, 'c_attn.weight', 'c_attn.bias'),
+    query: fused('query', 'c_attn.weight', 'c_attn.bias'),
+    key: fused('key', 'c_attn.weight', 'c_attn.bias'),
+    value: fused('value', 'c_attn.weight', 'c_attn.bias'),
     output: plain('c_proj'),
     transposed: true,
     scope: '',
@@ -93,8 +101,19 @@ export const conventions: readonly Convention[] = [
     key: plain('k_proj'),
     value: plain('v_proj'),
     output: plain('o_proj'),
+    queryNorm: 'q_norm.weight',
+    keyNorm: 'k_norm.weight',
     scope: '',
     // The frequencies of rotary positions, a buffer of early checkpoints.
     ignored: ['rotary_emb.inv_freq'],
+  },
+  {
+    name: 'Phi-3',
+    query: fused('query', 'qkv_proj.weight', 'qkv_proj.bias'),
+    key: fused('key', 'qkv_proj.weight', 'qkv_proj.bias'),
+    value: fused('value', 'qkv_proj.weight', 'qkv_proj.bias'),
+    output: plain('o_proj'),
+    scope: '',
+    ignored: [],
   },
 ];

@@ -3,18 +3,37 @@ import { allocate } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
+import type { FusedPart } from './checkpoint-conventions.js';
 
-/** A third of the rows, sharing memory. */
-export function takeThird(tensor: Tensor, third: 0 | 1 | 2, name: string): Tensor {
+/** How many heads the rows are for. */
+export interface Heads {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+}
+
+/** Rows of query, key or value, sharing memory: as many for each head, one part after the other. */
+export function takePart(
+  tensor: Tensor,
+  part: FusedPart,
+  { heads, keyValueHeads }: Heads,
+  name: string,
+): Tensor {
   const [rows, ...rest] = tensor.dims;
-  if (rows === undefined || rows % 3 !== 0) {
+  const all = heads + 2 * keyValueHeads;
+  if (rows === undefined || rows % all !== 0) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `Expected ${name} to hold query, key and value of equal width, received dims ${describeDims(tensor.dims)}`,
+      `Expected ${name} to hold query, key and value of equal width for ${heads} + ${keyValueHeads} + ${keyValueHeads} heads, received dims ${describeDims(tensor.dims)}`,
     );
   }
-  const size = tensor.size / 3;
-  return new Tensor(tensor.type, tensor.data.subarray(third * size, (third + 1) * size), [rows / 3, ...rest]);
+  const [before, count] = {
+    query: [0, heads],
+    key: [heads, keyValueHeads],
+    value: [heads + keyValueHeads, keyValueHeads],
+  }[part];
+  const size = tensor.size / all;
+  const data = tensor.data.subarray(before * size, (before + count) * size);
+  return new Tensor(tensor.type, data, [(rows / all) * count, ...rest]);
 }
 
 /** [in, out] → [out, in] */

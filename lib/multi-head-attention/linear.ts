@@ -14,7 +14,13 @@ export interface Linear {
   bias?: TensorLike;
 }
 
-/** The linear maps of a layer. */
+/** A norm of queries or keys (Henry et al. 2020, "Query-Key Normalization for Transformers"): RMSNorm over the width of a head. */
+export interface HeadNormWeights {
+  /** [width], any floating-point type: what elements are multiplied with. */
+  weight: TensorLike;
+}
+
+/** The linear maps of a layer, and the norms that some have. */
 export interface MultiHeadAttentionWeights {
   /** [heads · width, embed] */
   query: Linear;
@@ -24,6 +30,10 @@ export interface MultiHeadAttentionWeights {
   value: Linear;
   /** [out, heads · valueWidth]. Without it the heads lie side by side in the result. */
   output?: Linear;
+  /** Normalises each head of the queries before it is rotated, as in Qwen3 (`q_norm`). Default: none. */
+  queryNorm?: HeadNormWeights;
+  /** Normalises each head of the keys before it is rotated, as in Qwen3 (`k_norm`). Default: none. */
+  keyNorm?: HeadNormWeights;
 }
 
 /** What was read of a linear map; the elements are looked at when it is packed. */
@@ -62,22 +72,37 @@ export interface LinearArguments {
   readonly key: LinearArgument;
   readonly value: LinearArgument;
   readonly output: LinearArgument | undefined;
+  readonly queryNorm: TensorArgument | undefined;
+  readonly keyNorm: TensorArgument | undefined;
+}
+
+function readNorm(value: unknown, name: string): TensorArgument | undefined {
+  if (value === undefined) return undefined;
+  const { weight: weightValue } = readOptions(value, ['weight'], name);
+  const weight = readTensor(weightValue, `${name}.weight`);
+  expectFloat(weight);
+  expectRank(weight.dims, 1, `${name}.weight`, 'width');
+  return weight;
 }
 
 export function readLinears(weights: unknown): LinearArguments {
-  const names = ['query', 'key', 'value', 'output'] as const;
-  const { query, key, value, output } = readOptions(required(weights, 'weights'), names, 'weights');
+  const names = ['query', 'key', 'value', 'output', 'queryNorm', 'keyNorm'] as const;
+  const given = readOptions(required(weights, 'weights'), names, 'weights');
+  const { query, key, value, output } = given;
   return {
     query: readLinear(query, 'weights.query'),
     key: readLinear(key, 'weights.key'),
     value: readLinear(value, 'weights.value'),
     output: output === undefined ? undefined : readLinear(output, 'weights.output'),
+    queryNorm: readNorm(given.queryNorm, 'weights.queryNorm'),
+    keyNorm: readNorm(given.keyNorm, 'weights.keyNorm'),
   };
 }
 
-/** How many numbers the linear maps hold. */
-export function countParameters({ query, key, value, output }: LinearArguments): number {
-  let count = 0;
+/** How many numbers the linear maps and norms hold. */
+export function countParameters(linears: LinearArguments): number {
+  const { query, key, value, output, queryNorm, keyNorm } = linears;
+  let count = (queryNorm?.size ?? 0) + (keyNorm?.size ?? 0);
   for (const linear of [query, key, value, output]) {
     if (linear) count += linear.weight.size + (linear.bias?.size ?? 0);
   }

@@ -4,9 +4,9 @@ import { HeedError } from '../errors.js';
 import { listNames } from '../safetensors/names.js';
 import { open, type SafetensorsFile } from '../safetensors.js';
 import type { Tensor } from '../tensor.js';
-import { type Convention, conventions, type Place } from './checkpoint-conventions.js';
-import { takeThird, transpose } from './checkpoint-parts.js';
-import type { Linear, MultiHeadAttentionWeights } from './linear.js';
+import { type Convention, conventions, type FusedPart, type Place } from './checkpoint-conventions.js';
+import { type Heads, takePart, transpose } from './checkpoint-parts.js';
+import type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
 
 /** The part of a file that a layer is in. */
 interface Checkpoint {
@@ -19,6 +19,7 @@ interface Checkpoint {
 export async function loadWeights(
   path: string | URL,
   prefixOption: unknown,
+  heads: Heads,
 ): Promise<MultiHeadAttentionWeights> {
   if (prefixOption !== undefined && typeof prefixOption !== 'string') {
     throw invalid('options.prefix', 'a string', prefixOption);
@@ -31,7 +32,7 @@ export async function loadWeights(
     const convention = recognise(checkpoint);
     expectComplete(checkpoint, convention);
     expectExplained(checkpoint, convention);
-    return await readLinears(checkpoint, convention);
+    return await readWeights(checkpoint, convention, heads);
   } finally {
     await file.close();
   }
@@ -42,7 +43,9 @@ function placesOf({ query, key, value, output }: Convention): Place[] {
 }
 
 function namesIn(convention: Convention): Set<string> {
-  return new Set(placesOf(convention).flatMap(({ weight, bias }) => [weight, bias]));
+  const { queryNorm, keyNorm } = convention;
+  const norms = [queryNorm, keyNorm].filter((name) => name !== undefined);
+  return new Set([...placesOf(convention).flatMap(({ weight, bias }) => [weight, bias]), ...norms]);
 }
 
 function unknownTensor(checkpoint: Checkpoint, problem: string): HeedError {
@@ -84,7 +87,7 @@ function expectComplete(checkpoint: Checkpoint, convention: Convention): void {
   }
 }
 
-/** A tensor that is not read, such as a norm of the queries in some models, could have changed the result. */
+/** A tensor that is not read could have changed the result. */
 function expectExplained(checkpoint: Checkpoint, convention: Convention): void {
   const { names, prefix } = checkpoint;
   const known = namesIn(convention);
@@ -100,22 +103,27 @@ function expectExplained(checkpoint: Checkpoint, convention: Convention): void {
   );
 }
 
-async function readLinears(
+async function readWeights(
   checkpoint: Checkpoint,
   convention: Convention,
+  heads: Heads,
 ): Promise<MultiHeadAttentionWeights> {
-  const weights = new Map<string, Tensor>();
-  const biases = new Map<string, Tensor>();
+  const tensors = new Map<string, Tensor>();
   for (const { weight, bias } of placesOf(convention)) {
-    await readOnce(weights, checkpoint, weight, convention.transposed ? transpose : undefined);
-    await readOnce(biases, checkpoint, bias);
+    await readOnce(tensors, checkpoint, weight, convention.transposed ? transpose : undefined);
+    await readOnce(tensors, checkpoint, bias);
   }
   const { query, key, value, output } = convention;
+  const linear = (place: Place) => linearAt(place, tensors, heads);
+  const queryNorm = await readNorm(checkpoint, convention.queryNorm);
+  const keyNorm = await readNorm(checkpoint, convention.keyNorm);
   return {
-    query: linearAt(query, weights, biases),
-    key: linearAt(key, weights, biases),
-    value: linearAt(value, weights, biases),
-    ...(weights.has(output.weight) && { output: linearAt(output, weights, biases) }),
+    query: linear(query),
+    key: linear(key),
+    value: linear(value),
+    ...(tensors.has(output.weight) && { output: linear(output) }),
+    ...(queryNorm && { queryNorm }),
+    ...(keyNorm && { keyNorm }),
   };
 }
 
@@ -129,18 +137,21 @@ async function readOnce(
   tensors.set(name, change(await file.read(prefix + name), name));
 }
 
-function linearAt(
-  place: Place,
-  weights: ReadonlyMap<string, Tensor>,
-  biases: ReadonlyMap<string, Tensor>,
-): Linear {
-  const bias = biases.get(place.bias);
+async function readNorm(
+  { file, prefix, names }: Checkpoint,
+  name: string | undefined,
+): Promise<HeadNormWeights | undefined> {
+  return name !== undefined && names.has(name) ? { weight: await file.read(prefix + name) } : undefined;
+}
+
+function linearAt(place: Place, tensors: ReadonlyMap<string, Tensor>, heads: Heads): Linear {
+  const bias = tensors.get(place.bias);
   return {
-    weight: partOf(weights.get(place.weight) as Tensor, place.weightThird, place.weight),
-    ...(bias && { bias: partOf(bias, place.biasThird, place.bias) }),
+    weight: partOf(tensors.get(place.weight) as Tensor, place.weightPart, heads, place.weight),
+    ...(bias && { bias: partOf(bias, place.biasPart, heads, place.bias) }),
   };
 }
 
-function partOf(tensor: Tensor, third: Place['weightThird'], name: string): Tensor {
-  return third === undefined ? tensor : takeThird(tensor, third, name);
+function partOf(tensor: Tensor, part: FusedPart | undefined, heads: Heads, name: string): Tensor {
+  return part === undefined ? tensor : takePart(tensor, part, heads, name);
 }

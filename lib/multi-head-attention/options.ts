@@ -2,10 +2,15 @@
 import type { Backend } from '../backend.js';
 import { type BackendName, chooseBackend } from '../backends.js';
 import { locationOption } from '../checks/location.js';
-import { booleanOption, choiceOption, finiteOption, integerBetween } from '../checks/numbers.js';
-import { type OptionValues, readOptions } from '../checks/options.js';
+import { booleanOption, choiceOption, finiteOption, integerBetween, invalid } from '../checks/numbers.js';
+import type { OptionValues } from '../checks/options.js';
+import { readScore, type ScoreArgument } from '../checks/score.js';
 import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../checks/scoring.js';
+import { readSelection, type SelectionArgument } from '../checks/selection.js';
 import { HeedError } from '../errors.js';
+import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
+import type { Score } from '../score.js';
+import type { Selection } from '../selection.js';
 import { type FloatType, floatTypes, type Location } from '../tensor-type.js';
 
 /** What a layer computes and how; weights do not tell. */
@@ -25,13 +30,24 @@ export interface MultiHeadAttentionOptions {
   };
   /** Caps scores smoothly: cap · tanh(score / cap). Default 0: not capped. */
   softcap?: number;
-  /** Multiplies query·key. Default 1/√width. */
+  /** How alike a query and a key are; its weights are copied. Default 'scaled-dot'. */
+  score?: Score;
+  /** Multiplies the score. Default 1/√width for 'scaled-dot', 1 for all other scores. */
   scale?: number;
   /** One per query head: slope · (key position − query position) is added to scores. */
   alibiSlopes?: ArrayLike<number>;
   /** One logit per query head that takes part in the softmax and gives no value. */
   sinks?: ArrayLike<number>;
-  /** Where the layer computes. */
+  /** Turns queries and keys by their positions before they attend, as in Llama. Default: they stay as they are. */
+  rotary?: RotaryOptions;
+  /** Added to the mean square of a head that is normalised (`queryNorm`, `keyNorm`); `rms_norm_eps` of checkpoints. Default 1e-6. */
+  normEpsilon?: number;
+  /** What is done with the weights; centers are copied. A call may say otherwise. Default 'soft'. */
+  select?: Selection;
+  /**
+   * Where the layer computes, and keeps its weights: 'cpu' (default), or a device, to which inputs in the memory of the CPU
+   * travel, and results from there.
+   */
   location?: Location;
   /** The type of inputs, weights, intermediate and final results; weights of another are cast. Default: that of the query weight. */
   type?: FloatType;
@@ -45,9 +61,13 @@ export const layerOptionNames = [
   'causal',
   'window',
   'softcap',
+  'score',
   'scale',
   'alibiSlopes',
   'sinks',
+  'rotary',
+  'normEpsilon',
+  'select',
   'location',
   'type',
   'backend',
@@ -61,10 +81,14 @@ export interface LayerOptions {
   readonly causal: boolean;
   readonly window: Window;
   readonly softcap: number;
+  readonly score: ScoreArgument;
   /** Undefined for the default, which depends on the width. */
   readonly scale: number | undefined;
   readonly alibiSlopes: Float64Array | undefined;
   readonly sinks: Float64Array | undefined;
+  readonly rotary: Rotary | undefined;
+  readonly normEpsilon: number;
+  readonly select: SelectionArgument;
   readonly location: Location;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
@@ -73,29 +97,36 @@ export interface LayerOptions {
 
 const mostHeads = 65536;
 
-export function readLayerOptions(options: unknown): LayerOptions {
-  return checkLayerOptions(readOptions(options, layerOptionNames));
-}
-
 export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerOptions {
   const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
   const { backend } = values;
+  const location = locationOption(values.location, 'options.location');
   return {
     heads,
     keyValueHeads: readKeyValueHeads(values.keyValueHeads, heads),
     causal: booleanOption(values.causal, 'options.causal', false),
     window: readWindow(values.window, 'options.window'),
     softcap: readSoftcap(values.softcap, 'options.softcap'),
+    score: readScore(values.score, 'options.score'),
     scale: values.scale === undefined ? undefined : finiteOption(values.scale, 'options.scale', 0),
     alibiSlopes: readOptionalPerHead(values.alibiSlopes, 'options.alibiSlopes', heads),
     sinks: readOptionalPerHead(values.sinks, 'options.sinks', heads),
-    location: locationOption(values.location, 'options.location'),
+    rotary: readRotary(values.rotary, 'options.rotary'),
+    normEpsilon: readNormEpsilon(values.normEpsilon, 'options.normEpsilon'),
+    select: readSelection(values.select, 'options.select'),
+    location,
     type:
       values.type === undefined
         ? undefined
         : choiceOption(values.type, 'options.type', floatTypes, 'float32'),
-    chooseBackend: (type) => chooseBackend(backend, type),
+    chooseBackend: (type) => chooseBackend(backend, type, location),
   };
+}
+
+function readNormEpsilon(value: unknown, name: string): number {
+  const epsilon = finiteOption(value, name, 1e-6);
+  if (epsilon < 0) throw invalid(name, 'a finite number, not negative', value);
+  return epsilon;
 }
 
 function readKeyValueHeads(value: unknown, heads: number): number {

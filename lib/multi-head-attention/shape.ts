@@ -1,14 +1,17 @@
 /** The widths of a layer, from its weights and its numbers of heads. */
 import { checkShape } from '../attention-arguments.js';
 import { expectLength } from '../checks/dims.js';
+import type { ScoreArgument } from '../checks/score.js';
 import { HeedError } from '../errors.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
 
 export interface LayerShape {
   readonly heads: number;
   readonly keyValueHeads: number;
-  /** Of a query or key of one head. */
+  /** Of a query of one head. */
   readonly width: number;
+  /** Of a key of one head. */
+  readonly keyWidth: number;
   /** Of a value of one head. */
   readonly valueWidth: number;
   /** Of what queries are projected from. */
@@ -29,23 +32,47 @@ function headWidth({ name, columns }: LinearArgument, heads: number, option: str
   return columns / heads;
 }
 
-export function layerShape(linears: LinearArguments, heads: number, keyValueHeads: number): LayerShape {
-  const { query, key, value, output } = linears;
+/** What the lengths of a layer are called in messages. */
+export const layerNames = {
+  queryHeads: 'options.heads',
+  keyHeads: 'options.keyValueHeads',
+  queryWidth: 'weights.query.weight.dims[0] / options.heads',
+  keyWidth: 'weights.key.weight.dims[0] / options.keyValueHeads',
+  valueWidth: 'weights.value.weight.dims[0] / options.keyValueHeads',
+  keySteps: 'the number of keys',
+};
+
+export function layerShape(
+  linears: LinearArguments,
+  heads: number,
+  keyValueHeads: number,
+  score: ScoreArgument,
+): LayerShape {
+  const { query, key, value, output, queryNorm, keyNorm } = linears;
   const width = headWidth(query, heads, 'options.heads');
   const keyWidth = headWidth(key, keyValueHeads, 'options.keyValueHeads');
   const valueWidth = headWidth(value, keyValueHeads, 'options.keyValueHeads');
   checkShape(
-    { batch: 0, queryHeads: heads, keyHeads: keyValueHeads, querySteps: 0, keySteps: 0, width, valueWidth },
     {
-      queryHeads: 'options.heads',
-      keyHeads: 'options.keyValueHeads',
-      queryWidth: 'weights.query.weight.dims[0] / options.heads',
-      keyWidth: 'weights.key.weight.dims[0] / options.keyValueHeads',
-      valueWidth: 'weights.value.weight.dims[0] / options.keyValueHeads',
+      batch: 0,
+      queryHeads: heads,
+      keyHeads: keyValueHeads,
+      querySteps: 0,
+      keySteps: 0,
+      width,
+      keyWidth,
+      valueWidth,
     },
-    keyWidth,
+    score,
+    layerNames,
   );
   expectLength(value.inner, 'weights.value.weight.dims[1]', key.inner, 'weights.key.weight.dims[1]');
+  for (const [norm, wide] of [
+    [queryNorm, width],
+    [keyNorm, keyWidth],
+  ] as const) {
+    if (norm) expectLength(norm.dims[0], `${norm.name}.dims[0]`, wide, 'the width of a head');
+  }
   if (output) {
     expectLength(output.inner, 'weights.output.weight.dims[1]', heads * valueWidth, 'heads · value width');
   }
@@ -53,6 +80,7 @@ export function layerShape(linears: LinearArguments, heads: number, keyValueHead
     heads,
     keyValueHeads,
     width,
+    keyWidth,
     valueWidth,
     embed: query.inner,
     contextEmbed: key.inner,

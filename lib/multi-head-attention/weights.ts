@@ -1,9 +1,10 @@
 /** The weights of a layer, packed so that a call multiplies as few and as large matrices as it can. */
-import type { Backend } from '../backend.js';
+import { bytesOf } from '../array-memory.js';
+import { type Backend, precisionOf } from '../backend.js';
 import { biasNumbers } from '../checks/bias.js';
 import { allocate } from '../checks/data.js';
-import { dataOf } from '../checks/tensor.js';
-import { readElements, writeElements } from '../elements.js';
+import { hostDataOf, type TensorArgument } from '../checks/tensor.js';
+import { type Numbers, readElements, writeElements } from '../elements.js';
 import { PackedWeight } from '../packed-weight.js';
 import { bytesPerElement, type FloatType, type TypedArray } from '../tensor-type.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
@@ -26,17 +27,15 @@ export interface LayerWeights {
   readonly key: Part;
   readonly value: Part;
   readonly output: Part | undefined;
+  readonly queryNorm: Numbers | undefined;
+  readonly keyNorm: Numbers | undefined;
 }
 
 const chunkLength = 4096;
 
-function bytesOf({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
 /** Copies a weight into a larger one, in the type of that. */
 function castInto(target: TypedArray, type: FloatType, at: number, { weight }: LinearArgument): void {
-  const source = dataOf(weight);
+  const source = hostDataOf(weight);
   if (weight.type === type) {
     bytesOf(target).set(bytesOf(source), at * bytesPerElement[type]);
     return;
@@ -77,6 +76,13 @@ function packTogether(backend: Backend, type: FloatType, linears: readonly Linea
   return parts.map((part) => ({ ...part, product }));
 }
 
+function normNumbers(backend: Backend, weight: TensorArgument | undefined): Numbers | undefined {
+  if (weight === undefined) return undefined;
+  const numbers = allocate(precisionOf(backend), weight.size, weight.name) as Numbers;
+  readElements(weight.type, hostDataOf(weight), 0, weight.size, numbers);
+  return numbers;
+}
+
 /**
  * Query, key and value in one product when they can be projected from the same input; a call with a
  * context of its own multiplies with the part that it needs. Else key and value, and the query alone.
@@ -91,6 +97,8 @@ export function packLayer(backend: Backend, type: FloatType, linears: LinearArgu
     key: keyPart,
     value: valuePart,
     output: output && packTogether(backend, type, [output])[0],
+    queryNorm: normNumbers(backend, linears.queryNorm),
+    keyNorm: normNumbers(backend, linears.keyNorm),
   };
 }
 

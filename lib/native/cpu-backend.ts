@@ -1,48 +1,48 @@
 /** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
-import { abortReason, isAborted, onAbort } from '../abort.js';
+import { abortReason, isAborted } from '../abort.js';
 import type { Backend } from '../backend.js';
-import { HeedError } from '../errors.js';
+import { allocate } from '../checks/data.js';
+import type { Numbers } from '../elements.js';
 import type { Problem } from '../problem.js';
-import type { Addon, AddonError, Buffers } from './addon.js';
+import type { Addon, Buffers } from './addon.js';
+import { type DeviceArray, hostElements } from './device-array.js';
 import { encode } from './encode.js';
 import { Encoder, typeNumber } from './encoder.js';
+import { ask, toHeedError } from './errors.js';
+import type { Operations } from './operations.js';
 import { PackedPanels } from './packed-panels.js';
 import { PrivateCopies } from './private-copies.js';
 import { isSmall } from './work.js';
 
-function toHeedError(error: unknown): HeedError {
-  const { code, message } = error as AddonError;
-  if (code === 'HEED_OUT_OF_MEMORY') return new HeedError(code, message, { cause: error });
-  return new HeedError('HEED_NATIVE', `The native backend failed: ${message}`, { cause: error });
-}
-
-/** An operation that the addon has, and everything whose memory it uses. */
-interface UnderWay {
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-  readonly buffers: Buffers;
-  readonly problems: readonly Problem[];
-  readonly copies: PrivateCopies | undefined;
-  readonly signal: AbortSignal | undefined;
-  /** Stops listening to the signal. */
-  ignoreSignal?: () => void;
-}
+/** The number of the CPU among devices, and what comes back from it: nothing has to. */
+const here = -1;
+const nothing: readonly number[] = [];
 
 class CpuBackend implements Backend {
   readonly name = 'cpu';
+  readonly location = 'cpu';
+  readonly allocate = allocate;
   readonly #addon: Addon;
+  readonly #operations: Operations;
   readonly #pins: boolean;
   readonly #encoder = new Encoder();
-  readonly #underWay = new Map<number, UnderWay>();
 
-  constructor(addon: Addon) {
+  constructor(addon: Addon, operations: Operations) {
     this.#addon = addon;
+    this.#operations = operations;
     this.#pins = addon.pins();
-    addon.connect((id, error) => this.#end(id, error));
   }
 
   supports(type: string): boolean {
     return type === 'float32' || type === 'float16' || type === 'bfloat16';
+  }
+
+  expectComputable(): void {
+    // All scores and selections.
+  }
+
+  table<Table extends Numbers | DeviceArray>(numbers: Table): Table {
+    return numbers;
   }
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
@@ -50,7 +50,7 @@ class CpuBackend implements Backend {
     if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);
     return new Promise((resolve, reject) => {
       if (signal !== undefined && isAborted(signal)) reject(abortReason(signal));
-      else this.#start({ problems, signal, resolve, reject });
+      else this.#start(problems, signal, resolve, reject);
     });
   }
 
@@ -58,7 +58,8 @@ class CpuBackend implements Backend {
     const encoder = this.#encoder;
     encode(encoder, problems);
     try {
-      this.#addon.solveSync(encoder.numbers, encoder.length, encoder.buffers, isSmall(problems));
+      const { written, length } = encoder;
+      this.#addon.solveSync(written, length, encoder.buffers as Buffers, isSmall(problems), here, nothing);
     } catch (error) {
       throw toHeedError(error);
     }
@@ -75,51 +76,31 @@ class CpuBackend implements Backend {
 
   packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {
     const { data, type, columns, inner } = weight;
-    try {
-      const external = this.#addon.packWeight(data, typeNumber(type), columns, inner);
+    return ask(() => {
+      const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
       return new PackedPanels(this.#addon, external, columns, inner);
-    } catch (error) {
-      throw toHeedError(error);
-    }
+    });
   }
 
-  #start({
-    problems,
-    signal,
-    resolve,
-    reject,
-  }: Pick<UnderWay, 'problems' | 'signal' | 'resolve' | 'reject'>): void {
+  #start(
+    problems: readonly Problem[],
+    signal: AbortSignal | undefined,
+    resolve: () => void,
+    reject: (reason: unknown) => void,
+  ): void {
     const encoder = this.#encoder;
     encode(encoder, problems);
-    const copies = PrivateCopies.of(encoder.buffers, this.#pins);
-    const buffers = copies?.substitute(encoder.buffers) ?? encoder.buffers;
-    const operation: UnderWay = { resolve, reject, buffers, problems, copies, signal };
-    try {
-      const id = this.#addon.solve(encoder.numbers, encoder.length, buffers);
-      if (signal !== undefined) operation.ignoreSignal = onAbort(signal, () => this.#addon.cancel(id));
-      this.#underWay.set(id, operation);
-    } catch (error) {
-      reject(toHeedError(error));
-    }
-  }
-
-  #end(id: number, error: AddonError | undefined): void {
-    const operation = this.#underWay.get(id);
-    if (operation === undefined) return;
-    this.#underWay.delete(id);
-    const { signal, copies, problems, resolve, reject } = operation;
-    operation.ignoreSignal?.();
-    if (signal !== undefined && isAborted(signal)) {
-      reject(abortReason(signal));
-    } else if (error !== undefined) {
-      reject(toHeedError(error));
-    } else {
-      copies?.restore(problems);
-      resolve();
-    }
+    // Whoever chose this backend has seen that nothing is on a device.
+    const given = encoder.buffers as Buffers;
+    const copies = PrivateCopies.of(given, this.#pins);
+    const memory = copies?.substitute(given) ?? given;
+    const finish = copies && (() => copies.restore(problems));
+    this.#operations.add({ resolve, reject, memory, signal, finish }, () =>
+      this.#addon.solve(encoder.written, encoder.length, memory, here, nothing),
+    );
   }
 }
 
-export function cpuBackend(addon: Addon): Backend {
-  return new CpuBackend(addon);
+export function cpuBackend(addon: Addon, operations: Operations): Backend {
+  return new CpuBackend(addon, operations);
 }

@@ -1,20 +1,25 @@
 /** Writes problems in the format that native/addon/decode.h describes. */
-import type { View } from '../problem.js';
-import type { TensorType, TypedArray } from '../tensor-type.js';
-import type { Buffers, External } from './addon.js';
+import type { StoredElements, StoredType, StoredView } from '../problem.js';
+import type { External } from './addon.js';
 
-const typeNumbers: Partial<Record<TensorType, number>> = { float32: 0, float16: 1, bfloat16: 2, bool: 3 };
+const typeNumbers: Partial<Record<StoredType, number>> = {
+  float32: 0,
+  float16: 1,
+  bfloat16: 2,
+  bool: 3,
+  int8: 4,
+};
 
 /** A type's number in encoded problems; −1, which the decoder turns away, for one that kernels do not know. */
-export function typeNumber(type: TensorType): number {
+export function typeNumber(type: StoredType): number {
   return typeNumbers[type] ?? -1;
 }
 
 export class Encoder {
   /** Reused from one operation to the next: the addon reads it before it returns. */
-  numbers = new Float64Array(1024);
+  written = new Float64Array(1024);
   length = 0;
-  buffers: Buffers = [];
+  buffers: (StoredElements | External)[] = [];
 
   /** Starts over. */
   reset(): void {
@@ -23,46 +28,54 @@ export class Encoder {
   }
 
   number(value: number): void {
-    if (this.length === this.numbers.length) this.#grow(1);
-    this.numbers[this.length++] = value;
+    if (this.length === this.written.length) this.#grow(1);
+    this.written[this.length++] = value;
+  }
+
+  numbers(...values: readonly number[]): void {
+    for (const value of values) this.number(value);
+  }
+
+  /** What `encode` writes of a value, or −1 where there is none. */
+  optional<T>(value: T | undefined, encode: (to: Encoder, value: T) => void): void {
+    if (value === undefined) this.number(-1);
+    else encode(this, value);
   }
 
   /** Its index among the buffers. */
-  buffer(buffer: TypedArray | External): void {
+  buffer(buffer: StoredElements | External): void {
     let index = this.buffers.indexOf(buffer);
     if (index < 0) index = this.buffers.push(buffer) - 1;
     this.number(index);
   }
 
-  optionalBuffer(buffer: TypedArray | undefined): void {
+  optionalBuffer(buffer: StoredElements | undefined): void {
     if (buffer === undefined) this.number(-1);
     else this.buffer(buffer);
   }
 
-  typed({ data, type }: { readonly data: TypedArray; readonly type: TensorType }): void {
+  typed({ data, type }: { readonly data: StoredElements; readonly type: StoredType }): void {
     this.buffer(data);
     this.number(typeNumber(type));
   }
 
-  view(view: View): void {
+  view(view: StoredView): void {
     this.typed(view);
-    this.number(view.batchStride);
-    this.number(view.headStride);
-    this.number(view.stepStride);
+    this.numbers(view.batchStride, view.headStride, view.stepStride);
   }
 
   list(values: ArrayLike<number> | undefined): void {
     const count = values?.length ?? 0;
     this.number(count);
     if (values === undefined) return;
-    if (this.length + count > this.numbers.length) this.#grow(count);
-    this.numbers.set(values, this.length);
+    if (this.length + count > this.written.length) this.#grow(count);
+    this.written.set(values, this.length);
     this.length += count;
   }
 
   #grow(count: number): void {
     const grown = new Float64Array(2 * (this.length + count));
-    grown.set(this.numbers);
-    this.numbers = grown;
+    grown.set(this.written);
+    this.written = grown;
   }
 }

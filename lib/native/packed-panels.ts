@@ -6,6 +6,7 @@ import type { Addon, External } from './addon.js';
 /** The addon frees the memory when told to, and when the external is collected. */
 export class PackedPanels implements PackedHandle {
   readonly backend = 'cpu';
+  readonly location = 'cpu';
   readonly columns: number;
   readonly inner: number;
   readonly byteLength: number;
@@ -36,8 +37,11 @@ export class PackedPanels implements PackedHandle {
   }
 }
 
-export function isPacked(weight: ProjectionProblem['weight']): weight is PackedHandle {
-  return 'backend' in weight;
+type Weight = ProjectionProblem['weight'];
+
+/** A weight on a device is a handle, too, but its elements are where any other's are. */
+export function isPacked(weight: Weight): weight is Exclude<Weight, { readonly data: unknown }> {
+  return !('data' in weight);
 }
 
 export const externalOf = PackedPanels.externalOf;

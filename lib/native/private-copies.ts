@@ -3,9 +3,12 @@
  * resizable ArrayBuffer may shrink, and where the addon cannot pin memory any ArrayBuffer may be
  * transferred away. The operation then works on copies, and what it wrote is copied back.
  */
-import type { Problem } from '../problem.js';
-import type { TypedArray } from '../tensor-type.js';
+import { types } from 'node:util';
+import { bufferOf, bytesOf, isResizable, lengthOf, typedArrayName } from '../array-memory.js';
+import { isLasting } from '../lasting-memory.js';
+import type { Problem, StoredArray } from '../problem.js';
 import type { Buffers } from './addon.js';
+import { writtenBy } from './written.js';
 
 /** The part of an ArrayBuffer that an operation touches. */
 interface Range {
@@ -13,55 +16,41 @@ interface Range {
   end: number;
 }
 
-const arrayClasses = { Float32Array, Float64Array, Uint16Array, Uint8Array, Int32Array, BigInt64Array };
+const arrayClasses = {
+  Float32Array,
+  Float64Array,
+  Uint16Array,
+  Int8Array,
+  Uint8Array,
+  Int32Array,
+  BigInt64Array,
+};
 
-function isResizable(buffer: ArrayBufferLike): boolean {
-  return buffer instanceof ArrayBuffer && 'resizable' in buffer && buffer.resizable === true;
-}
-
-function mayGoAway(buffer: ArrayBufferLike, pinned: boolean): boolean {
-  return buffer instanceof ArrayBuffer && (!pinned || isResizable(buffer));
-}
-
-function writtenBy(problem: Problem): (TypedArray | undefined)[] {
-  switch (problem.kind) {
-    case 'attention':
-      return [problem.output.data, problem.logSumExp?.data];
-    case 'unfused':
-      return writtenBy(problem.attention);
-    case 'rows':
-      return [problem.scores, problem.cappedScores, problem.biasedScores, problem.weights];
-    case 'projection':
-      return problem.targets.map((target) => target.view.data);
-    case 'merge':
-      return [problem.output, problem.logSumExp];
-  }
+function mayGoAway(array: StoredArray, pinned: boolean): boolean {
+  const buffer = bufferOf(array);
+  return types.isArrayBuffer(buffer) && (isResizable(array) || !(pinned || isLasting(buffer)));
 }
 
 function rangesOf(buffers: Buffers, pinned: boolean): Map<ArrayBufferLike, Range> {
   const ranges = new Map<ArrayBufferLike, Range>();
   for (const array of buffers) {
-    if (!ArrayBuffer.isView(array) || !mayGoAway(array.buffer, pinned)) continue;
-    const range = ranges.get(array.buffer) ?? { start: Infinity, end: 0 };
+    if (!ArrayBuffer.isView(array) || !mayGoAway(array, pinned)) continue;
+    const { buffer, byteOffset, byteLength } = bytesOf(array);
+    const range = ranges.get(buffer) ?? { start: Infinity, end: 0 };
     // Whole words, so that every array is as aligned in the copy as it was.
-    range.start = Math.min(range.start, array.byteOffset - (array.byteOffset % 8));
-    range.end = Math.max(range.end, array.byteOffset + array.byteLength);
-    ranges.set(array.buffer, range);
+    range.start = Math.min(range.start, byteOffset - (byteOffset % 8));
+    range.end = Math.max(range.end, byteOffset + byteLength);
+    ranges.set(buffer, range);
   }
   return ranges;
 }
 
-function bytesOf(array: TypedArray): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-}
-
 export class PrivateCopies {
-  readonly #copies = new Map<TypedArray, TypedArray>();
+  readonly #copies = new Map<StoredArray, StoredArray>();
 
   /** Undefined when nothing needs a copy, which is the usual case. */
   static of(buffers: Buffers, pinned: boolean): PrivateCopies | undefined {
-    if (!buffers.some((array) => ArrayBuffer.isView(array) && mayGoAway(array.buffer, pinned)))
-      return undefined;
+    if (!buffers.some((array) => ArrayBuffer.isView(array) && mayGoAway(array, pinned))) return undefined;
     return new PrivateCopies(buffers, rangesOf(buffers, pinned));
   }
 
@@ -73,11 +62,12 @@ export class PrivateCopies {
     }
     for (const array of buffers) {
       if (!ArrayBuffer.isView(array)) continue;
-      const copy = copied.get(array.buffer);
-      const range = ranges.get(array.buffer);
+      const { buffer, byteOffset } = bytesOf(array);
+      const copy = copied.get(buffer);
+      const range = ranges.get(buffer);
       if (copy === undefined || range === undefined) continue;
-      const offset = array.byteOffset - range.start;
-      this.#copies.set(array, new arrayClasses[array[Symbol.toStringTag]](copy, offset, array.length));
+      const arrayClass = arrayClasses[typedArrayName(array) as keyof typeof arrayClasses];
+      this.#copies.set(array, new arrayClass(copy, byteOffset - range.start, lengthOf(array)));
     }
   }
 
@@ -88,11 +78,11 @@ export class PrivateCopies {
 
   /** Hands over what the problems have written. */
   restore(problems: readonly Problem[]): void {
-    for (const array of new Set(problems.flatMap(writtenBy))) {
-      const result = array && this.#copies.get(array);
+    const written = writtenBy(problems);
+    for (const [array, result] of this.#copies) {
       // An array that was transferred or resized meanwhile has nobody left to see the result.
-      if (array === undefined || result?.length !== array.length) continue;
-      bytesOf(array).set(bytesOf(result));
+      const complete = result.length > 0 && result.length === lengthOf(array);
+      if (complete && written.has(array)) bytesOf(array).set(bytesOf(result));
     }
   }
 }

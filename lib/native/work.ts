@@ -11,15 +11,20 @@ const mostForOneThread = 2 ** 18;
 /** How long it takes to read an element from memory, in multiplications. */
 const reading = 4;
 
+/** How long tanh takes, in multiplications. */
+const tanh = 8;
+
 function ofAttention(problem: AttentionProblem): number {
-  const { sequences, queryHeads, keyHeads, width, valueWidth } = problem;
+  const { sequences, queryHeads, keyHeads, width, valueWidth, score } = problem;
+  const hidden = score?.kind === 'additive' ? score.hidden : 0;
   let scores = 0;
   let keys = 0;
   for (const { querySteps, keySteps } of sequences) {
     scores += querySteps * keySteps;
     keys += keySteps;
   }
-  return (scores * queryHeads + keys * keyHeads * reading) * (width + valueWidth);
+  const products = (scores * queryHeads + keys * keyHeads * reading) * (width + valueWidth);
+  return products + (scores * queryHeads * tanh + keys * keyHeads * width) * hidden;
 }
 
 function of(problem: Problem): number {
@@ -37,6 +42,12 @@ function of(problem: Problem): number {
       return problem.columns * problem.inner * (problem.rows + reading * (isPacked(problem.weight) ? 1 : 3));
     case 'merge':
       return problem.rows * problem.width * problem.parts.length * reading;
+    case 'cast':
+      return problem.count * reading;
+    case 'append': {
+      const steps = problem.parts.reduce((sum, part) => sum + part.steps, 0);
+      return steps * problem.heads * (problem.width + problem.valueWidth) * reading;
+    }
   }
 }
 

@@ -1,13 +1,13 @@
 /** What both operators' arguments have in common: an operator set, named inputs and outputs, integer attributes. */
 import { integerBetween, invalid } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { dataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { Tensor } from '../tensor.js';
 
 /** A version of the default ONNX operator set. */
 export type Opset = 23 | 24 | 25;
 
-export const newestOpset: Opset = 25;
+const newestOpset: Opset = 25;
 
 export function readOpset(value: unknown): Opset {
   if (value === undefined) return newestOpset;
@@ -34,7 +34,7 @@ export function readInputs<Required extends string, Optional extends string>(
 
 /** The tensor that was read, over memory that stays as long as it is. */
 export function toTensor(argument: TensorArgument): Tensor {
-  return new Tensor(argument.type, dataOf(argument), argument.dims);
+  return new Tensor(argument.type, hostDataOf(argument), argument.dims);
 }
 
 export function readInteger(

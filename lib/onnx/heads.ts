@@ -1,5 +1,7 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
+
 import { setImmediate } from 'node:timers/promises';
+import { bytesOf } from '../array-memory.js';
 import { allocate, isDetachedArray } from '../checks/data.js';
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
@@ -31,9 +33,6 @@ export function headsOf(tensor: Tensor, name: string, stepsFirst: boolean): Head
   const [heads, steps] = stepsFirst ? [third, second] : [second, third];
   return { name, type: tensor.type, data: tensor.data, batch, heads, steps, width, stepsFirst };
 }
-
-/** The memory of an array, whatever its elements. */
-export const bytesOf = (data: TypedArray) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 function detached({ name }: Heads): HeedError {
   return new HeedError('HEED_DETACHED', `Expected the memory of ${name} to stay while the operation runs`);

@@ -1,4 +1,5 @@
 /** The attn_mask input: broadcast from the right, and filled up when it covers fewer keys than there are. */
+import { bytesOf } from '../array-memory.js';
 import { allocate } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';
 import { sizeOf } from '../checks/dims.js';
@@ -8,7 +9,6 @@ import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import { isFloatType } from '../tensor-type.js';
 import { type Opset, toTensor } from './arguments.js';
-import { bytesOf } from './heads.js';
 
 interface MaskContext {
   readonly batch: number;

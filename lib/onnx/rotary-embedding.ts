@@ -5,7 +5,7 @@ import { expectDims } from '../checks/dims.js';
 import { readNames } from '../checks/lists.js';
 import { integerBetween, invalid } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { dataOf, expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
+import { expectFloat, expectType, hostDataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { TensorLike } from '../tensor-type.js';
@@ -100,7 +100,7 @@ function readRotated(attributes: Attributes, width: number): number {
 /** Which row of the caches each [batch, step] takes; undefined where every one has its own. */
 function readRows(ids: TensorArgument | undefined, positions: number): Float64Array | undefined {
   if (ids === undefined) return undefined;
-  const rows = Array.from<number | bigint>(dataOf(ids));
+  const rows = Array.from<number | bigint>(hostDataOf(ids));
   return Float64Array.from(rows, (id, row) =>
     integerBetween(Number(id), `position_ids.data[${row}]`, 0, positions - 1),
   );
@@ -167,7 +167,10 @@ export async function rotaryEmbedding(
   expectCaches(given, position_ids, shape, rotated / 2);
 
   // The rotation takes turns with the event loop, so it works on copies.
-  const copyOf = (tensor: TensorArgument) => ({ type, data: copyData(dataOf(tensor), type, tensor.name) });
+  const copyOf = (tensor: TensorArgument) => ({
+    type,
+    data: copyData(hostDataOf(tensor), type, tensor.name),
+  });
   const data = copyOf(input).data;
   const output = new Tensor(type, data, input.dims);
   await rotate({

@@ -1,6 +1,7 @@
 /** The rotation of RotaryEmbedding, on plain memory. */
 import { setImmediate } from 'node:timers/promises';
 import { readElements, writeElements } from '../elements.js';
+import { rotatePairs } from '../rotary/rotate-pairs.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
 
 /** Elements between two looks at the event loop: a few milliseconds of work. */
@@ -27,7 +28,7 @@ export interface Rotation {
   readonly rows: ArrayLike<number> | undefined;
 }
 
-/** Turns each pair (x, y) of a head by its step's angle: (x cos − y sin, x sin + y cos). */
+/** Turns each pair of a head by its step's angle. */
 export async function rotate(rotation: Rotation): Promise<void> {
   const { type, data, batch, heads, steps, width, stepsFirst, rotated, interleaved } = rotation;
   const half = rotated / 2;
@@ -36,7 +37,6 @@ export async function rotate(rotation: Rotation): Promise<void> {
   const head = new Float64Array(rotated);
   const headStride = stepsFirst ? width : steps * width;
   const stepStride = stepsFirst ? heads * width : width;
-  const partner = interleaved ? 1 : half;
   let sinceTurn = 0;
   // Axes beside an empty one may be of any length.
   if (data.length === 0) return;
@@ -50,13 +50,7 @@ export async function rotate(rotation: Rotation): Promise<void> {
       for (let h = 0; h < heads; h++) {
         const start = b * heads * steps * width + h * headStride + s * stepStride;
         readElements(type, data, start, rotated, head);
-        for (let pair = 0; pair < half; pair++) {
-          const first = interleaved ? 2 * pair : pair;
-          const x = head[first];
-          const y = head[first + partner];
-          head[first] = x * cos[pair] - y * sin[pair];
-          head[first + partner] = x * sin[pair] + y * cos[pair];
-        }
+        rotatePairs(head, 0, { cos, sin, start: 0, pairs: half }, interleaved);
         writeElements(type, data, start, rotated, head);
       }
       sinceTurn += heads * rotated;

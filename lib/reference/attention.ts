@@ -7,10 +7,13 @@
  * look for several things at once. When there are fewer key heads than query heads, consecutive
  * query heads share one.
  */
+import { hostElements } from '../native/device-array.js';
 import type { AttentionProblem } from '../problem.js';
-import { type QueryRow, scoreRow } from './scores.js';
-import { softmax } from './softmax.js';
-import { type Matrix, readKeyRows, readRow, rowStart, writeRow } from './vectors.js';
+import type { QueryRow } from './row.js';
+import { scoreRow } from './scores.js';
+import { select } from './selection.js';
+import { readKeys } from './similarity.js';
+import { type Matrix, readRow, readSteps, rowStart, writeRow } from './vectors.js';
 
 /** The blend of values, by weight. A key that may not be attended is left out rather than weighed 0: 0 · NaN is NaN. */
 export function blend(weights: Float64Array, attended: Uint8Array, values: Matrix): Float64Array {
@@ -42,8 +45,15 @@ export function* keyGroups(
     // Without queries nobody reads the keys; there may also be any number of heads then.
     if (sequence.querySteps === 0) continue;
     for (let keyHead = 0; keyHead < problem.keyHeads; keyHead++) {
-      const keys = yield* readKeyRows(problem.key, sequence, entry, keyHead, problem.width);
-      const values = yield* readKeyRows(problem.value, sequence, entry, keyHead, problem.valueWidth);
+      const keys = yield* readKeys(problem, entry, keyHead);
+      const values = yield* readSteps(
+        problem.value,
+        sequence.keyStart,
+        sequence.keySteps,
+        entry,
+        keyHead,
+        problem.valueWidth,
+      );
       yield* visit({ entry, keyHead, keys, values });
     }
   }
@@ -56,7 +66,7 @@ export function* queryRows(problem: AttentionProblem, { entry, keyHead }: KeyGro
   for (let i = 0; i < headsPerKeyHead; i++) {
     const head = keyHead * headsPerKeyHead + i;
     for (let step = 0; step < sequence.querySteps; step++) {
-      const query = new Float64Array(problem.width);
+      const query = new Float64Array(problem.queryWidth ?? problem.width);
       readRow(problem.query, rowStart(problem.query, entry, head, sequence.queryStart + step), query);
       yield { entry, head, step, sequence, query };
     }
@@ -73,13 +83,13 @@ export function finishRow(
   const outputStep = sequence.queryStart + step;
   writeRow(problem.output, rowStart(problem.output, entry, head, outputStep), output);
   if (problem.logSumExp) {
-    problem.logSumExp.data[rowStart(problem.logSumExp, entry, head, outputStep)] = logSumExp;
+    hostElements(problem.logSumExp.data)[rowStart(problem.logSumExp, entry, head, outputStep)] = logSumExp;
   }
 }
 
 function attendRow(problem: AttentionProblem, row: QueryRow, { keys, values }: KeyGroup): void {
   const { scores, attended } = scoreRow(problem, row, keys);
-  const logSumExp = softmax(scores, attended, problem.sinks?.[row.head]);
+  const logSumExp = select(problem, row, scores, attended);
   finishRow(problem, row, blend(scores, attended, values), logSumExp);
 }
 

@@ -1,10 +1,11 @@
 /** The reference backend: plain TypeScript in float64, right rather than fast. Other backends are measured against it. */
 import type { Backend } from '../backend.js';
-import { isDetachedArray } from '../checks/data.js';
+import { allocate, isDetachedArray } from '../checks/data.js';
 import { HeedError } from '../errors.js';
-import type { Problem } from '../problem.js';
-import type { TypedArray } from '../tensor-type.js';
+import { type Elements, hostElements } from '../native/device-array.js';
+import type { HeadMatrix, Problem, ScoreForm, StoredView } from '../problem.js';
 import { isFloatType } from '../tensor-type.js';
+import { append } from './append.js';
 import { attend } from './attention.js';
 import { merge } from './merge.js';
 import { packReference, projectRows } from './projection.js';
@@ -24,6 +25,10 @@ function work(problem: Problem): Generator<void> {
       return projectRows(problem);
     case 'merge':
       return merge(problem);
+    case 'append':
+      return append(problem);
+    case 'cast':
+      throw new TypeError('Tensors in the memory of the CPU cast themselves');
   }
 }
 
@@ -31,16 +36,27 @@ function* workThrough(problems: readonly Problem[]): Generator<void> {
   for (const problem of problems) yield* work(problem);
 }
 
+function weightsOf(score: ScoreForm | undefined): HeadMatrix[] {
+  if (score?.kind === 'general') return [score.weight];
+  return score?.kind === 'additive' ? [score.query, score.key, score.vector] : [];
+}
+
+/** The memory of caches cannot go away. */
+function inTensors(views: readonly StoredView[]): { data: Elements }[] {
+  return views.filter(({ pages }) => pages === undefined).map(({ data }) => ({ data: data as Elements }));
+}
+
 /** All memory of the caller's that a problem reads or writes. */
-function arraysOf(problem: Problem): TypedArray[] {
+function arraysOf(problem: Problem): Elements[] {
   switch (problem.kind) {
     case 'attention':
       return [
         problem.query,
-        problem.key,
-        problem.value,
+        ...inTensors([problem.key, problem.value]),
         problem.output,
         ...(problem.mask ? [problem.mask] : []),
+        ...weightsOf(problem.score),
+        ...(problem.select?.kind === 'local' ? [problem.select.centers] : []),
       ].map(({ data }) => data);
     case 'unfused':
     case 'rows':
@@ -51,12 +67,16 @@ function arraysOf(problem: Problem): TypedArray[] {
     }
     case 'merge':
       return problem.parts.flatMap(({ output, logSumExp }) => [output, logSumExp]);
+    case 'append':
+      return [problem.key.data, problem.value.data];
+    case 'cast':
+      return [];
   }
 }
 
 /** Numbers read from memory that went away meanwhile are not results. */
 function expectAttached(problems: readonly Problem[]): void {
-  if (problems.flatMap(arraysOf).some(isDetachedArray)) {
+  if (problems.flatMap(arraysOf).map(hostElements).some(isDetachedArray)) {
     throw new HeedError(
       'HEED_DETACHED',
       'Expected the memory of tensors to stay while an operation runs, received a detached ArrayBuffer',
@@ -66,7 +86,13 @@ function expectAttached(problems: readonly Problem[]): void {
 
 export const referenceBackend: Backend = {
   name: 'reference',
+  location: 'cpu',
   supports: isFloatType,
+  expectComputable() {
+    // All scores and selections.
+  },
+  table: (numbers) => numbers,
+  allocate,
   async solve(problems, signal) {
     await runInSlices(workThrough(problems), signal);
     expectAttached(problems);

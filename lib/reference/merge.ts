@@ -4,6 +4,7 @@
  * weighs each part by its exp(logSumExp), divided by the sum of those: a softmax over parts.
  */
 import { readElements, writeElements } from '../elements.js';
+import { hostElements } from '../native/device-array.js';
 import type { MergeProblem } from '../problem.js';
 import { blend } from './attention.js';
 import { softmax } from './softmax.js';
@@ -12,14 +13,14 @@ export function* merge(problem: MergeProblem): Generator<void> {
   const { width, type, parts } = problem;
   const outputs = new Float64Array(parts.length * width);
   for (let row = 0; row < problem.rows; row++) {
-    const logs = Float64Array.from(parts, (part) => Number(part.logSumExp[row]));
+    const logs = Float64Array.from(parts, (part) => Number(hostElements(part.logSumExp)[row]));
     // A part without keys for this row gives nothing, whatever its output holds.
     const present = Uint8Array.from(logs, (log) => (log === Number.NEGATIVE_INFINITY ? 0 : 1));
     for (const [i, part] of parts.entries())
-      readElements(type, part.output, row * width, width, outputs, i * width);
-    problem.logSumExp[row] = softmax(logs, present);
+      readElements(type, hostElements(part.output), row * width, width, outputs, i * width);
+    hostElements(problem.logSumExp)[row] = softmax(logs, present);
     const joint = blend(logs, present, { rows: parts.length, width, numbers: outputs });
-    writeElements(type, problem.output, row * width, width, joint);
+    writeElements(type, hostElements(problem.output), row * width, width, joint);
     yield;
   }
 }

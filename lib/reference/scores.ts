@@ -1,36 +1,22 @@
 /**
  * Scores: how much one query row wants each key.
  *
- * A score begins as the similarity of query and key, their dot product: large when both point the
- * same way. Then it may be capped, biased by a mask and by distance (ALiBi), and finally some keys
+ * A score begins as the similarity of query and key. Then it may be capped, biased by a mask and by distance (ALiBi), and finally some keys
  * are out of bounds: they come after the query (causal), are too far from it (window), or the mask
  * says so. Being out of bounds is more than a low score: such a key must not touch the result, not
  * even when it holds NaN. So it is noted apart, in `attended`.
  */
 import { readElements } from '../elements.js';
-import type { AttentionProblem, MaskView, Sequence } from '../problem.js';
-import { dot, type Matrix } from './vectors.js';
-
-/** One row of queries, and where it stands. */
-export interface QueryRow {
-  readonly entry: number;
-  readonly head: number;
-  readonly step: number;
-  readonly sequence: Sequence;
-  /** The row's own elements. */
-  readonly query: Float64Array;
-}
+import { hostElements } from '../native/device-array.js';
+import type { AttentionProblem, MaskView } from '../problem.js';
+import type { QueryRow } from './row.js';
+import { centerOf } from './selection.js';
+import { similarities } from './similarity.js';
+import type { Matrix } from './vectors.js';
 
 /** Where the query stands on the line of keys. */
 function positionOf({ sequence, step }: QueryRow): number {
   return sequence.queryOffset + step;
-}
-
-/** scale · query·key for every key. The scale, 1/√width by default, keeps scores of wide vectors from growing with the width. */
-export function similarities(row: QueryRow, keys: Matrix, scale: number): Float64Array {
-  const scores = new Float64Array(keys.rows);
-  for (let key = 0; key < keys.rows; key++) scores[key] = scale * dot(row.query, keys, key);
-  return scores;
 }
 
 /** Bends scores smoothly into (−cap, cap), in place. Small scores stay nearly what they are. */
@@ -46,10 +32,10 @@ function readMaskRow(mask: MaskView, row: QueryRow, keys: number): Float64Array 
   const added = new Float64Array(keys);
   if (mask.keyStride === 0) {
     // One element for all keys; without keys the mask may have no element at all.
-    if (keys > 0) readElements(mask.type, mask.data, start, 1, added);
+    if (keys > 0) readElements(mask.type, hostElements(mask.data), start, 1, added);
     added.fill(added[0]);
   } else {
-    readElements(mask.type, mask.data, start, keys, added);
+    readElements(mask.type, hostElements(mask.data), start, keys, added);
   }
   if (mask.type === 'bool') {
     for (let key = 0; key < keys; key++) added[key] = added[key] ? 0 : Number.NEGATIVE_INFINITY;
@@ -57,11 +43,16 @@ function readMaskRow(mask: MaskView, row: QueryRow, keys: number): Float64Array 
   return added;
 }
 
-/** Marks with 1 the keys that position alone allows: inside the window, and not after the query when causal. */
+/** Marks with 1 the keys that position alone allows: inside the windows, and not after the query when causal. */
 function inBounds(problem: AttentionProblem, row: QueryRow): Uint8Array {
   const position = positionOf(row);
-  const first = position - problem.windowLeft;
-  const last = Math.min(position + problem.windowRight, problem.causal ? position : Number.POSITIVE_INFINITY);
+  let first = position - problem.windowLeft;
+  let last = Math.min(position + problem.windowRight, problem.causal ? position : Number.POSITIVE_INFINITY);
+  if (problem.select?.kind === 'local') {
+    const center = centerOf(problem.select, row);
+    first = Math.max(first, Math.ceil(center - problem.select.halfWidth));
+    last = Math.min(last, Math.floor(center + problem.select.halfWidth));
+  }
   const attended = new Uint8Array(row.sequence.keySteps);
   for (let key = Math.max(first, 0); key < attended.length && key <= last; key++) attended[key] = 1;
   return attended;
@@ -97,7 +88,7 @@ export function scoreRow(
   row: QueryRow,
   keys: Matrix,
 ): { scores: Float64Array; attended: Uint8Array } {
-  const scores = similarities(row, keys, problem.scale);
+  const scores = similarities(problem, row, keys);
   cap(scores, problem.softcap);
   const attended = bias(problem, row, scores);
   return { scores, attended };

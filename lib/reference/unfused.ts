@@ -5,8 +5,9 @@
  */
 import type { AttentionProblem } from '../problem.js';
 import { blend, finishRow, type KeyGroup, keyGroups, queryRows } from './attention.js';
-import { type QueryRow, scoreRow } from './scores.js';
-import { softmax } from './softmax.js';
+import type { QueryRow } from './row.js';
+import { scoreRow } from './scores.js';
+import { select } from './selection.js';
 
 interface MatrixRow {
   readonly row: QueryRow;
@@ -27,7 +28,7 @@ function* attendWhole(problem: AttentionProblem, group: KeyGroup): Generator<voi
   const matrix = yield* wholeMatrix(problem, group);
   const logSumExps: number[] = [];
   for (const { row, scores, attended } of matrix) {
-    logSumExps.push(softmax(scores, attended, problem.sinks?.[row.head]));
+    logSumExps.push(select(problem, row, scores, attended));
     yield;
   }
   for (const [i, { row, scores: weights, attended }] of matrix.entries()) {

@@ -1,16 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type FileHandle, open as openHandle, stat } from 'node:fs/promises';
-import { allocate } from '../checks/data.js';
 import { invalid } from '../checks/numbers.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import { bytesPerElement, type TensorType, type TypedArray } from '../tensor-type.js';
+import type { Tensor } from '../tensor.js';
+import type { TensorType } from '../tensor-type.js';
 import { dtypes } from './dtype.js';
-import { type Entry, type Header, malformed, parseHeader, parseHeaderLength } from './header.js';
+import type { Entry } from './header.js';
+import { locate } from './locate.js';
 import { listNames } from './names.js';
-
-/** The most that one read asks of the system, which takes no more than 2 GiB. */
-const maxReadLength = 2 ** 30;
+import { Shard } from './shard.js';
+import { openShards } from './shards.js';
 
 /** What a file says about one of its tensors. */
 export interface TensorInfo {
@@ -26,47 +24,42 @@ export interface TensorInfo {
   readonly byteLength: number;
 }
 
+/** Where a tensor is. */
+interface Place {
+  readonly shard: Shard;
+  readonly entry: Entry;
+}
+
 /**
- * An open safetensors file. Only its header has been read: `read` fetches the bytes of one tensor.
- * Close it when done, with `close()` or `await using`.
+ * An open safetensors file, or several that an index makes one of. Only headers have been read: `read`
+ * fetches the bytes of one tensor. Close it when done, with `close()` or `await using`.
  */
 export class SafetensorsFile {
-  /** The path that the file was opened by. */
+  /** The path of the file, or of the index. */
   readonly path: string;
-  /** The file's free text entries. */
+  /** The free text entries of the file, or of all its shards; of entries that disagree, the first. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Name, element type and dims of every tensor, by name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  readonly #handle: FileHandle;
-  readonly #entries: ReadonlyMap<string, Entry>;
-  readonly #dataStart: number;
+  readonly #shards: readonly Shard[];
+  readonly #places: ReadonlyMap<string, Place>;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, handle: FileHandle, header: Header, dataStart: number) {
+  private constructor(path: string, shards: readonly Shard[]) {
+    const places = shards.flatMap((shard) => shard.header.entries.map((entry) => ({ shard, entry })));
     this.path = path;
-    this.metadata = header.metadata;
-    this.tensors = new Map(header.entries.map((entry) => [entry.name, infoOf(entry)]));
-    this.#handle = handle;
-    this.#entries = new Map(header.entries.map((entry) => [entry.name, entry]));
-    this.#dataStart = dataStart;
+    this.metadata = Object.freeze(
+      Object.assign(Object.create(null), ...shards.map(({ header }) => header.metadata).reverse()),
+    );
+    this.tensors = new Map(places.map(({ entry }) => [entry.name, infoOf(entry)]));
+    this.#shards = shards;
+    this.#places = new Map(places.map((place) => [place.entry.name, place]));
   }
 
   /** @internal Use `open` of heed/safetensors. */
   static async open(path: string): Promise<SafetensorsFile> {
-    const handle = await openRegularFile(path);
-    try {
-      const { size } = await handle.stat();
-      const prefix = new Uint8Array(Math.min(8, size));
-      await readInto(prefix, handle, 0, path);
-      const length = parseHeaderLength(prefix, size, path);
-      const bytes = new Uint8Array(length);
-      await readInto(bytes, handle, 8, path);
-      const header = parseHeader(bytes, size - 8 - length, path);
-      return new SafetensorsFile(path, handle, header, 8 + length);
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+    const { file, isIndex } = await locate(path);
+    return new SafetensorsFile(file, isIndex ? await openShards(file) : [await Shard.open(file)]);
   }
 
   /** Whether close() was called. */
@@ -84,33 +77,19 @@ export class SafetensorsFile {
     if (this.closed)
       throw new HeedError('HEED_DISPOSED', `Expected ${this.path} to be open, received a closed file`);
     if (typeof name !== 'string') throw invalid('name', 'a string', name);
-    const shown = `tensor ${JSON.stringify(name)}`;
-    const entry = this.#entries.get(name);
-    if (entry === undefined) {
+    const place = this.#places.get(name);
+    if (place === undefined) {
       throw new HeedError(
         'HEED_UNKNOWN_TENSOR',
-        `Expected ${this.path} to hold ${shown}, found ${listNames([...this.tensors.keys()])}`,
+        `Expected ${this.path} to hold tensor ${JSON.stringify(name)}, found ${listNames([...this.tensors.keys()])}`,
       );
     }
-    const type = dtypes.get(entry.dtype)?.type;
-    if (type === undefined) {
-      throw new HeedError(
-        'HEED_UNSUPPORTED_TYPE',
-        `Expected ${shown} in ${this.path} to be of a type that heed reads, received ${entry.dtype}`,
-      );
-    }
-    const data = allocate(
-      type,
-      (entry.end - entry.start) / bytesPerElement[type],
-      `${shown} in ${this.path}`,
-    );
-    await readInto(data, this.#handle, this.#dataStart + entry.start, this.path);
-    return new Tensor(type, data, entry.dims);
+    return await place.shard.read(place.entry);
   }
 
   /** Ends the use of the file, once reads under way are done. May be called again. */
   close(): Promise<void> {
-    this.#closing ??= this.#handle.close();
+    this.#closing ??= Promise.all(this.#shards.map((shard) => shard.close())).then(() => undefined);
     return this.#closing;
   }
 
@@ -133,37 +112,4 @@ function infoOf(entry: Entry): TensorInfo {
     dims: entry.dims,
     byteLength: entry.end - entry.start,
   });
-}
-
-/** Looks before it opens: opening a named pipe would wait for a writer for ever. */
-async function openRegularFile(path: string): Promise<FileHandle> {
-  try {
-    if ((await stat(path)).isFile()) return await openHandle(path, 'r');
-  } catch (error) {
-    throw new HeedError('HEED_FILE_ERROR', `Could not open ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  throw new HeedError('HEED_FILE_ERROR', `Expected ${path} to be a regular file`);
-}
-
-/** Fills the memory of `data`. Positional, so that any number of reads may run at once. */
-async function readInto(data: TypedArray, handle: FileHandle, position: number, path: string): Promise<void> {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  let filled = 0;
-  while (filled < bytes.length) {
-    const length = Math.min(bytes.length - filled, maxReadLength);
-    const { bytesRead } = await handle
-      .read(bytes, filled, length, position + filled)
-      .catch((error: Error) => {
-        throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
-      });
-    if (bytesRead === 0) {
-      throw malformed(
-        path,
-        `expected ${bytes.length} bytes at ${position}, received ${filled}: it was cut while open`,
-      );
-    }
-    filled += bytesRead;
-  }
 }

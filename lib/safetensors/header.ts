@@ -1,7 +1,5 @@
-import { TextDecoder } from 'node:util';
-import { HeedError } from '../errors.js';
 import { type Dtype, dtypes } from './dtype.js';
-import { findDuplicateKey } from './duplicate-keys.js';
+import { isObject, malformed, parseJson, show } from './json.js';
 
 /** The format's own limit: a longer header is an attack, not a model. */
 export const maxHeaderLength = 100_000_000;
@@ -19,11 +17,6 @@ export interface Header {
   readonly metadata: Readonly<Record<string, string>>;
   /** In the order of their data. */
   readonly entries: readonly Entry[];
-}
-
-export function malformed(path: string, problem: string, cause?: unknown): HeedError {
-  const options = cause === undefined ? undefined : { cause };
-  return new HeedError('HEED_MALFORMED_FILE', `Malformed safetensors file ${path}: ${problem}`, options);
 }
 
 /** Reads the length that stands before the header, and checks it against the file's size. */
@@ -49,7 +42,7 @@ export function parseHeaderLength(bytes: Uint8Array, fileSize: number, path: str
 
 /** Reads the JSON header; `dataLength` is the number of bytes that follow it in the file. */
 export function parseHeader(bytes: Uint8Array, dataLength: number, path: string): Header {
-  const json = parseJson(bytes, path);
+  const json = parseJson(bytes, 'the header', path);
   let metadata: Header['metadata'] = Object.freeze(Object.create(null));
   const entries: Entry[] = [];
   for (const [name, value] of Object.entries(json)) {
@@ -60,35 +53,6 @@ export function parseHeader(bytes: Uint8Array, dataLength: number, path: string)
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
   checkCoverage(entries, dataLength, path);
   return { metadata, entries };
-}
-
-function parseJson(bytes: Uint8Array, path: string): object {
-  let text: string;
-  let json: unknown;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    throw malformed(path, 'expected the header to be UTF-8', error);
-  }
-  if (!text.startsWith('{')) {
-    throw malformed(
-      path,
-      `expected the header to start with "{", received ${JSON.stringify(text.slice(0, 1))}`,
-    );
-  }
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw malformed(path, `expected the header to be JSON (${(error as Error).message})`, error);
-  }
-  const duplicate = findDuplicateKey(text);
-  if (duplicate !== undefined) {
-    throw malformed(
-      path,
-      `expected every key once, received ${JSON.stringify(duplicate)} twice in one object`,
-    );
-  }
-  return json as object;
 }
 
 function parseMetadata(value: unknown, path: string): Header['metadata'] {
@@ -185,19 +149,4 @@ function byteLengthOf(dtype: Dtype, dims: readonly number[]): number | undefined
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** A value of the file for a message: short, and flat, as a hostile file may nest without end. */
-function show(value: unknown): string {
-  if (Array.isArray(value)) {
-    const shown = value.slice(0, 16).map((item) => (typeof item === 'object' ? '…' : JSON.stringify(item)));
-    return `[${shown.join(', ')}${value.length > 16 ? ', …' : ''}]`;
-  }
-  if (typeof value === 'object' && value !== null) return 'an object';
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length <= 120 ? text : `${text.slice(0, 120)}…`;
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { isArray, isInstance } from '../checks/describe.js';
 import { invalid } from '../checks/numbers.js';
 import { guard, readProperty } from '../checks/read.js';
-import { dataOf, readTensor } from '../checks/tensor.js';
+import { hostDataOf, readTensor } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
 import type { TensorLike, TypedArray } from '../tensor-type.js';
 import { dtypeOf, rankOf } from './dtype.js';
@@ -60,7 +60,7 @@ function readItems(tensors: unknown): Item[] {
   });
   return items
     .map(({ name, tensor }) => {
-      const data = dataOf(tensor);
+      const data = hostDataOf(tensor);
       return { name, dtype: dtypeOf(tensor.type), dims: tensor.dims, data, byteLength: data.byteLength };
     })
     .sort((a, b) => rankOf(b.dtype) - rankOf(a.dtype) || compareText(a.name, b.name));

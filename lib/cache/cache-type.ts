@@ -1,0 +1,23 @@
+/** What caches hold keys and values as. */
+
+/** int8 holds each row, the elements of one step and head, as multiples of a float32 scale: its largest magnitude / 127. */
+export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8';
+
+export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
+
+interface ElementKind {
+  readonly array:
+    | typeof Float32Array<ArrayBuffer>
+    | typeof Uint16Array<ArrayBuffer>
+    | typeof Int8Array<ArrayBuffer>;
+  readonly bytes: number;
+  /** Whether each row has a scale. */
+  readonly scaled: boolean;
+}
+
+export const elementsOf: Readonly<Record<CacheType, ElementKind>> = {
+  float32: { array: Float32Array, bytes: 4, scaled: false },
+  float16: { array: Uint16Array, bytes: 2, scaled: false },
+  bfloat16: { array: Uint16Array, bytes: 2, scaled: false },
+  int8: { array: Int8Array, bytes: 1, scaled: true },
+};

@@ -1,0 +1,223 @@
+/** Attention over what a cache holds: the arguments that are not those of tensors. */
+import {
+  type AttentionArguments,
+  type AttentionShape,
+  checkShape,
+  type KeyValueSource,
+  readSettings,
+} from './attention-arguments.js';
+import type { AttentionOptionName, packedOptionNames } from './attention-options.js';
+import { chooseBackendAt } from './backends.js';
+import type { CacheViews } from './cache/cache-state.js';
+import { describe } from './checks/describe.js';
+import { expectLength, expectRank } from './checks/dims.js';
+import { expectReach } from './checks/location.js';
+import { invalid } from './checks/numbers.js';
+import type { OptionValues } from './checks/options.js';
+import { readOut } from './checks/out.js';
+import { readScore, type ScoredNames } from './checks/score.js';
+import {
+  denseSequences,
+  longestSequence,
+  packedSequences,
+  type QueryOffset,
+  readCachedLengths,
+  readQueryOffset,
+  readStarts,
+} from './checks/sequences.js';
+import { expectFloat, readTensor, type TensorArgument } from './checks/tensor.js';
+import { HeedError } from './errors.js';
+import { KeyValueCache } from './key-value-cache.js';
+import { axesOf, denseStrides, packedStrides, readLayout, type Strides } from './layout.js';
+import type { Sequence } from './problem.js';
+
+/** A cache as it was when an operation began, kept that way until it is released. */
+export interface HeldCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
+  readonly lengths: Int32Array;
+  readonly source: KeyValueSource;
+  release(): void;
+}
+
+/** Keys and values of a cache, none of whose memory is the caller's. */
+export function cacheSource({ key, value }: CacheViews): KeyValueSource {
+  return { views: () => ({ key, value, inputs: [] }) };
+}
+
+function hold(cache: KeyValueCache): HeldCache {
+  const state = KeyValueCache.stateOf(cache);
+  const { heads, width, valueWidth } = state.pool.form;
+  const { location } = state.pool;
+  const { lengths } = state;
+  const snapshot = state.snapshot();
+  return {
+    heads,
+    width,
+    valueWidth,
+    location,
+    lengths,
+    source: cacheSource(snapshot),
+    release: snapshot.release,
+  };
+}
+
+/** Keeps the cache as it is until what uses it has ended. Throws HEED_DISPOSED. */
+export async function withCache<Result>(
+  cache: KeyValueCache,
+  use: (held: HeldCache) => Promise<Result>,
+): Promise<Result> {
+  const held = hold(cache);
+  try {
+    return await use(held);
+  } finally {
+    held.release();
+  }
+}
+
+/** The same for what ends when it returns. */
+export function withCacheSync<Result>(cache: KeyValueCache, use: (held: HeldCache) => Result): Result {
+  const held = hold(cache);
+  try {
+    return use(held);
+  } finally {
+    held.release();
+  }
+}
+
+export function isCache(value: unknown): value is KeyValueCache {
+  return value instanceof KeyValueCache;
+}
+
+/** What came after a query and a cache: options, and nothing else. */
+export function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
+  if (more.every((value) => value === undefined)) return options;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected nothing but options after a cache, which has the values too, received ${describe(options)}`,
+  );
+}
+
+/** Queries over a cache: how they lie in memory is all that dense and packed ones differ in. */
+interface Queries {
+  readonly tensor: TensorArgument;
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  readonly names: Pick<ScoredNames, 'queryHeads' | 'queryWidth'>;
+  /** Of rows as wide as these. */
+  readonly strides: (width: number) => Strides;
+  readonly sequences: (
+    shape: AttentionShape,
+    keyLengths: readonly number[],
+    queryOffset: QueryOffset,
+  ) => readonly Sequence[];
+}
+
+const cacheNames = {
+  keyHeads: 'cache.heads',
+  keyWidth: 'cache.width',
+  valueWidth: 'cache.valueWidth',
+  keySteps: 'the longest entry of the cache',
+};
+
+function attendCache(
+  { tensor, batch, heads, steps, width, names, strides, sequences }: Queries,
+  cache: HeldCache,
+  options: OptionValues<AttentionOptionName>,
+): AttentionArguments {
+  const type = expectFloat(tensor);
+  expectReach(tensor, cache.location, 'cache');
+  const keyLengths = readCachedLengths(options.kvLengths, 'options.kvLengths', cache.lengths);
+  const score = readScore(options.score, 'options.score');
+  const shape: AttentionShape = {
+    batch,
+    queryHeads: heads,
+    keyHeads: cache.heads,
+    querySteps: steps,
+    keySteps: cache.lengths.reduce((most, length) => Math.max(most, length), 0),
+    width,
+    keyWidth: cache.width,
+    valueWidth: cache.valueWidth,
+  };
+  checkShape(shape, score, { ...cacheNames, ...names });
+  const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', batch);
+  const outDims = [...tensor.dims.slice(0, -1), shape.valueWidth];
+  return {
+    inputs: { type, query: tensor, stored: cache.source },
+    shape,
+    placement: { query: strides(width), output: strides(shape.valueWidth) },
+    settings: readSettings(
+      options,
+      tensor,
+      shape,
+      score,
+      chooseBackendAt(options.backend, type, cache.location),
+    ),
+    sequences: () => sequences(shape, keyLengths, queryOffset),
+    out: readOut(options.out, 'options.out', type, outDims, 'query.type', tensor),
+  };
+}
+
+/** The arguments of `attention` with a cache. */
+export function readCachedArguments(
+  query: unknown,
+  cache: HeldCache,
+  options: OptionValues<AttentionOptionName>,
+): AttentionArguments {
+  const tensor = readTensor(query, 'query');
+  const { dims } = tensor;
+  const layout = readLayout(options.layout);
+  const axes = axesOf[layout];
+  expectRank(dims, 4, 'query', axes.names);
+  expectLength(dims[0], 'query.dims[0]', cache.lengths.length, 'cache.batch');
+  const [heads, steps] = [dims[axes.heads], dims[axes.steps]];
+  const queries: Queries = {
+    tensor,
+    batch: dims[0],
+    heads,
+    steps,
+    width: dims[3],
+    names: { queryHeads: `query.dims[${axes.heads}]`, queryWidth: 'query.dims[3]' },
+    strides: (width) => denseStrides(layout, heads, steps, width),
+    sequences: denseSequences,
+  };
+  return attendCache(queries, cache, options);
+}
+
+export type CachedPackedOptionName =
+  | (typeof packedOptionNames)[number]
+  | 'kvLengths'
+  | 'queryStarts'
+  | 'keyStarts';
+
+/** The arguments of `packedAttention` with a cache: as many sequences of queries as the cache has entries. */
+export function readCachedPackedArguments(
+  query: unknown,
+  cache: HeldCache,
+  options: OptionValues<CachedPackedOptionName>,
+): AttentionArguments {
+  const tensor = readTensor(query, 'query');
+  expectRank(tensor.dims, 3, 'query', 'tokens, heads, width');
+  const [tokens, heads, width] = tensor.dims;
+  if (options.keyStarts !== undefined)
+    throw invalid('options.keyStarts', 'left out with a cache', options.keyStarts);
+  const starts = readStarts(options.queryStarts, 'options.queryStarts', tokens, 'query.dims[0]');
+  const batch = cache.lengths.length;
+  expectLength(starts.length, 'the length of options.queryStarts', batch + 1, 'cache.batch + 1');
+  const queries: Queries = {
+    tensor,
+    batch,
+    heads,
+    steps: longestSequence(starts),
+    width,
+    names: { queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' },
+    strides: (elements) => packedStrides(heads, elements),
+    sequences: (_, keyLengths, queryOffset) =>
+      packedSequences(
+        starts,
+        keyLengths.map((steps) => ({ start: 0, steps })),
+        queryOffset,
+      ),
+  };
+  return attendCache(queries, cache, options);
+}

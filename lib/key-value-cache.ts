@@ -1,0 +1,317 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** Keys and values of steps that were, kept for those that come. */
+import { inspect } from 'node:util';
+import { chooseBackendAt, solveSync } from './backends.js';
+import { CacheState } from './cache/cache-state.js';
+import { type CacheType, cacheTypes } from './cache/cache-type.js';
+import { PagePool } from './cache/page-pool.js';
+import { deviceSlabs, hostSlabs, type SlabMemory } from './cache/slabs.js';
+import { isInstance } from './checks/describe.js';
+import { expectLength, expectRank } from './checks/dims.js';
+import { readIntegers, readList } from './checks/lists.js';
+import { expectPlace, expectReach, locationOption } from './checks/location.js';
+import { choiceOption, integerBetween, invalid } from './checks/numbers.js';
+import { readOptions } from './checks/options.js';
+import { dataOf, expectFloat, expectType, readTensor } from './checks/tensor.js';
+import { HeedError } from './errors.js';
+import { axesOf, denseStrides, readLayout } from './layout.js';
+import { cudaDevice } from './native.js';
+import type { Location, TensorLike } from './tensor-type.js';
+
+export type { CacheType } from './cache/cache-type.js';
+
+/** The shape of a {@link KeyValueCache}, and how it keeps what it holds. */
+export interface KeyValueCacheOptions {
+  /** Sequences, side by side. */
+  batch: number;
+  /** Key and value heads. */
+  heads: number;
+  /** Elements of a key, from 1 to 512. */
+  width: number;
+  /** Elements of a value, from 1 to 512. Default: width. */
+  valueWidth?: number;
+  /** The most steps that an entry may have. Memory is taken as steps come, not before. */
+  capacity: number;
+  /**
+   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of its memory: each row, the elements of
+   * one step and head, becomes multiples of its largest magnitude / 127.
+   */
+  type?: CacheType;
+  /** Where it lies: 'cpu' (default), or a device, which has no 'int8'. Attention takes place there. */
+  location?: Location;
+  /**
+   * Steps that lie together. With pages, forks share all but the page that they are about to append to, and memory is taken a page
+   * at a time. Default: none, all steps of an entry lie together, which is copied when a fork appends to it.
+   */
+  pageSize?: number;
+}
+
+/** What {@link KeyValueCache.append} may be told besides keys and values. */
+export interface AppendOptions {
+  /** How many of the steps count, per batch entry: the first ones. Default: all. */
+  lengths?: ArrayLike<number>;
+  /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
+  layout?: 'bhsd' | 'bshd';
+}
+
+/** What {@link KeyValueCache.fork} may be told. */
+export interface ForkOptions {
+  /** Which entries the fork has, in this order; one may come several times. Default: all. */
+  entries?: ArrayLike<number>;
+}
+
+const optionNames = [
+  'batch',
+  'heads',
+  'width',
+  'valueWidth',
+  'capacity',
+  'type',
+  'location',
+  'pageSize',
+] as const;
+
+const mostEntries = 2 ** 22;
+const mostHeads = 2 ** 16;
+const widest = 512;
+const farthest = 2 ** 31 - 1;
+
+/** What a new cache, or a fork, begins with. */
+class Content {
+  constructor(
+    readonly state: CacheState,
+    readonly pageSize: number | undefined,
+  ) {}
+}
+
+/** Pages of caches that were collected without having been disposed. */
+const forgotten = new FinalizationRegistry<CacheState>((state) => state.release());
+
+/**
+ * Keys and values of the steps of several sequences, so that a model that writes one step after the other computes each only
+ * once. Pass it to {@link attention} in place of key and value, or to a layer's `forward` as `cache`. Sequences may
+ * differ in length. Forks share their pages until one of them writes to them.
+ *
+ * Operations that are under way keep what they read: appending, truncating and disposing meanwhile are safe and change
+ * nothing for them. Release a cache with `dispose()` or `using`; garbage collection does so at the latest.
+ *
+ * @example
+ * const cache = new KeyValueCache({ batch: 1, heads: 8, width: 64, capacity: 4096, pageSize: 64 });
+ * cache.append(key, value);
+ * const output = await attention(query, cache, { causal: true });
+ */
+export class KeyValueCache {
+  /** Key and value heads. */
+  readonly heads: number;
+  /** Elements of a key. */
+  readonly width: number;
+  /** Elements of a value. */
+  readonly valueWidth: number;
+  /** The most steps that an entry may have. */
+  readonly capacity: number;
+  /** What keys and values are kept as. */
+  readonly type: CacheType;
+  /** Where it lies. */
+  readonly location: Location;
+  /** Steps of a page; undefined where all steps of an entry lie together. */
+  readonly pageSize: number | undefined;
+  #state: CacheState | undefined;
+
+  /** @throws HeedError HEED_INVALID_ARGUMENT, HEED_UNKNOWN_OPTION, HEED_NO_CUDA, HEED_UNSUPPORTED_TYPE */
+  constructor(options: KeyValueCacheOptions);
+  /** @internal */
+  constructor(content: Content);
+  constructor(options: KeyValueCacheOptions | Content) {
+    const given = isInstance(options, Content) ? options : read(options);
+    const { form } = given.state.pool;
+    this.heads = form.heads;
+    this.width = form.width;
+    this.valueWidth = form.valueWidth;
+    this.capacity = given.state.capacity;
+    this.type = form.type;
+    this.location = given.state.pool.location;
+    this.pageSize = given.pageSize;
+    this.#state = given.state;
+    forgotten.register(this, given.state, this);
+  }
+
+  /** What was made by this class, and nothing that only inherits from it. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && #state in value;
+  }
+
+  /** Sequences. */
+  get batch(): number {
+    return KeyValueCache.stateOf(this).batch;
+  }
+
+  /** How many steps each entry has: a copy. */
+  get lengths(): Int32Array {
+    return KeyValueCache.stateOf(this).lengths;
+  }
+
+  /** The memory of the pages that it refers to. What forks share counts for each of them. */
+  get byteLength(): number {
+    const { pages, pool } = KeyValueCache.stateOf(this);
+    return pages * pool.pageBytes;
+  }
+
+  /** Whether it was let go. */
+  get disposed(): boolean {
+    return this.#state === undefined;
+  }
+
+  /** @internal What a cache holds: whatever a caller may have put over its own properties has no say. */
+  static stateOf(cache: KeyValueCache): CacheState {
+    if (cache.#state === undefined) {
+      throw new HeedError(
+        'HEED_DISPOSED',
+        `Expected a live cache, received a disposed one (${inspect(cache)})`,
+      );
+    }
+    return cache.#state;
+  }
+
+  /**
+   * Adds steps behind those that are there, rounded to the cache's type. Either all of them are added or, where an error is
+   * thrown, none. No key or value that is there already is copied, but those of a page that a fork or an operation shares.
+   *
+   * @param key [batch, heads, steps, width], any floating-point type
+   * @param value [batch, heads, steps, valueWidth], of the same type
+   * @throws HeedError HEED_CACHE_FULL where an entry would become longer than the capacity, HEED_CACHE_BUSY while a layer's
+   *   `forward` adds steps, HEED_SHAPE_MISMATCH, HEED_OUT_OF_MEMORY and others: see `code`
+   */
+  append(key: TensorLike, value: TensorLike, options?: AppendOptions): void {
+    const { layout: named, lengths } = readOptions(options, ['lengths', 'layout']);
+    const layout = readLayout(named);
+    const axes = axesOf[layout];
+    const keys = readTensor(key, 'key');
+    const values = readTensor(value, 'value');
+    const type = expectFloat(keys);
+    expectType(values, type, 'key.type');
+    const state = KeyValueCache.stateOf(this);
+    const { batch } = state;
+    const { location } = state.pool;
+    const { heads, width: keyWidth, valueWidth } = state.pool.form;
+    expectReach(keys, location, 'cache');
+    expectPlace(values, keys.location, keys.name);
+    for (const [tensor, width, name] of [
+      [keys, keyWidth, 'width'],
+      [values, valueWidth, 'valueWidth'],
+    ] as const) {
+      expectRank(tensor.dims, 4, tensor.name, axes.names);
+      expectLength(tensor.dims[0], `${tensor.name}.dims[0]`, batch, 'cache.batch');
+      expectLength(tensor.dims[axes.heads], `${tensor.name}.dims[${axes.heads}]`, heads, 'cache.heads');
+      expectLength(tensor.dims[3], `${tensor.name}.dims[3]`, width, `cache.${name}`);
+    }
+    const steps = keys.dims[axes.steps];
+    expectLength(values.dims[axes.steps], `value.dims[${axes.steps}]`, steps, `key.dims[${axes.steps}]`);
+    const counts =
+      lengths === undefined
+        ? new Array<number>(batch).fill(steps)
+        : readIntegers(lengths, 'options.lengths', batch, 'batch entry', 0, steps);
+    const backend = chooseBackendAt(undefined, type, location);
+    const view = (tensor: typeof keys) => ({
+      data: dataOf(tensor),
+      type,
+      ...denseStrides(layout, heads, steps, tensor.dims[3]),
+    });
+    const write = state.write(view(keys), view(values), counts);
+    try {
+      solveSync(backend, [write.problem]);
+    } catch (error) {
+      write.cancel();
+      throw error;
+    }
+    write.commit();
+  }
+
+  /**
+   * Forgets the last steps.
+   *
+   * @param lengths how many steps to keep, for all entries or for each of them; no more than there are
+   * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
+   *   adds steps
+   */
+  truncate(lengths: number | ArrayLike<number>): void {
+    const given = typeof lengths === 'number' ? lengths : readList(lengths, 'lengths');
+    const state = KeyValueCache.stateOf(this);
+    const has = state.lengths;
+    const list = typeof given === 'number' ? [...has].fill(given) : given;
+    expectLength(list.length, 'the length of lengths', has.length, 'cache.batch');
+    const kept = list.map((length, entry) =>
+      integerBetween(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
+    );
+    state.truncate(kept);
+  }
+
+  /**
+   * Another cache with the same steps, or with those of chosen entries, that lives and dies apart from this one. Takes no
+   * time and no memory: pages are shared until they are written to. Attention over a fork of many entries of one computes
+   * what they have in common only once.
+   *
+   * @throws HeedError HEED_INVALID_ARGUMENT for an entry that does not exist, HEED_DISPOSED
+   */
+  fork(options?: ForkOptions): KeyValueCache {
+    const { entries } = readOptions(options, ['entries']);
+    const given = entries === undefined ? undefined : readList(entries, 'options.entries', mostEntries);
+    const state = KeyValueCache.stateOf(this);
+    const list =
+      given?.map((entry, i) => integerBetween(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
+      Array.from({ length: state.batch }, (_, entry) => entry);
+    return new KeyValueCache(new Content(state.fork(list), this.pageSize));
+  }
+
+  /** Lets go of all steps. Harmless when repeated; operations under way keep what they need. */
+  dispose(): void {
+    forgotten.unregister(this);
+    this.#state?.release();
+    this.#state = undefined;
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    const lengths = this.#state ? `, lengths [${this.#state.lengths.join(', ')}]` : ', disposed';
+    const pages = this.pageSize === undefined ? '' : `, pages of ${this.pageSize}`;
+    return `KeyValueCache ${this.type}, ${this.heads} heads of ${this.width}${pages}${lengths}`;
+  }
+}
+
+function memoryAt(location: Location, type: CacheType): SlabMemory {
+  if (location === 'cpu') return hostSlabs;
+  if (type === 'int8') {
+    throw new HeedError(
+      'HEED_UNSUPPORTED_TYPE',
+      `Expected options.type to be one that caches at '${location}' have, received 'int8'; use 'float16' or 'bfloat16'`,
+    );
+  }
+  return deviceSlabs(cudaDevice(location));
+}
+
+function read(options: unknown): Content {
+  if (options === undefined) throw invalid('options', 'an object', options);
+  const values = readOptions(options, optionNames);
+  const batch = integerBetween(values.batch, 'options.batch', 0, mostEntries);
+  const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
+  const width = integerBetween(values.width, 'options.width', 1, widest);
+  const valueWidth =
+    values.valueWidth === undefined
+      ? width
+      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widest);
+  const capacity = integerBetween(values.capacity, 'options.capacity', 0, farthest);
+  const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
+  const memory = memoryAt(locationOption(values.location, 'options.location'), type);
+  const pageSize =
+    values.pageSize === undefined
+      ? undefined
+      : integerBetween(values.pageSize, 'options.pageSize', 1, farthest);
+  const steps = Math.max(1, Math.min(pageSize ?? capacity, capacity));
+  const pages = batch * Math.ceil(capacity / steps);
+  const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
+  return new Content(CacheState.empty(pool, batch, capacity), pageSize);
+}

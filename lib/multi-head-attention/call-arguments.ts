@@ -1,0 +1,194 @@
+/** The arguments of one use of a layer, read once and checked against the layer and against each other. */
+import { readSignal } from '../abort.js';
+import {
+  type AttentionArguments,
+  type AttentionShape,
+  expectComputable,
+  expectTogether,
+} from '../attention-arguments.js';
+import type { Backend } from '../backend.js';
+import type { CacheState } from '../cache/cache-state.js';
+import { isCache } from '../cached-attention.js';
+import { expectLength, expectRank } from '../checks/dims.js';
+import { expectPlace, expectReach } from '../checks/location.js';
+import { readMask } from '../checks/mask.js';
+import { invalid } from '../checks/numbers.js';
+import type { OptionValues } from '../checks/options.js';
+import { type OutArgument, readOut } from '../checks/out.js';
+import { checkScore, defaultScale } from '../checks/score.js';
+import { checkSelection, readSelection } from '../checks/selection.js';
+import { denseSequences, readKeyLengths } from '../checks/sequences.js';
+import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { HeedError } from '../errors.js';
+import { KeyValueCache } from '../key-value-cache.js';
+import type { Angles } from '../rotary/angles.js';
+import type { FloatType } from '../tensor-type.js';
+import type { LayerOptions } from './options.js';
+import { readPositions } from './positions.js';
+import { type LayerShape, layerNames } from './shape.js';
+
+export const callOptionNames = [
+  'context',
+  'cache',
+  'mask',
+  'kvLengths',
+  'positions',
+  'select',
+  'out',
+  'signal',
+] as const;
+
+/** What a call needs to know of its layer. */
+export interface Layer {
+  readonly type: FloatType;
+  readonly shape: LayerShape;
+  readonly options: LayerOptions;
+  readonly backend: Backend;
+  /** How queries and keys rotate, where they do. */
+  readonly angles: Angles | undefined;
+}
+
+/** A cache, how long its entries were, and how many of the new steps each gets. */
+export interface CacheArgument {
+  readonly state: CacheState;
+  readonly lengths: readonly number[];
+  readonly counts: readonly number[];
+}
+
+/** What was read, once, of a call's arguments. */
+export interface CallArguments {
+  readonly input: TensorArgument;
+  readonly context: TensorArgument | undefined;
+  readonly cache: CacheArgument | undefined;
+  readonly attention: Pick<AttentionArguments, 'shape' | 'settings' | 'sequences'>;
+  readonly positions: readonly number[] | undefined;
+  readonly out: OutArgument;
+}
+
+function readSource(value: unknown, name: string, { type, backend }: Layer): TensorArgument {
+  const tensor = readTensor(value, name);
+  expectType(tensor, type, "the layer's type");
+  expectReach(tensor, backend.location, 'the layer');
+  expectRank(tensor.dims, 3, name, 'batch, steps, embed');
+  return tensor;
+}
+
+function readContext(value: unknown, input: TensorArgument, layer: Layer): TensorArgument | undefined {
+  const { shape } = layer;
+  if (value !== undefined) {
+    const context = readSource(value, 'options.context', layer);
+    expectPlace(context, input.location, input.name);
+    expectLength(context.dims[0], 'options.context.dims[0]', input.dims[0], 'input.dims[0]');
+    expectLength(
+      context.dims[2],
+      'options.context.dims[2]',
+      shape.contextEmbed,
+      'weights.key.weight.dims[1]',
+    );
+    return context;
+  }
+  if (shape.embed !== shape.contextEmbed) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected options.context to be given, since keys are projected from width ${shape.contextEmbed} and queries from ${shape.embed}, received undefined`,
+    );
+  }
+  return undefined;
+}
+
+interface NewSteps {
+  readonly batch: number;
+  readonly steps: number;
+  /** How many of them count, for each entry. */
+  readonly counts: readonly number[] | undefined;
+}
+
+function readCache(
+  value: unknown,
+  { batch, steps, counts }: NewSteps,
+  context: TensorArgument | undefined,
+  { shape, backend }: Layer,
+): CacheArgument | undefined {
+  if (value === undefined) return undefined;
+  if (!isCache(value)) throw invalid('options.cache', 'a KeyValueCache', value);
+  if (context !== undefined)
+    throw invalid('options.context', 'left out with options.cache, whose keys come from the input', context);
+  const state = KeyValueCache.stateOf(value);
+  const { lengths } = state;
+  const { heads, width, valueWidth } = state.pool.form;
+  expectPlace({ name: 'options.cache', location: state.pool.location }, backend.location, 'the layer');
+  expectLength(lengths.length, 'options.cache.batch', batch, 'input.dims[0]');
+  expectLength(heads, 'options.cache.heads', shape.keyValueHeads, layerNames.keyHeads);
+  expectLength(width, 'options.cache.width', shape.keyWidth, layerNames.keyWidth);
+  expectLength(valueWidth, 'options.cache.valueWidth', shape.valueWidth, layerNames.valueWidth);
+  return { state, lengths: [...lengths], counts: counts ?? new Array<number>(batch).fill(steps) };
+}
+
+/** The cache's, with the new steps. */
+function allLengths({ lengths, counts }: CacheArgument): number[] {
+  return lengths.map((length, entry) => length + counts[entry]);
+}
+
+function longest(lengths: readonly number[]): number {
+  return lengths.reduce((most, length) => Math.max(most, length), 0);
+}
+
+export function readCall(
+  inputValue: unknown,
+  values: OptionValues<(typeof callOptionNames)[number]>,
+  layer: Layer,
+): CallArguments {
+  const { type, shape, options, backend, angles } = layer;
+  const input = readSource(inputValue, 'input', layer);
+  expectLength(input.dims[2], 'input.dims[2]', shape.embed, 'weights.query.weight.dims[1]');
+  const context = readContext(values.context, input, layer);
+  const [batch, querySteps] = input.dims;
+  const newSteps = context ? context.dims[1] : querySteps;
+  const keyLengths = readKeyLengths(values.kvLengths, 'options.kvLengths', batch, newSteps);
+  const cache = readCache(values.cache, { batch, steps: querySteps, counts: keyLengths }, context, layer);
+  const attentionShape: AttentionShape = {
+    batch,
+    queryHeads: shape.heads,
+    keyHeads: shape.keyValueHeads,
+    querySteps,
+    keySteps: context ? context.dims[1] : cache ? longest(allLengths(cache)) : querySteps,
+    width: shape.width,
+    keyWidth: shape.keyWidth,
+    valueWidth: shape.valueWidth,
+  };
+  const { keySteps } = attentionShape;
+  checkScore(options.score, attentionShape, layerNames);
+  const rotates = angles !== undefined;
+  const positions = readPositions(values.positions, 'options.positions', {
+    batch,
+    steps: querySteps,
+    rotates,
+  });
+  // Steps that attend each other stand where their keys stand, behind those of the cache, however many of them are padding.
+  const queryOffset = context ? undefined : (cache?.lengths ?? 0);
+  const select =
+    values.select === undefined ? options.select : readSelection(values.select, 'options.select');
+  checkSelection(select, [batch, shape.heads, querySteps]);
+  expectComputable(backend, options.score, select);
+  const mask = readMask(values.mask, 'options.mask', [batch, shape.heads, querySteps, keySteps]);
+  expectTogether(input, { mask, score: options.score, select });
+  const settings = {
+    score: options.score,
+    scale: options.scale ?? defaultScale(options.score, shape.width),
+    softcap: options.softcap,
+    causal: options.causal,
+    windowLeft: options.window.left,
+    windowRight: options.window.right,
+    alibiSlopes: options.alibiSlopes,
+    sinks: options.sinks,
+    mask,
+    select,
+    backend,
+    location: input.location,
+    signal: readSignal(values.signal, 'options.signal'),
+  };
+  const sequences = () => denseSequences(attentionShape, cache ? allLengths(cache) : keyLengths, queryOffset);
+  const outDims = [batch, querySteps, shape.out];
+  const out = readOut(values.out, 'options.out', type, outDims, "the layer's type", input);
+  return { input, context, cache, attention: { shape: attentionShape, settings, sequences }, positions, out };
+}

@@ -1,0 +1,284 @@
+/**
+ * The problems that answer one use of a layer. Everything goes to the backend as a single operation: project, attend,
+ * project.
+ */
+import type { AttentionArguments } from '../attention-arguments.js';
+import { buildProblem, tensorSource } from '../attention-arguments.js';
+import type { AttentionDetails, DetailsRequest } from '../attention-details.js';
+import { buildDetails } from '../attention-details.js';
+import type { Backend } from '../backend.js';
+import type { CacheWrite } from '../cache/cache-state.js';
+import { cacheSource } from '../cached-attention.js';
+import { sizeOf } from '../checks/dims.js';
+import { type NamedInput, outTensor } from '../checks/out.js';
+import { dataOf, type TensorArgument } from '../checks/tensor.js';
+import type { Numbers } from '../elements.js';
+import { HeedError } from '../errors.js';
+import { denseStrides, type Strides } from '../layout.js';
+import type { Elements } from '../native/device-array.js';
+import type {
+  AttentionProblem,
+  HeadNorm,
+  Problem,
+  ProjectionProblem,
+  ProjectionTarget,
+  Rotation,
+} from '../problem.js';
+import type { FloatType, Location } from '../tensor-type.js';
+import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
+import type { LayerOptions } from './options.js';
+import { rotations } from './positions.js';
+import { Scratch } from './scratch.js';
+import type { LayerWeights, Part } from './weights.js';
+
+interface Source {
+  readonly name: string;
+  readonly data: Elements;
+  readonly batch: number;
+  readonly steps: number;
+}
+
+function projection(
+  source: Source,
+  type: FloatType,
+  parts: readonly [Part, ProjectionTarget][],
+): ProjectionProblem {
+  const { product } = parts[0][0];
+  const { handle } = product.weight;
+  return {
+    kind: 'projection',
+    rows: source.batch * source.steps,
+    steps: source.steps,
+    inner: handle.inner,
+    columns: handle.columns,
+    input: { data: source.data, type },
+    weight: handle,
+    ...(product.bias && { bias: product.bias }),
+    targets: parts.map(([, target]) => target),
+  };
+}
+
+/** An intermediate result: heads to be attended, in memory of their own. */
+function makeHeads(
+  name: string,
+  type: FloatType,
+  dims: readonly [number, number, number, number],
+  scratch: Scratch,
+): TensorArgument {
+  const size = sizeOf(dims);
+  const data = scratch.allocate(type, size, `the layer's ${name}`);
+  return { name, type, dims, size, location: scratch.location, data };
+}
+
+function headsTarget(
+  { firstColumn, columns }: Part,
+  type: FloatType,
+  heads: TensorArgument,
+  done: Pick<ProjectionTarget, 'norm' | 'rotation'> = {},
+): ProjectionTarget {
+  const [, count, steps, width] = heads.dims;
+  const view = { data: dataOf(heads), type, ...denseStrides('bhsd', count, steps, width) };
+  return { firstColumn, columns, headWidth: width, view, ...done };
+}
+
+function rowsTarget(
+  { firstColumn, columns }: Part,
+  type: FloatType,
+  steps: number,
+  data: Elements,
+): ProjectionTarget {
+  const view = { data, type, ...denseStrides('bshd', 1, steps, columns) };
+  return { firstColumn, columns, headWidth: columns, view };
+}
+
+/** What the layer projects: queries, and the keys and values that are new. */
+interface Heads {
+  readonly query: TensorArgument;
+  readonly key: TensorArgument;
+  readonly value: TensorArgument;
+}
+
+function makeAllHeads({ attention, context }: CallArguments, type: FloatType, scratch: Scratch): Heads {
+  const { batch, queryHeads, keyHeads, querySteps, width, keyWidth, valueWidth } = attention.shape;
+  const newSteps = context ? context.dims[1] : querySteps;
+  return {
+    query: makeHeads('query', type, [batch, queryHeads, querySteps, width], scratch),
+    key: makeHeads('key', type, [batch, keyHeads, newSteps, keyWidth], scratch),
+    value: makeHeads('value', type, [batch, keyHeads, newSteps, valueWidth], scratch),
+  };
+}
+
+function stridesOf({ dims: [, heads, steps, width] }: TensorArgument): Strides {
+  return denseStrides('bhsd', heads, steps, width);
+}
+
+/** The new steps on their way into the cache of a call. */
+function writeTo(
+  { state, lengths, counts }: CacheArgument,
+  type: FloatType,
+  { key, value }: Heads,
+): CacheWrite {
+  // Reading other arguments may have run code that changes it.
+  if (state.lengths.some((length, entry) => length !== lengths[entry])) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      'Expected options.cache to stay as it is while arguments are read, received one that has changed',
+    );
+  }
+  const view = (heads: TensorArgument) => ({ data: dataOf(heads), type, ...stridesOf(heads) });
+  return state.write(view(key), view(value), counts);
+}
+
+/**
+ * Attention from its intermediate inputs to heads that lie side by side, at the location where the output map reads them in
+ * place; without such a map, to the layer's output.
+ */
+function attendArguments(
+  { attention, out }: CallArguments,
+  type: FloatType,
+  heads: Location | undefined,
+  { query, key, value }: Heads,
+  write: CacheWrite | undefined,
+): AttentionArguments {
+  const { batch, queryHeads, querySteps, width, valueWidth } = attention.shape;
+  const placement = { key: stridesOf(key), value: stridesOf(value) };
+  const headDims = [batch, querySteps, queryHeads * valueWidth];
+  const stored = write ? cacheSource(write.views) : tensorSource({ type, key, value }, placement);
+  return {
+    ...attention,
+    inputs: { type, query, stored },
+    placement: {
+      query: denseStrides('bhsd', queryHeads, querySteps, width),
+      output: denseStrides('bshd', queryHeads, querySteps, valueWidth),
+    },
+    out: heads === undefined ? out : { type, dims: headDims, location: heads, given: undefined },
+  };
+}
+
+function projectInputs(
+  input: Source,
+  context: Source | undefined,
+  weights: LayerWeights,
+  type: FloatType,
+  { query, key, value }: Heads,
+  done: Record<'query' | 'key', Pick<ProjectionTarget, 'norm' | 'rotation'>>,
+): ProjectionProblem[] {
+  const queries: [Part, ProjectionTarget] = [
+    weights.query,
+    headsTarget(weights.query, type, query, done.query),
+  ];
+  const keys: [Part, ProjectionTarget] = [weights.key, headsTarget(weights.key, type, key, done.key)];
+  const values: [Part, ProjectionTarget] = [weights.value, headsTarget(weights.value, type, value)];
+  return context
+    ? [projection(input, type, [queries]), projection(context, type, [keys, values])]
+    : [projection(input, type, [queries, keys, values])];
+}
+
+/** The problems of a call, and what they leave behind. */
+export interface BuiltCall {
+  readonly problems: Problem[];
+  readonly details: AttentionDetails;
+  /** New steps of a cache, to be committed once the problems are solved, or else cancelled. */
+  readonly write: CacheWrite | undefined;
+  /** To be released once the problems are solved, or on their way. */
+  readonly scratch: Scratch;
+}
+
+/** Looks at the memory of all arguments for the first time. From here to the backend, no code of the caller's runs. */
+export function buildCall(
+  layer: Layer,
+  weights: LayerWeights,
+  call: CallArguments,
+  request?: DetailsRequest,
+): BuiltCall {
+  const scratch = new Scratch(layer.backend);
+  let write: CacheWrite | undefined;
+  try {
+    const heads = makeAllHeads(call, layer.type, scratch);
+    write = call.cache && writeTo(call.cache, layer.type, heads);
+    return { ...buildProblems(layer, weights, call, heads, write, scratch, request), write, scratch };
+  } catch (error) {
+    write?.cancel();
+    scratch.release();
+    throw error;
+  }
+}
+
+function buildProblems(
+  { type, angles, options, backend }: Layer,
+  weights: LayerWeights,
+  call: CallArguments,
+  made: Heads,
+  write: CacheWrite | undefined,
+  scratch: Scratch,
+  request: DetailsRequest | undefined,
+): Pick<BuiltCall, 'problems' | 'details'> {
+  const { batch, querySteps, keySteps } = call.attention.shape;
+  const input: Source = { name: 'input', data: dataOf(call.input), batch, steps: querySteps };
+  const context: Source | undefined = call.context && {
+    name: 'options.context',
+    data: dataOf(call.context),
+    batch,
+    steps: keySteps,
+  };
+  const args = attendArguments(call, type, weights.output && scratch.location, made, write);
+  const { attention, problems, details } = attend(args, request);
+  const sources = [input, ...(context ? [context] : []), ...readBeside(attention)];
+  const turned =
+    angles &&
+    rotations(angles, {
+      steps: querySteps,
+      positions: call.positions,
+      sequences: attention.sequences,
+      contextSteps: context?.steps,
+    });
+  const projections = projectInputs(input, context, weights, type, made, {
+    query: { norm: headNorm(weights.queryNorm, options, backend), rotation: placed(turned?.query, backend) },
+    key: { norm: headNorm(weights.keyNorm, options, backend), rotation: placed(turned?.key, backend) },
+  });
+  const before = write ? [...projections, write.problem] : projections;
+  if (weights.output === undefined) {
+    // The attention wrote to `out` itself, and knows of no other input than its own.
+    if (call.out.given) outTensor(call.out, sources);
+    return { problems: [...before, ...problems], details };
+  }
+  const heads = scratch.adopt(details.output.elements);
+  const output = outTensor(call.out, sources);
+  const target = rowsTarget(weights.output, type, querySteps, output.data);
+  const after =
+    output.tensor.size === 0
+      ? []
+      : [
+          projection({ name: 'heads', data: heads, batch, steps: querySteps }, type, [
+            [weights.output, target],
+          ]),
+        ];
+  return { problems: [...before, ...problems, ...after], details: { ...details, output: output.tensor } };
+}
+
+/** With its tables where the backend reads them. */
+function placed(rotation: Rotation | undefined, backend: Backend): Rotation | undefined {
+  return rotation && { ...rotation, cos: backend.table(rotation.cos), sin: backend.table(rotation.sin) };
+}
+
+function headNorm(
+  weight: Numbers | undefined,
+  { normEpsilon }: LayerOptions,
+  backend: Backend,
+): HeadNorm | undefined {
+  return weight && { weight: backend.table(weight), epsilon: normEpsilon };
+}
+
+function attend(args: AttentionArguments, request: DetailsRequest | undefined) {
+  if (request) return buildDetails(args, request);
+  const { problem, output } = buildProblem(args);
+  return { attention: problem, problems: [problem], details: { output } };
+}
+
+/** What of the caller's memory attention reads besides heads, which are the layer's own. */
+function readBeside({ mask, select }: AttentionProblem): NamedInput[] {
+  return [
+    ...(mask ? [{ name: 'options.mask', data: mask.data }] : []),
+    ...(select?.kind === 'local' ? [{ name: 'options.select.centers', data: select.centers.data }] : []),
+  ];
+}

@@ -1,0 +1,31 @@
+/** The score weights and centers of a layer: copies, as of all that a layer keeps. */
+import { copyData } from '../checks/data.js';
+import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../checks/score.js';
+import type { SelectionArgument } from '../checks/selection.js';
+import { hostDataOf } from '../checks/tensor.js';
+import type { FloatType } from '../tensor-type.js';
+
+/** The score over memory of the layer's own; the positions of a location score in the type of its keys. */
+export function ownScore(score: ScoreArgument, type: FloatType): ScoreArgument {
+  return withWeights(score, (weight) => {
+    if (score.kind === 'location' && weight.type !== type) {
+      return { ...weight, type, data: roundedTo(type, weight) };
+    }
+    return { ...weight, data: copyData(hostDataOf(weight), weight.type, weight.name) };
+  });
+}
+
+/** The selection over memory of the layer's own. */
+export function ownSelection(select: SelectionArgument): SelectionArgument {
+  if (select.kind !== 'local') return select;
+  const { centers } = select;
+  return {
+    ...select,
+    centers: { ...centers, data: copyData(hostDataOf(centers), centers.type, centers.name) },
+  };
+}
+
+/** How many numbers the score has learnt. */
+export function countScoreParameters(score: ScoreArgument): number {
+  return weightsOf(score).reduce((count, { size }) => count + size, 0);
+}

@@ -1,0 +1,148 @@
+/**
+ * The `cuda` backend. What is on the device altogether is put on its stream, and nobody waits for it; host memory travels
+ * there and back around the operation.
+ */
+import { abortReason, isAborted } from '../abort.js';
+import type { Backend } from '../backend.js';
+import type { Numbers } from '../elements.js';
+import { HeedError } from '../errors.js';
+import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem.js';
+import { bytesPerElement, type Location, type TensorType } from '../tensor-type.js';
+import type { Addon, Buffers } from './addon.js';
+import type { CudaDevice } from './cuda-device.js';
+import { type DeviceArray, isOnDevice } from './device-array.js';
+import { DeviceTables } from './device-tables.js';
+import { encode } from './encode.js';
+import { Encoder } from './encoder.js';
+import { ask } from './errors.js';
+import type { Operations } from './operations.js';
+import { PrivateCopies } from './private-copies.js';
+import { writtenBy } from './written.js';
+
+/** A weight on a device, as it is: kernels take it in rows. */
+export class DeviceWeight implements PackedHandle {
+  readonly backend = 'cuda';
+  readonly byteLength: number;
+
+  constructor(
+    readonly data: DeviceArray,
+    readonly type: TensorType,
+    readonly columns: number,
+    readonly inner: number,
+  ) {
+    this.byteLength = data.byteLength;
+  }
+
+  get location(): Location {
+    return this.data.device.location;
+  }
+
+  dispose(): void {
+    this.data.release();
+  }
+}
+
+function unsupported(what: string): HeedError {
+  return new HeedError(
+    'HEED_UNSUPPORTED',
+    `The cuda backend does not support ${what} yet; use backend 'cpu'`,
+  );
+}
+
+/** The host's arrays among the buffers that come back. */
+function indicesOfWritten(buffers: Buffers, problems: readonly Problem[]): number[] {
+  const arrays = writtenBy(problems);
+  return buffers.flatMap((buffer, i) => (ArrayBuffer.isView(buffer) && arrays.has(buffer) ? [i] : []));
+}
+
+class CudaBackend implements Backend {
+  readonly name = 'cuda';
+  readonly location: Location;
+  readonly #addon: Addon;
+  readonly #operations: Operations;
+  readonly #device: CudaDevice;
+  readonly #tables: DeviceTables;
+  readonly #pins: boolean;
+  readonly #encoder = new Encoder();
+
+  constructor(addon: Addon, operations: Operations, device: CudaDevice) {
+    this.#addon = addon;
+    this.#operations = operations;
+    this.#device = device;
+    this.#tables = new DeviceTables(device);
+    this.#pins = addon.pins();
+    this.location = device.location;
+  }
+
+  supports(type: string): boolean {
+    return type === 'float32' || type === 'float16' || type === 'bfloat16';
+  }
+
+  expectComputable(score: ScoreForm['kind'], selection: SelectionForm['kind']): void {
+    if (score !== 'product') throw unsupported(`scores of type '${score}'`);
+    if (selection !== 'soft') throw unsupported(`the selection '${selection}'`);
+  }
+
+  allocate(type: TensorType, size: number): DeviceArray {
+    return this.#device.allocate(size * bytesPerElement[type]);
+  }
+
+  table(numbers: Numbers | DeviceArray): DeviceArray {
+    return isOnDevice(numbers) ? numbers : this.#tables.place(numbers);
+  }
+
+  packWeight({ data, type, columns, inner }: Parameters<Backend['packWeight']>[0]): DeviceWeight {
+    return new DeviceWeight(this.#device.place(data), type, columns, inner);
+  }
+
+  solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal !== undefined && isAborted(signal)) {
+        reject(abortReason(signal));
+        return;
+      }
+      const buffers = this.#encode(problems);
+      if (!buffers.some(ArrayBuffer.isView)) {
+        this.#enqueue(buffers);
+        resolve();
+        return;
+      }
+      const copies = PrivateCopies.of(buffers, this.#pins);
+      const memory = copies?.substitute(buffers) ?? buffers;
+      const finish = copies && (() => copies.restore(problems));
+      const written = indicesOfWritten(buffers, problems);
+      this.#operations.add({ resolve, reject, memory, signal, finish }, () => {
+        const { written: numbers, length } = this.#encoder;
+        return this.#addon.solve(numbers, length, memory, this.#device.index, written);
+      });
+    });
+  }
+
+  solveSync(problems: readonly Problem[]): void {
+    const buffers = this.#encode(problems);
+    if (!buffers.some(ArrayBuffer.isView)) {
+      this.#enqueue(buffers);
+      return;
+    }
+    const { written: numbers, length } = this.#encoder;
+    const written = indicesOfWritten(buffers, problems);
+    ask(() => this.#addon.solveSync(numbers, length, buffers, false, this.#device.index, written));
+  }
+
+  #encode(problems: readonly Problem[]): Buffers {
+    encode(this.#encoder, problems);
+    const { buffers } = this.#encoder;
+    // The encoder lasts, and what it refers to would last with it.
+    this.#encoder.buffers = [];
+    return buffers.map((buffer) => (isOnDevice(buffer) ? buffer.memory : buffer));
+  }
+
+  #enqueue(buffers: Buffers): void {
+    const { written: numbers, length } = this.#encoder;
+    ask(() => this.#addon.enqueue(numbers, length, buffers, this.#device.index));
+  }
+}
+
+export function cudaBackend(addon: Addon, operations: Operations, device: CudaDevice): Backend {
+  return new CudaBackend(addon, operations, device);
+}

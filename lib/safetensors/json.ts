@@ -1,0 +1,51 @@
+/** JSON in files of the format, which may be hostile. */
+import { TextDecoder } from 'node:util';
+import { HeedError } from '../errors.js';
+import { findDuplicateKey } from './duplicate-keys.js';
+
+export function malformed(path: string, problem: string, cause?: unknown): HeedError {
+  const options = cause === undefined ? undefined : { cause };
+  return new HeedError('HEED_MALFORMED_FILE', `Malformed file ${path}: ${problem}`, options);
+}
+
+/** The object that is written in JSON, by the rules of the format; `what` names it for messages. */
+export function parseJson(bytes: Uint8Array, what: string, path: string): object {
+  let text: string;
+  let json: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw malformed(path, `expected ${what} to be UTF-8`, error);
+  }
+  if (!text.startsWith('{')) {
+    throw malformed(path, `expected ${what} to start with "{", received ${JSON.stringify(text.slice(0, 1))}`);
+  }
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw malformed(path, `expected ${what} to be JSON (${(error as Error).message})`, error);
+  }
+  const duplicate = findDuplicateKey(text);
+  if (duplicate !== undefined) {
+    throw malformed(
+      path,
+      `expected every key once, received ${JSON.stringify(duplicate)} twice in one object`,
+    );
+  }
+  return json as object;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value of the file for a message: short, and flat, as a hostile file may nest without end. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, 16).map((item) => (typeof item === 'object' ? '…' : JSON.stringify(item)));
+    return `[${shown.join(', ')}${value.length > 16 ? ', …' : ''}]`;
+  }
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length <= 120 ? text : `${text.slice(0, 120)}…`;
+}
