@@ -44,19 +44,21 @@ describe('the choice of a backend', () => {
 describe('devices', () => {
   it('come best first, one of them preferred', () => {
     const list = devices();
+    const gpus = list.filter(({ backend, available }) => backend === 'cuda' && available);
     assert.deepEqual(
       list.map(({ backend }) => backend),
-      ['cpu', 'reference'],
+      [...gpus.map(() => 'cuda'), 'cpu', 'reference', ...(gpus.length === 0 ? ['cuda'] : [])],
     );
     assert.equal(list.filter(({ preferred }) => preferred).length, 1);
-    for (const { name, threads, available } of list) {
+    for (const { name, backend, threads, available } of list) {
       assert.ok(name.length > 0);
-      assert.equal(threads > 0, available);
+      assert.equal(threads > 0, available && backend !== 'cuda');
     }
   });
 
   it('tell what the native backend is like, or why there is none', () => {
-    const [cpu] = devices();
+    const cpu = devices().find(({ backend }) => backend === 'cpu');
+    assert.ok(cpu);
     const { loaded, instructionSet, threads } = nativeStatus();
     assert.equal(cpu.available, loaded);
     assert.equal(cpu.instructionSet, instructionSet);

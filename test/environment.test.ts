@@ -28,7 +28,7 @@ function errorOf(script: string, variables: Record<string, string>): string {
 
 describe('environment variables', () => {
   for (const [name, value, expectation] of [
-    ['HEED_BACKEND', 'gpu', "one of auto, cpu, reference, received 'gpu'"],
+    ['HEED_BACKEND', 'gpu', "one of auto, cuda, cpu, reference, cuda-emulator, received 'gpu'"],
     ['HEED_NUM_THREADS', '0', "an integer from 1 to 1024, received '0'"],
     ['HEED_NUM_THREADS', 'many', "received 'many'"],
     ['HEED_NUM_THREADS', '1.5', "received '1.5'"],

@@ -5,6 +5,7 @@ describe('the package', () => {
   it('exports its public interface and nothing else', () => {
     assert.deepEqual(Object.keys(heed).sort(), [
       'HeedError',
+      'KeyValueCache',
       'MultiHeadAttention',
       'PackedWeight',
       'Tensor',
@@ -12,11 +13,14 @@ describe('the package', () => {
       'attentionDetails',
       'attentionDetailsSync',
       'attentionSync',
+      'deviceMemory',
       'devices',
+      'limitDeviceMemory',
       'mergeAttention',
       'packWeight',
       'packedAttention',
       'project',
+      'trimDeviceMemory',
     ]);
   });
 

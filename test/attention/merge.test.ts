@@ -9,7 +9,9 @@ import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle } from '../support/oracle.js';
+import { poisoned } from '../support/poison.js';
 import { Random, tensorOf } from '../support/random.js';
+import { rejectsHeed } from '../support/rejects.js';
 
 const nothing = Number.NEGATIVE_INFINITY;
 
@@ -70,6 +72,28 @@ eachBackend('merged attention', (backend) => {
     const none = await mergeAttention([empty, empty], { backend });
     assert.ok(toNumbers(none.output).every((x) => x === 0));
     assert.ok(toNumbers(none.logSumExp).every((x) => x === nothing));
+  });
+
+  it('writes to `out`, in full and not beyond', async () => {
+    const inputs = randomInputs(random, { keys: 20 });
+    const parts = [part(inputs, 0, 7), part(inputs, 7, 20)];
+    const expected = await mergeAttention(parts, { backend });
+    const out = poisoned('float32', expected.output.dims);
+    const { output, logSumExp } = await mergeAttention(parts, { backend, out: out.tensor });
+    assert.equal(output, out.tensor);
+    out.expectMarginsIntact();
+    expectSameBits(output, expected.output);
+    expectSameBits(logSumExp, expected.logSumExp);
+    await rejectsHeed(
+      () => mergeAttention(parts, { backend, out: parts[1].output as Tensor }),
+      'HEED_OVERLAP',
+      'Expected options.out not to share memory with parts[1].output',
+    );
+    await rejectsHeed(
+      () => mergeAttention(parts, { backend, out: Tensor.zeros('float32', [1]) }),
+      'HEED_SHAPE_MISMATCH',
+      'options.out.dims',
+    );
   });
 
   it('propagates NaN of a part that has keys', async () => {

@@ -1,5 +1,6 @@
 /** Every public function under hostile arguments. HEED_FUZZ_CALLS says how many calls there are to be at least. */
 import assert from 'node:assert/strict';
+import { backendsAtHand } from '../support/backends.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
 import { drawFrom } from './draw.js';
@@ -14,7 +15,7 @@ import { tensorTargets } from './tensor-calls.js';
 const least = Number(process.env.HEED_FUZZ_CALLS ?? 20_000);
 const mostComplaints = 5;
 
-const backends = process.env.HEED_BACKEND === 'reference' ? ['reference'] : ['reference', 'cpu'];
+const backends = backendsAtHand();
 
 const onBackend = (backend: string) => (draw: Draw) => [
   ...attentionTargets(draw, backend),

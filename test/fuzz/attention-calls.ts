@@ -29,11 +29,53 @@ export function floatTensorOf(draw: Draw, dims: readonly number[]) {
 export const maybe = (draw: Draw, key: string, make: () => unknown) =>
   draw.below(4) === 0 ? { [key]: make() } : {};
 
-function sharedOptions(draw: Draw, heads: number, maskDims: readonly number[], backend: string) {
+export interface ScoredDims {
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly width: number;
+  readonly keys: number;
+}
+
+export function scoreOf(draw: Draw, { heads, keyHeads, width, keys }: ScoredDims): unknown {
+  const forHeads = (count: number, dims: number[]) =>
+    floatTensorOf(draw, draw.below(2) === 0 ? dims : [count, ...dims]);
+  return pick<() => unknown>(draw, [
+    () => 'scaled-dot',
+    () => 'dot',
+    () => 'cosine',
+    () => ({ type: 'general', weight: forHeads(heads, [width, width]) }),
+    () => {
+      const hidden = 1 + draw.below(5);
+      return {
+        type: 'additive',
+        query: forHeads(heads, [hidden, width]),
+        key: forHeads(keyHeads, [hidden, width]),
+        vector: forHeads(heads, [hidden]),
+      };
+    },
+    () => ({ type: 'location', weight: forHeads(keyHeads, [keys + draw.below(2), width]) }),
+  ])();
+}
+
+/** `target` is [batch, heads, queries]. */
+export function selectionOf(draw: Draw, target: readonly number[]): unknown {
+  const dims = target.slice(draw.below(4)).map((length) => (draw.below(2) === 0 ? 1 : length));
+  return pick<() => unknown>(draw, [
+    () => 'soft',
+    () => 'hard',
+    () => ({ type: 'hard', seed: draw.below(1000) }),
+    () => ({ type: 'local', centers: floatTensorOf(draw, dims), halfWidth: (1 + draw.below(30)) / 10 }),
+  ])();
+}
+
+function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly number[], backend: string) {
+  const { heads } = scored;
   const dims = maskDims.slice(draw.below(4)).map((length) => (draw.below(2) === 0 ? 1 : length));
   const size = dims.reduce((product, length) => product * length, 1);
   return {
     backend,
+    ...maybe(draw, 'score', () => scoreOf(draw, scored)),
+    ...maybe(draw, 'select', () => selectionOf(draw, maskDims.slice(0, 3))),
     ...maybe(draw, 'scale', () => (draw.below(100) + 1) / 50),
     ...maybe(draw, 'softcap', () => draw.below(5)),
     ...maybe(draw, 'causal', () => draw.below(2) === 0),
@@ -62,7 +104,7 @@ function denseArguments(draw: Draw, backend: string) {
   const dims = (h: number, s: number, w: number) => (layout === 'bhsd' ? [batch, h, s, w] : [batch, s, h, w]);
   const options = {
     ...(layout === 'bshd' ? { layout } : {}),
-    ...sharedOptions(draw, heads, [batch, heads, queries, keys], backend),
+    ...sharedOptions(draw, { heads, keyHeads, width, keys }, [batch, heads, queries, keys], backend),
     ...maybe(draw, 'kvLengths', () => Array.from({ length: batch }, () => draw.below(keys + 1))),
     ...maybe(draw, 'queryOffset', () =>
       pick(draw, [draw.below(8) - 3, Array.from({ length: batch }, () => draw.below(5))]),
@@ -114,7 +156,12 @@ function packedArguments(draw: Draw, backend: string) {
     {
       queryStarts,
       ...(keyStarts === queryStarts ? {} : { keyStarts: Int32Array.from(keyStarts) }),
-      ...sharedOptions(draw, heads, [sequences, heads, longest(queryStarts), longest(keyStarts)], backend),
+      ...sharedOptions(
+        draw,
+        { heads, keyHeads, width, keys: longest(keyStarts) },
+        [sequences, heads, longest(queryStarts), longest(keyStarts)],
+        backend,
+      ),
     },
   ];
 }

@@ -1,8 +1,11 @@
 /** What attention must give for whatever it is given: the arguments read strictly and anew, the numbers from the oracle. */
-import type { TensorType } from '../../lib/tensor-type.js';
+import { attentionOptionNames, packedOptionNames } from '../../lib/attention-options.js';
+import type { Score } from '../../lib/score.js';
 import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
+import { readScore } from './score-model.js';
+import { centersOf, type ModelSelection, readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
-import { expect, type ModelTensor } from './tensor-model.js';
+import { expect, type ModelTensor, plain } from './tensor-model.js';
 
 /** Loose: magnitudes are such that float32 has no digits left to compare. */
 export interface Expected {
@@ -14,18 +17,6 @@ export interface Expected {
 
 const farthest = 2 ** 31 - 1;
 const widest = 512;
-
-const settingNames = [
-  ...['scale', 'softcap', 'causal', 'window', 'queryOffset', 'mask', 'alibiSlopes', 'sinks'],
-  ...['backend', 'out', 'signal'],
-];
-
-/** For the oracle: the same elements, in a type that holds them all. */
-export function plain({ dims, values, bool }: ModelTensor) {
-  return bool
-    ? { type: 'bool' as TensorType, dims, data: Uint8Array.from(values) }
-    : { type: 'float64' as TensorType, dims, data: values };
-}
 
 function reach(value: unknown): number {
   if (value === undefined || value === Infinity) return Infinity;
@@ -56,24 +47,35 @@ interface Settings {
   readonly mask: ModelTensor | undefined;
   readonly queryOffset: number[] | undefined;
   readonly loose: boolean;
+  readonly selection: ModelSelection;
 }
 
-/** The options that do not depend on how sequences lie; `target` is what a mask broadcasts to. */
+/** What the options have to fit; `target` is what a mask broadcasts to. */
+export interface SettingsShape {
+  readonly type: string;
+  readonly target: readonly number[];
+  readonly keyHeads: number;
+  readonly width: number;
+  readonly keyWidth: number;
+}
+
+/** The options that do not depend on how sequences lie. */
 export function readSettings(
   given: Record<string, unknown>,
-  target: readonly number[],
-  width: number,
+  { type, target, keyHeads, width, keyWidth }: SettingsShape,
 ): Settings {
-  const [batch, heads] = target;
+  const [batch, heads, queries, keys] = target;
+  const selection = readSelection(given.select, [batch, heads, queries]);
+  const { score, loose } = readScore(given.score, type, { heads, keyHeads, width, keyWidth, keys });
   const { left, right } = model.options(given.window, ['left', 'right']);
   const { backend, signal, out, causal, scale: givenScale, softcap: givenCap } = given;
   const softcap = givenCap === undefined ? 0 : model.finite(givenCap);
   expect(softcap === 0 || softcap >= 2 ** -126, 'a softcap');
   expect(causal === undefined || typeof causal === 'boolean', 'a boolean');
-  expect([undefined, 'auto', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
   expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
   expect(out === undefined, 'no out');
-  const scale = givenScale === undefined ? 1 / Math.sqrt(width) : model.finite(givenScale);
+  const scale = givenScale === undefined ? defaultScale(score, width) : model.finite(givenScale);
   const slopes = given.alibiSlopes === undefined ? [] : model.numbers(given.alibiSlopes, heads);
   const sinks = given.sinks === undefined ? [] : model.numbers(given.sinks, heads);
   const mask = readMask(given.mask, target);
@@ -82,6 +84,8 @@ export function readSettings(
   const biases = mask && !mask.bool ? [...mask.values].filter(Number.isFinite) : [];
   const magnitudes = [scale * 16, softcap, ...sinks, ...slopes.map((slope) => slope * far), ...biases];
   const options = {
+    score,
+    select: selection.select,
     scale,
     softcap,
     causal: causal ?? false,
@@ -89,8 +93,16 @@ export function readSettings(
     ...(given.alibiSlopes !== undefined && { alibiSlopes: slopes }),
     ...(given.sinks !== undefined && { sinks }),
   };
-  return { options, mask, queryOffset, loose: magnitudes.some((each) => Math.abs(each) > 1000) };
+  return {
+    options,
+    mask,
+    queryOffset,
+    loose: loose || magnitudes.some((each) => Math.abs(each) > 1000),
+    selection,
+  };
 }
+
+const defaultScale = (score: Score, width: number) => (score === 'scaled-dot' ? 1 / Math.sqrt(width) : 1);
 
 interface Operands {
   readonly query: ModelTensor;
@@ -107,10 +119,13 @@ function readOperands(args: readonly unknown[], axes: number): Operands {
   return { query, key, value };
 }
 
-export function expectHeads(heads: number, keyHeads: number, width: number, valueWidth: number): void {
+export function expectHeads(heads: number, keyHeads: number, ...widths: number[]): void {
   expect(keyHeads >= 1 && heads >= 1 && heads % keyHeads === 0, 'heads in groups');
-  for (const each of [width, valueWidth]) expect(each >= 1 && each <= widest, 'a width');
+  for (const each of widths) expect(each >= 1 && each <= widest, 'a width');
 }
+
+/** A lead smaller than this may be gone when scores are rounded. */
+export const leastLead = 1e-3;
 
 interface Dense extends Operands, Settings {
   readonly result: OracleResult;
@@ -128,19 +143,21 @@ const isTame = ({ query, key, value }: Operands) =>
 function readDense(args: readonly unknown[], more: readonly string[]): Dense {
   const operands = readOperands(args, 4);
   const { query, key, value } = operands;
-  const given = model.options(args[3], [...settingNames, 'layout', 'kvLengths', ...more]);
+  const given = model.options(args[3], [...attentionOptionNames, ...more]);
   const layout = given.layout ?? 'bhsd';
   expect(layout === 'bhsd' || layout === 'bshd', 'a layout');
   const [h, s] = layout === 'bshd' ? [2, 1] : [1, 2];
   const [batch, heads, queries, width] = [0, h, s, 3].map((axis) => query.dims[axis]);
   const [keyHeads, keys, valueWidth] = [key.dims[h], key.dims[s], value.dims[3]];
   expect(key.dims[0] === batch && value.dims[0] === batch, 'one batch');
-  expect(value.dims[h] === keyHeads && value.dims[s] === keys && key.dims[3] === width, 'dims that fit');
-  expectHeads(heads, keyHeads, width, valueWidth);
-  const settings = readSettings(given, [batch, heads, queries, keys], width);
+  expect(value.dims[h] === keyHeads && value.dims[s] === keys, 'dims that fit');
+  const keyWidth = key.dims[3];
+  expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
+  const target = [batch, heads, queries, keys];
+  const settings = readSettings(given, { type: query.type, target, keyHeads, width, keyWidth });
   const kvLengths =
     given.kvLengths === undefined ? undefined : model.integers(given.kvLengths, batch, 0, keys);
-  const loose = settings.loose || !isTame(operands);
+  const unruly = settings.loose || !isTame(operands);
   const result = attentionOracle(plain(query), plain(key), plain(value), {
     ...settings.options,
     layout,
@@ -148,6 +165,7 @@ function readDense(args: readonly unknown[], more: readonly string[]): Dense {
     ...(settings.queryOffset && { queryOffset: settings.queryOffset }),
     ...(settings.mask && { mask: plain(settings.mask) }),
   });
+  const loose = unruly || result.lead < leastLead;
   const dims = [...query.dims.slice(0, 3), valueWidth];
   const output = { type: query.type, dims, values: result.output, loose };
   return { ...operands, ...settings, result, batch, heads, queries, keys, output, loose };
@@ -158,11 +176,19 @@ export function attentionModel(args: readonly unknown[]): Expected {
   return readDense(args, []).output;
 }
 
-function indices(value: unknown, count: number): number[] {
-  if (value === undefined) return Array.from({ length: count }, (_, index) => index);
+interface Indices {
+  readonly length: number;
+  /** Undefined for all. */
+  readonly elements: readonly number[] | undefined;
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+function indices(value: unknown, count: number): Indices {
+  if (value === undefined) return { length: count, elements: undefined };
   const elements = model.list(value);
   expect(elements.length <= count, 'no more rows than there are');
-  return model.integers(elements, elements.length, 0, count - 1);
+  return { length: elements.length, elements: model.integers(elements, elements.length, 0, count - 1) };
 }
 
 const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
@@ -176,15 +202,17 @@ export function attentionDetailsModel(args: readonly unknown[]): Record<string, 
   const rows = model.options(args[3].rows, ['heads', 'queries']);
   const [rowHeads, rowQueries] = [indices(rows.heads, heads), indices(rows.queries, queries)];
   const type = query.type === 'float64' ? 'float64' : 'float32';
-  const pick = (matrix: readonly number[]) =>
-    Array.from({ length: batch }, (_, b) => b).flatMap((b) =>
-      rowHeads.flatMap((h) =>
-        rowQueries.flatMap((i) => {
+  const pick = (matrix: readonly number[]) => {
+    if (matrix.length === 0) return [];
+    return upTo(batch).flatMap((b) =>
+      (rowHeads.elements ?? upTo(heads)).flatMap((h) =>
+        (rowQueries.elements ?? upTo(queries)).flatMap((i) => {
           const start = ((b * heads + h) * queries + i) * keys;
           return matrix.slice(start, start + keys);
         }),
       ),
     );
+  };
   const details: Record<string, Expected> = { output };
   for (const name of include) {
     if (name === 'logSumExp') {
@@ -236,12 +264,12 @@ function maskOf(mask: ModelTensor, entry: number, queries: number, keys: number)
 export function packedAttentionModel(args: readonly unknown[]): Expected {
   const operands = readOperands(args, 3);
   const { query, key, value } = operands;
-  const given = model.options(args[3], [...settingNames, 'queryStarts', 'keyStarts']);
+  const given = model.options(args[3], [...packedOptionNames, 'queryStarts', 'keyStarts']);
   const [tokens, heads, width] = query.dims;
-  const [keyTokens, keyHeads] = key.dims;
+  const [keyTokens, keyHeads, keyWidth] = key.dims;
   const valueWidth = value.dims[2];
-  expect(key.dims[2] === width && value.dims[0] === keyTokens && value.dims[1] === keyHeads, 'dims that fit');
-  expectHeads(heads, keyHeads, width, valueWidth);
+  expect(value.dims[0] === keyTokens && value.dims[1] === keyHeads, 'dims that fit');
+  expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
   const queryStarts = readStarts(given.queryStarts, tokens);
   const keyStarts = readStarts(given.keyStarts === undefined ? queryStarts : given.keyStarts, keyTokens);
   expect(queryStarts.length === keyStarts.length, 'as many sequences');
@@ -249,18 +277,33 @@ export function packedAttentionModel(args: readonly unknown[]): Expected {
   const stepsOf = (starts: readonly number[]) => starts.slice(1).map((end, entry) => end - starts[entry]);
   const [querySteps, keySteps] = [stepsOf(queryStarts), stepsOf(keyStarts)];
   const target = [batch, heads, Math.max(0, ...querySteps), Math.max(0, ...keySteps)];
-  const { options, mask, queryOffset, loose } = readSettings(given, target, width);
+  const { options, mask, queryOffset, loose, selection } = readSettings(given, {
+    type: query.type,
+    target,
+    keyHeads,
+    width,
+    keyWidth,
+  });
   const values = querySteps.flatMap((queries, entry) => {
     const parts = [
       sequence(query, queryStarts, entry),
       ...[key, value].map((each) => sequence(each, keyStarts, entry)),
     ];
+    const { centers, select } = selection;
     return attentionOracle(parts[0], parts[1], parts[2], {
       ...options,
+      ...(centers &&
+        typeof select === 'object' &&
+        select.type === 'local' && { select: { ...select, centers: centersOf(centers, entry, queries) } }),
       layout: 'bshd',
       ...(queryOffset && { queryOffset: queryOffset[entry] }),
       ...(mask && { mask: maskOf(mask, entry, queries, keySteps[entry]) }),
     }).output;
   });
-  return { type: query.type, dims: [tokens, heads, valueWidth], values, loose: loose || !isTame(operands) };
+  return {
+    type: query.type,
+    dims: [tokens, heads, valueWidth],
+    values,
+    loose: loose || selection.chooses || !isTame(operands),
+  };
 }

@@ -11,6 +11,7 @@ import { project } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { TensorLike } from '../../lib/tensor-type.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
+import { attentionDetailsModel, attentionModel, packedAttentionModel } from './attention-model.js';
 import { isGoodError } from './outcome.js';
 
 const empty = (...dims: number[]): TensorLike => ({ type: 'float32', dims, data: new Float32Array(0) });
@@ -102,4 +103,24 @@ eachBackend('empty tensors with a long axis', (backend) => {
       }
     });
   }
+});
+
+describe('the models of attention', () => {
+  const long = 2 ** 32 + 1;
+
+  it('know that many heads of nothing are nothing', () => {
+    const query = empty(1, long, 0, 8);
+    const key = zeros(1, 1, 3, 8);
+    assert.deepEqual(attentionModel([query, key, key]), {
+      type: 'float32',
+      dims: [1, long, 0, 8],
+      values: [],
+      loose: false,
+    });
+    const { weights } = attentionDetailsModel([query, key, key, { include: ['weights'] }]);
+    assert.deepEqual(weights, { type: 'float32', dims: [1, long, 0, 3], values: [], loose: false });
+    const tokens = empty(0, long, 8);
+    const packed = packedAttentionModel([tokens, tokens, tokens, { queryStarts: [0, 0] }]);
+    assert.deepEqual(packed, { type: 'float32', dims: [0, long, 8], values: [], loose: false });
+  });
 });

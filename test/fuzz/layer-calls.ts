@@ -1,11 +1,15 @@
 /** Good calls of projections, packed weights and layers. */
 import { isInstance } from '../../lib/checks/describe.js';
-import { MultiHeadAttention } from '../../lib/multi-head-attention.js';
+import {
+  MultiHeadAttention,
+  type RotaryOptions,
+  type RotaryScaling,
+} from '../../lib/multi-head-attention.js';
 import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
 import { project } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
-import { floatTensorOf, loosely, maybe } from './attention-calls.js';
+import { floatTensorOf, loosely, maybe, scoreOf, selectionOf } from './attention-calls.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
@@ -33,6 +37,40 @@ function packArguments(draw: Draw, backend: string): unknown[] {
   ];
 }
 
+function scalingOptions(draw: Draw): RotaryScaling {
+  const factor = 1 + draw.below(4);
+  const originalMaxPositionEmbeddings = 1 + draw.below(40);
+  switch (draw.below(4)) {
+    case 0:
+      return { type: 'linear', factor };
+    case 1:
+      return { type: 'dynamic', factor, originalMaxPositionEmbeddings };
+    case 2:
+      return { type: 'llama3', factor, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositionEmbeddings };
+    default:
+      return {
+        type: 'yarn',
+        factor,
+        originalMaxPositionEmbeddings,
+        ...maybe(draw, 'attentionFactor', () => draw.below(3) / 2),
+        ...maybe(draw, 'betaFast', () => 2 + draw.below(3)),
+        ...maybe(draw, 'betaSlow', () => 1),
+        ...maybe(draw, 'mscale', () => draw.below(2)),
+        ...maybe(draw, 'mscaleAllDim', () => draw.below(2)),
+        ...maybe(draw, 'truncate', () => false),
+      };
+  }
+}
+
+function rotaryOptions(draw: Draw, width: number): RotaryOptions {
+  return {
+    ...(width % 2 !== 0 || draw.below(2) === 0 ? { dims: 2 * (1 + draw.below(Math.floor(width / 2))) } : {}),
+    ...maybe(draw, 'theta', () => 100 + draw.below(1000)),
+    ...maybe(draw, 'interleaved', () => true),
+    ...maybe(draw, 'scaling', () => scalingOptions(draw)),
+  };
+}
+
 function layerArguments(draw: Draw, backend: string): unknown[] {
   const keyHeads = 1 + draw.below(2);
   const heads = keyHeads * (1 + draw.below(2));
@@ -40,6 +78,7 @@ function layerArguments(draw: Draw, backend: string): unknown[] {
   const [batch, queries] = [1 + draw.below(2), 1 + draw.below(4)];
   const crossed = draw.below(3) === 0;
   const [keys, contextEmbed] = crossed ? [1 + draw.below(4), 1 + draw.below(6)] : [queries, embed];
+  const rotates = width > 1 && draw.below(2) === 0;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),
     ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
@@ -50,6 +89,8 @@ function layerArguments(draw: Draw, backend: string): unknown[] {
       key: linear(keyHeads * width, contextEmbed),
       value: linear(keyHeads * valueWidth, contextEmbed),
       ...maybe(draw, 'output', () => linear(1 + draw.below(6), heads * valueWidth)),
+      ...maybe(draw, 'queryNorm', () => ({ weight: floatTensorOf(draw, [width]) })),
+      ...maybe(draw, 'keyNorm', () => ({ weight: floatTensorOf(draw, [width]) })),
     },
     {
       heads,
@@ -58,16 +99,28 @@ function layerArguments(draw: Draw, backend: string): unknown[] {
       ...maybe(draw, 'causal', () => true),
       ...maybe(draw, 'window', () => ({ left: draw.below(3) })),
       ...maybe(draw, 'softcap', () => draw.below(3)),
+      ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
+      ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
       ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(9) / 10)),
       ...maybe(draw, 'sinks', () => Array.from({ length: heads }, () => draw.below(3))),
       ...maybe(draw, 'type', () => 'float32'),
+      ...maybe(draw, 'normEpsilon', () => draw.below(3) / 2 + 0.1),
+      ...(rotates ? { rotary: rotaryOptions(draw, width) } : {}),
     },
     floatTensorOf(draw, [batch, queries, embed]),
     {
       ...(crossed ? { context: floatTensorOf(draw, [batch, keys, contextEmbed]) } : {}),
       ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
+      ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'kvLengths', () => Array.from({ length: batch }, () => draw.below(keys + 1))),
+      ...(rotates && draw.below(2) === 0
+        ? {
+            positions: Array.from({ length: draw.below(2) === 0 ? queries : batch * queries }, () =>
+              draw.below(100),
+            ),
+          }
+        : {}),
     },
   ];
 }

@@ -1,9 +1,13 @@
 /** What linear maps and layers must give: arguments read strictly and anew, sums in float64. */
+import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
+import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import type { Expected } from './attention-model.js';
-import { expectHeads, plain, readSettings } from './attention-model.js';
+import { expectHeads, leastLead, readSettings } from './attention-model.js';
+import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
+import { readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
-import { expect, type ModelTensor } from './tensor-model.js';
+import { expect, type ModelTensor, plain } from './tensor-model.js';
 
 interface Linear {
   readonly weight: ModelTensor;
@@ -34,7 +38,7 @@ const isLoose = (...tensors: (ModelTensor | undefined)[]) =>
   tensors.some((tensor) => tensor && !tensor.values.every((element) => Math.abs(element) < 1e4));
 
 function readCommon({ backend, signal, out }: Record<string, unknown>): void {
-  expect([undefined, 'auto', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
   expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
   expect(out === undefined, 'no out');
 }
@@ -78,25 +82,24 @@ export function packWeightModel(args: readonly unknown[]): Expected {
   const linear = readLinear(args[0], undefined);
   const { location, backend } = model.options(args[1], ['location', 'backend']);
   expect(location === undefined || location === 'cpu', 'a location');
-  expect([undefined, 'auto', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
   const [columns, inner] = linear.weight.dims;
   const values = map(linear, new Float64Array(2 * inner).fill(1), 2);
   return { type: linear.weight.type, dims: [2, columns], values, loose: isLoose(linear.weight) };
 }
-
-const layerOptions = [
-  ...['heads', 'keyValueHeads', 'causal', 'window', 'softcap', 'scale', 'alibiSlopes', 'sinks'],
-  ...['location', 'type', 'backend'],
-];
 
 function readLayer(weightValues: unknown): {
   query: Linear;
   key: Linear;
   value: Linear;
   output: Linear | undefined;
+  queryNorm: ModelTensor | undefined;
+  keyNorm: ModelTensor | undefined;
 } {
   expect(weightValues !== undefined, 'weights');
-  const weights = model.options(weightValues, ['query', 'key', 'value', 'output']);
+  const weights = model.options(weightValues, ['query', 'key', 'value', 'output', 'queryNorm', 'keyNorm']);
+  const norm = (value: unknown) =>
+    value === undefined ? undefined : model.floatTensor(model.options(value, ['weight']).weight);
   const linear = (value: unknown) => {
     expect(value !== undefined, 'a linear map');
     const { weight, bias } = model.options(value, ['weight', 'bias']);
@@ -107,16 +110,24 @@ function readLayer(weightValues: unknown): {
     key: linear(weights.key),
     value: linear(weights.value),
     output: weights.output === undefined ? undefined : linear(weights.output),
+    queryNorm: norm(weights.queryNorm),
+    keyNorm: norm(weights.keyNorm),
   };
+}
+
+function normalised(head: readonly number[], { values }: ModelTensor, epsilon: number): number[] {
+  const root = Math.sqrt(head.reduce((sum, x) => sum + x * x, 0) / head.length + epsilon);
+  return head.map((x, i) => (values[i] * x) / root);
 }
 
 /** What new MultiHeadAttention(weights, options).forward(input, forwardOptions) must give. */
 export function layerModel(args: readonly unknown[]): Expected {
-  const { query, key, value, output } = readLayer(args[0]);
+  const { query, key, value, output, queryNorm, keyNorm } = readLayer(args[0]);
   expect(args[1] !== undefined, 'options');
-  const given = model.options(args[1], layerOptions);
-  const call = model.options(args[3], ['context', 'mask', 'kvLengths', 'out', 'signal']);
+  const given = model.options(args[1], layerOptionNames);
+  const call = model.options(args[3], callOptionNames);
   readCommon({ ...call, backend: given.backend });
+  expect(call.cache === undefined, 'no cache');
   expect(given.location === undefined || given.location === 'cpu', 'a location');
   const type = given.type ?? query.weight.type;
   expect(model.floats.includes(type as string), 'a type');
@@ -134,23 +145,51 @@ export function layerModel(args: readonly unknown[]): Expected {
     key.weight.dims[0] / keyHeads,
     value.weight.dims[0] / keyHeads,
   ];
-  expect([width, valueWidth].every(Number.isInteger) && keyWidth === width, 'widths');
-  expectHeads(heads, keyHeads, width, valueWidth);
+  expect([width, keyWidth, valueWidth].every(Number.isInteger), 'widths');
+  expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
   expect(query.weight.dims[1] === embed, 'queries as wide as inputs');
   for (const { weight } of [key, value]) expect(weight.dims[1] === contextEmbed, 'keys as wide as contexts');
   expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
   const kvLengths = call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, keys);
-  const { location: _, type: __, heads: ___, keyValueHeads: ____, ...scoring } = given;
-  const settings = readSettings({ ...scoring, mask: call.mask }, [batch, heads, queries, keys], width);
+  expect(queryNorm === undefined || model.sameDims(queryNorm.dims, [width]), 'a norm as wide as a query');
+  expect(keyNorm === undefined || model.sameDims(keyNorm.dims, [keyWidth]), 'a norm as wide as a key');
+  const epsilon = given.normEpsilon === undefined ? 1e-6 : model.finite(given.normEpsilon);
+  expect(epsilon >= 0, 'an epsilon');
+  const rotary = given.rotary === undefined ? undefined : readRotary(given.rotary, width);
+  expect(rotary === undefined || keyWidth === width, 'keys that turn as queries do');
+  const positions = readPositions(call.positions, rotary, batch, queries);
+  const crossed = call.context !== undefined;
+  const placement = { rotary, positions, batch, queries, keys, kvLengths, crossed };
+  const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;
+  const { rotary: _____, normEpsilon: ______, ...scoring } = others;
+  if (call.select !== undefined) readSelection(given.select);
+  const settings = readSettings(
+    { ...scoring, mask: call.mask, ...(call.select !== undefined && { select: call.select }) },
+    { type: type as string, target: [batch, heads, queries, keys], keyHeads, width, keyWidth },
+  );
 
-  const operand = (linear: Linear, source: ModelTensor, count: number, size: number) => ({
-    type: 'float64' as const,
-    dims: [batch, source.dims[1], count, size],
-    data: map(linear, source.values, batch * source.dims[1]),
-  });
+  const operand = (
+    linear: Linear,
+    source: ModelTensor,
+    count: number,
+    size: number,
+    finish = (head: readonly number[], _entry: number, _step: number) => head,
+  ) => {
+    const steps = source.dims[1];
+    const data = map(linear, source.values, batch * steps);
+    for (let at = 0; at < data.length; at += size) {
+      const row = Math.floor(at / size / count);
+      data.set(finish([...data.subarray(at, at + size)], Math.floor(row / steps), row % steps), at);
+    }
+    return { type: 'float64' as const, dims: [batch, steps, count, size], data };
+  };
+  const finish =
+    (of: 'query' | 'key', norm: ModelTensor | undefined) =>
+    (head: readonly number[], entry: number, step: number) =>
+      turnHead(placement, of, norm ? normalised(head, norm, epsilon) : head, entry, step);
   const attended = attentionOracle(
-    operand(query, input, heads, width),
-    operand(key, context, keyHeads, width),
+    operand(query, input, heads, width, finish('query', queryNorm)),
+    operand(key, context, keyHeads, keyWidth, finish('key', keyNorm)),
     operand(value, context, keyHeads, valueWidth),
     {
       ...settings.options,
@@ -167,6 +206,12 @@ export function layerModel(args: readonly unknown[]): Expected {
     type: type as string,
     dims: [batch, queries, output ? output.weight.dims[0] : heads * valueWidth],
     values: output ? map(output, side, batch * queries) : side,
-    loose: settings.loose || isLoose(input, context, ...tensors),
+    loose:
+      settings.loose ||
+      attended.lead < leastLead ||
+      isLoose(input, context, ...tensors, queryNorm, keyNorm) ||
+      isFar(placement) ||
+      // Next to nothing is blown up.
+      ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),
   };
 }

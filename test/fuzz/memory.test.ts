@@ -1,6 +1,7 @@
 /** Memory that goes away, shrinks or grows under an operation: a HeedError, the caller's own abort, or the right answer. */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { backendsAtHand } from '../support/backends.js';
 import { resizableBuffer } from '../support/resizable.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
@@ -78,7 +79,7 @@ async function attack(target: Target, draw: Draw): Promise<void> {
   }
 }
 
-const backends = process.env.HEED_BACKEND === 'reference' ? ['reference'] : ['reference', 'cpu'];
+const backends = backendsAtHand();
 
 describe('memory that changes while it is used', () => {
   for (const backend of backends) {

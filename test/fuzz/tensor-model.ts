@@ -108,3 +108,10 @@ export function options(value: unknown, known: readonly string[]): Record<string
   for (const key of Object.keys(value)) expect(known.includes(key), `no ${key}`);
   return value;
 }
+
+/** For the oracle: the same elements, in a type that holds them all. */
+export function plain({ dims, values, bool }: ModelTensor) {
+  return bool
+    ? { type: 'bool' as TensorType, dims, data: Uint8Array.from(values) }
+    : { type: 'float64' as TensorType, dims, data: values };
+}

@@ -1,20 +1,11 @@
 import assert from 'node:assert/strict';
-import {
-  MultiHeadAttention,
-  type MultiHeadAttentionOptions,
-  type MultiHeadAttentionWeights,
-} from '../../lib/multi-head-attention.js';
 import { Tensor } from '../../lib/tensor.js';
 import { Random } from '../support/random.js';
 import { throwsHeed } from '../support/rejects.js';
-import { randomWeights } from './random-layer.js';
+import { makeUntyped as make, randomWeights } from './random-layer.js';
 
 const random = new Random('MultiHeadAttention arguments');
 const zeros = (...dims: number[]) => Tensor.zeros('float32', dims);
-
-function make(weights: unknown, options: unknown): MultiHeadAttention {
-  return new MultiHeadAttention(weights as MultiHeadAttentionWeights, options as MultiHeadAttentionOptions);
-}
 
 describe('MultiHeadAttention refuses to be made of', () => {
   const weights = randomWeights(random);
@@ -29,6 +20,11 @@ describe('MultiHeadAttention refuses to be made of', () => {
       'Expected weights.key to be given',
     );
     throwsHeed(() => make({ ...weights, out: weights.output }, { heads: 4 }), 'HEED_UNKNOWN_OPTION', "'out'");
+    throwsHeed(
+      () => make({ ...weights, queryNorm: zeros(8) }, { heads: 4 }),
+      'HEED_INVALID_ARGUMENT',
+      'weights.queryNorm',
+    );
     const transposed = { ...weights, key: { weights: zeros(32, 24) } };
     throwsHeed(() => make(transposed, { heads: 4 }), 'HEED_UNKNOWN_OPTION', "did you mean 'weight'?");
     throwsHeed(
@@ -64,6 +60,14 @@ describe('MultiHeadAttention refuses to be made of', () => {
     refuses(
       { output: { weight: zeros(24, 31) } },
       'Expected weights.output.weight.dims[1] to equal heads · value width (32), received 31',
+    );
+    refuses(
+      { keyNorm: { weight: zeros(32) } },
+      'Expected weights.keyNorm.weight.dims[0] to equal the width of a head (8), received 32',
+    );
+    refuses(
+      { queryNorm: { weight: zeros(1, 8) } },
+      'Expected weights.queryNorm.weight.dims to have 1 axes, [width]',
     );
     refuses(
       { query: { weight: zeros(32, 24), bias: zeros(31) } },
@@ -118,7 +122,7 @@ describe('MultiHeadAttention refuses to be made of', () => {
 
   it('options that do not exist, or not yet', () => {
     throwsHeed(() => make(weights, { haeds: 4 }), 'HEED_UNKNOWN_OPTION', "did you mean 'heads'?");
-    for (const option of ['score', 'select', 'rotary', 'prefix', 'mask']) {
+    for (const option of ['prefix', 'mask']) {
       throwsHeed(
         () => make(weights, { heads: 4, [option]: {} }),
         'HEED_UNKNOWN_OPTION',
@@ -143,6 +147,8 @@ describe('MultiHeadAttention refuses to be made of', () => {
       [{ heads: 4, scale: Number.NaN }, 'options.scale'],
       [{ heads: 4, alibiSlopes: [1, 2, 3, Number.POSITIVE_INFINITY] }, 'options.alibiSlopes[3]'],
       [{ heads: 4, sinks: 'none' }, 'options.sinks'],
+      [{ heads: 4, normEpsilon: -1 }, 'options.normEpsilon'],
+      [{ heads: 4, normEpsilon: '1e-6' }, 'options.normEpsilon'],
       [{ heads: 4, location: 'disk' }, 'options.location'],
       [{ heads: 4, type: 'int32' }, 'options.type'],
       [{ heads: 4, backend: 'gpu' }, 'options.backend'],
@@ -160,6 +166,6 @@ describe('MultiHeadAttention refuses to be made of', () => {
       'HEED_SHAPE_MISMATCH',
       'one element per query head (4), received 1',
     );
-    throwsHeed(() => make(weights, { heads: 4, location: 'cuda' }), 'HEED_UNSUPPORTED_LOCATION', "'cuda'");
+    throwsHeed(() => make(weights, { heads: 4, location: 'cuda:99' }), 'HEED_NO_CUDA', 'Expected a ');
   });
 });

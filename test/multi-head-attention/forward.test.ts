@@ -9,19 +9,18 @@ import { referenceBackend } from '../../lib/reference/backend.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
 import { typesOf } from '../support/attention.js';
-import { eachBackend } from '../support/backends.js';
-import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
+import { eachBackend, emulatedOnly, locationOf, many } from '../support/backends.js';
+import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
 import { poisoned } from '../support/poison.js';
 import { Random } from '../support/random.js';
 import { layerOracle, type OracleCall } from './layer-oracle.js';
 import { type RandomCall, randomCall, randomOptions, randomSizes, randomWeights } from './random-layer.js';
 
-/** Three roundings to the type follow each other, where attention alone has one. */
-const tolerance = (type: FloatType) => 2 * tolerances[type];
-
 eachBackend('MultiHeadAttention', (backend) => {
   const random = new Random(`MultiHeadAttention on ${backend}`);
+  /** Three roundings to the type follow each other, where attention alone has one. */
+  const tolerance = (type: FloatType) => 2 * toleranceOf(backend, type);
 
   function make(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions): MultiHeadAttention {
     return new MultiHeadAttention(weights, { ...options, backend });
@@ -64,14 +63,14 @@ eachBackend('MultiHeadAttention', (backend) => {
   for (const type of typesOf(backend)) {
     it(`projects, attends and projects, whatever the shapes and options, in ${type}`, async () => {
       for (let round = 0; round < 12; round++) {
-        const sizes = randomSizes(random, type);
+        const sizes = randomSizes(random, type, backend);
         const dims = [random.integer(1, 3), random.integer(1, 30), sizes.embed];
-        const options = randomOptions(random, sizes);
+        const options = randomOptions(random, sizes, backend);
         await check(
           randomWeights(random, sizes),
           options,
           random.tensor(type, dims),
-          randomCall(random, sizes, dims),
+          randomCall(random, sizes, dims, options.rotary !== undefined),
         );
       }
     });
@@ -85,6 +84,7 @@ eachBackend('MultiHeadAttention', (backend) => {
     const perHead = Float32Array.of(0.1, 0.4, 0.2, 0.9);
     const base: MultiHeadAttentionOptions = { heads, keyValueHeads: 2 };
 
+    const selections = [{ select: 'hard' as const }, { select: { type: 'hard' as const, seed: 11 } }];
     const layerOptions: Partial<MultiHeadAttentionOptions>[] = [
       { causal: true },
       { window: { left: 2 } },
@@ -94,6 +94,8 @@ eachBackend('MultiHeadAttention', (backend) => {
       { scale: 2 },
       { alibiSlopes: perHead },
       { sinks: perHead },
+      { rotary: {} },
+      ...(backend === 'cuda' ? [] : selections),
       { keyValueHeads: 1 },
       { type: 'bfloat16' },
     ];
@@ -110,7 +112,13 @@ eachBackend('MultiHeadAttention', (backend) => {
       });
     }
 
+    const centers = random.tensor('float32', [2, 4, 11]);
+    const chosen: [string, RandomCall][] = [
+      ['a selection of its own', { select: { type: 'hard', seed: 5 } }],
+      ['predicted centers', { select: { type: 'local', centers, halfWidth: 3.5 } }],
+    ];
     const callOptions: [string, RandomCall][] = [
+      ...(backend === 'cuda' ? [] : chosen),
       ['context', { context }],
       ['a boolean mask', { mask: random.mask([11, 11], 0.5) }],
       ['a boolean mask of its own for each batch entry and head', { mask: random.mask([2, 4, 11, 11], 0.5) }],
@@ -128,6 +136,22 @@ eachBackend('MultiHeadAttention', (backend) => {
         assert.throws(() => expectClose(changed, without.output, 1e-4), 'the option makes a difference');
       });
     }
+  });
+
+  it('normalises the heads of queries and keys', async () => {
+    const weights = randomWeights(random, { heads: 4, keyValueHeads: 2, width: 20, norms: true });
+    const input = random.tensor('float32', [2, 11, 24]);
+    const without = layerOracle('float32', weights, { heads: 4, keyValueHeads: 2 }, input);
+    for (const options of [{}, { normEpsilon: 0.5 }, { rotary: {}, normEpsilon: 0 }]) {
+      await check(weights, { heads: 4, keyValueHeads: 2, ...options }, input);
+      const changed = make(weights, { heads: 4, keyValueHeads: 2, ...options }).forwardSync(input);
+      if (Object.keys(options).length === 0) continue;
+      assert.throws(() => expectClose(changed, without.output, 1e-4), 'the option makes a difference');
+    }
+    const { keyNorm: _, ...queriesAlone } = weights;
+    await check(queriesAlone, { heads: 4, keyValueHeads: 2 }, input);
+    const context = random.tensor('float32', [2, 7, 24]);
+    await check(weights, { heads: 4, keyValueHeads: 2, rotary: {} }, input, { context });
   });
 
   it('takes the context from another width', async () => {
@@ -230,7 +254,20 @@ eachBackend('MultiHeadAttention', (backend) => {
     assert.equal(layer.parameters, 32 * 24 + 32 + 2 * (16 * 24 + 16) + 10 * 32 + 10);
     const bare = make(randomWeights(random, { biases: false, out: 0 }), { heads: 4 });
     assert.equal(bare.parameters, 3 * 32 * 24);
-    assert.deepEqual([bare.heads, bare.keyValueHeads, bare.type, bare.location], [4, 4, 'float32', 'cpu']);
+    const normedWeights = randomWeights(random, { biases: false, out: 0, norms: true });
+    using normed = new MultiHeadAttention(normedWeights, { heads: 4, backend: 'reference' });
+    assert.equal(normed.parameters, 3 * 32 * 24 + 2 * 8);
+    const score = { type: 'general', weight: random.tensor('float32', [4, 8, 8]) } as const;
+    using learnt = new MultiHeadAttention(randomWeights(random, { biases: false, out: 0 }), {
+      heads: 4,
+      score,
+      backend: 'reference',
+    });
+    assert.equal(learnt.parameters, bare.parameters + 4 * 8 * 8);
+    assert.deepEqual(
+      [bare.heads, bare.keyValueHeads, bare.type, bare.location],
+      [4, 4, 'float32', locationOf(backend)],
+    );
   });
 
   it('answers any number of calls at once', async () => {
@@ -271,7 +308,9 @@ eachBackend('MultiHeadAttention', (backend) => {
     assert.throws(() => layer.forwardSync(input, options), isReason);
     assert.ok(toNumbers(out.tensor).every(Number.isNaN), 'nothing was written');
     const controller = new AbortController();
-    const running = layer.forward(random.tensor('float32', [1, 3000, 24]), { signal: controller.signal });
+    const running = layer.forward(random.tensor('float32', [1, many(3000), 24]), {
+      signal: controller.signal,
+    });
     controller.abort(reason);
     await assert.rejects(running, isReason);
     assert.ok(toNumbers(await layer.forward(input)).every(Number.isFinite), 'the layer lives on');
@@ -311,8 +350,10 @@ describe('MultiHeadAttention of float64', () => {
   it('is computed by the reference backend without being asked to', async () => {
     const random = new Random('MultiHeadAttention of float64');
     const weights = randomWeights(random, { type: 'float64' });
+    // HEED_BACKEND=cuda-emulator asks for another one.
+    const auto = emulatedOnly ? 'reference' : 'auto';
     const input = random.tensor('float64', [2, 6, 24]);
-    const output = await new MultiHeadAttention(weights, { heads: 4 }).forward(input);
+    const output = await new MultiHeadAttention(weights, { heads: 4, backend: auto }).forward(input);
     assert.equal(output.type, 'float64');
     expectClose(output, layerOracle('float64', weights, { heads: 4 }, input).output, 1e-13);
   });

@@ -1,18 +1,27 @@
 /**
- * A second opinion on what a layer is: linear maps, the oracle of attention, and a linear map, each
+ * A second opinion on what a layer is: linear maps, norms, rotations, the oracle of attention, and a linear map, each
  * step rounded to the layer's type as its intermediate results are.
  */
-import type { MultiHeadAttentionOptions, MultiHeadAttentionWeights } from '../../lib/multi-head-attention.js';
+import type {
+  HeadNormWeights,
+  MultiHeadAttentionOptions,
+  MultiHeadAttentionWeights,
+} from '../../lib/multi-head-attention.js';
+import type { Score } from '../../lib/score.js';
+import type { Selection } from '../../lib/selection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
+import { rotaryOracle } from '../support/rotary-oracle.js';
 
 export interface OracleCall {
+  readonly select?: Selection;
   readonly context?: TensorLike;
   readonly mask?: TensorLike;
   readonly kvLengths?: readonly number[];
+  readonly positions?: readonly number[];
 }
 
 function rounded(type: FloatType, numbers: readonly number[]): number[] {
@@ -23,6 +32,34 @@ function wide(numbers: readonly number[], dims: readonly number[]): TensorLike {
   return { type: 'float64', dims, data: Float64Array.from(numbers) };
 }
 
+type Turn = (head: number[], entry: number, step: number) => number[];
+
+function rmsNorm(head: readonly number[], weight: readonly number[], epsilon: number): number[] {
+  const meanSquare = head.reduce((sum, x) => sum + x * x, 0) / head.length;
+  return head.map((x, i) => (x / Math.sqrt(meanSquare + epsilon)) * weight[i]);
+}
+
+/** [batch, heads, steps, width], each head turned. */
+function turnHeads(
+  numbers: readonly number[],
+  { heads, steps, width }: { heads: number; steps: number; width: number },
+  turn: Turn,
+): number[] {
+  const turned: number[] = [];
+  for (let at = 0; at < numbers.length; at += width) {
+    const row = at / width;
+    turned.push(...turn(numbers.slice(at, at + width), Math.floor(row / steps / heads), row % steps));
+  }
+  return turned;
+}
+
+/** The positions of a location score are keys, and in the layer's type. */
+function rounding(type: FloatType, score: Exclude<Score, string>): Score {
+  if (score.type !== 'location') return score;
+  const { weight } = score;
+  return { type: 'location', weight: wide(rounded(type, toNumbers(weight)), weight.dims) };
+}
+
 export function layerOracle(
   type: FloatType,
   weights: MultiHeadAttentionWeights,
@@ -30,30 +67,61 @@ export function layerOracle(
   input: TensorLike,
   call: OracleCall = {},
 ): { output: number[]; attention: OracleResult } {
-  const { heads, keyValueHeads = heads, causal, window, softcap, scale, alibiSlopes, sinks } = options;
-  const { context = input, mask, kvLengths } = call;
+  const {
+    heads,
+    keyValueHeads = heads,
+    rotary,
+    normEpsilon = 1e-6,
+    causal,
+    window,
+    softcap,
+    scale,
+    alibiSlopes,
+    sinks,
+    score,
+    select,
+  } = options;
+  const { context = input, mask, kvLengths, positions } = call;
   const [batch, steps] = input.dims;
 
   const map = (x: readonly number[], { weight, bias }: LinearMap, rows: number) => {
     const cast = wide(rounded(type, toNumbers(weight)), weight.dims);
-    return rounded(type, linearOracle(x, { weight: cast, ...(bias && { bias }) }, rows));
+    return linearOracle(x, { weight: cast, ...(bias && { bias }) }, rows);
   };
-  const cut = (source: TensorLike, linear: LinearMap, count: number) => {
+  const cut = (source: TensorLike, linear: LinearMap, count: number, turn?: Turn) => {
     const width = linear.weight.dims[0] / count;
     const sourceSteps = source.dims[1];
     const rows = map(toNumbers(source), linear, batch * sourceSteps);
     const numbers = toHeads(rows, { batch, steps: sourceSteps, heads: count, width });
-    return wide(numbers, [batch, count, sourceSteps, width]);
+    const turned = turn ? turnHeads(numbers, { heads: count, steps: sourceSteps, width }, turn) : numbers;
+    return wide(rounded(type, turned), [batch, count, sourceSteps, width]);
   };
+  const keySteps = context.dims[1];
+  const valid = (entry: number) => kvLengths?.[entry] ?? keySteps;
+  const given = (entry: number, step: number) =>
+    positions && (positions.length === steps ? positions[step] : positions[entry * steps + step]);
+  const queryPosition = (entry: number, step: number) =>
+    given(entry, step) ?? (call.context ? valid(entry) - steps + step : step);
+  const keyPosition = call.context ? (_: number, step: number) => step : queryPosition;
+  const finish =
+    (norm: HeadNormWeights | undefined, position: (entry: number, step: number) => number): Turn =>
+    (head, entry, step) => {
+      const normed = norm ? rmsNorm(head, toNumbers(norm.weight), normEpsilon) : head;
+      if (rotary === undefined) return [...normed];
+      const keys = Array.from({ length: valid(entry) }, (_, key) => keyPosition(entry, key));
+      return rotaryOracle(normed, rotary, position(entry, step), Math.max(-1, ...keys) + 1);
+    };
 
   const attention = attentionOracle(
-    cut(input, weights.query, heads),
-    cut(context, weights.key, keyValueHeads),
+    cut(input, weights.query, heads, finish(weights.queryNorm, queryPosition)),
+    cut(context, weights.key, keyValueHeads, finish(weights.keyNorm, keyPosition)),
     cut(context, weights.value, keyValueHeads),
     {
       ...(causal !== undefined && { causal }),
       ...(window && { window }),
       ...(softcap !== undefined && { softcap }),
+      ...(score !== undefined && { score: typeof score === 'string' ? score : rounding(type, score) }),
+      ...((call.select ?? select) && { select: call.select ?? select }),
       ...(scale !== undefined && { scale }),
       ...(alibiSlopes && { alibiSlopes }),
       ...(sinks && { sinks }),
@@ -71,5 +139,6 @@ export function layerOracle(
     heads: steps,
     width: valueWidth,
   });
-  return { output: weights.output ? map(joined, weights.output, batch * steps) : joined, attention };
+  const output = weights.output ? rounded(type, map(joined, weights.output, batch * steps)) : joined;
+  return { output, attention };
 }

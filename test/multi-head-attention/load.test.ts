@@ -10,26 +10,8 @@ import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { namings, partsOf, stack, type Tensors } from './checkpoint-namings.js';
 import { randomWeights } from './random-layer.js';
-
-type Tensors = Record<string, Tensor>;
-
-/** Rows of tensors of equal width, end to end. */
-function stack(...tensors: Tensor[]): Tensor {
-  const elements = tensors.flatMap((tensor) => Array.from(tensor.data, Number));
-  const { type, dims } = tensors[0];
-  const rows = tensors.reduce((sum, tensor) => sum + tensor.dims[0], 0);
-  const data = type === 'float32' ? Float32Array.from(elements) : Uint16Array.from(elements);
-  return new Tensor(type, data, [rows, ...dims.slice(1)]);
-}
-
-function transposed(tensor: Tensor): Tensor {
-  const [rows, columns] = tensor.dims;
-  const result = Tensor.zeros(tensor.type, [columns, rows]);
-  for (let i = 0; i < tensor.size; i++)
-    result.data[(i % columns) * rows + Math.floor(i / columns)] = tensor.data[i];
-  return result;
-}
 
 const embed = 24;
 const heads = 4;
@@ -41,53 +23,8 @@ describe('MultiHeadAttention.load', () => {
   /** Weights of a layer whose maps are all square, as plain tensors by name. */
   function draw(type: FloatType = 'float32', { biases = true, contextEmbed = embed } = {}) {
     const weights = randomWeights(random, { type, heads, width: embed / heads, embed, contextEmbed, biases });
-    const part = (name: 'query' | 'key' | 'value' | 'output') => {
-      const linear = weights[name];
-      assert.ok(linear);
-      return { weight: linear.weight as Tensor, bias: linear.bias as Tensor };
-    };
-    return { weights, q: part('query'), k: part('key'), v: part('value'), o: part('output') };
+    return { weights, ...partsOf(weights) };
   }
-  type Drawn = ReturnType<typeof draw>;
-
-  const named =
-    (names: readonly string[]) =>
-    ({ q, k, v, o }: Drawn) => {
-      const tensors: Tensors = {};
-      for (const [i, { weight, bias }] of [q, k, v, o].entries()) {
-        tensors[`${names[i]}.weight`] = weight;
-        if (bias) tensors[`${names[i]}.bias`] = bias;
-      }
-      return tensors;
-    };
-
-  const namings: Record<string, (drawn: Drawn) => Tensors> = {
-    heed: named(['query', 'key', 'value', 'output']),
-    'nn.MultiheadAttention': ({ q, k, v, o }) => ({
-      in_proj_weight: stack(q.weight, k.weight, v.weight),
-      'out_proj.weight': o.weight,
-      ...(q.bias && { in_proj_bias: stack(q.bias, k.bias, v.bias), 'out_proj.bias': o.bias }),
-    }),
-    'nn.MultiheadAttention with kdim and vdim': ({ q, k, v, o }) => ({
-      q_proj_weight: q.weight,
-      k_proj_weight: k.weight,
-      v_proj_weight: v.weight,
-      'out_proj.weight': o.weight,
-      ...(q.bias && { in_proj_bias: stack(q.bias, k.bias, v.bias), 'out_proj.bias': o.bias }),
-    }),
-    BERT: named([
-      'attention.self.query',
-      'attention.self.key',
-      'attention.self.value',
-      'attention.output.dense',
-    ]),
-    'GPT-2': ({ q, k, v, o }) => ({
-      'c_attn.weight': transposed(stack(q.weight, k.weight, v.weight)),
-      'c_proj.weight': transposed(o.weight),
-      ...(q.bias && { 'c_attn.bias': stack(q.bias, k.bias, v.bias), 'c_proj.bias': o.bias }),
-    }),
-    Llama: named(['q_proj', 'k_proj', 'v_proj', 'o_proj']),
-  };
 
   const ignored: Record<string, string[]> = {
     BERT: [
@@ -155,7 +92,7 @@ describe('MultiHeadAttention.load', () => {
       });
 
       it('is not loaded with a tensor of its own that nobody reads', async () => {
-        const extra = naming === 'BERT' ? 'attention.self.distance_embedding.weight' : 'q_norm.weight';
+        const extra = naming === 'BERT' ? 'attention.self.distance_embedding.weight' : 'sinks';
         const path = await write({ ...name(draw()), [extra]: Tensor.zeros('float32', [embed]) });
         await rejectsHeed(
           () => MultiHeadAttention.load(path, { heads }),
@@ -165,6 +102,43 @@ describe('MultiHeadAttention.load', () => {
       });
     });
   }
+
+  it('loads grouped heads, norms and positions of Llama, Mistral, Qwen and Phi-3', async () => {
+    const sizes = { heads, keyValueHeads: 2, width: 10, embed };
+    const options = { heads, keyValueHeads: 2, rotary: { theta: 1e6 }, normEpsilon: 1e-5, causal: true };
+    const weights = randomWeights(random, { ...sizes, biases: false, norms: true });
+    const tensors: Tensors = {};
+    for (const [name, part] of Object.entries({
+      q_proj: 'query',
+      k_proj: 'key',
+      v_proj: 'value',
+      o_proj: 'output',
+    })) {
+      tensors[`${name}.weight`] = weights[part as 'query'].weight as Tensor;
+    }
+    const { 'q_proj.weight': q, 'k_proj.weight': k, 'v_proj.weight': v, ...rest } = tensors;
+    tensors['q_norm.weight'] = weights.queryNorm?.weight as Tensor;
+    tensors['k_norm.weight'] = weights.keyNorm?.weight as Tensor;
+    const input = random.tensor('float32', [2, 6, embed]);
+    const qwen = await MultiHeadAttention.load(await write(tensors), options);
+    expectSameBits(qwen.forwardSync(input), new MultiHeadAttention(weights, options).forwardSync(input));
+    const phi = await MultiHeadAttention.load(
+      await write({ 'qkv_proj.weight': stack(q, k, v), ...rest }),
+      options,
+    );
+    const { queryNorm: _, keyNorm: __, ...bare } = weights;
+    expectSameBits(phi.forwardSync(input), new MultiHeadAttention(bare, options).forwardSync(input));
+    assert.equal(qwen.parameters, phi.parameters + 20);
+    await rejectsHeed(
+      async () =>
+        MultiHeadAttention.load(
+          await write({ ...tensors, 'q_norm.weight': Tensor.zeros('float32', [40]) }),
+          options,
+        ),
+      'HEED_SHAPE_MISMATCH',
+      'Expected weights.queryNorm.weight.dims[0] to equal the width of a head (10), received 40',
+    );
+  });
 
   it('loads a layer without an output map', async () => {
     const { q, k, v } = draw();
@@ -234,7 +208,7 @@ describe('MultiHeadAttention.load', () => {
     await rejectsHeed(
       () => load({ in_proj_weight: Tensor.zeros('float32', [71, embed]), 'out_proj.weight': square }),
       'HEED_SHAPE_MISMATCH',
-      'Expected in_proj_weight to hold query, key and value of equal width, received dims [71, 24]',
+      'Expected in_proj_weight to hold query, key and value of equal width for 4 + 4 + 4 heads, received dims [71, 24]',
     );
     await rejectsHeed(
       () => load({ in_proj_weight: Tensor.zeros('float32', []), 'out_proj.weight': square }),
@@ -284,7 +258,11 @@ describe('MultiHeadAttention.load', () => {
       MultiHeadAttention.load(pathOf('nowhere'), options as MultiHeadAttentionOptions);
     await rejectsHeed(() => load(undefined), 'HEED_INVALID_ARGUMENT', 'options.heads');
     await rejectsHeed(() => load({ heads, perfix: '' }), 'HEED_UNKNOWN_OPTION', "did you mean 'prefix'?");
-    await rejectsHeed(() => load({ heads, rotary: {} }), 'HEED_UNKNOWN_OPTION', "'rotary'");
+    await rejectsHeed(
+      () => load({ heads, rotary: { base: 1e4 } }),
+      'HEED_UNKNOWN_OPTION',
+      "Expected options.rotary to have only options that exist, received 'base'",
+    );
     await rejectsHeed(
       () => load({ heads, prefix: 7 }),
       'HEED_INVALID_ARGUMENT',

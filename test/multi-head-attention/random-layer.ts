@@ -1,12 +1,17 @@
 /** Layers drawn at random, and inputs for them. */
-import type {
-  Linear,
-  MultiHeadAttentionOptions,
-  MultiHeadAttentionWeights,
+import {
+  type Linear,
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+  type MultiHeadAttentionWeights,
 } from '../../lib/multi-head-attention.js';
+import type { Selection } from '../../lib/selection.js';
 import type { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
+import type { TestedBackend } from '../support/backends.js';
 import { type Random, tensorOf } from '../support/random.js';
+import { randomRotary } from '../support/random-rotary.js';
+import { randomScore, type ScoreName, scoreNames } from '../support/random-score.js';
 
 export interface LayerSizes {
   readonly type?: FloatType;
@@ -19,6 +24,13 @@ export interface LayerSizes {
   /** 0 for a layer without an output map. */
   readonly out?: number;
   readonly biases?: boolean;
+  /** Norms of queries and keys. Default: none. */
+  readonly norms?: boolean;
+}
+
+/** What plain JavaScript may make, where TypeScript would not let it. */
+export function makeUntyped(weights: unknown, options: unknown): MultiHeadAttention {
+  return new MultiHeadAttention(weights as MultiHeadAttentionWeights, options as MultiHeadAttentionOptions);
 }
 
 /** Weights that leave the size of numbers about as it is. */
@@ -40,11 +52,16 @@ export function randomWeights(random: Random, sizes: LayerSizes = {}): MultiHead
     query: randomLinear(random, type, heads * width, embed, biases),
     key: randomLinear(random, type, keyValueHeads * width, contextEmbed, biases),
     value: randomLinear(random, type, keyValueHeads * valueWidth, contextEmbed, biases),
+    ...(sizes.norms && {
+      queryNorm: { weight: random.tensor(type, [width]) },
+      keyNorm: { weight: random.tensor(type, [width]) },
+    }),
     ...(out > 0 && { output: randomLinear(random, type, out, heads * valueWidth, biases) }),
   };
 }
 
-export function randomSizes(random: Random, type: FloatType): Required<LayerSizes> {
+/** @param backend without norms where it has none */
+export function randomSizes(random: Random, type: FloatType, backend: TestedBackend): Required<LayerSizes> {
   const keyValueHeads = random.integer(1, 3);
   const embed = random.integer(1, 40);
   return {
@@ -57,24 +74,41 @@ export function randomSizes(random: Random, type: FloatType): Required<LayerSize
     contextEmbed: random.chance(0.5) ? embed : random.integer(1, 40),
     out: random.chance(0.7) ? random.integer(1, 40) : 0,
     biases: random.chance(0.5),
+    norms: backend !== 'cuda' && random.chance(0.3),
   };
 }
 
+/** @param backend whose scores they are of */
 export function randomOptions(
   random: Random,
-  { heads, keyValueHeads }: Required<LayerSizes>,
+  { type, heads, keyValueHeads, width }: Required<LayerSizes>,
+  backend: TestedBackend,
 ): MultiHeadAttentionOptions {
+  const scores = backend === 'cuda' ? (['scaled-dot', 'dot'] as const) : scoreNames;
   const perHead = (low: number, high: number) =>
     Float64Array.from({ length: heads }, () => random.uniform(low, high));
   return {
     heads,
     keyValueHeads,
+    ...(random.chance(0.5) && {
+      score: randomScore(random, random.pick<ScoreName>(scores), {
+        type,
+        heads,
+        keyHeads: keyValueHeads,
+        width,
+        keyWidth: width,
+        keys: 40,
+        perHead: random.chance(0.5),
+      }),
+    }),
     ...(random.chance(0.5) && { causal: random.chance(0.5) }),
     ...(random.chance(0.3) && { window: { left: random.integer(0, 8), right: random.integer(0, 8) } }),
     ...(random.chance(0.3) && { softcap: random.uniform(0.5, 4) }),
     ...(random.chance(0.3) && { scale: random.uniform(0.1, 1) }),
     ...(random.chance(0.3) && { alibiSlopes: perHead(0, 0.5) }),
     ...(random.chance(0.3) && { sinks: perHead(-1, 1) }),
+    ...(random.chance(0.2) && { normEpsilon: random.uniform(0, 0.5) }),
+    ...(width > 1 && random.chance(0.5) && { rotary: randomRotary(random, width) }),
   };
 }
 
@@ -82,12 +116,15 @@ export interface RandomCall {
   context?: Tensor;
   mask?: Tensor;
   kvLengths?: number[];
+  positions?: number[];
+  select?: Selection;
 }
 
 export function randomCall(
   random: Random,
   { type, heads, embed, contextEmbed }: Required<LayerSizes>,
   [batch, steps]: readonly number[],
+  rotates: boolean,
 ): RandomCall {
   const call: RandomCall = {};
   if (contextEmbed !== embed || random.chance(0.3)) {
@@ -103,5 +140,9 @@ export function randomCall(
     );
   }
   if (random.chance(0.3)) call.kvLengths = Array.from({ length: batch }, () => random.integer(0, keys));
+  if (rotates && random.chance(0.4)) {
+    const count = random.chance(0.5) ? steps : batch * steps;
+    call.positions = Array.from({ length: count }, () => random.integer(0, 200));
+  }
   return call;
 }

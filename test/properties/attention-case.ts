@@ -1,11 +1,13 @@
 /** Any attention: shapes, options, layouts, types and places in memory, drawn by fast-check so that a failure shrinks. */
 import fc from 'fast-check';
 import type { AttentionOptions } from '../../lib/attention-options.js';
+import type { Selection } from '../../lib/selection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType, TypedArray } from '../../lib/tensor-type.js';
 import { dimsOf } from '../support/attention.js';
-import type { TestedBackend } from '../support/backends.js';
+import { emulatedOnly, type TestedBackend } from '../support/backends.js';
 import { Random } from '../support/random.js';
+import { randomScore, type ScoreName, scoreNames } from '../support/random-score.js';
 
 export interface AttentionCase {
   readonly type: FloatType;
@@ -17,6 +19,10 @@ export interface AttentionCase {
   readonly keys: number;
   readonly width: number;
   readonly valueWidth: number;
+  readonly score: ScoreName;
+  /** Score weights for each head, not for all together. */
+  readonly ownWeights: boolean;
+  readonly select: 'soft' | 'hard' | 'drawn' | 'local';
   readonly scale: number | undefined;
   readonly softcap: number;
   readonly causal: boolean;
@@ -64,6 +70,9 @@ export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
   keys: steps(40, 300),
   width: widths,
   valueWidth: widths,
+  score: fc.constantFrom('scaled-dot', 'scaled-dot', ...scoreNames),
+  ownWeights: fc.boolean(),
+  select: fc.constantFrom('soft', 'soft', 'soft', 'hard', 'drawn', 'local'),
   scale: fc.option(fc.double({ min: -0.5, max: 0.5, noNaN: true }), { nil: undefined }),
   softcap: fc.constantFrom(0, 0, 0, 1, 20),
   causal: fc.boolean(),
@@ -106,6 +115,16 @@ function drawMask(random: Random, each: AttentionCase): Tensor | undefined {
   return added;
 }
 
+function drawSelection(
+  random: Random,
+  { select, keyHeads, group, queries, keys, seed }: AttentionCase,
+): Selection {
+  if (select === 'drawn') return { type: 'hard', seed };
+  if (select !== 'local') return select;
+  const centers = random.tensor('float32', [keyHeads * group, queries], keys / 3);
+  return { type: 'local', centers, halfWidth: random.uniform(0.3, 20) };
+}
+
 export interface DrawnCase {
   readonly query: Tensor;
   readonly key: Tensor;
@@ -121,14 +140,19 @@ export function draw(each: AttentionCase): DrawnCase {
   const operand = (count: number, length: number, size: number) =>
     shifted(random.tensor(type, dimsOf(layout, batch, count, length, size)), shift);
   const mask = drawMask(random, each);
+  const scored = { heads, keyHeads, width, keyWidth: width, keys, type, perHead: each.ownWeights };
+  const score = randomScore(random, each.score, scored, (weight) => shifted(weight, shift));
+  const { scale = each.score === 'dot' ? 0.4 : undefined } = each;
   const perHead = (low: number, high: number) =>
     Array.from({ length: heads }, () => random.uniform(low, high));
   const options: AttentionOptions = {
     layout,
+    score,
+    select: drawSelection(random, each),
     softcap: each.softcap,
     causal: each.causal,
     window: each.window,
-    ...(each.scale !== undefined && { scale: each.scale / Math.sqrt(width / 4) }),
+    ...(scale !== undefined && { scale: scale / Math.sqrt(width / 4) }),
     ...(each.offset !== undefined && { queryOffset: each.offset }),
     ...(each.lengths && { kvLengths: Array.from({ length: batch }, () => random.integer(0, keys)) }),
     ...(mask && { mask: shifted(mask, shift) }),
@@ -143,8 +167,24 @@ export function draw(each: AttentionCase): DrawnCase {
   };
 }
 
-/** Sanitized code takes its time, and finds what it looks for in few runs. */
-const share = process.env.HEED_TEST_SANITIZED === '1' ? 0.3 : 1;
+/** Without a score or a selection that depends on where a key stands. */
+export function withoutPlaces(each: AttentionCase): AttentionCase {
+  return { ...each, select: 'soft', score: each.score === 'location' ? 'scaled-dot' : each.score };
+}
+
+/** Without a choice between keys, which rounding may decide. */
+export function undecided(each: AttentionCase): AttentionCase {
+  return each.select === 'hard' || each.select === 'drawn' ? { ...each, select: 'soft' } : each;
+}
+
+/** The nearest case that the backend has: what it refuses instead is tested in test/cuda/refusals.test.ts. */
+export function possibleOn(backend: TestedBackend, each: AttentionCase): AttentionCase {
+  if (backend !== 'cuda') return each;
+  return { ...each, select: 'soft', score: each.score === 'dot' ? 'dot' : 'scaled-dot' };
+}
+
+/** Sanitized code takes its time, and an emulated GPU more of it; both find what they look for in few runs. */
+const share = process.env.HEED_TEST_SANITIZED === '1' ? 0.3 : emulatedOnly ? 0.1 : 1;
 
 /** Runs of a property, repeated by the seed of the whole run. */
 export const runs = (numRuns: number) => ({

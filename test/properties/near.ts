@@ -1,5 +1,6 @@
 /** Element by element comparison, relative to the largest element around. */
 import assert from 'node:assert/strict';
+import type { AttentionDetail, AttentionDetails } from '../../lib/attention-details.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { toNumbers } from '../support/numbers.js';
 
@@ -10,6 +11,10 @@ export const elementAccuracy: Readonly<Record<string, number>> = {
   bfloat16: 1.6e-2,
   float64: 1e-12,
 };
+
+function largest(numbers: readonly number[], least: number): number {
+  return numbers.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), least);
+}
 
 /**
  * No element may be off by more than a share of the largest one, or of `least` where all are
@@ -25,7 +30,27 @@ export function expectNear(
   assert.equal(actual.type, expected.type);
   assert.deepEqual(actual.dims, expected.dims);
   const [a, b] = [toNumbers(actual), toNumbers(expected)];
-  const largest = b.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), least);
-  const wrong = a.findIndex((x, i) => x !== b[i] && !(Math.abs(x - b[i]) <= share * largest));
+  const allowed = share * largest(b, least);
+  const wrong = a.findIndex((x, i) => x !== b[i] && !(Math.abs(x - b[i]) <= allowed));
   assert.equal(wrong, -1, `${what}[${wrong}] is ${a[wrong]}, expected ${b[wrong]}`);
+}
+
+/**
+ * What `attentionDetails` tells beside the output may be off by a share; weights by that share of the scores, since e^x
+ * makes a relative error of an absolute one.
+ */
+export function expectDetailsNear(
+  actual: AttentionDetails,
+  expected: AttentionDetails,
+  names: readonly AttentionDetail[],
+  share: number,
+): void {
+  const { biasedScores } = expected;
+  assert.ok(biasedScores, 'biasedScores are missing');
+  const leastWeight = largest(toNumbers(biasedScores), 1);
+  for (const name of names) {
+    const [a, b] = [actual[name], expected[name]];
+    assert.ok(a && b, `${name} is missing`);
+    expectNear(a, b, share, name === 'weights' ? leastWeight : 1, name);
+  }
 }

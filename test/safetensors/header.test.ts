@@ -35,7 +35,7 @@ function parseOrRefuse(bytes: Buffer): Header | undefined {
   } catch (error) {
     assert.ok(error instanceof HeedError, `${error}`);
     assert.equal(error.code, 'HEED_MALFORMED_FILE', error.message);
-    assert.match(error.message, /^Malformed safetensors file a file: expected /);
+    assert.match(error.message, /^Malformed file a file: expected /);
     return undefined;
   }
 }

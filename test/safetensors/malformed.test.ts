@@ -176,7 +176,7 @@ describe('safetensors open refuses', () => {
       const path = pathOf('malformed');
       await writeFile(path, bytes);
       await rejectsHeed(() => open(path), 'HEED_MALFORMED_FILE', message);
-      await rejectsHeed(() => open(path), 'HEED_MALFORMED_FILE', `Malformed safetensors file ${path}: `);
+      await rejectsHeed(() => open(path), 'HEED_MALFORMED_FILE', `Malformed file ${path}: `);
     });
   }
 });

@@ -200,7 +200,11 @@ describe('safetensors open', () => {
 
   it('refuses what is no file', async () => {
     await rejectsHeed(() => open(pathOf('nowhere')), 'HEED_FILE_ERROR', /nowhere: ENOENT/);
-    await rejectsHeed(() => open(pathOf('.')), 'HEED_FILE_ERROR', /regular file/);
+    await rejectsHeed(
+      () => open(pathOf('.')),
+      'HEED_FILE_ERROR',
+      /Expected the directory .* to hold model.safetensors or/,
+    );
     await rejectsHeed(() => open('a\0b'), 'HEED_FILE_ERROR', /Could not open/);
     await rejectsHeed(() => open(new URL('https://example.org/x')), 'HEED_INVALID_ARGUMENT', /file: URL/);
     for (const path of [undefined, null, 7, {}, Buffer.from('x')]) {

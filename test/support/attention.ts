@@ -5,7 +5,7 @@ import type { AttentionOptions } from '../../lib/attention-options.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { type FloatType, floatTypes } from '../../lib/tensor-type.js';
 import type { TestedBackend } from './backends.js';
-import { expectClose, tolerances } from './compare.js';
+import { expectClose, toleranceOf, tolerances } from './compare.js';
 import { attentionOracle, type OracleOptions } from './oracle.js';
 import { poisoned } from './poison.js';
 import type { Random } from './random.js';
@@ -77,15 +77,21 @@ export function checkAttention(
   const type = query.type as FloatType;
   const expected = attentionOracle(query, key, value, options);
   const plain = attend(backend, inputs, options);
-  expectClose(plain, expected.output, tolerances[type], `output ${what}:`, least.output);
+  expectClose(plain, expected.output, toleranceOf(backend, type), `output ${what}:`, least.output);
   const { output, logSumExp } = attentionDetailsSync(query, key, value, {
     ...options,
     backend,
     include: ['logSumExp'],
   });
-  expectClose(output, expected.output, tolerances[type], `output beside log-sum-exp ${what}:`, least.output);
+  expectClose(
+    output,
+    expected.output,
+    toleranceOf(backend, type),
+    `output beside log-sum-exp ${what}:`,
+    least.output,
+  );
   if (logSumExp) {
-    const tolerance = type === 'float64' ? tolerances.float64 : tolerances.float32;
+    const tolerance = type === 'float64' ? tolerances.float64 : toleranceOf(backend, 'float32');
     expectClose(logSumExp, expected.logSumExp, tolerance, `log-sum-exp ${what}:`, least.logSumExp);
   }
 }

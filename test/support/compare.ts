@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Tensor } from '../../lib/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import type { TestedBackend } from './backends.js';
 import { toNumbers } from './numbers.js';
 
 /** The accuracy that results are promised to have, as ‖actual − expected‖ / ‖expected‖, on a CPU. */
@@ -11,6 +12,11 @@ export const tolerances: Readonly<Record<FloatType, number>> = {
   bfloat16: 1e-2,
   float64: 1e-12,
 };
+
+/** The same on any backend: a GPU's sums of float32 go by another order. */
+export function toleranceOf(backend: TestedBackend, type: FloatType): number {
+  return backend === 'cuda' && type === 'float32' ? 1e-5 : tolerances[type];
+}
 
 function norm(numbers: readonly number[]): number {
   return Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0));

@@ -7,6 +7,8 @@ import { serialize } from 'node:v8';
 import type { AttentionOptions } from '../../lib/attention-options.js';
 import type { TensorLike } from '../../lib/tensor-type.js';
 import { toNumbers } from './numbers.js';
+import { drawnNoise } from './oracle-draws.js';
+import { similarityOf } from './oracle-score.js';
 
 /** The options that have a say in the result. */
 export type OracleOptions = Omit<AttentionOptions, 'backend' | 'out' | 'signal'>;
@@ -19,6 +21,8 @@ export interface OracleResult {
   readonly cappedScores: number[];
   readonly biasedScores: number[];
   readonly weights: number[];
+  /** By how much the best key of a hard selection leads, where that is least; rounding may decide when it is next to nothing. */
+  readonly lead: number;
 }
 
 type At = (batch: number, head: number, step: number, element: number) => number;
@@ -76,6 +80,7 @@ interface RowResult {
   readonly weights: readonly number[];
   readonly logSumExp: number;
   readonly output: readonly number[];
+  readonly lead: number;
 }
 
 /** softmax over some logits, of which a sink, if any, takes part; the answer leaves it out. */
@@ -89,6 +94,12 @@ function normalise(logits: readonly number[], sink: number | undefined) {
   };
 }
 
+/** The center for a query, by numpy's rules of broadcasting. */
+function centersAt(centers: TensorLike): (b: number, h: number, i: number) => number {
+  const at = maskAt({ type: centers.type, dims: [...centers.dims, 1], data: centers.data });
+  return (b, h, i) => at(b, h, i, 0);
+}
+
 /** Every row, over batch entries, heads and queries. */
 function rowsOf(
   query: TensorLike,
@@ -98,9 +109,12 @@ function rowsOf(
   layout: 'bhsd' | 'bshd',
 ): RowResult[] {
   const [q, k, v] = [query, key, value].map((tensor) => access(tensor, layout));
-  const scale = options.scale ?? 1 / Math.sqrt(q.width);
+  const { score: named = 'scaled-dot' } = options;
+  const similarity = similarityOf(named);
+  const scale = options.scale ?? (named === 'scaled-dot' ? 1 / Math.sqrt(q.width) : 1);
   const { softcap = 0, causal = false, window = {}, kvLengths, queryOffset, alibiSlopes, sinks } = options;
   const { left = Number.POSITIVE_INFINITY, right = Number.POSITIVE_INFINITY } = window;
+  const { select = 'soft' } = options;
   const added = options.mask && { type: options.mask.type, at: maskAt(options.mask) };
 
   const validKeys = (b: number) => kvLengths?.[b] ?? k.steps;
@@ -108,18 +122,29 @@ function rowsOf(
     const first = typeof queryOffset === 'number' ? queryOffset : queryOffset?.[b];
     return i + (first ?? validKeys(b) - q.steps);
   };
+  const centers =
+    typeof select === 'object' && select.type === 'local' ? centersAt(select.centers) : undefined;
+  const halfWidth = typeof select === 'object' && select.type === 'local' ? select.halfWidth : 0;
   const keyHead = (h: number) => Math.floor((h * k.heads) / q.heads);
 
   function judge(b: number, h: number, i: number, j: number): KeyResult {
     if (j >= validKeys(b)) return { score: nothing, capped: nothing, biased: nothing, attended: false };
     const distance = j - position(b, i);
-    let similarity = 0;
-    for (let d = 0; d < q.width; d++) similarity += q.at(b, h, i, d) * k.at(b, keyHead(h), j, d);
-    const score = scale * similarity;
+    const score =
+      scale *
+      similarity({
+        query: range(q.width).map((d) => q.at(b, h, i, d)),
+        key: range(k.width).map((d) => k.at(b, keyHead(h), j, d)),
+        head: h,
+        keyHead: keyHead(h),
+        j,
+      });
     const capped = softcap > 0 ? softcap * Math.tanh(score / softcap) : score;
     const masked = added?.at(b, h, i, j);
     const excluded = added?.type === 'bool' ? masked === 0 : masked === nothing;
-    const attended = !excluded && !(causal && distance > 0) && distance >= -left && distance <= right;
+    const around = centers === undefined || Math.abs(j - centers(b, h, i)) <= halfWidth;
+    const attended =
+      !excluded && around && !(causal && distance > 0) && distance >= -left && distance <= right;
     const bias = (added && added.type !== 'bool' ? (masked ?? 0) : 0) + (alibiSlopes?.[h] ?? 0) * distance;
     return { score, capped, biased: attended ? capped + bias : nothing, attended };
   }
@@ -133,6 +158,7 @@ function rowsOf(
         weights: keys.map(() => 0),
         logSumExp: nothing,
         output: range(v.width).map(() => 0),
+        lead: Infinity,
       };
     }
     const { logSumExp, shares } = normalise(
@@ -141,12 +167,33 @@ function rowsOf(
     );
     const weights = keys.map(() => 0);
     for (const [n, j] of attended.entries()) weights[j] = shares[n];
+    let lead = Infinity;
+    if (centers !== undefined) {
+      const sigma = halfWidth / 2;
+      for (const j of attended) weights[j] *= Math.exp(-((j - centers(b, h, i)) ** 2) / (2 * sigma ** 2));
+    } else if (select !== 'soft') {
+      const noise = drawnNoise(select, b, h, position(b, i));
+      const candidates = attended.map((j) => ({ j, score: keys[j].biased + noise(j) }));
+      const sink = sinks?.[h];
+      if (sink !== undefined) candidates.push({ j: -1, score: sink + noise(-1) });
+      // Sorting is stable: of equals the first stays first.
+      const [first, second] = candidates.sort((one, other) => other.score - one.score);
+      weights.fill(0);
+      if (first.j >= 0) weights[first.j] = 1;
+      if (second !== undefined && second.score !== nothing) lead = first.score - second.score;
+    }
     const output = range(v.width).map((d) =>
-      sum(attended.map((j) => weights[j] * v.at(b, keyHead(h), j, d))),
+      sum(
+        attended.map((j) =>
+          weights[j] === 0 && select !== 'soft' ? 0 : weights[j] * v.at(b, keyHead(h), j, d),
+        ),
+      ),
     );
-    return { keys, weights, logSumExp, output };
+    return { keys, weights, logSumExp, output, lead };
   }
 
+  // Of nothing there may be any number of heads.
+  if (q.batch * q.heads * q.steps === 0) return [];
   return range(q.batch).flatMap((b) =>
     range(q.heads).flatMap((h) => range(q.steps).map((i) => row(b, h, i))),
   );
@@ -161,12 +208,19 @@ function outputOf(rows: readonly RowResult[], dims: readonly number[], layout: '
 }
 
 /** What was asked before: the same inputs come once for each backend, and the oracle takes longer than all of them. */
-const answers = new Map<string, Pick<OracleResult, 'output' | 'logSumExp'>>();
+const answers = new Map<string, Pick<OracleResult, 'output' | 'logSumExp' | 'lead'>>();
 
-function nameOf(tensors: readonly (TensorLike | undefined)[], options: object): string {
-  const plain = tensors.map((tensor) => tensor && [tensor.type, tensor.dims, tensor.data]);
+/** Tensors by what is in them, wherever they are. */
+function plain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  if (Array.isArray(value)) return value.map(plain);
+  if ('dims' in value && 'data' in value && 'type' in value) return [value.type, value.dims, value.data];
+  return Object.entries(value).map(([name, each]) => [name, plain(each)]);
+}
+
+function nameOf(...given: unknown[]): string {
   return createHash('sha256')
-    .update(serialize([plain, options]))
+    .update(serialize(plain(given)))
     .digest('base64');
 }
 
@@ -176,7 +230,7 @@ export function attentionOracle(
   value: TensorLike,
   options: OracleOptions = {},
 ): OracleResult {
-  const { mask, layout = 'bhsd', ...others } = options;
+  const { layout = 'bhsd' } = options;
   let rows: RowResult[] | undefined;
   const allRows = () => {
     rows ??= rowsOf(query, key, value, options, layout);
@@ -184,12 +238,13 @@ export function attentionOracle(
   };
   const matrix = (pick: (key: KeyResult) => number) => allRows().flatMap((r) => r.keys.map(pick));
 
-  const name = nameOf([query, key, value, mask], { layout, ...others });
+  const name = nameOf(query, key, value, options);
   let answer = answers.get(name);
   if (answer === undefined) {
     answer = {
       output: outputOf(allRows(), query.dims, layout),
       logSumExp: allRows().map((r) => r.logSumExp),
+      lead: Math.min(Infinity, ...allRows().map((r) => r.lead)),
     };
     answers.set(name, answer);
   }

@@ -1,0 +1,26 @@
+// Runs the tests of the cuda backend on an emulated GPU: its own, and those that all backends share.
+// `node scripts/test-emulated.mjs FILES`: only these. `npm run test:emulated` builds before that.
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const everything = [
+  'dist/test/cuda/*.test.js',
+  'dist/test/attention/*.test.js',
+  'dist/test/fuzz/*.test.js',
+  'dist/test/key-value-cache/{attention,state-machine,sharing}.test.js',
+  'dist/test/multi-head-attention/{cache,forward,rotary}.test.js',
+  'dist/test/onnx/{attention,conformance}.test.js',
+  'dist/test/projection/project.test.js',
+  'dist/test/properties/{invariants,same-bits}.test.js',
+];
+const given = process.argv.slice(2);
+
+const { status, error } = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), ...(given.length > 0 ? given : everything)],
+  { cwd: root, env: { ...process.env, HEED_BACKEND: 'cuda-emulator' }, stdio: 'inherit' },
+);
+if (error) console.error(`test-emulated: ${error.message}`);
+process.exit(status ?? 1);

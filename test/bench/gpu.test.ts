@@ -1,0 +1,122 @@
+/** bench/gpu, as far as it goes without a GPU; what it computes is tested by test/emulator/bench_problems_test.cc. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../lib/package-root.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+
+const folder = join(packageRoot, 'bench', 'gpu');
+
+describe('the benchmark on GPUs', () => {
+  const at = temporaryDirectory();
+
+  /** Runs it with programs before those of the machine. */
+  function runWith(name: string, programs: Record<string, string>, args: readonly string[] = []) {
+    const bin = at(`${name}-bin`);
+    mkdirSync(bin);
+    for (const [program, script] of Object.entries(programs)) {
+      writeFileSync(join(bin, program), `#!/bin/sh\n${script}\n`);
+      chmodSync(join(bin, program), 0o755);
+    }
+    const results = at(`${name}-results`);
+    const places = ['--build', at(`${name}-build`), '--results', results];
+    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, CUDACXX: undefined };
+    const ended = spawnSync(join(folder, 'run'), [...places, ...args], { env, encoding: 'utf8' });
+    const [file] = readdirSync(results);
+    return { ...ended, kept: JSON.parse(readFileSync(join(results, file), 'utf8')) };
+  }
+
+  const gpu = 'echo "Some GPU, 9.0, 580.1, 81559, 345, 2619, 1980, 2619, 700, 30"';
+
+  it('passes its own tests', function () {
+    this.timeout(60_000);
+    const { status, stderr } = spawnSync('python3', ['-m', 'unittest', 'discover', '-s', 'tests'], {
+      cwd: folder,
+      env: { ...process.env, PYTHONPATH: `${folder}:${join(folder, 'tests')}`, PYTHONDONTWRITEBYTECODE: '1' },
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /Ran \d\d tests/);
+  });
+
+  it('says that there is no GPU, and fails', () => {
+    const { status, stdout, kept } = runWith('none', { 'nvidia-smi': 'exit 9' });
+    assert.equal(status, 1);
+    assert.match(stdout, /machine +FAILED .*nvidia-smi names no GPU/);
+    assert.equal(kept.benchmark, null);
+  });
+
+  it('takes the other steps when one has failed, and keeps what each of them said', function () {
+    this.timeout(60_000);
+    const nvcc =
+      'case "$1" in --version) echo "release 13.0, V13.0.88";; *) echo "nvcc is broken"; exit 3;; esac';
+    const programs = { 'nvidia-smi': gpu, nvcc, 'g++': 'echo "g++ is broken"; exit 4' };
+    const asked = ['--steps', 'build-wrappers', 'build-kernels', 'benchmark'];
+    const { status, stdout, kept } = runWith('broken', programs, asked);
+    assert.equal(status, 1);
+    const steps = new Map<string, { status: string; note: string }>(
+      kept.steps.map((step: { step: string }) => [step.step, step]),
+    );
+    assert.equal(steps.get('machine')?.status, 'passed');
+    assert.match(steps.get('build-library')?.note ?? '', /nvcc is broken/);
+    for (const step of ['build-wrappers', 'build-kernels']) assert.equal(steps.get(step)?.status, 'FAILED');
+    assert.equal(steps.get('benchmark')?.status, 'skipped');
+    assert.match(stdout, /benchmark +skipped .*build-library/);
+    assert.equal(kept.machine.name, 'Some GPU');
+    assert.equal(kept.versions.nvcc, '13.0.88');
+    assert.ok(kept.commands.some((command: string) => command.includes('code=sm_90')));
+  });
+
+  it('takes only the steps that are asked for, and what they need', () => {
+    const { kept } = runWith('some', { 'nvidia-smi': gpu, nvcc: 'exit 3' }, ['--steps', 'benchmark']);
+    const names = kept.steps.map(({ step }: { step: string }) => step);
+    assert.deepEqual(names, ['machine', 'build-library', 'benchmark']);
+  });
+
+  it('refuses a GPU that the kernels are not for', () => {
+    const old = gpu.replace('9.0', '7.5');
+    const { status, stdout } = runWith('old', { 'nvidia-smi': old, nvcc: 'exit 3' });
+    assert.equal(status, 1);
+    assert.match(stdout, /compute capability 7\.5; heed's kernels need 8\.0/);
+  });
+
+  it('draws charts of its results', () => {
+    const row = (section: string, name: string, amounts: object, heed: number, other: number) => ({
+      section,
+      name,
+      type: 'bfloat16',
+      operations: 0,
+      bytes: 0,
+      ...amounts,
+      times: { heed: { median: heed }, 'torch flash': { median: other } },
+      bars: [{ against: 'torch flash', bar: 1, ratio: other / heed, met: other >= heed }],
+    });
+    const results = {
+      kind: 'gpu',
+      machine: { name: 'Some GPU' },
+      benchmark: {
+        rows: [
+          row('Forward', 'full D128 1k', { operations: 2e12 }, 4e-3, 5e-3),
+          row('Decode', 'decode B1', { bytes: 1e9 }, 1e-3, 5e-4),
+        ],
+      },
+    };
+    const file = at('drawn.json');
+    writeFileSync(file, JSON.stringify(results));
+    const script = join(packageRoot, 'bench', 'draw-charts.mjs');
+    const { status, stderr } = spawnSync(process.execPath, [script, file], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    const chart = (name: string) => readFileSync(at(`drawn-${name}.svg`), 'utf8');
+    assert.match(chart('forward-bfloat16'), /Attention in bfloat16 on Some GPU/);
+    assert.match(chart('forward-bfloat16'), />500</);
+    assert.match(chart('forward-bfloat16'), />400</);
+    assert.match(chart('decode-bfloat16'), />1000</);
+    assert.match(chart('ratios'), />1\.25×</);
+    assert.match(chart('ratios'), />0\.50×</);
+    // A run that measured nothing has nothing to draw.
+    writeFileSync(at('empty.json'), JSON.stringify({ ...results, machine: null, benchmark: null }));
+    assert.equal(spawnSync(process.execPath, [script, at('empty.json')]).status, 0);
+    assert.ok(!existsSync(at('empty-ratios.svg')));
+  });
+});

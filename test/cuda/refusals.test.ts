@@ -1,0 +1,102 @@
+/** What the cuda backend does not do is refused before any work starts, wherever the tensors are. */
+
+import assert from 'node:assert/strict';
+import { attention, attentionSync } from '../../lib/attention.js';
+import { attentionDetails } from '../../lib/attention-details.js';
+import type { AttentionOptions } from '../../lib/attention-options.js';
+import { deviceMemory } from '../../lib/devices.js';
+import { MultiHeadAttention } from '../../lib/multi-head-attention.js';
+import { attention as onnxAttention } from '../../lib/onnx/attention.js';
+import { packedAttention } from '../../lib/packed-attention.js';
+import type { Score } from '../../lib/score.js';
+import type { Selection } from '../../lib/selection.js';
+import { Tensor } from '../../lib/tensor.js';
+import { randomInputs } from '../support/attention.js';
+import { onDevice, toDevice } from '../support/device.js';
+import { Random } from '../support/random.js';
+import { rejectsHeed, throwsHeed } from '../support/rejects.js';
+
+const width = 16;
+const weight = Tensor.zeros('float32', [width, width]);
+const scores: Readonly<Record<string, Score>> = {
+  cosine: 'cosine',
+  general: { type: 'general', weight },
+  additive: { type: 'additive', query: weight, key: weight, vector: Tensor.zeros('float32', [width]) },
+  location: { type: 'location', weight },
+};
+const selections: Readonly<Record<string, Selection>> = {
+  hard: 'hard',
+  drawn: { type: 'hard', seed: 1 },
+  local: { type: 'local', centers: Tensor.zeros('float32', [1]), halfWidth: 2 },
+};
+
+onDevice('the cuda backend', () => {
+  const random = new Random('refusals of the cuda backend');
+  const inputs = randomInputs(random, { width });
+  const { query, key, value } = inputs;
+  const linear = { weight: Tensor.zeros('float32', [width, width]) };
+  const weights = { query: linear, key: linear, value: linear };
+
+  async function refuses(options: AttentionOptions, message: string): Promise<void> {
+    const call = { ...options, backend: 'cuda' } as const;
+    const { used } = deviceMemory();
+    await rejectsHeed(() => attention(query, key, value, call), 'HEED_UNSUPPORTED', message);
+    throwsHeed(() => attentionSync(query, key, value, call), 'HEED_UNSUPPORTED', message);
+    await rejectsHeed(
+      () => attentionDetails(query, key, value, { ...call, include: ['weights'] }),
+      'HEED_UNSUPPORTED',
+      message,
+    );
+    const tokens = new Tensor(new Float32Array(9 * width), [9, 1, width]);
+    await rejectsHeed(
+      () => packedAttention(tokens, tokens, tokens, { ...call, queryStarts: [0, 9] }),
+      'HEED_UNSUPPORTED',
+      message,
+    );
+    const { score, select } = options;
+    const layer = { heads: 1, backend: 'cuda', ...(score && { score }), ...(select && { select }) } as const;
+    throwsHeed(() => new MultiHeadAttention(weights, layer), 'HEED_UNSUPPORTED', message);
+    assert.equal(deviceMemory().used, used);
+  }
+
+  for (const [name, score] of Object.entries(scores)) {
+    it(`has no scores of type ${name} yet, and says which backend has`, () =>
+      refuses({ score }, `scores of type '${name}' yet; use backend 'cpu'`));
+  }
+  for (const [name, select] of Object.entries(selections)) {
+    it(`has no ${name} selection yet, and says which backend has`, () =>
+      refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
+  }
+
+  it('does not compute with float64', async () => {
+    const doubles = query.cast('float64');
+    await rejectsHeed(
+      () => attention(doubles, doubles, doubles, { backend: 'cuda' }),
+      'HEED_UNSUPPORTED_TYPE',
+      "received 'float64'; use the reference backend",
+    );
+    const [q, k, v, d] = await toDevice([query, key, value, doubles]);
+    await rejectsHeed(() => attention(d, d, d), 'HEED_UNSUPPORTED_TYPE', "received 'float64'");
+    const mask = await Tensor.zeros('float64', [9, 13]).to('cuda');
+    await rejectsHeed(
+      () => attention(q, k, v, { mask }),
+      'HEED_UNSUPPORTED_TYPE',
+      'Expected options.mask.type',
+    );
+  });
+
+  it('does not select or score otherwise in one call of a layer', async () => {
+    using layer = new MultiHeadAttention(weights, { heads: 1, backend: 'cuda' });
+    const input = Tensor.zeros('float32', [1, 3, width]);
+    await rejectsHeed(
+      () => layer.forward(input, { select: 'hard' }),
+      'HEED_UNSUPPORTED',
+      "the selection 'hard'",
+    );
+  });
+
+  it('has no ONNX operators on tensors of a device', async () => {
+    const [Q, K, V] = await toDevice([query, key, value]);
+    await rejectsHeed(() => onnxAttention({ Q, K, V }), 'HEED_NOT_ON_CPU', 'the elements of Q');
+  });
+});

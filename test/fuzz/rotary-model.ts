@@ -1,0 +1,106 @@
+/** What rotary options and positions may be, read strictly and anew, and where they place steps. */
+import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention.js';
+import { rotaryOracle } from '../support/rotary-oracle.js';
+import * as model from './tensor-model.js';
+import { expect } from './tensor-model.js';
+
+const finite = (value: unknown, least: number) => {
+  expect(typeof value === 'number' && value >= least && value < Number.POSITIVE_INFINITY, 'a number');
+  return value;
+};
+
+const namesOf: Record<string, readonly string[]> = {
+  linear: [],
+  dynamic: ['originalMaxPositionEmbeddings'],
+  yarn: [
+    ...['originalMaxPositionEmbeddings', 'attentionFactor', 'betaFast', 'betaSlow'],
+    ...['mscale', 'mscaleAllDim', 'truncate'],
+  ],
+  llama3: ['originalMaxPositionEmbeddings', 'lowFreqFactor', 'highFreqFactor'],
+};
+const allNames = [...new Set(Object.values(namesOf).flat())];
+
+function readScaling(value: unknown): RotaryScaling {
+  const given = model.options(value, ['type', 'factor', ...allNames]);
+  const { type } = given;
+  expect(typeof type === 'string' && Object.hasOwn(namesOf, type), 'a type');
+  const names = namesOf[type];
+  for (const name of allNames)
+    expect(given[name] === undefined || names.includes(name), 'an option of the type');
+  finite(given.factor, 1);
+  const original = given.originalMaxPositionEmbeddings;
+  expect(type === 'linear' || model.isInteger(original, 1, 2 ** 31 - 1), 'a length');
+  for (const name of ['attentionFactor', 'betaFast', 'mscale', 'mscaleAllDim']) {
+    if (given[name] !== undefined) finite(given[name], 0);
+  }
+  const { betaFast = 32, betaSlow = 1, truncate } = given;
+  if (type === 'yarn')
+    expect(finite(betaSlow, 0) > 0 && finite(betaFast, 0) >= (betaSlow as number), 'turns in order');
+  expect(truncate === undefined || typeof truncate === 'boolean', 'a boolean');
+  if (type === 'llama3') {
+    expect(finite(given.highFreqFactor, 0) > finite(given.lowFreqFactor, 0), 'factors in order');
+  }
+  return given as unknown as RotaryScaling;
+}
+
+export function readRotary(value: unknown, width: number): RotaryOptions {
+  const given = model.options(value, ['theta', 'dims', 'interleaved', 'scaling']);
+  if (given.theta !== undefined) expect(finite(given.theta, 1) > 1, 'a base');
+  const { dims = width, interleaved } = given;
+  expect(model.isInteger(dims, 2, width) && dims % 2 === 0, 'pairs');
+  expect(interleaved === undefined || typeof interleaved === 'boolean', 'a boolean');
+  const scaling = given.scaling === undefined ? undefined : readScaling(given.scaling);
+  return { ...given, ...(scaling && { scaling }) } as RotaryOptions;
+}
+
+export function readPositions(
+  value: unknown,
+  rotary: RotaryOptions | undefined,
+  batch: number,
+  steps: number,
+): number[] | undefined {
+  if (value === undefined) return undefined;
+  expect(rotary !== undefined, 'something that rotates');
+  const list = model.list(value);
+  expect(list.length === steps || list.length === batch * steps, 'positions for all steps');
+  return model.integers(list, list.length, 0, 2 ** 31 - 1);
+}
+
+export interface Placement {
+  readonly rotary: RotaryOptions | undefined;
+  readonly positions: readonly number[] | undefined;
+  readonly batch: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly kvLengths: readonly number[] | undefined;
+  readonly crossed: boolean;
+}
+
+/** Turns a head of a query or key. */
+export function turnHead(
+  { rotary, positions, queries, keys, kvLengths, crossed }: Placement,
+  of: 'query' | 'key',
+  head: readonly number[],
+  entry: number,
+  step: number,
+): readonly number[] {
+  if (rotary === undefined) return head;
+  const valid = kvLengths?.[entry] ?? keys;
+  const queryAt = (row: number) =>
+    positions
+      ? positions[positions.length === queries ? row : entry * queries + row]
+      : crossed
+        ? valid - queries + row
+        : row;
+  const keyAt = (row: number) => (crossed ? row : queryAt(row));
+  let length = 0;
+  for (let key = 0; key < valid; key++) length = Math.max(length, keyAt(key) + 1);
+  return rotaryOracle(head, rotary, of === 'query' ? queryAt(step) : keyAt(step), length);
+}
+
+/** Far away, or magnified, few digits are left to compare. */
+export function isFar({ rotary, positions }: Placement): boolean {
+  const scaling = rotary?.scaling;
+  const factor = scaling?.type === 'yarn' ? (scaling.attentionFactor ?? Math.max(scaling.mscale ?? 0, 1)) : 1;
+  return factor > 4 || (scaling?.factor ?? 1) > 1e6 || (positions ?? []).some((position) => position > 1e6);
+}

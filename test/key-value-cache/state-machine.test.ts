@@ -1,0 +1,267 @@
+/**
+ * Caches against a naive model, lists of rows that are copied whenever a cache is forked: whatever is appended, truncated,
+ * forked, disposed and attended, in whatever order, both hold the same.
+ */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { attention, attentionSync } from '../../lib/attention.js';
+import { type CacheType, KeyValueCache } from '../../lib/key-value-cache.js';
+import { Tensor } from '../../lib/tensor.js';
+import { runs } from '../properties/attention-case.js';
+import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
+import { asInt8 } from '../support/cached.js';
+import { expectClose, toleranceOf } from '../support/compare.js';
+import { Random } from '../support/random.js';
+import { throwsHeed } from '../support/rejects.js';
+
+type Row = readonly number[];
+
+/** One step: a key and a value for each head. */
+interface Step {
+  readonly keys: readonly Row[];
+  readonly values: readonly Row[];
+}
+
+/** A cache and what it should hold. */
+interface Pair {
+  readonly cache: KeyValueCache;
+  entries: (readonly Step[])[];
+}
+
+interface Form {
+  readonly type: CacheType;
+  readonly pageSize: number | undefined;
+  readonly batch: number;
+  readonly heads: number;
+  readonly width: number;
+  readonly valueWidth: number;
+  readonly capacity: number;
+  readonly seed: number;
+}
+
+const forms: fc.Arbitrary<Form> = fc.record({
+  type: fc.constantFrom<CacheType>('float32', 'float32', 'bfloat16', 'float16', 'int8'),
+  pageSize: fc.option(fc.integer({ min: 1, max: 7 }), { nil: undefined }),
+  batch: fc.integer({ min: 1, max: 3 }),
+  heads: fc.integer({ min: 1, max: 2 }),
+  width: fc.integer({ min: 1, max: 6 }),
+  valueWidth: fc.integer({ min: 1, max: 6 }),
+  capacity: fc.integer({ min: 1, max: 24 }),
+  seed: fc.nat(),
+});
+
+/** Caches on a device have no int8, and attend in the type that they have. */
+function possibleOn(backend: TestedBackend, form: Form): Form {
+  return backend === 'cuda' ? { ...form, type: 'float32' } : form;
+}
+
+type Action = 'append' | 'overflow' | 'truncate' | 'fork' | 'dispose' | 'attend' | 'attend later';
+
+const actions = fc.array(
+  fc.record({
+    action: fc.constantFrom<Action>(
+      'append',
+      'append',
+      'append',
+      'overflow',
+      'truncate',
+      'fork',
+      'fork',
+      'dispose',
+      'attend',
+      'attend',
+      'attend later',
+    ),
+    seed: fc.nat(),
+  }),
+  { minLength: 3, maxLength: 14 },
+);
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** What a cache of the type keeps of rows. */
+function kept(type: CacheType, rows: readonly Row[]): Row[] {
+  if (rows.length === 0) return [];
+  const tensor = new Tensor(new Float32Array(rows.flat()), [rows.length, rows[0].length]);
+  const numbers = (type === 'int8' ? asInt8(tensor) : tensor.cast(type).cast('float32')).data;
+  const width = rows[0].length;
+  return rows.map((_, i) => Array.from(numbers as Float32Array).slice(i * width, (i + 1) * width));
+}
+
+class Machine {
+  readonly #pairs: Pair[] = [];
+  readonly #later: (() => Promise<void>)[] = [];
+
+  constructor(
+    readonly form: Form,
+    readonly backend: TestedBackend,
+  ) {
+    const { batch, heads, width, valueWidth, capacity, type, pageSize } = form;
+    const cache = new KeyValueCache({
+      batch,
+      heads,
+      width,
+      valueWidth,
+      capacity,
+      type,
+      location: locationOf(backend),
+      ...(pageSize !== undefined && { pageSize }),
+    });
+    this.#pairs.push({ cache, entries: range(batch).map(() => []) });
+  }
+
+  run(action: Action, random: Random): void {
+    if (this.#pairs.length === 0) return;
+    const pair = random.pick(this.#pairs);
+    switch (action) {
+      case 'append':
+        this.#append(pair, random);
+        break;
+      case 'overflow':
+        this.#overflow(pair, random);
+        break;
+      case 'truncate':
+        this.#truncate(pair, random);
+        break;
+      case 'fork':
+        this.#fork(pair, random);
+        break;
+      case 'dispose':
+        pair.cache.dispose();
+        this.#pairs.splice(this.#pairs.indexOf(pair), 1);
+        break;
+      case 'attend':
+        this.#attend(pair, random);
+        break;
+      case 'attend later':
+        this.#attendLater(pair, random);
+        break;
+    }
+    for (const { cache, entries } of this.#pairs)
+      assert.deepEqual(
+        [...cache.lengths],
+        entries.map(({ length }) => length),
+      );
+  }
+
+  async end(): Promise<void> {
+    for (const pair of this.#pairs) this.#attend(pair, new Random(`end ${this.form.seed}`));
+    for (const settle of this.#later) await settle();
+    for (const { cache } of this.#pairs) cache.dispose();
+  }
+
+  #draw(random: Random, steps: number, entries: number): { key: Tensor; value: Tensor; added: Step[][] } {
+    const { heads, width, valueWidth, type } = this.form;
+    const key = random.tensor('float32', [entries, heads, steps, width]);
+    const value = random.tensor('float32', [entries, heads, steps, valueWidth]);
+    const row = ({ data, dims }: Tensor, entry: number, head: number, step: number) => {
+      const start = ((entry * heads + head) * steps + step) * dims[3];
+      return Array.from((data as Float32Array).subarray(start, start + dims[3]));
+    };
+    const added = range(entries).map((entry) =>
+      range(steps).map((step) => ({
+        keys: kept(
+          type,
+          range(heads).map((head) => row(key, entry, head, step)),
+        ),
+        values: kept(
+          type,
+          range(heads).map((head) => row(value, entry, head, step)),
+        ),
+      })),
+    );
+    return { key, value, added };
+  }
+
+  #append(pair: Pair, random: Random): void {
+    const room = Math.min(...pair.entries.map(({ length }) => this.form.capacity - length));
+    const steps = random.integer(0, Math.min(5, Math.max(0, room)));
+    const { key, value, added } = this.#draw(random, steps, pair.entries.length);
+    const lengths = random.chance(0.5) ? pair.entries.map(() => random.integer(0, steps)) : undefined;
+    pair.cache.append(key, value, lengths && { lengths });
+    // What was appended is the cache's own.
+    key.data.fill(Number.NaN as never);
+    pair.entries = pair.entries.map((entry, i) => [...entry, ...added[i].slice(0, lengths?.[i] ?? steps)]);
+  }
+
+  #overflow(pair: Pair, random: Random): void {
+    const longest = Math.max(...pair.entries.map(({ length }) => length));
+    const { key, value } = this.#draw(random, this.form.capacity - longest + 1, pair.entries.length);
+    throwsHeed(() => pair.cache.append(key, value), 'HEED_CACHE_FULL', 'more steps');
+  }
+
+  #truncate(pair: Pair, random: Random): void {
+    const lengths = pair.entries.map(({ length }) => random.integer(0, length));
+    pair.cache.truncate(lengths);
+    pair.entries = pair.entries.map((entry, i) => entry.slice(0, lengths[i]));
+  }
+
+  #fork({ cache, entries }: Pair, random: Random): void {
+    const all = random.chance(0.4);
+    const chosen = all
+      ? range(entries.length)
+      : Array.from({ length: random.integer(1, 3) }, () => random.integer(0, entries.length - 1));
+    this.#pairs.push({
+      cache: all ? cache.fork() : cache.fork({ entries: chosen }),
+      entries: chosen.map((entry) => entries[entry]),
+    });
+  }
+
+  /** A query of each entry and head, and what attention makes of it by the model. */
+  #question({ entries }: Pair, random: Random): { query: Tensor; expected: number[] } {
+    const { heads, width, valueWidth } = this.form;
+    const query = random.tensor('float32', [entries.length, 2 * heads, 1, width]);
+    const expected = entries.flatMap((steps, entry) =>
+      range(2 * heads).flatMap((head) => {
+        const start = (entry * 2 * heads + head) * width;
+        const q = Array.from((query.data as Float32Array).subarray(start, start + width));
+        const scores = steps.map(({ keys }) => {
+          const dot = keys[Math.floor(head / 2)].reduce((sum, x, i) => sum + x * q[i], 0);
+          return Math.exp(dot / Math.sqrt(width));
+        });
+        const total = scores.reduce((sum, x) => sum + x, 0);
+        return range(valueWidth).map((i) =>
+          steps.reduce(
+            (sum, { values }, j) => sum + (scores[j] / total) * values[Math.floor(head / 2)][i],
+            0,
+          ),
+        );
+      }),
+    );
+    return { query, expected };
+  }
+
+  #check(output: Tensor, expected: number[]): void {
+    expectClose(output, expected, toleranceOf(this.backend, 'float32'), 'output', 0.2);
+  }
+
+  #attend(pair: Pair, random: Random): void {
+    const { query, expected } = this.#question(pair, random);
+    this.#check(attentionSync(query, pair.cache, { backend: this.backend }), expected);
+  }
+
+  /** Begins now, by what the cache holds now, and is looked at in the end, whatever has happened to the cache meanwhile. */
+  #attendLater(pair: Pair, random: Random): void {
+    const { query, expected } = this.#question(pair, random);
+    // With a signal it has to wait for a thread, however small it is.
+    const { signal } = new AbortController();
+    const running = attention(query, pair.cache, { backend: this.backend, signal });
+    this.#later.push(async () => this.#check(await running, expected));
+  }
+}
+
+eachBackend('a cache and its model', (backend) => {
+  it('hold the same', async function () {
+    this.timeout(120_000);
+    await fc.assert(
+      fc.asyncProperty(forms, actions, async (form, sequence) => {
+        const machine = new Machine(possibleOn(backend, form), backend);
+        for (const { action, seed } of sequence) {
+          machine.run(action, new Random(`${form.seed} ${seed}`));
+        }
+        await machine.end();
+      }),
+      runs(2000),
+    );
+  });
+});

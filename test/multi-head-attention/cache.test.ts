@@ -1,0 +1,233 @@
+/** A layer that is given a text piece by piece, with a cache, answers as one that is given all of it. */
+import assert from 'node:assert/strict';
+import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
+import { MultiHeadAttention, type MultiHeadAttentionOptions } from '../../lib/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor.js';
+import { eachBackend, locationOf, many } from '../support/backends.js';
+import { stepsOf } from '../support/cached.js';
+import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
+import { Random } from '../support/random.js';
+import { rejectsHeed, throwsHeed } from '../support/rejects.js';
+import { layerOracle } from './layer-oracle.js';
+import { randomOptions, randomSizes, randomWeights } from './random-layer.js';
+
+/** Rows [first, last) of [batch, steps, width]. */
+function rowsOf(numbers: readonly number[], [batch, steps]: readonly number[], first: number, last: number) {
+  const width = numbers.length / batch / steps;
+  return Array.from({ length: batch }, (_, entry) =>
+    numbers.slice((entry * steps + first) * width, (entry * steps + last) * width),
+  ).flat();
+}
+
+eachBackend('MultiHeadAttention with a cache', (backend) => {
+  const tolerance = 2 * toleranceOf(backend, 'float32');
+  const random = new Random(`layers with caches on ${backend}`);
+
+  const cacheFor = (layer: MultiHeadAttention, options: Partial<KeyValueCacheOptions>) =>
+    new KeyValueCache({
+      batch: 2,
+      heads: layer.keyValueHeads,
+      width: 1,
+      capacity: 40,
+      location: locationOf(backend),
+      ...options,
+    });
+
+  it('continues where the cache ends', async () => {
+    for (let repeat = 0; repeat < 30; repeat++) {
+      const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
+      const sizes = { ...drawn, contextEmbed: drawn.embed };
+      const { rotary, score, ...others } = randomOptions(random, sizes, backend);
+      const options: MultiHeadAttentionOptions = {
+        ...others,
+        // The positions of a location score are of one text.
+        ...(score !== undefined && { score }),
+        // Dynamic scaling turns keys by the length that there was: then a text piece by piece is another one.
+        ...(rotary && rotary.scaling?.type !== 'dynamic' && { rotary }),
+        window: { left: random.integer(0, 30), right: 0 },
+        causal: true,
+      };
+      const weights = randomWeights(random, sizes);
+      using layer = new MultiHeadAttention(weights, { ...options, backend });
+      using cache = cacheFor(layer, {
+        width: sizes.width,
+        valueWidth: sizes.valueWidth,
+        ...(random.chance(0.5) && { pageSize: random.integer(1, 9) }),
+      });
+      const steps = random.integer(1, 30);
+      const input = random.tensor('float32', [2, steps, sizes.embed]);
+      const expected = layerOracle('float32', weights, options, input).output;
+      for (let first = 0; first < steps; ) {
+        const last = Math.min(steps, first + random.pick([1, 1, 2, 7, 20]));
+        const piece = stepsOf(input, 1, first, last);
+        const output = random.chance(0.5)
+          ? layer.forwardSync(piece, { cache })
+          : await layer.forward(piece, { cache });
+        assert.deepEqual([...cache.lengths], [last, last]);
+        expectClose(
+          output,
+          rowsOf(expected, input.dims, first, last),
+          tolerance,
+          `steps ${first} to ${last} of ${JSON.stringify(options)}`,
+          0.2,
+        );
+        first = last;
+      }
+    }
+  });
+
+  const heads = 4;
+  const sizes = { heads, keyValueHeads: 2, width: 8, embed: 24 };
+  const weights = randomWeights(random, sizes);
+  const options = { heads, keyValueHeads: 2, causal: true, rotary: {} };
+  const layer = new MultiHeadAttention(weights, { ...options, backend });
+
+  it('adds as many steps of each entry as count', async () => {
+    const cache = cacheFor(layer, { width: 8, pageSize: 4 });
+    const input = random.tensor('float32', [2, 9, 24]);
+    await layer.forward(stepsOf(input, 1, 0, 6), { cache, kvLengths: [6, 2] });
+    assert.deepEqual([...cache.lengths], [6, 2]);
+    // The second entry goes on with its third step, the first with its seventh.
+    const next = Tensor.zeros('float32', [2, 3, 24]);
+    const rows = input.data as Float32Array;
+    (next.data as Float32Array).set(rows.subarray(6 * 24, 9 * 24), 0);
+    (next.data as Float32Array).set(rows.subarray((9 + 2) * 24, (9 + 5) * 24), 3 * 24);
+    const output = await layer.forward(next, { cache });
+    assert.deepEqual([...cache.lengths], [9, 5]);
+    const expected = layerOracle('float32', weights, options, input).output;
+    expectClose(
+      output,
+      [...expected.slice(6 * 24, 9 * 24), ...expected.slice((9 + 2) * 24, (9 + 5) * 24)],
+      tolerance,
+      'output',
+    );
+  });
+
+  it('turns by positions that are given', async () => {
+    const cache = cacheFor(layer, { width: 8 });
+    const input = random.tensor('float32', [2, 7, 24]);
+    const positions = [3, 1, 4, 1, 5, 9, 2];
+    const expected = layerOracle('float32', weights, options, input, { positions }).output;
+    await layer.forward(stepsOf(input, 1, 0, 4), { cache, positions: positions.slice(0, 4) });
+    const output = await layer.forward(stepsOf(input, 1, 4, 7), { cache, positions: positions.slice(4) });
+    expectClose(output, rowsOf(expected, input.dims, 4, 7), tolerance, 'output');
+  });
+
+  it('shows the weights of all keys, old and new', async () => {
+    const cache = cacheFor(layer, { width: 8, pageSize: 3 });
+    const input = random.tensor('float32', [2, 7, 24]);
+    layer.forwardSync(stepsOf(input, 1, 0, 5), { cache });
+    const { attention, output: all } = layerOracle('float32', weights, options, input);
+    const details = await layer.forwardDetails(stepsOf(input, 1, 5, 7), { cache, include: ['weights'] });
+    expectClose(details.output, rowsOf(all, input.dims, 5, 7), tolerance, 'output');
+    assert.deepEqual(details.weights?.dims, [2, heads, 2, 7]);
+    const rows = Array.from({ length: 2 * heads }, (_, i) =>
+      attention.weights.slice((i * 7 + 5) * 7, (i * 7 + 7) * 7),
+    ).flat();
+    assert.ok(details.weights);
+    expectClose(details.weights, rows, tolerance, 'weights');
+    assert.deepEqual([...cache.lengths], [7, 7]);
+  });
+
+  if (backend !== 'cuda') {
+    it('rounds keys and values to the type of the cache', async () => {
+      const input = random.tensor('float32', [2, 9, 24]);
+      const expected = layerOracle('float32', weights, options, input).output;
+      for (const [type, accuracy] of [
+        ['bfloat16', 1e-2],
+        ['float16', 2e-3],
+        ['int8', 2e-2],
+      ] as const) {
+        const cache = cacheFor(layer, { width: 8, pageSize: 4, type });
+        await layer.forward(stepsOf(input, 1, 0, 8), { cache });
+        const output = await layer.forward(stepsOf(input, 1, 8, 9), { cache });
+        expectClose(output, rowsOf(expected, input.dims, 8, 9), accuracy, type);
+      }
+    });
+  }
+
+  it('takes forks, each on its own way', async () => {
+    const input = random.tensor('float32', [1, 6, 24]);
+    const cache = cacheFor(layer, { width: 8, pageSize: 4, batch: 1 });
+    await layer.forward(input, { cache });
+    const many = cache.fork({ entries: [0, 0, 0] });
+    const next = random.tensor('float32', [3, 1, 24]);
+    const output = await layer.forward(next, { cache: many });
+    for (let i = 0; i < 3; i++) {
+      using one = cache.fork();
+      const alone = await layer.forward(
+        new Tensor('float32', (next.data as Float32Array).subarray(i * 24, (i + 1) * 24), [1, 1, 24]),
+        { cache: one },
+      );
+      expectClose(
+        new Tensor('float32', (output.data as Float32Array).subarray(i * 24, (i + 1) * 24), [1, 1, 24]),
+        [...(alone.data as Float32Array)],
+        tolerance,
+        `fork ${i}`,
+      );
+    }
+    assert.deepEqual([...cache.lengths], [6]);
+  });
+
+  it('leaves the cache as it was when it is aborted, and refuses to change it meanwhile', async () => {
+    const cache = cacheFor(layer, { width: 8, pageSize: 4, capacity: 3000 });
+    const input = random.tensor('float32', [2, 5, 24]);
+    await layer.forward(input, { cache });
+    const controller = new AbortController();
+    const running = layer.forward(random.tensor('float32', [2, many(900), 24]), {
+      cache,
+      signal: controller.signal,
+    });
+    assert.deepEqual([...cache.lengths], [5, 5]);
+    throwsHeed(() => cache.truncate(0), 'HEED_CACHE_BUSY', 'two operations at once');
+    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_CACHE_BUSY', 'two operations at once');
+    controller.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+    assert.deepEqual([...cache.lengths], [5, 5]);
+    const fork = cache.fork();
+    expectSameBits(await layer.forward(input, { cache }), await layer.forward(input, { cache: fork }));
+  });
+
+  it('finishes over a cache that is disposed of meanwhile', async () => {
+    const input = random.tensor('float32', [2, 300, 24]);
+    const cache = cacheFor(layer, { width: 8, pageSize: 4, capacity: 300 });
+    const running = layer.forward(input, { cache });
+    cache.dispose();
+    expectSameBits(
+      await running,
+      await layer.forward(input, { cache: cacheFor(layer, { width: 8, pageSize: 4, capacity: 300 }) }),
+    );
+  });
+
+  it('refuses caches that do not fit', async () => {
+    const input = random.tensor('float32', [2, 5, 24]);
+    const refusals = [
+      [{ batch: 3, width: 8 }, 'HEED_SHAPE_MISMATCH', 'options.cache.batch'],
+      [{ heads: 3, width: 8 }, 'HEED_SHAPE_MISMATCH', 'options.cache.heads'],
+      [{ width: 9 }, 'HEED_SHAPE_MISMATCH', 'options.cache.width'],
+      [{ width: 8, valueWidth: 9 }, 'HEED_SHAPE_MISMATCH', 'options.cache.valueWidth'],
+      [{ width: 8, capacity: 4 }, 'HEED_CACHE_FULL', 'room for 5 more steps'],
+    ] as const;
+    for (const [change, code, message] of refusals) {
+      const cache = cacheFor(layer, change);
+      await rejectsHeed(() => layer.forward(input, { cache }), code, message);
+      assert.ok(cache.lengths.every((length) => length === 0));
+    }
+    const cache = cacheFor(layer, { width: 8 });
+    await rejectsHeed(
+      () => layer.forward(input, { cache: {} as KeyValueCache }),
+      'HEED_INVALID_ARGUMENT',
+      'options.cache to be a KeyValueCache',
+    );
+    await rejectsHeed(
+      () => layer.forward(input, { cache, context: input }),
+      'HEED_INVALID_ARGUMENT',
+      'options.context to be left out with options.cache',
+    );
+    // An output that cannot be written to leaves the cache free.
+    const out = new Tensor('float32', input.data, [2, 5, 24]);
+    await rejectsHeed(() => layer.forward(input, { cache, out }), 'HEED_OVERLAP', 'options.out');
+    await layer.forward(input, { cache });
+    assert.deepEqual([...cache.lengths], [5, 5]);
+  });
+});

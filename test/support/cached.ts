@@ -1,0 +1,76 @@
+/** Caches in tests: filled with what tensors hold, and what int8 makes of it. */
+import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
+import { Tensor } from '../../lib/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import { toNumbers } from './numbers.js';
+import type { Random } from './random.js';
+
+export interface FilledOptions extends Pick<KeyValueCacheOptions, 'type' | 'pageSize' | 'location'> {
+  readonly layout?: 'bhsd' | 'bshd';
+  /** Room beyond what is filled in. */
+  readonly spare?: number;
+}
+
+/** Some steps of a tensor, all of its other axes. */
+export function stepsOf(tensor: TensorLike, axis: 1 | 2, first: number, last: number): Tensor {
+  const { type, dims } = tensor;
+  const inner = dims.slice(axis + 1).reduce((product, length) => product * length, 1);
+  const outer = dims.slice(0, axis).reduce((product, length) => product * length, 1);
+  const result = Tensor.zeros(
+    type,
+    dims.map((length, i) => (i === axis ? last - first : length)),
+  );
+  const data = tensor.data as Float32Array;
+  for (let i = 0; i < outer; i++) {
+    const start = i * dims[axis] * inner;
+    (result.data as Float32Array).set(
+      data.subarray(start + first * inner, start + last * inner),
+      i * (last - first) * inner,
+    );
+  }
+  return result;
+}
+
+/** A cache that holds key and value, appended a random number of steps at a time. */
+export function filledCache(
+  random: Random,
+  key: Tensor,
+  value: Tensor,
+  { layout = 'bhsd', spare = 3, ...options }: FilledOptions = {},
+): KeyValueCache {
+  const [heads, steps] = layout === 'bhsd' ? ([1, 2] as const) : ([2, 1] as const);
+  const cache = new KeyValueCache({
+    batch: key.dims[0],
+    heads: key.dims[heads],
+    width: key.dims[3],
+    valueWidth: value.dims[3],
+    capacity: key.dims[steps] + spare,
+    ...options,
+  });
+  for (let first = 0; first < key.dims[steps]; ) {
+    const last = Math.min(key.dims[steps], first + random.integer(1, 1 + key.dims[steps]));
+    cache.append(stepsOf(key, steps, first, last), stepsOf(value, steps, first, last), { layout });
+    first = last;
+  }
+  return cache;
+}
+
+function nearestEven(x: number): number {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** What int8 keeps of each row: the nearest multiples of its largest magnitude / 127. */
+export function asInt8(tensor: Tensor): Tensor {
+  const numbers = toNumbers(tensor);
+  const width = tensor.dims[tensor.dims.length - 1];
+  const kept = new Float32Array(numbers.length);
+  for (let start = 0; start < numbers.length; start += width) {
+    const row = numbers.slice(start, start + width);
+    const scale = Math.fround(Math.max(...row.map(Math.abs)) / 127);
+    for (const [i, x] of row.entries())
+      kept[start + i] = scale === 0 ? 0 : nearestEven(Math.fround(x / scale)) * scale;
+  }
+  return new Tensor(kept, tensor.dims).cast(tensor.type as FloatType);
+}

@@ -1,0 +1,57 @@
+/** How alike a query and a key are, by each score function's formula: a second opinion, one pair at a time. */
+import type { Score } from '../../lib/score.js';
+import type { TensorLike } from '../../lib/tensor-type.js';
+import { toNumbers } from './numbers.js';
+
+/** A query and a key, and where they are. */
+export interface Pair {
+  readonly query: readonly number[];
+  readonly key: readonly number[];
+  readonly head: number;
+  readonly keyHead: number;
+  /** The key's place in its sequence. */
+  readonly j: number;
+}
+
+type Similarity = (pair: Pair) => number;
+
+const sum = (terms: readonly number[]) => terms.reduce((total, term) => total + term, 0);
+const dot = (a: readonly number[], b: readonly number[]) => sum(a.map((x, i) => x * b[i]));
+
+/** The rows of a head's own matrix, or of the one that all share. */
+function matricesOf(tensor: TensorLike): (head: number) => number[][] {
+  const numbers = toNumbers(tensor);
+  const [rows, columns] = tensor.dims.slice(-2);
+  return (head) => {
+    const start = tensor.dims.length === 3 ? head * rows * columns : 0;
+    return Array.from({ length: rows }, (_, r) =>
+      numbers.slice(start + r * columns, start + (r + 1) * columns),
+    );
+  };
+}
+
+export function similarityOf(score: Score): Similarity {
+  if (score === 'scaled-dot' || score === 'dot') return ({ query, key }) => dot(query, key);
+  if (score === 'cosine') {
+    return ({ query, key }) => {
+      const lengths = Math.sqrt(dot(query, query)) * Math.sqrt(dot(key, key));
+      return lengths === 0 ? 0 : dot(query, key) / lengths;
+    };
+  }
+  if (score.type === 'general') {
+    const weights = matricesOf(score.weight);
+    return ({ query, key, head }) => sum(weights(head).map((row, i) => query[i] * dot(row, key)));
+  }
+  if (score.type === 'location') {
+    const weights = matricesOf(score.weight);
+    return ({ query, keyHead, j }) => dot(weights(keyHead)[j], query);
+  }
+  const [w, u] = [matricesOf(score.query), matricesOf(score.key)];
+  const v = toNumbers(score.vector);
+  const hidden = score.vector.dims[score.vector.dims.length - 1];
+  return ({ query, key, head, keyHead }) => {
+    const [asking, offering] = [w(head), u(keyHead)];
+    const first = score.vector.dims.length === 2 ? head * hidden : 0;
+    return sum(asking.map((row, i) => v[first + i] * Math.tanh(dot(row, query) + dot(offering[i], key))));
+  };
+}
