@@ -12,7 +12,8 @@ export type PeerName =
   | 'heed unfused'
   | 'heed reference'
   | 'heed float32'
-  | 'heed without window';
+  | 'heed without window'
+  | 'heed without sharing';
 
 export interface Opponent {
   readonly peer: PeerName;

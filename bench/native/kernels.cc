@@ -72,7 +72,7 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
   AttentionProblem p;
   p.query_heads = a.heads;
   p.key_heads = a.key_heads;
-  p.width = p.value_width = a.width;
+  p.width = p.query_width = p.value_width = a.width;
   p.query = dense<View>(query.data(), a, a.heads, a.queries);
   p.key = dense<View>(key.data(), a, a.key_heads, a.keys);
   p.value = dense<View>(value.data(), a, a.key_heads, a.keys);
@@ -94,9 +94,42 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
               t.shortest * 1e3, t.median * 1e3, flops / t.shortest / 1e9, 100 * flops / t.shortest / peak);
 }
 
-void bench_projection(const std::string& name, int64_t rows, DType weight_type, double peak) {
-  constexpr int64_t inner = 768, columns = 2304;
+// Additive scores, against the time that their terms and the products with values take at the peak.
+void bench_additive(const std::string& name, int64_t steps, int64_t hidden, double peak, double term_peak) {
+  constexpr int64_t heads = 12, width = 64;
+  const Attention a{heads, heads, steps, steps, width, false, DType::float32};
+  auto tensor = numbers(heads * steps * width, a.type), output = tensor;
+  const auto matrix = numbers(hidden * width, a.type);
+  AttentionProblem p;
+  p.query_heads = p.key_heads = heads;
+  p.width = p.query_width = p.value_width = width;
+  p.query = p.key = p.value = dense<View>(tensor.data(), a, heads, steps);
+  p.output = dense<MutableView>(output.data(), a, heads, steps);
+  p.sequences = {{0, steps, 0, steps, 0}};
+  p.score = {ScoreKind::additive,
+             {matrix.data(), a.type, 0},
+             hidden,
+             {matrix.data(), a.type, 0},
+             {matrix.data(), a.type, 0}};
+  Plan plan;
+  cpu::plan_attention(p, plan);
+  const Times t = time(plan);
+  const double pairs = static_cast<double>(heads * steps * steps);
+  const double best =
+      pairs * static_cast<double>(hidden) / term_peak + 2 * pairs * static_cast<double>(width) / peak;
+  std::printf("%-34s %9.3f ms (median %9.3f) %7.2f G terms/s %5.1f %% of peak\n", name.c_str(),
+              t.shortest * 1e3, t.median * 1e3, pairs * static_cast<double>(hidden) / t.shortest / 1e9,
+              100 * best / t.shortest);
+}
+
+// What happens to a product on its way out.
+enum class Epilogue { rows, heads, rotated_heads };
+
+void bench_projection(const std::string& name, int64_t rows, DType weight_type, Epilogue epilogue,
+                      double peak) {
+  constexpr int64_t inner = 768, columns = 2304, width = 64, pairs = width / 2;
   auto input = numbers(rows * inner, DType::float32), output = numbers(rows * columns, DType::float32);
+  const auto angles = numbers(rows * pairs, DType::float32);
   const auto packed =
       cpu::pack_weight(numbers(columns * inner, weight_type).data(), weight_type, columns, inner);
   ProjectionProblem p;
@@ -105,13 +138,54 @@ void bench_projection(const std::string& name, int64_t rows, DType weight_type, 
   p.columns = columns;
   p.input = input.data();
   p.packed = packed.get();
-  p.targets = {{0, columns, columns, {output.data(), DType::float32, 0, 0, columns}}};
+  // Query, key and value.
+  const int64_t parts = epilogue == Epilogue::rows ? 1 : 3;
+  for (int64_t part = 0; part < parts; ++part) {
+    ProjectionTarget target{};
+    target.columns = columns / parts;
+    target.first_column = part * target.columns;
+    target.head_width = epilogue == Epilogue::rows ? columns : width;
+    target.view = {output.data() + part * rows * target.columns * int64_t{sizeof(float)}, DType::float32, 0,
+                   rows * target.head_width, target.head_width};
+    if (epilogue == Epilogue::rotated_heads && part < 2) {
+      const auto* table = reinterpret_cast<const float*>(angles.data());
+      target.rotation = {width, false, rows, table, table};
+    }
+    p.targets.push_back(target);
+  }
   Plan plan;
   cpu::plan_projection(p, plan);
   const Times t = time(plan);
   const double flops = 2.0 * static_cast<double>(rows * inner * columns);
   std::printf("%-34s %9.3f ms (median %9.3f) %7.1f GFLOP/s %5.1f %% of peak\n", name.c_str(),
               t.shortest * 1e3, t.median * 1e3, flops / t.shortest / 1e9, 100 * flops / t.shortest / peak);
+}
+
+// Scores and weights of a few query rows out of 2048, from the log-sum-exp: its time is to grow with the
+// rows.
+void bench_rows(const std::string& name, int64_t rows) {
+  constexpr int64_t heads = 12, steps = 2048, width = 64;
+  const auto query = numbers(heads * steps * width, DType::float32),
+             key = numbers(heads * steps * width, DType::float32);
+  std::vector<float> log_sum_exp(heads * steps, 8.0f), weights(heads * rows * steps);
+  RowsProblem p;
+  AttentionProblem& a = p.attention;
+  a.query_heads = a.key_heads = heads;
+  a.width = a.value_width = width;
+  a.query = a.key = a.value = {query.data(), DType::float32, 0, steps * width, width};
+  a.key.data = a.value.data = key.data();
+  a.log_sum_exp = {log_sum_exp.data(), DType::float32, heads * steps, steps, 1};
+  a.sequences = {{0, steps, 0, steps, 0}};
+  a.scale = 0.125f;
+  p.keys = steps;
+  for (int32_t head = 0; head < heads; ++head) p.heads.push_back(head);
+  for (int32_t row = 0; row < rows; ++row) p.queries.push_back(row * static_cast<int32_t>(steps / rows));
+  p.weights = weights.data();
+  Plan plan;
+  cpu::plan_rows(p, plan);
+  const Times t = time(plan);
+  std::printf("%-34s %9.3f ms (median %9.3f) %9.3f µs a row\n", name.c_str(), t.shortest * 1e3,
+              t.median * 1e3, t.shortest * 1e6 / static_cast<double>(rows * heads));
 }
 
 bool wanted(const std::string& name, const std::vector<std::string>& filters) {
@@ -157,11 +231,22 @@ int main(int count, char** arguments) {
   for (const auto& row : attentions) {
     if (wanted(row.name, filters)) bench_attention(row.name, row.shape, peak, row.fused);
   }
+  for (const int64_t hidden : {64, 128}) {
+    const std::string name = "additive H12 S512 D64 hidden " + std::to_string(hidden);
+    if (wanted(name, filters)) bench_additive(name, 512, hidden, peak, bench::additive_peak(lanes));
+  }
   for (const int64_t rows : {1, 8, 128, 512}) {
-    for (const DType type : {DType::float32, DType::bfloat16}) {
-      const std::string name =
-          "project " + std::to_string(rows) + " × 768 × 2304" + (type == DType::float32 ? "" : " bfloat16");
-      if (wanted(name, filters)) bench_projection(name, rows, type, peak);
-    }
+    const std::string name = "project " + std::to_string(rows) + " × 768 × 2304";
+    const auto bench = [&](const std::string& how, DType type, Epilogue epilogue) {
+      if (wanted(name + how, filters)) bench_projection(name + how, rows, type, epilogue, peak);
+    };
+    bench("", DType::float32, Epilogue::rows);
+    bench(" bfloat16", DType::bfloat16, Epilogue::rows);
+    bench(" heads", DType::float32, Epilogue::heads);
+    bench(" rotated", DType::float32, Epilogue::rotated_heads);
+  }
+  for (const int64_t rows : {1, 16, 256}) {
+    const std::string name = "weights of " + std::to_string(rows) + " rows of 2048";
+    if (wanted(name, filters)) bench_rows(name, rows);
   }
 }

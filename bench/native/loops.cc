@@ -2,13 +2,14 @@
 // elsewhere.
 #include "loops.h"
 
-#include "cpu/kernels/width.h"
+#include "cpu/kernels/math.h"
 
 namespace heed::bench::HEED_ISA {
 namespace {
 
-constexpr int lanes = heed::cpu::HEED_ISA::lanes;
-typedef float Vec __attribute__((vector_size(lanes * 4)));
+using heed::cpu::HEED_ISA::lanes;
+using heed::cpu::HEED_ISA::reciprocal;
+using heed::cpu::HEED_ISA::Vec;
 
 constexpr int rounds = 100'000;
 constexpr int chains = 10;
@@ -23,6 +24,21 @@ void multiply_add() {
     asm volatile(""
                  : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), "+x"(h), "+x"(i), "+x"(j));
   }
+}
+
+// Sums of v / (1 + x y), as many side by side as hide the latency.
+void add_terms() {
+  Vec sums[chains] = {};
+  const Vec x = Vec{} + 0.999f, v = x;
+  for (int k = 0; k < rounds; ++k) {
+#pragma GCC unroll 10
+    for (int i = 0; i < chains; ++i) {
+      Vec y = x;
+      asm volatile("" : "+x"(y));
+      sums[i] += v * reciprocal(x * y + 1.0f);
+    }
+  }
+  for (const Vec& sum : sums) asm volatile("" ::"x"(sum));
 }
 
 // `streams` places at a time, each asking for what it will need `ahead` bytes later.
@@ -72,6 +88,12 @@ constexpr int read_variants = 7;
 
 }  // namespace
 
-const Loops loops = {lanes, 2.0 * lanes* chains* rounds, multiply_add, read_variants, read};
+const Loops loops = {.lanes = lanes,
+                     .operations = 2.0 * lanes * chains * rounds,
+                     .multiply_add = multiply_add,
+                     .terms = 1.0 * lanes * chains * rounds,
+                     .add_terms = add_terms,
+                     .read_variants = read_variants,
+                     .read = read};
 
 }  // namespace heed::bench::HEED_ISA

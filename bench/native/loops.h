@@ -10,6 +10,9 @@ struct Loops {
   // Operations of one call, two for each fused multiply-add.
   double operations;
   void (*multiply_add)();
+  // Terms v tanh(a + b) of additive scores, once e^2a and e^2b are there, of one call.
+  double terms;
+  void (*add_terms)();
   // Reads every byte once. Which of the variants is the fastest depends on where the bytes are.
   int read_variants;
   void (*read)(int variant, const char* begin, size_t bytes);

@@ -64,6 +64,11 @@ double fma_peak(int lanes, int threads) {
   return loops.operations * threads / shortest(threads, 0.1, [&](int) { loops.multiply_add(); });
 }
 
+double additive_peak(int lanes) {
+  const Loops& loops = loops_of(lanes);
+  return loops.terms / shortest(1, 0.1, [&](int) { loops.add_terms(); });
+}
+
 double read_bandwidth(size_t bytes, int lanes, int threads) {
   const Loops& loops = loops_of(lanes);
   const size_t part = bytes / static_cast<size_t>(threads) / page * page;

@@ -9,6 +9,10 @@ namespace heed::bench {
 // has.
 double fma_peak(int lanes, int threads);
 
+// Terms v tanh(a + b) of additive scores a second, once e^2a and e^2b are there: a product, a reciprocal and
+// a sum each, on one thread.
+double additive_peak(int lanes);
+
 // Bytes a second, of a buffer that is read again and again, divided between the threads. What fits a cache
 // comes from there.
 double read_bandwidth(size_t bytes, int lanes, int threads);

@@ -1,15 +1,16 @@
 /**
- * ONNX models of an operator or a layer, as bytes: what onnxruntime runs. Only the fields of onnx.proto3 that such models
- * need are written.
+ * ONNX models, as bytes: what onnxruntime runs. Only the fields of onnx.proto3 that the models of the benchmark and of
+ * examples/language-model need are written.
  */
 
 /** Data types as TensorProto numbers them. */
 const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 
-export interface Value {
+/** @template Length string where a name may stand for a length that every run chooses */
+export interface Value<Length extends number | string = number> {
   readonly name: string;
   readonly type: keyof typeof dataTypes;
-  readonly dims: readonly number[];
+  readonly dims: readonly Length[];
 }
 
 export interface Node {
@@ -19,14 +20,14 @@ export interface Node {
   /** '' leaves an optional input out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Integers, which is all that the operators measured here need. */
-  readonly attributes?: Readonly<Record<string, number>>;
+  /** Integers, unless they say that they are not. */
+  readonly attributes?: Readonly<Record<string, number | { readonly float: number }>>;
 }
 
-export interface Graph {
+export interface Graph<Length extends number | string = number> {
   readonly nodes: readonly Node[];
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
+  readonly inputs: readonly Value<Length>[];
+  readonly outputs: readonly Value<Length>[];
   /** float32 weights. */
   readonly constants?: readonly {
     readonly name: string;
@@ -35,8 +36,8 @@ export interface Graph {
   }[];
 }
 
-/** Numbers are varints; text, bytes and messages carry their length. */
-type Field = readonly [number: number, value: number | string | Uint8Array];
+/** Numbers are varints, unless they are floats; text, bytes and messages carry their length. */
+type Field = readonly [number: number, value: number | { readonly float: number } | string | Uint8Array];
 
 function varint(value: number): number[] {
   const bytes: number[] = [];
@@ -48,6 +49,9 @@ function varint(value: number): number[] {
 function message(...fields: readonly Field[]): Uint8Array {
   const parts = fields.flatMap(([number, value]) => {
     if (typeof value === 'number') return [Uint8Array.from([...varint(number * 8), ...varint(value)])];
+    if (typeof value === 'object' && 'float' in value) {
+      return [Uint8Array.from(varint(number * 8 + 5)), new Uint8Array(Float32Array.of(value.float).buffer)];
+    }
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     return [Uint8Array.from([...varint(number * 8 + 2), ...varint(bytes.length)]), bytes];
   });
@@ -58,22 +62,28 @@ function repeated<Item>(number: number, items: readonly Item[], encode: (item: I
   return items.map((item) => [number, encode(item)]);
 }
 
-const attributeIsInteger = 2;
+const attributeTypes = { float: 1, integer: 2 };
+
+function attributeProto([name, value]: [string, number | { readonly float: number }]): Uint8Array {
+  return typeof value === 'number'
+    ? message([1, name], [3, value], [20, attributeTypes.integer])
+    : message([1, name], [2, value], [20, attributeTypes.float]);
+}
 
 function nodeProto({ operator, domain, inputs, outputs, attributes = {} }: Node): Uint8Array {
   return message(
     ...repeated(1, inputs, String),
     ...repeated(2, outputs, String),
     [4, operator],
-    ...repeated(5, Object.entries(attributes), ([name, value]) =>
-      message([1, name], [3, value], [20, attributeIsInteger]),
-    ),
+    ...repeated(5, Object.entries(attributes), attributeProto),
     [7, domain],
   );
 }
 
-function valueInfoProto({ name, type, dims }: Value): Uint8Array {
-  const shape = message(...repeated(1, dims, (dim) => message([1, dim])));
+function valueInfoProto({ name, type, dims }: Value<number | string>): Uint8Array {
+  const shape = message(
+    ...repeated(1, dims, (dim) => message(typeof dim === 'number' ? [1, dim] : [2, dim])),
+  );
   return message([1, name], [2, message([1, message([1, dataTypes[type]], [2, shape])])]);
 }
 
@@ -87,10 +97,10 @@ function tensorProto({ name, dims, data }: NonNullable<Graph['constants']>[numbe
 }
 
 /** ModelProto: the operators of opset 23, where Attention began, and onnxruntime's own. */
-export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph): Uint8Array {
+export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph<number | string>): Uint8Array {
   const graph = message(
     ...repeated(1, nodes, nodeProto),
-    [2, 'bench'],
+    [2, 'heed'],
     ...repeated(5, constants, tensorProto),
     ...repeated(11, inputs, valueInfoProto),
     ...repeated(12, outputs, valueInfoProto),

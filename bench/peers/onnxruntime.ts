@@ -4,14 +4,15 @@ import type { Contestant } from '../row.js';
 import { type Graph, onnxModel, type Value } from './onnx-model.js';
 import { loadPeer } from './packages.js';
 
-interface OrtTensor {
+export interface OrtTensor {
   readonly data: TypedArray;
 }
 
 interface Session {
+  /** @param fetches memory for outputs; without it onnxruntime takes its own, for all of them */
   run(
     feeds: Record<string, OrtTensor>,
-    fetches: Record<string, OrtTensor>,
+    fetches?: Record<string, OrtTensor>,
   ): Promise<Record<string, OrtTensor>>;
   release(): Promise<void>;
 }
@@ -22,6 +23,19 @@ interface Onnxruntime {
 }
 
 export type Memory = Readonly<Record<string, TypedArray>>;
+
+export async function openSession(graph: Graph<number | string>, threads: number) {
+  const { Tensor, InferenceSession } = loadPeer<Onnxruntime>('onnxruntime-node');
+  const session = await InferenceSession.create(onnxModel(graph), {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // Threads that wait by spinning would take from heed what they wait with.
+    extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+  });
+  return { Tensor, session };
+}
 
 /**
  * @param graph gives the model and the types of its inputs and outputs
@@ -34,15 +48,7 @@ export async function onnxruntime(
   threads: number,
   result: string,
 ): Promise<Contestant> {
-  const { Tensor, InferenceSession } = loadPeer<Onnxruntime>('onnxruntime-node');
-  const session = await InferenceSession.create(onnxModel(graph), {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
-    // Threads that wait by spinning would take from heed what they wait with.
-    extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-  });
+  const { Tensor, session } = await openSession(graph, threads);
   const tensors = (values: readonly Value[], memory: Memory) =>
     Object.fromEntries(values.map(({ name, type, dims }) => [name, new Tensor(type, memory[name], dims)]));
   const calls = sets.map((memory) => ({

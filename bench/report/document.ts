@@ -3,6 +3,7 @@ import type { OpponentResult, Results, RowResult } from '../results.js';
 import { barsOf, scalingOf } from './bars.js';
 import { formatPercent, formatRatio, formatTime } from './format.js';
 import { provenance } from './machine.js';
+import { missedRatios } from './out-of-reach.js';
 import { distributionTable, gridTable, growthTable, type Table } from './table.js';
 
 /** Around that part; the first names the file, in bench/results and without its ending. */
@@ -82,6 +83,25 @@ function sectionTable(section: string, results: Results): Table {
   ];
 }
 
+/** Ratios that fell short, those first that no program could reach on this machine. */
+function missedTable(results: Results): Table {
+  const missed = missedRatios(results).map((each) => ({ ...each, possible: each.atLimit >= each.bar }));
+  return [
+    ['work', 'threads', 'against', 'ratio', 'at 100 % of the limit', 'bar', 'can be reached'],
+    ...missed
+      .sort((a, b) => Number(a.possible) - Number(b.possible))
+      .map(({ row, against, ratio, atLimit, bar, possible }) => [
+        row.name,
+        String(row.threads),
+        against,
+        formatRatio(ratio),
+        formatRatio(atLimit),
+        `${bar}×`,
+        possible ? 'yes' : 'no',
+      ]),
+  ];
+}
+
 function written(name: string, results: Results): string {
   const { rows, growth, grid } = results;
   const bars = barsOf(results);
@@ -95,6 +115,9 @@ function written(name: string, results: Results): string {
     chart('ratios', 'How much faster heed is than its peers'),
     chart('limits', 'How much of the machine heed uses'),
     ...sections.map((section) => `### ${section}\n\n${markdown(sectionTable(section, results))}\n`),
+    '### Ratios that were not reached\n\n' +
+      'What they would be if heed did the work as fast as the machine can do it, and the other took as long as it did:\n\n' +
+      `${markdown(missedTable(results))}\n`,
     `The times of small calls, spread out:\n\n${markdown(distributionTable(results))}\n`,
     ...(growth.length > 0
       ? [

@@ -1,6 +1,7 @@
 /** Every row, in the order in which they are shown. */
 import type { Row } from '../row.js';
 import { attentionRows } from './attention.js';
+import { cacheRows } from './caches.js';
 import { decodingRows } from './decoding.js';
 import { halfPrecisionRows } from './halves.js';
 import { layerRows, projectionRows } from './projections.js';
@@ -9,6 +10,7 @@ import { smallCallRows } from './small-calls.js';
 export const allRows: readonly Row[] = [
   ...attentionRows,
   ...decodingRows,
+  ...cacheRows,
   ...projectionRows,
   ...layerRows,
   ...halfPrecisionRows,

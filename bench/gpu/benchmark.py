@@ -1,0 +1,162 @@
+"""Measures heed's kernels, and PyTorch's beside them where it is installed: benchmark.py LIBRARY RESULT SECONDS. A process of
+its own, so that one that crashes does not take the rest of the run along; what is measured is written row by row."""
+
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import library
+from data import OwnData, TorchData
+from measure import Interleaved, summary
+from peers import Peers
+from rows import all_rows
+from work import Context
+
+# ‖difference‖ / ‖PyTorch's‖, as in the tests: each of the two may be off by the rounding of its type.
+TOLERANCES = {"float16": 2e-3, "bfloat16": 1e-2}
+
+
+def import_torch():
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch if torch.cuda.is_available() else None
+
+
+def probe(contenders):
+    """Those that can do the work, and why the others cannot."""
+    able, refusals = {}, {}
+    for name, call in contenders.items():
+        try:
+            call(0)
+            able[name] = call
+        except Exception as error:
+            refusals[name] = str(error).strip().split("\n")[0] or type(error).__name__
+    return able, refusals
+
+
+def differences(contenders, tolerance):
+    """How far heed's results are from those of each of PyTorch's contenders, on the same operands."""
+    found = {}
+    peers = {name: call(0) for name, call in contenders.items() if name.startswith("torch")}
+    for own_name, call in contenders.items():
+        if not own_name.startswith("heed"):
+            continue
+        # heed's contenders write to the same place: each is compared before the next one is called.
+        ours = call(0).double()
+        for name, theirs in peers.items():
+            difference = ((ours - theirs.double()).norm() / theirs.double().norm()).item()
+            found[f"{own_name} − {name}"] = {"relative": difference, "agrees": difference <= tolerance}
+    return found
+
+
+def reached(row, times):
+    """Ratios of medians, against what the row's bars name."""
+    bars = []
+    for bar in row.bars:
+        peers = {name: each["median"] for name, each in times.items() if name.startswith("torch")}
+        if bar.against == "fastest":
+            against = min(peers, key=peers.get, default=None)
+        else:
+            against = bar.against if bar.against in times else None
+        if against is None or "heed" not in times:
+            bars.append({"against": bar.against, "bar": bar.ratio})
+            continue
+        ratio = times[against]["median"] / times["heed"]["median"]
+        bars.append({"against": against, "bar": bar.ratio, "ratio": ratio, "met": ratio >= bar.ratio})
+    return bars
+
+
+def measure(row, context, seconds):
+    contenders, refusals = probe(row.make(row, context))
+    context.gpu.synchronize()
+    apart = differences(contenders, 2 * TOLERANCES[row.kind]) if context.peers else {}
+    times = {name: summary(each) for name, each in Interleaved(context.gpu, contenders, seconds=seconds).run().items()}
+    return {
+        "section": row.section,
+        "name": row.name,
+        "type": row.kind,
+        "shape": row.shape,
+        "operations": row.operations,
+        "bytes": row.bytes,
+        "times": times,
+        "refusals": refusals,
+        "differences": apart,
+        "bars": reached(row, times),
+    }
+
+
+def is_right(measured):
+    """Whether heed could do the work, and agrees with the others. What it takes is another matter."""
+    refused = any(name.startswith("heed") for name in measured["refusals"])
+    return not refused and all(each["agrees"] for each in measured["differences"].values())
+
+
+def describe(measured):
+    parts = []
+    for name, each in measured["times"].items():
+        parts.append(f"{name} {1e6 * each['median']:.1f} µs")
+    parts += [f"{name} cannot: {why}" for name, why in measured["refusals"].items()]
+    wrong = [name for name, each in measured["differences"].items() if not each["agrees"]]
+    return ", ".join(parts) + (f"; WRONG: {', '.join(wrong)}" if wrong else "")
+
+
+def main(library_path, result_path, budget):
+    began = time.monotonic()
+    torch = import_torch()
+    seed = secrets.randbits(32)
+    stream = torch.cuda.current_stream().cuda_stream if torch else 0
+    gpu = library.Gpu(library.load(library_path), stream)
+    context = Context(
+        gpu, TorchData(torch, seed) if torch else OwnData(gpu, seed), Peers(torch) if torch else None
+    )
+    device = gpu.device
+    result = {
+        "seed": seed,
+        "device": {
+            "name": device.name.decode(),
+            "computeCapability": f"{device.major}.{device.minor}",
+            "memory": device.memory,
+            "multiprocessors": device.multiprocessors,
+            "l2": device.l2_bytes,
+            "cudaRuntime": device.runtime,
+            "cudaDriver": device.driver,
+        },
+        "versions": context.peers.versions() if torch else {},
+        "rows": [],
+        "notMeasured": [],
+    }
+    if not torch:
+        print("PyTorch is not here, or sees no GPU: kernels are measured alone, and nothing is compared", flush=True)
+    rows = all_rows()
+    for number, row in enumerate(rows):
+        left = budget - (time.monotonic() - began)
+        if left < 1:
+            result["notMeasured"].append({"name": row.name, "why": "no time was left"})
+            continue
+        try:
+            # Half of a row's share: making its operands and asking who can do it takes time, too.
+            measured = run_row(torch, row, context, max(0.05, 0.5 * left / (len(rows) - number)))
+            result["rows"].append(measured)
+            said = describe(measured)
+        except Exception as error:
+            result["notMeasured"].append({"name": row.name, "why": f"{type(error).__name__}: {error}"})
+            said = f"FAILED: {error}"
+        print(f"  {number + 1}/{len(rows)} {time.monotonic() - began:4.0f} s  {row.name}: {said}", flush=True)
+        Path(result_path).write_text(json.dumps(result), encoding="utf8")
+    Path(result_path).write_text(json.dumps(result), encoding="utf8")
+    return 1 if result["notMeasured"] or not all(map(is_right, result["rows"])) else 0
+
+
+def run_row(torch, row, context, seconds):
+    if torch is None:
+        return measure(row, context, seconds)
+    with torch.inference_mode():
+        return measure(row, context, seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))

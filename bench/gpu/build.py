@@ -1,0 +1,180 @@
+"""Compiles for the GPU that is there, by nvcc and g++ alone and as many sources at once as there are processors: a machine
+with a GPU often has neither CMake nor Node. Objects are kept until what they were made of changes."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from steps import Failure
+
+ROOT = Path(__file__).resolve().parents[2]
+EMULATOR = ROOT / "test" / "emulator"
+
+# Tests of what only the emulator can tell: faults, counts, and how kernels are launched.
+EMULATOR_ONLY = ["planted_test.cc", "counts_test.cc", "launches_test.cc"]
+
+WARNINGS = ["-Wall", "-Wextra"]
+HOST = ["-std=c++20", "-O2", "-fPIC", "-fvisibility=hidden", *WARNINGS]
+# What the emulator compiles kernels with: see test/emulator/CMakeLists.txt.
+OBSERVED = ["-x", "c++", "-fsanitize=thread", "-g", "-fno-optimize-sibling-calls", "-Wno-unknown-pragmas"]
+
+
+def find_nvcc():
+    candidates = [os.environ.get("CUDACXX"), "nvcc", "/usr/local/cuda/bin/nvcc"]
+    found = next((path for path in map(lambda name: name and shutil.which(name), candidates) if path), None)
+    if found is None:
+        raise Failure("there is no nvcc: set CUDACXX, or add it to PATH")
+    return found
+
+
+def find_doctest():
+    """The folder that doctest/doctest.h is in, or None where the compiler finds it by itself."""
+    carried = ROOT / ".cache" / "include"
+    if (carried / "doctest" / "doctest.h").exists():
+        return carried
+    probe = subprocess.run(
+        ["g++", "-x", "c++", "-fsyntax-only", "-include", "doctest/doctest.h", "/dev/null"], capture_output=True
+    )
+    if probe.returncode != 0:
+        raise Failure(
+            "the tests need doctest: apt-get install doctest-dev, or copy its header to .cache/include/doctest/doctest.h"
+        )
+    return None
+
+
+class Builder:
+    def __init__(self, folder, architecture, steps):
+        self.folder = Path(folder)
+        self.architecture = architecture
+        self.steps = steps
+        self.nvcc = find_nvcc()
+        self.lock = threading.Lock()
+
+    def cuda_sources(self):
+        sources = json.loads((ROOT / "native" / "sources.json").read_text(encoding="utf8"))
+        return [ROOT / name for name in sources["cuda"]]
+
+    def nvcc_command(self):
+        code = f"-gencode=arch=compute_{self.architecture},code=sm_{self.architecture}"
+        return [self.nvcc, "-std=c++20", "-O3", "-lineinfo", code, "-Xcompiler=-fPIC,-fvisibility=hidden"]
+
+    def host_command(self, *flags):
+        return ["g++", *HOST, *flags]
+
+    def objects(self, units, group):
+        """Compiles [(source, command)], several at once, and gives back the objects. Groups have a folder each."""
+        done = 0
+
+        def compile_one(unit):
+            nonlocal done
+            source, command = unit
+            result = self.folder / group / source.relative_to(ROOT).with_suffix(f"{source.suffix}.o")
+            if not self._is_fresh(result, command):
+                self._compile(source, command, result)
+            with self.lock:
+                done += 1
+                self.steps.say(f"  {done}/{len(units)} {group}: {source.relative_to(ROOT)}")
+            return result
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            return list(pool.map(compile_one, units))
+
+    def link(self, objects, name, *flags, linker=None):
+        """By nvcc, which knows where the CUDA run time is, and links it in statically."""
+        result = self.folder / name
+        command = [*(linker or [self.nvcc]), "-o", result, *objects, *flags]
+        self.steps.command(command, f"link-{name}", 120)
+        return result
+
+    def _is_fresh(self, result, command):
+        record, stamp = Path(f"{result}.d"), Path(f"{result}.command")
+        if not (result.exists() and record.exists() and stamp.exists()):
+            return False
+        if stamp.read_text(encoding="utf8") != _joined(command):
+            return False
+        made = result.stat().st_mtime
+        names = record.read_text(encoding="utf8").replace("\\\n", " ").split(":", 1)[1].split()
+        return all(Path(name).exists() and Path(name).stat().st_mtime <= made for name in names)
+
+    def _compile(self, source, command, result):
+        result.parent.mkdir(parents=True, exist_ok=True)
+        whole = [*command, "-MD", "-MF", f"{result}.d", "-c", source, "-o", result]
+        self.steps.command(whole, f"compile-{source.name}", 300, cwd=ROOT)
+        Path(f"{result}.command").write_text(_joined(command), encoding="utf8")
+
+
+def _joined(command):
+    return " ".join(map(str, command))
+
+
+def units(builder, sources, *flags):
+    """CUDA sources by nvcc, others by g++, each with these flags."""
+    return [
+        (source, [*(builder.nvcc_command() if source.suffix == ".cu" else builder.host_command()), *flags])
+        for source in sources
+    ]
+
+
+def _kernels(builder):
+    return builder.objects(units(builder, builder.cuda_sources(), f"-I{ROOT / 'native'}"), "kernels")
+
+
+def build_library(builder):
+    """The launchers with a C interface, for Python."""
+    own = sorted((ROOT / "bench" / "gpu" / "native").glob("*.c[cu]"))
+    objects = builder.objects(units(builder, own, f"-I{ROOT / 'native'}"), "library")
+    return builder.link([*_kernels(builder), *objects], "libheed_kernels.so", "-shared")
+
+
+def build_kernel_tests(builder):
+    """The emulator's tests of kernels, with a GPU in place of the emulator."""
+    tests = [path for path in sorted(EMULATOR.glob("*_test.cc")) if path.name not in EMULATOR_ONLY]
+    own = sorted((EMULATOR / "on_gpu" / "device").glob("*.cu"))
+    support = sorted((ROOT / "test" / "native" / "support").glob("*.cc"))
+    asked = [ROOT / "bench" / "gpu" / "native" / "problems.cc"]
+    include = [
+        "-DHEED_ON_GPU",
+        f"-I{EMULATOR}",
+        f"-I{ROOT / 'test' / 'native'}",
+        f"-I{ROOT / 'native'}",
+        *_doctest_flags(),
+    ]
+    objects = builder.objects(units(builder, [*tests, *own, *support, *asked], *include), "kernel-tests")
+    return builder.link([*_kernels(builder), *objects], "heed_kernels_on_gpu")
+
+
+def build_wrapper_tests(builder):
+    """Both bodies of each wrapper: the emulator's in a library of its own."""
+    include = [f"-I{EMULATOR}", f"-I{ROOT / 'test' / 'native'}", f"-I{ROOT / 'native'}", *_doctest_flags()]
+    random = ROOT / "test" / "native" / "support" / "random.cc"
+    primitives = EMULATOR / "kernels" / "primitives.cu"
+    machine = [
+        *sorted((EMULATOR / "machine").glob("*.cc")),
+        EMULATOR / "on_gpu" / "emulate.cc",
+        EMULATOR / "primitives" / "run_emulated.cc",
+        random,
+    ]
+    emulated = [(source, [*builder.host_command(), *include]) for source in machine]
+    emulated.append((primitives, [*builder.host_command(), *OBSERVED, *include]))
+    library = builder.link(
+        builder.objects(emulated, "emulator"),
+        "libheed_emulated_wrappers.so",
+        "-shared",
+        "-lbacktrace",
+        linker=["g++"],
+    )
+    on_gpu = [EMULATOR / "on_gpu" / "main.cu", EMULATOR / "on_gpu" / "run.cu", primitives]
+    sources = units(builder, [*on_gpu, random], *include)
+    test = EMULATOR / "primitives" / "primitives_test.cc"
+    sources.append((test, [*builder.host_command(), "-DHEED_ON_GPU", *include]))
+    objects = builder.objects(sources, "wrappers")
+    return builder.link([*objects, library], "heed_wrappers_on_gpu", f"-Xlinker=-rpath={builder.folder}")
+
+
+def _doctest_flags():
+    folder = find_doctest()
+    return [] if folder is None else [f"-isystem{folder}"]
