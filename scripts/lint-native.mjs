@@ -1,6 +1,6 @@
 /**
- * clang-format over every C++ file, and clang-tidy over every translation unit, with the flags that CMake
- * compiles it with. `--write` formats in place instead, and leaves clang-tidy out.
+ * clang-format over every C++ and CUDA file, and clang-tidy over every translation unit, with the flags that CMake
+ * compiles it with: CUDA sources as the emulator has them. `--write` formats in place instead, and leaves clang-tidy out.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -12,16 +12,27 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = '.cache/clang-tidy';
 const write = process.argv.includes('--write');
 
-const files = ['native', 'test/native', 'bench/native']
+const files = ['native', 'test/native', 'test/emulator', 'bench/native', 'bench/gpu']
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
-  .filter((name) => /\.(cc|h)$/.test(name));
+  .filter((name) => /\.(cc|cuh?|h)$/.test(name));
 
 run('clang-format', write ? ['-i', ...files] : ['--dry-run', '--Werror', ...files]);
 console.log(`clang-format: ${files.length} files ${write ? 'written' : 'checked'}`);
 if (!write) tidy();
 
 function tidy() {
-  run('cmake', ['-S', '.', '-B', folder, '-DHEED_BENCH=ON', '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON']);
+  run('cmake', [
+    '-S',
+    '.',
+    '-B',
+    folder,
+    '-DHEED_BENCH=ON',
+    '-DHEED_EMULATOR=ON',
+    '-DHEED_EMULATED_ADDON=ON',
+    // What nvcc compiles, clang-tidy takes as the emulator has it.
+    '-DCMAKE_CUDA_COMPILER=NOTFOUND',
+    '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON',
+  ]);
   const commands = JSON.parse(readFileSync(join(root, folder, 'compile_commands.json'), 'utf8'));
   // The kernels stand there once per instruction set; clang-tidy takes them with each set of flags.
   const units = [...new Set(commands.map((command) => command.file))];

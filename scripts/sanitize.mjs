@@ -47,7 +47,12 @@ function library(name) {
 
 function build(name, sanitizers, targets) {
   const folder = join('build', `sanitize-${name}`);
-  const options = ['-DCMAKE_BUILD_TYPE=Release', '-DHEED_TESTS=ON', `-DHEED_SANITIZE=${sanitizers}`];
+  const options = [
+    '-DCMAKE_BUILD_TYPE=Release',
+    '-DHEED_TESTS=ON',
+    '-DHEED_CUDA=OFF',
+    `-DHEED_SANITIZE=${sanitizers}`,
+  ];
   run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_CXX_COMPILER=g++', ...options]);
   run('cmake', ['--build', folder, '--parallel', String(availableParallelism()), '--target', ...targets]);
   return folder;

@@ -20,7 +20,7 @@ export function checkInstalled(tarball, work) {
 
   run('npx', ['--no-install', 'heed', 'build'], { cwd: consumers });
   expectNative(consumers);
-  for (const args of [['--help'], ['doctor']])
+  for (const args of [['--help'], ['doctor'], ['generate', '--length', '8']])
     run('npx', ['--no-install', 'heed', ...args], { cwd: consumers });
 }
 

@@ -1,0 +1,74 @@
+/** The addon of a prebuilt package: how it is compiled, and what it may ask of a machine. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { output, run } from './run.mjs';
+
+/** The oldest glibc that a prebuilt addon runs on: that of Ubuntu 22.04; Debian 12 and Red Hat 10 have later ones. */
+const newestGlibc = [2, 35];
+const maximumBytes = 50_000_000;
+
+/** Machine code for what is known, and PTX, which drivers compile for what comes later. */
+const architectures = '80-real;86-real;89-real;90-real;90-virtual';
+
+/** Compiles the addon of a checkout, stripped, and gives back its path. */
+export function buildAddon(checkout, { cuda }, folder) {
+  mkdirSync(folder, { recursive: true });
+  const switches = cuda
+    ? ['-DHEED_CUDA=ON', `-DCMAKE_CUDA_ARCHITECTURES=${architectures}`]
+    : ['-DHEED_CUDA=OFF'];
+  // What nothing calls is left out: parts of the C++ library would ask for a later glibc.
+  const linker = '-DCMAKE_MODULE_LINKER_FLAGS=-Wl,--gc-sections';
+  run('cmake', ['-S', checkout, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', linker, ...switches]);
+  const began = performance.now();
+  run('cmake', ['--build', folder, '--parallel', String(availableParallelism()), '--target', 'heed']);
+  const addon = join(folder, 'heed.node');
+  const whole = statSync(addon).size;
+  run('strip', ['--strip-unneeded', addon]);
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  console.log(`built in ${seconds} s: ${whole} bytes, ${statSync(addon).size} stripped`);
+  return addon;
+}
+
+/** Fails where the addon would not load on a machine that the package is for, or gets in anybody's way there. */
+export function checkAddon(addon, { name, cuda }) {
+  const { size } = statSync(addon);
+  assert(size <= maximumBytes, `${name}: the addon has ${size} bytes, more than ${maximumBytes}`);
+
+  const needed = matches(output('readelf', ['--dynamic', '--wide', addon]), /\(NEEDED\).*\[(.+)\]/g);
+  const strangers = needed.filter((library) => !/^(lib(c|m|dl|rt|pthread)\.so|ld-linux)/.test(library));
+  assert.deepEqual(strangers, [], `${name}: the addon needs libraries that a machine may not have`);
+
+  const symbols = output('readelf', ['--dyn-syms', '--wide', addon]).split('\n').slice(3);
+  const exported = symbols
+    .map((line) => line.trim().split(/\s+/))
+    .filter(
+      ([, , , , binding, visibility, section, symbol]) =>
+        symbol && section !== 'UND' && binding !== 'LOCAL' && visibility,
+    )
+    .map((columns) => columns[7].replace(/@.*/, ''));
+  assert.deepEqual(
+    exported.sort(),
+    ['napi_register_module_v1', 'node_api_module_get_api_version_v1'],
+    `${name}: the addon shows more than Node asks for`,
+  );
+
+  const glibc = matches(output('readelf', ['--version-info', '--wide', addon]), /GLIBC_(\d+\.\d+)/g)
+    .map((version) => version.split('.').map(Number))
+    .sort(([a, b], [c, d]) => a - c || b - d);
+  const [major, minor] = glibc.at(-1);
+  assert(
+    major < newestGlibc[0] || (major === newestGlibc[0] && minor <= newestGlibc[1]),
+    `${name}: the addon needs glibc ${major}.${minor}, newer than ${newestGlibc.join('.')}`,
+  );
+
+  // Kernels are in a section of their own; that the addon is the right one of the two is worth a look.
+  const hasKernels = readFileSync(addon).includes('.nv_fatbin');
+  assert.equal(hasKernels, cuda, `${name}: the addon was to have ${cuda ? '' : 'no '}kernels for GPUs`);
+  console.log(`${name}: ${size} bytes, needs ${needed.join(', ')} and glibc ${major}.${minor}`);
+}
+
+function matches(text, pattern) {
+  return [...text.matchAll(pattern)].map((match) => match[1]);
+}
