@@ -55,8 +55,9 @@ static inline void multiply_cosines(const ScoreTile& tile, const KeyTile& keys) 
 }
 
 static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
-  tile.group->safe&& keys.offered.safe ? add_tiles<true>(tile, keys.offered, keys.first_key)
-                                       : add_tiles<false>(tile, keys.offered, keys.first_key);
+  const bool safe = tile.group->safe && keys.offered.safe;
+  safe ? add_tiles<true>(tile, keys.offered, keys.first_key)
+       : add_tiles<false>(tile, keys.offered, keys.first_key);
 }
 
 template <Sums order>
