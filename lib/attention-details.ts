@@ -6,22 +6,16 @@ import {
   makeChoices,
   makeLogSumExp,
 } from './attention-arguments.js';
+import { type AttentionForms, attend, attendSync } from './attention-forms.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
-import { solve, solveSync } from './backends.js';
-import {
-  type HeldCache,
-  isCache,
-  optionsAfterCache,
-  readCachedArguments,
-  withCache,
-  withCacheSync,
-} from './cached-attention.js';
+import { readCachedArguments } from './cached-attention.js';
 import { readList, readNames } from './checks/lists.js';
 import { integerBetween } from './checks/numbers.js';
 import { type OptionValues, readOptions } from './checks/options.js';
 import { isHard } from './checks/selection.js';
 import { readDenseArguments } from './dense-attention.js';
 import type { KeyValueCache } from './key-value-cache.js';
+import type { Operation } from './operation.js';
 import type { AttentionProblem, Problem, RowsProblem } from './problem.js';
 import { Tensor } from './tensor.js';
 import type { FloatType, Location, TensorLike } from './tensor-type.js';
@@ -176,32 +170,24 @@ export function buildDetails(
   return { attention: problem, problems, details };
 }
 
-function build(args: AttentionArguments, values: OptionValues<'include' | 'rows'>) {
+function detailsOperation(
+  args: AttentionArguments,
+  values: OptionValues<'include' | 'rows'>,
+): Operation<AttentionDetails> {
   const { problems, details } = buildDetails(args, readDetails(values, args.shape));
-  return { problems, details, backend: args.settings.backend, signal: args.settings.signal };
+  return { backend: args.settings.backend, problems, result: details, signal: args.settings.signal };
 }
 
-type Prepared = ReturnType<typeof build>;
-
-function prepare(query: unknown, [key, value, options]: readonly unknown[]) {
-  const values = readOptions(options, optionNames);
-  return build(readDenseArguments(query, key, value, values), values);
-}
-
-function prepareCached(query: unknown, cache: HeldCache, rest: readonly unknown[]) {
-  const values = readOptions(optionsAfterCache(rest), optionNames);
-  return build(readCachedArguments(query, cache, values), values);
-}
-
-async function show({ backend, problems, details, signal }: Prepared): Promise<AttentionDetails> {
-  await solve(backend, problems, signal);
-  return details;
-}
-
-function showSync({ backend, problems, details, signal }: Prepared): AttentionDetails {
-  solveSync(backend, problems, signal);
-  return details;
-}
+const forms: AttentionForms<AttentionDetails> = {
+  overTensors(query, key, value, options) {
+    const values = readOptions(options, optionNames);
+    return detailsOperation(readDenseArguments(query, key, value, values), values);
+  },
+  overCache(query, cache, options) {
+    const values = readOptions(options, optionNames);
+    return detailsOperation(readCachedArguments(query, cache, values), values);
+  },
+};
 
 /**
  * {@link attention}, and the scores, weights and log-sum-exps that it is made of. Weights and scores
@@ -235,12 +221,10 @@ export async function attentionDetails(
   query: TensorLike,
   ...rest: readonly unknown[]
 ): Promise<AttentionDetails> {
-  const [key, ...more] = rest;
-  if (isCache(key)) return await withCache(key, async (cache) => show(prepareCached(query, cache, more)));
-  return await show(prepare(query, rest));
+  return await attend(forms, query, rest);
 }
 
-/** {@link attentionDetails}, done when it returns. */
+/** {@link attentionDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
 export function attentionDetailsSync(
   query: TensorLike,
   key: TensorLike,
@@ -254,7 +238,5 @@ export function attentionDetailsSync(
   options: AttentionDetailsOptions,
 ): AttentionDetails;
 export function attentionDetailsSync(query: TensorLike, ...rest: readonly unknown[]): AttentionDetails {
-  const [key, ...more] = rest;
-  if (isCache(key)) return withCacheSync(key, (cache) => showSync(prepareCached(query, cache, more)));
-  return showSync(prepare(query, rest));
+  return attendSync(forms, query, rest);
 }

@@ -1,44 +1,32 @@
 /** Scaled dot-product attention. */
 import { type AttentionArguments, buildProblem } from './attention-arguments.js';
+import { type AttentionForms, attend, attendSync } from './attention-forms.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
-import { solve, solveSync } from './backends.js';
-import {
-  type HeldCache,
-  isCache,
-  optionsAfterCache,
-  readCachedArguments,
-  withCache,
-  withCacheSync,
-} from './cached-attention.js';
+import { readCachedArguments } from './cached-attention.js';
 import { readOptions } from './checks/options.js';
 import { readDenseArguments } from './dense-attention.js';
 import type { KeyValueCache } from './key-value-cache.js';
+import type { Operation } from './operation.js';
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
-function build(args: AttentionArguments) {
-  return { ...buildProblem(args), backend: args.settings.backend, signal: args.settings.signal };
+/** The whole of it, with nothing beside the output. */
+export function attentionOperation(args: AttentionArguments): Operation<Tensor> {
+  const { problem, output } = buildProblem(args);
+  return {
+    backend: args.settings.backend,
+    problems: [problem],
+    result: output,
+    signal: args.settings.signal,
+  };
 }
 
-type Prepared = ReturnType<typeof build>;
-
-function prepare(query: unknown, rest: readonly unknown[]) {
-  return build(readDenseArguments(query, rest[0], rest[1], readOptions(rest[2], attentionOptionNames)));
-}
-
-function prepareCached(query: unknown, cache: HeldCache, rest: readonly unknown[]) {
-  return build(readCachedArguments(query, cache, readOptions(optionsAfterCache(rest), attentionOptionNames)));
-}
-
-async function attend({ backend, problem, output, signal }: Prepared): Promise<Tensor> {
-  await solve(backend, [problem], signal);
-  return output;
-}
-
-function attendSync({ backend, problem, output, signal }: Prepared): Tensor {
-  solveSync(backend, [problem], signal);
-  return output;
-}
+const forms: AttentionForms<Tensor> = {
+  overTensors: (query, key, value, options) =>
+    attentionOperation(readDenseArguments(query, key, value, readOptions(options, attentionOptionNames))),
+  overCache: (query, cache, options) =>
+    attentionOperation(readCachedArguments(query, cache, readOptions(options, attentionOptionNames))),
+};
 
 /**
  * softmax(query · keyᵀ / √width) · value for every batch entry and head, computed without ever
@@ -84,14 +72,12 @@ export function attention(
   options?: AttentionOptions,
 ): Promise<Tensor>;
 export async function attention(query: TensorLike, ...rest: readonly unknown[]): Promise<Tensor> {
-  const [key, ...more] = rest;
-  if (isCache(key)) return await withCache(key, async (cache) => attend(prepareCached(query, cache, more)));
-  return await attend(prepare(query, rest));
+  return await attend(forms, query, rest);
 }
 
 /**
- * {@link attention}, done when it returns. Blocks the event loop meanwhile: meant for small inputs,
- * scripts and worker threads.
+ * {@link attention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. Meant for
+ * small inputs, scripts and worker threads.
  */
 export function attentionSync(
   query: TensorLike,
@@ -102,7 +88,5 @@ export function attentionSync(
 /** The same over the keys and values of a cache. */
 export function attentionSync(query: TensorLike, cache: KeyValueCache, options?: AttentionOptions): Tensor;
 export function attentionSync(query: TensorLike, ...rest: readonly unknown[]): Tensor {
-  const [key, ...more] = rest;
-  if (isCache(key)) return withCacheSync(key, (cache) => attendSync(prepareCached(query, cache, more)));
-  return attendSync(prepare(query, rest));
+  return attendSync(forms, query, rest);
 }

@@ -3,13 +3,10 @@ import {
   type AttentionArguments,
   type AttentionShape,
   checkShape,
-  type KeyValueSource,
   readSettings,
 } from './attention-arguments.js';
 import type { AttentionOptionName, packedOptionNames } from './attention-options.js';
 import { chooseBackendAt } from './backends.js';
-import type { CacheViews } from './cache/cache-state.js';
-import { describe } from './checks/describe.js';
 import { expectLength, expectRank } from './checks/dims.js';
 import { expectReach } from './checks/location.js';
 import { invalid } from './checks/numbers.js';
@@ -26,75 +23,9 @@ import {
   readStarts,
 } from './checks/sequences.js';
 import { expectFloat, readTensor, type TensorArgument } from './checks/tensor.js';
-import { HeedError } from './errors.js';
-import { KeyValueCache } from './key-value-cache.js';
+import type { HeldCache } from './held-cache.js';
 import { axesOf, denseStrides, packedStrides, readLayout, type Strides } from './layout.js';
 import type { Sequence } from './problem.js';
-
-/** A cache as it was when an operation began, kept that way until it is released. */
-export interface HeldCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
-  readonly lengths: Int32Array;
-  readonly source: KeyValueSource;
-  release(): void;
-}
-
-/** Keys and values of a cache, none of whose memory is the caller's. */
-export function cacheSource({ key, value }: CacheViews): KeyValueSource {
-  return { views: () => ({ key, value, inputs: [] }) };
-}
-
-function hold(cache: KeyValueCache): HeldCache {
-  const state = KeyValueCache.stateOf(cache);
-  const { heads, width, valueWidth } = state.pool.form;
-  const { location } = state.pool;
-  const { lengths } = state;
-  const snapshot = state.snapshot();
-  return {
-    heads,
-    width,
-    valueWidth,
-    location,
-    lengths,
-    source: cacheSource(snapshot),
-    release: snapshot.release,
-  };
-}
-
-/** Keeps the cache as it is until what uses it has ended. Throws HEED_DISPOSED. */
-export async function withCache<Result>(
-  cache: KeyValueCache,
-  use: (held: HeldCache) => Promise<Result>,
-): Promise<Result> {
-  const held = hold(cache);
-  try {
-    return await use(held);
-  } finally {
-    held.release();
-  }
-}
-
-/** The same for what ends when it returns. */
-export function withCacheSync<Result>(cache: KeyValueCache, use: (held: HeldCache) => Result): Result {
-  const held = hold(cache);
-  try {
-    return use(held);
-  } finally {
-    held.release();
-  }
-}
-
-export function isCache(value: unknown): value is KeyValueCache {
-  return value instanceof KeyValueCache;
-}
-
-/** What came after a query and a cache: options, and nothing else. */
-export function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
-  if (more.every((value) => value === undefined)) return options;
-  throw new HeedError(
-    'HEED_INVALID_ARGUMENT',
-    `Expected nothing but options after a cache, which has the values too, received ${describe(options)}`,
-  );
-}
 
 /** Queries over a cache: how they lie in memory is all that dense and packed ones differ in. */
 interface Queries {

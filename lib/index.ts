@@ -34,6 +34,7 @@ export {
   type MergedAttention,
   type MergeOptions,
   mergeAttention,
+  mergeAttentionSync,
 } from './merge-attention.js';
 export {
   type DynamicScaling,
@@ -55,9 +56,10 @@ export {
   type CachedPackedAttentionOptions,
   type PackedAttentionOptions,
   packedAttention,
+  packedAttentionSync,
 } from './packed-attention.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './packed-weight.js';
-export { type ProjectOptions, project } from './projection.js';
+export { type ProjectOptions, project, projectSync } from './projection.js';
 export type { AdditiveScore, GeneralScore, LocationScore, Score } from './score.js';
 export type { HardSelection, LocalSelection, Selection } from './selection.js';
 export { Tensor } from './tensor.js';

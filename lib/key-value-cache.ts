@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Keys and values of steps that were, kept for those that come. */
 import { inspect } from 'node:util';
-import { chooseBackendAt, solveSync } from './backends.js';
+import { chooseBackendAt } from './backends.js';
 import { CacheState } from './cache/cache-state.js';
 import { type CacheType, cacheTypes } from './cache/cache-type.js';
 import { PagePool } from './cache/page-pool.js';
@@ -16,6 +16,7 @@ import { dataOf, expectFloat, expectType, readTensor } from './checks/tensor.js'
 import { HeedError } from './errors.js';
 import { axesOf, denseStrides, readLayout } from './layout.js';
 import { cudaDevice } from './native.js';
+import { runSync } from './operation.js';
 import type { Location, TensorLike } from './tensor-type.js';
 
 export type { CacheType } from './cache/cache-type.js';
@@ -217,13 +218,13 @@ export class KeyValueCache {
       ...denseStrides(layout, heads, steps, tensor.dims[3]),
     });
     const write = state.write(view(keys), view(values), counts);
-    try {
-      solveSync(backend, [write.problem]);
-    } catch (error) {
-      write.cancel();
-      throw error;
-    }
-    write.commit();
+    runSync({
+      backend,
+      problems: [write.problem],
+      result: undefined,
+      signal: undefined,
+      finish: (solved) => (solved ? write.commit() : write.cancel()),
+    });
   }
 
   /**

@@ -1,6 +1,6 @@
 /** Joining attention over disjoint sets of keys. */
 import { readSignal } from './abort.js';
-import { type BackendName, chooseBackend, solve } from './backends.js';
+import { type BackendName, chooseBackend } from './backends.js';
 import { expectDims } from './checks/dims.js';
 import { readList } from './checks/lists.js';
 import { expectPlace } from './checks/location.js';
@@ -9,6 +9,7 @@ import { readOptions } from './checks/options.js';
 import { outTensor, readOut } from './checks/out.js';
 import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from './checks/tensor.js';
 import { HeedError } from './errors.js';
+import { type Operation, run, runSync } from './operation.js';
 import type { MergeProblem } from './problem.js';
 import { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
@@ -80,23 +81,7 @@ function readParts(value: unknown): PartArgument[] {
   return parts;
 }
 
-/**
- * Joins attention over disjoint sets of keys into attention over their union: each part counts by
- * its share of the joint log-sum-exp (Dao et al. 2023, "Flash-Decoding"). Rows that have no key in a part
- * (log-sum-exp −∞) take nothing from it.
- *
- * Outputs are in layout 'bhsd', so that their axes but the last are those of logSumExp. A sink must
- * be given to one part only, as each part's log-sum-exp includes it.
- *
- * @param parts at least one, all of the same shape and type
- * @returns the joint output and log-sum-exp, in the shapes and types of a part's
- * @throws HeedError (as a rejection) when parts do not fit together. When aborted, it rejects with
- *   the signal's reason.
- */
-export async function mergeAttention(
-  parts: readonly AttentionPart[],
-  options?: MergeOptions,
-): Promise<MergedAttention> {
+function prepare(parts: unknown, options: unknown): Operation<MergedAttention> {
   const args = readParts(parts);
   const values = readOptions(options, ['backend', 'out', 'signal']);
   const [{ output: first, logSumExp: firstLog }] = args;
@@ -122,6 +107,30 @@ export async function mergeAttention(
     output: output.data,
     logSumExp: logSumExp.elements,
   };
-  await solve(backend, [problem], signal);
-  return { output: output.tensor, logSumExp };
+  return { backend, problems: [problem], result: { output: output.tensor, logSumExp }, signal };
+}
+
+/**
+ * Joins attention over disjoint sets of keys into attention over their union: each part counts by
+ * its share of the joint log-sum-exp (Dao et al. 2023, "Flash-Decoding"). Rows that have no key in a part
+ * (log-sum-exp −∞) take nothing from it.
+ *
+ * Outputs are in layout 'bhsd', so that their axes but the last are those of logSumExp. A sink must
+ * be given to one part only, as each part's log-sum-exp includes it.
+ *
+ * @param parts at least one, all of the same shape and type
+ * @returns the joint output and log-sum-exp, in the shapes and types of a part's
+ * @throws HeedError (as a rejection) when parts do not fit together. When aborted, it rejects with
+ *   the signal's reason.
+ */
+export async function mergeAttention(
+  parts: readonly AttentionPart[],
+  options?: MergeOptions,
+): Promise<MergedAttention> {
+  return await run(prepare(parts, options));
+}
+
+/** {@link mergeAttention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+export function mergeAttentionSync(parts: readonly AttentionPart[], options?: MergeOptions): MergedAttention {
+  return runSync(prepare(parts, options));
 }

@@ -2,14 +2,23 @@
 /** Multi-head attention: linear maps into heads, attention in each, and a linear map of their results. */
 import { inspect } from 'node:util';
 import { expectComputable } from './attention-arguments.js';
-import { type AttentionDetails, type AttentionDetailsOptions, readDetails } from './attention-details.js';
-import { solve, solveSync } from './backends.js';
+import {
+  type AttentionDetails,
+  type AttentionDetailsOptions,
+  type DetailsRequest,
+  readDetails,
+} from './attention-details.js';
 import { expectLength } from './checks/dims.js';
 import { readOptions } from './checks/options.js';
 import { HeedError } from './errors.js';
 import type { KeyValueCache } from './key-value-cache.js';
-import { callOptionNames, type Layer, readCall } from './multi-head-attention/call-arguments.js';
-import { type BuiltCall, buildCall } from './multi-head-attention/call-problems.js';
+import {
+  type CallArguments,
+  callOptionNames,
+  type Layer,
+  readCall,
+} from './multi-head-attention/call-arguments.js';
+import { buildCall } from './multi-head-attention/call-problems.js';
 import {
   countParameters,
   type MultiHeadAttentionWeights,
@@ -26,6 +35,7 @@ import { anglesFor } from './multi-head-attention/positions.js';
 import { countScoreParameters, ownScore, ownSelection } from './multi-head-attention/score.js';
 import { layerNames, layerShape } from './multi-head-attention/shape.js';
 import { disposeLayer, type LayerWeights, packLayer } from './multi-head-attention/weights.js';
+import { type Operation, run, runSync } from './operation.js';
 import { isDirectory } from './safetensors/locate.js';
 import { readPath } from './safetensors/path.js';
 import type { Selection } from './selection.js';
@@ -184,24 +194,12 @@ export class MultiHeadAttention {
    *   When aborted, it rejects with the signal's reason.
    */
   async forward(input: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    const { details, ...call } = this.#prepare(input, options);
-    await this.#solve(call);
-    return details.output;
+    return (await run(this.#prepare(input, options))).output;
   }
 
-  /** {@link forward}, done when it returns. Blocks the event loop meanwhile. */
+  /** {@link forward}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
   forwardSync(input: TensorLike, options?: ForwardOptions): Tensor {
-    const { problems, details, signal, write, scratch } = this.#prepare(input, options);
-    try {
-      solveSync(this.#layer.backend, problems, signal);
-    } catch (error) {
-      write?.cancel();
-      throw error;
-    } finally {
-      scratch.release();
-    }
-    write?.commit();
-    return details.output;
+    return runSync(this.#prepare(input, options)).output;
   }
 
   /**
@@ -209,12 +207,12 @@ export class MultiHeadAttention {
    * {@link attentionDetails}, [batch, heads, queries, keys], of the chosen rows.
    */
   async forwardDetails(input: TensorLike, options: ForwardDetailsOptions): Promise<AttentionDetails> {
-    const values = readOptions(options, [...callOptionNames, 'include', 'rows']);
-    const call = readCall(input, values, this.#layer);
-    const request = readDetails(values, call.attention.shape);
-    const { details, ...built } = buildCall(this.#layer, this.#live(), call, request);
-    await this.#solve({ ...built, signal: call.attention.settings.signal });
-    return details;
+    return await run(this.#prepareDetails(input, options));
+  }
+
+  /** {@link forwardDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+  forwardDetailsSync(input: TensorLike, options: ForwardDetailsOptions): AttentionDetails {
+    return runSync(this.#prepareDetails(input, options));
   }
 
   /** Releases the weights. Harmless when repeated; operations under way keep what they need. */
@@ -235,27 +233,30 @@ export class MultiHeadAttention {
     return `MultiHeadAttention ${this.type}, ${this.heads} heads, ${embed} → ${out}${state}`;
   }
 
-  #prepare(input: unknown, options: unknown) {
-    const call = readCall(input, readOptions(options, callOptionNames), this.#layer);
-    return { ...buildCall(this.#layer, this.#live(), call), signal: call.attention.settings.signal };
+  #prepare(input: unknown, options: unknown): Operation<AttentionDetails> {
+    return this.#build(readCall(input, readOptions(options, callOptionNames), this.#layer));
   }
 
-  /** New steps belong to a cache once all is done, and not at all where that fails. */
-  async #solve({
-    problems,
-    write,
-    scratch,
-    signal,
-  }: Omit<BuiltCall, 'details'> & { signal: AbortSignal | undefined }): Promise<void> {
-    try {
-      await solve(this.#layer.backend, problems, signal);
-    } catch (error) {
-      write?.cancel();
-      throw error;
-    } finally {
-      scratch.release();
-    }
-    write?.commit();
+  #prepareDetails(input: unknown, options: unknown): Operation<AttentionDetails> {
+    const values = readOptions(options, [...callOptionNames, 'include', 'rows']);
+    const call = readCall(input, values, this.#layer);
+    return this.#build(call, readDetails(values, call.attention.shape));
+  }
+
+  #build(call: CallArguments, request?: DetailsRequest): Operation<AttentionDetails> {
+    const { problems, details, write, scratch } = buildCall(this.#layer, this.#live(), call, request);
+    return {
+      backend: this.#layer.backend,
+      problems,
+      result: details,
+      signal: call.attention.settings.signal,
+      finish(solved) {
+        scratch.release();
+        // New steps belong to a cache once all is done, and not at all where that fails.
+        if (solved) write?.commit();
+        else write?.cancel();
+      },
+    };
   }
 
   #live(): LayerWeights {

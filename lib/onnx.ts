@@ -11,6 +11,7 @@ export {
   type AttentionOperatorOptions,
   type AttentionOutputs,
   attention,
+  attentionSync,
 } from './onnx/attention.js';
 export type { AttentionOutputName } from './onnx/attention-node.js';
 export {
@@ -19,4 +20,5 @@ export {
   type RotaryEmbeddingOptions,
   type RotaryEmbeddingOutputs,
   rotaryEmbedding,
+  rotaryEmbeddingSync,
 } from './onnx/rotary-embedding.js';

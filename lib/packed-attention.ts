@@ -1,23 +1,17 @@
 /** Attention over sequences of different lengths, laid end to end instead of padded. */
+import { attentionOperation } from './attention.js';
 import {
   type AttentionArguments,
   type AttentionShape,
-  buildProblem,
   checkShape,
   readInputs,
   readSettings,
   type TensorInputs,
   tensorSource,
 } from './attention-arguments.js';
+import { type AttentionForms, attend, attendSync } from './attention-forms.js';
 import { type AttentionOptions, packedOptionNames } from './attention-options.js';
-import { solve } from './backends.js';
-import {
-  type HeldCache,
-  isCache,
-  optionsAfterCache,
-  readCachedPackedArguments,
-  withCache,
-} from './cached-attention.js';
+import { readCachedPackedArguments } from './cached-attention.js';
 import { expectLength, expectRank } from './checks/dims.js';
 import { type OptionValues, readOptions } from './checks/options.js';
 import { readOut } from './checks/out.js';
@@ -136,16 +130,14 @@ function readPackedArguments(
   };
 }
 
-function readCached(query: unknown, cache: HeldCache, rest: readonly unknown[]): AttentionArguments {
-  const values = readOptions(optionsAfterCache(rest), [...optionNames, 'kvLengths']);
-  return readCachedPackedArguments(query, cache, values);
-}
-
-async function attend(args: AttentionArguments): Promise<Tensor> {
-  const { problem, output } = buildProblem(args);
-  await solve(args.settings.backend, [problem], args.settings.signal);
-  return output;
-}
+const forms: AttentionForms<Tensor> = {
+  overTensors: (query, key, value, options) =>
+    attentionOperation(readPackedArguments(query, key, value, readOptions(options, optionNames))),
+  overCache(query, cache, options) {
+    const values = readOptions(options, [...optionNames, 'kvLengths']);
+    return attentionOperation(readCachedPackedArguments(query, cache, values));
+  },
+};
 
 /**
  * {@link attention} over sequences of different lengths without padding, all tokens end to end in
@@ -181,8 +173,22 @@ export function packedAttention(
   options: CachedPackedAttentionOptions,
 ): Promise<Tensor>;
 export async function packedAttention(query: TensorLike, ...rest: readonly unknown[]): Promise<Tensor> {
-  const [key, ...more] = rest;
-  if (isCache(key)) return await withCache(key, async (cache) => attend(readCached(query, cache, more)));
-  const [value, options] = more;
-  return await attend(readPackedArguments(query, key, value, readOptions(options, optionNames)));
+  return await attend(forms, query, rest);
+}
+
+/** {@link packedAttention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+export function packedAttentionSync(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  options: PackedAttentionOptions,
+): Tensor;
+/** The same over the keys and values of a cache. */
+export function packedAttentionSync(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options: CachedPackedAttentionOptions,
+): Tensor;
+export function packedAttentionSync(query: TensorLike, ...rest: readonly unknown[]): Tensor {
+  return attendSync(forms, query, rest);
 }

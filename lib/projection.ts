@@ -1,7 +1,7 @@
 /** Linear maps, as in nn.Linear, and the cutting of their results into heads. */
 import { readSignal } from './abort.js';
 import type { Backend } from './backend.js';
-import { type BackendName, chooseBackend, solve } from './backends.js';
+import { type BackendName, chooseBackend } from './backends.js';
 import { biasNumbers, readBias } from './checks/bias.js';
 import { describe, isInstance } from './checks/describe.js';
 import { expectLength, expectRank } from './checks/dims.js';
@@ -12,6 +12,7 @@ import { outTensor, readOut } from './checks/out.js';
 import { dataOf, expectFloat, readTensor, type TensorArgument } from './checks/tensor.js';
 import { HeedError } from './errors.js';
 import { denseStrides } from './layout.js';
+import { type Operation, run, runSync } from './operation.js';
 import { PackedWeight } from './packed-weight.js';
 import type { ProjectionProblem } from './problem.js';
 import type { Tensor } from './tensor.js';
@@ -105,7 +106,12 @@ function shapeOf(input: TensorArgument, weight: WeightArgument, headsOption: unk
   return { dims: [batch, heads, steps, headWidth], rows: batch * steps, steps, headWidth };
 }
 
-function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, options: unknown) {
+function prepare(
+  inputValue: unknown,
+  weightValue: unknown,
+  biasValue: unknown,
+  options: unknown,
+): Operation<Tensor> {
   const input = readTensor(inputValue, 'input');
   const type = expectFloat(input);
   const weight = readWeight(weightValue);
@@ -138,7 +144,7 @@ function prepare(inputValue: unknown, weightValue: unknown, biasValue: unknown, 
   };
   // Rows of nothing may be beyond counting.
   const problems = output.tensor.size === 0 ? [] : [problem];
-  return { backend, problems, output: output.tensor, signal };
+  return { backend, problems, result: output.tensor, signal };
 }
 
 /**
@@ -161,7 +167,15 @@ export async function project(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Promise<Tensor> {
-  const { backend, problems, output, signal } = prepare(input, weight, bias, options);
-  await solve(backend, problems, signal);
-  return output;
+  return await run(prepare(input, weight, bias, options));
+}
+
+/** {@link project}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+export function projectSync(
+  input: TensorLike,
+  weight: TensorLike | PackedWeight,
+  bias?: TensorLike,
+  options?: ProjectOptions,
+): Tensor {
+  return runSync(prepare(input, weight, bias, options));
 }

@@ -17,9 +17,12 @@ describe('the package', () => {
       'devices',
       'limitDeviceMemory',
       'mergeAttention',
+      'mergeAttentionSync',
       'packWeight',
       'packedAttention',
+      'packedAttentionSync',
       'project',
+      'projectSync',
       'trimDeviceMemory',
     ]);
   });

@@ -8,7 +8,6 @@ import {
 } from '../attention-arguments.js';
 import type { Backend } from '../backend.js';
 import type { CacheState } from '../cache/cache-state.js';
-import { isCache } from '../cached-attention.js';
 import { expectLength, expectRank } from '../checks/dims.js';
 import { expectPlace, expectReach } from '../checks/location.js';
 import { readMask } from '../checks/mask.js';
@@ -20,6 +19,7 @@ import { checkSelection, readSelection } from '../checks/selection.js';
 import { denseSequences, readKeyLengths } from '../checks/sequences.js';
 import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
+import { isCache } from '../held-cache.js';
 import { KeyValueCache } from '../key-value-cache.js';
 import type { Angles } from '../rotary/angles.js';
 import type { FloatType } from '../tensor-type.js';

@@ -8,12 +8,12 @@ import type { AttentionDetails, DetailsRequest } from '../attention-details.js';
 import { buildDetails } from '../attention-details.js';
 import type { Backend } from '../backend.js';
 import type { CacheWrite } from '../cache/cache-state.js';
-import { cacheSource } from '../cached-attention.js';
 import { sizeOf } from '../checks/dims.js';
 import { type NamedInput, outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import type { Numbers } from '../elements.js';
 import { HeedError } from '../errors.js';
+import { cacheSource } from '../held-cache.js';
 import { denseStrides, type Strides } from '../layout.js';
 import type { Elements } from '../native/device-array.js';
 import type {

@@ -1,5 +1,9 @@
-import { attention as heedAttention } from '../attention.js';
-import { attentionDetails } from '../attention-details.js';
+import {
+  type AttentionDetails,
+  type AttentionDetailsOptions,
+  attentionDetails,
+  attentionDetailsSync,
+} from '../attention-details.js';
 import type { AttentionOptions } from '../attention-options.js';
 import type { BackendName } from '../backends.js';
 import { Tensor } from '../tensor.js';
@@ -7,6 +11,7 @@ import type { TensorLike, TensorType } from '../tensor-type.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
 import { appendSteps, type Heads, headsOf, tensorOf, withStepsFirst } from './heads.js';
+import { atOnce, inTurns } from './turns.js';
 
 /** The inputs of an Attention node, by the operator's names. */
 export interface AttentionInputs {
@@ -94,15 +99,12 @@ function alike(node: AttentionNode, query: Heads, key: Heads, value: Heads): Ope
   return { query: q, key: k, value: v, layout: query.stepsFirst ? 'bshd' : 'bhsd', present: undefined };
 }
 
-/** Puts the past in front of keys and values, which takes turns with the event loop. */
-async function withPresent(node: AttentionNode): Promise<Operands> {
+/** Puts the past in front of keys and values. Pauses now and then. */
+function* withPresent(node: AttentionNode): Generator<void, Operands> {
   const { past, query, key, value } = node;
-  // All begin at once, so that whatever is copied in one turn is copied before the caller goes on.
-  const [keys, values, queries] = await Promise.all([
-    appendSteps(past?.key, key, 'present_key'),
-    appendSteps(past?.value, value, 'present_value'),
-    past && query.stepsFirst ? appendSteps(undefined, query, 'Q') : query,
-  ]);
+  const keys = yield* appendSteps(past?.key, key, 'present_key');
+  const values = yield* appendSteps(past?.value, value, 'present_value');
+  const queries = past && query.stepsFirst ? yield* appendSteps(undefined, query, 'Q') : query;
   const present = { key: tensorOf(keys), value: tensorOf(values) };
   return { ...(past ? alike(node, queries, keys, values) : alike(node, query, key, value)), present };
 }
@@ -111,12 +113,12 @@ function needsPresent({ past, outputs }: AttentionNode): boolean {
   return past !== undefined || outputs.has('present_key') || outputs.has('present_value');
 }
 
-interface Computed {
-  readonly output: Tensor;
-  readonly stage?: Tensor | undefined;
+function* operandsOf(node: AttentionNode): Generator<void, Operands> {
+  return needsPresent(node) ? yield* withPresent(node) : alike(node, node.query, node.key, node.value);
 }
 
-async function compute(node: AttentionNode, { query, key, value, layout }: Operands): Promise<Computed> {
+/** With which options details of attention are asked for: the first answer has the output, the last one the stage. */
+function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsOptions[] {
   const { stage, mask, keyLengths } = node;
   const unmasked = { layout, scale: node.scale, softcap: node.softcap, backend: node.backend };
   const options: AttentionOptions = {
@@ -127,27 +129,38 @@ async function compute(node: AttentionNode, { query, key, value, layout }: Opera
     ...(keyLengths && { kvLengths: keyLengths }),
     ...(mask && { mask }),
   };
-  if (!node.outputs.has('qk_matmul_output'))
-    return { output: await heedAttention(query, key, value, options) };
+  if (!node.outputs.has('qk_matmul_output')) return [{ ...options, include: [] }];
   if (stage === 'biasedScores' || stage === 'weights' || keyLengths === undefined) {
-    const details = await attentionDetails(query, key, value, { ...options, include: [stage] });
-    return { output: details.output, stage: details[stage] };
+    return [{ ...options, include: [stage] }];
   }
   // Before the mask every key has a score, the ones past nonpad_kv_seqlen too.
-  const [output, details] = await Promise.all([
-    heedAttention(query, key, value, options),
-    attentionDetails(query, key, value, { ...unmasked, include: [stage] }),
-  ]);
-  return { output, stage: details[stage] };
+  return [
+    { ...options, include: [] },
+    { ...unmasked, include: [stage] },
+  ];
 }
 
 /** Y as the operator has it: the type of Q, and its axes. */
-async function arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Promise<Tensor> {
+function* arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Generator<void, Tensor> {
   const typed = castTensor(output, node.query.type);
   if (!node.query.stepsFirst) return typed;
   const split = headsOf(typed, 'Y', layout === 'bshd');
-  const { data } = split.stepsFirst ? split : await withStepsFirst(split);
+  const { data } = split.stepsFirst ? split : yield* withStepsFirst(split);
   return new Tensor(split.type, data, [split.batch, split.steps, split.heads * split.width]);
+}
+
+function* outputsOf(
+  node: AttentionNode,
+  { layout, present }: Operands,
+  answers: readonly AttentionDetails[],
+): Generator<void, AttentionOutputs> {
+  const stage = answers[answers.length - 1][node.stage];
+  return {
+    Y: yield* arrange(node, answers[0].output, layout),
+    ...(present && node.outputs.has('present_key') && { present_key: present.key }),
+    ...(present && node.outputs.has('present_value') && { present_value: present.value }),
+    ...(stage && { qk_matmul_output: castTensor(stage, node.query.type) }),
+  };
 }
 
 /**
@@ -159,7 +172,7 @@ async function arrange(node: AttentionNode, output: Tensor, layout: Operands['la
  * @see https://onnx.ai/onnx/operators/onnx__Attention.html
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that the operator set does not have,
  *   HEED_INVALID_ARGUMENT for an attribute out of its range or an input that is missing, HEED_SHAPE_MISMATCH,
- *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what {@link heedAttention} throws
+ *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what `attention` of heed throws
  *
  * @example
  * const { Y, present_key } = await attention({ Q, K, V, past_key, past_value }, { is_causal: 1 });
@@ -170,14 +183,21 @@ export async function attention(
   options: AttentionOperatorOptions = {},
 ): Promise<AttentionOutputs> {
   const node = readAttentionNode(inputs, attributes, options);
-  const operands = needsPresent(node)
-    ? await withPresent(node)
-    : alike(node, node.query, node.key, node.value);
-  const { output, stage } = await compute(node, operands);
-  const result: AttentionOutputs = { Y: await arrange(node, output, operands.layout) };
-  const { present } = operands;
-  if (present && node.outputs.has('present_key')) result.present_key = present.key;
-  if (present && node.outputs.has('present_value')) result.present_value = present.value;
-  if (stage) result.qk_matmul_output = castTensor(stage, node.query.type);
-  return result;
+  const operands = await inTurns(operandsOf(node));
+  const { query, key, value } = operands;
+  const answers = questions(node, operands).map((asked) => attentionDetails(query, key, value, asked));
+  return await inTurns(outputsOf(node, operands, await Promise.all(answers)));
+}
+
+/** {@link attention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+export function attentionSync(
+  inputs: AttentionInputs,
+  attributes: AttentionAttributes = {},
+  options: AttentionOperatorOptions = {},
+): AttentionOutputs {
+  const node = readAttentionNode(inputs, attributes, options);
+  const operands = atOnce(operandsOf(node));
+  const { query, key, value } = operands;
+  const answers = questions(node, operands).map((asked) => attentionDetailsSync(query, key, value, asked));
+  return atOnce(outputsOf(node, operands, answers));
 }

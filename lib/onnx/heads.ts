@@ -1,13 +1,11 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
-
-import { setImmediate } from 'node:timers/promises';
 import { bytesOf } from '../array-memory.js';
 import { allocate, isDetachedArray } from '../checks/data.js';
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
 
-/** Bytes between two looks at the event loop: a few milliseconds of copying. */
+/** Bytes between two pauses: a few milliseconds of copying. */
 const bytesPerTurn = 1 << 23;
 
 export interface Heads {
@@ -38,8 +36,8 @@ function detached({ name }: Heads): HeedError {
   return new HeedError('HEED_DETACHED', `Expected the memory of ${name} to stay while the operation runs`);
 }
 
-/** Copies every step of `from` to `to`, from step `firstStep` on. */
-async function copySteps(from: Heads, to: Heads, firstStep: number): Promise<void> {
+/** Copies every step of `from` to `to`, from step `firstStep` on. Pauses now and then. */
+function* copySteps(from: Heads, to: Heads, firstStep: number): Generator<void, void> {
   // Axes beside an empty one may be of any length.
   if (from.batch * from.heads * from.steps * from.width === 0) return;
   if (isDetachedArray(from.data)) throw detached(from);
@@ -62,7 +60,7 @@ async function copySteps(from: Heads, to: Heads, firstStep: number): Promise<voi
         sinceTurn += stepsAtOnce * rowBytes;
         if (sinceTurn < bytesPerTurn) continue;
         sinceTurn = 0;
-        await setImmediate();
+        yield;
         if (source.length === 0) throw detached(from);
       }
     }
@@ -75,17 +73,17 @@ function emptyLike(like: Heads, name: string, steps: number, stepsFirst: boolean
 }
 
 /** past, then incoming: [batch, heads, steps of both, width] in memory of its own. */
-export async function appendSteps(past: Heads | undefined, incoming: Heads, name: string): Promise<Heads> {
+export function* appendSteps(past: Heads | undefined, incoming: Heads, name: string): Generator<void, Heads> {
   const before = past?.steps ?? 0;
   const present = emptyLike(incoming, name, before + incoming.steps, false);
-  if (past !== undefined) await copySteps(past, present, 0);
-  await copySteps(incoming, present, before);
+  if (past !== undefined) yield* copySteps(past, present, 0);
+  yield* copySteps(incoming, present, before);
   return present;
 }
 
 /** The same elements as [batch, steps, heads, width]. */
-export async function withStepsFirst(split: Heads): Promise<Heads> {
+export function* withStepsFirst(split: Heads): Generator<void, Heads> {
   const copy = emptyLike(split, split.name, split.steps, true);
-  await copySteps(split, copy, 0);
+  yield* copySteps(split, copy, 0);
   return copy;
 }

@@ -10,7 +10,8 @@ import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { TensorLike } from '../tensor-type.js';
 import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
-import { rotate } from './rotate.js';
+import { type Rotation, rotate } from './rotate.js';
+import { atOnce, inTurns } from './turns.js';
 
 /** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
@@ -122,23 +123,12 @@ function expectCaches(
   expectDims(sin.dims, 'sin_cache', cos.dims);
 }
 
-/**
- * The ONNX operator RotaryEmbedding (operator set 23): turns pairs of elements of queries or keys by angles that
- * grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on distances.
- *
- * @see https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
- *   an attribute or position out of its range or an input that is missing, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
- *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not have
- *
- * @example
- * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });
- */
-export async function rotaryEmbedding(
-  inputs: RotaryEmbeddingInputs,
-  attributes: RotaryEmbeddingAttributes = {},
-  options: RotaryEmbeddingOptions = {},
-): Promise<RotaryEmbeddingOutputs> {
+/** Reads and checks a node, and copies what is to be rotated. */
+function prepare(
+  inputs: unknown,
+  attributes: unknown,
+  options: unknown,
+): { rotation: Rotation; output: Tensor } {
   const asked = readOptions(options, ['opset', 'backend', 'outputs'] as const);
   readOpset(asked.opset);
   if (asked.outputs !== undefined) readNames(asked.outputs, 'options.outputs', ['output']);
@@ -166,14 +156,13 @@ export async function rotaryEmbedding(
   const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
   expectCaches(given, position_ids, shape, rotated / 2);
 
-  // The rotation takes turns with the event loop, so it works on copies.
+  // The rotation may take turns with the event loop, so it works on copies.
   const copyOf = (tensor: TensorArgument) => ({
     type,
     data: copyData(hostDataOf(tensor), type, tensor.name),
   });
-  const data = copyOf(input).data;
-  const output = new Tensor(type, data, input.dims);
-  await rotate({
+  const { data } = copyOf(input);
+  const rotation = {
     ...shape,
     type,
     data,
@@ -182,6 +171,39 @@ export async function rotaryEmbedding(
     cos: copyOf(cos_cache),
     sin: copyOf(sin_cache),
     rows: readRows(position_ids, cos_cache.dims[0]),
-  });
+  };
+  return { rotation, output: new Tensor(type, data, input.dims) };
+}
+
+/**
+ * The ONNX operator RotaryEmbedding (operator set 23): turns pairs of elements of queries or keys by angles that
+ * grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on distances.
+ *
+ * @see https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
+ * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
+ *   an attribute or position out of its range or an input that is missing, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
+ *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not have
+ *
+ * @example
+ * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });
+ */
+export async function rotaryEmbedding(
+  inputs: RotaryEmbeddingInputs,
+  attributes: RotaryEmbeddingAttributes = {},
+  options: RotaryEmbeddingOptions = {},
+): Promise<RotaryEmbeddingOutputs> {
+  const { rotation, output } = prepare(inputs, attributes, options);
+  await inTurns(rotate(rotation));
+  return { output };
+}
+
+/** {@link rotaryEmbedding}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+export function rotaryEmbeddingSync(
+  inputs: RotaryEmbeddingInputs,
+  attributes: RotaryEmbeddingAttributes = {},
+  options: RotaryEmbeddingOptions = {},
+): RotaryEmbeddingOutputs {
+  const { rotation, output } = prepare(inputs, attributes, options);
+  atOnce(rotate(rotation));
   return { output };
 }

@@ -1,10 +1,9 @@
 /** The rotation of RotaryEmbedding, on plain memory. */
-import { setImmediate } from 'node:timers/promises';
 import { readElements, writeElements } from '../elements.js';
 import { rotatePairs } from '../rotary/rotate-pairs.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
 
-/** Elements between two looks at the event loop: a few milliseconds of work. */
+/** Elements between two pauses: a few milliseconds of work. */
 const elementsPerTurn = 1 << 18;
 
 export interface Rotation {
@@ -28,8 +27,8 @@ export interface Rotation {
   readonly rows: ArrayLike<number> | undefined;
 }
 
-/** Turns each pair of a head by its step's angle. */
-export async function rotate(rotation: Rotation): Promise<void> {
+/** Turns each pair of a head by its step's angle. Pauses now and then. */
+export function* rotate(rotation: Rotation): Generator<void, void> {
   const { type, data, batch, heads, steps, width, stepsFirst, rotated, interleaved } = rotation;
   const half = rotated / 2;
   const cos = new Float64Array(half);
@@ -56,7 +55,7 @@ export async function rotate(rotation: Rotation): Promise<void> {
       sinceTurn += heads * rotated;
       if (sinceTurn >= elementsPerTurn) {
         sinceTurn = 0;
-        await setImmediate();
+        yield;
       }
     }
   }

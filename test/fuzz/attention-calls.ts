@@ -1,8 +1,8 @@
 /** Good calls of attention in all its forms. */
 import { attention, attentionSync } from '../../lib/attention.js';
 import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
-import { mergeAttention } from '../../lib/merge-attention.js';
-import { packedAttention } from '../../lib/packed-attention.js';
+import { mergeAttention, mergeAttentionSync } from '../../lib/merge-attention.js';
+import { packedAttention, packedAttentionSync } from '../../lib/packed-attention.js';
 import {
   attentionDetailsModel,
   attentionModel,
@@ -11,7 +11,7 @@ import {
 } from './attention-model.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
-import { expect, floatTensor, isObject, list, sameDims } from './tensor-model.js';
+import { expect, expectCallOptions, floatTensor, isObject, list, options, sameDims } from './tensor-model.js';
 
 /** What a test passes on with types that lie: everything here is checked at run time, that is the point. */
 type Loosely = (...args: readonly unknown[]) => unknown;
@@ -166,23 +166,25 @@ function packedArguments(draw: Draw, backend: string) {
   ];
 }
 
-function mergeArguments(draw: Draw) {
+function mergeArguments(draw: Draw, backend: string) {
   const dims = [1 + draw.below(2), 1 + draw.below(2), 1 + draw.below(3)];
   return [
     Array.from({ length: 1 + draw.below(3) }, () => ({
       output: floatTensorOf(draw, [...dims, 5]),
       logSumExp: floatTensorOf(draw, dims),
     })),
+    { backend, ...maybe(draw, 'signal', () => new AbortController().signal) },
   ];
 }
 
 function mergeModel(args: readonly unknown[]): Record<string, Expected> {
   const parts = list(args[0]).map((part) => {
-    expect(isObject(part) && !Array.isArray(part), 'a part');
-    for (const key of Object.keys(part)) expect(['output', 'logSumExp'].includes(key), `no ${key}`);
-    return { output: floatTensor(part.output), logSumExp: floatTensor(part.logSumExp) };
+    expect(isObject(part), 'a part');
+    const { output, logSumExp } = options(part, ['output', 'logSumExp']);
+    return { output: floatTensor(output), logSumExp: floatTensor(logSumExp) };
   });
   expect(parts.length >= 1 && parts.length <= 4096, 'parts');
+  expectCallOptions(options(args[1], ['backend', 'out', 'signal']));
   const { output, logSumExp } = parts[0];
   expect(output.dims.length >= 1, 'a width');
   for (const part of parts) {
@@ -230,25 +232,21 @@ export function attentionTargets(draw: Draw, backend: string): Target[] {
     model: attentionDetailsModel,
     results: all,
   };
+  const packed = {
+    arguments: () => packedArguments(draw, backend),
+    model: outputOnly(packedAttentionModel),
+    results: single,
+  };
+  const merged = { arguments: () => mergeArguments(draw, backend), model: mergeModel, results: all };
   return [
     { name: 'attention', call: (args) => loosely(attention)(...args), ...dense },
     { name: 'attentionSync', call: (args) => loosely(attentionSync)(...args), ...dense },
     { name: 'attentionDetails', call: (args) => loosely(attentionDetails)(...args), ...details },
     { name: 'attentionDetailsSync', call: (args) => loosely(attentionDetailsSync)(...args), ...details },
-    {
-      name: 'packedAttention',
-      arguments: () => packedArguments(draw, backend),
-      call: (args) => loosely(packedAttention)(...args),
-      model: outputOnly(packedAttentionModel),
-      results: single,
-    },
-    {
-      name: 'mergeAttention',
-      arguments: () => mergeArguments(draw),
-      call: (args) => loosely(mergeAttention)(...args),
-      model: mergeModel,
-      results: all,
-    },
+    { name: 'packedAttention', call: (args) => loosely(packedAttention)(...args), ...packed },
+    { name: 'packedAttentionSync', call: (args) => loosely(packedAttentionSync)(...args), ...packed },
+    { name: 'mergeAttention', call: (args) => loosely(mergeAttention)(...args), ...merged },
+    { name: 'mergeAttentionSync', call: (args) => loosely(mergeAttentionSync)(...args), ...merged },
   ];
 }
 

@@ -68,13 +68,11 @@ export function readSettings(
   const selection = readSelection(given.select, [batch, heads, queries]);
   const { score, loose } = readScore(given.score, type, { heads, keyHeads, width, keyWidth, keys });
   const { left, right } = model.options(given.window, ['left', 'right']);
-  const { backend, signal, out, causal, scale: givenScale, softcap: givenCap } = given;
+  const { causal, scale: givenScale, softcap: givenCap } = given;
   const softcap = givenCap === undefined ? 0 : model.finite(givenCap);
   expect(softcap === 0 || softcap >= 2 ** -126, 'a softcap');
   expect(causal === undefined || typeof causal === 'boolean', 'a boolean');
-  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
-  expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
-  expect(out === undefined, 'no out');
+  model.expectCallOptions(given);
   const scale = givenScale === undefined ? defaultScale(score, width) : model.finite(givenScale);
   const slopes = given.alibiSlopes === undefined ? [] : model.numbers(given.alibiSlopes, heads);
   const sinks = given.sinks === undefined ? [] : model.numbers(given.sinks, heads);

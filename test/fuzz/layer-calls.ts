@@ -6,7 +6,7 @@ import {
   type RotaryScaling,
 } from '../../lib/multi-head-attention.js';
 import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
-import { project } from '../../lib/projection.js';
+import { project, projectSync } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
 import { floatTensorOf, loosely, maybe, scoreOf, selectionOf } from './attention-calls.js';
@@ -140,19 +140,19 @@ async function useWeight(packed: PackedWeight): Promise<Tensor> {
 /** Every public form of a linear map, on one backend. */
 export function layerTargets(draw: Draw, backend: string): Target[] {
   const results = (result: unknown) => ({ output: result });
+  const linear = {
+    arguments: () => projectArguments(draw, backend),
+    model: (args: readonly unknown[]) => ({ output: projectModel(args) }),
+    results,
+  };
   const layer = {
     arguments: () => layerArguments(draw, backend),
     model: (args: readonly unknown[]) => ({ output: layerModel(args) }),
     results,
   };
   return [
-    {
-      name: 'project',
-      arguments: () => projectArguments(draw, backend),
-      call: (args) => loosely(project)(...args),
-      model: (args) => ({ output: projectModel(args) }),
-      results,
-    },
+    { name: 'project', call: (args) => loosely(project)(...args), ...linear },
+    { name: 'projectSync', call: (args) => loosely(projectSync)(...args), ...linear },
     {
       name: 'packWeight',
       arguments: () => packArguments(draw, backend),
@@ -163,29 +163,37 @@ export function layerTargets(draw: Draw, backend: string): Target[] {
     {
       ...layer,
       name: 'MultiHeadAttention.forward',
-      call: (args) =>
-        construct(args).forward(...(args.slice(2) as Parameters<MultiHeadAttention['forward']>)),
+      call: ([weights, options, ...call]) =>
+        construct([weights, options]).forward(...(call as ForwardArguments)),
     },
     {
       ...layer,
       name: 'MultiHeadAttention.forwardSync',
-      call: (args) =>
-        construct(args).forwardSync(...(args.slice(2) as Parameters<MultiHeadAttention['forward']>)),
+      call: ([weights, options, ...call]) =>
+        construct([weights, options]).forwardSync(...(call as ForwardArguments)),
     },
     {
       ...layer,
       name: 'MultiHeadAttention.forwardDetails',
-      call: async (args) => {
-        const [input, options] = args.slice(2) as Parameters<MultiHeadAttention['forward']>;
-        const given = { include: ['logSumExp' as const] };
-        const details = construct(args).forwardDetails(
-          input,
-          options === undefined ? given : merged(options, given),
-        );
-        return (await details).output;
-      },
+      call: async ([weights, options, ...call]) =>
+        (await construct([weights, options]).forwardDetails(...withDetails(call))).output,
+    },
+    {
+      ...layer,
+      name: 'MultiHeadAttention.forwardDetailsSync',
+      call: ([weights, options, ...call]) =>
+        construct([weights, options]).forwardDetailsSync(...withDetails(call)).output,
     },
   ];
+}
+
+type ForwardArguments = Parameters<MultiHeadAttention['forward']>;
+
+/** The same call, asking for the log-sum-exp, too. */
+function withDetails(call: readonly unknown[]): Parameters<MultiHeadAttention['forwardDetails']> {
+  const [input, options] = call as ForwardArguments;
+  const given = { include: ['logSumExp' as const] };
+  return [input, options === undefined ? given : merged(options, given)];
 }
 
 /** Adds to plain options without reading them: getters stay getters. Nothing else is touched. */

@@ -37,12 +37,6 @@ function map({ weight, bias }: Linear, rows: Float64Array, count: number): Float
 const isLoose = (...tensors: (ModelTensor | undefined)[]) =>
   tensors.some((tensor) => tensor && !tensor.values.every((element) => Math.abs(element) < 1e4));
 
-function readCommon({ backend, signal, out }: Record<string, unknown>): void {
-  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
-  expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
-  expect(out === undefined, 'no out');
-}
-
 /** [batch, steps, heads, width] to [batch, heads, steps, width]. */
 const turned = (values: Float64Array, steps: number, heads: number, width: number) =>
   Float64Array.from(values, (_, index) => {
@@ -58,7 +52,7 @@ export function projectModel(args: readonly unknown[]): Expected {
   const input = model.floatTensor(args[0]);
   const linear = readLinear(args[1], args[2]);
   const given = model.options(args[3], ['heads', 'backend', 'out', 'signal']);
-  readCommon(given);
+  model.expectCallOptions(given);
   const [columns, inner] = linear.weight.dims;
   expect(input.dims.length >= 1 && input.dims.at(-1) === inner, 'inputs as wide as the weight');
   const loose = isLoose(input, linear.weight, linear.bias);
@@ -82,7 +76,7 @@ export function packWeightModel(args: readonly unknown[]): Expected {
   const linear = readLinear(args[0], undefined);
   const { location, backend } = model.options(args[1], ['location', 'backend']);
   expect(location === undefined || location === 'cpu', 'a location');
-  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  model.expectBackend(backend);
   const [columns, inner] = linear.weight.dims;
   const values = map(linear, new Float64Array(2 * inner).fill(1), 2);
   return { type: linear.weight.type, dims: [2, columns], values, loose: isLoose(linear.weight) };
@@ -126,7 +120,7 @@ export function layerModel(args: readonly unknown[]): Expected {
   expect(args[1] !== undefined, 'options');
   const given = model.options(args[1], layerOptionNames);
   const call = model.options(args[3], callOptionNames);
-  readCommon({ ...call, backend: given.backend });
+  model.expectCallOptions({ ...call, backend: given.backend });
   expect(call.cache === undefined, 'no cache');
   expect(given.location === undefined || given.location === 'cpu', 'a location');
   const type = given.type ?? query.weight.type;

@@ -1,5 +1,5 @@
 /** Good calls of the ONNX operators. */
-import { attention, rotaryEmbedding } from '../../lib/onnx.js';
+import { attention, attentionSync, rotaryEmbedding, rotaryEmbeddingSync } from '../../lib/onnx.js';
 import { floatArray, floatTensorOf, loosely, maybe } from './attention-calls.js';
 import { type Draw, pick } from './hostile-values.js';
 import { onnxAttentionModel, rotaryModel } from './onnx-model.js';
@@ -85,20 +85,16 @@ function rotaryArguments(draw: Draw, backend: string): unknown[] {
 /** Both operators, on one backend. */
 export function onnxTargets(draw: Draw, backend: string): Target[] {
   const results = (result: unknown) => ({ ...(result as object) });
+  const attended = {
+    arguments: () => attentionArguments(draw, backend),
+    model: onnxAttentionModel,
+    results,
+  };
+  const rotated = { arguments: () => rotaryArguments(draw, backend), model: rotaryModel, results };
   return [
-    {
-      name: 'onnx attention',
-      arguments: () => attentionArguments(draw, backend),
-      call: (args) => loosely(attention)(...args),
-      model: onnxAttentionModel,
-      results,
-    },
-    {
-      name: 'onnx rotaryEmbedding',
-      arguments: () => rotaryArguments(draw, backend),
-      call: (args) => loosely(rotaryEmbedding)(...args),
-      model: rotaryModel,
-      results,
-    },
+    { name: 'onnx attention', call: (args) => loosely(attention)(...args), ...attended },
+    { name: 'onnx attentionSync', call: (args) => loosely(attentionSync)(...args), ...attended },
+    { name: 'onnx rotaryEmbedding', call: (args) => loosely(rotaryEmbedding)(...args), ...rotated },
+    { name: 'onnx rotaryEmbeddingSync', call: (args) => loosely(rotaryEmbeddingSync)(...args), ...rotated },
   ];
 }

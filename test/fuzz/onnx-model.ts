@@ -11,7 +11,7 @@ function readOptions(
 ): { opset: number; outputs: string[] | undefined } {
   const { opset = 25, backend, outputs } = model.options(value, ['opset', 'backend', 'outputs']);
   expect([23, 24, 25].includes(opset as number), 'an operator set');
-  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(backend as string), 'a backend');
+  model.expectBackend(backend);
   const names = outputs === undefined ? undefined : model.list(outputs);
   expect(!names || (names.length <= 16 && names.every((name) => known.includes(name as string))), 'outputs');
   return { opset: opset as number, outputs: names as string[] | undefined };

@@ -109,6 +109,17 @@ export function options(value: unknown, known: readonly string[]): Record<string
   return value;
 }
 
+export function expectBackend(value: unknown): void {
+  expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(value as string), 'a backend');
+}
+
+/** The options that have nothing to do with the result. */
+export function expectCallOptions({ backend, signal, out }: Record<string, unknown>): void {
+  expectBackend(backend);
+  expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
+  expect(out === undefined, 'no out');
+}
+
 /** For the oracle: the same elements, in a type that holds them all. */
 export function plain({ dims, values, bool }: ModelTensor) {
   return bool

@@ -1,0 +1,50 @@
+/** What attention may be over: keys and values in tensors, or those of a cache. */
+import { describe } from './checks/describe.js';
+import { HeedError } from './errors.js';
+import { type HeldCache, holdCache, isCache } from './held-cache.js';
+import { type Operation, run, runSync } from './operation.js';
+
+/** How each form is prepared: no more runs of the caller's code once that is done. */
+export interface AttentionForms<Result> {
+  readonly overTensors: (query: unknown, key: unknown, value: unknown, options: unknown) => Operation<Result>;
+  readonly overCache: (query: unknown, cache: HeldCache, options: unknown) => Operation<Result>;
+}
+
+/** What came after a query and a cache: options, and nothing else. */
+function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
+  if (more.every((value) => value === undefined)) return options;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected nothing but options after a cache, which has the values too, received ${describe(options)}`,
+  );
+}
+
+/** @param rest what came after the query: a cache and options, or key, value and options */
+export async function attend<Result>(
+  { overTensors, overCache }: AttentionForms<Result>,
+  query: unknown,
+  [key, ...rest]: readonly unknown[],
+): Promise<Result> {
+  if (!isCache(key)) return await run(overTensors(query, key, rest[0], rest[1]));
+  const cache = holdCache(key);
+  try {
+    return await run(overCache(query, cache, optionsAfterCache(rest)));
+  } finally {
+    cache.release();
+  }
+}
+
+/** The same, done when it returns. */
+export function attendSync<Result>(
+  { overTensors, overCache }: AttentionForms<Result>,
+  query: unknown,
+  [key, ...rest]: readonly unknown[],
+): Result {
+  if (!isCache(key)) return runSync(overTensors(query, key, rest[0], rest[1]));
+  const cache = holdCache(key);
+  try {
+    return runSync(overCache(query, cache, optionsAfterCache(rest)));
+  } finally {
+    cache.release();
+  }
+}
