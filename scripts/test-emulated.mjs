@@ -14,6 +14,7 @@ const everything = [
   'dist/test/onnx/{attention,conformance}.test.js',
   'dist/test/projection/project.test.js',
   'dist/test/properties/{invariants,same-bits}.test.js',
+  'dist/test/sync.test.js',
 ];
 const given = process.argv.slice(2);
 

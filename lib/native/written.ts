@@ -16,7 +16,7 @@ function of(problem: Problem): unknown[] {
     case 'cast':
       return [problem.to.data];
     case 'append':
-      // The memory of caches is heed's own.
+      // Caches are appended to where they are, in memory that is heed's own: nothing has to come back, or to be copied back.
       return [];
   }
 }

@@ -270,6 +270,16 @@ onDevice('a cache', (location) => {
     );
   });
 
+  it('in the memory of the CPU is appended to and attended there, whatever HEED_BACKEND says', async () => {
+    const [query, key, value] = [4, 2, 2].map((heads) => random.tensor('float32', [2, heads, 5, 16]));
+    using cache = new KeyValueCache(shape);
+    cache.append(key, value);
+    const output = await attention(query, cache, { causal: true });
+    assert.equal(output.location, 'cpu');
+    const expected = await attention(query, key, value, { causal: true, backend: 'reference' });
+    expectClose(output, toNumbers(expected), toleranceOf('cpu', 'float32'));
+  });
+
   it('is not of int8', () => {
     throwsHeed(
       () => new KeyValueCache({ ...shape, type: 'int8', location: 'cuda' }),
