@@ -25,28 +25,37 @@ describe('the induction head of the language model', function () {
   const drawToken = () => random.integer(byteTokens, configuration.vocab_size - 1);
   const file = temporaryDirectory();
 
+  /**
+   * One sequence says little: of 12 to 30 repeated tokens 89 % are foretold, but the share of a single sequence has a
+   * standard deviation of 0.092, and is below 0.75 one time in ten. So each bar is for several sequences together. In
+   * 1500, 380 and 340 sequences of these lengths were measured
+   *   foretold:       0.89 ± 0.092, 0.90 ± 0.053, 0.92 ± 0.036
+   *   induction:      0.82 ± 0.072, 0.83 ± 0.037, 0.82 ± 0.032
+   *   previous token: 0.99 ± 0.004 throughout
+   * from which each of the means below misses its bar with a probability of less than 10⁻⁷ (Chernoff's bound).
+   * Without what the head adds 0.70 are foretold, 0.73 and 0.79: the other heads of its layer look back, too. Without
+   * the head below it 0.07 are, and induction falls to 0.12.
+   */
+  const repetitions = [
+    { sequences: 48, shortest: 12, longest: 30, leastForetold: 0.78 },
+    { sequences: 8, shortest: 40, longest: 70, leastForetold: 0.65 },
+    { sequences: 4, shortest: 90, longest: 110, leastForetold: 0.65 },
+  ];
+
   it('looks at what followed, in random tokens that no one has seen, however far back', async () => {
     const plain = await plainDecoder(join(packageRoot, 'examples/language-model'), configuration);
-    for (const repeated of [random.integer(12, 30), random.integer(40, 70), random.integer(90, 110)]) {
-      const scores = plainScores(plain, 2, repeated, drawToken);
-      const { induction: score } = scores[induction.layer][induction.head];
-      assert.ok(score > 0.6, `induction ${score} over ${repeated} tokens`);
-      const { previous: below } = scores[previous.layer][previous.head];
-      assert.ok(below > 0.8, `previous token ${below} over ${repeated} tokens`);
+    for (const { sequences, shortest, longest, leastForetold } of repetitions) {
+      const lengths = Array.from({ length: sequences }, () => random.integer(shortest, longest));
+      const { heads, foretold } = plainScores(plain, lengths, drawToken);
+      const over = `over ${sequences} times ${shortest} to ${longest} tokens`;
+      const { induction: score } = heads[induction.layer][induction.head];
+      assert.ok(score > 0.65, `induction ${score} ${over}`);
+      const { previous: below } = heads[previous.layer][previous.head];
+      assert.ok(below > 0.9, `previous token ${below} ${over}`);
       // What it is for: the model foretells what the repetition says.
-      assert.ok(rightShare(plain, repeated) > 0.75);
+      assert.ok(foretold > leastForetold, `${foretold} foretold ${over}`);
     }
   });
-
-  function rightShare(plain: Awaited<ReturnType<typeof plainDecoder>>, repeated: number): number {
-    const tokens = Array.from({ length: repeated }, drawToken);
-    const { logits } = plain([...tokens, ...tokens]);
-    const right = tokens.slice(1).filter((token, i) => {
-      const scores = logits[repeated + i];
-      return scores.indexOf(Math.max(...scores)) === token;
-    });
-    return right.length / (repeated - 1);
-  }
 
   it('has the scores that the documents tell', async () => {
     using model = await LanguageModel.load();
@@ -84,9 +93,12 @@ describe('the induction head of the language model', function () {
     }
     await save(file('model.safetensors'), tensors);
     const plain = await plainDecoder(file('.'), configuration);
-    for (const scores of plainScores(plain, 2, 50, drawToken).flat()) {
-      assert.ok(scores.induction < 0.15, `induction ${scores.induction}`);
-      assert.ok(scores.previous < 0.15, `previous token ${scores.previous}`);
+    // Of 60 such sets of weights the most that a head had was 0.064, and the most that was foretold 0.02.
+    const { heads, foretold } = plainScores(plain, [50, 50], drawToken);
+    for (const scores of heads.flat()) {
+      assert.ok(scores.induction < 0.3, `induction ${scores.induction}`);
+      assert.ok(scores.previous < 0.3, `previous token ${scores.previous}`);
     }
+    assert.ok(foretold < 0.15, `${foretold} foretold`);
   });
 });

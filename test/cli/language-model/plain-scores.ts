@@ -1,4 +1,4 @@
-/** What attention heads do with repeated random tokens, counted from the weights of a decoder in plain loops. */
+/** What a decoder in plain loops does with repeated random tokens, counted from its weights and its logits. */
 import { endOfText } from '../../../lib/cli/language-model/tokenizer.js';
 import type { Plain } from './plain-decoder.js';
 
@@ -7,28 +7,40 @@ export interface PlainScores {
   induction: number;
 }
 
-/** @returns for each layer, for each head: means over all tokens of the second halves */
+export interface Repetition {
+  /** For each layer, for each head: means over all tokens of the second halves. */
+  readonly heads: PlainScores[][];
+  /** The share of the tokens of second halves, all but the first of each, that have the highest logit where they follow. */
+  readonly foretold: number;
+}
+
+/** @param lengths of the random tokens of each sequence, which then come once more */
 export function plainScores(
   plain: (tokens: readonly number[]) => Plain,
-  sequences: number,
-  repeated: number,
+  lengths: readonly number[],
   drawToken: () => number,
-): PlainScores[][] {
-  let scores: PlainScores[][] = [];
-  for (let sequence = 0; sequence < sequences; sequence++) {
-    const tokens = Array.from({ length: repeated }, drawToken);
-    const { weights } = plain([endOfText, ...tokens, ...tokens]);
-    if (sequence === 0) scores = weights.map((heads) => heads.map(() => ({ previous: 0, induction: 0 })));
-    weights.forEach((heads, layer) => {
-      heads.forEach((rows, head) => {
+): Repetition {
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  let heads: PlainScores[][] = [];
+  let foretold = 0;
+  for (const [sequence, length] of lengths.entries()) {
+    const tokens = Array.from({ length }, drawToken);
+    const { weights, logits } = plain([endOfText, ...tokens, ...tokens]);
+    if (sequence === 0) heads = weights.map((layer) => layer.map(() => ({ previous: 0, induction: 0 })));
+    weights.forEach((rowsOfHeads, layer) => {
+      rowsOfHeads.forEach((rows, head) => {
         for (const [i] of tokens.entries()) {
-          const query = 1 + repeated + i;
-          scores[layer][head].previous += rows[query][query - 1] / (sequences * repeated);
-          // Where this token stood first is `repeated` before; what followed it, one after that.
-          scores[layer][head].induction += rows[query][query - repeated + 1] / (sequences * repeated);
+          const query = 1 + length + i;
+          heads[layer][head].previous += rows[query][query - 1] / total;
+          // Where this token stood first is `length` before; what followed it, one after that.
+          heads[layer][head].induction += rows[query][query - length + 1] / total;
         }
       });
     });
+    for (const [i, next] of tokens.slice(1).entries()) {
+      const row = logits[1 + length + i];
+      if (row.indexOf(Math.max(...row)) === next) foretold += 1 / (total - lengths.length);
+    }
   }
-  return scores;
+  return { heads, foretold };
 }
