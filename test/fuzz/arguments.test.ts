@@ -1,8 +1,9 @@
 /** Every public function under hostile arguments. HEED_FUZZ_CALLS says how many calls there are to be at least. */
 import assert from 'node:assert/strict';
-import { backendsAtHand } from '../support/backends.js';
+import { backendsAtHand, type TestedBackend } from '../support/backends.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
+import { cachedAttentionTargets, cacheTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import type { Draw } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
@@ -17,8 +18,10 @@ const mostComplaints = 5;
 
 const backends = backendsAtHand();
 
-const onBackend = (backend: string) => (draw: Draw) => [
+const onBackend = (backend: TestedBackend) => (draw: Draw) => [
   ...attentionTargets(draw, backend),
+  ...cacheTargets(draw, backend),
+  ...cachedAttentionTargets(draw, backend),
   ...layerTargets(draw, backend),
   ...onnxTargets(draw, backend),
 ];

@@ -3,14 +3,10 @@ import { attention, attentionSync } from '../../lib/attention.js';
 import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
 import { mergeAttention, mergeAttentionSync } from '../../lib/merge-attention.js';
 import { packedAttention, packedAttentionSync } from '../../lib/packed-attention.js';
-import {
-  attentionDetailsModel,
-  attentionModel,
-  type Expected,
-  packedAttentionModel,
-} from './attention-model.js';
+import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
+import { packedAttentionModel } from './packed-model.js';
 import { expect, expectCallOptions, floatTensor, isObject, list, options, sameDims } from './tensor-model.js';
 
 /** What a test passes on with types that lie: everything here is checked at run time, that is the point. */
@@ -68,7 +64,7 @@ export function selectionOf(draw: Draw, target: readonly number[]): unknown {
   ])();
 }
 
-function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly number[], backend: string) {
+export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly number[], backend: string) {
   const { heads } = scored;
   const dims = maskDims.slice(draw.below(4)).map((length) => (draw.below(2) === 0 ? 1 : length));
   const size = dims.reduce((product, length) => product * length, 1);
@@ -118,8 +114,8 @@ function denseArguments(draw: Draw, backend: string) {
   return { args: [...tensors.map((each) => floatTensorOf(draw, each)), options], heads, queries };
 }
 
-function detailsArguments(draw: Draw, backend: string) {
-  const { args, heads, queries } = denseArguments(draw, backend);
+/** What is asked for beside the output. */
+export function detailsOptions(draw: Draw, heads: number, queries: number) {
   const include = ['logSumExp', 'weights', 'scores', 'cappedScores', 'biasedScores'].filter(
     () => draw.below(2) === 0,
   );
@@ -127,7 +123,12 @@ function detailsArguments(draw: Draw, backend: string) {
     ...maybe(draw, 'heads', () => [draw.below(heads)]),
     ...maybe(draw, 'queries', () => Int32Array.of(draw.below(queries))),
   }));
-  return [...args.slice(0, 3), { ...(args[3] as object), include, ...rows }];
+  return { include, ...rows };
+}
+
+function detailsArguments(draw: Draw, backend: string) {
+  const { args, heads, queries } = denseArguments(draw, backend);
+  return [...args.slice(0, 3), { ...(args[3] as object), ...detailsOptions(draw, heads, queries) }];
 }
 
 function packedArguments(draw: Draw, backend: string) {

@@ -1,9 +1,10 @@
 /** What attention must give for whatever it is given: the arguments read strictly and anew, the numbers from the oracle. */
-import { attentionOptionNames, packedOptionNames } from '../../lib/attention-options.js';
+import { attentionOptionNames } from '../../lib/attention-options.js';
 import type { Score } from '../../lib/score.js';
 import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
+import { heldBy } from './cache-model.js';
 import { readScore } from './score-model.js';
-import { centersOf, type ModelSelection, readSelection } from './selection-model.js';
+import { type ModelSelection, readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 
@@ -102,13 +103,13 @@ export function readSettings(
 
 const defaultScale = (score: Score, width: number) => (score === 'scaled-dot' ? 1 / Math.sqrt(width) : 1);
 
-interface Operands {
+export interface Operands {
   readonly query: ModelTensor;
   readonly key: ModelTensor;
   readonly value: ModelTensor;
 }
 
-function readOperands(args: readonly unknown[], axes: number): Operands {
+export function readOperands(args: readonly unknown[], axes: number): Operands {
   const [query, key, value] = [args[0], args[1], args[2]].map(model.floatTensor);
   for (const operand of [query, key, value]) {
     expect(operand.dims.length === axes, 'the axes');
@@ -135,15 +136,20 @@ interface Dense extends Operands, Settings {
 }
 
 /** Infinite operands make weights that are all or nothing, by a rounding error: there is no one right answer. */
-const isTame = ({ query, key, value }: Operands) =>
+export const isTame = ({ query, key, value }: Operands) =>
   [query, key, value].every(({ values }) => values.every((element) => Math.abs(element) < 1e4));
 
-function readDense(args: readonly unknown[], more: readonly string[]): Dense {
-  const operands = readOperands(args, 4);
-  const { query, key, value } = operands;
-  const given = model.options(args[3], [...attentionOptionNames, ...more]);
+type Layout = 'bhsd' | 'bshd';
+
+/** Where keys come from: tensors of the layout that the options name, and how many of them each entry has. */
+type Source = (layout: Layout) => Operands & { readonly lengths?: readonly number[] };
+
+function readDense(source: Source, optionValues: unknown, more: readonly string[]): Dense {
+  const given = model.options(optionValues, [...attentionOptionNames, ...more]);
   const layout = given.layout ?? 'bhsd';
   expect(layout === 'bhsd' || layout === 'bshd', 'a layout');
+  const operands = source(layout);
+  const { query, key, value, lengths } = operands;
   const [h, s] = layout === 'bshd' ? [2, 1] : [1, 2];
   const [batch, heads, queries, width] = [0, h, s, 3].map((axis) => query.dims[axis]);
   const [keyHeads, keys, valueWidth] = [key.dims[h], key.dims[s], value.dims[3]];
@@ -153,8 +159,8 @@ function readDense(args: readonly unknown[], more: readonly string[]): Dense {
   expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
   const target = [batch, heads, queries, keys];
   const settings = readSettings(given, { type: query.type, target, keyHeads, width, keyWidth });
-  const kvLengths =
-    given.kvLengths === undefined ? undefined : model.integers(given.kvLengths, batch, 0, keys);
+  const kvLengths = given.kvLengths === undefined ? lengths : model.integers(given.kvLengths, batch, 0, keys);
+  expect(!lengths || kvLengths?.every((length, entry) => length <= lengths[entry]), 'keys that are there');
   const unruly = settings.loose || !isTame(operands);
   const result = attentionOracle(plain(query), plain(key), plain(value), {
     ...settings.options,
@@ -169,9 +175,32 @@ function readDense(args: readonly unknown[], more: readonly string[]): Dense {
   return { ...operands, ...settings, result, batch, heads, queries, keys, output, loose };
 }
 
+/** A query and a cache: what the cache holds as tensors, in which the shorter entries are padded. */
+const overCache =
+  ([queryValue, cache, , ...more]: readonly unknown[]): Source =>
+  (layout) => {
+    expect(
+      more.every((value) => value === undefined),
+      'nothing but options after a cache',
+    );
+    const query = model.floatTensor(queryValue);
+    expect(query.dims.length === 4, 'the axes');
+    return { query, ...heldBy(cache, layout) };
+  };
+
+const overTensors =
+  (args: readonly unknown[]): Source =>
+  () =>
+    readOperands(args, 4);
+
 /** What attention(query, key, value, options) must give. */
 export function attentionModel(args: readonly unknown[]): Expected {
-  return readDense(args, []).output;
+  return readDense(overTensors(args), args[3], []).output;
+}
+
+/** What attention(query, cache, options) must give. */
+export function cachedAttentionModel(args: readonly unknown[]): Expected {
+  return readDense(overCache(args), args[2], []).output;
 }
 
 interface Indices {
@@ -180,7 +209,7 @@ interface Indices {
   readonly elements: readonly number[] | undefined;
 }
 
-const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
+export const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
 function indices(value: unknown, count: number): Indices {
   if (value === undefined) return { length: count, elements: undefined };
@@ -193,11 +222,23 @@ const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as con
 
 /** What attentionDetails(query, key, value, options) must give. */
 export function attentionDetailsModel(args: readonly unknown[]): Record<string, Expected> {
-  const { result, batch, heads, queries, keys, loose, query, output } = readDense(args, ['include', 'rows']);
-  expect(model.isObject(args[3]), 'options');
-  const include = model.list(args[3].include);
+  return detailsModel(overTensors(args), args[3]);
+}
+
+/** What attentionDetails(query, cache, options) must give. */
+export function cachedDetailsModel(args: readonly unknown[]): Record<string, Expected> {
+  return detailsModel(overCache(args), args[2]);
+}
+
+function detailsModel(source: Source, optionValues: unknown): Record<string, Expected> {
+  const { result, batch, heads, queries, keys, loose, query, output } = readDense(source, optionValues, [
+    'include',
+    'rows',
+  ]);
+  expect(model.isObject(optionValues), 'options');
+  const include = model.list(optionValues.include);
   expect(include.length <= 16, 'few names');
-  const rows = model.options(args[3].rows, ['heads', 'queries']);
+  const rows = model.options(optionValues.rows, ['heads', 'queries']);
   const [rowHeads, rowQueries] = [indices(rows.heads, heads), indices(rows.queries, queries)];
   const type = query.type === 'float64' ? 'float64' : 'float32';
   const pick = (matrix: readonly number[]) => {
@@ -223,85 +264,4 @@ export function attentionDetailsModel(args: readonly unknown[]): Record<string, 
     details[matrix] = { type, dims, values: pick(result[matrix]), loose };
   }
   return details;
-}
-
-function readStarts(value: unknown, tokens: number): number[] {
-  const elements = model.list(value);
-  const starts = model.integers(elements, elements.length, 0, tokens);
-  expect(starts[0] === 0 && starts.at(-1) === tokens, 'starts from end to end');
-  expect(
-    starts.every((start, index) => index === 0 || start >= starts[index - 1]),
-    'starts in order',
-  );
-  return starts;
-}
-
-/** One sequence of [tokens, heads, width] as a batch of its own in layout bshd. */
-function sequence({ dims, values }: ModelTensor, starts: readonly number[], entry: number) {
-  const [, heads, width] = dims;
-  const [start, end] = [starts[entry], starts[entry + 1]];
-  const data = values.slice(start * heads * width, end * heads * width);
-  return { type: 'float64' as const, dims: [1, end - start, heads, width], data };
-}
-
-/** The part of a mask that belongs to one sequence: its batch entry, and as many queries and keys as it has. */
-function maskOf(mask: ModelTensor, entry: number, queries: number, keys: number) {
-  const [batch, heads, rows, columns] = [1, 1, 1, 1, ...mask.dims].slice(-4);
-  const size = [heads, rows === 1 ? 1 : queries, columns === 1 ? 1 : keys];
-  const values: number[] = [];
-  for (let h = 0; h < size[0]; h++) {
-    for (let i = 0; i < size[1]; i++) {
-      const start = (((batch === 1 ? 0 : entry) * heads + h) * rows + i) * columns;
-      values.push(...mask.values.subarray(start, start + size[2]));
-    }
-  }
-  return plain({ ...mask, dims: [1, ...size], values: Float64Array.from(values) });
-}
-
-/** What packedAttention(query, key, value, options) must give. */
-export function packedAttentionModel(args: readonly unknown[]): Expected {
-  const operands = readOperands(args, 3);
-  const { query, key, value } = operands;
-  const given = model.options(args[3], [...packedOptionNames, 'queryStarts', 'keyStarts']);
-  const [tokens, heads, width] = query.dims;
-  const [keyTokens, keyHeads, keyWidth] = key.dims;
-  const valueWidth = value.dims[2];
-  expect(value.dims[0] === keyTokens && value.dims[1] === keyHeads, 'dims that fit');
-  expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
-  const queryStarts = readStarts(given.queryStarts, tokens);
-  const keyStarts = readStarts(given.keyStarts === undefined ? queryStarts : given.keyStarts, keyTokens);
-  expect(queryStarts.length === keyStarts.length, 'as many sequences');
-  const batch = queryStarts.length - 1;
-  const stepsOf = (starts: readonly number[]) => starts.slice(1).map((end, entry) => end - starts[entry]);
-  const [querySteps, keySteps] = [stepsOf(queryStarts), stepsOf(keyStarts)];
-  const target = [batch, heads, Math.max(0, ...querySteps), Math.max(0, ...keySteps)];
-  const { options, mask, queryOffset, loose, selection } = readSettings(given, {
-    type: query.type,
-    target,
-    keyHeads,
-    width,
-    keyWidth,
-  });
-  const values = querySteps.flatMap((queries, entry) => {
-    const parts = [
-      sequence(query, queryStarts, entry),
-      ...[key, value].map((each) => sequence(each, keyStarts, entry)),
-    ];
-    const { centers, select } = selection;
-    return attentionOracle(parts[0], parts[1], parts[2], {
-      ...options,
-      ...(centers &&
-        typeof select === 'object' &&
-        select.type === 'local' && { select: { ...select, centers: centersOf(centers, entry, queries) } }),
-      layout: 'bshd',
-      ...(queryOffset && { queryOffset: queryOffset[entry] }),
-      ...(mask && { mask: maskOf(mask, entry, queries, keySteps[entry]) }),
-    }).output;
-  });
-  return {
-    type: query.type,
-    dims: [tokens, heads, valueWidth],
-    values,
-    loose: loose || selection.chooses || !isTame(operands),
-  };
 }

@@ -11,8 +11,9 @@ import { project } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { TensorLike } from '../../lib/tensor-type.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
-import { attentionDetailsModel, attentionModel, packedAttentionModel } from './attention-model.js';
+import { attentionDetailsModel, attentionModel } from './attention-model.js';
 import { isGoodError } from './outcome.js';
+import { packedAttentionModel } from './packed-model.js';
 
 const empty = (...dims: number[]): TensorLike => ({ type: 'float32', dims, data: new Float32Array(0) });
 const zeros = (...dims: number[]) => Tensor.zeros('float32', dims);

@@ -162,6 +162,31 @@ const lying: Mutator = (args, path, draw) => {
   };
 };
 
+/** The same arguments, one of which does something before it is there for the first time. */
+export function meddling(
+  args: readonly unknown[],
+  draw: Draw,
+  meddle: () => void,
+): Omit<Mutation, 'readings'> {
+  const path = pick(draw, paths(args));
+  const copy = copyOf(args) as unknown[];
+  const truth = atPath(args, path);
+  let done = false;
+  const get = () => {
+    if (!done) {
+      done = true;
+      meddle();
+    }
+    return truth;
+  };
+  Object.defineProperty(parentOf(copy, path), path[path.length - 1], {
+    get,
+    enumerable: true,
+    configurable: true,
+  });
+  return { description: `${said(path)} meddles`, args: copy };
+}
+
 /** Behind a proxy that only forwards, everything reads the same. */
 const proxied: Mutator = (args, path) => {
   const target = atPath(args, path);

@@ -19,6 +19,8 @@ export interface Target {
   model(args: readonly unknown[]): Record<string, Expected>;
   /** The tensors among what the call gave. */
   results(result: unknown): Record<string, unknown>;
+  /** What shows of whatever the call would have changed: after a refusal, that it has not. */
+  unchanged?(): { readonly results: Record<string, unknown>; readonly expected: Record<string, Expected> };
 }
 
 const deadline = 20_000;
@@ -65,7 +67,7 @@ function difference(tensor: unknown, expected: Expected): string | undefined {
   return wrong < 0 ? undefined : `element ${wrong} is ${values[wrong]}, not ${expected.values[wrong]}`;
 }
 
-function differences(results: Record<string, unknown>, expected: Record<string, Expected>): string[] {
+export function differences(results: Record<string, unknown>, expected: Record<string, Expected>): string[] {
   const names = new Set([...Object.keys(results), ...Object.keys(expected)]);
   return [...names].flatMap((name) => {
     if (!(name in expected)) return `${name} was not asked for`;
@@ -109,8 +111,12 @@ export async function judge(target: Target, mutation: Mutation): Promise<Outcome
   try {
     result = await inTime(target.call(mutation.args));
   } catch (error) {
-    if (isGoodError(error)) return 'refused';
-    throw new Error(`${context} ended with ${messageOf(error)}`, { cause: error });
+    if (!isGoodError(error)) throw new Error(`${context} ended with ${messageOf(error)}`, { cause: error });
+    const left = target.unchanged?.();
+    const changed = left && differences(left.results, left.expected).join('; ');
+    if (changed)
+      throw new Error(`${context} was refused, and has changed something: ${changed}`, { cause: error });
+    return 'refused';
   }
   const wrong = wrongByAll(target, mutation.readings, result);
   if (wrong !== undefined) throw new Error(`${context}: ${wrong}`);

@@ -9,7 +9,7 @@ import { type CacheType, KeyValueCache } from '../../lib/key-value-cache.js';
 import { Tensor } from '../../lib/tensor.js';
 import { runs } from '../properties/attention-case.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
-import { asInt8 } from '../support/cached.js';
+import { asKept } from '../support/cached.js';
 import { expectClose, toleranceOf } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { throwsHeed } from '../support/rejects.js';
@@ -82,10 +82,9 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 /** What a cache of the type keeps of rows. */
 function kept(type: CacheType, rows: readonly Row[]): Row[] {
   if (rows.length === 0) return [];
-  const tensor = new Tensor(new Float32Array(rows.flat()), [rows.length, rows[0].length]);
-  const numbers = (type === 'int8' ? asInt8(tensor) : tensor.cast(type).cast('float32')).data;
   const width = rows[0].length;
-  return rows.map((_, i) => Array.from(numbers as Float32Array).slice(i * width, (i + 1) * width));
+  const numbers = asKept(type, new Tensor(new Float32Array(rows.flat()), [rows.length, width]));
+  return rows.map((_, i) => numbers.slice(i * width, (i + 1) * width));
 }
 
 class Machine {

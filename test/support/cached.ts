@@ -1,5 +1,5 @@
 /** Caches in tests: filled with what tensors hold, and what int8 makes of it. */
-import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
+import { type CacheType, KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
 import { toNumbers } from './numbers.js';
@@ -73,4 +73,9 @@ export function asInt8(tensor: Tensor): Tensor {
       kept[start + i] = scale === 0 ? 0 : nearestEven(Math.fround(x / scale)) * scale;
   }
   return new Tensor(kept, tensor.dims).cast(tensor.type as FloatType);
+}
+
+/** What a cache of the type keeps of rows, as numbers. */
+export function asKept(type: CacheType, rows: Tensor): number[] {
+  return toNumbers(type === 'int8' ? asInt8(rows) : rows.cast(type));
 }

@@ -1,0 +1,291 @@
+/** Good calls of caches, and of attention over them. */
+import { attention, attentionSync } from '../../lib/attention.js';
+import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
+import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
+import { packedAttention, packedAttentionSync } from '../../lib/packed-attention.js';
+import { Tensor } from '../../lib/tensor.js';
+import { locationOf, type TestedBackend } from '../support/backends.js';
+import { attentionOracle } from '../support/oracle.js';
+import { detailsOptions, floatTensorOf, loosely, maybe, sharedOptions } from './attention-calls.js';
+import { cachedAttentionModel, cachedDetailsModel, type Expected } from './attention-model.js';
+import {
+  appended,
+  emptyHolding,
+  forked,
+  type Holding,
+  remember,
+  tensorsOf,
+  truncated,
+} from './cache-model.js';
+import { type Draw, pick } from './hostile-values.js';
+import type { Target } from './outcome.js';
+import { cachedPackedModel } from './packed-model.js';
+import { plain } from './tensor-model.js';
+
+/** A cache, and what it holds. */
+export interface Kept {
+  readonly cache: KeyValueCache;
+  readonly holding: Holding;
+}
+
+function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions {
+  return {
+    batch: 1 + draw.below(3),
+    heads: 1 + draw.below(2),
+    width: 1 + draw.below(6),
+    capacity: 6 + draw.below(8),
+    ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
+    ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
+    // Caches on a device attend in the type that they have.
+    ...(backend === 'cuda'
+      ? { location: locationOf(backend) }
+      : maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8']))),
+  };
+}
+
+/** As many steps as there is room for, or a few. */
+function appendArguments(draw: Draw, { heads, width, valueWidth, capacity, entries }: Holding): unknown[] {
+  const batch = entries.length;
+  const room = Math.min(...entries.map(({ length }) => capacity - length));
+  const steps = Math.min(room, draw.below(4));
+  const layout = pick(draw, ['bhsd', 'bshd']);
+  const dims = (size: number) =>
+    layout === 'bhsd' ? [batch, heads, steps, size] : [batch, steps, heads, size];
+  return [
+    floatTensorOf(draw, dims(width)),
+    floatTensorOf(draw, dims(valueWidth)),
+    {
+      ...(layout === 'bshd' ? { layout } : {}),
+      ...maybe(draw, 'lengths', () => Array.from({ length: batch }, () => draw.below(steps + 1))),
+    },
+  ];
+}
+
+/** A cache with some steps in it; now and then its pages are shared with a fork. */
+export function keptCache(draw: Draw, backend: TestedBackend): Kept {
+  const options = cacheOptions(draw, backend);
+  let holding: Holding = emptyHolding(options, [locationOf(backend)]);
+  const cache = new KeyValueCache(options);
+  for (let i = draw.below(3); i > 0; i--) {
+    const args = appendArguments(draw, holding);
+    loosely(cache.append.bind(cache))(...args);
+    holding = appended(holding, args);
+  }
+  const kept = draw.below(2) === 0 ? cache : cache.fork();
+  remember(kept, holding);
+  return { cache: kept, holding };
+}
+
+/** A query for each entry and head, always the same. */
+const questionOf = (dims: readonly number[]) =>
+  new Tensor(
+    Float32Array.from({ length: dims.reduce((size, length) => size * length, 1) }, (_, i) => Math.sin(i)),
+    dims,
+  );
+
+/** What shows of a cache: how many steps it has, and attention over them. */
+export function show(cache: KeyValueCache, backend: TestedBackend): Record<string, Tensor> {
+  const { batch, heads, width, lengths } = cache;
+  const query = questionOf([batch, heads, 1, width]);
+  return {
+    lengths: new Tensor(lengths, [batch]),
+    output: attentionSync(query, cache, { backend }),
+  };
+}
+
+/** What has to show of it. */
+export function shown(holding: Holding): Record<string, Expected> {
+  const { key, value, lengths } = tensorsOf(holding, 'bhsd');
+  const { heads, width, valueWidth } = holding;
+  const batch = lengths.length;
+  const query = questionOf([batch, heads, 1, width]);
+  const { output } = attentionOracle(query, plain(key), plain(value), { kvLengths: lengths });
+  const isTame = [key, value].every(({ values }) => values.every((element) => Math.abs(element) < 1e4));
+  return {
+    lengths: { type: 'int32', dims: [batch], values: lengths },
+    output: { type: 'float32', dims: [batch, heads, 1, valueWidth], values: output, loose: !isTame },
+  };
+}
+
+/** A method of a cache: what it is called with, and what it must make of what the cache holds. */
+export interface CacheMethod {
+  readonly name: 'append' | 'truncate' | 'fork';
+  arguments(draw: Draw, holding: Holding): unknown[];
+  /** What the result shows: the cache, or its fork. */
+  model(holding: Holding, args: readonly unknown[]): Holding;
+}
+
+export const cacheMethods: readonly CacheMethod[] = [
+  { name: 'append', arguments: appendArguments, model: appended },
+  {
+    name: 'truncate',
+    arguments: (draw, { entries }) => {
+      const lengths = entries.map(({ length }) => draw.below(length + 1));
+      return [draw.below(2) === 0 ? Math.min(...lengths) : lengths];
+    },
+    model: truncated,
+  },
+  {
+    name: 'fork',
+    arguments: (draw, { entries }) => [
+      maybe(draw, 'entries', () => Array.from({ length: draw.below(4) }, () => draw.below(entries.length))),
+    ],
+    model: forked,
+  },
+];
+
+/** Calls a method with any arguments, and answers what is to be looked at then. */
+export function callMethod(
+  cache: KeyValueCache,
+  { name }: CacheMethod,
+  args: readonly unknown[],
+): KeyValueCache {
+  const fork = loosely(cache[name].bind(cache))(...args);
+  return name === 'fork' ? (fork as KeyValueCache) : cache;
+}
+
+function methodTarget(draw: Draw, backend: TestedBackend, method: CacheMethod): Target {
+  let kept = keptCache(draw, backend);
+  return {
+    name: `KeyValueCache.${method.name}`,
+    arguments: () => {
+      kept = keptCache(draw, backend);
+      return method.arguments(draw, kept.holding);
+    },
+    call: (args) => show(callMethod(kept.cache, method, args), backend),
+    model: (args) => shown(method.model(kept.holding, args)),
+    results: (result) => result as Record<string, unknown>,
+    unchanged: () => ({ results: show(kept.cache, backend), expected: shown(kept.holding) }),
+  };
+}
+
+const cacheTypes = ['float32', 'float16', 'bfloat16', 'int8'];
+
+/** All that a new cache says of itself, in numbers. */
+const describeCache = (cache: KeyValueCache) =>
+  Float64Array.of(
+    cacheTypes.indexOf(cache.type),
+    cache.batch,
+    cache.heads,
+    cache.width,
+    cache.valueWidth,
+    cache.capacity,
+    cache.pageSize ?? -1,
+    cache.byteLength,
+    Number(cache.disposed),
+  );
+
+function constructorTarget(draw: Draw, backend: TestedBackend): Target {
+  return {
+    name: 'new KeyValueCache',
+    arguments: () => [cacheOptions(draw, backend)],
+    call: (args) => {
+      using cache: KeyValueCache = Reflect.construct(KeyValueCache, args);
+      const numbers = describeCache(cache);
+      return { numbers: new Tensor(numbers, [numbers.length]) };
+    },
+    model: ([options]) => {
+      const empty = emptyHolding(options, ['cpu', locationOf(backend)]);
+      const { type, entries, heads, width, valueWidth, capacity, pageSize = -1 } = empty;
+      const values = [
+        cacheTypes.indexOf(type),
+        entries.length,
+        heads,
+        width,
+        valueWidth,
+        capacity,
+        pageSize,
+        0,
+        0,
+      ];
+      return { numbers: { type: 'float64', dims: [values.length], values } };
+    },
+    results: (result) => result as Record<string, unknown>,
+  };
+}
+
+function queryArguments(draw: Draw, backend: TestedBackend) {
+  const { cache, holding } = keptCache(draw, backend);
+  const { heads: keyHeads, width, entries } = holding;
+  const heads = keyHeads * (1 + draw.below(2));
+  const lengths = entries.map(({ length }) => length);
+  const keys = Math.max(0, ...lengths);
+  return { cache, heads, keyHeads, width, keys, lengths, batch: entries.length };
+}
+
+function denseArguments(draw: Draw, backend: TestedBackend): unknown[] {
+  const { cache, lengths, batch, ...scored } = queryArguments(draw, backend);
+  const { heads, width, keys } = scored;
+  const queries = 1 + draw.below(3);
+  const layout = pick(draw, ['bhsd', 'bshd']);
+  return [
+    floatTensorOf(draw, layout === 'bhsd' ? [batch, heads, queries, width] : [batch, queries, heads, width]),
+    cache,
+    {
+      ...(layout === 'bshd' ? { layout } : {}),
+      ...sharedOptions(draw, scored, [batch, heads, queries, keys], backend),
+      ...maybe(draw, 'kvLengths', () => lengths.map((length) => draw.below(length + 1))),
+      ...maybe(draw, 'queryOffset', () => draw.below(8) - 3),
+    },
+  ];
+}
+
+function detailsArguments(draw: Draw, backend: TestedBackend): unknown[] {
+  const [query, cache, options] = denseArguments(draw, backend) as [{ dims: number[] }, unknown, object];
+  const stepsFirst = 'layout' in options;
+  const [heads, queries] = stepsFirst ? [query.dims[2], query.dims[1]] : [query.dims[1], query.dims[2]];
+  return [query, cache, { ...options, ...detailsOptions(draw, heads, queries) }];
+}
+
+function packedArguments(draw: Draw, backend: TestedBackend): unknown[] {
+  const { cache, lengths, batch, ...scored } = queryArguments(draw, backend);
+  const { heads, width, keys } = scored;
+  const counts = lengths.map(() => draw.below(4));
+  const queryStarts = [0];
+  for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
+  return [
+    floatTensorOf(draw, [queryStarts[batch], heads, width]),
+    cache,
+    {
+      queryStarts,
+      ...sharedOptions(draw, scored, [batch, heads, Math.max(0, ...counts), keys], backend),
+      ...maybe(draw, 'kvLengths', () => lengths.map((length) => draw.below(length + 1))),
+    },
+  ];
+}
+
+/** Caches themselves; what they are attended with is up to the backend. */
+export function cacheTargets(draw: Draw, backend: TestedBackend): Target[] {
+  return [
+    constructorTarget(draw, backend),
+    ...cacheMethods.map((method) => methodTarget(draw, backend, method)),
+  ];
+}
+
+/** Every form of attention, over a cache, on one backend. */
+export function cachedAttentionTargets(draw: Draw, backend: TestedBackend): Target[] {
+  const output = (model: (args: readonly unknown[]) => Expected) => ({
+    model: (args: readonly unknown[]) => ({ output: model(args) }),
+    results: (result: unknown) => ({ output: result }),
+  });
+  const dense = { arguments: () => denseArguments(draw, backend), ...output(cachedAttentionModel) };
+  const packed = { arguments: () => packedArguments(draw, backend), ...output(cachedPackedModel) };
+  const details = {
+    arguments: () => detailsArguments(draw, backend),
+    model: cachedDetailsModel,
+    results: (result: unknown) => result as Record<string, unknown>,
+  };
+  const forms = {
+    attention: { call: attention, ...dense },
+    attentionSync: { call: attentionSync, ...dense },
+    attentionDetails: { call: attentionDetails, ...details },
+    attentionDetailsSync: { call: attentionDetailsSync, ...details },
+    packedAttention: { call: packedAttention, ...packed },
+    packedAttentionSync: { call: packedAttentionSync, ...packed },
+  };
+  return Object.entries(forms).map(([name, { call, ...form }]) => ({
+    name: `over a cache, ${name}`,
+    call: (args: readonly unknown[]) => loosely(call)(...args),
+    ...form,
+  }));
+}

@@ -1,0 +1,172 @@
+/** What caches must hold, and what their methods must make of it: arguments read strictly and anew. */
+import type { CacheType } from '../../lib/key-value-cache.js';
+import { Tensor } from '../../lib/tensor.js';
+import { asKept } from '../support/cached.js';
+import * as model from './tensor-model.js';
+import { expect, type ModelTensor } from './tensor-model.js';
+
+/** The keys and values of one step, [heads, width] each. */
+interface Step {
+  readonly keys: readonly number[];
+  readonly values: readonly number[];
+}
+
+export interface Holding {
+  readonly type: CacheType;
+  readonly heads: number;
+  readonly width: number;
+  readonly valueWidth: number;
+  readonly capacity: number;
+  readonly entries: readonly (readonly Step[])[];
+}
+
+const holdings = new WeakMap<object, Holding>();
+
+/** Only what is remembered is a cache: neither a proxy nor something that inherits from one. */
+export function remember(cache: object, holding: Holding): void {
+  holdings.set(cache, holding);
+}
+
+const farthest = 2 ** 31 - 1;
+const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8'];
+
+/** What new KeyValueCache(options) must hold, and in pages of how many steps. */
+export function emptyHolding(
+  value: unknown,
+  locations: readonly unknown[],
+): Holding & { readonly pageSize: number | undefined } {
+  expect(value !== undefined, 'options');
+  const given = model.options(value, [
+    ...['batch', 'heads', 'width', 'valueWidth', 'capacity', 'type', 'location', 'pageSize'],
+  ]);
+  const integer = (name: string, low: number, high: number) => {
+    const number = given[name];
+    expect(model.isInteger(number, low, high), name);
+    return number + 0;
+  };
+  const { type = 'float32', location } = given;
+  expect(types.includes(type), 'a type');
+  expect(location === undefined || locations.includes(location), 'a location');
+  const width = integer('width', 1, 512);
+  return {
+    type: type as CacheType,
+    heads: integer('heads', 1, 2 ** 16),
+    width,
+    valueWidth: given.valueWidth === undefined ? width : integer('valueWidth', 1, 512),
+    capacity: integer('capacity', 0, farthest),
+    pageSize: given.pageSize === undefined ? undefined : integer('pageSize', 1, farthest),
+    entries: Array.from({ length: integer('batch', 0, 2 ** 22) }, () => []),
+  };
+}
+
+function readLayout(value: unknown): 'bhsd' | 'bshd' {
+  expect(value === undefined || value === 'bhsd' || value === 'bshd', 'a layout');
+  return value ?? 'bhsd';
+}
+
+/** The rows of one step and all heads, as the cache keeps them. */
+function rowsOf(
+  { dims, values }: ModelTensor,
+  type: CacheType,
+  stepsFirst: boolean,
+  entry: number,
+  step: number,
+) {
+  const [heads, steps] = stepsFirst ? [dims[2], dims[1]] : [dims[1], dims[2]];
+  const width = dims[3];
+  const rows = Array.from({ length: heads }, (_, head) => {
+    const row = stepsFirst ? (entry * steps + step) * heads + head : (entry * heads + head) * steps + step;
+    return [...values.subarray(row * width, (row + 1) * width)];
+  });
+  return asKept(type, new Tensor(Float32Array.from(rows.flat()), [heads, width]));
+}
+
+/** After append(key, value, options). */
+export function appended(holding: Holding, args: readonly unknown[]): Holding {
+  const { heads, width, valueWidth, capacity, type, entries } = holding;
+  const [key, value] = [args[0], args[1]].map(model.floatTensor);
+  const options = model.options(args[2], ['lengths', 'layout']);
+  const stepsFirst = readLayout(options.layout) === 'bshd';
+  expect(key.type === value.type, 'one type');
+  const steps = key.dims[stepsFirst ? 1 : 2];
+  const dimsOf = (size: number) =>
+    stepsFirst ? [entries.length, steps, heads, size] : [entries.length, heads, steps, size];
+  expect(model.sameDims(key.dims, dimsOf(width)), 'keys that fit');
+  expect(model.sameDims(value.dims, dimsOf(valueWidth)), 'values that fit');
+  const counts =
+    options.lengths === undefined
+      ? entries.map(() => steps)
+      : model.integers(options.lengths, entries.length, 0, steps);
+  return {
+    ...holding,
+    entries: entries.map((entry, i) => {
+      expect(entry.length + counts[i] <= capacity, 'room');
+      const added = Array.from({ length: counts[i] }, (_, step) => ({
+        keys: rowsOf(key, type, stepsFirst, i, step),
+        values: rowsOf(value, type, stepsFirst, i, step),
+      }));
+      return [...entry, ...added];
+    }),
+  };
+}
+
+/** After truncate(lengths). */
+export function truncated(holding: Holding, [lengths]: readonly unknown[]): Holding {
+  const { entries } = holding;
+  const given = typeof lengths === 'number' ? entries.map(() => lengths) : model.list(lengths);
+  expect(given.length === entries.length, 'a length for each entry');
+  return {
+    ...holding,
+    entries: entries.map((entry, i) => {
+      const length = given[i];
+      expect(model.isInteger(length, 0, entry.length), 'no more than there is');
+      return entry.slice(0, length);
+    }),
+  };
+}
+
+/** What fork(options) must hold. */
+export function forked(holding: Holding, [value]: readonly unknown[]): Holding {
+  const { entries: chosen } = model.options(value, ['entries']);
+  if (chosen === undefined) return holding;
+  const { entries } = holding;
+  const list = model.list(chosen);
+  return {
+    ...holding,
+    entries: model.integers(list, list.length, 0, entries.length - 1).map((i) => entries[i]),
+  };
+}
+
+/** Keys and values as tensors, in which the shorter entries are padded, and how many steps each entry has. */
+export function tensorsOf(holding: Holding, layout: 'bhsd' | 'bshd') {
+  const { heads, width, valueWidth, entries } = holding;
+  const lengths = entries.map(({ length }) => length);
+  const steps = Math.max(0, ...lengths);
+  const tensor = (name: 'keys' | 'values', size: number): ModelTensor => {
+    const dims =
+      layout === 'bshd' ? [entries.length, steps, heads, size] : [entries.length, heads, steps, size];
+    const values = new Float64Array(entries.length * heads * steps * size);
+    for (const [i, entry] of entries.entries()) {
+      for (const [step, rows] of entry.entries()) {
+        for (let head = 0; head < heads; head++) {
+          const row =
+            layout === 'bshd' ? (i * steps + step) * heads + head : (i * heads + head) * steps + step;
+          values.set(rows[name].slice(head * size, (head + 1) * size), row * size);
+        }
+      }
+    }
+    return { type: 'float64', dims, values };
+  };
+  return { key: tensor('keys', width), value: tensor('values', valueWidth), lengths };
+}
+
+/** What a cache among arguments holds. */
+export function holdingOf(cache: unknown): Holding {
+  const holding = model.isObject(cache) ? holdings.get(cache) : undefined;
+  expect(holding !== undefined, 'a live cache');
+  return holding;
+}
+
+export function heldBy(cache: unknown, layout: 'bhsd' | 'bshd') {
+  return tensorsOf(holdingOf(cache), layout);
+}
