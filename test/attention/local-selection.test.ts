@@ -67,12 +67,31 @@ eachBackend(
         const inputs = randomInputs(random, { ...shape, queries });
         for (const center of [Number.NaN, Infinity, -Infinity, -7, 44, 3e38]) {
           const centers = tensorOf('float32', [1, 1, 1], () => center);
-          const output = attend(backend, inputs, { select: { type: 'local', centers, halfWidth: 6 } });
-          assert.ok(
-            toNumbers(output).every((element) => element === 0),
-            `${center}`,
-          );
+          const select = { type: 'local', centers, halfWidth: 6 } as const;
+          for (const tensor of [
+            attend(backend, inputs, { select }),
+            weightsOf(backend, inputs, { select }),
+          ]) {
+            assert.ok(
+              toNumbers(tensor).every((element) => element === 0),
+              `${center}`,
+            );
+          }
         }
+      }
+    });
+
+    it('lets rows without a center be, beside others', () => {
+      for (const each of [shape, few]) {
+        const { batch, heads, queries } = each;
+        const centers = tensorOf('float32', [batch, heads, queries], (i) =>
+          i % 3 === 1 ? Number.NaN : random.uniform(0, 36),
+        );
+        const options = { select: { type: 'local', centers, halfWidth: 6 } } as const;
+        const inputs = randomInputs(random, each);
+        checkAttention(backend, inputs, options);
+        const { weights } = attentionOracle(inputs.query, inputs.key, inputs.value, options);
+        expectClose(weightsOf(backend, inputs, options), weights, 3e-6, 'weights', 1);
       }
     });
 

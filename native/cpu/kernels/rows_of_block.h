@@ -78,7 +78,7 @@ struct Row {
   KeyRange keys;
   float slope;       // ALiBi, natural units
   const void* mask;  // this row of the mask
-  double center;     // of a local selection
+  double center;     // of a local selection; 0 where it reaches no key
 };
 
 static inline Row describe_row(const RowBlock& block, int64_t row) {
@@ -92,8 +92,10 @@ static inline Row describe_row(const RowBlock& block, int64_t row) {
   KeyRange keys = keys_of_position(p, origin.position, block.sequence.key_steps);
   double center = 0;
   if (p.selection.kind == SelectionKind::local) {
-    center = center_of(p, block.batch, origin);
-    keys = keys_around(center, p.selection.half_width, keys);
+    const double predicted = center_of(p, block.batch, origin);
+    keys = keys_around(predicted, p.selection.half_width, keys);
+    // NaN would make NaN of weights that are 0.
+    if (keys.first < keys.last) center = predicted;
   }
   return {origin, keys, p.alibi_slopes ? p.alibi_slopes[origin.head] : 0.0f, mask, center};
 }
