@@ -10,6 +10,8 @@ import { cudaDevice, cudaStatus, nativeBackend, nativeStatus } from './native.js
 import { referenceBackend } from './reference/backend.js';
 import { type FloatType, floatTypes, type Location } from './tensor-type.js';
 
+export type { DeviceMemoryStatistics as DeviceMemory } from './native/addon.js';
+
 /** Something that heed can compute on, or why it cannot. */
 export interface DeviceInfo {
   /** The name that options.backend takes. */
@@ -107,22 +109,6 @@ export function devices(): DeviceInfo[] {
   ];
 }
 
-/** The memory of a device as {@link deviceMemory} tells it, in bytes. */
-export interface DeviceMemory {
-  /** What tensors, weights, caches and operations under way hold in this process. */
-  readonly used: number;
-  /** What was let go and is kept for what comes next, in this process. */
-  readonly cached: number;
-  /** The most that was ever used. */
-  readonly peak: number;
-  /** How much may be used and cached together: see {@link limitDeviceMemory}. */
-  readonly limit: number;
-  /** What the driver still has, for all processes. */
-  readonly free: number;
-  /** What the device has. */
-  readonly total: number;
-}
-
 function deviceAt(location: unknown): CudaDevice {
   const place = expectLocation(location, 'location');
   if (place !== 'cpu') return cudaDevice(place);
@@ -140,9 +126,8 @@ function deviceAt(location: unknown): CudaDevice {
  * @example
  * const { used, cached } = deviceMemory('cuda');
  */
-export function deviceMemory(location: Location = 'cuda'): DeviceMemory {
-  const { used, cached, peak, limit, free, total }: DeviceMemoryStatistics = deviceAt(location).statistics;
-  return { used, cached, peak, limit, free, total };
+export function deviceMemory(location: Location = 'cuda'): DeviceMemoryStatistics {
+  return deviceAt(location).statistics;
 }
 
 /**

@@ -44,13 +44,19 @@ export interface CudaDescription {
   readonly devices: readonly CudaDeviceDescription[];
 }
 
-/** All in bytes. */
+/** How the memory of a device is used, in bytes. */
 export interface DeviceMemoryStatistics {
+  /** What tensors, weights, caches and operations under way hold in this process. */
   readonly used: number;
+  /** What was let go and is kept for what comes next, in this process. */
   readonly cached: number;
+  /** The most that was ever used. */
   readonly peak: number;
+  /** How much may be used and cached together: see `limitDeviceMemory`. */
   readonly limit: number;
+  /** What the driver still has, for all processes. */
   readonly free: number;
+  /** What the device has. */
   readonly total: number;
 }
 

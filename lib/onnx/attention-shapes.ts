@@ -1,4 +1,5 @@
 /** The dims of Q, K and V: heads are an axis of four, or hidden in the last of three. */
+import type { AttentionShape } from '../attention-arguments.js';
 import { describeDims } from '../checks/describe.js';
 import { expectLength } from '../checks/dims.js';
 import { invalid } from '../checks/numbers.js';
@@ -50,18 +51,12 @@ function fourAxes(tensor: TensorArgument, heads: number | undefined, attribute: 
   return [batch, steps, heads, hidden / heads];
 }
 
-export interface Shapes {
+/** `keySteps` are without the past. */
+export interface Shapes extends Omit<AttentionShape, 'keyWidth'> {
   readonly query: readonly number[];
   readonly key: readonly number[];
   readonly value: readonly number[];
   readonly stepsFirst: boolean;
-  readonly batch: number;
-  readonly queryHeads: number;
-  readonly keyHeads: number;
-  readonly querySteps: number;
-  readonly keySteps: number;
-  readonly width: number;
-  readonly valueWidth: number;
 }
 
 export function readShapes(

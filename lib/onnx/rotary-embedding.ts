@@ -10,6 +10,7 @@ import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { TensorLike } from '../tensor-type.js';
 import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
+import type { Heads } from './heads.js';
 import { type Rotation, rotate } from './rotate.js';
 import { atOnce, inTurns } from './turns.js';
 
@@ -54,13 +55,7 @@ export interface RotaryEmbeddingOutputs {
   output: Tensor;
 }
 
-interface HeadShape {
-  readonly batch: number;
-  readonly heads: number;
-  readonly steps: number;
-  readonly width: number;
-  readonly stepsFirst: boolean;
-}
+type HeadShape = Omit<Heads, 'name' | 'type' | 'data'>;
 
 type Attributes = OptionValues<'interleaved' | 'rotary_embedding_dim' | 'num_heads'>;
 

@@ -2,20 +2,13 @@
 import { readElements, writeElements } from '../elements.js';
 import { rotatePairs } from '../rotary/rotate-pairs.js';
 import type { TensorType, TypedArray } from '../tensor-type.js';
+import type { Heads } from './heads.js';
 
 /** Elements between two pauses: a few milliseconds of work. */
 const elementsPerTurn = 1 << 18;
 
-export interface Rotation {
-  readonly type: TensorType;
-  /** Rotated in place. Nobody else may hold it while the rotation runs, nor the caches. */
-  readonly data: TypedArray;
-  readonly batch: number;
-  readonly heads: number;
-  readonly steps: number;
-  readonly width: number;
-  /** Whether the steps are the outer axis, [batch, steps, heads, width], or the heads. */
-  readonly stepsFirst: boolean;
+/** Heads, to be rotated in place. Nobody else may hold their memory while the rotation runs, nor that of the caches. */
+export interface Rotation extends Omit<Heads, 'name'> {
   /** How many leading elements of a head take part; even. */
   readonly rotated: number;
   /** Pairs are neighbours (x₀, x₁); otherwise they lie half of `rotated` apart. */

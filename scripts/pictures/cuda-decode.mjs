@@ -1,5 +1,6 @@
 /** A block of attention_decode: heads of a group as rows, a chunk of the keys, and what warps tell each other. */
-import { arrow, box, colour, grid, labelled, picture, text } from './svg.mjs';
+import { arrow, box, colour, grid, picture, text } from './svg.mjs';
+import { tileSteps } from './tile-steps.mjs';
 
 export function cudaDecode() {
   return picture(
@@ -60,32 +61,5 @@ function steps(x) {
     ['P = 2^(S − m)', 'into shared memory, one barrier', colour.query],
     ['O = O · decay + P V', 'each warp: a quarter of the columns', colour.value],
   ];
-  return [
-    text(x + 190, 40, 'for each tile of keys', { 'font-weight': 600, 'font-size': 16 }),
-    boxes.map(([title, what, hue], i) =>
-      labelled(x + 50, 66 + i * 64, 280, 48, [title, what], { stroke: hue }, hue),
-    ),
-    [0, 1, 2].map((i) =>
-      arrow([
-        [x + 190, 114 + i * 64],
-        [x + 190, 129 + i * 64],
-      ]),
-    ),
-    labelled(
-      x + 50,
-      342,
-      280,
-      48,
-      ['attention_combine', 'Σ 2^(lse of chunk − lse) · O of chunk'],
-      {},
-      colour.output,
-    ),
-    arrow(
-      [
-        [x + 190, 306],
-        [x + 190, 340],
-      ],
-      'output',
-    ),
-  ];
+  return tileSteps(x + 190, 280, boxes, ['attention_combine', 'Σ 2^(lse of chunk − lse) · O of chunk']);
 }

@@ -1,5 +1,6 @@
 /** A block of attention_forward: rows of a tile, the tiles of keys that some row may attend, and what happens to each. */
-import { arrow, box, colour, grid, labelled, picture, text } from './svg.mjs';
+import { arrow, box, colour, grid, picture, text } from './svg.mjs';
+import { tileSteps } from './tile-steps.mjs';
 
 export function cudaForward() {
   return picture(
@@ -76,32 +77,5 @@ function steps(x) {
     ['P = 2^(S − m)', 'online softmax, in registers', colour.query],
     ['O = O · decay + P V', 'while the next keys are on their way', colour.value],
   ];
-  return [
-    text(x + 200, 40, 'for each tile of keys', { 'font-weight': 600, 'font-size': 16 }),
-    boxes.map(([title, what, hue], i) =>
-      labelled(x + 40, 66 + i * 64, 320, 48, [title, what], { stroke: hue }, hue),
-    ),
-    [0, 1, 2].map((i) =>
-      arrow([
-        [x + 200, 114 + i * 64],
-        [x + 200, 129 + i * 64],
-      ]),
-    ),
-    labelled(
-      x + 40,
-      342,
-      320,
-      48,
-      ['O / Σ', 'through shared memory: whole rows are written'],
-      {},
-      colour.output,
-    ),
-    arrow(
-      [
-        [x + 200, 306],
-        [x + 200, 340],
-      ],
-      'output',
-    ),
-  ];
+  return tileSteps(x + 200, 320, boxes, ['O / Σ', 'through shared memory: whole rows are written']);
 }

@@ -25,23 +25,9 @@ export function matrices() {
     matrix(40, y, query, steps, width, 'Q', '[queries, D]', colour.query),
     text(140, y + 70, '·', { 'font-size': 28 }),
     matrix(164, y + 26, transposed(key), width, steps, 'Kᵀ', '[D, keys]', colour.key),
-    arrow(
-      [
-        [306, y + 65],
-        [352, y + 65],
-      ],
-      'faint',
-    ),
-    text(329, y + 54, '/ √D', { 'font-size': 12, fill: colour.faint }),
+    becomes(306, y, '/ √D'),
     scores(364, y, biasedScores.data),
-    arrow(
-      [
-        [506, y + 65],
-        [552, y + 65],
-      ],
-      'faint',
-    ),
-    text(529, y + 54, 'softmax', { 'font-size': 12, fill: colour.faint }),
+    becomes(506, y, 'softmax'),
     weightMatrix(564, y, weights.data),
     text(712, y + 70, '·', { 'font-size': 28 }),
     matrix(730, y, value, steps, width, 'V', '[keys, Dv]', colour.value),
@@ -57,6 +43,20 @@ export function matrices() {
       },
     ),
   );
+}
+
+/** From one matrix to the next, by what is done to it. */
+function becomes(x, y, how) {
+  return [
+    arrow(
+      [
+        [x, y + 65],
+        [x + 46, y + 65],
+      ],
+      'faint',
+    ),
+    text(x + 23, y + 54, how, { 'font-size': 12, fill: colour.faint }),
+  ];
 }
 
 function matrix(x, y, tensor, rows, columns, name, shape, hue) {
