@@ -1,11 +1,12 @@
 /** The same inputs give the same bits: whatever the number of threads, and whatever else is in the batch. */
 import { attention, attentionSync } from '../../lib/attention.js';
-import { setThreads, threads } from '../../lib/native.js';
+import { setThreads } from '../../lib/native.js';
 import { Tensor } from '../../lib/tensor.js';
 import { attend, type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend, eachInstructionSet, emulatedOnly } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
+import { keepThreads } from '../support/threads.js';
 
 const shapes = {
   'many queries': { batch: 3, heads: 4, keyHeads: 2, queries: 200, keys: 300, width: 40 },
@@ -54,13 +55,7 @@ eachBackend('the bits of a result', (backend) => {
 });
 
 eachInstructionSet('the bits of a result', () => {
-  let original: number | undefined;
-  before(() => {
-    original = threads();
-  });
-  afterEach(() => {
-    if (original !== undefined) setThreads(original);
-  });
+  keepThreads();
 
   for (const [title, shape] of Object.entries(shapes)) {
     it(`do not depend on the number of threads: ${title}`, () => {

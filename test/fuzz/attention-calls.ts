@@ -4,26 +4,11 @@ import { attentionDetails, attentionDetailsSync } from '../../lib/attention-deta
 import { mergeAttention, mergeAttentionSync } from '../../lib/merge-attention.js';
 import { packedAttention, packedAttentionSync } from '../../lib/packed-attention.js';
 import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';
+import { floatArray, floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import { packedAttentionModel } from './packed-model.js';
 import { expect, expectCallOptions, floatTensor, isObject, list, options, sameDims } from './tensor-model.js';
-
-/** What a test passes on with types that lie: everything here is checked at run time, that is the point. */
-type Loosely = (...args: readonly unknown[]) => unknown;
-export const loosely = (call: unknown): Loosely => call as Loosely;
-
-export function floatArray(draw: Draw, length: number): Float32Array {
-  return Float32Array.from({ length }, () => draw.below(2001) / 1000 - 1);
-}
-
-export function floatTensorOf(draw: Draw, dims: readonly number[]) {
-  const size = dims.reduce((product, length) => product * length, 1);
-  return { type: 'float32', dims: [...dims], data: floatArray(draw, size) };
-}
-
-export const maybe = (draw: Draw, key: string, make: () => unknown) =>
-  draw.below(4) === 0 ? { [key]: make() } : {};
 
 export interface ScoredDims {
   readonly heads: number;
@@ -88,13 +73,8 @@ export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly
 }
 
 function denseArguments(draw: Draw, backend: string) {
-  const [batch, keyHeads, group] = [1 + draw.below(2), 1 + draw.below(2), 1 + draw.below(2)];
-  const [queries, keys, width, valueWidth] = [
-    1 + draw.below(4),
-    1 + draw.below(6),
-    1 + draw.below(9),
-    1 + draw.below(9),
-  ];
+  const [batch, keyHeads, group] = sizes(draw, 2, 2, 2);
+  const [queries, keys, width, valueWidth] = sizes(draw, 4, 6, 9, 9);
   const heads = keyHeads * group;
   const layout = pick(draw, ['bhsd', 'bshd']);
   const dims = (h: number, s: number, w: number) => (layout === 'bhsd' ? [batch, h, s, w] : [batch, s, h, w]);
@@ -141,12 +121,7 @@ function packedArguments(draw: Draw, backend: string) {
   const queryStarts = startsOf();
   const keyStarts = draw.below(2) === 0 ? queryStarts : startsOf();
   const longest = (starts: number[]) => Math.max(0, ...starts.slice(1).map((end, i) => end - starts[i]));
-  const [keyHeads, group, width, valueWidth] = [
-    1 + draw.below(2),
-    1 + draw.below(2),
-    1 + draw.below(9),
-    1 + draw.below(9),
-  ];
+  const [keyHeads, group, width, valueWidth] = sizes(draw, 2, 2, 9, 9);
   const heads = keyHeads * group;
   const tokens = queryStarts[sequences];
   const keyTokens = keyStarts[sequences];
@@ -168,7 +143,7 @@ function packedArguments(draw: Draw, backend: string) {
 }
 
 function mergeArguments(draw: Draw, backend: string) {
-  const dims = [1 + draw.below(2), 1 + draw.below(2), 1 + draw.below(3)];
+  const dims = sizes(draw, 2, 2, 3);
   return [
     Array.from({ length: 1 + draw.below(3) }, () => ({
       output: floatTensorOf(draw, [...dims, 5]),

@@ -6,7 +6,7 @@ import { packedAttention, packedAttentionSync } from '../../lib/packed-attention
 import { Tensor } from '../../lib/tensor.js';
 import { locationOf, type TestedBackend } from '../support/backends.js';
 import { attentionOracle } from '../support/oracle.js';
-import { detailsOptions, floatTensorOf, loosely, maybe, sharedOptions } from './attention-calls.js';
+import { detailsOptions, sharedOptions } from './attention-calls.js';
 import { cachedAttentionModel, cachedDetailsModel, type Expected } from './attention-model.js';
 import {
   appended,
@@ -17,6 +17,7 @@ import {
   tensorsOf,
   truncated,
 } from './cache-model.js';
+import { floatTensorOf, loosely, maybe } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import { cachedPackedModel } from './packed-model.js';

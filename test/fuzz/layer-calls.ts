@@ -9,13 +9,14 @@ import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
 import { project, projectSync } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
-import { floatTensorOf, loosely, maybe, scoreOf, selectionOf } from './attention-calls.js';
+import { scoreOf, selectionOf } from './attention-calls.js';
+import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
 
 function projectArguments(draw: Draw, backend: string): unknown[] {
-  const [batch, steps, inner] = [1 + draw.below(2), 1 + draw.below(4), 1 + draw.below(8)];
+  const [batch, steps, inner] = sizes(draw, 2, 4, 8);
   const heads = 1 + draw.below(3);
   const columns = heads * (1 + draw.below(5));
   return [
@@ -31,10 +32,7 @@ function projectArguments(draw: Draw, backend: string): unknown[] {
 }
 
 function packArguments(draw: Draw, backend: string): unknown[] {
-  return [
-    floatTensorOf(draw, [1 + draw.below(9), 1 + draw.below(9)]),
-    { backend, ...maybe(draw, 'location', () => 'cpu') },
-  ];
+  return [floatTensorOf(draw, sizes(draw, 9, 9)), { backend, ...maybe(draw, 'location', () => 'cpu') }];
 }
 
 function scalingOptions(draw: Draw): RotaryScaling {
@@ -74,10 +72,10 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
 function layerArguments(draw: Draw, backend: string): unknown[] {
   const keyHeads = 1 + draw.below(2);
   const heads = keyHeads * (1 + draw.below(2));
-  const [width, valueWidth, embed] = [1 + draw.below(6), 1 + draw.below(6), 1 + draw.below(6)];
-  const [batch, queries] = [1 + draw.below(2), 1 + draw.below(4)];
+  const [width, valueWidth, embed] = sizes(draw, 6, 6, 6);
+  const [batch, queries] = sizes(draw, 2, 4);
   const crossed = draw.below(3) === 0;
-  const [keys, contextEmbed] = crossed ? [1 + draw.below(4), 1 + draw.below(6)] : [queries, embed];
+  const [keys, contextEmbed] = crossed ? sizes(draw, 4, 6) : [queries, embed];
   const rotates = width > 1 && draw.below(2) === 0;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),

@@ -1,19 +1,14 @@
 /** Good calls of the ONNX operators. */
 import { attention, attentionSync, rotaryEmbedding, rotaryEmbeddingSync } from '../../lib/onnx.js';
-import { floatArray, floatTensorOf, loosely, maybe } from './attention-calls.js';
+import { floatArray, floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import { onnxAttentionModel, rotaryModel } from './onnx-model.js';
 import type { Target } from './outcome.js';
 
 function attentionArguments(draw: Draw, backend: string): unknown[] {
   const opset = pick(draw, [23, 24, 25]);
-  const [batch, keyHeads, group] = [1 + draw.below(2), 1 + draw.below(2), 1 + draw.below(2)];
-  const [queries, keys, width, valueWidth] = [
-    1 + draw.below(3),
-    1 + draw.below(4),
-    1 + draw.below(5),
-    1 + draw.below(5),
-  ];
+  const [batch, keyHeads, group] = sizes(draw, 2, 2, 2);
+  const [queries, keys, width, valueWidth] = sizes(draw, 3, 4, 5, 5);
   const heads = keyHeads * group;
   const flat = draw.below(2) === 0;
   const dims = (h: number, s: number, w: number) => (flat ? [batch, s, h * w] : [batch, h, s, w]);
@@ -59,12 +54,7 @@ function attentionArguments(draw: Draw, backend: string): unknown[] {
 }
 
 function rotaryArguments(draw: Draw, backend: string): unknown[] {
-  const [batch, heads, steps, half] = [
-    1 + draw.below(2),
-    1 + draw.below(2),
-    1 + draw.below(3),
-    1 + draw.below(3),
-  ];
+  const [batch, heads, steps, half] = sizes(draw, 2, 2, 3, 3);
   const flat = draw.below(2) === 0;
   const withIds = draw.below(2) === 0;
   const positions = 4;

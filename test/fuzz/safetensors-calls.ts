@@ -1,8 +1,8 @@
 /** Good calls of heed/safetensors. Paths are relative: run them in a directory of their own. */
 import { fileURLToPath } from 'node:url';
 import { open, save } from '../../lib/safetensors.js';
-import { floatTensorOf, loosely } from './attention-calls.js';
 import type { Expected } from './attention-model.js';
+import { floatTensorOf, loosely } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import * as model from './tensor-model.js';

@@ -1,8 +1,8 @@
 /** Good calls of everything that a Tensor does. */
 import { Tensor } from '../../lib/tensor.js';
 import type { TypedArray } from '../../lib/tensor-type.js';
-import { floatArray, loosely } from './attention-calls.js';
 import type { Expected } from './attention-model.js';
+import { floatArray, loosely } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import * as model from './tensor-model.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { setThreads, threads } from '../../lib/native.js';
+import { setThreads } from '../../lib/native.js';
+import { keepThreads } from '../support/threads.js';
 import { cpu, delay, longShape, longTaskShape, randomProblem } from './problems.js';
 
 describe('aborting native operations', () => {
-  const original = threads() ?? 1;
+  keepThreads();
   beforeEach(() => setThreads(1));
-  after(() => setThreads(original));
 
   const small = { queries: 300, keys: 300 };
 

@@ -26,7 +26,7 @@ const past10 = float(2, 3, 12, 10);
 const q3 = float(2, 4, 24);
 const k3 = float(2, 6, 24);
 const v30 = float(2, 6, 30);
-const otherHeads3 = { Q: q3, K: k3, V: v30 };
+const wideValues3 = { Q: q3, K: k3, V: v30 };
 const heads3 = { q_num_heads: 3, kv_num_heads: 3 };
 const Y = ['Y'];
 const cached = ['Y', 'present_key', 'present_value'];
@@ -103,37 +103,37 @@ const opset23: Omit<FurtherCase, 'opset'>[] = [
   {
     name: 'test_attention_3d_diff_heads_sizes',
     attributes: heads3,
-    inputs: otherHeads3,
+    inputs: wideValues3,
     outputs: Y,
   },
   {
     name: 'test_attention_3d_diff_heads_sizes_scaled',
     attributes: { ...heads3, scale: 0.01 },
-    inputs: otherHeads3,
+    inputs: wideValues3,
     outputs: Y,
   },
   {
     name: 'test_attention_3d_diff_heads_sizes_causal',
     attributes: { ...heads3, is_causal: 1 },
-    inputs: otherHeads3,
+    inputs: wideValues3,
     outputs: Y,
   },
   {
     name: 'test_attention_3d_diff_heads_sizes_attn_mask',
     attributes: heads3,
-    inputs: { ...otherHeads3, attn_mask: float(4, 6) },
+    inputs: { ...wideValues3, attn_mask: float(4, 6) },
     outputs: Y,
   },
   {
     name: 'test_attention_3d_diff_heads_sizes_softcap',
     attributes: { ...heads3, softcap: 3 },
-    inputs: otherHeads3,
+    inputs: wideValues3,
     outputs: Y,
   },
   {
     name: 'test_attention_3d_diff_heads_with_past_and_present',
     attributes: heads3,
-    inputs: { ...otherHeads3, attn_mask: float(4, 18), past_key: past8, past_value: past10 },
+    inputs: { ...wideValues3, attn_mask: float(4, 18), past_key: past8, past_value: past10 },
     outputs: cached,
   },
   {

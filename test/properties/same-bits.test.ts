@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention-details.js';
-import { setThreads, threads } from '../../lib/native.js';
+import { setThreads } from '../../lib/native.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { attend } from '../support/attention.js';
 import { eachBackend, eachInstructionSet } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
+import { keepThreads } from '../support/threads.js';
 import { type AttentionCase, attentionCases, draw, possibleOn, runs, runsOn } from './attention-case.js';
 import { headAxis, maskOf, offsetOf, stepAxis, withMask } from './case-options.js';
 import { otherLayout, range, take, takeOfMask } from './rearrange.js';
@@ -106,13 +107,7 @@ eachBackend('the bits of any result', (backend) => {
 });
 
 eachInstructionSet('the bits of any result', () => {
-  let original: number | undefined;
-  before(() => {
-    original = threads();
-  });
-  after(() => {
-    if (original !== undefined) setThreads(original);
-  });
+  keepThreads();
 
   it('do not depend on the number of threads', () => {
     fc.assert(
