@@ -1,5 +1,5 @@
-/** The options of attention, and what becomes of them before shapes are known. */
-
+/** The options of attention. */
+import type { BackendName } from './backends.js';
 import type { Score } from './score.js';
 import type { Selection } from './selection.js';
 import type { Tensor } from './tensor.js';
@@ -54,7 +54,7 @@ export interface AttentionOptions {
    * addon is loaded and computes with the type, else the reference. 'cuda' with tensors of the CPU takes them to the device and
    * the result back.
    */
-  backend?: 'auto' | 'cuda' | 'cpu' | 'reference';
+  backend?: BackendName;
   /** A tensor to write the output to, which is then what is returned. May not share memory with an input. */
   out?: Tensor;
   /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */

@@ -12,7 +12,7 @@ export const errorCodes = {
   HEED_UNSUPPORTED: 'The chosen backend does not do this; the message says what, and which backend does.',
   HEED_LOCATION_MISMATCH: 'Tensors, weights or caches of one operation are in different places.',
   HEED_NOT_ON_CPU: "A tensor's elements are not in the memory of the CPU.",
-  HEED_DISPOSED: 'A tensor, weight or layer was used after dispose().',
+  HEED_DISPOSED: 'A tensor, weight, layer or cache was used after dispose().',
   HEED_DETACHED: 'The memory under a tensor was transferred or detached.',
   HEED_RESIZABLE: 'An output lies in a resizable ArrayBuffer, which could shrink while it is written.',
   HEED_OVERLAP: 'An output shares memory with an input.',

@@ -31,7 +31,7 @@ const typesOfArrays: Readonly<Record<string, TensorType>> = {
 };
 
 function expectTensorType(type: unknown): TensorType {
-  if (!isTensorType(type)) throw invalid('type', `one of ${tensorTypes.join(', ')}`, type);
+  if (!isTensorType(type)) throw invalid('type', listChoices(tensorTypes), type);
   return type;
 }
 

@@ -1,6 +1,6 @@
-/** Lists of numbers: arrays, typed arrays, and anything with a length and elements. */
+/** Lists: arrays, typed arrays, and anything with a length and elements. */
 import { HeedError } from '../errors.js';
-import { describe } from './describe.js';
+import { listChoices } from './describe.js';
 import { integerBetween, invalid, isFiniteFloat32 } from './numbers.js';
 import { unreadable } from './read.js';
 
@@ -27,10 +27,10 @@ function copyElements(list: ArrayLike<unknown>, length: number, name: string): u
 
 /** The elements of a list, each read once. Typed arrays of any realm and plain arrays alike. */
 export function readList(value: unknown, name: string, most = longest): unknown[] {
-  if (typeof value !== 'object' || value === null) throw invalid(name, 'a list of numbers', value);
+  if (typeof value !== 'object' || value === null) throw invalid(name, 'a list', value);
   const length = readLength(value, name);
   if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
-    throw invalid(name, 'a list of numbers', value);
+    throw invalid(name, 'a list', value);
   }
   if (length > most) {
     throw new HeedError(
@@ -87,12 +87,7 @@ export function readNames<Name extends string>(
 ): ReadonlySet<Name> {
   const names = readList(value, name, 16).map((element, i) => {
     const found = known.find((candidate) => candidate === element);
-    if (found === undefined) {
-      throw new HeedError(
-        'HEED_INVALID_ARGUMENT',
-        `Expected ${name}[${i}] to be one of ${known.join(', ')}, received ${describe(element)}`,
-      );
-    }
+    if (found === undefined) throw invalid(`${name}[${i}]`, listChoices(known), element);
     return found;
   });
   return new Set(names);

@@ -1,5 +1,4 @@
 /** The options that shape scores once they are computed: softcap, window, and one number per query head. */
-
 import { readPerHead } from './lists.js';
 import { invalid, isFiniteFloat32 } from './numbers.js';
 import { readOptions } from './options.js';

@@ -20,7 +20,7 @@ import { PrivateCopies } from './private-copies.js';
 import { writtenBy } from './written.js';
 
 /** A weight on a device, as it is: kernels take it in rows. */
-export class DeviceWeight implements PackedHandle {
+class DeviceWeight implements PackedHandle {
   readonly backend = 'cuda';
   readonly byteLength: number;
 

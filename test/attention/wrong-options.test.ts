@@ -135,7 +135,7 @@ const options: readonly Refusal[] = [
     'lengths that are a number',
     { kvLengths: 5 },
     'HEED_INVALID_ARGUMENT',
-    /options\.kvLengths to be a list of numbers, received 5/,
+    /options\.kvLengths to be a list, received 5/,
   ],
   [
     'too many lengths',
@@ -278,7 +278,7 @@ const details: readonly Refusal[] = [
     'a name that is no detail',
     { include: ['weights', 'logits'] },
     'HEED_INVALID_ARGUMENT',
-    /options\.include\[1\] to be one of logSumExp, .*received 'logits'/,
+    /options\.include\[1\] to be 'logSumExp', .*received 'logits'/,
   ],
   ['rows that are a list', { rows: [1] }, 'HEED_INVALID_ARGUMENT', /options\.rows to be an object/],
   [

@@ -231,7 +231,7 @@ describe('rotary embedding refuses', () => {
     await rejectsHeed(
       () => call(3),
       'HEED_INVALID_ARGUMENT',
-      'Expected options.positions to be a list of numbers',
+      'Expected options.positions to be a list, received',
     );
     await rejectsHeed(
       () => call([1, 2]),
