@@ -7,8 +7,8 @@ import type { Problem } from '../problem.js';
 import type { Addon, Buffers } from './addon.js';
 import { type DeviceArray, hostElements } from './device-array.js';
 import { encode } from './encode.js';
-import { Encoder, typeNumber } from './encoder.js';
-import { ask, toHeedError } from './errors.js';
+import { type Encoded, Encoder, typeNumber } from './encoder.js';
+import { ask } from './errors.js';
 import type { Operations } from './operations.js';
 import { PackedPanels } from './packed-panels.js';
 import { PrivateCopies } from './private-copies.js';
@@ -55,14 +55,8 @@ class CpuBackend implements Backend {
   }
 
   solveSync(problems: readonly Problem[]): void {
-    const encoder = this.#encoder;
-    encode(encoder, problems);
-    try {
-      const { written, length } = encoder;
-      this.#addon.solveSync(written, length, encoder.buffers as Buffers, isSmall(problems), here, nothing);
-    } catch (error) {
-      throw toHeedError(error);
-    }
+    const { numbers, length, buffers } = this.#encode(problems);
+    ask(() => this.#addon.solveSync(numbers, length, buffers, isSmall(problems), here, nothing));
   }
 
   #solveHere(problems: readonly Problem[]): Promise<void> {
@@ -88,16 +82,18 @@ class CpuBackend implements Backend {
     resolve: () => void,
     reject: (reason: unknown) => void,
   ): void {
-    const encoder = this.#encoder;
-    encode(encoder, problems);
-    // Whoever chose this backend has seen that nothing is on a device.
-    const given = encoder.buffers as Buffers;
-    const copies = PrivateCopies.of(given, this.#pins);
-    const memory = copies?.substitute(given) ?? given;
+    const { numbers, length, buffers } = this.#encode(problems);
+    const copies = PrivateCopies.of(buffers, this.#pins);
+    const memory = copies?.substitute(buffers) ?? buffers;
     const finish = copies && (() => copies.restore(problems));
     this.#operations.add({ resolve, reject, memory, signal, finish }, () =>
-      this.#addon.solve(encoder.written, encoder.length, memory, here, nothing),
+      this.#addon.solve(numbers, length, memory, here, nothing),
     );
+  }
+
+  /** Whoever chose this backend has seen that nothing is on a device. */
+  #encode(problems: readonly Problem[]): Encoded<Buffers> {
+    return encode(this.#encoder, problems) as Encoded<Buffers>;
   }
 }
 

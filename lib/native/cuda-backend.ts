@@ -13,7 +13,7 @@ import type { CudaDevice } from './cuda-device.js';
 import { type DeviceArray, isOnDevice } from './device-array.js';
 import { DeviceTables } from './device-tables.js';
 import { encode } from './encode.js';
-import { Encoder } from './encoder.js';
+import { type Encoded, Encoder } from './encoder.js';
 import { ask } from './errors.js';
 import type { Operations } from './operations.js';
 import { PrivateCopies } from './private-copies.js';
@@ -101,9 +101,9 @@ class CudaBackend implements Backend {
         reject(abortReason(signal));
         return;
       }
-      const buffers = this.#encode(problems);
+      const { numbers, length, buffers } = this.#encode(problems);
       if (!buffers.some(ArrayBuffer.isView)) {
-        this.#enqueue(buffers);
+        ask(() => this.#addon.enqueue(numbers, length, buffers, this.#device.index));
         resolve();
         return;
       }
@@ -111,35 +111,30 @@ class CudaBackend implements Backend {
       const memory = copies?.substitute(buffers) ?? buffers;
       const finish = copies && (() => copies.restore(problems));
       const written = indicesOfWritten(buffers, problems);
-      this.#operations.add({ resolve, reject, memory, signal, finish }, () => {
-        const { written: numbers, length } = this.#encoder;
-        return this.#addon.solve(numbers, length, memory, this.#device.index, written);
-      });
+      this.#operations.add({ resolve, reject, memory, signal, finish }, () =>
+        this.#addon.solve(numbers, length, memory, this.#device.index, written),
+      );
     });
   }
 
   solveSync(problems: readonly Problem[]): void {
-    const buffers = this.#encode(problems);
+    const { numbers, length, buffers } = this.#encode(problems);
+    const { index } = this.#device;
     if (!buffers.some(ArrayBuffer.isView)) {
-      this.#enqueue(buffers);
+      ask(() => this.#addon.enqueue(numbers, length, buffers, index));
       return;
     }
-    const { written: numbers, length } = this.#encoder;
     const written = indicesOfWritten(buffers, problems);
-    ask(() => this.#addon.solveSync(numbers, length, buffers, false, this.#device.index, written));
+    ask(() => this.#addon.solveSync(numbers, length, buffers, false, index, written));
   }
 
-  #encode(problems: readonly Problem[]): Buffers {
-    encode(this.#encoder, problems);
-    const { buffers } = this.#encoder;
-    // The encoder lasts, and what it refers to would last with it.
-    this.#encoder.buffers = [];
-    return buffers.map((buffer) => (isOnDevice(buffer) ? buffer.memory : buffer));
-  }
-
-  #enqueue(buffers: Buffers): void {
-    const { written: numbers, length } = this.#encoder;
-    ask(() => this.#addon.enqueue(numbers, length, buffers, this.#device.index));
+  /** With what the addon knows the memory of devices by. */
+  #encode(problems: readonly Problem[]): Encoded<Buffers> {
+    const encoded = encode(this.#encoder, problems);
+    return {
+      ...encoded,
+      buffers: encoded.buffers.map((buffer) => (isOnDevice(buffer) ? buffer.memory : buffer)),
+    };
   }
 }
 

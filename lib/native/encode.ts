@@ -16,17 +16,10 @@ import type {
   ScoreForm,
   SelectionForm,
 } from '../problem.js';
-import { type Encoder, typeNumber } from './encoder.js';
+import { type Encoded, type Encoder, typeNumber } from './encoder.js';
 import { externalOf, isPacked } from './packed-panels.js';
 
-/** Kernels know no float64: such a mask crosses in float32, which is what scores are computed in. */
-function inFloat32(mask: MaskView): MaskView {
-  if (mask.type !== 'float64' || !(mask.data instanceof Float64Array)) return mask;
-  return { ...mask, type: 'float32', data: new Float32Array(mask.data) };
-}
-
-function encodeMask(to: Encoder, given: MaskView): void {
-  const mask = inFloat32(given);
+function encodeMask(to: Encoder, mask: MaskView): void {
   to.typed(mask);
   to.numbers(mask.batchStride, mask.headStride, mask.queryStride, mask.keyStride);
 }
@@ -210,8 +203,9 @@ function encodeProblem(to: Encoder, problem: Problem): void {
   }
 }
 
-export function encode(to: Encoder, problems: readonly Problem[]): void {
+export function encode(to: Encoder, problems: readonly Problem[]): Encoded {
   to.reset();
   to.number(problems.length);
   for (const problem of problems) encodeProblem(to, problem);
+  return to.take();
 }

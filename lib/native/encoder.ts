@@ -15,21 +15,35 @@ export function typeNumber(type: StoredType): number {
   return typeNumbers[type] ?? -1;
 }
 
+/** The first `length` numbers, and what they refer to by index. */
+export interface Encoded<Buffers = readonly (StoredElements | External)[]> {
+  readonly numbers: Float64Array;
+  readonly length: number;
+  readonly buffers: Buffers;
+}
+
 export class Encoder {
   /** Reused from one operation to the next: the addon reads it before it returns. */
-  written = new Float64Array(1024);
-  length = 0;
-  buffers: (StoredElements | External)[] = [];
+  #numbers = new Float64Array(1024);
+  #length = 0;
+  #buffers: (StoredElements | External)[] = [];
 
   /** Starts over. */
   reset(): void {
-    this.length = 0;
-    this.buffers = [];
+    this.#length = 0;
+    this.#buffers = [];
+  }
+
+  /** Hands over what was written: an encoder lasts, and what it refers to would last with it. */
+  take(): Encoded {
+    const taken = { numbers: this.#numbers, length: this.#length, buffers: this.#buffers };
+    this.reset();
+    return taken;
   }
 
   number(value: number): void {
-    if (this.length === this.written.length) this.#grow(1);
-    this.written[this.length++] = value;
+    if (this.#length === this.#numbers.length) this.#grow(1);
+    this.#numbers[this.#length++] = value;
   }
 
   numbers(...values: readonly number[]): void {
@@ -44,8 +58,8 @@ export class Encoder {
 
   /** Its index among the buffers. */
   buffer(buffer: StoredElements | External): void {
-    let index = this.buffers.indexOf(buffer);
-    if (index < 0) index = this.buffers.push(buffer) - 1;
+    let index = this.#buffers.indexOf(buffer);
+    if (index < 0) index = this.#buffers.push(buffer) - 1;
     this.number(index);
   }
 
@@ -68,14 +82,14 @@ export class Encoder {
     const count = values?.length ?? 0;
     this.number(count);
     if (values === undefined) return;
-    if (this.length + count > this.written.length) this.#grow(count);
-    this.written.set(values, this.length);
-    this.length += count;
+    if (this.#length + count > this.#numbers.length) this.#grow(count);
+    this.#numbers.set(values, this.#length);
+    this.#length += count;
   }
 
   #grow(count: number): void {
-    const grown = new Float64Array(2 * (this.length + count));
-    grown.set(this.written);
-    this.written = grown;
+    const grown = new Float64Array(2 * (this.#length + count));
+    grown.set(this.#numbers);
+    this.#numbers = grown;
   }
 }
