@@ -2,80 +2,28 @@
 /** Keys and values of steps that were, kept for those that come. */
 import { inspect } from 'node:util';
 import { chooseBackendAt } from './backends.js';
-import { CacheState } from './cache/cache-state.js';
-import { type CacheType, cacheTypes } from './cache/cache-type.js';
-import { PagePool } from './cache/page-pool.js';
-import { deviceSlabs, hostSlabs, type SlabMemory } from './cache/slabs.js';
+import { type AppendOptions, readAppendArguments } from './cache/append-arguments.js';
+import type { CacheState } from './cache/cache-state.js';
+import type { CacheType } from './cache/cache-type.js';
+import { type KeyValueCacheOptions, mostEntries, readCacheOptions } from './cache/options.js';
 import { isInstance } from './checks/describe.js';
-import { expectLength, expectRank } from './checks/dims.js';
-import { readIntegers, readList } from './checks/lists.js';
-import { expectPlace, expectReach, locationOption } from './checks/location.js';
-import { choiceOption, integerBetween, invalid } from './checks/numbers.js';
+import { expectLength } from './checks/dims.js';
+import { readList } from './checks/lists.js';
+import { integerBetween } from './checks/numbers.js';
 import { readOptions } from './checks/options.js';
-import { dataOf, expectFloat, expectType, readTensor } from './checks/tensor.js';
 import { HeedError } from './errors.js';
-import { axesOf, denseStrides, readLayout } from './layout.js';
-import { cudaDevice } from './native.js';
 import { runSync } from './operation.js';
 import type { Location, TensorLike } from './tensor-type.js';
 
+export type { AppendOptions } from './cache/append-arguments.js';
 export type { CacheType } from './cache/cache-type.js';
-
-/** The shape of a {@link KeyValueCache}, and how it keeps what it holds. */
-export interface KeyValueCacheOptions {
-  /** Sequences, side by side. */
-  batch: number;
-  /** Key and value heads. */
-  heads: number;
-  /** Elements of a key, from 1 to 512. */
-  width: number;
-  /** Elements of a value, from 1 to 512. Default: width. */
-  valueWidth?: number;
-  /** The most steps that an entry may have. Memory is taken as steps come, not before. */
-  capacity: number;
-  /**
-   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of its memory: each row, the elements of
-   * one step and head, becomes multiples of its largest magnitude / 127.
-   */
-  type?: CacheType;
-  /** Where it lies: 'cpu' (default), or a device, which has no 'int8'. Attention takes place there. */
-  location?: Location;
-  /**
-   * Steps that lie together. With pages, forks share all but the page that they are about to append to, and memory is taken a page
-   * at a time. Default: none, all steps of an entry lie together, which is copied when a fork appends to it.
-   */
-  pageSize?: number;
-}
-
-/** What {@link KeyValueCache.append} may be told besides keys and values. */
-export interface AppendOptions {
-  /** How many of the steps count, per batch entry: the first ones. Default: all. */
-  lengths?: ArrayLike<number>;
-  /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
-  layout?: 'bhsd' | 'bshd';
-}
+export type { KeyValueCacheOptions } from './cache/options.js';
 
 /** What {@link KeyValueCache.fork} may be told. */
 export interface ForkOptions {
   /** Which entries the fork has, in this order; one may come several times. Default: all. */
   entries?: ArrayLike<number>;
 }
-
-const optionNames = [
-  'batch',
-  'heads',
-  'width',
-  'valueWidth',
-  'capacity',
-  'type',
-  'location',
-  'pageSize',
-] as const;
-
-const mostEntries = 2 ** 22;
-const mostHeads = 2 ** 16;
-const widest = 512;
-const farthest = 2 ** 31 - 1;
 
 /** What a new cache, or a fork, begins with. */
 class Content {
@@ -123,7 +71,7 @@ export class KeyValueCache {
   /** @internal */
   constructor(content: Content);
   constructor(options: KeyValueCacheOptions | Content) {
-    const given = isInstance(options, Content) ? options : read(options);
+    const given = isInstance(options, Content) ? options : readCacheOptions(options);
     const { form } = given.state.pool;
     this.heads = form.heads;
     this.width = form.width;
@@ -183,41 +131,10 @@ export class KeyValueCache {
    *   `forward` adds steps, HEED_SHAPE_MISMATCH, HEED_OUT_OF_MEMORY and others: see `code`
    */
   append(key: TensorLike, value: TensorLike, options?: AppendOptions): void {
-    const { layout: named, lengths } = readOptions(options, ['lengths', 'layout']);
-    const layout = readLayout(named);
-    const axes = axesOf[layout];
-    const keys = readTensor(key, 'key');
-    const values = readTensor(value, 'value');
-    const type = expectFloat(keys);
-    expectType(values, type, 'key.type');
     const state = KeyValueCache.stateOf(this);
-    const { batch } = state;
-    const { location } = state.pool;
-    const { heads, width: keyWidth, valueWidth } = state.pool.form;
-    expectReach(keys, location, 'cache');
-    expectPlace(values, keys.location, keys.name);
-    for (const [tensor, width, name] of [
-      [keys, keyWidth, 'width'],
-      [values, valueWidth, 'valueWidth'],
-    ] as const) {
-      expectRank(tensor.dims, 4, tensor.name, axes.names);
-      expectLength(tensor.dims[0], `${tensor.name}.dims[0]`, batch, 'cache.batch');
-      expectLength(tensor.dims[axes.heads], `${tensor.name}.dims[${axes.heads}]`, heads, 'cache.heads');
-      expectLength(tensor.dims[3], `${tensor.name}.dims[3]`, width, `cache.${name}`);
-    }
-    const steps = keys.dims[axes.steps];
-    expectLength(values.dims[axes.steps], `value.dims[${axes.steps}]`, steps, `key.dims[${axes.steps}]`);
-    const counts =
-      lengths === undefined
-        ? new Array<number>(batch).fill(steps)
-        : readIntegers(lengths, 'options.lengths', batch, 'batch entry', 0, steps);
-    const backend = chooseBackendAt(undefined, type, location);
-    const view = (tensor: typeof keys) => ({
-      data: dataOf(tensor),
-      type,
-      ...denseStrides(layout, heads, steps, tensor.dims[3]),
-    });
-    const write = state.write(view(keys), view(values), counts);
+    const steps = readAppendArguments(state, key, value, options);
+    const backend = chooseBackendAt(undefined, steps.key.type, state.pool.location);
+    const write = state.write(steps.key, steps.value, steps.counts);
     runSync({
       backend,
       problems: [write.problem],
@@ -281,38 +198,4 @@ export class KeyValueCache {
     const pages = this.pageSize === undefined ? '' : `, pages of ${this.pageSize}`;
     return `KeyValueCache ${this.type}, ${this.heads} heads of ${this.width}${pages}${lengths}`;
   }
-}
-
-function memoryAt(location: Location, type: CacheType): SlabMemory {
-  if (location === 'cpu') return hostSlabs;
-  if (type === 'int8') {
-    throw new HeedError(
-      'HEED_UNSUPPORTED_TYPE',
-      `Expected options.type to be one that caches at '${location}' have, received 'int8'; use 'float16' or 'bfloat16'`,
-    );
-  }
-  return deviceSlabs(cudaDevice(location));
-}
-
-function read(options: unknown): Content {
-  if (options === undefined) throw invalid('options', 'an object', options);
-  const values = readOptions(options, optionNames);
-  const batch = integerBetween(values.batch, 'options.batch', 0, mostEntries);
-  const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
-  const width = integerBetween(values.width, 'options.width', 1, widest);
-  const valueWidth =
-    values.valueWidth === undefined
-      ? width
-      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widest);
-  const capacity = integerBetween(values.capacity, 'options.capacity', 0, farthest);
-  const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
-  const memory = memoryAt(locationOption(values.location, 'options.location'), type);
-  const pageSize =
-    values.pageSize === undefined
-      ? undefined
-      : integerBetween(values.pageSize, 'options.pageSize', 1, farthest);
-  const steps = Math.max(1, Math.min(pageSize ?? capacity, capacity));
-  const pages = batch * Math.ceil(capacity / steps);
-  const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
-  return new Content(CacheState.empty(pool, batch, capacity), pageSize);
 }
