@@ -2,7 +2,7 @@
 import type { DeviceInfo } from '../devices.js';
 import type { Configuration } from './language-model/configuration.js';
 import type { HeadDescription } from './language-model/describe-head.js';
-import { describeHead } from './report.js';
+import { describeHead, type Facts, layOut } from './report-parts.js';
 import { bar, formatSeconds, formatWeight, type Painter, pad } from './terminal.js';
 import type { Word } from './words.js';
 
@@ -25,7 +25,7 @@ export interface ModelRun {
   readonly next: readonly { readonly text: string; readonly probability: number }[];
 }
 
-export function modelFacts(run: ModelRun): [name: string, value: string][] {
+export function modelFacts(run: ModelRun): Facts {
   const { device, model, words } = run;
   return [
     ...(device ? [['device', `${device.name} (${device.backend} backend)`] as [string, string]] : []),
@@ -43,12 +43,7 @@ export function reportModel(run: ModelRun, page: string, painter: Painter): stri
   const bold = (text: string) => painter.paint('bold', text);
   const dim = (text: string) => painter.paint('dim', text);
   const { words, chosen } = run;
-  return [
-    '',
-    bold(run.title),
-    '',
-    ...modelFacts(run).map(([name, value]) => `  ${dim(pad(name, 20))}${value}`),
-    '',
+  const sections = [
     bold('What the heads do'),
     ...run.heads.map(({ title, meaning }) => `  ${pad(title, 32)}${dim(`a token ${meaning}`)}`),
     '',
@@ -60,10 +55,8 @@ export function reportModel(run: ModelRun, page: string, painter: Painter): stri
       ({ text, probability }) =>
         `    ${pad(JSON.stringify(text), 34)}${formatWeight(probability).padStart(7)}  ${painter.paint('cyan', bar(probability, 30))}`,
     ),
-    '',
-    `${bold('The page')} with heat maps and lines: ${painter.paint('underline', page)}`,
-    '',
-  ].join('\n');
+  ];
+  return layOut({ title: run.title, facts: modelFacts(run), sections, page }, painter);
 }
 
 /** A few tokens, as they stand in the text. */

@@ -3,10 +3,10 @@ import type { DeviceInfo } from '../devices.js';
 import { embeddingWidth } from './embedding.js';
 import type { Foretelling } from './expectations.js';
 import { layers, widths } from './heads.js';
-import { influencesOf } from './influences.js';
 import type { Kinds } from './kinds.js';
+import { describeHead, type Facts, layOut } from './report-parts.js';
 import type { Measured, Speed } from './speed.js';
-import { bar, formatSeconds, formatWeight, type Painter, pad } from './terminal.js';
+import { formatSeconds, type Painter } from './terminal.js';
 import type { Word } from './words.js';
 
 export interface Run {
@@ -24,8 +24,6 @@ export interface Run {
   readonly rows: readonly Float32Array[];
   readonly foretelling: Foretelling;
 }
-
-type Facts = [name: string, value: string][];
 
 /** What computed, on what, and how fast. */
 export function describeRun({ words, complete, causal, kinds, device, speed }: Run): Facts {
@@ -64,51 +62,19 @@ function describeMeasured({ seconds, operations }: Measured): string {
   return `${formatSeconds(seconds)}, ${(operations / seconds / 1e9).toPrecision(3)} GFLOP/s`;
 }
 
-const listed = 4;
-
 export function report(run: Run, page: string, painter: Painter): string {
   const bold = (text: string) => painter.paint('bold', text);
   const dim = (text: string) => painter.paint('dim', text);
   const { words, chosen } = run;
   const heads = layers.flatMap((layer) => layer.heads);
-  return [
-    '',
-    bold(run.title),
-    '',
-    ...describeRun(run).map(([name, value]) => `  ${dim(pad(name, 20))}${value}`),
-    '',
+  const sections = [
     `${bold(`What “${words[chosen].text}” looks at`)} ${dim(`(word ${chosen + 1} of ${words.length})`)}`,
     ...heads.flatMap(({ title }, head) => ['', ...describeHead(title, run, run.rows[head], painter)]),
     '',
     bold('What follows'),
     ...describeForetelling(run.foretelling).map((line) => `  ${line}`),
-    '',
-    `${bold('The page')} with heat maps and lines: ${painter.paint('underline', page)}`,
-    '',
-  ].join('\n');
-}
-
-/** @param row how much the chosen word looks at every word */
-export function describeHead(
-  title: string,
-  { words, chosen }: Pick<Run, 'words' | 'chosen'>,
-  row: Float32Array,
-  painter: Painter,
-): string[] {
-  const { words: heaviest, rest, nothing } = influencesOf(row, listed);
-  const line = (name: string, where: string, weight: number) =>
-    `    ${pad(name, 22)}${painter.paint('dim', pad(where, 12))}${formatWeight(weight).padStart(7)}  ${painter.paint('cyan', bar(weight, 30))}`;
-  const lines = heaviest.map(({ position, weight }) =>
-    line(words[position].text, distance(position - chosen), weight),
-  );
-  if (rest >= 0.001) lines.push(line('(all other words)', '', rest));
-  if (nothing >= 0.001) lines.push(line('(nothing)', '', nothing));
-  return [`  ${painter.paint('bold', title)}`, ...lines];
-}
-
-function distance(steps: number): string {
-  if (steps === 0) return 'itself';
-  return steps < 0 ? `${-steps} before` : `${steps} after`;
+  ];
+  return layOut({ title: run.title, facts: describeRun(run), sections, page }, painter);
 }
 
 function describeForetelling({ tried, right, next }: Foretelling): string[] {

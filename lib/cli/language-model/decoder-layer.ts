@@ -56,6 +56,15 @@ export class DecoderLayer implements Disposable {
     return this.#feed(add(x, attended));
   }
 
+  /** The same, and how much every token (row) looks at every other: [1, heads, steps, steps]. */
+  async examine(x: Tensor): Promise<{ output: Tensor; weights: Tensor }> {
+    const { output, weights } = await this.attention.forwardDetails(this.#normalized(x), {
+      include: ['weights'],
+    });
+    if (!weights) throw new TypeError('Expected the weights that were asked for');
+    return { output: await this.#feed(add(x, output)), weights };
+  }
+
   /** A cache for one text of at most `capacity` tokens. */
   makeCache(capacity: number): KeyValueCache {
     return new KeyValueCache({
@@ -64,15 +73,6 @@ export class DecoderLayer implements Disposable {
       width: this.headWidth,
       capacity,
     });
-  }
-
-  /** The same, and how much every token (row) looks at every other: [1, heads, steps, steps]. */
-  async examine(x: Tensor): Promise<{ output: Tensor; weights: Tensor }> {
-    const { output, weights } = await this.attention.forwardDetails(this.#normalized(x), {
-      include: ['weights'],
-    });
-    if (!weights) throw new TypeError('Expected the weights that were asked for');
-    return { output: await this.#feed(add(x, output)), weights };
   }
 
   #normalized(x: Tensor): Tensor {
