@@ -63,8 +63,12 @@ function appendArguments(draw: Draw, { heads, width, valueWidth, capacity, entri
 }
 
 /** A cache with some steps in it; now and then its pages are shared with a fork. */
-export function keptCache(draw: Draw, backend: TestedBackend): Kept {
-  const options = cacheOptions(draw, backend);
+export function keptCache(
+  draw: Draw,
+  backend: TestedBackend,
+  fixed: Partial<KeyValueCacheOptions> = {},
+): Kept {
+  const options = { ...cacheOptions(draw, backend), ...fixed };
   let holding: Holding = emptyHolding(options, [locationOf(backend)]);
   const cache = new KeyValueCache(options);
   for (let i = draw.below(3); i > 0; i--) {

@@ -9,7 +9,10 @@ import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
 import { project, projectSync } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
+import type { TestedBackend } from '../support/backends.js';
 import { scoreOf, selectionOf } from './attention-calls.js';
+import { type Kept, keptCache, show, shown } from './cache-calls.js';
+import type { Holding } from './cache-model.js';
 import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
@@ -69,19 +72,36 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
   };
 }
 
-function layerArguments(draw: Draw, backend: string): unknown[] {
+interface LayerCall {
+  readonly args: unknown[];
+  /** The cache of the call, where it has one. */
+  readonly kept: Kept | undefined;
+}
+
+/** How many keys the longest entry has once the new steps are there, the first `counts[entry]` or all. */
+function longestOf({ entries }: Holding, steps: number, counts: readonly number[] | undefined): number {
+  return Math.max(...entries.map(({ length }, entry) => length + (counts?.[entry] ?? steps)));
+}
+
+function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
   const keyHeads = 1 + draw.below(2);
   const heads = keyHeads * (1 + draw.below(2));
   const [width, valueWidth, embed] = sizes(draw, 6, 6, 6);
   const [batch, queries] = sizes(draw, 2, 4);
   const crossed = draw.below(3) === 0;
-  const [keys, contextEmbed] = crossed ? sizes(draw, 4, 6) : [queries, embed];
+  const [newKeys, contextEmbed] = crossed ? sizes(draw, 4, 6) : [queries, embed];
   const rotates = width > 1 && draw.below(2) === 0;
+  const { kvLengths } = maybe(draw, 'kvLengths', () =>
+    Array.from({ length: batch }, () => draw.below(newKeys + 1)),
+  ) as { kvLengths?: number[] };
+  const cacheForm = { batch, heads: keyHeads, width, valueWidth, capacity: 16, type: 'float32' } as const;
+  const kept = crossed || rotates || draw.below(3) > 0 ? undefined : keptCache(draw, backend, cacheForm);
+  const keys = kept ? longestOf(kept.holding, queries, kvLengths) : newKeys;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),
     ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
   });
-  return [
+  const args = [
     {
       query: linear(heads * width, embed),
       key: linear(keyHeads * width, contextEmbed),
@@ -108,10 +128,11 @@ function layerArguments(draw: Draw, backend: string): unknown[] {
     },
     floatTensorOf(draw, [batch, queries, embed]),
     {
-      ...(crossed ? { context: floatTensorOf(draw, [batch, keys, contextEmbed]) } : {}),
+      ...(crossed ? { context: floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
       ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
-      ...maybe(draw, 'kvLengths', () => Array.from({ length: batch }, () => draw.below(keys + 1))),
+      ...(kvLengths ? { kvLengths } : {}),
+      ...(kept ? { cache: kept.cache } : {}),
       ...(rotates && draw.below(2) === 0
         ? {
             positions: Array.from({ length: draw.below(2) === 0 ? queries : batch * queries }, () =>
@@ -121,6 +142,7 @@ function layerArguments(draw: Draw, backend: string): unknown[] {
         : {}),
     },
   ];
+  return { args, kept };
 }
 
 const construct = (args: readonly unknown[]) => {
@@ -135,18 +157,36 @@ async function useWeight(packed: PackedWeight): Promise<Tensor> {
   return await project(ones.cast(weight.type as FloatType), weight);
 }
 
+/** What shows of a cache, beside the output of a layer. */
+const inCache = <Shown>({ output, lengths }: Record<string, Shown>) => ({
+  'output of the cache': output,
+  'lengths of the cache': lengths,
+});
+
 /** Every public form of a linear map, on one backend. */
-export function layerTargets(draw: Draw, backend: string): Target[] {
+export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
   const results = (result: unknown) => ({ output: result });
   const linear = {
     arguments: () => projectArguments(draw, backend),
     model: (args: readonly unknown[]) => ({ output: projectModel(args) }),
     results,
   };
+  let kept: Kept | undefined;
   const layer = {
-    arguments: () => layerArguments(draw, backend),
-    model: (args: readonly unknown[]) => ({ output: layerModel(args) }),
-    results,
+    arguments: () => {
+      const call = layerCall(draw, backend);
+      kept = call.kept;
+      return call.args;
+    },
+    model: (args: readonly unknown[]) => {
+      const { output, after } = layerModel(args);
+      return { ...(kept && inCache(shown(after ?? kept.holding))), output };
+    },
+    results: (result: unknown) => ({ ...(kept && inCache(show(kept.cache, backend))), output: result }),
+    unchanged: () => ({
+      results: kept ? show(kept.cache, backend) : {},
+      expected: kept ? shown(kept.holding) : {},
+    }),
   };
   return [
     { name: 'project', call: (args) => loosely(project)(...args), ...linear },

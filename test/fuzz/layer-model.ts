@@ -4,6 +4,7 @@ import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import type { Expected } from './attention-model.js';
 import { expectHeads, leastLead, readSettings } from './attention-model.js';
+import { appended, type Holding, holdingOf, tensorsOf } from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
@@ -115,13 +116,16 @@ function normalised(head: readonly number[], { values }: ModelTensor, epsilon: n
 }
 
 /** What new MultiHeadAttention(weights, options).forward(input, forwardOptions) must give. */
-export function layerModel(args: readonly unknown[]): Expected {
+export function layerModel(args: readonly unknown[]): {
+  readonly output: Expected;
+  /** What the cache of the call must hold afterwards, where it has one. */
+  readonly after: Holding | undefined;
+} {
   const { query, key, value, output, queryNorm, keyNorm } = readLayer(args[0]);
   expect(args[1] !== undefined, 'options');
   const given = model.options(args[1], layerOptionNames);
   const call = model.options(args[3], callOptionNames);
   model.expectCallOptions({ ...call, backend: given.backend });
-  expect(call.cache === undefined, 'no cache');
   expect(given.location === undefined || given.location === 'cpu', 'a location');
   const type = given.type ?? query.weight.type;
   expect(model.floats.includes(type as string), 'a type');
@@ -130,7 +134,7 @@ export function layerModel(args: readonly unknown[]): Expected {
   const { heads, keyValueHeads: keyHeads = heads } = given;
   expect(model.isInteger(heads, 1, 65536) && model.isInteger(keyHeads, 1, heads), 'heads');
   const [batch, queries, embed] = input.dims;
-  const [, keys, contextEmbed] = context.dims;
+  const [, newKeys, contextEmbed] = context.dims;
   for (const source of [input, context]) {
     expect(source.dims.length === 3 && source.dims[0] === batch && source.type === type, 'inputs that fit');
   }
@@ -144,7 +148,8 @@ export function layerModel(args: readonly unknown[]): Expected {
   expect(query.weight.dims[1] === embed, 'queries as wide as inputs');
   for (const { weight } of [key, value]) expect(weight.dims[1] === contextEmbed, 'keys as wide as contexts');
   expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
-  const kvLengths = call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, keys);
+  const kvLengths =
+    call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys);
   expect(queryNorm === undefined || model.sameDims(queryNorm.dims, [width]), 'a norm as wide as a query');
   expect(keyNorm === undefined || model.sameDims(keyNorm.dims, [keyWidth]), 'a norm as wide as a key');
   const epsilon = given.normEpsilon === undefined ? 1e-6 : model.finite(given.normEpsilon);
@@ -153,7 +158,12 @@ export function layerModel(args: readonly unknown[]): Expected {
   expect(rotary === undefined || keyWidth === width, 'keys that turn as queries do');
   const positions = readPositions(call.positions, rotary, batch, queries);
   const crossed = call.context !== undefined;
-  const placement = { rotary, positions, batch, queries, keys, kvLengths, crossed };
+  const placement = { rotary, positions, batch, queries, keys: newKeys, kvLengths, crossed };
+  const held = call.cache === undefined ? undefined : holdingOf(call.cache);
+  expect(!held || (!crossed && !rotary && held.entries.length === batch), 'a cache that fits');
+  const before = held?.entries.map(({ length }) => length);
+  const lengths = before?.map((length, entry) => length + (kvLengths?.[entry] ?? queries)) ?? kvLengths;
+  const keys = held ? Math.max(0, ...(lengths ?? [])) : newKeys;
   const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;
   const { rotary: _____, normEpsilon: ______, ...scoring } = others;
   if (call.select !== undefined) readSelection(given.select);
@@ -181,22 +191,27 @@ export function layerModel(args: readonly unknown[]): Expected {
     (of: 'query' | 'key', norm: ModelTensor | undefined) =>
     (head: readonly number[], entry: number, step: number) =>
       turnHead(placement, of, norm ? normalised(head, norm, epsilon) : head, entry, step);
+  const newKey = operand(key, context, keyHeads, keyWidth, finish('key', keyNorm));
+  const newValue = operand(value, context, keyHeads, valueWidth);
+  const added = [newKey, newValue, { layout: 'bshd', ...(kvLengths && { lengths: kvLengths }) }];
+  const after = held && appended(held, added);
+  const stored = after && tensorsOf(after, 'bshd');
   const attended = attentionOracle(
     operand(query, input, heads, width, finish('query', queryNorm)),
-    operand(key, context, keyHeads, keyWidth, finish('key', keyNorm)),
-    operand(value, context, keyHeads, valueWidth),
+    stored ? plain(stored.key) : newKey,
+    stored ? plain(stored.value) : newValue,
     {
       ...settings.options,
       layout: 'bshd',
-      ...(kvLengths && { kvLengths }),
-      ...(call.context === undefined && { queryOffset: 0 }),
+      ...(lengths && { kvLengths: lengths }),
+      ...(call.context === undefined && { queryOffset: before ?? 0 }),
       ...(settings.mask && { mask: plain(settings.mask) }),
     },
   );
   const side = Float64Array.from(attended.output);
   const linears = [query, key, value, ...(output ? [output] : [])];
   const tensors = linears.flatMap(({ weight, bias }) => [weight, bias]);
-  return {
+  const right: Expected = {
     type: type as string,
     dims: [batch, queries, output ? output.weight.dims[0] : heads * valueWidth],
     values: output ? map(output, side, batch * queries) : side,
@@ -208,4 +223,5 @@ export function layerModel(args: readonly unknown[]): Expected {
       // Next to nothing is blown up.
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),
   };
+  return { output: right, after };
 }
