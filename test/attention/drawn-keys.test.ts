@@ -1,7 +1,6 @@
 /** Keys drawn from the weights: as frequent as these say, independent, and the same everywhere. */
 import assert from 'node:assert/strict';
 import type { AttentionOptions } from '../../lib/attention-options.js';
-import { randomInputs } from '../support/attention.js';
 import { eachBackend, eachInstructionSet } from '../support/backends.js';
 import { Random, tensorOf } from '../support/random.js';
 import { choicesOf, decidedInputs } from '../support/selections.js';
@@ -77,8 +76,9 @@ eachBackend(
 
     it('of a position are the same, whether all rows are asked for or the newest alone', () => {
       const random = new Random('newest');
-      const { query, key, value } = randomInputs(random, { batch: 1, heads: 2, queries: 40, keys: 40 });
       const options = { select: { type: 'hard', seed: 3 }, causal: true } as const;
+      const shape = { batch: 1, heads: 2, queries: 40, keys: 40 };
+      const { query, key, value } = decidedInputs(random, shape, options);
       const all = choicesOf(backend, { query, key, value }, options);
       const newest = tensorOf(
         'float32',

@@ -22,11 +22,16 @@ describe('a duel of the benchmark', () => {
   });
 
   it('divides the time of the other by that of heed, until the promise is settled', async () => {
-    const waiting = (milliseconds: number) => ({ run: () => sleep(milliseconds), result: nothing });
+    // A timer counts from when its turn of the event loop began, which may be long ago where the machine is busy.
+    const wait = async (milliseconds: number) => {
+      for (const end = performance.now() + milliseconds; performance.now() < end; ) await sleep(1);
+    };
+    const waiting = (milliseconds: number) => ({ run: () => wait(milliseconds), result: nothing });
     const { heed, peer, ratio } = await duel(waiting(5), waiting(25), 0);
-    assert.ok(heed.shortest > 4 && peer.shortest > 24);
+    assert.ok(heed.shortest > 4.9 && peer.shortest > 24.9);
     assert.equal(ratio, peer.median / heed.median);
-    assert.ok(ratio > 1.5);
+    // However busy the machine is, not all calls are late by as much as makes up for the difference.
+    assert.ok(heed.shortest < peer.shortest, `${heed.shortest} and ${peer.shortest} ms`);
   });
 
   it('believes who times itself', async () => {

@@ -51,11 +51,12 @@ struct Mask {
   }
 };
 
-// What documents, one behind the other in a sequence, may attend: themselves.
-std::vector<int64_t> documents(Random& random, int64_t steps) {
+// What documents, one behind the other in a sequence, may attend: themselves. One of them begins at `start`,
+// whatever else is drawn.
+std::vector<int64_t> documents(Random& random, int64_t steps, int64_t start = 0) {
   std::vector<int64_t> document;
   for (int64_t step = 0, of = 0; step < steps; ++step) {
-    if (random.chance(0.015)) ++of;
+    if (random.chance(0.015) || (step > 0 && step == start)) ++of;
     document.push_back(of);
   }
   return document;
@@ -129,7 +130,8 @@ TEST_CASE(
       constexpr int64_t rows = 512, keys = 512, width = 64, tile_rows = 128, tile_keys = 32;
       Forward made(random, type, 1, 1, rows, keys, width);
       Buffer mask(mask_type, rows * keys);
-      const std::vector<int64_t> of = documents(random, rows);
+      // The first rows lie in other documents than the last keys: there is a tile to leave out.
+      const std::vector<int64_t> of = documents(random, rows, random.integer(tile_rows, keys - tile_keys));
       for (int64_t i = 0; i < mask.size(); ++i) {
         const bool keep = of[static_cast<size_t>(i / keys)] == of[static_cast<size_t>(i % keys)] ||
                           (i / keys < tile_rows && i % keys < 3 * tile_keys);

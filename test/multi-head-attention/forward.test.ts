@@ -14,8 +14,12 @@ import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js'
 import { toNumbers } from '../support/numbers.js';
 import { poisoned } from '../support/poison.js';
 import { Random } from '../support/random.js';
+import { enough } from '../support/selections.js';
 import { layerOracle, type OracleCall } from './layer-oracle.js';
 import { type RandomCall, randomCall, randomOptions, randomSizes, randomWeights } from './random-layer.js';
+
+/** What of a single element may be left when it is small: scores and outputs are around 1. */
+const least = { output: 0.2, weights: 0.2, scores: 1 };
 
 eachBackend('MultiHeadAttention', (backend) => {
   const random = new Random(`MultiHeadAttention on ${backend}`);
@@ -44,7 +48,7 @@ eachBackend('MultiHeadAttention', (backend) => {
     const output = await layer.forward(input, { ...call, out: out.tensor });
     assert.equal(output, out.tensor);
     out.expectMarginsIntact();
-    expectClose(output, expected.output, tolerance(type), `forward ${what}`);
+    expectClose(output, expected.output, tolerance(type), `forward ${what}`, least.output);
     expectSameBits(await layer.forward(input, call), output);
     expectSameBits(layer.forwardSync(input, call), output);
 
@@ -55,9 +59,10 @@ eachBackend('MultiHeadAttention', (backend) => {
     expectSameBits(details.output, output);
     const { weights: shares, logSumExp, biasedScores } = details;
     assert.ok(shares && logSumExp && biasedScores);
-    expectClose(shares, expected.attention.weights, tolerance(type), `weights ${what}`);
-    expectClose(logSumExp, expected.attention.logSumExp, tolerance(type), `log-sum-exp ${what}`);
-    expectClose(biasedScores, expected.attention.biasedScores, tolerance(type), `biased scores ${what}`);
+    const { attention } = expected;
+    expectClose(shares, attention.weights, tolerance(type), `weights ${what}`, least.weights);
+    expectClose(logSumExp, attention.logSumExp, tolerance(type), `log-sum-exp ${what}`, least.scores);
+    expectClose(biasedScores, attention.biasedScores, tolerance(type), `biased scores ${what}`, least.scores);
   }
 
   for (const type of typesOf(backend)) {
@@ -79,10 +84,22 @@ eachBackend('MultiHeadAttention', (backend) => {
   describe('with one option at a time', () => {
     const heads = 4;
     const weights = randomWeights(random, { heads, keyValueHeads: 2, valueWidth: 5 });
-    const input = random.tensor('float32', [2, 11, 24]);
     const context = random.tensor('float32', [2, 7, 24]);
     const perHead = Float32Array.of(0.1, 0.4, 0.2, 0.9);
     const base: MultiHeadAttentionOptions = { heads, keyValueHeads: 2 };
+
+    /** An input in which no rounding decides which key is the best. */
+    function decidedInput(
+      given: MultiHeadAttentionWeights,
+      options: MultiHeadAttentionOptions,
+      call: RandomCall = {},
+    ): Tensor {
+      for (;;) {
+        const input = random.tensor('float32', [2, 11, 24]);
+        const { attention } = layerOracle('float32', given, options, input, call as OracleCall);
+        if (attention.lead > enough) return input;
+      }
+    }
 
     const selections = [{ select: 'hard' as const }, { select: { type: 'hard' as const, seed: 11 } }];
     const layerOptions: Partial<MultiHeadAttentionOptions>[] = [
@@ -104,6 +121,7 @@ eachBackend('MultiHeadAttention', (backend) => {
         const { type = 'float32' } = options;
         const own =
           options.keyValueHeads === 1 ? randomWeights(random, { heads, keyValueHeads: 1 }) : weights;
+        const input = decidedInput(own, { ...base, ...options });
         await check(own, { ...base, ...options }, input.cast(type));
         if (own !== weights) return;
         const without = layerOracle('float32', weights, base, input);
@@ -129,8 +147,10 @@ eachBackend('MultiHeadAttention', (backend) => {
     ];
     for (const [what, call] of callOptions) {
       it(what, async () => {
-        await check(weights, base, input, call);
-        await check(weights, { ...base, causal: true }, input, call);
+        for (const options of [base, { ...base, causal: true }]) {
+          await check(weights, options, decidedInput(weights, options, call), call);
+        }
+        const input = decidedInput(weights, base, call);
         const without = layerOracle('float32', weights, base, input);
         const changed = make(weights, base).forwardSync(input, call);
         assert.throws(() => expectClose(changed, without.output, 1e-4), 'the option makes a difference');
