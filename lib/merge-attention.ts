@@ -120,8 +120,8 @@ function prepare(parts: unknown, options: unknown): Operation<MergedAttention> {
  *
  * @param parts at least one, all of the same shape and type
  * @returns the joint output and log-sum-exp, in the shapes and types of a part's
- * @throws HeedError (as a rejection) when parts do not fit together. When aborted, it rejects with
- *   the signal's reason.
+ * @throws HeedError (as a rejection) HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH or HEED_LOCATION_MISMATCH when parts do not fit
+ *   together, and others: see `code`. When aborted, it rejects with the signal's reason.
  */
 export async function mergeAttention(
   parts: readonly AttentionPart[],

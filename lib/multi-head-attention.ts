@@ -66,6 +66,7 @@ export interface ForwardOptions {
    * Keys and values of the steps before. Those of the input are added to it, and belong to it once the promise is
    * fulfilled; step i of the input then stands i steps behind the cache's length, for `causal`, `window`, ALiBi and, unless
    * `positions` says otherwise, rotary positions. Of one layer's keys alone: every layer of a model needs a cache of its own.
+   * HEED_CACHE_FULL where an entry would become longer than its capacity, HEED_CACHE_BUSY while another call adds steps to it.
    */
   cache?: KeyValueCache;
   /**
