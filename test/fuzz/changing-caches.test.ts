@@ -16,6 +16,7 @@ import {
 import { type Holding, holdingOf, remember } from './cache-model.js';
 import { drawFrom } from './draw.js';
 import { type Draw, pick } from './hostile-values.js';
+import { layerTargets } from './layer-calls.js';
 import { meddling } from './mutate.js';
 import { differences, isGoodError, type Target } from './outcome.js';
 import { Invalid } from './tensor-model.js';
@@ -101,12 +102,52 @@ async function attendWhileMeddling({ arguments: draw, ...target }: Target, rando
   assert.ok(complaints.includes(''), `${target.name}, ${description}: ${complaints.join(' / ')}`);
 }
 
+/** New steps come behind what there is when all arguments are read, or not at all. */
+async function forwardWhileMeddling(target: Target, backend: TestedBackend, random: Draw): Promise<void> {
+  const given = target.arguments();
+  const { cache } = given[3] as { cache?: KeyValueCache };
+  if (cache === undefined) return;
+  const before = holdingOf(cache);
+  let after: Holding | undefined = before;
+  const { args, description } = meddling(given, random, () => {
+    after = meddleWith({ cache, holding: before }, random);
+  });
+  const what = `${target.name}, ${description}`;
+  let result: unknown;
+  try {
+    result = await target.call(args);
+  } catch (error) {
+    assert.ok(isGoodError(error), error as Error);
+    const left = after;
+    if (left) assert.deepEqual(differences(show(cache, backend), shown(left)), [], what);
+    return;
+  }
+  assert.ok(after, `${what}: accepted a disposed cache`);
+  remember(cache, after);
+  assert.equal(
+    compare(target.results(result), () => target.model(given)),
+    '',
+    what,
+  );
+}
+
 describe('caches that change while arguments are read', () => {
   for (const backend of backendsAtHand()) {
     for (const method of cacheMethods) {
       it(`still are what they have to be, by ${method.name} on ${backend}`, () => {
         const draw = drawFrom(`changing ${method.name} ${backend}`);
         for (let round = 0; round < rounds; round++) callWhileMeddling(method, backend, draw);
+      });
+    }
+    const layers = (draw: Draw) =>
+      layerTargets(draw, backend).filter((each) => each.name.startsWith('MultiHeadAttention'));
+    for (const { name } of layers(drawFrom('names'))) {
+      it(`get new steps or get none, by ${name} on ${backend}`, async () => {
+        const draw = drawFrom(`changing ${name} ${backend}`);
+        const target = layers(draw).find((each) => each.name === name);
+        assert.ok(target);
+        // Few of the calls have a cache.
+        for (let round = 0; round < 8 * rounds; round++) await forwardWhileMeddling(target, backend, draw);
       });
     }
     for (const { name } of cachedAttentionTargets(drawFrom('names'), backend)) {
