@@ -3,6 +3,7 @@
  * problem from what was read does not, so that nothing changes between the checks and the work.
  */
 import { readSignal } from './abort.js';
+import type { Allocations } from './allocations.js';
 import type { AttentionOptionName } from './attention-options.js';
 import type { Backend } from './backend.js';
 import { chooseBackend } from './backends.js';
@@ -28,7 +29,7 @@ import { HeedError } from './errors.js';
 import type { Strides } from './layout.js';
 import type { Elements } from './native/device-array.js';
 import type { AttentionProblem, Choices, Sequence, StoredView, View } from './problem.js';
-import { Tensor } from './tensor.js';
+import type { Tensor } from './tensor.js';
 import type { FloatType, Location } from './tensor-type.js';
 
 /** Where keys and values come from. */
@@ -217,15 +218,6 @@ function view(data: Elements, type: FloatType, { batchStride, headStride, stepSt
   return { data, type, batchStride, headStride, stepStride };
 }
 
-/** [batch, heads, queries], natural logarithms, in the precision of the computation. */
-export function makeLogSumExp(
-  type: FloatType,
-  { batch, queryHeads, querySteps }: AttentionShape,
-  location: Location,
-): Tensor {
-  return Tensor.make(type === 'float64' ? 'float64' : 'float32', [batch, queryHeads, querySteps], location);
-}
-
 function logSumExpView(tensor: Tensor, { queryHeads, querySteps }: AttentionShape): View {
   return {
     data: tensor.elements,
@@ -245,6 +237,7 @@ export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): 
 /** Looks at the memory of all arguments for the first time. From here to the backend, no code of the caller's runs. */
 export function buildProblem(
   { inputs, shape, placement, settings, sequences, out }: AttentionArguments,
+  allocations: Allocations,
   wanted: { readonly logSumExp?: Tensor; readonly choices?: Choices } = {},
 ): { problem: AttentionProblem; output: Tensor } {
   const { type } = inputs;
@@ -254,13 +247,14 @@ export function buildProblem(
   const score = scoreForm(settings.score, type);
   const positions = locationKeys(settings.score, type);
   const select = selectionForm(settings.select, [shape.batch, shape.queryHeads, shape.querySteps], type);
-  const output = outTensor(out, [
+  const read = [
     { name: 'query', data: query },
     ...stored.inputs,
     ...(mask ? [{ name: 'options.mask', data: mask.data }] : []),
     ...(select.kind === 'local' ? [{ name: 'options.select.centers', data: select.centers.data }] : []),
     ...weightsOf(settings.score).map((weight) => ({ name: weight.name, data: dataOf(weight) })),
-  ]);
+  ];
+  const output = outTensor(out, read, allocations);
   const problem: AttentionProblem = {
     kind: 'attention',
     queryHeads: shape.queryHeads,

@@ -1,10 +1,10 @@
 /** Attention with what a fused kernel normally hides: scores, weights and log-sum-exps. */
+import type { Allocations } from './allocations.js';
 import {
   type AttentionArguments,
   type AttentionShape,
   buildProblem,
   makeChoices,
-  makeLogSumExp,
 } from './attention-arguments.js';
 import { type AttentionForms, attend, attendSync } from './attention-forms.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
@@ -17,7 +17,7 @@ import { readDenseArguments } from './dense-attention.js';
 import type { KeyValueCache } from './key-value-cache.js';
 import type { Operation } from './operation.js';
 import type { AttentionProblem, Problem, RowsProblem } from './problem.js';
-import { Tensor } from './tensor.js';
+import type { Tensor } from './tensor.js';
 import type { FloatType, Location, TensorLike } from './tensor-type.js';
 
 const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
@@ -96,12 +96,13 @@ function makeMatrices(
   { heads, queries }: Rows,
   include: ReadonlySet<AttentionDetail>,
   location: Location,
+  allocations: Allocations,
 ): Matrices {
   const dims = [batch, heads?.length ?? queryHeads, queries?.length ?? querySteps, keySteps];
   const matrixType = type === 'float64' ? 'float64' : 'float32';
   const matrices: Matrices = {};
   for (const name of matrixNames) {
-    if (include.has(name)) matrices[name] = Tensor.make(matrixType, dims, location);
+    if (include.has(name)) matrices[name] = allocations.result(matrixType, dims, location);
   }
   return matrices;
 }
@@ -146,25 +147,37 @@ export function readDetails(values: OptionValues<'include' | 'rows'>, shape: Att
   };
 }
 
+/** [batch, heads, queries], natural logarithms, in the precision of the computation; weights are made of them. */
+function makeLogSumExp(
+  { inputs, shape: { batch, queryHeads, querySteps }, settings: { location } }: AttentionArguments,
+  include: ReadonlySet<AttentionDetail>,
+  hard: boolean,
+  allocations: Allocations,
+): Tensor | undefined {
+  const type = inputs.type === 'float64' ? 'float64' : 'float32';
+  const dims = [batch, queryHeads, querySteps];
+  if (include.has('logSumExp')) return allocations.result(type, dims, location);
+  return include.has('weights') && !hard ? allocations.temporary(type, dims, location) : undefined;
+}
+
 /** The attention and whatever the request adds to it: its results are the details, once the problems are solved. */
 export function buildDetails(
   args: AttentionArguments,
   { include, rows }: DetailsRequest,
+  allocations: Allocations,
 ): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
-  const matrices = makeMatrices(args.inputs.type, args.shape, rows, include, args.settings.location);
-  const hard = isHard(args.settings.select);
-  const logSumExp =
-    include.has('logSumExp') || (include.has('weights') && !hard)
-      ? makeLogSumExp(args.inputs.type, args.shape, args.settings.location)
-      : undefined;
-  const { problem, output } = buildProblem(args, {
+  const { shape, settings } = args;
+  const matrices = makeMatrices(args.inputs.type, shape, rows, include, settings.location, allocations);
+  const hard = isHard(settings.select);
+  const logSumExp = makeLogSumExp(args, include, hard, allocations);
+  const { problem, output } = buildProblem(args, allocations, {
     ...(logSumExp && { logSumExp }),
-    ...(hard && include.has('weights') && { choices: makeChoices(args.shape) }),
+    ...(hard && include.has('weights') && { choices: makeChoices(shape) }),
   });
   const problems: Problem[] = [problem];
   // What is empty may claim any number of rows; none of them exists.
   if (Object.values(matrices).some(({ size }) => size > 0)) {
-    problems.push(rowsProblem(problem, args.shape, rows, matrices));
+    problems.push(rowsProblem(problem, shape, rows, matrices));
   }
   const details = { output, ...(include.has('logSumExp') && logSumExp && { logSumExp }), ...matrices };
   return { attention: problem, problems, details };
@@ -173,19 +186,20 @@ export function buildDetails(
 function detailsOperation(
   args: AttentionArguments,
   values: OptionValues<'include' | 'rows'>,
+  allocations: Allocations,
 ): Operation<AttentionDetails> {
-  const { problems, details } = buildDetails(args, readDetails(values, args.shape));
+  const { problems, details } = buildDetails(args, readDetails(values, args.shape), allocations);
   return { backend: args.settings.backend, problems, result: details, signal: args.settings.signal };
 }
 
 const forms: AttentionForms<AttentionDetails> = {
-  overTensors(query, key, value, options) {
+  overTensors(allocations, query, key, value, options) {
     const values = readOptions(options, optionNames);
-    return detailsOperation(readDenseArguments(query, key, value, values), values);
+    return detailsOperation(readDenseArguments(query, key, value, values), values, allocations);
   },
-  overCache(query, cache, options) {
+  overCache(allocations, query, cache, options) {
     const values = readOptions(options, optionNames);
-    return detailsOperation(readCachedArguments(query, cache, values), values);
+    return detailsOperation(readCachedArguments(query, cache, values), values, allocations);
   },
 };
 

@@ -1,4 +1,5 @@
 /** What attention may be over: keys and values in tensors, or those of a cache. */
+import type { Allocations } from './allocations.js';
 import { describe } from './checks/describe.js';
 import { HeedError } from './errors.js';
 import { type HeldCache, holdCache, isCache } from './held-cache.js';
@@ -6,8 +7,19 @@ import { type Operation, run, runSync } from './operation.js';
 
 /** How each form is prepared: no more runs of the caller's code once that is done. */
 export interface AttentionForms<Result> {
-  readonly overTensors: (query: unknown, key: unknown, value: unknown, options: unknown) => Operation<Result>;
-  readonly overCache: (query: unknown, cache: HeldCache, options: unknown) => Operation<Result>;
+  readonly overTensors: (
+    allocations: Allocations,
+    query: unknown,
+    key: unknown,
+    value: unknown,
+    options: unknown,
+  ) => Operation<Result>;
+  readonly overCache: (
+    allocations: Allocations,
+    query: unknown,
+    cache: HeldCache,
+    options: unknown,
+  ) => Operation<Result>;
 }
 
 /** What came after a query and a cache: options, and nothing else. */
@@ -25,10 +37,10 @@ export async function attend<Result>(
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Promise<Result> {
-  if (!isCache(key)) return await run(overTensors(query, key, rest[0], rest[1]));
+  if (!isCache(key)) return await run((made) => overTensors(made, query, key, rest[0], rest[1]));
   const cache = holdCache(key);
   try {
-    return await run(overCache(query, cache, optionsAfterCache(rest)));
+    return await run((made) => overCache(made, query, cache, optionsAfterCache(rest)));
   } finally {
     cache.release();
   }
@@ -40,10 +52,10 @@ export function attendSync<Result>(
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Result {
-  if (!isCache(key)) return runSync(overTensors(query, key, rest[0], rest[1]));
+  if (!isCache(key)) return runSync((made) => overTensors(made, query, key, rest[0], rest[1]));
   const cache = holdCache(key);
   try {
-    return runSync(overCache(query, cache, optionsAfterCache(rest)));
+    return runSync((made) => overCache(made, query, cache, optionsAfterCache(rest)));
   } finally {
     cache.release();
   }

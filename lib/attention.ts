@@ -1,4 +1,5 @@
 /** Scaled dot-product attention. */
+import type { Allocations } from './allocations.js';
 import { type AttentionArguments, buildProblem } from './attention-arguments.js';
 import { type AttentionForms, attend, attendSync } from './attention-forms.js';
 import { type AttentionOptions, attentionOptionNames } from './attention-options.js';
@@ -11,8 +12,8 @@ import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
 /** The whole of it, with nothing beside the output. */
-export function attentionOperation(args: AttentionArguments): Operation<Tensor> {
-  const { problem, output } = buildProblem(args);
+export function attentionOperation(args: AttentionArguments, allocations: Allocations): Operation<Tensor> {
+  const { problem, output } = buildProblem(args, allocations);
   return {
     backend: args.settings.backend,
     problems: [problem],
@@ -22,10 +23,14 @@ export function attentionOperation(args: AttentionArguments): Operation<Tensor> 
 }
 
 const forms: AttentionForms<Tensor> = {
-  overTensors: (query, key, value, options) =>
-    attentionOperation(readDenseArguments(query, key, value, readOptions(options, attentionOptionNames))),
-  overCache: (query, cache, options) =>
-    attentionOperation(readCachedArguments(query, cache, readOptions(options, attentionOptionNames))),
+  overTensors(allocations, query, key, value, options) {
+    const values = readOptions(options, attentionOptionNames);
+    return attentionOperation(readDenseArguments(query, key, value, values), allocations);
+  },
+  overCache(allocations, query, cache, options) {
+    const values = readOptions(options, attentionOptionNames);
+    return attentionOperation(readCachedArguments(query, cache, values), allocations);
+  },
 };
 
 /**

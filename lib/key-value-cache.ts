@@ -135,13 +135,13 @@ export class KeyValueCache {
     const steps = readAppendArguments(state, key, value, options);
     const backend = chooseBackendAt(undefined, steps.key.type, state.pool.location);
     const write = state.write(steps.key, steps.value, steps.counts);
-    runSync({
+    runSync(() => ({
       backend,
       problems: [write.problem],
       result: undefined,
       signal: undefined,
       finish: (solved) => (solved ? write.commit() : write.cancel()),
-    });
+    }));
   }
 
   /**

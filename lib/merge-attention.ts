@@ -1,5 +1,6 @@
 /** Joining attention over disjoint sets of keys. */
 import { readSignal } from './abort.js';
+import type { Allocations } from './allocations.js';
 import { type BackendName, chooseBackend } from './backends.js';
 import { expectDims } from './checks/dims.js';
 import { readList } from './checks/lists.js';
@@ -11,7 +12,7 @@ import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from
 import { HeedError } from './errors.js';
 import { type Operation, run, runSync } from './operation.js';
 import type { MergeProblem } from './problem.js';
-import { Tensor } from './tensor.js';
+import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
 /** Attention over some of the keys: what `attentionDetails` gives with `include: ['logSumExp']`. */
@@ -81,7 +82,7 @@ function readParts(value: unknown): PartArgument[] {
   return parts;
 }
 
-function prepare(parts: unknown, options: unknown): Operation<MergedAttention> {
+function prepare(allocations: Allocations, parts: unknown, options: unknown): Operation<MergedAttention> {
   const args = readParts(parts);
   const values = readOptions(options, ['backend', 'out', 'signal']);
   const [{ output: first, logSumExp: firstLog }] = args;
@@ -90,14 +91,12 @@ function prepare(parts: unknown, options: unknown): Operation<MergedAttention> {
   const signal = readSignal(values.signal, 'options.signal');
   const out = readOut(values.out, 'options.out', type, first.dims, 'parts[0].output.type', first);
   const inputs = args.map((part) => ({ output: dataOf(part.output), logSumExp: dataOf(part.logSumExp) }));
-  const output = outTensor(
-    out,
-    args.flatMap((part, i) => [
-      { name: part.output.name, data: inputs[i].output },
-      { name: part.logSumExp.name, data: inputs[i].logSumExp },
-    ]),
-  );
-  const logSumExp = Tensor.make(firstLog.type, firstLog.dims, first.location);
+  const read = args.flatMap((part, i) => [
+    { name: part.output.name, data: inputs[i].output },
+    { name: part.logSumExp.name, data: inputs[i].logSumExp },
+  ]);
+  const output = outTensor(out, read, allocations);
+  const logSumExp = allocations.result(firstLog.type, firstLog.dims, first.location);
   const problem: MergeProblem = {
     kind: 'merge',
     rows: firstLog.size,
@@ -127,10 +126,10 @@ export async function mergeAttention(
   parts: readonly AttentionPart[],
   options?: MergeOptions,
 ): Promise<MergedAttention> {
-  return await run(prepare(parts, options));
+  return await run((made) => prepare(made, parts, options));
 }
 
 /** {@link mergeAttention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
 export function mergeAttentionSync(parts: readonly AttentionPart[], options?: MergeOptions): MergedAttention {
-  return runSync(prepare(parts, options));
+  return runSync((made) => prepare(made, parts, options));
 }

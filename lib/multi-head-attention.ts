@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Multi-head attention: linear maps into heads, attention in each, and a linear map of their results. */
 import { inspect } from 'node:util';
+import type { Allocations } from './allocations.js';
 import { expectComputable } from './attention-arguments.js';
 import {
   type AttentionDetails,
@@ -195,12 +196,12 @@ export class MultiHeadAttention {
    *   When aborted, it rejects with the signal's reason.
    */
   async forward(input: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    return (await run(this.#prepare(input, options))).output;
+    return (await run((made) => this.#prepare(made, input, options))).output;
   }
 
   /** {@link forward}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
   forwardSync(input: TensorLike, options?: ForwardOptions): Tensor {
-    return runSync(this.#prepare(input, options)).output;
+    return runSync((made) => this.#prepare(made, input, options)).output;
   }
 
   /**
@@ -208,12 +209,12 @@ export class MultiHeadAttention {
    * {@link attentionDetails}, [batch, heads, queries, keys], of the chosen rows.
    */
   async forwardDetails(input: TensorLike, options: ForwardDetailsOptions): Promise<AttentionDetails> {
-    return await run(this.#prepareDetails(input, options));
+    return await run((made) => this.#prepareDetails(made, input, options));
   }
 
   /** {@link forwardDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
   forwardDetailsSync(input: TensorLike, options: ForwardDetailsOptions): AttentionDetails {
-    return runSync(this.#prepareDetails(input, options));
+    return runSync((made) => this.#prepareDetails(made, input, options));
   }
 
   /** Releases the weights. Harmless when repeated; operations under way keep what they need. */
@@ -234,25 +235,28 @@ export class MultiHeadAttention {
     return `MultiHeadAttention ${this.type}, ${this.heads} heads, ${embed} → ${out}${state}`;
   }
 
-  #prepare(input: unknown, options: unknown): Operation<AttentionDetails> {
-    return this.#build(readCall(input, readOptions(options, callOptionNames), this.#layer));
+  #prepare(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {
+    return this.#build(allocations, readCall(input, readOptions(options, callOptionNames), this.#layer));
   }
 
-  #prepareDetails(input: unknown, options: unknown): Operation<AttentionDetails> {
+  #prepareDetails(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {
     const values = readOptions(options, [...callOptionNames, 'include', 'rows']);
     const call = readCall(input, values, this.#layer);
-    return this.#build(call, readDetails(values, call.attention.shape));
+    return this.#build(allocations, call, readDetails(values, call.attention.shape));
   }
 
-  #build(call: CallArguments, request?: DetailsRequest): Operation<AttentionDetails> {
-    const { problems, details, write, scratch } = buildCall(this.#layer, this.#live(), call, request);
+  #build(
+    allocations: Allocations,
+    call: CallArguments,
+    request?: DetailsRequest,
+  ): Operation<AttentionDetails> {
+    const { problems, details, write } = buildCall(this.#layer, this.#live(), call, allocations, request);
     return {
       backend: this.#layer.backend,
       problems,
       result: details,
       signal: call.attention.settings.signal,
       finish(solved) {
-        scratch.release();
         // New steps belong to a cache once all is done, and not at all where that fails.
         if (solved) write?.commit();
         else write?.cancel();

@@ -1,4 +1,5 @@
 /** Operations that are ready to run: all arguments are read and checked, and the memory of the result is there. */
+import { Allocations } from './allocations.js';
 import type { Backend } from './backend.js';
 import { solve, solveSync } from './backends.js';
 import type { Problem } from './problem.js';
@@ -13,26 +14,35 @@ export interface Operation<Result> {
   readonly finish?: (solved: boolean) => void;
 }
 
-export async function run<Result>(operation: Operation<Result>): Promise<Result> {
-  const { backend, problems, result, signal, finish } = operation;
+/** Reads the arguments of an operation, and makes all memory that it needs in these allocations. */
+export type Prepare<Result> = (allocations: Allocations) => Operation<Result>;
+
+export async function run<Result>(prepare: Prepare<Result>): Promise<Result> {
+  const allocations = new Allocations();
+  let operation: Operation<Result> | undefined;
   let solved = false;
   try {
-    await solve(backend, problems, signal);
+    operation = prepare(allocations);
+    await solve(operation.backend, operation.problems, operation.signal);
     solved = true;
+    return operation.result;
   } finally {
-    finish?.(solved);
+    operation?.finish?.(solved);
+    allocations.end(solved);
   }
-  return result;
 }
 
-export function runSync<Result>(operation: Operation<Result>): Result {
-  const { backend, problems, result, signal, finish } = operation;
+export function runSync<Result>(prepare: Prepare<Result>): Result {
+  const allocations = new Allocations();
+  let operation: Operation<Result> | undefined;
   let solved = false;
   try {
-    solveSync(backend, problems, signal);
+    operation = prepare(allocations);
+    solveSync(operation.backend, operation.problems, operation.signal);
     solved = true;
+    return operation.result;
   } finally {
-    finish?.(solved);
+    operation?.finish?.(solved);
+    allocations.end(solved);
   }
-  return result;
 }

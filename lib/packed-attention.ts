@@ -131,11 +131,13 @@ function readPackedArguments(
 }
 
 const forms: AttentionForms<Tensor> = {
-  overTensors: (query, key, value, options) =>
-    attentionOperation(readPackedArguments(query, key, value, readOptions(options, optionNames))),
-  overCache(query, cache, options) {
+  overTensors(allocations, query, key, value, options) {
+    const values = readOptions(options, optionNames);
+    return attentionOperation(readPackedArguments(query, key, value, values), allocations);
+  },
+  overCache(allocations, query, cache, options) {
     const values = readOptions(options, [...optionNames, 'kvLengths']);
-    return attentionOperation(readCachedPackedArguments(query, cache, values));
+    return attentionOperation(readCachedPackedArguments(query, cache, values), allocations);
   },
 };
 

@@ -1,5 +1,6 @@
 /** Linear maps, as in nn.Linear, and the cutting of their results into heads. */
 import { readSignal } from './abort.js';
+import type { Allocations } from './allocations.js';
 import type { Backend } from './backend.js';
 import { type BackendName, chooseBackend } from './backends.js';
 import { biasNumbers, readBias } from './checks/bias.js';
@@ -107,6 +108,7 @@ function shapeOf(input: TensorArgument, weight: WeightArgument, headsOption: unk
 }
 
 function prepare(
+  allocations: Allocations,
   inputValue: unknown,
   weightValue: unknown,
   biasValue: unknown,
@@ -126,10 +128,11 @@ function prepare(
   const inputData = dataOf(input);
   const factor =
     operand instanceof PackedWeight ? operand.handle : { data: dataOf(operand), type: operand.type };
-  const output = outTensor(out, [
+  const read = [
     { name: 'input', data: inputData },
     ...('data' in factor ? [{ name: 'weight', data: factor.data }] : []),
-  ]);
+  ];
+  const output = outTensor(out, read, allocations);
   const strides = denseStrides('bhsd', columns === 0 ? 0 : columns / headWidth, steps, headWidth);
   const problem: ProjectionProblem = {
     kind: 'projection',
@@ -167,7 +170,7 @@ export async function project(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Promise<Tensor> {
-  return await run(prepare(input, weight, bias, options));
+  return await run((made) => prepare(made, input, weight, bias, options));
 }
 
 /** {@link project}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
@@ -177,5 +180,5 @@ export function projectSync(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Tensor {
-  return runSync(prepare(input, weight, bias, options));
+  return runSync((made) => prepare(made, input, weight, bias, options));
 }

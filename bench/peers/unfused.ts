@@ -1,4 +1,5 @@
 /** heed's own attention by way of whole matrices of scores: what a fused kernel has to be worth. */
+import { Allocations } from '../../lib/allocations.js';
 import { buildProblem } from '../../lib/attention-arguments.js';
 import { attentionOptionNames } from '../../lib/attention-options.js';
 import { solve, type solveSync } from '../../lib/backends.js';
@@ -17,7 +18,7 @@ export function unfusedAttention(
       const { query, key, value, options } = calls[turn % calls.length];
       // What the fused attention goes through before it computes, this goes through as well.
       const args = readDenseArguments(query, key, value, readOptions(options, attentionOptionNames));
-      const { problem } = buildProblem(args);
+      const { problem } = buildProblem(args, new Allocations());
       return how(args.settings.backend, [{ kind: 'unfused', attention: problem }]);
     },
     result: () => calls[0].options.out.cast('float32').data as Float32Array,

@@ -1,4 +1,5 @@
 /** Outputs: made here, or given by the caller to be reused. */
+import type { Allocations } from '../allocations.js';
 import { isResizable, overlaps } from '../array-memory.js';
 import { HeedError } from '../errors.js';
 import { type Elements, isOnDevice } from '../native/device-array.js';
@@ -18,6 +19,8 @@ export interface OutArgument {
   /** Where it is, or is to be. */
   readonly location: Location;
   readonly given: { readonly tensor: Tensor; readonly argument: TensorArgument } | undefined;
+  /** For the operation alone, and not for its caller. */
+  readonly temporary?: boolean;
 }
 
 export function readOut(
@@ -52,9 +55,13 @@ function shareMemory(a: Elements, b: Elements): boolean {
 export function outTensor(
   out: OutArgument,
   inputs: readonly NamedInput[],
+  allocations: Allocations,
 ): { tensor: Tensor; data: Elements } {
   if (out.given === undefined) {
-    const tensor = Tensor.make(out.type, out.dims, out.location);
+    const { type, dims, location } = out;
+    const tensor = out.temporary
+      ? allocations.temporary(type, dims, location)
+      : allocations.result(type, dims, location);
     return { tensor, data: tensor.elements };
   }
   const { tensor, argument } = out.given;

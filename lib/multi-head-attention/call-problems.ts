@@ -2,6 +2,7 @@
  * The problems that answer one use of a layer. Everything goes to the backend as a single operation: project, attend,
  * project.
  */
+import type { Allocations } from '../allocations.js';
 import type { AttentionArguments } from '../attention-arguments.js';
 import { buildProblem, tensorSource } from '../attention-arguments.js';
 import type { AttentionDetails, DetailsRequest } from '../attention-details.js';
@@ -28,7 +29,6 @@ import type { FloatType, Location } from '../tensor-type.js';
 import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
 import type { LayerOptions } from './options.js';
 import { rotations } from './positions.js';
-import { Scratch } from './scratch.js';
 import type { LayerWeights, Part } from './weights.js';
 
 interface Source {
@@ -61,13 +61,13 @@ function projection(
 /** An intermediate result: heads to be attended, in memory of their own. */
 function makeHeads(
   name: string,
-  type: FloatType,
+  { type, backend }: Layer,
   dims: readonly [number, number, number, number],
-  scratch: Scratch,
+  allocations: Allocations,
 ): TensorArgument {
   const size = sizeOf(dims);
-  const data = scratch.allocate(type, size, `the layer's ${name}`);
-  return { name, type, dims, size, location: scratch.location, data };
+  const data = allocations.scratch(backend, type, size, `the layer's ${name}`);
+  return { name, type, dims, size, location: backend.location, data };
 }
 
 function headsTarget(
@@ -98,13 +98,13 @@ interface Heads {
   readonly value: TensorArgument;
 }
 
-function makeAllHeads({ attention, context }: CallArguments, type: FloatType, scratch: Scratch): Heads {
+function makeAllHeads({ attention, context }: CallArguments, layer: Layer, allocations: Allocations): Heads {
   const { batch, queryHeads, keyHeads, querySteps, width, keyWidth, valueWidth } = attention.shape;
   const newSteps = context ? context.dims[1] : querySteps;
   return {
-    query: makeHeads('query', type, [batch, queryHeads, querySteps, width], scratch),
-    key: makeHeads('key', type, [batch, keyHeads, newSteps, keyWidth], scratch),
-    value: makeHeads('value', type, [batch, keyHeads, newSteps, valueWidth], scratch),
+    query: makeHeads('query', layer, [batch, queryHeads, querySteps, width], allocations),
+    key: makeHeads('key', layer, [batch, keyHeads, newSteps, keyWidth], allocations),
+    value: makeHeads('value', layer, [batch, keyHeads, newSteps, valueWidth], allocations),
   };
 }
 
@@ -151,7 +151,10 @@ function attendArguments(
       query: denseStrides('bhsd', queryHeads, querySteps, width),
       output: denseStrides('bshd', queryHeads, querySteps, valueWidth),
     },
-    out: heads === undefined ? out : { type, dims: headDims, location: heads, given: undefined },
+    out:
+      heads === undefined
+        ? out
+        : { type, dims: headDims, location: heads, given: undefined, temporary: true },
   };
 }
 
@@ -180,8 +183,6 @@ export interface BuiltCall {
   readonly details: AttentionDetails;
   /** New steps of a cache, to be committed once the problems are solved, or else cancelled. */
   readonly write: CacheWrite | undefined;
-  /** To be released once the problems are solved, or on their way. */
-  readonly scratch: Scratch;
 }
 
 /** Looks at the memory of all arguments for the first time. From here to the backend, no code of the caller's runs. */
@@ -189,17 +190,16 @@ export function buildCall(
   layer: Layer,
   weights: LayerWeights,
   call: CallArguments,
+  allocations: Allocations,
   request?: DetailsRequest,
 ): BuiltCall {
-  const scratch = new Scratch(layer.backend);
   let write: CacheWrite | undefined;
   try {
-    const heads = makeAllHeads(call, layer.type, scratch);
+    const heads = makeAllHeads(call, layer, allocations);
     write = call.cache && writeTo(call.cache, layer.type, heads);
-    return { ...buildProblems(layer, weights, call, heads, write, scratch, request), write, scratch };
+    return { ...buildProblems(layer, weights, call, heads, write, allocations, request), write };
   } catch (error) {
     write?.cancel();
-    scratch.release();
     throw error;
   }
 }
@@ -210,7 +210,7 @@ function buildProblems(
   call: CallArguments,
   made: Heads,
   write: CacheWrite | undefined,
-  scratch: Scratch,
+  allocations: Allocations,
   request: DetailsRequest | undefined,
 ): Pick<BuiltCall, 'problems' | 'details'> {
   const { batch, querySteps, keySteps } = call.attention.shape;
@@ -221,8 +221,8 @@ function buildProblems(
     batch,
     steps: keySteps,
   };
-  const args = attendArguments(call, type, weights.output && scratch.location, made, write);
-  const { attention, problems, details } = attend(args, request);
+  const args = attendArguments(call, type, weights.output && backend.location, made, write);
+  const { attention, problems, details } = attend(args, allocations, request);
   const sources = [input, ...(context ? [context] : []), ...readBeside(attention)];
   const turned =
     angles &&
@@ -239,11 +239,11 @@ function buildProblems(
   const before = write ? [...projections, write.problem] : projections;
   if (weights.output === undefined) {
     // The attention wrote to `out` itself, and knows of no other input than its own.
-    if (call.out.given) outTensor(call.out, sources);
+    if (call.out.given) outTensor(call.out, sources, allocations);
     return { problems: [...before, ...problems], details };
   }
-  const heads = scratch.adopt(details.output.elements);
-  const output = outTensor(call.out, sources);
+  const heads = details.output.elements;
+  const output = outTensor(call.out, sources, allocations);
   const target = rowsTarget(weights.output, type, querySteps, output.data);
   const after =
     output.tensor.size === 0
@@ -269,9 +269,9 @@ function headNorm(
   return weight && { weight: backend.table(weight), epsilon: normEpsilon };
 }
 
-function attend(args: AttentionArguments, request: DetailsRequest | undefined) {
-  if (request) return buildDetails(args, request);
-  const { problem, output } = buildProblem(args);
+function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {
+  if (request) return buildDetails(args, request, allocations);
+  const { problem, output } = buildProblem(args, allocations);
   return { attention: problem, problems: [problem], details: { output } };
 }
 

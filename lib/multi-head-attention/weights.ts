@@ -90,16 +90,27 @@ function normNumbers(backend: Backend, weight: TensorArgument | undefined): Numb
 export function packLayer(backend: Backend, type: FloatType, linears: LinearArguments): LayerWeights {
   const { query, key, value, output } = linears;
   const joint = query.inner === key.inner;
-  const first = packTogether(backend, type, joint ? [query, key, value] : [key, value]);
-  const [queryPart, keyPart, valuePart] = joint ? first : [...packTogether(backend, type, [query]), ...first];
-  return {
-    query: queryPart,
-    key: keyPart,
-    value: valuePart,
-    output: output && packTogether(backend, type, [output])[0],
-    queryNorm: normNumbers(backend, linears.queryNorm),
-    keyNorm: normNumbers(backend, linears.keyNorm),
+  const made: Part[] = [];
+  const pack = (...together: LinearArgument[]): Part[] => {
+    const parts = packTogether(backend, type, together);
+    made.push(...parts);
+    return parts;
   };
+  try {
+    const first = joint ? pack(query, key, value) : pack(key, value);
+    const [queryPart, keyPart, valuePart] = joint ? first : [...pack(query), ...first];
+    return {
+      query: queryPart,
+      key: keyPart,
+      value: valuePart,
+      output: output && pack(output)[0],
+      queryNorm: normNumbers(backend, linears.queryNorm),
+      keyNorm: normNumbers(backend, linears.keyNorm),
+    };
+  } catch (error) {
+    for (const { product } of made) product.weight.dispose();
+    throw error;
+  }
 }
 
 export function disposeLayer({ query, key, value, output }: LayerWeights): void {

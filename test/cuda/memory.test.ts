@@ -1,9 +1,12 @@
 /** The memory of devices: what is used, what is limited, and what is left when there is none. */
 import assert from 'node:assert/strict';
-import { attention } from '../../lib/attention.js';
+import { attention, attentionSync } from '../../lib/attention.js';
+import { attentionDetails } from '../../lib/attention-details.js';
 import { deviceMemory, limitDeviceMemory, trimDeviceMemory } from '../../lib/devices.js';
 import { KeyValueCache } from '../../lib/key-value-cache.js';
+import { mergeAttention } from '../../lib/merge-attention.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention.js';
+import { project } from '../../lib/projection.js';
 import { Tensor } from '../../lib/tensor.js';
 import { randomInputs } from '../support/attention.js';
 import { collected } from '../support/collected.js';
@@ -125,6 +128,50 @@ onDevice('the memory of a device', (location) => {
     assert.ok(cached <= 2 * before.cached + 2 ** 21, `${cached} bytes cached, ${before.cached} before`);
   });
 
+  it('of results goes at once where an operation is not carried out', async () => {
+    const dims = [1, 2, 40, 32];
+    const [query, key, value] = await toDevice(
+      Array.from({ length: 3 }, () => random.tensor('float32', dims)),
+    );
+    const matrix = await random.tensor('float32', [32, 32]).to(location);
+    const logSumExp = await random.tensor('float32', dims.slice(0, 3)).to(location);
+    const linear = { weight: random.tensor('float32', [32, 32]) };
+    using layer = new MultiHeadAttention(
+      { query: linear, key: linear, value: linear, output: linear },
+      { heads: 2, location },
+    );
+    const signal = AbortSignal.abort();
+    const include = ['weights', 'logSumExp'] as const;
+    const input = query.reshape([2, 40, 32]);
+    const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+      attention: () => attention(query, key, value, { signal }),
+      attentionSync: async () => attentionSync(query, key, value, { signal }),
+      attentionDetails: () => attentionDetails(query, key, value, { include, signal }),
+      project: () => project(input, matrix, undefined, { signal }),
+      mergeAttention: () => mergeAttention([{ output: query, logSumExp }], { signal }),
+      forward: () => layer.forward(input, { signal }),
+      forwardDetails: () => layer.forwardDetails(input, { include, signal }),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const before = used();
+      await assert.rejects(call, { name: 'AbortError' }, name);
+      assert.equal(used(), before, name);
+    }
+  });
+
+  it('that nobody asked for is not left with the details of an attention', async () => {
+    const dims = [1, 2, 40, 32];
+    const [query, key, value] = await toDevice(
+      Array.from({ length: 3 }, () => random.tensor('float32', dims)),
+    );
+    await attentionDetails(query, key, value, { include: ['weights'] });
+    const before = used();
+    const { output, weights } = await attentionDetails(query, key, value, { include: ['weights'] });
+    output.dispose();
+    weights?.dispose();
+    expectBack(before);
+  });
+
   it('of a cache goes with the last of its forks', () => {
     const before = used();
     const cache = new KeyValueCache({ batch: 1, heads: 2, width: 16, capacity: 64, pageSize: 8, location });
@@ -168,6 +215,35 @@ onDevice('the memory of a device', (location) => {
       expectBack(before);
       limitDeviceMemory(Number.POSITIVE_INFINITY, location);
       await sameElements(await attention(query, key, value), expected);
+    });
+
+    it('nothing is left of results and weights that there was room for', async () => {
+      const [query, key, value] = await toDevice(
+        Array.from({ length: 3 }, () => random.tensor('float32', [1, 2, 200, 32])),
+      );
+      const linear = { weight: random.tensor('float32', [64, 64]) };
+      const wide = { weight: random.tensor('float32', [4096, 64]) };
+      await collected();
+      trimDeviceMemory(location);
+      const before = used();
+      // Room for one of the matrices, and not for the other; for the first weights, and not for the last.
+      limitDeviceMemory(before + 500_000, location);
+      await rejectsHeed(
+        () => attentionDetails(query, key, value, { include: ['logSumExp', 'scores', 'weights'] }),
+        'HEED_OUT_OF_MEMORY',
+        /\d+ bytes/,
+      );
+      assert.equal(used(), before);
+      throwsHeed(
+        () =>
+          new MultiHeadAttention(
+            { query: linear, key: linear, value: linear, output: wide },
+            { heads: 2, location },
+          ),
+        'HEED_OUT_OF_MEMORY',
+        /\d+ bytes/,
+      );
+      assert.equal(used(), before);
     });
 
     it('a cache stays as it was, and appends once there is some', () => {
