@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { deviceMemory } from '../../lib/devices.js';
 import { collected } from '../support/collected.js';
-import { expectMemoryBack, onDevice } from '../support/device.js';
+import { expectMemoryBack, isEmulated, onDevice } from '../support/device.js';
+import { reload } from '../support/reload.js';
 import { deviceOperations } from './children/operations.js';
 
 const child = join(__dirname, 'children', 'operations.js');
@@ -15,7 +16,7 @@ onDevice('worker threads', (location) => {
     await deviceOperations();
     await collected();
     const { used } = deviceMemory(location);
-    const workers = Array.from({ length: 4 }, () => new Worker(child, { workerData: 'device operations' }));
+    const workers = Array.from({ length: 4 }, () => new Worker(child, { workerData: 'small' }));
     const exits = workers.map((worker) => once(worker, 'exit'));
     await deviceOperations();
     for (const [code] of await Promise.all(exits)) assert.equal(code, 0);
@@ -26,14 +27,29 @@ onDevice('worker threads', (location) => {
   it('may be terminated while their operations run', async () => {
     await collected();
     const { used } = deviceMemory(location);
-    const workers = Array.from(
-      { length: 4 },
-      () => new Worker(child, { workerData: 'many device operations' }),
-    );
+    const workers = Array.from({ length: 4 }, () => new Worker(child, { workerData: 'long' }));
     await Promise.all(workers.map((worker) => once(worker, 'message')));
     assert.deepEqual(await Promise.all(workers.map((worker) => worker.terminate())), Array(4).fill(1));
     await deviceOperations();
     await collected();
     expectMemoryBack(location, used);
   });
+
+  // What CUDA itself keeps of a process is not heed's.
+  if (isEmulated) {
+    it('can be the only ones with the addon, which goes with the last of them', function () {
+      this.timeout(120_000);
+      reload({ times: 24, worker: child, work: ['small', 'small', 'small', 'long'] });
+    });
+
+    it('leave nothing behind where they have lost the device', function () {
+      this.timeout(120_000);
+      reload({ times: 24, worker: child, work: ['lost'], env: { HEED_EMULATED_LAUNCHES: '5' } });
+    });
+
+    it('are unloaded where a kernel was at fault, but for what has told its line', function () {
+      this.timeout(120_000);
+      reload({ times: 8, worker: child, work: ['fault'], most: 8 * 64 });
+    });
+  }
 });

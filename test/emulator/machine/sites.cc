@@ -56,6 +56,8 @@ int add_frame(void* frames, uintptr_t, const char* file, int line, const char* f
 const std::vector<Frame>& frames_of(const void* counter) {
   static std::mutex mutex;  // of Machines on several threads
   const std::lock_guard lock(mutex);
+  // It keeps what it reads of the debug information for ever, 30 MB: an addon that is unloaded leaves it
+  // behind.
   static backtrace_state* const state = backtrace_create_state(nullptr, 0, &ignore_error, nullptr);
   // Stays: streams of emulated devices may still report something when static objects are destroyed.
   static auto& known = *new std::unordered_map<const void*, std::vector<Frame>>;
