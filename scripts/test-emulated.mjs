@@ -8,6 +8,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const everything = [
   'dist/test/cuda/*.test.js',
   'dist/test/attention/*.test.js',
+  'dist/test/bench/gpu.test.js',
   'dist/test/fuzz/*.test.js',
   'dist/test/key-value-cache/{attention,state-machine,sharing}.test.js',
   'dist/test/multi-head-attention/{cache,forward,rotary}.test.js',

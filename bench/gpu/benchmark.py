@@ -19,11 +19,13 @@ TOLERANCES = {"float16": 2e-3, "bfloat16": 1e-2}
 
 
 def import_torch():
+    """PyTorch, or None and why it cannot be compared with."""
     try:
         import torch
-    except ImportError:
-        return None
-    return torch if torch.cuda.is_available() else None
+        import torch.nn.attention  # from 2.3 on
+    except Exception as error:  # whatever is wrong with it: kernels can be measured without
+        return None, f"{type(error).__name__}: {error}"
+    return (torch, None) if torch.cuda.is_available() else (None, f"PyTorch {torch.__version__} sees no GPU")
 
 
 def probe(contenders):
@@ -106,7 +108,7 @@ def describe(measured):
 
 def main(library_path, result_path, budget):
     began = time.monotonic()
-    torch = import_torch()
+    torch, lacking = import_torch()
     seed = secrets.randbits(32)
     stream = torch.cuda.current_stream().cuda_stream if torch else 0
     gpu = library.Gpu(library.load(library_path), stream)
@@ -126,11 +128,12 @@ def main(library_path, result_path, budget):
             "cudaDriver": device.driver,
         },
         "versions": context.peers.versions() if torch else {},
+        "notCompared": lacking,
         "rows": [],
         "notMeasured": [],
     }
     if not torch:
-        print("PyTorch is not here, or sees no GPU: kernels are measured alone, and nothing is compared", flush=True)
+        print(f"kernels are measured alone, and compared with nothing: {lacking}", flush=True)
     rows = all_rows()
     for number, row in enumerate(rows):
         left = budget - (time.monotonic() - began)

@@ -47,10 +47,13 @@ def find_doctest():
 
 
 class Builder:
-    def __init__(self, folder, architecture, steps):
+    """`limit` is a function: how many seconds a command may take at the time."""
+
+    def __init__(self, folder, architecture, steps, limit):
         self.folder = Path(folder)
         self.architecture = architecture
         self.steps = steps
+        self.limit = limit
         self.nvcc = find_nvcc()
         self.lock = threading.Lock()
 
@@ -80,14 +83,21 @@ class Builder:
                 self.steps.say(f"  {done}/{len(units)} {group}: {source.relative_to(ROOT)}")
             return result
 
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            return list(pool.map(compile_one, units))
+        with ThreadPoolExecutor(_processors()) as pool:
+            compiling = [pool.submit(compile_one, unit) for unit in units]
+            try:
+                return [each.result() for each in compiling]
+            except BaseException:
+                # What has not begun is of no use any more.
+                for each in compiling:
+                    each.cancel()
+                raise
 
     def link(self, objects, name, *flags, linker=None):
         """By nvcc, which knows where the CUDA run time is, and links it in statically."""
         result = self.folder / name
         command = [*(linker or [self.nvcc]), "-o", result, *objects, *flags]
-        self.steps.command(command, f"link-{name}", 120)
+        self.steps.command(command, f"link-{name}", self.limit())
         return result
 
     def _is_fresh(self, result, command):
@@ -103,8 +113,13 @@ class Builder:
     def _compile(self, source, command, result):
         result.parent.mkdir(parents=True, exist_ok=True)
         whole = [*command, "-MD", "-MF", f"{result}.d", "-c", source, "-o", result]
-        self.steps.command(whole, f"compile-{source.name}", 300, cwd=ROOT)
+        self.steps.command(whole, f"compile-{source.name}", self.limit(), cwd=ROOT)
         Path(f"{result}.command").write_text(_joined(command), encoding="utf8")
+
+
+def _processors():
+    """Those that this process may use: a container often has fewer than the machine."""
+    return len(os.sched_getaffinity(0)) or 1
 
 
 def _joined(command):

@@ -1,6 +1,7 @@
 /**
  * What a call of attention takes from JavaScript, tensors on the GPU in and out: many calls that nobody waits for, then one wait.
- * Reads rows of rows.py as JSON from its argument; writes [{ name, perCall, calls }], in seconds, as JSON.
+ * Reads rows of rows.py as JSON from its argument; writes [{ name, perCall, enqueue, calls }], in seconds, as JSON: `perCall` is
+ * until the GPU is done with all of them, `enqueue` until all of them are on their way.
  */
 import { attention, Tensor } from '../../dist/lib/index.js';
 
@@ -11,10 +12,11 @@ function normal() {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }
 
-function random(type, dims) {
-  const size = dims.reduce((product, dim) => product * dim, 1);
-  const drawn = new Tensor('float32', Float32Array.from({ length: size }, normal), dims);
-  return drawn.cast(type).to(location);
+async function random(type, dims) {
+  const drawn = Tensor.zeros('float32', dims);
+  const { data } = drawn;
+  for (let i = 0; i < data.length; i++) data[i] = normal();
+  return await drawn.cast(type).to(location);
 }
 
 /** Whatever is enqueued after everything else ends after it. */
@@ -24,6 +26,10 @@ async function untilIdle(tiny) {
   result.dispose();
 }
 
+function median(numbers) {
+  return numbers.sort((a, b) => a - b)[numbers.length >> 1];
+}
+
 async function measure({ name, type, shape, calls }) {
   const { batch, heads, key_heads: keyHeads, steps, keys, width, causal = false } = shape;
   const query = await random(type, [batch, heads, steps, width]);
@@ -31,17 +37,24 @@ async function measure({ name, type, shape, calls }) {
   const value = await random(type, [batch, keyHeads, keys, width]);
   const tiny = await random(type, [1, 1, 1, width]);
   const out = Tensor.zeros(type, [batch, heads, steps, width], location);
-  const times = [];
+  const [perCall, enqueue] = [[], []];
   for (let round = 0; round <= rounds; round++) {
+    await untilIdle(tiny);
+    const start = performance.now();
     await untilIdle(tiny);
     const began = performance.now();
     for (let call = 0; call < calls; call++) await attention(query, key, value, { causal, out });
+    const enqueued = performance.now();
     await untilIdle(tiny);
+    const ended = performance.now();
     // The first round warms up.
-    if (round > 0) times.push((performance.now() - began) / 1000 / calls);
+    if (round === 0) continue;
+    // Without what it takes to wait for a GPU that has nothing else to do.
+    perCall.push((ended - began - (began - start)) / 1000 / calls);
+    enqueue.push((enqueued - began) / 1000 / calls);
   }
   for (const tensor of [query, key, value, tiny, out]) tensor.dispose();
-  return { name, perCall: times.sort((a, b) => a - b)[rounds >> 1], calls };
+  return { name, perCall: median(perCall), enqueue: median(enqueue), calls };
 }
 
 const found = [];

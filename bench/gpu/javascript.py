@@ -12,29 +12,50 @@ from steps import Skip
 MOST_OVER = 10e-6
 
 # What the addon says of CUDA, or why there is none.
-ASK = """
-const { addon, why } = require('./dist/lib/native/load.js').loadAddon();
-console.log(JSON.stringify(addon?.cuda?.() ?? { compiled: false, reason: why ?? 'the addon does not know of CUDA' }));
-"""
+ASK = "console.log(JSON.stringify(require('./dist/lib/native.js').cudaStatus()))"
 # Rows of the benchmark that are called from JavaScript as well: a kernel of microseconds, and one of milliseconds.
 CALLED = {"decode B1 32/8 D128 1k bfloat16": 500, "causal D128 2k bfloat16": 50}
-TESTS = ["attention", "multi-head-attention", "key-value-cache", "projection", "properties"]
+# Those of the cuda backend and of devices; what else is in these folders is tested on processors.
+TESTS = "dist/test/{cuda,attention,key-value-cache,multi-head-attention,onnx,projection,properties}/**/*.test.js"
 
 
-def run(steps, seconds):
-    """What calls take, as bench/gpu/calls.mjs measures them."""
-    _check_for_addon(steps)
-    environment = {**os.environ, "HEED_BACKEND": "cuda"}
-    files = f"dist/test/{{{','.join(TESTS)}}}/**/*.test.js"
-    mocha = ["node", "node_modules/mocha/bin/mocha.js", files]
-    steps.command(mocha, "javascript-tests", seconds, cwd=ROOT, env=environment)
-    rows = [
+def called_rows():
+    return [
         {"name": row.name, "type": row.kind, "shape": row.shape, "calls": CALLED[row.name]}
         for row in all_rows()
         if row.name in CALLED
     ]
-    said = steps.command(["node", "bench/gpu/calls.mjs", json.dumps(rows)], "javascript-calls", 60, cwd=ROOT)
-    return json.loads(said)
+
+
+class JavaScript:
+    """`backend` is "cuda", or "cuda-emulator" where this is tested itself."""
+
+    def __init__(self, steps, backend="cuda"):
+        self.steps = steps
+        self.environment = {**os.environ, "HEED_BACKEND": backend}
+
+    def test(self, seconds, tests=TESTS):
+        self._expect_addon()
+        self._node("tests", seconds, "node_modules/mocha/bin/mocha.js", "--grep", "on cuda", tests)
+
+    def calls(self, seconds, rows=None):
+        """What they take, as bench/gpu/calls.mjs measures them."""
+        self._expect_addon()
+        return json.loads(self._node("calls", seconds, "bench/gpu/calls.mjs", json.dumps(rows or called_rows())))
+
+    def _node(self, log, seconds, *arguments):
+        return self.steps.command(["node", *arguments], f"javascript-{log}", seconds, cwd=ROOT, env=self.environment)
+
+    def _expect_addon(self):
+        if shutil.which("node") is None:
+            raise Skip("there is no Node: kernels were tested and measured without it")
+        if not (ROOT / "dist" / "lib" / "index.js").exists() or not (ROOT / "node_modules" / "mocha").exists():
+            raise Skip("heed is not built here: npm ci && npm run build")
+        found = json.loads(self._node("addon", 30, "-e", ASK))
+        if not found["compiled"]:
+            raise Skip(f"the addon has no CUDA kernels: {found.get('reason', 'it was built without nvcc')}")
+        if not found["devices"]:
+            raise Skip(f"the addon sees no GPU: {found.get('reason')}")
 
 
 def overheads(calls, measured):
@@ -49,15 +70,3 @@ def overheads(calls, measured):
         over = call["perCall"] - kernel
         compared.append({**call, "kernel": kernel, "over": over, "bar": MOST_OVER, "met": over <= MOST_OVER})
     return compared
-
-
-def _check_for_addon(steps):
-    if shutil.which("node") is None:
-        raise Skip("there is no Node: kernels were tested and measured without it")
-    if not (ROOT / "dist" / "lib" / "index.js").exists() or not (ROOT / "node_modules" / "mocha").exists():
-        raise Skip("heed is not built here: npm ci && npm run build")
-    found = json.loads(steps.command(["node", "-e", ASK], "javascript-addon", 30, cwd=ROOT))
-    if not found["compiled"]:
-        raise Skip(f"the addon has no CUDA kernels: {found.get('reason', 'it was built without nvcc')}")
-    if not found["devices"]:
-        raise Skip(f"the addon sees no GPU: {found.get('reason')}")

@@ -61,6 +61,15 @@ def architecture(facts):
     return number
 
 
+def expect_recent(nvcc):
+    """Raises Failure where it is too old for the kernels."""
+    found = re.search(r"release (\d+)\.(\d+)", said_by(nvcc, "--version") or "")
+    if found is None:
+        raise Failure(f"Expected {nvcc} --version to name a release")
+    if int(found[1]) < 12:
+        raise Failure(f"{nvcc} is of CUDA {found[1]}.{found[2]}; heed's kernels need C++20, which CUDA has from 12.0 on")
+
+
 def versions(nvcc):
     release = re.search(r"release ([\d.]+), V([\d.]+)", said_by(nvcc, "--version") or "")
     compiler = said_by("g++", "--version")

@@ -1,5 +1,7 @@
 """Steps of a run: each says when it begins and how long it took, and one that fails does not hide the later ones."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -85,21 +87,30 @@ class Steps:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                start_new_session=True,  # so that it can be stopped with all that it has started
                 **options,
             )
         except OSError as error:
             raise Failure(f"{arguments[0]} cannot be run: {error.strerror}") from error
         with process:
-            timer = threading.Timer(limit, process.kill)
+            stopped = threading.Event()
+
+            def stop():
+                stopped.set()
+                _kill(process)
+
+            timer = threading.Timer(limit, stop)
             timer.start()
             try:
                 if show:
                     _copy_lines(process.stdout, file)
                 status = process.wait()
+            except BaseException:
+                _kill(process)
+                raise
             finally:
-                stopped = not timer.is_alive()
                 timer.cancel()
-        return None if stopped else status
+        return None if stopped.is_set() else status
 
     def summary(self):
         width = max((len(each["step"]) for each in self.results), default=0)
@@ -108,6 +119,14 @@ class Steps:
             note = each["note"].split("\n")[0]
             lines.append(f"{each['step']:<{width}}  {each['status']:<8} {each['seconds']:6.0f} s  {note}".rstrip())
         return "\n".join(lines)
+
+
+def _kill(process):
+    """With its children: a compiler's passes, or a program under compute-sanitizer that would go on using the GPU."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _copy_lines(lines, file):

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/package-root.js';
+import { isEmulated } from '../support/device.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const folder = join(packageRoot, 'bench', 'gpu');
@@ -80,6 +81,57 @@ describe('the benchmark on GPUs', () => {
     assert.equal(status, 1);
     assert.match(stdout, /compute capability 7\.5; heed's kernels need 8\.0/);
   });
+
+  it('keeps what it has found elsewhere, where it may not write', () => {
+    const file = at('no-folder');
+    writeFileSync(file, '');
+    const places = ['--build', join(file, 'build'), '--results', join(file, 'results')];
+    const env = { ...process.env, TMPDIR: at('elsewhere') };
+    mkdirSync(env.TMPDIR);
+    const { stdout } = spawnSync(join(folder, 'run'), [...places, '--steps', 'machine'], {
+      env,
+      encoding: 'utf8',
+    });
+    assert.match(stdout, /no-folder\/results cannot be written to/);
+    const [, path] = /everything is in (.+)/.exec(stdout) ?? [];
+    assert.ok(path?.startsWith(env.TMPDIR), stdout);
+    assert.equal(JSON.parse(readFileSync(path, 'utf8')).kind, 'gpu');
+  });
+
+  if (isEmulated) {
+    it('tests and measures the JavaScript side, here on an emulated GPU', function () {
+      this.timeout(120_000);
+      const shape = { batch: 1, heads: 2, key_heads: 1, steps: 1, keys: 20, width: 32 };
+      const rows = ['float32', 'bfloat16'].map((type) => ({ name: `tiny ${type}`, type, shape, calls: 3 }));
+      const script = `
+import json, sys
+from javascript import JavaScript
+from steps import Steps
+side = JavaScript(Steps(100, sys.argv[1], lambda _: None), "cuda-emulator")
+side.test(60, "dist/test/cuda/devices.test.js")
+print(json.dumps(side.calls(60, json.loads(sys.argv[2]))))`;
+      const logs = at('javascript-logs');
+      const { stdout, stderr, status } = spawnSync(
+        'python3',
+        ['-B', '-c', script, logs, JSON.stringify(rows)],
+        {
+          cwd: folder,
+          encoding: 'utf8',
+        },
+      );
+      assert.equal(status, 0, stderr);
+      const calls = JSON.parse(stdout);
+      assert.deepEqual(
+        calls.map(({ name, calls }: { name: string; calls: number }) => [name, calls]),
+        rows.map(({ name }) => [name, 3]),
+      );
+      for (const { perCall, enqueue } of calls) {
+        assert.ok(enqueue > 0 && enqueue < 10, `${enqueue}`);
+        assert.ok(Number.isFinite(perCall) && perCall < 10, `${perCall}`);
+      }
+      assert.match(readFileSync(join(logs, 'javascript-tests.log'), 'utf8'), /[1-9]\d* passing/);
+    });
+  }
 
   it('draws charts of its results', () => {
     const row = (section: string, name: string, amounts: object, heed: number, other: number) => ({

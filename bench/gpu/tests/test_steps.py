@@ -2,8 +2,22 @@ import sys
 import tempfile
 import time
 import unittest
+from pathlib import Path
 
 from steps import FAILED, PASSED, SKIPPED, Failure, Skip, Steps
+
+
+def _has_ended(process):
+    """Whoever has started it may not have looked yet."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text(encoding="utf8").rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def broken():
@@ -50,6 +64,20 @@ class StepsTest(unittest.TestCase):
             with self.assertRaisesRegex(Failure, "stopped after 1 s"):
                 self.steps.command([sys.executable, "-c", "import time; time.sleep(30)"], "slow", 1, show=show)
             self.assertLess(time.monotonic() - began, 10)
+
+    def test_commands_are_stopped_with_all_that_they_have_started(self):
+        # The shell's child would go on, and hold the end of the pipe that lines come from.
+        script = "sleep 30 & echo $!; wait"
+        for show in (False, True):
+            began = time.monotonic()
+            with self.assertRaisesRegex(Failure, "stopped after 1 s"):
+                self.steps.command(["sh", "-c", script], "parent", 1, show=show)
+            self.assertLess(time.monotonic() - began, 10)
+            child = int(self.log("parent"))
+            self.assertTrue(_has_ended(child), "the child goes on")
+
+    def log(self, name):
+        return (Path(self.folder.name) / f"{name}.log").read_text(encoding="utf8")
 
     def test_a_failing_command_says_its_last_lines(self):
         for show in (False, True):
