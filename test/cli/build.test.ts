@@ -65,7 +65,7 @@ describe('building the addon', function () {
     for (const folder of ['node-gyp', 'addon', 'cuda'])
       mkdirSync(join(root, 'native', folder), { recursive: true });
     cpSync(join(packageRoot, 'native/node-gyp'), join(root, 'native/node-gyp'), { recursive: true });
-    for (const file of ['native/addon/exports.map', 'native/cuda/CMakeLists.txt'])
+    for (const file of ['native/addon/exports.map', 'native/cuda/CMakeLists.txt', 'native/cuda/choice.cmake'])
       cpSync(join(packageRoot, file), join(root, file));
     for (const [file, text] of Object.entries(sources)) {
       writeFileSync(join(root, file), `${text}\n`);
