@@ -22,6 +22,7 @@ import {
 import { buildCall } from './multi-head-attention/call-problems.js';
 import {
   countParameters,
+  expectReachable,
   type MultiHeadAttentionWeights,
   readLinears,
 } from './multi-head-attention/linear.js';
@@ -122,7 +123,8 @@ export class MultiHeadAttention {
   #weights: LayerWeights | undefined;
 
   /**
-   * Copies and packs the weights: changing the originals afterwards has no effect.
+   * Copies and packs the weights: changing the originals afterwards has no effect. Those on a device are fetched for it, which
+   * waits for all that was enqueued there.
    *
    * @param weights linear maps as nn.Linear keeps them, weight [out, in] and bias [out]: query
    *   [heads · width, embed], key [keyValueHeads · width, contextEmbed], value
@@ -135,7 +137,8 @@ export class MultiHeadAttention {
     const checked = checkLayerOptions(readOptions(options, layerOptionNames));
     const shape = layerShape(linears, checked.heads, checked.keyValueHeads, checked.score);
     const type = checked.type ?? linears.query.type;
-    const backend = checked.chooseBackend(type);
+    const backend = checked.chooseBackend(type, linears.query.weight.location);
+    expectReachable(linears, backend.location);
     expectComputable(backend, checked.score, checked.select);
     if (checked.rotary) expectLength(shape.keyWidth, layerNames.keyWidth, shape.width, layerNames.queryWidth);
     const angles = checked.rotary && anglesFor(checked.rotary, shape.width, backend);

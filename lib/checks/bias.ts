@@ -19,8 +19,8 @@ export function readBias(
 }
 
 /** A copy of the bias, as numbers. */
-export function biasNumbers(bias: TensorArgument): Float64Array {
+export function biasNumbers(bias: TensorArgument, data = hostDataOf(bias)): Float64Array {
   const numbers = allocate('float64', bias.size, bias.name) as Float64Array;
-  readElements(bias.type, hostDataOf(bias), 0, bias.size, numbers);
+  readElements(bias.type, data, 0, bias.size, numbers);
   return numbers;
 }

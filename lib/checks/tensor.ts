@@ -95,6 +95,15 @@ export function hostDataOf(tensor: TensorArgument): TypedArray {
   return isResizable(data) ? copyData(data, tensor.type, tensor.name) : data;
 }
 
+/** The same, wherever it is: a copy of what is on a device, which waits for all that was enqueued there. */
+export function fetchedDataOf(tensor: TensorArgument): TypedArray {
+  const data = dataOf(tensor);
+  if (!isOnDevice(data)) return data;
+  const copy = allocate(tensor.type, tensor.size, tensor.name);
+  data.device.downloadSync(data, copy);
+  return copy;
+}
+
 /**
  * The elements, and the type to read them as. What is float64 takes part in the precision of the
  * computation: unless that is float64 too it is rounded to float32 here, where a huge number becomes ∞. Devices have none.

@@ -1,10 +1,11 @@
 /** Linear maps among the arguments of a layer. */
 import { readBias } from '../checks/bias.js';
 import { expectRank } from '../checks/dims.js';
+import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { FloatType, TensorLike } from '../tensor-type.js';
+import type { FloatType, Location, TensorLike } from '../tensor-type.js';
 
 /** y = x · weightᵀ + bias, as nn.Linear keeps it. */
 export interface Linear {
@@ -97,6 +98,14 @@ export function readLinears(weights: unknown): LinearArguments {
     queryNorm: readNorm(given.queryNorm, 'weights.queryNorm'),
     keyNorm: readNorm(given.keyNorm, 'weights.keyNorm'),
   };
+}
+
+/** All of them have to be where the layer is to be, or on the CPU, from where they travel. */
+export function expectReachable(linears: LinearArguments, location: Location): void {
+  const { query, key, value, output, queryNorm, keyNorm } = linears;
+  const tensors = [query, key, value, output].flatMap((linear) => [linear?.weight, linear?.bias]);
+  for (const tensor of [...tensors, queryNorm, keyNorm])
+    if (tensor) expectReach(tensor, location, 'the layer');
 }
 
 /** How many numbers the linear maps and norms hold. */

@@ -1,7 +1,7 @@
 /** The options of a layer, checked without knowing its weights. */
 import type { Backend } from '../backend.js';
 import { type BackendName, chooseBackend } from '../backends.js';
-import { locationOption } from '../checks/location.js';
+import { expectLocation } from '../checks/location.js';
 import { booleanOption, choiceOption, finiteOption, integerBetween, invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
 import { readScore, type ScoreArgument } from '../checks/score.js';
@@ -45,8 +45,8 @@ export interface MultiHeadAttentionOptions {
   /** What is done with the weights; centers are copied. A call may say otherwise. Default 'soft'. */
   select?: Selection;
   /**
-   * Where the layer computes, and keeps its weights: 'cpu' (default), or a device, to which inputs in the memory of the CPU
-   * travel, and results from there.
+   * Where the layer computes, and keeps its weights: 'cpu', or a device, to which inputs in the memory of the CPU
+   * travel, and results from there. Default: where the query weight is.
    */
   location?: Location;
   /** The type of inputs, weights, intermediate and final results; weights of another are cast. Default: that of the query weight. */
@@ -89,10 +89,10 @@ export interface LayerOptions {
   readonly rotary: Rotary | undefined;
   readonly normEpsilon: number;
   readonly select: SelectionArgument;
-  readonly location: Location;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
-  readonly chooseBackend: (type: FloatType) => Backend;
+  /** @param weights where they are: the default of where the layer is */
+  readonly chooseBackend: (type: FloatType, weights: Location) => Backend;
 }
 
 const mostHeads = 65536;
@@ -100,7 +100,8 @@ const mostHeads = 65536;
 export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerOptions {
   const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
   const { backend } = values;
-  const location = locationOption(values.location, 'options.location');
+  const location =
+    values.location === undefined ? undefined : expectLocation(values.location, 'options.location');
   return {
     heads,
     keyValueHeads: readKeyValueHeads(values.keyValueHeads, heads),
@@ -114,12 +115,11 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
     rotary: readRotary(values.rotary, 'options.rotary'),
     normEpsilon: readNormEpsilon(values.normEpsilon, 'options.normEpsilon'),
     select: readSelection(values.select, 'options.select'),
-    location,
     type:
       values.type === undefined
         ? undefined
         : choiceOption(values.type, 'options.type', floatTypes, 'float32'),
-    chooseBackend: (type) => chooseBackend(backend, type, location),
+    chooseBackend: (type, weights) => chooseBackend(backend, type, location ?? weights),
   };
 }
 

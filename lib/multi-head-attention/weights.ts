@@ -3,7 +3,7 @@ import { bytesOf } from '../array-memory.js';
 import { type Backend, precisionOf } from '../backend.js';
 import { biasNumbers } from '../checks/bias.js';
 import { allocate } from '../checks/data.js';
-import { hostDataOf, type TensorArgument } from '../checks/tensor.js';
+import { fetchedDataOf, type TensorArgument } from '../checks/tensor.js';
 import { type Numbers, readElements, writeElements } from '../elements.js';
 import { PackedWeight } from '../packed-weight.js';
 import { bytesPerElement, type FloatType, type TypedArray } from '../tensor-type.js';
@@ -35,7 +35,7 @@ const chunkLength = 4096;
 
 /** Copies a weight into a larger one, in the type of that. */
 function castInto(target: TypedArray, type: FloatType, at: number, { weight }: LinearArgument): void {
-  const source = hostDataOf(weight);
+  const source = fetchedDataOf(weight);
   if (weight.type === type) {
     bytesOf(target).set(bytesOf(source), at * bytesPerElement[type]);
     return;
@@ -54,7 +54,7 @@ function joinBiases(linears: readonly LinearArgument[], columns: number): Float6
   const joint = new Float64Array(columns);
   let at = 0;
   for (const linear of linears) {
-    if (linear.bias) joint.set(biasNumbers(linear.bias), at);
+    if (linear.bias) joint.set(biasNumbers(linear.bias, fetchedDataOf(linear.bias)), at);
     at += linear.columns;
   }
   return joint;
@@ -79,7 +79,7 @@ function packTogether(backend: Backend, type: FloatType, linears: readonly Linea
 function normNumbers(backend: Backend, weight: TensorArgument | undefined): Numbers | undefined {
   if (weight === undefined) return undefined;
   const numbers = allocate(precisionOf(backend), weight.size, weight.name) as Numbers;
-  readElements(weight.type, hostDataOf(weight), 0, weight.size, numbers);
+  readElements(weight.type, fetchedDataOf(weight), 0, weight.size, numbers);
   return numbers;
 }
 

@@ -105,6 +105,11 @@ export class CudaDevice {
     });
   }
 
+  /** Waits for all that was enqueued. */
+  downloadSync(from: DeviceArray, to: StoredArray): void {
+    ask(() => this.#addon.downloadSync(from.memory, 0, to));
+  }
+
   get statistics(): DeviceMemoryStatistics {
     return ask(() => this.#addon.deviceMemoryStatistics(this.index));
   }

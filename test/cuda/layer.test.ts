@@ -79,6 +79,61 @@ onDevice('a layer', (location) => {
     });
   }
 
+  it('takes weights that are there already, and is then where they are', async () => {
+    const norms = () => ({ weight: random.tensor('float32', [embed / 4]) });
+    const weights = { ...randomWeights(random, 2, 4, true), queryNorm: norms(), keyNorm: norms() };
+    const moved = async ({ weight, bias }: { weight: Tensor; bias?: Tensor }) => ({
+      weight: await weight.cast('bfloat16').to(location),
+      ...(bias && { bias: await bias.to(location) }),
+    });
+    const entries = Object.entries(weights).map(
+      async ([name, linear]) => [name, await moved(linear)] as const,
+    );
+    const given = Object.fromEntries(await Promise.all(entries)) as typeof weights;
+    const rounded = Object.fromEntries(
+      Object.entries(weights).map(([name, linear]) => [
+        name,
+        { ...linear, weight: linear.weight.cast('bfloat16') },
+      ]),
+    ) as typeof weights;
+    const options = { heads: 4, keyValueHeads: 2, type: 'float32' } as const;
+    using there = new MultiHeadAttention(given, options);
+    using mixed = new MultiHeadAttention(
+      { ...given, key: rounded.key, queryNorm: rounded.queryNorm },
+      options,
+    );
+    using here = new MultiHeadAttention(rounded, { ...options, location });
+    for (const linear of Object.values(given)) {
+      linear.weight.dispose();
+      if ('bias' in linear) linear.bias.dispose();
+    }
+    const input = await random.tensor('float32', [1, 5, embed]).to(location);
+    const expected = await (await here.forward(input)).getData();
+    for (const layer of [there, mixed]) {
+      assert.equal(layer.location, location);
+      await sameElements(await layer.forward(input), expected);
+    }
+  });
+
+  it('does not take weights from a device to somewhere else', async () => {
+    const weights = randomWeights(random, 4, 4, false);
+    const key = { weight: await weights.key.weight.to(location) };
+    throwsHeed(
+      () => new MultiHeadAttention({ ...weights, key }, { heads: 4, backend: 'reference' }),
+      'HEED_LOCATION_MISMATCH',
+      "Expected weights.key.weight to be where the layer is ('cpu'), received one at 'cuda:0'",
+    );
+    throwsHeed(
+      () =>
+        new MultiHeadAttention(
+          { ...weights, query: key },
+          { heads: 4, location: 'cpu', backend: 'reference' },
+        ),
+      'HEED_LOCATION_MISMATCH',
+      "Expected weights.query.weight to be where the layer is ('cpu'), received one at 'cuda:0'",
+    );
+  });
+
   it('attends a context that is where its input is', async () => {
     const weights = randomWeights(random, 4, 4, true);
     using there = new MultiHeadAttention(weights, { heads: 4, location: 'cuda' });
