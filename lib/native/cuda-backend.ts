@@ -42,10 +42,18 @@ class DeviceWeight implements PackedHandle {
   }
 }
 
-function unsupported(what: string): HeedError {
-  return new HeedError(
-    'HEED_UNSUPPORTED',
-    `The cuda backend does not support ${what} yet; use backend 'cpu'`,
+function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
+  return new HeedError('HEED_UNSUPPORTED', `The cuda backend does not support ${what} yet; ${instead}`);
+}
+
+/** Only a cache may be of another type than what attends it. */
+function expectOneType(problem: Problem): void {
+  if (problem.kind === 'unfused' || problem.kind === 'rows') expectOneType(problem.attention);
+  if (problem.kind !== 'attention' || problem.query.type === problem.key.type) return;
+  const { query, key } = problem;
+  throw unsupported(
+    `queries of '${query.type}' over a cache of '${key.type}'`,
+    `cast() the queries, or make the cache of type '${query.type}'`,
   );
 }
 
@@ -130,6 +138,7 @@ class CudaBackend implements Backend {
 
   /** With what the addon knows the memory of devices by. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
+    for (const problem of problems) expectOneType(problem);
     const encoded = encode(this.#encoder, problems);
     return {
       ...encoded,

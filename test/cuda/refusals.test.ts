@@ -5,13 +5,16 @@ import { attention, attentionSync } from '../../lib/attention.js';
 import { attentionDetails } from '../../lib/attention-details.js';
 import type { AttentionOptions } from '../../lib/attention-options.js';
 import { deviceMemory } from '../../lib/devices.js';
+import { KeyValueCache } from '../../lib/key-value-cache.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention.js';
 import { attention as onnxAttention } from '../../lib/onnx/attention.js';
 import { packedAttention } from '../../lib/packed-attention.js';
+import { project } from '../../lib/projection.js';
 import type { Score } from '../../lib/score.js';
 import type { Selection } from '../../lib/selection.js';
 import { Tensor } from '../../lib/tensor.js';
 import { randomInputs } from '../support/attention.js';
+import { collected } from '../support/collected.js';
 import { onDevice, toDevice } from '../support/device.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
@@ -92,6 +95,50 @@ onDevice('the cuda backend', () => {
       () => layer.forward(input, { select: 'hard' }),
       'HEED_UNSUPPORTED',
       "the selection 'hard'",
+    );
+  });
+
+  it('has no queries of another type than that of the cache, and says what to do instead', async () => {
+    const location = 'cuda:0';
+    using cache = new KeyValueCache({ batch: 1, heads: 1, width, capacity: 8, type: 'bfloat16', location });
+    const tokens = await random.tensor('float32', [1, 1, 3, width]).to(location);
+    cache.append(tokens, tokens);
+    using layer = new MultiHeadAttention(weights, { heads: 1, location });
+    const input = tokens.reshape([1, 3, width]);
+    // What any operation needs is there after the first one.
+    (await attention(tokens.cast('bfloat16'), cache)).dispose();
+    await collected();
+    const { used } = deviceMemory();
+    const message =
+      "queries of 'float32' over a cache of 'bfloat16' yet; cast() the queries, or make the cache";
+    await rejectsHeed(() => attention(tokens, cache), 'HEED_UNSUPPORTED', message);
+    throwsHeed(() => attentionSync(tokens, cache), 'HEED_UNSUPPORTED', message);
+    await rejectsHeed(
+      () => attentionDetails(tokens, cache, { include: ['weights'] }),
+      'HEED_UNSUPPORTED',
+      message,
+    );
+    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_UNSUPPORTED', message);
+    assert.deepEqual([...cache.lengths], [3]);
+    assert.equal(deviceMemory().used, used);
+    assert.equal((await attention(tokens.cast('bfloat16'), cache)).type, 'bfloat16');
+  });
+
+  it('keeps no caches of int8, and says which types there are', () => {
+    const options = { batch: 1, heads: 1, width, capacity: 8, type: 'int8', location: 'cuda' } as const;
+    throwsHeed(() => new KeyValueCache(options), 'HEED_UNSUPPORTED_TYPE', "use 'float16' or 'bfloat16'");
+  });
+
+  it('adds no bias that is on a device to a projection', async () => {
+    const [input, matrix, bias] = await toDevice([
+      random.tensor('float32', [3, width]),
+      weight,
+      Tensor.zeros('float32', [width]),
+    ]);
+    await rejectsHeed(
+      () => project(input, matrix, bias),
+      'HEED_NOT_ON_CPU',
+      "Expected the elements of bias to be in the memory of the CPU, received location 'cuda:0'",
     );
   });
 
