@@ -1,5 +1,7 @@
 /** The memory of devices: what is used, what is limited, and what is left when there is none. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { attention, attentionSync } from '../../lib/attention.js';
 import { attentionDetails } from '../../lib/attention-details.js';
 import { deviceMemory, limitDeviceMemory, trimDeviceMemory } from '../../lib/devices.js';
@@ -126,6 +128,19 @@ onDevice('the memory of a device', (location) => {
     const { cached } = deviceMemory(location);
     expectBack(before.used);
     assert.ok(cached <= 2 * before.cached + 2 ** 21, `${cached} bytes cached, ${before.cached} before`);
+  });
+
+  it('stays as it is over thousands of operations, as that of the process does', function () {
+    this.timeout(120_000);
+    const args = ['--expose-gc', join(__dirname, 'children', 'leaks.js'), '3000'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    const { before, after } = JSON.parse(stdout);
+    assert.ok(after.used <= before.used, `${after.used} bytes are used there, ${before.used} before`);
+    assert.ok(after.cached < 2 ** 20, `${after.cached} bytes are cached there`);
+    assert.ok(after.arrays <= before.arrays, `${after.arrays} bytes in arrays, ${before.arrays} before`);
+    const grown = after.resident - before.resident;
+    assert.ok(grown < 24 * 2 ** 20, `resident memory has grown by ${grown} bytes`);
   });
 
   it('of results goes at once where an operation is not carried out', async () => {
