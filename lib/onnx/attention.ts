@@ -8,10 +8,10 @@ import type { AttentionOptions } from '../attention-options.js';
 import type { BackendName } from '../backends.js';
 import { Tensor } from '../tensor.js';
 import type { TensorLike, TensorType } from '../tensor-type.js';
+import { atOnce, inTurns } from '../turns.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
 import { appendSteps, type Heads, headsOf, tensorOf, withStepsFirst } from './heads.js';
-import { atOnce, inTurns } from './turns.js';
 
 /** The inputs of an Attention node, by the operator's names. */
 export interface AttentionInputs {

@@ -9,10 +9,10 @@ import { expectFloat, expectType, hostDataOf, type TensorArgument } from '../che
 import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import type { TensorLike } from '../tensor-type.js';
+import { atOnce, inTurns } from '../turns.js';
 import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
 import type { Heads } from './heads.js';
 import { type Rotation, rotate } from './rotate.js';
-import { atOnce, inTurns } from './turns.js';
 
 /** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {

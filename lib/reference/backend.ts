@@ -5,6 +5,7 @@ import { HeedError } from '../errors.js';
 import { type Elements, hostElements } from '../native/device-array.js';
 import type { HeadMatrix, Problem, ScoreForm, StoredView } from '../problem.js';
 import { isFloatType } from '../tensor-type.js';
+import { atOnce } from '../turns.js';
 import { append } from './append.js';
 import { attend } from './attention.js';
 import { merge } from './merge.js';
@@ -98,8 +99,7 @@ export const referenceBackend: Backend = {
     expectAttached(problems);
   },
   solveSync(problems) {
-    const steps = workThrough(problems);
-    while (!steps.next().done);
+    atOnce(workThrough(problems));
   },
   packWeight: packReference,
 };
