@@ -1,5 +1,6 @@
 /** Operations on tensors of a device, against the oracle; their results stay there. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { attention, attentionSync } from '../../lib/attention.js';
 import { attentionDetails } from '../../lib/attention-details.js';
 import { mergeAttention } from '../../lib/merge-attention.js';
@@ -10,7 +11,7 @@ import { Tensor } from '../../lib/tensor.js';
 import type { FloatType } from '../../lib/tensor-type.js';
 import { type Inputs, randomInputs } from '../support/attention.js';
 import { expectClose, toleranceOf } from '../support/compare.js';
-import { deviceCount, onDevice, sameElements, toDevice } from '../support/device.js';
+import { deviceCount, isEmulated, onDevice, sameElements, toDevice } from '../support/device.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle } from '../support/oracle.js';
 import { Random } from '../support/random.js';
@@ -190,6 +191,42 @@ onDevice('attention', (location) => {
       here = await attention(here, inputs.key, inputs.value, { backend: 'reference' });
     }
     expectClose(await there.to('cpu'), toNumbers(here), 8 * toleranceOf('cuda', 'float32'));
+  });
+
+  // A real GPU may be done before the last of them is on its way.
+  if (isEmulated) {
+    it('waits for nothing but elements that are asked for', async function () {
+      this.timeout(120_000);
+      const inputs = await inputsOn(randomInputs(random, { queries: 130, keys: 130, width: 64 }));
+      const { query, key, value } = inputs;
+      await (await attention(query, key, value)).getData();
+      const began = performance.now();
+      const results: Tensor[] = [];
+      for (let i = 0; i < 4; i++) {
+        results.push(await attention(query, key, value), attentionSync(query, key, value));
+      }
+      const enqueued = performance.now() - began;
+      for (const result of results) await result.getData();
+      const done = performance.now() - began;
+      assert.ok(
+        enqueued < done / 4,
+        `${enqueued} ms until all were on their way, ${done} ms until they were done`,
+      );
+    });
+  }
+
+  it('takes no thread of its own, however many are under way', async function () {
+    this.timeout(120_000);
+    const tasks = () => readdirSync('/proc/self/task').length;
+    const inputs = randomInputs(random, { queries: 4, keys: 4, width: 16 });
+    const run = () => attention(inputs.query, inputs.key, inputs.value, { backend: 'cuda' });
+    // After the first ones all threads of the pool are there.
+    await Promise.all(Array.from({ length: 8 }, run));
+    const before = tasks();
+    const running = Array.from({ length: 200 }, run);
+    assert.ok(tasks() <= before, `${tasks()} threads, ${before} before`);
+    await Promise.all(running);
+    assert.ok(tasks() <= before, `${tasks()} threads, ${before} before`);
   });
 
   it('rejects with the reason of a signal that is aborted already', async () => {
