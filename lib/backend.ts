@@ -17,8 +17,10 @@ export interface Backend {
   supports(type: TensorType): boolean;
   /** Throws HEED_UNSUPPORTED where it does not have this kind of attention; the facade asks before it builds a problem. */
   expectComputable(score: ScoreForm['kind'], selection: SelectionForm['kind']): void;
-  /** Numbers that never change, where it reads them. */
+  /** Numbers that never change, where it reads them: kept for a while, since operations come back with the same ones. */
   table(numbers: Numbers | DeviceArray): Numbers | DeviceArray;
+  /** The same for as long as the caller keeps them, who lets go of what is on a device. */
+  place(numbers: Numbers): Numbers | DeviceArray;
   /** Memory for what comes up in between: not necessarily zero. */
   allocate(type: TensorType, size: number, name: string): Elements;
   /**

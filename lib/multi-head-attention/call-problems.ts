@@ -12,7 +12,6 @@ import type { CacheWrite } from '../cache/cache-state.js';
 import { sizeOf } from '../checks/dims.js';
 import { type NamedInput, outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
-import type { Numbers } from '../elements.js';
 import { HeedError } from '../errors.js';
 import { cacheSource } from '../held-cache.js';
 import { denseStrides, type Strides } from '../layout.js';
@@ -233,8 +232,8 @@ function buildProblems(
       contextSteps: context?.steps,
     });
   const projections = projectInputs(input, context, weights, type, made, {
-    query: { norm: headNorm(weights.queryNorm, options, backend), rotation: placed(turned?.query, backend) },
-    key: { norm: headNorm(weights.keyNorm, options, backend), rotation: placed(turned?.key, backend) },
+    query: { norm: headNorm(weights.queryNorm, options), rotation: placed(turned?.query, backend) },
+    key: { norm: headNorm(weights.keyNorm, options), rotation: placed(turned?.key, backend) },
   });
   const before = write ? [...projections, write.problem] : projections;
   if (weights.output === undefined) {
@@ -262,11 +261,10 @@ function placed(rotation: Rotation | undefined, backend: Backend): Rotation | un
 }
 
 function headNorm(
-  weight: Numbers | undefined,
+  weight: HeadNorm['weight'] | undefined,
   { normEpsilon }: LayerOptions,
-  backend: Backend,
 ): HeadNorm | undefined {
-  return weight && { weight: backend.table(weight), epsilon: normEpsilon };
+  return weight && { weight, epsilon: normEpsilon };
 }
 
 function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {

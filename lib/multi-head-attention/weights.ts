@@ -5,6 +5,7 @@ import { biasNumbers } from '../checks/bias.js';
 import { allocate } from '../checks/data.js';
 import { fetchedDataOf, type TensorArgument } from '../checks/tensor.js';
 import { type Numbers, readElements, writeElements } from '../elements.js';
+import { type DeviceArray, isOnDevice } from '../native/device-array.js';
 import { PackedWeight } from '../packed-weight.js';
 import { bytesPerElement, type FloatType, type TypedArray } from '../tensor-type.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
@@ -27,8 +28,8 @@ export interface LayerWeights {
   readonly key: Part;
   readonly value: Part;
   readonly output: Part | undefined;
-  readonly queryNorm: Numbers | undefined;
-  readonly keyNorm: Numbers | undefined;
+  readonly queryNorm: Numbers | DeviceArray | undefined;
+  readonly keyNorm: Numbers | DeviceArray | undefined;
 }
 
 const chunkLength = 4096;
@@ -76,11 +77,11 @@ function packTogether(backend: Backend, type: FloatType, linears: readonly Linea
   return parts.map((part) => ({ ...part, product }));
 }
 
-function normNumbers(backend: Backend, weight: TensorArgument | undefined): Numbers | undefined {
+function placeNorm(backend: Backend, weight: TensorArgument | undefined): Numbers | DeviceArray | undefined {
   if (weight === undefined) return undefined;
   const numbers = allocate(precisionOf(backend), weight.size, weight.name) as Numbers;
   readElements(weight.type, fetchedDataOf(weight), 0, weight.size, numbers);
-  return numbers;
+  return backend.place(numbers);
 }
 
 /**
@@ -90,11 +91,16 @@ function normNumbers(backend: Backend, weight: TensorArgument | undefined): Numb
 export function packLayer(backend: Backend, type: FloatType, linears: LinearArguments): LayerWeights {
   const { query, key, value, output } = linears;
   const joint = query.inner === key.inner;
-  const made: Part[] = [];
+  const made: Releasable[] = [];
   const pack = (...together: LinearArgument[]): Part[] => {
     const parts = packTogether(backend, type, together);
-    made.push(...parts);
+    made.push(parts[0]);
     return parts;
+  };
+  const place = (weight: TensorArgument | undefined) => {
+    const norm = placeNorm(backend, weight);
+    made.push(norm);
+    return norm;
   };
   try {
     const first = joint ? pack(query, key, value) : pack(key, value);
@@ -104,15 +110,25 @@ export function packLayer(backend: Backend, type: FloatType, linears: LinearArgu
       key: keyPart,
       value: valuePart,
       output: output && pack(output)[0],
-      queryNorm: normNumbers(backend, linears.queryNorm),
-      keyNorm: normNumbers(backend, linears.keyNorm),
+      queryNorm: place(linears.queryNorm),
+      keyNorm: place(linears.keyNorm),
     };
   } catch (error) {
-    for (const { product } of made) product.weight.dispose();
+    release(made);
     throw error;
   }
 }
 
-export function disposeLayer({ query, key, value, output }: LayerWeights): void {
-  for (const part of [query, key, value, output]) part?.product.weight.dispose();
+export function disposeLayer({ query, key, value, output, queryNorm, keyNorm }: LayerWeights): void {
+  release([query, key, value, output, queryNorm, keyNorm]);
+}
+
+type Releasable = LayerWeights[keyof LayerWeights];
+
+/** Parts of one product may come several times. */
+function release(weights: readonly Releasable[]): void {
+  for (const weight of weights) {
+    if (isOnDevice(weight)) weight.release();
+    else if (weight !== undefined && 'product' in weight) weight.product.weight.dispose();
+  }
 }

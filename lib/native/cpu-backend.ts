@@ -45,6 +45,10 @@ class CpuBackend implements Backend {
     return numbers;
   }
 
+  place(numbers: Numbers): Numbers {
+    return numbers;
+  }
+
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
     // A signal may still abort until the promise settles: such an operation always has a thread.
     if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);

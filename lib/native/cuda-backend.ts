@@ -99,6 +99,10 @@ class CudaBackend implements Backend {
     return isOnDevice(numbers) ? numbers : this.#tables.place(numbers);
   }
 
+  place(numbers: Numbers): DeviceArray {
+    return this.#device.place(numbers);
+  }
+
   packWeight({ data, type, columns, inner }: Parameters<Backend['packWeight']>[0]): DeviceWeight {
     return new DeviceWeight(this.#device.place(data), type, columns, inner);
   }

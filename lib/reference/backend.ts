@@ -93,6 +93,7 @@ export const referenceBackend: Backend = {
     // All scores and selections.
   },
   table: (numbers) => numbers,
+  place: (numbers) => numbers,
   allocate,
   async solve(problems, signal) {
     await runInSlices(workThrough(problems), signal);

@@ -89,6 +89,32 @@ onDevice('the memory of a device', (location) => {
     expectBack(before);
   });
 
+  it('is used by the norms of a layer from its beginning to its end', async () => {
+    const linear = () => ({ weight: random.tensor('float32', [32, 32]) });
+    const norm = () => ({ weight: random.tensor('float32', [16]) });
+    const input = Tensor.zeros('float32', [1, 5, 32], location);
+    const make = () =>
+      new MultiHeadAttention(
+        { query: linear(), key: linear(), value: linear(), queryNorm: norm(), keyNorm: norm() },
+        { heads: 2, location },
+      );
+    // What any call needs is there after the first one.
+    const first = make();
+    (await first.forward(input)).dispose();
+    first.dispose();
+    await collected();
+    const before = used();
+    // More of them than tables are kept of any one kind.
+    const layers = Array.from({ length: 6 }, make);
+    const made = used();
+    for (let i = 0; i < 2; i++) {
+      for (const layer of layers) (await layer.forward(input)).dispose();
+      assert.equal(used(), made);
+    }
+    for (const layer of layers) layer.dispose();
+    assert.equal(used(), before);
+  });
+
   it('stays as it is over many operations of every kind', async () => {
     const weight = () => ({ weight: random.tensor('float32', [32, 32]) });
     using layer = new MultiHeadAttention(
