@@ -24,4 +24,16 @@ inline bool has_aligned_values(const AttentionProblem& problem) {
          (problem.value.pages == nullptr || are_aligned(problem.pages->values, 16));
 }
 
+// Keys of the mask are neighbours as well. Strides along axes of one element do not matter.
+inline bool has_aligned_mask(const AttentionProblem& problem) {
+  const MaskView& mask = problem.mask;
+  int64_t strides = problem.query_heads > 1 ? mask.head_stride : 0;
+  if (problem.sequences.size() > 1) strides |= mask.batch_stride;
+  for (const Sequence& sequence : problem.sequences) {
+    if (sequence.query_steps > 1) strides |= mask.query_stride;
+  }
+  const auto elements = static_cast<int64_t>(16 / size_of(mask.type));
+  return mask.key_stride == 1 && reinterpret_cast<uintptr_t>(mask.data) % 16 == 0 && strides % elements == 0;
+}
+
 }  // namespace heed::cuda

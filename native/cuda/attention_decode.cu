@@ -33,12 +33,13 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
   p.entries = workspace.upload(split.entries);
   p.entry_count = static_cast<int32_t>(split.entries.size());
   p.aligned = has_aligned_rows(problem.query) && has_aligned_keys(problem) && has_aligned_values(problem);
+  p.mask_aligned = has_aligned_mask(problem);
   p.rows = split.rows;
   p.partial_width = static_cast<int32_t>((problem.value_width + 7) / 8 * 8);
   if (split.partials > 0) {
     p.partial_outputs =
         workspace.allocate_array<float>(static_cast<size_t>(split.partials * p.partial_width));
-    p.partial_sums = workspace.allocate_array<float>(static_cast<size_t>(split.partials));
+    p.partial_sums = workspace.allocate_array<Vector<float, 2>>(static_cast<size_t>(split.partials));
   }
   return p;
 }
@@ -46,7 +47,10 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
 template <class T, int width>
 void launch_width(const DecodeParameters& p, int64_t blocks, Stream stream) {
   using Sizes = DecodeTiles<T, width>;
-  launch(&attention_decode_kernel<T, width>, {blocks, Sizes::threads, Sizes::shared_bytes}, stream, p);
+  const MaskView& mask = p.attention.mask;
+  const size_t mask_bytes = mask.data == nullptr ? 0 : decode_mask_bytes<Sizes::keys>(mask.type);
+  launch(&attention_decode_kernel<T, width>, {blocks, Sizes::threads, Sizes::shared_bytes + mask_bytes},
+         stream, p);
 }
 
 template <class T>

@@ -9,12 +9,10 @@ namespace heed::cuda {
 namespace {
 
 // A chunk reads the queries, and its outputs are written and read again as float32. Chunks are so long that
-// this is less than 5 % of what is read of keys and values, unless one sequence would keep too little of a
-// GPU busy.
-constexpr double most_beside_keys = 0.04;
+// this is less than 5 % of what is read of keys and values.
+constexpr double most_beside_keys = 0.0375;
 constexpr int64_t fewest_chunk_keys = 256;
-constexpr int64_t enough_blocks = 32;  // of one sequence
-constexpr int64_t enough_chunks = 16, most_chunks = 64;
+constexpr int64_t most_chunks = 64;
 constexpr int64_t chunk_multiple = 64;  // of the largest tile of keys
 
 int64_t round_up(int64_t count, int64_t multiple) {
@@ -36,9 +34,7 @@ int64_t chunks_for(const AttentionProblem& problem, const DecodeEntry& entry) {
   const double chunk_keys =
       chunk_keys_per_row(problem) * static_cast<double>(std::min<int64_t>(rows, decode_rows));
   const auto frugal = static_cast<int64_t>(static_cast<double>(keys) / chunk_keys);
-  const int64_t enough =
-      std::clamp<int64_t>(enough_blocks / (problem.key_heads * entry.row_tiles), 1, enough_chunks);
-  return std::clamp(frugal, enough, most_chunks);
+  return std::clamp<int64_t>(frugal, 1, most_chunks);
 }
 
 int32_t chunk_keys_for(int64_t keys, int64_t chunks) {

@@ -104,6 +104,19 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     launch_merge(workspace, type);
     for (const DType to : types) launch_copies(workspace, type, to);
   }
+  // Masks take shared memory of their own there.
+  Machine with_mask(1);
+  with_mask.instead_of_running = [](const std::string&, const Shape& shape) {
+    CHECK(shape.shared_bytes <= most_shared_bytes(86));
+  };
+  for (const DType type : types) {
+    for (const int64_t width : {64, 128, 256, 512}) {
+      DenseAttention made(random, type, 1, 1, 1, 1, 600, width);
+      EmulatedWorkspace memory(with_mask);
+      made.problem.mask = {made.query.data(), DType::float32, 0, 0, 0, 1};
+      cuda::attention_decode(made.problem, memory);
+    }
+  }
   CHECK(launches.size() > 60);
   for (const auto& launched : launches) {
     INFO(launched.first);

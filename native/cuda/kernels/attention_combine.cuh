@@ -1,5 +1,4 @@
-// Joins the chunks of attention_decode: each share counts by 2^(its log-sum-exp − the whole row's). A warp a
-// row.
+// Joins the chunks of attention_decode: each counts by 2^(its maximum − the whole row's). A warp a row.
 #pragma once
 
 #include <cstdint>
@@ -20,25 +19,22 @@ __global__ void __launch_bounds__(combine_threads)
   if (entry.chunks == 1) return;  // attention_decode has written it
   const int64_t within = row - entry.first_row, step = within % entry.sequence.query_steps;
   const auto head = static_cast<int32_t>(within / entry.sequence.query_steps);
-  const int64_t first = entry.first_partial + within * entry.chunks;
-
-  float highest = negative_infinity;
-  for (int32_t c = 0; c < entry.chunks; ++c) highest = Larger{}(highest, p.partial_sums[first + c]);
-  float sum = 0;
+  const Vector<float, 2>* parts = p.partial_sums + entry.first_partial + within * entry.chunks;
+  float highest = negative_infinity, sum = 0;
+  for (int32_t c = 0; c < entry.chunks; ++c) highest = Larger{}(highest, parts[c][0]);
+  // Without a key nothing is subtracted, so that −∞ − −∞ never happens.
   const float reference = highest == negative_infinity ? 0 : highest;
-  for (int32_t c = 0; c < entry.chunks; ++c) sum += thread::exp2(p.partial_sums[first + c] - reference);
-  const float joined = sum == 0 ? negative_infinity : reference + thread::log2(sum);
-  const RowTotal total = RowTotal::with_sink(joined, sink_of(a, head));
-  if (thread::lane() == 0) store_log_sum_exp(a, entry, head, step, total.log_sum_exp);
+  for (int32_t c = 0; c < entry.chunks; ++c) sum += parts[c][1] * thread::exp2(parts[c][0] - reference);
+  const SoftmaxResult result = result_of(highest, sum, sink_of(a, head));
+  if (thread::lane() == 0) store_log_sum_exp(a, entry, head, step, result.log_sum_exp);
 
   const int64_t output = row_offset(a.output, entry, head, step);
+  const float* outputs = p.partial_outputs + (entry.first_partial + within * entry.chunks) * p.partial_width;
   for (int column = static_cast<int>(thread::lane()); column < a.value_width; column += 32) {
     float value = 0;
-    for (int32_t c = 0; c < entry.chunks; ++c) {
-      const float share = total.share(p.partial_sums[first + c]);
-      if (share != 0) value += share * p.partial_outputs[(first + c) * p.partial_width + column];
-    }
-    store_output(a.output, output + column, value);
+    for (int32_t c = 0; c < entry.chunks; ++c)
+      value += outputs[int64_t{c} * p.partial_width + column] * thread::exp2(parts[c][0] - reference);
+    store_output(a.output, output + column, result.scaled(value));
   }
 }
 

@@ -66,6 +66,11 @@ class DecodeSoftmax {
     block::sync();
   }
 
+  // Whether a key of the tile has a weight in the lane's i-th row.
+  __device__ __forceinline__ bool weighs(int i, int key) const {
+    return cuda::weighs(memory_.weights()[Scores::row(i) * Sizes::weight_stride + key]);
+  }
+
   // All sums, in the order of the warps. Only once.
   __device__ __forceinline__ SoftmaxState<2> finish() {
     SoftmaxState<2> whole = state_;
@@ -129,16 +134,20 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_
   const int warp_column = static_cast<int>(warp::index()) * Sizes::warp_columns;
   const DecodeMemory<T, Sizes> memory;
   const DecodePipeline<T, Sizes> pipeline(p, block, memory);
-  const DecodeScores<typename Products::Scores> variant(p, block);
+  using Mask = DecodeMask<Sizes::keys, Sizes::threads>;
+  const Mask mask(p, block, memory.mask());
+  const DecodeScores<typename Products::Scores, Mask> variant(p, block, mask);
   detail::DecodeSoftmax<T, Sizes, Products> softmax(memory);
   typename Products::Outputs outputs;
   clear(outputs);
 
   detail::copy_queries(p, block, memory);
+  mask.start(0, block.first_key);
   pipeline.start(0, block.first_key);
   int32_t first_key = block.first_key;
   for (int tile = 0; first_key < block.last_key; ++tile, first_key += Sizes::keys) {
     pipeline.next();
+    mask.start(tile + 1, first_key + Sizes::keys);
     pipeline.start(tile + 1, first_key + Sizes::keys);
     const auto keys = memory.keys(tile % 2), values = memory.values(tile % 2);
 
@@ -146,12 +155,14 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_
     clear(scores);
     if (warp_key < Sizes::keys) {
       Products::score(scores, memory.queries(), keys, warp_key, attention.width);
-      variant.apply(scores, first_key + warp_key);
+      variant.apply(scores, tile, first_key, warp_key);
     }
     softmax.weigh(scores, outputs, warp_key);
-    if (variant.template excludes<Sizes::keys>(first_key)) {
-      warp::move_special<Sizes::keys>(outputs, values, warp_column, attention.value_width,
-                                      [&](int i, int key) { return variant.attends(i, first_key + key); });
+    if (variant.excludes(first_key, Sizes::keys)) {
+      const auto attendance = [&](int i, int key) {
+        return Attendance{variant.attends(i, tile, first_key, key), softmax.weighs(i, key)};
+      };
+      warp::move_special<Sizes::keys>(outputs, values, warp_column, attention.value_width, attendance);
     }
     Products::accumulate(outputs, memory.weights(), values, warp_column, attention.value_width);
   }

@@ -48,9 +48,9 @@ __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
     variant.apply(scores, key);
     soften(softmax, scores, outputs, variant.factor());
     if (special) {
-      const AttendedKeys<Scores> attended(variant, key);
+      const AttendedKeys<T, Scores> attended(variant, scores, key);
       warp::add_special<Sizes::keys>(outputs, memory.values(), 0, block.columns,
-                                     [&](int i, int k) { return attended.contain(i, k); });
+                                     [&](int i, int k) { return attended.of(i, k); });
       pipeline.clear_special_values();
     }
     Products::accumulate(outputs, scores, memory.values(), block.columns);

@@ -6,6 +6,7 @@
 #include "cuda/attention_parameters.h"
 #include "cuda/decode_split.h"
 #include "cuda/device/block.cuh"
+#include "cuda/device/vector.cuh"
 
 namespace heed::cuda {
 
@@ -13,9 +14,10 @@ struct DecodeParameters {
   AttentionParameters attention;
   const DecodeEntry* entries;  // on the device
   int32_t entry_count;
-  bool aligned;            // rows of keys, values and queries begin at multiples of 16 bytes
-  float* partial_outputs;  // [partials, partial_width]
-  float* partial_sums;     // [partials]: log-sum-exps in log2 units
+  bool aligned;                    // rows of keys, values and queries begin at multiples of 16 bytes
+  bool mask_aligned;               // and those of the mask, whose keys are neighbours
+  float* partial_outputs;          // [partials, partial_width]
+  Vector<float, 2>* partial_sums;  // [partials]: the maximum, in log2 units, and the sum relative to it
   int32_t partial_width;
   int64_t rows;  // of all entries
 };

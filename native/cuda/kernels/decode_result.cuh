@@ -12,21 +12,6 @@
 
 namespace heed::cuda {
 
-// Log-sum-exps in log2 units, and how to get from weights that are relative to one of them to the whole
-// row's.
-struct RowTotal {
-  float log_sum_exp;
-  // With the sink logit (natural units; −∞: none). A row without a key stays without, sink or not.
-  __device__ __forceinline__ static RowTotal with_sink(float log_sum_exp, float sink) {
-    if (log_sum_exp == negative_infinity || sink == negative_infinity) return {log_sum_exp};
-    const float other = sink * log2_e, highest = Larger{}(log_sum_exp, other);
-    return {highest + thread::log2(thread::exp2(log_sum_exp - highest) + thread::exp2(other - highest))};
-  }
-  __device__ __forceinline__ float share(float part) const {
-    return part == negative_infinity ? 0 : thread::exp2(part - log_sum_exp);
-  }
-};
-
 // One number of the output.
 __device__ __forceinline__ void store_output(const MutableView& view, int64_t offset, float value) {
   if (view.type == DType::float32) {
@@ -49,7 +34,7 @@ __device__ __forceinline__ int64_t row_offset(const BasicView<Pointer>& view, co
 __device__ __forceinline__ void store_log_sum_exp(const AttentionParameters& p, const DecodeEntry& entry,
                                                   int32_t head, int64_t step, float log_sum_exp) {
   if (p.log_sum_exp.data == nullptr) return;
-  static_cast<float*>(p.log_sum_exp.data)[row_offset(p.log_sum_exp, entry, head, step)] = log_sum_exp * ln_2;
+  static_cast<float*>(p.log_sum_exp.data)[row_offset(p.log_sum_exp, entry, head, step)] = log_sum_exp;
 }
 
 template <class T, class Outputs>
@@ -62,30 +47,27 @@ __device__ __forceinline__ void write_decoded(const DecodeParameters& p, const D
   for (int i = 0; i < Outputs::rows; ++i) {
     const DecodeQuery query(p, block, Outputs::row(i));
     if (!query.exists) continue;
-    const float sum = state.sum[i];
-    const float maximum = state.maximum[i] == negative_infinity ? 0 : state.maximum[i];
-    const float log_sum_exp = sum == 0 ? negative_infinity : maximum + thread::log2(sum);
-    const RowTotal total =
-        whole ? RowTotal::with_sink(log_sum_exp, sink_of(a, query.head)) : RowTotal{log_sum_exp};
-    const float factor = sum == 0 ? 0 : total.share(maximum);
+    const SoftmaxResult result = result_of(state.maximum[i], state.sum[i], sink_of(a, query.head));
     const int64_t partial = block.entry.first_partial +
                             (query.row_of(block.entry) - block.entry.first_row) * block.entry.chunks +
                             block.chunk;
     const bool leads = Outputs::leads_row() && first_column == 0;
-    if (leads && whole) store_log_sum_exp(a, block.entry, query.head, query.step, total.log_sum_exp);
-    if (leads && !whole) p.partial_sums[partial] = log_sum_exp;
+    if (leads && whole) store_log_sum_exp(a, block.entry, query.head, query.step, result.log_sum_exp);
+    if (leads && !whole)
+      thread::store_global(p.partial_sums[partial].values, Vector<float, 2>{state.maximum[i], state.sum[i]});
     const int64_t row = row_offset(a.output, block.entry, query.head, query.step);
 #pragma unroll
     for (int j = 0; j < Outputs::elements; j += 2) {
       const int column = first_column + Outputs::column(j);
       if (column >= a.value_width) continue;
-      const Vector<float, 2> pair{outputs.at(i, j) * factor, outputs.at(i, j + 1) * factor};
       if (!whole) {
-        thread::store_global(p.partial_outputs + partial * p.partial_width + column, pair);
+        thread::store_global(p.partial_outputs + partial * p.partial_width + column,
+                             Vector<float, 2>{outputs.at(i, j), outputs.at(i, j + 1)});
         continue;
       }
-      store_output(a.output, row + column, pair[0]);
-      if (column + 1 < a.value_width) store_output(a.output, row + column + 1, pair[1]);
+      store_output(a.output, row + column, result.scaled(outputs.at(i, j)));
+      if (column + 1 < a.value_width)
+        store_output(a.output, row + column + 1, result.scaled(outputs.at(i, j + 1)));
     }
   }
 }

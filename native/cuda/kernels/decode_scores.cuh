@@ -1,18 +1,21 @@
-// What happens to scores in attention_decode between Q Kᵀ and softmax.
+// What happens to scores in attention_decode between Q Kᵀ and softmax. Each feature costs a look at whether
+// it is there, once for a tile.
 #pragma once
 
 #include <cstdint>
 
+#include "cuda/kernels/decode_masks.cuh"
 #include "cuda/kernels/decode_parameters.cuh"
 #include "cuda/kernels/score_row.cuh"
 
 namespace heed::cuda {
 
-template <class Scores>
+template <class Scores, class Mask>
 class DecodeScores {
  public:
-  __device__ __forceinline__ DecodeScores(const DecodeParameters& p, const DecodeBlock& block)
-      : p_(p.attention) {
+  __device__ __forceinline__ DecodeScores(const DecodeParameters& p, const DecodeBlock& block,
+                                          const Mask& mask)
+      : p_(p.attention), mask_(mask) {
     const Sequence& sequence = block.entry.sequence;
 #pragma unroll
     for (int i = 0; i < Scores::rows; ++i) {
@@ -29,35 +32,48 @@ class DecodeScores {
     inner_last_ = ScoreRow::key_at(first_position + p_.window.right + 1, block.last_key);
   }
 
-  // Whether some row may not attend some key of a tile.
-  template <int keys>
-  __device__ __forceinline__ bool excludes(int32_t first_key) const {
-    return p_.mask.data != nullptr || !is_inside(first_key, keys);
+  // Whether some row may not attend some of so many keys.
+  __device__ __forceinline__ bool excludes(int32_t first_key, int keys) const {
+    return mask_.exists() || !is_inside(first_key, keys);
   }
 
-  // `first_key` is the warp's. Products come in, scores in log2 units leave.
-  __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
-    const bool inside = is_inside(first_key, Scores::columns);
-#pragma unroll
-    for (int i = 0; i < Scores::rows; ++i) {
-#pragma unroll
-      for (int j = 0; j < Scores::elements; ++j) {
-        const float score = ScoreRow::capped(p_, scores.at(i, j));
-        scores.at(i, j) = rows_[i].biased(p_, score, first_key + Scores::column(j), inside) * log2_e;
-      }
+  // Those of a tile's keys from `from` on. Products come in, scores in log2 units leave.
+  __device__ __forceinline__ void apply(Scores& scores, int tile, int32_t first_key, int from) const {
+    const int32_t key = first_key + from;
+    each(scores, [&](float& score, int, int) { score = ScoreRow::capped(p_, score) * log2_e; });
+    if (p_.alibi_slopes != nullptr) {
+      each(scores,
+           [&](float& score, int i, int column) { score += rows_[i].slope_at(key + column) * log2_e; });
+    }
+    if (mask_.exists()) mask_.add(scores, tile, from);
+    if (!is_inside(key, Scores::columns)) {
+      each(scores, [&](float& score, int i, int column) {
+        if (!rows_[i].in_range(key + column)) score = negative_infinity;
+      });
     }
   }
 
-  __device__ __forceinline__ bool attends(int i, int32_t key) const {
-    return rows_[i].attends(p_, key);
+  // Whether the lane's i-th row attends a tile's key.
+  __device__ __forceinline__ bool attends(int i, int tile, int32_t first_key, int key) const {
+    return rows_[i].in_range(first_key + key) && (!mask_.exists() || mask_.keeps(tile, Scores::row(i), key));
   }
 
  private:
+  // f(score, the lane's row, column)
+  template <class F>
+  static __device__ __forceinline__ void each(Scores& scores, F f) {
+#pragma unroll
+    for (int i = 0; i < Scores::rows; ++i) {
+#pragma unroll
+      for (int j = 0; j < Scores::elements; ++j) f(scores.at(i, j), i, Scores::column(j));
+    }
+  }
   __device__ __forceinline__ bool is_inside(int32_t first_key, int keys) const {
     return first_key >= inner_first_ && first_key + keys <= inner_last_;
   }
 
   const AttentionParameters& p_;
+  const Mask& mask_;
   int32_t inner_first_, inner_last_;
   ScoreRow rows_[Scores::rows];
 };

@@ -1,5 +1,5 @@
-// Shared memory of attention_decode: the queries, two stages of keys and values, and what warps tell each
-// other.
+// Shared memory of attention_decode: the queries, two stages of keys and values, what warps tell each other,
+// and a mask.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct DecodeTiles {
   static constexpr size_t query_elements = decode_rows * width, stage_elements = 2 * keys * width;
   static constexpr size_t weight_elements = decode_rows * weight_stride;
   static constexpr size_t shared_bytes = (query_elements + 2 * stage_elements + weight_elements) * sizeof(T) +
-                                         warps * decode_rows * sizeof(float);
+                                         warps * decode_rows * sizeof(float);  // without a mask
 };
 
 template <class T, class Sizes>
@@ -51,6 +51,8 @@ struct DecodeMemory {
   __device__ __forceinline__ float* statistics(uint32_t warp) const {
     return reinterpret_cast<float*>(weights() + Sizes::weight_elements) + warp * decode_rows;
   }
+  // Where there is one.
+  __device__ __forceinline__ void* mask() const { return statistics(Sizes::warps); }
 };
 
 namespace block {

@@ -122,10 +122,6 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
     }
   }
 
-  static __device__ __forceinline__ void add(float& score, float bias) {
-    score = bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN
-  }
-
   // Numbers.
   __device__ __forceinline__ void add_neighbours(Scores& scores, int32_t first_key) const {
     const int32_t count = masked_keys(first_key);
@@ -140,7 +136,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
           for (int j = 0; j < Scores::elements; j += Share::size) {
             const auto biases = Share::read(row, j, count, aligned_);
 #pragma unroll
-            for (int e = 0; e < Share::size; ++e) add(scores.at(i, j + e), mask_value(biases[e]));
+            for (int e = 0; e < Share::size; ++e)
+              scores.at(i, j + e) = masked(scores.at(i, j + e), mask_value(biases[e]));
           }
         }
       }
@@ -159,7 +156,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
         const auto* at = row;
 #pragma unroll
         for (int j = 0; j < Scores::elements; ++j) {
-          add(scores.at(i, j), Scores::column(j) - Scores::column(0) < left ? mask_value(*at) : 0);
+          const bool exists = Scores::column(j) - Scores::column(0) < left;
+          scores.at(i, j) = masked(scores.at(i, j), exists ? mask_value(*at) : 0);
           if (j + 1 < Scores::elements) at += (Scores::column(j + 1) - Scores::column(j)) * stride;
         }
         // Rows that do not exist have one that does.

@@ -7,6 +7,7 @@
 #include "cuda/device/matrix.cuh"
 #include "cuda/kernels/forward_tiles.cuh"
 #include "cuda/kernels/fragments.cuh"
+#include "cuda/kernels/online_softmax.cuh"
 
 namespace heed::cuda {
 
@@ -89,13 +90,13 @@ struct ForwardProducts {
 
   // A lane's sums become elements of a tile.
   static __device__ __forceinline__ void store(Queries tile, int first_row, Outputs& outputs, int i,
-                                               float factor) {
+                                               const SoftmaxResult& result) {
 #pragma unroll
     for (int j = 0; j < Outputs::elements; j += 2) {
       T* chunk = tile.chunk(first_row + Outputs::row(i), Outputs::column(j) / 8);
-      thread::store_shared(
-          reinterpret_cast<uint32_t*>(chunk + Outputs::column(j) % 8),
-          Vector<uint32_t, 1>{thread::pack<T>(outputs.at(i, j) * factor, outputs.at(i, j + 1) * factor)});
+      thread::store_shared(reinterpret_cast<uint32_t*>(chunk + Outputs::column(j) % 8),
+                           Vector<uint32_t, 1>{thread::pack<T>(result.scaled(outputs.at(i, j)),
+                                                               result.scaled(outputs.at(i, j + 1)))});
     }
   }
 };
@@ -161,12 +162,12 @@ struct ForwardProducts<float, Sizes> {
   }
 
   static __device__ __forceinline__ void store(Queries tile, int first_row, Outputs& outputs, int i,
-                                               float factor) {
+                                               const SoftmaxResult& result) {
 #pragma unroll
     for (int j = 0; j < Outputs::elements; j += 4) {
       Vector<float, 4> four;
 #pragma unroll
-      for (int e = 0; e < 4; ++e) four[e] = outputs.at(i, j + e) * factor;
+      for (int e = 0; e < 4; ++e) four[e] = result.scaled(outputs.at(i, j + e));
       thread::store_shared(tile.chunk(first_row + Outputs::row(i), Outputs::column(j) / 4), four);
     }
   }

@@ -22,8 +22,8 @@ __device__ __forceinline__ void write_forward(const ForwardParameters& p, const 
   warp::sync();
 #pragma unroll
   for (int i = 0; i < Outputs::rows; ++i) {
-    const SoftmaxResult result = finish<Outputs>(softmax, i, sink);
-    Products::store(memory.queries(), warp_row, outputs, i, result.factor);
+    const SoftmaxResult result = result_of(softmax.maximum[i], Outputs::reduce(softmax.sum[i], Sum{}), sink);
+    Products::store(memory.queries(), warp_row, outputs, i, result);
     const int row = warp_row + Outputs::row(i);
     if (a.log_sum_exp.data != nullptr && Outputs::leads_row() && row < block.rows && block.first_column == 0)
       static_cast<float*>(

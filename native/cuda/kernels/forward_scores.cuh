@@ -11,6 +11,7 @@
 
 #include "cuda/kernels/forward_parameters.cuh"
 #include "cuda/kernels/score_row.cuh"
+#include "cuda/kernels/special_values.cuh"
 #include "cuda/kernels/tanh.cuh"
 
 namespace heed::cuda {
@@ -85,9 +86,12 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
 
   __device__ __forceinline__ BiasedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
-      : Plain(p, block, warp_row), slope_(p_.alibi_slopes == nullptr ? 0 : p_.alibi_slopes[block.head]) {}
+      : Plain(p, block, warp_row),
+        slope_(p_.alibi_slopes == nullptr ? 0 : p_.alibi_slopes[block.head] * log2_e) {}
 
-  __device__ __forceinline__ float factor() const { return log2_e; }
+  // Masks make scores beyond 2^30. A product with a factor is not rounded, the maximum is, and there they
+  // would lie too far apart.
+  __device__ __forceinline__ float factor() const { return 1; }
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
     bias(scores, first_key);
     Plain::apply(scores, first_key);
@@ -96,9 +100,9 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
  protected:
   __device__ __forceinline__ void bias(Scores& scores, int32_t first_key) const {
     if (p_.softcap > 0) {
-      each(scores, [&](float& score) { score = ScoreRow::capped(p_, score); });
+      each(scores, [&](float& score) { score = ScoreRow::capped(p_, score) * log2_e; });
     } else {
-      each(scores, [&](float& score) { score *= p_.scale; });
+      each(scores, [factor = p_.scale * log2_e](float& score) { score *= factor; });
     }
     if (p_.alibi_slopes != nullptr) add_slopes(scores, first_key);
   }
@@ -127,31 +131,37 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
     }
   }
 
-  float slope_;
+  float slope_;  // in log2 units
 };
 
-// Which keys of a tile rows attend, found out by the lanes together. For what happens rarely: little code,
-// and few registers.
-template <class Scores>
+// What the keys of a tile are to rows, found out by the lanes together, from weights that are multiplied as
+// elements of T. For what happens rarely: little code, and few registers.
+template <class T, class Scores>
 class AttendedKeys {
  public:
   template <class Variant>
-  __device__ __forceinline__ AttendedKeys(const Variant& variant, int32_t first_key) {
+  __device__ __forceinline__ AttendedKeys(const Variant& variant, Scores& weights, int32_t first_key) {
 #pragma unroll
     for (int i = 0; i < Scores::rows; ++i) {
       own_[i] = 0;
+#pragma unroll
+      for (int j = 0; j < Scores::elements; ++j)
+        own_[i] |= weighs(thread::from_float<T>(weights.at(i, j))) ? weighing << j : 0u;
 #pragma unroll 1
       for (int j = 0; j < Scores::elements; ++j)
         own_[i] |= variant.attends(i, first_key + Scores::column(j)) ? 1u << j : 0u;
     }
   }
-  // Whether the lane's i-th row attends the key; all lanes ask for the same.
-  __device__ __forceinline__ bool contain(int i, int key) const {
-    return (warp::shuffle(own_[i], static_cast<uint32_t>(Scores::lane_of(key))) >> Scores::element_of(key) &
-            1) != 0;
+  // Of the lane's i-th row; all lanes ask for the same key.
+  __device__ __forceinline__ Attendance of(int i, int key) const {
+    const uint32_t bits =
+        warp::shuffle(own_[i], static_cast<uint32_t>(Scores::lane_of(key))) >> Scores::element_of(key);
+    return {(bits & 1) != 0, (bits & weighing) != 0};
   }
 
  private:
+  static constexpr uint32_t weighing = 1u << 16;
+  static_assert(Scores::elements <= 16, "two bits of a register are for each element");
   uint32_t own_[Scores::rows];
 };
 

@@ -21,6 +21,14 @@ __device__ __forceinline__ float mask_value(BFloat16 x) {
   return thread::to_float(x);
 }
 
+// A score in log2 units with what a mask adds. −∞ excludes the key, even where NaN + −∞ would be NaN. The
+// lowest finite numbers exclude none: they count as the one that is the lowest in log2 units.
+__device__ __forceinline__ float masked(float score, float bias) {
+  constexpr float lowest = -0x1.62e42ep127f;
+  const float finite = bias < lowest ? lowest : bias;  // NaN stays
+  return bias == negative_infinity ? bias : fmaf(finite, log2_e, score);
+}
+
 // Calls f with an element of the type.
 template <class F>
 __device__ __forceinline__ void with_mask_element(DType type, F f) {

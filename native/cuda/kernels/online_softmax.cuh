@@ -68,15 +68,15 @@ __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores
 struct SoftmaxResult {
   float factor;       // of its outputs
   float log_sum_exp;  // natural
+  // Without a weight it is 0, even where there was 0 · ∞.
+  __device__ __forceinline__ float scaled(float output) const { return factor == 0 ? 0 : output * factor; }
 };
 
-// Adds the lanes' sums, and the sink logit (natural units; −∞: none). A row without a key gives zeros and −∞,
-// sink or not.
-template <class Fragment, int rows>
-__device__ __forceinline__ SoftmaxResult finish(const SoftmaxState<rows>& state, int i, float sink) {
-  const float sum = Fragment::reduce(state.sum[i], Sum{});
+// From the maximum in log2 units, the sum of the weights relative to it, and the sink logit (natural units;
+// −∞: none). A row without a weight gives zeros and −∞, sink or not.
+__device__ __forceinline__ SoftmaxResult result_of(float maximum, float sum, float sink) {
   if (sum == 0) return {0, negative_infinity};
-  const float maximum = state.maximum[i] == negative_infinity ? 0 : state.maximum[i];
+  if (maximum == negative_infinity) maximum = 0;
   const float reference = Larger{}(maximum, sink * log2_e);
   const float faded = thread::exp2(maximum - reference);
   const float total = sum * faded + thread::exp2(sink * log2_e - reference);

@@ -1,5 +1,5 @@
 // What becomes of the scores of one query row, a score at a time: for kernels that have few of them, or that
-// are asked for each. Each feature costs a look at whether it is there.
+// are asked for each.
 #pragma once
 
 #include <cstdint>
@@ -38,23 +38,24 @@ class ScoreRow {
     return p.softcap > 0 ? p.softcap * tanh(score * (1 / p.softcap)) : score;
   }
 
-  // With ALiBi and the mask, and −∞ where the row may not attend the key. `inside`: it may, as far as windows
-  // and lengths go.
-  __device__ __forceinline__ float biased(const AttentionParameters& p, float score, int32_t key,
-                                          bool inside) const {
-    if (!inside && !in_range(key)) return negative_infinity;
-    if (p.alibi_slopes != nullptr) score += slope_ * static_cast<float>(key - position_);
+  // As far as windows and lengths go.
+  __device__ __forceinline__ bool in_range(int32_t key) const { return key >= first_ && key < last_; }
+
+  // What ALiBi adds.
+  __device__ __forceinline__ float slope_at(int32_t key) const {
+    return slope_ * static_cast<float>(key - position_);
+  }
+
+  // With ALiBi and the mask, and −∞ where the row may not attend the key.
+  __device__ __forceinline__ float biased(const AttentionParameters& p, float score, int32_t key) const {
+    if (!in_range(key)) return negative_infinity;
+    if (p.alibi_slopes != nullptr) score += slope_at(key);
     if (p.mask.data == nullptr) return score;
     const float bias = mask_of(p, key);
     return bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN
   }
 
-  __device__ __forceinline__ bool attends(const AttentionParameters& p, int32_t key) const {
-    return in_range(key) && (p.mask.data == nullptr || mask_of(p, key) != negative_infinity);
-  }
-
  private:
-  __device__ __forceinline__ bool in_range(int32_t key) const { return key >= first_ && key < last_; }
   __device__ __forceinline__ float mask_of(const AttentionParameters& p, int32_t key) const {
     float value = 0;
     with_mask_element(p.mask.type, [&](auto element) {

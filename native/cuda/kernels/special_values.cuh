@@ -1,7 +1,9 @@
 // Values that are NaN or ±∞, where not every row attends them: 0 · ∞ would be NaN in rows that do not. They
-// are added to the rows that do attend them, and taken out of the tile before it is multiplied.
+// are added to the rows that do attend them, as their product with the weight would be, and taken out of the
+// tile before it is multiplied.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/device/types.cuh"
@@ -39,19 +41,28 @@ __device__ __forceinline__ void clear_special(T* chunk) {
   thread::store_shared(chunk, elements);
 }
 
+// What a key is to a row: whether it is attended, and then whether it has a weight, as products take it.
+struct Attendance {
+  bool attended, weighs;
+};
+template <class T>
+__device__ __forceinline__ bool weighs(T weight) {
+  return thread::to_float(weight) != 0;
+}
+
 namespace warp {
 
 // Adds the special values of a tile, from `first_column` on, to the rows that attend them.
-// `attends(i, key)`: whether the lane's i-th row attends a key of the tile.
-template <int keys, class T, int columns, class Outputs, class Attends>
+// `attendance(i, key)`: of the lane's i-th row and a key of the tile.
+template <int keys, class T, int columns, class Outputs, class AttendanceOf>
 __device__ __forceinline__ void add_special(Outputs& outputs, SharedTile<T, columns> values, int first_column,
-                                            int value_width, Attends attends) {
+                                            int value_width, AttendanceOf attendance) {
   using Tile = SharedTile<T, columns>;
 #pragma unroll 1
   for (int key = 0; key < keys; ++key) {
-    bool attended[Outputs::rows];
+    Attendance of[Outputs::rows];
 #pragma unroll
-    for (int i = 0; i < Outputs::rows; ++i) attended[i] = attends(i, key);
+    for (int i = 0; i < Outputs::rows; ++i) of[i] = attendance(i, key);
 #pragma unroll
     for (int j = 0; j < Outputs::elements; ++j) {
       const int column = first_column + Outputs::column(j);
@@ -60,16 +71,16 @@ __device__ __forceinline__ void add_special(Outputs& outputs, SharedTile<T, colu
       if (!is_special(value)) continue;
 #pragma unroll
       for (int i = 0; i < Outputs::rows; ++i) {
-        if (attended[i]) outputs.at(i, j) += thread::to_float(value);
+        if (of[i].attended) outputs.at(i, j) += of[i].weighs ? thread::to_float(value) : NAN;
       }
     }
   }
 }
 
 // The same, and takes them out of the columns of `outputs`, which are the warp's alone.
-template <int keys, class T, int columns, class Outputs, class Attends>
+template <int keys, class T, int columns, class Outputs, class AttendanceOf>
 __device__ __forceinline__ void move_special(Outputs& outputs, SharedTile<T, columns> values,
-                                             int first_column, int value_width, Attends attends) {
+                                             int first_column, int value_width, AttendanceOf attendance) {
   using Tile = SharedTile<T, columns>;
   const int chunks = (value_width - first_column + Tile::per_chunk - 1) / Tile::per_chunk;
   constexpr int most_chunks = Outputs::columns / Tile::per_chunk;
@@ -82,7 +93,7 @@ __device__ __forceinline__ void move_special(Outputs& outputs, SharedTile<T, col
   bool found = false;
   each_chunk([&found](const T* chunk) { found |= has_special(chunk); });
   if (!warp::any(found)) return;
-  add_special<keys>(outputs, values, first_column, value_width, attends);
+  add_special<keys>(outputs, values, first_column, value_width, attendance);
   warp::sync();
   each_chunk([](T* chunk) { clear_special(chunk); });
   warp::sync();
