@@ -1,6 +1,8 @@
 // Builds the CUDA kernels for the emulator and runs their tests, on machines without a GPU or a CUDA toolkit: as many test
 // cases at once as there are cores, each in a process of its own.
 // `node scripts/emulate.mjs --test-case='cast*'`: what follows goes to doctest.
+// Every launch of a kernel has a schedule of its own, and a fault fails its test case: so the number of launches says how
+// often nothing was found in kernels that are right.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -13,6 +15,7 @@ const folder = join('build', 'emulator');
 const program = join(root, folder, 'heed_emulator_tests');
 const filters = process.argv.slice(2);
 const workers = availableParallelism();
+const fewestLaunches = 10_000;
 
 function run(command, args) {
   const { status, signal, error } = spawnSync(command, args, {
@@ -62,6 +65,7 @@ async function runAll() {
   let begun = 0;
   let ended = 0;
   let assertions = 0;
+  let launches = 0;
   const failed = [];
   const work = async () => {
     while (begun < count) {
@@ -70,6 +74,7 @@ async function runAll() {
       ended += 1;
       const [, seconds, name] = /^([\d.]+) s: (.*)$/m.exec(output) ?? [null, '?', `ended by ${signal}`];
       assertions += Number(/assertions:\s*(\d+)/.exec(output)?.[1] ?? 0);
+      launches += Number(/launches of heed's kernels: (\d+)/.exec(output)?.[1] ?? 0);
       const time = Number.isNaN(Number(seconds)) ? '' : ` (${Number(seconds).toFixed(1)} s)`;
       console.log(`${passed ? '✔' : '✘'} ${ended}/${count} ${name}${time}`);
       if (!passed) failed.push(output);
@@ -78,7 +83,11 @@ async function runAll() {
   await Promise.all(Array.from({ length: workers }, work));
   for (const output of failed) console.log(output);
   console.log(`${count - failed.length} of ${count} test cases passed, ${assertions} assertions`);
+  console.log(`${launches} launches of heed's kernels, each on a schedule of its own`);
   if (failed.length > 0) fail(`${failed.length} test cases failed (HEED_TEST_SEED=${seed})`);
+  const all = filters.length === 0 && process.env.HEED_TEST_PROBLEMS === undefined;
+  if (all && launches < fewestLaunches)
+    fail(`Expected at least ${fewestLaunches} launches, received ${launches}`);
 }
 
 /** The other bodies: compiled where there is nvcc, and compared where there is a GPU. */

@@ -1,5 +1,7 @@
 #include "machine/machine.h"
 
+#include <map>
+#include <mutex>
 #include <numeric>
 
 #include "cuda/stream.h"
@@ -8,8 +10,20 @@
 namespace heed::emulator {
 
 namespace {
+
 thread_local Machine* current_machine = nullptr;
+
+// How often kernels have come to their end. Stays, as streams of emulated devices may outlive static objects.
+struct Completed {
+  std::mutex mutex;  // of machines on several threads
+  std::map<const void*, uint64_t> launches;
+};
+Completed& completed() {
+  static auto& all = *new Completed;
+  return all;
 }
+
+}  // namespace
 
 size_t most_shared_bytes(uint32_t architecture) {
   switch (architecture) {
@@ -68,6 +82,17 @@ void Machine::launch(const void* the_kernel, const cuda::emulator::Shape& shape,
     if (stopping && stopping()) return;
     block.run(index, parameters, parameter_bytes, enter);
   }
+  const std::lock_guard lock(completed().mutex);
+  ++completed().launches[kernel];
+}
+
+uint64_t Machine::completed_launches() {
+  const std::lock_guard lock(completed().mutex);
+  uint64_t count = 0;
+  for (const auto& [of, launches] : completed().launches) {
+    if (name_of_kernel(of).find("heed::cuda::") != std::string::npos) count += launches;
+  }
+  return count;
 }
 
 }  // namespace heed::emulator
