@@ -6,7 +6,7 @@ export function cudaForward() {
   return picture(
     900,
     430,
-    'Fused attention: a block goes over the tiles of keys that its rows may attend; only tiles at the edge are masked',
+    'Fused attention: a block goes over the tiles of keys that its rows may attend; only tiles at the edge are masked, and others are skipped',
     rows(20),
     tiles(150),
     steps(500),
@@ -27,39 +27,50 @@ function rows(x) {
   ];
 }
 
-/** Causal, with a window: a band of tiles, of which the block's are in its row. */
+const look = { skipped: [colour.panel, 1], masked: [colour.key, 0.3], inside: [colour.key, 0.75] };
+
+/** What tiles of rows and keys are: `.` is skipped, `#` lies inside, `+` is at an edge. */
+const ways = {
+  causal: ['+....', '#+...', '##+..', '###+.', '####+'],
+  'with a window': ['+....', '#+...', '+#+..', '.+#+.', '..+#+'],
+  'documents (mask)': ['##...', '##...', '..#+.', '..+++', '...+#'],
+};
+const kinds = { '.': 'skipped', '#': 'inside', '+': 'masked' };
+
 function tiles(x) {
-  const size = 36;
-  const block = 4;
-  const kinds = (row, column) => {
-    const last = row;
-    const first = row - 3;
-    if (column > last || column < first) return 'skipped';
-    return column === last || column === first ? 'masked' : 'inside';
-  };
-  const look = { skipped: [colour.panel, 1], masked: [colour.key, 0.3], inside: [colour.key, 0.75] };
   return [
-    text(x + 170, 40, 'tiles of keys', { 'font-weight': 600, 'font-size': 16 }),
-    [0, 1, 2, 3, 4, 5].map((row) =>
-      [0, 1, 2, 3, 4, 5].map((column) => {
-        const [fill, opacity] = look[kinds(row, column)];
-        return box(x + 50 + column * size, 70 + row * size, size - 4, size - 4, {
-          fill,
-          'fill-opacity': row === block ? opacity : opacity * 0.5,
-          rx: 2,
-        });
+    text(x + 186, 40, 'tiles of keys that the block reads', { 'font-weight': 600, 'font-size': 16 }),
+    Object.entries(ways).map(([name, rows], i) => way(x + 30 + i * 116, 104, name, rows)),
+    text(x + 186, 250, 'each row of tiles is a block; the arrow is the way of one', { 'font-size': 13 }),
+    legend(x + 14, 296, look.inside, 'inside, or the mask leaves all: not masked'),
+    legend(x + 14, 324, look.masked, 'at the edge, or it leaves some: masked'),
+    legend(x + 14, 352, look.skipped, 'beyond, or it leaves nothing: skipped, never read'),
+  ];
+}
+
+function way(x, y, name, rows) {
+  const size = 20;
+  const block = 3;
+  const middle = y + block * size + 9;
+  const first = rows[block].search(/[#+]/);
+  const last = rows[block].search(/[#+]\.*$/);
+  return [
+    text(x + 50, y - 16, name, { 'font-size': 13 }),
+    rows.map((row, r) =>
+      [...row].map((kind, c) => {
+        const [fill, opacity] = look[kinds[kind]];
+        const edge = r === block ? { stroke: colour.ink } : {};
+        const tile = { fill, 'fill-opacity': opacity, rx: 2, ...edge };
+        return box(x + c * size, y + r * size, size - 2, size - 2, tile);
       }),
     ),
     arrow(
       [
-        [x + 50, 70 + block * size + 16],
-        [x + 50 + 6 * size + 60, 70 + block * size + 16],
+        [x + first * size + 3, middle],
+        [x + last * size + 17, middle],
       ],
       'ink',
     ),
-    legend(x + 50, 316, look.inside, 'inside: nothing is masked'),
-    legend(x + 50, 344, look.masked, 'at the edge: masked'),
-    legend(x + 50, 372, look.skipped, 'beyond: never read'),
   ];
 }
 
