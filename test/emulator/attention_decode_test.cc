@@ -170,10 +170,10 @@ TEST_CASE("attention_decode: chunks are so long that queries and what they hand 
   };
   for (const DType type : {DType::float16, DType::float32}) {
     for (const int64_t group : {1, 4, 8, 16}) {
-      for (const int64_t keys : {1024, 4096, 6000, 16384}) {
+      for (const int64_t keys : {1024, 4096, 6000}) {
         CAPTURE(group);
         CAPTURE(keys);
-        CHECK(traffic(type, group == 8 && keys < 5000 ? 8 : 1, group, keys) <= 1.05);
+        CHECK(traffic(type, keys == 1024 ? 2 : 1, group, keys) <= 1.05);
       }
     }
   }

@@ -1,5 +1,4 @@
-// The end of attention_decode: a row's result, or its share of one where there are several chunks; and how
-// shares are joined.
+// The end of attention_decode: a row's result, or its share of one where there are several chunks.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,7 @@
 #include "cuda/device/thread.cuh"
 #include "cuda/device/types.cuh"
 #include "cuda/device/warp.cuh"
+#include "cuda/kernels/online_softmax.cuh"
 
 namespace heed::cuda {
 
@@ -25,11 +26,9 @@ constexpr int64_t merge_rows_per_block = merge_threads / 32;
 
 template <class T>
 __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_constant__ MergeParameters p) {
-  constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
-  constexpr float nothing = -__builtin_inff();
   const int64_t row = block::index() * merge_rows_per_block + warp::index();
   if (row >= p.rows) return;
-  float highest = nothing;
+  float highest = negative_infinity;
   for (int32_t i = 0; i < p.part_count; ++i) {
     const float part = p.parts[i].log_sum_exp[row];
     if (part > highest) highest = part;
@@ -39,18 +38,20 @@ __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_const
   };
   float sum = 0;
   // A part that has attended nothing counts for nothing, whatever its output is.
-  for (int32_t i = 0; i < p.part_count; ++i) sum += p.parts[i].log_sum_exp[row] == nothing ? 0 : share(i);
+  for (int32_t i = 0; i < p.part_count; ++i)
+    sum += p.parts[i].log_sum_exp[row] == negative_infinity ? 0 : share(i);
   for (int64_t d = thread::lane(); d < p.width; d += warp::size) {
     float joined = 0;
     for (int32_t i = 0; i < p.part_count; ++i) {
-      if (p.parts[i].log_sum_exp[row] == nothing) continue;
+      if (p.parts[i].log_sum_exp[row] == negative_infinity) continue;
       const auto* output = static_cast<const T*>(p.parts[i].output);
       joined += share(i) * thread::to_float(output[row * p.width + d]);
     }
     static_cast<T*>(p.output)[row * p.width + d] = thread::from_float<T>(sum == 0 ? 0 : joined / sum);
   }
   warp::sync();
-  if (thread::lane() == 0) p.log_sum_exp[row] = sum == 0 ? nothing : highest + thread::log2(sum) * ln_2;
+  if (thread::lane() == 0)
+    p.log_sum_exp[row] = sum == 0 ? negative_infinity : highest + thread::log2(sum) * ln_2;
 }
 
 }  // namespace heed::cuda
