@@ -19,7 +19,7 @@ using test::Buffer;
 using test::Random;
 using test::RandomAttention;
 
-constexpr int schedules = 6;
+constexpr int schedules = 10;
 
 std::vector<uint8_t> bytes_of(Buffer& buffer) {
   const auto* begin = static_cast<const uint8_t*>(buffer.data());
