@@ -24,7 +24,8 @@ describe('safetensors headers', () => {
       accepted++;
       checkPromises(parsed, bytes);
     }
-    assert.ok(accepted > rounds / 100 && accepted < rounds / 2, `${accepted} of ${rounds} accepted`);
+    // About 246 of 20,000 are, with a standard deviation of 16.
+    assert.ok(accepted > rounds / 200 && accepted < rounds / 2, `${accepted} of ${rounds} accepted`);
   });
 });
 
