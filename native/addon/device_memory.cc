@@ -43,6 +43,28 @@ std::byte* rows_of(const DeviceMemory& memory, size_t offset, size_t bytes, size
   return memory.block.data() + offset;
 }
 
+// What waits for an event goes on waiting when the event is destroyed.
+class EventOf {
+ public:
+  explicit EventOf(cuda::Device& device)
+      : device_(device), event_(device.use([&] { return device.driver().make_event(); })) {}
+  ~EventOf() {
+    try {
+      device_.use([this] { device_.driver().destroy_event(event_); });
+    } catch (const std::exception&) {
+      // Lost, and its events with it.
+    }
+  }
+  EventOf(const EventOf&) = delete;
+  EventOf& operator=(const EventOf&) = delete;
+
+  cuda::Event* get() const { return event_; }
+
+ private:
+  cuda::Device& device_;
+  cuda::Event* event_;
+};
+
 // The one stream waits for the other before, and the other for this one after: memory may go back to either
 // pool at once.
 void copy_between(DeviceMemory& from, const std::byte* source, DeviceMemory& to, std::byte* target,
@@ -50,14 +72,9 @@ void copy_between(DeviceMemory& from, const std::byte* source, DeviceMemory& to,
   cuda::Device &here = *to.device, &there = *from.device;
   cuda::Driver& driver = here.driver();
   const auto meet = [&driver](cuda::Device& waiting, cuda::Device& other) {
-    cuda::Event* event = nullptr;
-    other.use([&] {
-      event = driver.make_event();
-      driver.record(event, other.stream());
-    });
-    waiting.use([&] { driver.wait(waiting.stream(), event); });
-    // Waiting goes on without it.
-    other.use([&] { driver.destroy_event(event); });
+    const EventOf event(other);
+    other.use([&] { driver.record(event.get(), other.stream()); });
+    waiting.use([&] { driver.wait(waiting.stream(), event.get()); });
   };
   meet(here, there);
   here.use([&] {

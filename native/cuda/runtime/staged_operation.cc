@@ -65,7 +65,7 @@ class HeldWindow final : public Staging::Waiter {
             [&staging = device_.staging(), window = window_](const char*) { staging.give_back(window); });
       });
     } catch (const std::exception&) {
-      // Lost: nothing is on its way.
+      wait_for_stream();
       device_.staging().give_back(window_);
     }
   }
@@ -95,6 +95,13 @@ class HeldWindow final : public Staging::Waiter {
       resume = std::exchange(resume_, {});
     }
     if (resume) resume();
+  }
+  void wait_for_stream() noexcept {
+    try {
+      device_.use([this] { device_.driver().synchronize(device_.stream()); });
+    } catch (const std::exception&) {
+      // Lost: nothing is on its way.
+    }
   }
 
   Device& device_;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <optional>
 #include <thread>
@@ -180,6 +181,35 @@ TEST_CASE("staging: operations that are cancelled give back what they have, when
     std::vector<Bytes> arrays{random_bytes(random, 100'000)};
     send_and_fetch(*pool, *gpu.device, arrays);
   }
+}
+
+TEST_CASE("staging: a window is kept while copies are on their way, though no callback can be had") {
+  EmulatedGpu gpu;
+  const auto pool = std::make_shared<ThreadPool>();
+  test::Random random(94);
+  Bytes to(100'000);
+  StagedWork work;
+  work.device = gpu.device;
+  work.blocks.push_back(block_on(*gpu.device, to.size()));
+  work.outputs.push_back(transfer(to, work.blocks[0]));
+
+  // The stream stands still, so that what is copied below is behind other copies for a while.
+  std::promise<void> release;
+  gpu.device->use([&] {
+    gpu.driver.clear(work.blocks[0].data(), to.size(), gpu.device->stream());
+    gpu.device->call_back([released = release.get_future().share()](const char*) { released.wait(); });
+  });
+  std::thread releasing([&release] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    release.set_value();
+  });
+  // That of the operation, and that of its window.
+  gpu.driver.fail_next("cudaStreamAddCallback");
+  gpu.driver.fail_next("cudaStreamAddCallback");
+  CHECK_THROWS_AS(run(*pool, plan_staged(std::move(work))), cuda::DeviceError);
+  std::vector<Bytes> arrays{random_bytes(random, to.size())};
+  send_and_fetch(*pool, *gpu.device, arrays);
+  releasing.join();
 }
 
 }  // namespace heed::emulator
