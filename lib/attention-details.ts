@@ -36,7 +36,8 @@ export interface AttentionDetailsOptions extends AttentionOptions {
    * - `cappedScores`: after the softcap
    * - `biasedScores`: after mask and ALiBi, −∞ where a key may not be attended
    * - `weights`: exp(biasedScores − logSumExp), what values are summed with; 0 where a key may not be attended.
-   *   Of a hard selection, 1 for the chosen key and 0 for all others; of a local one, times its Gaussian
+   *   Of a hard selection, 1 for the chosen key and 0 for all others; of a local one, times its Gaussian.
+   *   As exact as a log-sum-exp in float32 is: to 1 % where scores are around 10⁵, and of no use beyond 10⁸.
    * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
    *   the sink, −∞ for a row without any key to attend
    *
