@@ -73,6 +73,14 @@ static inline void for_parts_of_vector(int64_t width, int64_t& d, F f) {
   }
 }
 
+// The last `count` elements of a row, fewer than a vector has, and zeros.
+template <class Type>
+static inline Vec load_rest(const typename Type::Element* row, int64_t count) {
+  Vec rest{};
+  for (int64_t i = 0; i < count; ++i) rest[i] = Type::get(row[i]);
+  return rest;
+}
+
 // Keys (or weight rows) of one tile: as many accumulators as hide the latency of a multiply-add and fit the
 // registers of the instruction set.
 template <int rows>
@@ -106,14 +114,13 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
     step([&](const float* row) { return Float32::load_first<part.value>(row + d); },
          [&](const typename Type::Element* row) { return Type::template load_first<part.value>(row + d); });
   });
-  Vec sums = sum_each(acc);
-  for (; d < width; ++d) {
-    for (int m = 0; m < rows; ++m) {
-      for (int n = 0; n < columns; ++n)
-        sums[m * columns + n] += a[m * a_stride + d] * Type::get(b[n * b_stride + d]);
-    }
+  // Vectors again: of scalars a compiler may round the product in one copy of this loop and not in another,
+  // and the same column would come to different sums.
+  if (d < width) {
+    step([&](const float* row) { return load_rest<Float32>(row + d, width - d); },
+         [&](const typename Type::Element* row) { return load_rest<Type>(row + d, width - d); });
   }
-  return sums;
+  return sum_each(acc);
 }
 
 // out[m · pitch + n] = a[m] · b[n] for m < rows, n < columns.
