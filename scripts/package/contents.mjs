@@ -11,7 +11,7 @@ const allowed = [
   /^native\/sources\.json$/,
   /^native\/node-gyp\/include\/node\/common\.gypi$/,
   /^native\/addon\/exports\.map$/,
-  /^native\/cuda\/CMakeLists\.txt$/,
+  /^native\/cuda\/(CMakeLists\.txt|choice\.cmake)$/,
   /^native\/(addon|core|cpu|cuda)\/[a-z0-9_/-]+\.(cc|cuh?|h|inc)$/,
   /^examples\/(attention\.txt|heads\.safetensors)$/,
   /^examples\/language-model\/(config\.json|model\.safetensors|tokenizer\.json)$/,
