@@ -37,7 +37,10 @@
         "<!(node -p \"require('node-addon-api').include_dir\")",
         "<!(node -p \"require('node-api-headers').include_dir\")"
       ],
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "HEED_HAVE_BASELINE"],
+      "defines": [
+        "HEED_HAVE_BASELINE",
+        "<!@(node -p \"require('./native/sources.json').addonDefinitions.join(' ')\")"
+      ],
       "dependencies": ["heed_kernels_baseline"],
       "conditions": [
         [

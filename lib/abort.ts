@@ -1,6 +1,6 @@
 /**
- * AbortSignals, read through the class's own methods: what a caller may have put over them on one
- * signal never runs.
+ * AbortSignals. Node's own are read through the class's methods: what a caller may have put over them on one signal never
+ * runs. Those of other makes (jsdom, happy-dom, polyfills) are followed by one of Node's.
  */
 import { invalid } from './checks/numbers.js';
 
@@ -12,15 +12,61 @@ const reasonOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'reason'
 ) => unknown;
 const { addEventListener, removeEventListener } = EventTarget.prototype;
 
-/** The signal among options. */
-export function readSignal(value: unknown, name: string): AbortSignal | undefined {
-  if (value === undefined) return undefined;
+/** What the signals of other makes have in common. */
+interface ForeignSignal {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void, options: { once: true }): void;
+}
+
+function isNodes(value: unknown): value is AbortSignal {
   try {
     abortedOf.call(value);
+    return true;
   } catch {
-    throw invalid(name, 'an AbortSignal', value);
+    return false;
   }
-  return value as AbortSignal;
+}
+
+/** One for each foreign signal, so that it has one listener of heed's however many operations it is given to. */
+const followers = new WeakMap<ForeignSignal, AbortController>();
+
+function reasonOfForeign(foreign: ForeignSignal): unknown {
+  try {
+    return foreign.reason;
+  } catch {
+    return undefined;
+  }
+}
+
+/** As Node's own functions tell a signal, and with what it takes to listen to it. Throws what its properties throw. */
+function follow(value: object): AbortSignal | undefined {
+  if (!('aborted' in value && 'addEventListener' in value)) return undefined;
+  const foreign = value as ForeignSignal;
+  const known = followers.get(foreign);
+  const controller = known ?? new AbortController();
+  // Polyfills know no reasons; without one, Node's controller gives its own.
+  const abort = () => controller.abort(reasonOfForeign(foreign));
+  if (foreign.aborted) abort();
+  else if (known === undefined) foreign.addEventListener('abort', abort, { once: true });
+  followers.set(foreign, controller);
+  return controller.signal;
+}
+
+function followed(value: unknown): AbortSignal | undefined {
+  try {
+    return typeof value === 'object' && value !== null ? follow(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The signal among options. */
+export function readSignal(value: unknown, name: string): AbortSignal | undefined {
+  if (value === undefined || isNodes(value)) return value;
+  const signal = followed(value);
+  if (signal === undefined) throw invalid(name, 'an AbortSignal', value);
+  return signal;
 }
 
 export function isAborted(signal: AbortSignal): boolean {

@@ -11,6 +11,7 @@ import { expectLength } from './checks/dims.js';
 import { readList } from './checks/lists.js';
 import { integerBetween } from './checks/numbers.js';
 import { readOptions } from './checks/options.js';
+import { rememberOrigin } from './copies.js';
 import { HeedError } from './errors.js';
 import { runSync } from './operation.js';
 import type { Location, TensorLike } from './tensor-type.js';
@@ -82,6 +83,7 @@ export class KeyValueCache {
     this.pageSize = given.pageSize;
     this.#state = given.state;
     forgotten.register(this, given.state, this);
+    rememberOrigin(this, 'KeyValueCache');
   }
 
   /** What was made by this class, and nothing that only inherits from it. */

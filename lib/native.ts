@@ -59,7 +59,6 @@ function native(): Native {
     known = { ...loaded, cuda };
     return known;
   }
-  // First what connects: the pool of threads lasts only as long as somebody is connected to it.
   const operations = new Operations(addon);
   const backend = cpuBackend(addon, operations);
   if (instructionSet !== undefined) limitInstructionSet(addon, instructionSet);

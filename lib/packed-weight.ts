@@ -8,6 +8,7 @@ import { expectRank } from './checks/dims.js';
 import { expectLocation, expectReach } from './checks/location.js';
 import { readOptions } from './checks/options.js';
 import { dataOf, expectFloat, readTensor } from './checks/tensor.js';
+import { rememberOrigin } from './copies.js';
 import { HeedError } from './errors.js';
 import type { Elements } from './native/device-array.js';
 import type { PackedHandle } from './problem.js';
@@ -42,6 +43,7 @@ export class PackedWeight {
     this.location = handle.location;
     this.byteLength = handle.byteLength;
     this.#handle = handle;
+    rememberOrigin(this, 'PackedWeight');
   }
 
   /** What was made by {@link packWeight}, and nothing that only inherits from it. */

@@ -1,5 +1,6 @@
 /** How the values that callers pass are named in error messages, without running any of their code. */
 import { typedArrayName } from '../array-memory.js';
+import { describeFromAnotherCopy } from '../copies.js';
 
 /** Array.isArray, which throws for a proxy that has been revoked. */
 export function isArray(value: unknown): value is unknown[] {
@@ -35,7 +36,8 @@ export function describe(value: unknown): string {
     case 'object': {
       if (value === null) return 'null';
       const typed = typedArrayName(value);
-      return typed ? `a ${typed}` : isArray(value) ? 'an array' : 'an object';
+      if (typed !== undefined) return `a ${typed}`;
+      return describeFromAnotherCopy(value) ?? (isArray(value) ? 'an array' : 'an object');
     }
     default:
       return String(value);

@@ -1,5 +1,6 @@
 /** Tensors among arguments: a heed Tensor, an onnxruntime Tensor, or a plain object. */
 import { isResizable } from '../array-memory.js';
+import { describeFromAnotherCopy } from '../copies.js';
 import { readElements } from '../elements.js';
 import { HeedError } from '../errors.js';
 import { type DeviceArray, type Elements, isOnDevice } from '../native/device-array.js';
@@ -76,7 +77,8 @@ function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'lo
  * arguments reads all of them first and asks for their memory with {@link dataOf} afterwards.
  */
 export function readTensor(value: unknown, name: string): TensorArgument {
-  if (typeof value !== 'object' || value === null) throw invalid(name, 'a tensor', value);
+  if (typeof value !== 'object' || value === null || describeFromAnotherCopy(value) !== undefined)
+    throw invalid(name, 'a tensor', value);
   const parts = readParts(value, name);
   const type = checkType(parts.type, `${name}.type`);
   const dims = readDims(parts.dims, `${name}.dims`);

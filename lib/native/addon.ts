@@ -60,9 +60,10 @@ export interface DeviceMemoryStatistics {
   readonly total: number;
 }
 
+/** Told of the end of an operation, on the JavaScript thread; `error` is undefined where it was solved or cancelled. */
+export type OnEnd = (id: number, error: AddonError | undefined) => void;
+
 export interface Addon {
-  /** Has to come first, once. Ends are told in batches, one call each, on the JavaScript thread. */
-  connect(onEnd: (id: number, error: AddonError | undefined) => void): void;
   /**
    * Starts an operation: the first `length` numbers are problems as native/addon/decode.h describes them. `device` −1 is
    * the CPU; elsewhere, `written` are the indices of those host arrays among the buffers that come back changed.
@@ -73,6 +74,7 @@ export interface Addon {
     buffers: Buffers,
     device: number,
     written: readonly number[],
+    onEnd: OnEnd,
   ): number;
   /** `alone`: on the calling thread only. */
   solveSync(
@@ -109,8 +111,8 @@ export interface Addon {
     toPitch: number,
   ): void;
   /** Its end is told, as that of an operation. */
-  upload(from: StoredArray, to: DeviceMemory, offset: number): number;
-  download(from: DeviceMemory, offset: number, to: StoredArray): number;
+  upload(from: StoredArray, to: DeviceMemory, offset: number, onEnd: OnEnd): number;
+  download(from: DeviceMemory, offset: number, to: StoredArray, onEnd: OnEnd): number;
   /** Returns once the host's memory is read: what is enqueued later finds it there. */
   uploadSync(from: StoredArray, to: DeviceMemory, offset: number): void;
   /** Waits for all that was enqueued. */

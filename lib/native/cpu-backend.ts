@@ -90,8 +90,8 @@ class CpuBackend implements Backend {
     const copies = PrivateCopies.of(buffers, this.#pins);
     const memory = copies?.substitute(buffers) ?? buffers;
     const finish = copies && (() => copies.restore(problems));
-    this.#operations.add({ resolve, reject, memory, signal, finish }, () =>
-      this.#addon.solve(numbers, length, memory, here, nothing),
+    this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
+      this.#addon.solve(numbers, length, memory, here, nothing, onEnd),
     );
   }
 

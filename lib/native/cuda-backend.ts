@@ -123,8 +123,8 @@ class CudaBackend implements Backend {
       const memory = copies?.substitute(buffers) ?? buffers;
       const finish = copies && (() => copies.restore(problems));
       const written = indicesOfWritten(buffers, problems);
-      this.#operations.add({ resolve, reject, memory, signal, finish }, () =>
-        this.#addon.solve(numbers, length, memory, this.#device.index, written),
+      this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
+        this.#addon.solve(numbers, length, memory, this.#device.index, written, onEnd),
       );
     });
   }

@@ -71,8 +71,8 @@ export class CudaDevice {
       const copies = PrivateCopies.of(given, this.#addon.pins());
       const [from] = (copies?.substitute(given) ?? given) as [StoredArray];
       const memory = [from, to];
-      this.#operations.add({ resolve, reject, memory, signal: undefined, finish: undefined }, () =>
-        this.#addon.upload(from, to.memory, 0),
+      this.#operations.add({ resolve, reject, memory, signal: undefined, finish: undefined }, (onEnd) =>
+        this.#addon.upload(from, to.memory, 0, onEnd),
       );
     });
   }
@@ -99,8 +99,8 @@ export class CudaDevice {
   download(from: DeviceArray, to: StoredArray): Promise<void> {
     return new Promise((resolve, reject) => {
       const memory = [from, to];
-      this.#operations.add({ resolve, reject, memory, signal: undefined, finish: undefined }, () =>
-        this.#addon.download(from.memory, 0, to),
+      this.#operations.add({ resolve, reject, memory, signal: undefined, finish: undefined }, (onEnd) =>
+        this.#addon.download(from.memory, 0, to, onEnd),
       );
     });
   }

@@ -1,6 +1,6 @@
 /** Operations that the addon has under way: their ends are told by id, whatever they compute on. */
 import { abortReason, isAborted, onAbort } from '../abort.js';
-import type { Addon, AddonError } from './addon.js';
+import type { Addon, AddonError, OnEnd } from './addon.js';
 import { toHeedError } from './errors.js';
 
 /** An operation, and everything whose memory it uses. */
@@ -18,20 +18,27 @@ export interface UnderWay {
 export class Operations {
   readonly #addon: Addon;
   readonly #underWay = new Map<number, UnderWay>();
+  readonly #onEnd: OnEnd = (id, error) => this.#end(id, error);
 
   constructor(addon: Addon) {
     this.#addon = addon;
-    addon.connect((id, error) => this.#end(id, error));
   }
 
   /** @param start gives the operation to the addon, and answers its id */
-  add(operation: UnderWay, start: () => number): void {
+  add(operation: UnderWay, start: (onEnd: OnEnd) => number): void {
     const { signal, reject } = operation;
+    let id: number | undefined;
     try {
-      const id = start();
-      if (signal !== undefined) operation.ignoreSignal = onAbort(signal, () => this.#addon.cancel(id));
+      // Listening comes first: an operation that has started must be known here, whatever fails.
+      if (signal !== undefined) {
+        operation.ignoreSignal = onAbort(signal, () => {
+          if (id !== undefined) this.#addon.cancel(id);
+        });
+      }
+      id = start(this.#onEnd);
       this.#underWay.set(id, operation);
     } catch (error) {
+      operation.ignoreSignal?.();
       reject(toHeedError(error));
     }
   }

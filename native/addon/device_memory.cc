@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "addon/environment.h"
-#include "addon/errors.h"
+#include "addon/handle.h"
 #include "addon/memory.h"
 
 namespace heed {
@@ -18,10 +18,8 @@ constexpr napi_type_tag tag = {0x3b8f2d0e61c74a95, 0xa4e7091f5cd8b263};
 // Disposing of it leaves null.
 using Handle = std::shared_ptr<DeviceMemory>;
 
-Handle* handle_of(Napi::Env env, napi_value value) {
-  bool ours = false;
-  if (napi_check_object_type_tag(env, value, &tag, &ours) != napi_ok || !ours) return nullptr;
-  return Napi::External<Handle>(env, value).Data();
+Handle* handle_of(napi_env env, napi_value value) {
+  return held_by<Handle>(env, value, tag);
 }
 
 size_t size_argument(const Napi::Value& value) {
@@ -106,13 +104,9 @@ Napi::Value allocate_on_device(const Napi::CallbackInfo& info) {
   auto device = Environment::of(env).device(info[0].As<Napi::Number>().Int32Value());
   const size_t bytes = size_argument(info[1]);
   auto block = device->use([&] { return cuda::DeviceBlock(device->memory(), bytes); });
-  auto handle = std::make_unique<Handle>(
-      std::make_shared<DeviceMemory>(DeviceMemory{std::move(device), std::move(block)}));
-  const auto external =
-      Napi::External<Handle>::New(env, handle.get(), [](Napi::Env, Handle* handle) { delete handle; });
-  static_cast<void>(handle.release());  // it is the External's now
-  check(env, napi_type_tag_object(env, external, &tag));
-  return external;
+  return make_handle(env, tag,
+                     std::make_unique<Handle>(
+                         std::make_shared<DeviceMemory>(DeviceMemory{std::move(device), std::move(block)})));
 }
 
 Napi::Value dispose_device_memory(const Napi::CallbackInfo& info) {

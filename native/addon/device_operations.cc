@@ -141,7 +141,8 @@ ArrayCopy download_of(const Napi::CallbackInfo& info) {
 Napi::Value start(const Napi::CallbackInfo& info, ArrayCopy copy) {
   const Napi::Env env = info.Env();
   Plan plan = cuda::plan_staged(std::move(copy.work));
-  return Napi::Number::New(env, Environment::of(env).start(env, std::move(plan), std::move(copy.loan)));
+  return Napi::Number::New(env,
+                           Environment::of(env).start(env, std::move(plan), std::move(copy.loan), info[3]));
 }
 
 Napi::Value run(const Napi::CallbackInfo& info, ArrayCopy copy) {

@@ -19,8 +19,8 @@ DeviceOperation solve_on_device(Napi::Env env, std::span<const double> numbers, 
 // enqueue(numbers, length, buffers, device): all buffers are the device's memory, and nothing is waited for.
 Napi::Value enqueue(const Napi::CallbackInfo& info);
 
-Napi::Value upload(const Napi::CallbackInfo& info);       // (array, memory, offset) → id, as solve()
-Napi::Value download(const Napi::CallbackInfo& info);     // (memory, offset, array) → id
+Napi::Value upload(const Napi::CallbackInfo& info);       // (array, memory, offset, onEnd) → id, as solve()
+Napi::Value download(const Napi::CallbackInfo& info);     // (memory, offset, array, onEnd) → id
 Napi::Value upload_sync(const Napi::CallbackInfo& info);  // the same, here and now
 Napi::Value download_sync(const Napi::CallbackInfo& info);
 

@@ -8,44 +8,66 @@
 
 namespace heed {
 
-Environment::Environment(Napi::Env env, Napi::Function on_end) {
-  const auto call = [](napi_env env, napi_value on_end, void* self, void*) {
+Environment::Environment(napi_env env) : env_(env) {
+  const auto report = [](napi_env env, napi_value, void* self, void*) noexcept {
     // Without an environment this is the queue being emptied at its end.
-    if (env != nullptr) static_cast<Environment*>(self)->report(env, Napi::Function(env, on_end));
+    if (env != nullptr) static_cast<Environment*>(self)->report();
   };
-  check(env, napi_create_threadsafe_function(env, on_end, nullptr, Napi::String::New(env, "heed"), 0, 1,
-                                             nullptr, nullptr, this, call, &wake_));
+  const auto close = [](void* self) noexcept { static_cast<Environment*>(self)->close(); };
+  napi_value name;
+  check(env, napi_create_string_utf8(env, "heed", NAPI_AUTO_LENGTH, &name));
+  check(env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
+                                             report, &wake_));
   // Only operations keep the process alive.
   check(env, napi_unref_threadsafe_function(env, wake_));
   // Hooks run in reverse: this one before the thread-safe function goes.
-  env.AddCleanupHook([this] { close(); });
+  check(env, napi_add_env_cleanup_hook(env, close, this));
 }
 
-uint32_t Environment::start(Napi::Env env, Plan plan, Loan loan) {
+void Environment::begin(napi_env env) {
+  const auto free = [](napi_env, void* self, void*) noexcept { delete static_cast<Environment*>(self); };
+  // What fails half-way leaves a hook and a thread-safe function that refer to it: it stays.
+  auto* const environment = new Environment(env);
+  check(env, napi_set_instance_data(env, environment, free, nullptr));
+}
+
+Environment& Environment::of(napi_env env) {
+  void* environment = nullptr;
+  check(env, napi_get_instance_data(env, &environment));
+  if (environment == nullptr) throw std::logic_error("The addon could not begin in this environment");
+  return *static_cast<Environment*>(environment);
+}
+
+uint32_t Environment::start(napi_env env, Plan plan, Loan loan, napi_value on_end) {
   const uint32_t id = ++last_id_;
   const auto operation = std::make_shared<Operation>(std::move(plan), [this, id] { ended(id); });
-  {
-    const std::lock_guard lock(mutex_);
-    ended_.reserve(pending_.size() + 1);  // so that a worker thread cannot run out of memory
-    ++running_;
-  }
+  napi_ref told;
+  check(env, napi_create_reference(env, on_end, 1, &told));
   try {
-    pending_.emplace(id, Pending{operation, std::move(loan)});
-    pool_->submit(operation);
+    pending_.emplace(id, Pending{operation, std::move(loan), told});
+    {
+      const std::lock_guard lock(mutex_);
+      ended_.reserve(pending_.size());  // so that a worker thread cannot run out of memory
+      ++running_;
+    }
+    submit(operation);
   } catch (...) {
     pending_.erase(id);
-    const std::lock_guard lock(mutex_);
-    --running_;
+    napi_delete_reference(env, told);
     throw;
   }
   if (pending_.size() == 1) napi_ref_threadsafe_function(env, wake_);
   return id;
 }
 
-Environment& Environment::of(Napi::Env env) {
-  auto* environment = env.GetInstanceData<Environment>();
-  if (environment == nullptr) throw InvalidProblem("Expected connect() to have been called");
-  return *environment;
+void Environment::submit(const std::shared_ptr<Operation>& operation) {
+  try {
+    pool_->submit(operation);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    throw;
+  }
 }
 
 const std::shared_ptr<cuda::Device>& Environment::device(int index) {
@@ -69,7 +91,7 @@ void Environment::run(Plan plan, bool alone) {
   if (operation->error()) std::rethrow_exception(operation->error());
 }
 
-void Environment::ended(uint32_t id) {
+void Environment::ended(uint32_t id) noexcept {
   // Notifying under the lock: once the lock is free, closing may be over and this object gone.
   const std::lock_guard lock(mutex_);
   --running_;
@@ -82,28 +104,41 @@ void Environment::ended(uint32_t id) {
   }
 }
 
-void Environment::report(Napi::Env env, Napi::Function on_end) {
+void Environment::report() noexcept {
   {
     const std::lock_guard lock(mutex_);
     std::swap(ended_, reporting_);
   }
   for (const uint32_t id : reporting_) {
     const auto node = pending_.extract(id);
-    const Operation& operation = *node.mapped().operation;
-    try {
-      const Napi::HandleScope scope(env);
-      const bool failed = operation.error() && !operation.cancelled();
-      on_end.Call({Napi::Number::New(env, id),
-                   failed ? to_javascript(env, operation.error()).Value() : env.Undefined()});
-    } catch (const Napi::Error&) {
-      // No JavaScript runs in an environment that is being terminated; nobody waits for the result either.
-    }
+    report(id, node.mapped());
   }
   reporting_.clear();
-  if (pending_.empty()) napi_unref_threadsafe_function(env, wake_);
+  if (pending_.empty()) napi_unref_threadsafe_function(env_, wake_);
 }
 
-void Environment::close() {
+// No JavaScript runs in an environment that is being terminated: calls are refused then, and nobody waits for
+// the result.
+void Environment::report(uint32_t id, const Pending& pending) noexcept {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
+  napi_value on_end, receiver, arguments[2];
+  const Operation& operation = *pending.operation;
+  const bool failed = operation.error() && !operation.cancelled();
+  if (failed) arguments[1] = to_javascript(env_, operation.error());
+  const bool ready = napi_get_reference_value(env_, pending.on_end, &on_end) == napi_ok &&
+                     napi_get_undefined(env_, &receiver) == napi_ok &&
+                     napi_create_uint32(env_, id, &arguments[0]) == napi_ok &&
+                     (failed ? arguments[1] != nullptr : napi_get_undefined(env_, &arguments[1]) == napi_ok);
+  if (ready && napi_call_function(env_, receiver, on_end, 2, arguments, nullptr) == napi_pending_exception) {
+    napi_value exception;
+    napi_get_and_clear_last_exception(env_, &exception);
+  }
+  napi_delete_reference(env_, pending.on_end);
+  napi_close_handle_scope(env_, scope);
+}
+
+void Environment::close() noexcept {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
@@ -113,6 +148,7 @@ void Environment::close() {
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [this] { return running_ == 0; });
   }
+  for (const auto& [id, pending] : pending_) napi_delete_reference(env_, pending.on_end);
   pending_.clear();
   pool_.reset();
   devices_.clear();

@@ -24,16 +24,17 @@ struct Loan {
 
 class Environment {
  public:
-  // Calls on_end(id, error) on the JavaScript thread after each operation that was started; error is
-  // undefined where all went well or the operation was cancelled.
-  Environment(Napi::Env env, Napi::Function on_end);
-  // Throws where there is none yet.
-  static Environment& of(Napi::Env env);
+  // Called from Node when the addon is loaded. It lasts until Node-API is done with this load of the addon.
+  static void begin(napi_env env);
+  static Environment& of(napi_env env);
+  ~Environment() = default;
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 
-  // Returns the operation's id.
-  uint32_t start(Napi::Env env, Plan plan, Loan loan);
+  // Returns the operation's id. on_end(id, error) is called on the JavaScript thread after its end; error is
+  // undefined where all went well or the operation was cancelled. Every operation has an on_end of its own,
+  // as the JavaScript of heed may be loaded several times in one environment.
+  uint32_t start(napi_env env, Plan plan, Loan loan, napi_value on_end);
   void cancel(uint32_t id);
   // Computes here and now, with or without the pool's threads. Throws what a task threw.
   void run(Plan plan, bool alone);
@@ -44,11 +45,18 @@ class Environment {
   struct Pending {
     std::shared_ptr<Operation> operation;
     Loan loan;
+    napi_ref on_end;
   };
 
-  void ended(uint32_t id);  // on any thread
-  void report(Napi::Env env, Napi::Function on_end);
-  void close();
+  explicit Environment(napi_env env);
+
+  void submit(const std::shared_ptr<Operation>& operation);
+  void ended(uint32_t id) noexcept;  // on any thread
+  void report() noexcept;
+  void report(uint32_t id, const Pending& pending) noexcept;
+  void close() noexcept;
+
+  napi_env env_;
 
   std::shared_ptr<ThreadPool> pool_ = ThreadPool::shared();
   Scratch scratch_;

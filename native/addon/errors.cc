@@ -10,17 +10,20 @@ namespace heed {
 
 namespace {
 
-Napi::Error make(Napi::Env env, const char* code, const char* message) {
-  auto error = Napi::Error::New(env, message);
-  error.Set("code", code);
-  return error;
+// By Node-API itself: node-addon-api would throw where a call is refused.
+napi_value make(napi_env env, const char* code, const char* message) {
+  napi_value code_value, message_value, error;
+  const bool made = napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &code_value) == napi_ok &&
+                    napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &message_value) == napi_ok &&
+                    napi_create_error(env, code_value, message_value, &error) == napi_ok;
+  return made ? error : nullptr;
 }
 
-}  // namespace
-
-Napi::Error to_javascript(Napi::Env env, const std::exception_ptr& error) {
+napi_value value_of(napi_env env, const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
+  } catch (const Napi::Error& exception) {
+    return exception.Value();
   } catch (const cuda::OutOfDeviceMemory& exception) {
     return make(env, "HEED_OUT_OF_MEMORY", exception.what());
   } catch (const cuda::NoDevice& exception) {
@@ -35,10 +38,29 @@ Napi::Error to_javascript(Napi::Env env, const std::exception_ptr& error) {
     return make(env, "HEED_OUT_OF_MEMORY", "Not enough memory for the work in progress");
   } catch (const std::exception& exception) {
     return make(env, "HEED_NATIVE", exception.what());
+  } catch (...) {
+    return make(env, "HEED_NATIVE", "An exception of unknown type");
   }
 }
 
-void check(Napi::Env env, napi_status status) {
+}  // namespace
+
+napi_value to_javascript(napi_env env, const std::exception_ptr& error) noexcept {
+  try {
+    return value_of(env, error);
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+void throw_in_javascript(napi_env env, const std::exception_ptr& error) noexcept {
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) != napi_ok || pending) return;
+  const napi_value value = to_javascript(env, error);
+  if (value != nullptr) napi_throw(env, value);
+}
+
+void check(napi_env env, napi_status status) {
   if (status != napi_ok) throw Napi::Error::New(env);
 }
 

@@ -1,4 +1,8 @@
 // C++ exceptions on their way to JavaScript: errors with a code, from which lib/native makes a HeedError.
+//
+// Whatever Node calls is noexcept and made here or like here. In an environment that is being terminated,
+// Node-API refuses to throw and to call, at any moment: a C++ exception that came of that has nobody left to
+// be told of, and one that got as far as Node would end the process.
 #pragma once
 
 #include <napi.h>
@@ -7,21 +11,24 @@
 
 namespace heed {
 
-Napi::Error to_javascript(Napi::Env env, const std::exception_ptr& error);
+// The error as a value, or null where JavaScript has no way to hold one any more.
+napi_value to_javascript(napi_env env, const std::exception_ptr& error) noexcept;
+
+// Leaves the error to be thrown once the callback returns.
+void throw_in_javascript(napi_env env, const std::exception_ptr& error) noexcept;
 
 // Throws where a Node-API call failed.
-void check(Napi::Env env, napi_status status);
+void check(napi_env env, napi_status status);
 
-// The callback of an exported function. heed compiles with C++ exceptions: decoding and allocating throw
-// anyway, and this is the one place where they must not get any further.
+// What Node calls for an exported function. Decoding and allocating throw C++ exceptions, and so does
+// node-addon-api: they get no further than this.
 template <Napi::Value (*callback)(const Napi::CallbackInfo&)>
-Napi::Value guarded(const Napi::CallbackInfo& info) {
+napi_value exported(napi_env env, napi_callback_info info) noexcept {
   try {
-    return callback(info);
-  } catch (const Napi::Error&) {
-    throw;
+    return callback(Napi::CallbackInfo(env, info));
   } catch (...) {
-    throw to_javascript(info.Env(), std::current_exception());
+    throw_in_javascript(env, std::current_exception());
+    return nullptr;
   }
 }
 

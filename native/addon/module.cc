@@ -13,54 +13,49 @@ namespace heed {
 
 namespace {
 
-// connect(onEnd): has to come first, once. onEnd(id, error) is called after each operation of solve().
-Napi::Value connect(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (env.GetInstanceData<Environment>() != nullptr)
-    throw std::logic_error("Expected connect() to be called once");
-  env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
-  return env.Undefined();
-}
-
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  const auto add = [&](const char* name, auto callback) {
-    exports.Set(name, Napi::Function::New(env, callback, name));
+void define(napi_env env, napi_value exports) {
+  const auto add = [&](const char* name, napi_callback callback) {
+    napi_value function;
+    check(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function));
+    check(env, napi_set_named_property(env, exports, name, function));
   };
-  add("connect", guarded<connect>);
-  add("solve", guarded<solve>);
-  add("solveSync", guarded<solve_sync>);
-  add("cancel", guarded<cancel>);
-  add("packWeight", guarded<pack_weight>);
-  add("packedByteLength", guarded<packed_byte_length>);
-  add("disposeWeight", guarded<dispose_weight>);
-  add("cuda", guarded<cuda_description>);
-  add("enqueue", guarded<enqueue>);
-  add("upload", guarded<upload>);
-  add("uploadSync", guarded<upload_sync>);
-  add("download", guarded<download>);
-  add("downloadSync", guarded<download_sync>);
-  add("allocateOnDevice", guarded<allocate_on_device>);
-  add("disposeDeviceMemory", guarded<dispose_device_memory>);
-  add("clearDeviceMemory", guarded<clear_device_memory>);
-  add("copyOnDevice", guarded<copy_on_device>);
-  add("deviceMemoryStatistics", guarded<device_memory_statistics>);
-  add("setDeviceMemoryLimit", guarded<set_device_memory_limit>);
-  add("trimDeviceMemory", guarded<trim_device_memory>);
-  add("availableInstructionSets", guarded<available_instruction_sets>);
-  add("instructionSet", guarded<instruction_set>);
-  add("setInstructionSet", guarded<set_instruction_set>);
-  add("threads", guarded<threads>);
-  add("setThreads", guarded<set_threads>);
-  add("pins", guarded<pins>);
-  return exports;
+  add("solve", exported<solve>);
+  add("solveSync", exported<solve_sync>);
+  add("cancel", exported<cancel>);
+  add("packWeight", exported<pack_weight>);
+  add("packedByteLength", exported<packed_byte_length>);
+  add("disposeWeight", exported<dispose_weight>);
+  add("cuda", exported<cuda_description>);
+  add("enqueue", exported<enqueue>);
+  add("upload", exported<upload>);
+  add("uploadSync", exported<upload_sync>);
+  add("download", exported<download>);
+  add("downloadSync", exported<download_sync>);
+  add("allocateOnDevice", exported<allocate_on_device>);
+  add("disposeDeviceMemory", exported<dispose_device_memory>);
+  add("clearDeviceMemory", exported<clear_device_memory>);
+  add("copyOnDevice", exported<copy_on_device>);
+  add("deviceMemoryStatistics", exported<device_memory_statistics>);
+  add("setDeviceMemoryLimit", exported<set_device_memory_limit>);
+  add("trimDeviceMemory", exported<trim_device_memory>);
+  add("availableInstructionSets", exported<available_instruction_sets>);
+  add("instructionSet", exported<instruction_set>);
+  add("setInstructionSet", exported<set_instruction_set>);
+  add("threads", exported<threads>);
+  add("setThreads", exported<set_threads>);
+  add("pins", exported<pins>);
 }
 
 }  // namespace
 
 }  // namespace heed
 
-// The name is Node-API's: this is how the macro refers to its function.
-static Napi::Object init(Napi::Env env, Napi::Object exports) {
-  return heed::initialize(env, exports);
+NAPI_MODULE_INIT() {
+  try {
+    heed::Environment::begin(env);
+    heed::define(env, exports);
+  } catch (...) {
+    heed::throw_in_javascript(env, std::current_exception());
+  }
+  return exports;
 }
-NODE_API_MODULE(heed, init)

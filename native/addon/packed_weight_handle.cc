@@ -1,7 +1,7 @@
 #include "addon/packed_weight_handle.h"
 
 #include "addon/decode.h"
-#include "addon/errors.h"
+#include "addon/handle.h"
 #include "addon/typed_array.h"
 
 namespace heed {
@@ -13,30 +13,38 @@ constexpr napi_type_tag tag = {0x7d1c0a52e6f94b38, 0x9b64f1d0c3a8e527};
 // Tells V8 of the memory, so that it collects handles before the memory runs out.
 class Handle {
  public:
-  Handle(Napi::Env env, std::shared_ptr<const PackedWeight> weight) : weight_(std::move(weight)) {
-    Napi::MemoryManagement::AdjustExternalMemory(env, bytes());
+  Handle(napi_env env, std::shared_ptr<const PackedWeight> weight) : env_(env), weight_(std::move(weight)) {
+    announce(bytes());
   }
+  ~Handle() { release(); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
 
   const std::shared_ptr<const PackedWeight>& weight() const { return weight_; }
 
-  void release(Napi::Env env) {
+  void release() noexcept {
     if (!weight_) return;
-    Napi::MemoryManagement::AdjustExternalMemory(env, -bytes());
+    announce(-bytes());
     weight_.reset();
   }
 
  private:
   int64_t bytes() const { return static_cast<int64_t>(weight_->byte_length()); }
 
+  // Refused only where nothing is collected any more.
+  void announce(int64_t change) noexcept {
+    int64_t total = 0;
+    napi_adjust_external_memory(env_, change, &total);
+  }
+
+  napi_env env_;
   std::shared_ptr<const PackedWeight> weight_;
 };
 
-Handle& handle_of(Napi::Env env, napi_value external) {
-  bool ours = false;
-  if (napi_check_object_type_tag(env, external, &tag, &ours) != napi_ok || !ours) {
-    throw InvalidProblem("Expected a typed array or a packed weight");
-  }
-  return *Napi::External<Handle>(env, external).Data();
+Handle& handle_of(napi_env env, napi_value external) {
+  Handle* handle = held_by<Handle>(env, external, tag);
+  if (handle == nullptr) throw InvalidProblem("Expected a typed array or a packed weight");
+  return *handle;
 }
 
 }  // namespace
@@ -51,14 +59,8 @@ Napi::Value pack_weight(const Napi::CallbackInfo& info) {
       static_cast<Wide>(columns) * inner > capacity(memory, type)) {
     throw InvalidProblem("Expected the weight to hold all elements");
   }
-  auto handle = std::make_unique<Handle>(env, cpu::pack_weight(memory.data, type, columns, inner));
-  const auto external = Napi::External<Handle>::New(env, handle.get(), [](Napi::Env env, Handle* handle) {
-    handle->release(env);
-    delete handle;
-  });
-  static_cast<void>(handle.release());  // it is the External's now
-  check(env, napi_type_tag_object(env, external, &tag));
-  return external;
+  auto weight = cpu::pack_weight(memory.data, type, columns, inner);
+  return make_handle(env, tag, std::make_unique<Handle>(env, std::move(weight)));
 }
 
 Napi::Value packed_byte_length(const Napi::CallbackInfo& info) {
@@ -67,7 +69,7 @@ Napi::Value packed_byte_length(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value dispose_weight(const Napi::CallbackInfo& info) {
-  handle_of(info.Env(), info[0]).release(info.Env());
+  handle_of(info.Env(), info[0]).release();
   return info.Env().Undefined();
 }
 

@@ -71,7 +71,7 @@ Napi::Value solve(const Napi::CallbackInfo& info) {
     operation.plan = plan(numbers, operation.loan);
   }
   return Napi::Number::New(
-      env, Environment::of(env).start(env, std::move(operation.plan), std::move(operation.loan)));
+      env, Environment::of(env).start(env, std::move(operation.plan), std::move(operation.loan), info[5]));
 }
 
 Napi::Value cancel(const Napi::CallbackInfo& info) {

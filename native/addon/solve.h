@@ -10,8 +10,7 @@ namespace heed {
 // `alone`: on the calling thread only. Device −1 is the CPU; elsewhere, `written` are the indices of the
 // typed arrays that come back changed.
 Napi::Value solve_sync(const Napi::CallbackInfo& info);
-// solve(numbers, length, buffers, device, written) → id: what the callback given to connect() is told in the
-// end.
+// solve(numbers, length, buffers, device, written, onEnd) → id. onEnd(id, error) is called in the end.
 Napi::Value solve(const Napi::CallbackInfo& info);
 // cancel(id). The operation still ends the usual way, only sooner.
 Napi::Value cancel(const Napi::CallbackInfo& info);

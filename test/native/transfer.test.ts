@@ -94,19 +94,13 @@ describe('memory that JavaScript takes away while a native operation runs', () =
 describe('memory that the addon cannot pin', () => {
   /** Computes only when the event loop turns: by then, tests have taken away what they can. */
   function withoutPins(): Backend {
-    // Connects, without which the addon computes nothing.
-    cpu();
     const { addon } = loadAddon();
     assert.ok(addon);
-    let onEnd: Parameters<Addon['connect']>[0];
     let ids = 0;
     const unpinned: Addon = {
       ...addon,
       pins: () => false,
-      connect(callback) {
-        onEnd = callback;
-      },
-      solve(numbers, length, buffers, device, written) {
+      solve(numbers, length, buffers, device, written, onEnd) {
         const id = ++ids;
         const kept = numbers.slice(0, length);
         setImmediate(() => {

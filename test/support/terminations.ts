@@ -1,0 +1,23 @@
+/** Workers that end at random moments, in a process of their own: what goes wrong there would end this one. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const child = join(__dirname, '..', 'native', 'children', 'terminations.js');
+
+interface TerminationOptions {
+  readonly times: number;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export function terminations({ times, env }: TerminationOptions): {
+  readonly total: number;
+  readonly ended: Readonly<Record<string, number>>;
+} {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [child, String(times), '8'], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  });
+  assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' });
+  return JSON.parse(stdout);
+}
