@@ -1,5 +1,5 @@
 /** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
-import { abortReason, isAborted } from '../abort.js';
+import { abortReason, isAborted, throwIfAborted } from '../abort.js';
 import type { Backend } from '../backend.js';
 import { allocate } from '../checks/data.js';
 import type { Numbers } from '../elements.js';
@@ -12,7 +12,7 @@ import { ask } from './errors.js';
 import type { Operations } from './operations.js';
 import { PackedPanels } from './packed-panels.js';
 import { PrivateCopies } from './private-copies.js';
-import { isSmall } from './work.js';
+import { isSmall, isSolvedSooner } from './work.js';
 
 /** The number of the CPU among devices, and what comes back from it: nothing has to. */
 const here = -1;
@@ -52,9 +52,17 @@ class CpuBackend implements Backend {
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
     // A signal may still abort until the promise settles: such an operation always has a thread.
     if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);
+    if (signal !== undefined && isAborted(signal)) return Promise.reject(abortReason(signal));
+    const { numbers, length, buffers } = this.#encode(problems);
+    const copies = PrivateCopies.of(buffers, this.#pins);
+    if (copies !== undefined && isSolvedSooner(problems, copies.bytes))
+      return this.#solveHere(problems).then(() => throwIfAborted(signal));
+    const memory = copies?.substitute(buffers) ?? buffers;
+    const finish = copies && (() => copies.restore(problems));
     return new Promise((resolve, reject) => {
-      if (signal !== undefined && isAborted(signal)) reject(abortReason(signal));
-      else this.#start(problems, signal, resolve, reject);
+      this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
+        this.#addon.solve(numbers, length, memory, here, nothing, onEnd),
+      );
     });
   }
 
@@ -78,21 +86,6 @@ class CpuBackend implements Backend {
       const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
       return new PackedPanels(this.#addon, external, columns, inner);
     });
-  }
-
-  #start(
-    problems: readonly Problem[],
-    signal: AbortSignal | undefined,
-    resolve: () => void,
-    reject: (reason: unknown) => void,
-  ): void {
-    const { numbers, length, buffers } = this.#encode(problems);
-    const copies = PrivateCopies.of(buffers, this.#pins);
-    const memory = copies?.substitute(buffers) ?? buffers;
-    const finish = copies && (() => copies.restore(problems));
-    this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
-      this.#addon.solve(numbers, length, memory, here, nothing, onEnd),
-    );
   }
 
   /** Whoever chose this backend has seen that nothing is on a device. */

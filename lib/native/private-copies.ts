@@ -1,7 +1,8 @@
 /**
  * Copies of the memory that could change under an operation while JavaScript runs beside it: a
  * resizable ArrayBuffer may shrink, and where the addon cannot pin memory any ArrayBuffer may be
- * transferred away. The operation then works on copies, and what it wrote is copied back.
+ * transferred away. The operation then works on copies, and what it wrote is copied back; or it is solved before JavaScript
+ * goes on, where that takes no longer than copying.
  */
 import { types } from 'node:util';
 import { bufferOf, bytesOf, isResizable, lengthOf, typedArrayName } from '../array-memory.js';
@@ -46,34 +47,44 @@ function rangesOf(buffers: Buffers, pinned: boolean): Map<ArrayBufferLike, Range
 }
 
 export class PrivateCopies {
+  readonly #ranges: Map<ArrayBufferLike, Range>;
   readonly #copies = new Map<StoredArray, StoredArray>();
 
   /** Undefined when nothing needs a copy, which is the usual case. */
   static of(buffers: Buffers, pinned: boolean): PrivateCopies | undefined {
-    if (!buffers.some((array) => ArrayBuffer.isView(array) && mayGoAway(array, pinned))) return undefined;
-    return new PrivateCopies(buffers, rangesOf(buffers, pinned));
+    const ranges = rangesOf(buffers, pinned);
+    return ranges.size > 0 ? new PrivateCopies(ranges) : undefined;
   }
 
-  /** One copy for each ArrayBuffer: arrays that overlap still do. */
-  private constructor(buffers: Buffers, ranges: Map<ArrayBufferLike, Range>) {
+  private constructor(ranges: Map<ArrayBufferLike, Range>) {
+    this.#ranges = ranges;
+  }
+
+  /** How much there is to copy. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { start, end } of this.#ranges.values()) bytes += end - start;
+    return bytes;
+  }
+
+  /** Copies, once: the buffers, with copies in place of what was copied. Arrays that overlap still do. */
+  substitute(buffers: Buffers): Buffers {
     const copied = new Map<ArrayBufferLike, ArrayBuffer>();
-    for (const [buffer, { start, end }] of ranges) {
+    for (const [buffer, { start, end }] of this.#ranges) {
       copied.set(buffer, new Uint8Array(buffer, start, end - start).slice().buffer);
     }
-    for (const array of buffers) {
-      if (!ArrayBuffer.isView(array)) continue;
-      const { buffer, byteOffset } = bytesOf(array);
-      const copy = copied.get(buffer);
-      const range = ranges.get(buffer);
-      if (copy === undefined || range === undefined) continue;
-      const arrayClass = arrayClasses[typedArrayName(array) as keyof typeof arrayClasses];
-      this.#copies.set(array, new arrayClass(copy, byteOffset - range.start, lengthOf(array)));
-    }
+    return buffers.map((array) => (ArrayBuffer.isView(array) ? this.#substitute(array, copied) : array));
   }
 
-  /** The buffers, with copies in place of what was copied. */
-  substitute(buffers: Buffers): Buffers {
-    return buffers.map((array) => (ArrayBuffer.isView(array) ? (this.#copies.get(array) ?? array) : array));
+  #substitute(array: StoredArray, copied: ReadonlyMap<ArrayBufferLike, ArrayBuffer>): StoredArray {
+    const { buffer, byteOffset } = bytesOf(array);
+    const copy = copied.get(buffer);
+    const range = this.#ranges.get(buffer);
+    if (copy === undefined || range === undefined) return array;
+    const arrayClass = arrayClasses[typedArrayName(array) as keyof typeof arrayClasses];
+    const inCopy = new arrayClass(copy, byteOffset - range.start, lengthOf(array));
+    this.#copies.set(array, inCopy);
+    return inCopy;
   }
 
   /** Hands over what the problems have written. */

@@ -51,8 +51,20 @@ function of(problem: Problem): number {
   }
 }
 
-export function isSmall(problems: readonly Problem[]): boolean {
+function workOf(problems: readonly Problem[]): number {
   let work = 0;
   for (const problem of problems) work += of(problem);
-  return work <= mostForOneThread;
+  return work;
+}
+
+export function isSmall(problems: readonly Problem[]): boolean {
+  return workOf(problems) <= mostForOneThread;
+}
+
+/** How long it takes to copy a byte into memory that is new, in multiplications of all threads. See `bench/NOTES.md`. */
+const copying = 24;
+
+/** Whether to copy these bytes holds up the event loop for longer than to solve the problems there and then. */
+export function isSolvedSooner(problems: readonly Problem[], bytes: number): boolean {
+  return workOf(problems) <= bytes * copying;
 }

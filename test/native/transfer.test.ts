@@ -92,16 +92,23 @@ describe('memory that JavaScript takes away while a native operation runs', () =
 });
 
 describe('memory that the addon cannot pin', () => {
+  /** Enough work for its bytes to be copied rather than solved at once. */
+  const shape: Shape = { heads: 2, queries: 500, keys: 500 };
+
   /** Computes only when the event loop turns: by then, tests have taken away what they can. */
-  function withoutPins(): Backend {
+  function withoutPins(): { backend: Backend; counts: { later: number; atOnce: number } } {
     const { addon } = loadAddon();
     assert.ok(addon);
-    let ids = 0;
+    const counts = { later: 0, atOnce: 0 };
     const unpinned: Addon = {
       ...addon,
       pins: () => false,
+      solveSync(...args) {
+        counts.atOnce++;
+        addon.solveSync(...args);
+      },
       solve(numbers, length, buffers, device, written, onEnd) {
-        const id = ++ids;
+        const id = ++counts.later;
         const kept = numbers.slice(0, length);
         setImmediate(() => {
           addon.solveSync(kept, length, buffers, false, device, written);
@@ -110,14 +117,32 @@ describe('memory that the addon cannot pin', () => {
         return id;
       },
     };
-    return cpuBackend(unpinned, new Operations(unpinned));
+    return { backend: cpuBackend(unpinned, new Operations(unpinned)), counts };
   }
+
+  it('is not copied where that takes longer than to solve the problem there and then', async () => {
+    const decoding: Shape = { heads: 8, queries: 1, keys: 2048 };
+    const arrays = randomArrays(decoding);
+    const { backend, counts } = withoutPins();
+    const promise = backend.solve([attentionProblem(decoding, arrays)], new AbortController().signal);
+    for (const array of [arrays.query, arrays.key, arrays.value]) transferAway(array);
+    await promise;
+    assert.deepEqual(counts, { later: 0, atOnce: 1 });
+    assert.deepEqual(arrays.output, solved(decoding));
+    // A signal still counts until the promise is kept.
+    const controller = new AbortController();
+    const aborted = backend.solve([attentionProblem(decoding, randomArrays(decoding))], controller.signal);
+    controller.abort();
+    await assert.rejects(aborted, { name: 'AbortError' });
+  });
 
   it('is copied, and the results copied back', async () => {
     const arrays = randomArrays(shape);
-    const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    const { backend, counts } = withoutPins();
+    const promise = backend.solve([attentionProblem(shape, arrays)]);
     for (const array of [arrays.query, arrays.key, arrays.value]) transferAway(array);
     await promise;
+    assert.deepEqual(counts, { later: 1, atOnce: 0 });
     assert.deepEqual(arrays.output, solved(shape));
   });
 
@@ -138,7 +163,7 @@ describe('memory that the addon cannot pin', () => {
     const expected = new Float32Array(length);
     cpu().solveSync(problems(expected));
     arrays.output.fill(Number.NaN);
-    await withoutPins().solve(problems(second));
+    await withoutPins().backend.solve(problems(second));
     assert.deepEqual(second, expected);
     assert.deepEqual(arrays.output, solved(shape));
     assert.equal(memory[0], 0);
@@ -146,7 +171,7 @@ describe('memory that the addon cannot pin', () => {
 
   it('is copied from whatever realm it comes', async () => {
     const arrays = randomArrays(shape, (length) => runInNewContext(`new Float32Array(${length})`));
-    const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    const promise = withoutPins().backend.solve([attentionProblem(shape, arrays)]);
     for (const array of [arrays.query, arrays.key, arrays.value]) transferAway(array);
     await promise;
     assert.deepEqual(Float32Array.from(arrays.output), solved(shape));
@@ -162,7 +187,7 @@ describe('memory that the addon cannot pin', () => {
       for (const [name, value] of Object.entries(lies)) Object.defineProperty(array, name, { value });
       Object.defineProperty(array, Symbol.toStringTag, { value: 'Uint8Array' });
     }
-    const promise = withoutPins().solve([problem]);
+    const promise = withoutPins().backend.solve([problem]);
     for (const buffer of buffers) structuredClone(buffer, { transfer: [buffer] });
     await promise;
     assert.deepEqual(arrays.output, solved(shape));
@@ -170,7 +195,7 @@ describe('memory that the addon cannot pin', () => {
 
   it('is forgotten where its output has gone meanwhile', async () => {
     const arrays = randomArrays(shape);
-    const promise = withoutPins().solve([attentionProblem(shape, arrays)]);
+    const promise = withoutPins().backend.solve([attentionProblem(shape, arrays)]);
     for (const array of Object.values(arrays)) transferAway(array);
     await promise;
   });
@@ -178,14 +203,14 @@ describe('memory that the addon cannot pin', () => {
   it('may be nothing at all, and go away as well', async () => {
     const nothing: Shape = { queries: 0, keys: 3 };
     const arrays = randomArrays(nothing);
-    const promise = withoutPins().solve([attentionProblem(nothing, arrays)], new AbortController().signal);
+    const promise = withoutPins().backend.solve([attentionProblem(nothing, arrays)], new AbortController().signal);
     for (const array of Object.values(arrays)) transferAway(array);
     await promise;
   });
 
   it('is not copied where it is shared between threads', async () => {
     const arrays = randomArrays(shape, (length) => new Float32Array(new SharedArrayBuffer(length * 4)));
-    await withoutPins().solve([attentionProblem(shape, arrays)]);
+    await withoutPins().backend.solve([attentionProblem(shape, arrays)]);
     assert.deepEqual(Float32Array.from(arrays.output), solved(shape));
   });
 });

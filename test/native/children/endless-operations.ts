@@ -46,7 +46,7 @@ const kinds: Record<string, () => () => unknown> = {
   },
   long: () => () => attention(large, large, large),
   together: () => () =>
-    Promise.all(Array.from({ length: 10 }, (_, i) => attention(i % 2 ? large : tokens, tokens, tokens))),
+    Promise.all([large, tokens, large, tokens].map((each) => attention(each, each, each))),
   synchronous: () => () => {
     attentionSync(tokens, tokens, tokens);
     attentionSync(large, large, large);

@@ -17,12 +17,19 @@ const ended: Record<string, number> = {};
 async function once(index: number): Promise<void> {
   const kind = kinds[index % kinds.length];
   const worker = new Worker(join(__dirname, 'endless-operations.js'), { workerData: kind });
-  const failed = new Promise<never>((_, reject) => worker.on('error', reject));
-  const loaded = new Promise<void>((resolve) => worker.once('message', () => resolve()));
+  let failure: unknown;
+  const begun = new Promise<void>((resolve) => {
+    worker.once('message', () => resolve());
+    worker.once('error', (error) => {
+      failure = error;
+      resolve();
+    });
+  });
   // Some are ended before they have begun, some while they load, and most at work.
-  if (random.integer(0, 3) > 0 && kind !== 'loading') await Promise.race([loaded, failed]);
+  if (random.integer(0, 3) > 0 && kind !== 'loading') await begun;
   await setTimeout(random.integer(0, 40));
-  await Promise.race([worker.terminate(), failed]);
+  await worker.terminate();
+  if (failure !== undefined) throw failure;
   ended[kind] = (ended[kind] ?? 0) + 1;
 }
 
