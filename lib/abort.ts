@@ -1,25 +1,62 @@
 /**
- * AbortSignals. Node's own are read through the class's methods: what a caller may have put over them on one signal never
- * runs. Those of other makes (jsdom, happy-dom, polyfills) are followed by one of Node's.
+ * AbortSignals. Those of the class that was there when heed was loaded, Node's in general, are read through the class's own
+ * methods: what a caller may have put over them on one signal never runs. Those of other makes (jsdom, happy-dom, polyfills)
+ * are read by their own.
  */
 import { invalid } from './checks/numbers.js';
 
-const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get as (
-  this: unknown,
-) => boolean;
-const reasonOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'reason')?.get as (
-  this: unknown,
-) => unknown;
-const { addEventListener, removeEventListener } = EventTarget.prototype;
+type Getter<Value> = ((this: unknown) => Value) | undefined;
 
-/** What the signals of other makes have in common. */
-interface ForeignSignal {
-  readonly aborted: boolean;
-  readonly reason?: unknown;
-  addEventListener(type: 'abort', listener: () => void, options: { once: true }): void;
+function getter<Value>(property: string): Getter<Value> {
+  return Object.getOwnPropertyDescriptor(AbortSignal.prototype, property)?.get as Getter<Value>;
 }
 
-function isNodes(value: unknown): value is AbortSignal {
+const abortedOf = getter<boolean>('aborted');
+const reasonOf = getter<unknown>('reason');
+const { addEventListener, removeEventListener } = AbortSignal.prototype;
+
+/** What is known of a signal of another make, which has one listener of heed's however many operations it is given to. */
+interface Foreign {
+  aborted: boolean;
+  reason: unknown;
+  readonly callbacks: Set<() => void>;
+}
+
+const foreigners = new WeakMap<object, Foreign>();
+
+/** Node's own error, for signals that know no reason. */
+function abortError(): Error {
+  return Object.assign(new Error('This operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' });
+}
+
+function markAborted(signal: object, foreign: Foreign): void {
+  if (foreign.aborted) return;
+  foreign.aborted = true;
+  try {
+    foreign.reason = (signal as { reason?: unknown }).reason ?? abortError();
+  } catch {
+    foreign.reason = abortError();
+  }
+  for (const callback of foreign.callbacks) callback();
+  foreign.callbacks.clear();
+}
+
+/** As Node's own functions tell a signal, and with what it takes to listen to it. Throws what its properties throw. */
+function isForeign(value: object): boolean {
+  if (!('aborted' in value && 'addEventListener' in value)) return false;
+  const known = foreigners.get(value);
+  const foreign = known ?? { aborted: false, reason: undefined, callbacks: new Set() };
+  if (value.aborted) markAborted(value, foreign);
+  else if (known === undefined) {
+    const signal = value as Pick<AbortSignal, 'addEventListener'>;
+    signal.addEventListener('abort', () => markAborted(value, foreign), { once: true });
+  }
+  foreigners.set(value, foreign);
+  return true;
+}
+
+function isOfKnownClass(value: object): boolean {
+  if (abortedOf === undefined) return false;
   try {
     abortedOf.call(value);
     return true;
@@ -28,53 +65,28 @@ function isNodes(value: unknown): value is AbortSignal {
   }
 }
 
-/** One for each foreign signal, so that it has one listener of heed's however many operations it is given to. */
-const followers = new WeakMap<ForeignSignal, AbortController>();
-
-function reasonOfForeign(foreign: ForeignSignal): unknown {
+function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null) return false;
   try {
-    return foreign.reason;
+    return isOfKnownClass(value) || isForeign(value);
   } catch {
-    return undefined;
-  }
-}
-
-/** As Node's own functions tell a signal, and with what it takes to listen to it. Throws what its properties throw. */
-function follow(value: object): AbortSignal | undefined {
-  if (!('aborted' in value && 'addEventListener' in value)) return undefined;
-  const foreign = value as ForeignSignal;
-  const known = followers.get(foreign);
-  const controller = known ?? new AbortController();
-  // Polyfills know no reasons; without one, Node's controller gives its own.
-  const abort = () => controller.abort(reasonOfForeign(foreign));
-  if (foreign.aborted) abort();
-  else if (known === undefined) foreign.addEventListener('abort', abort, { once: true });
-  followers.set(foreign, controller);
-  return controller.signal;
-}
-
-function followed(value: unknown): AbortSignal | undefined {
-  try {
-    return typeof value === 'object' && value !== null ? follow(value) : undefined;
-  } catch {
-    return undefined;
+    return false;
   }
 }
 
 /** The signal among options. */
 export function readSignal(value: unknown, name: string): AbortSignal | undefined {
-  if (value === undefined || isNodes(value)) return value;
-  const signal = followed(value);
-  if (signal === undefined) throw invalid(name, 'an AbortSignal', value);
-  return signal;
+  if (value === undefined || isSignal(value)) return value;
+  throw invalid(name, 'an AbortSignal', value);
 }
 
 export function isAborted(signal: AbortSignal): boolean {
-  return abortedOf.call(signal);
+  return foreigners.get(signal)?.aborted ?? abortedOf?.call(signal) ?? false;
 }
 
 export function abortReason(signal: AbortSignal): unknown {
-  return reasonOf.call(signal);
+  const foreign = foreigners.get(signal);
+  return foreign === undefined ? reasonOf?.call(signal) : foreign.reason;
 }
 
 /** Throws the reason of an aborted signal. */
@@ -93,6 +105,11 @@ function tellAll(this: AbortSignal): void {
 
 /** Calls back once when the signal aborts; the function returned takes that back. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  const foreign = foreigners.get(signal);
+  if (foreign !== undefined) {
+    foreign.callbacks.add(callback);
+    return () => foreign.callbacks.delete(callback);
+  }
   const callbacks = waiting.get(signal) ?? new Set();
   if (callbacks.size === 0) {
     waiting.set(signal, callbacks);

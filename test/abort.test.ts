@@ -4,6 +4,7 @@ import { attention, attentionSync } from '../lib/attention.js';
 import { project, projectSync } from '../lib/projection.js';
 import { Tensor } from '../lib/tensor.js';
 import { backendsAtHand } from './support/backends.js';
+import { loadAnew } from './support/load-anew.js';
 
 /** As a DOM in JavaScript has it: no class of Node's anywhere, listeners as functions or objects. */
 class ForeignSignal {
@@ -114,3 +115,27 @@ for (const backend of backendsAtHand()) {
     });
   });
 }
+
+describe("signals of Node's where another class has its name", () => {
+  const original = globalThis.AbortSignal;
+  afterEach(() => {
+    globalThis.AbortSignal = original;
+  });
+
+  it('cancel operations all the same', async () => {
+    globalThis.AbortSignal = ForeignSignal as never;
+    const heed = loadAnew();
+    globalThis.AbortSignal = original;
+    const tokens = new heed.Tensor(new Float32Array(4 * 300 * 16).fill(0.5), [1, 4, 300, 16]);
+    const controller = new AbortController();
+    const foreign = new ForeignSignal();
+    const running = [controller.signal, foreign].map((signal) =>
+      heed.attention(tokens, tokens, tokens, { signal: asSignal(signal) }),
+    );
+    controller.abort('enough');
+    foreign.abort('enough');
+    for (const promise of running) await assert.rejects(promise, (error) => error === 'enough');
+    const late = heed.attention(tokens, tokens, tokens, { signal: controller.signal });
+    await assert.rejects(late, (error) => error === 'enough');
+  });
+});

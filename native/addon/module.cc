@@ -6,6 +6,7 @@
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
+#include "addon/pin.h"
 #include "addon/settings.h"
 #include "addon/solve.h"
 
@@ -52,6 +53,7 @@ void define(napi_env env, napi_value exports) {
 
 NAPI_MODULE_INIT() {
   try {
+    heed::look_for_pins(env);
     heed::Environment::begin(env);
     heed::define(env, exports);
   } catch (...) {

@@ -2,28 +2,9 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve, sep } from 'node:path';
-import type * as Heed from '../../lib/index.js';
+import { join } from 'node:path';
+import { type Copy, loadAnew, root } from '../support/load-anew.js';
 import { Random } from '../support/random.js';
-
-type Copy = typeof Heed;
-
-const root = resolve(__dirname, '../../..');
-const entry = join(root, 'dist', 'lib', 'index.js');
-
-/** Takes modules out of the cache while something is loaded, and puts them back. */
-function loadAnew(file: string, forget: (path: string) => boolean): Copy {
-  const before = { ...require.cache };
-  for (const path of Object.keys(require.cache)) if (forget(path)) delete require.cache[path];
-  try {
-    return require(file);
-  } finally {
-    Object.assign(require.cache, before);
-  }
-}
-
-const isOurs = (path: string) => path.startsWith(join(root, 'dist', 'lib') + sep);
-const isJavaScript = (path: string) => isOurs(path) && path.endsWith('.js');
 
 /** A folder with everything but the dependencies and, where it is shared, the addon. */
 function copyTo(folder: string, addon: 'shared' | 'own'): string {
@@ -39,10 +20,10 @@ describe('heed more than once in a process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'heed-copies-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  const first: Copy = require(entry);
+  const first: Copy = require(join(root, 'dist', 'lib', 'index.js'));
   const copies: Record<string, () => Copy> = {
-    'its JavaScript loaded anew': () => loadAnew(entry, isJavaScript),
-    'everything loaded anew': () => loadAnew(entry, (path) => isOurs(path) || path.endsWith('.node')),
+    'its JavaScript loaded anew': () => loadAnew(),
+    'everything loaded anew': () => loadAnew(true),
     'a copy that finds the same addon': () => require(copyTo(join(folder, 'shared'), 'shared')),
     'a copy with an addon of its own': () => require(copyTo(join(folder, 'own'), 'own')),
   };

@@ -203,7 +203,10 @@ describe('memory that the addon cannot pin', () => {
   it('may be nothing at all, and go away as well', async () => {
     const nothing: Shape = { queries: 0, keys: 3 };
     const arrays = randomArrays(nothing);
-    const promise = withoutPins().backend.solve([attentionProblem(nothing, arrays)], new AbortController().signal);
+    const promise = withoutPins().backend.solve(
+      [attentionProblem(nothing, arrays)],
+      new AbortController().signal,
+    );
     for (const array of Object.values(arrays)) transferAway(array);
     await promise;
   });
