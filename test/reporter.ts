@@ -1,9 +1,11 @@
 /**
  * Mocha's spec reporter, which also appends the run's counts and failures to the file named by HEED_TEST_REPORT
- * as a line of JSON: CI adds these up, and says once more what failed, instead of reading prose.
+ * as a line of JSON: CI adds these up, and says once more what failed, instead of reading prose. What was left out is said in the
+ * end.
  */
 import { appendFileSync } from 'node:fs';
 import { type MochaOptions, Runner, reporters, type Test } from 'mocha';
+import { leftOut } from './support/programs.js';
 
 /** The stacks, each of which begins with the message: of a property that failed, the cause says what was wrong. */
 function* withCauses(error: unknown): Generator<string> {
@@ -13,6 +15,9 @@ function* withCauses(error: unknown): Generator<string> {
 class Reporter extends reporters.Spec {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options);
+    runner.once(Runner.constants.EVENT_RUN_END, () => {
+      for (const line of leftOut) console.log(`  left out: ${line}`);
+    });
     const file = process.env.HEED_TEST_REPORT;
     if (file === undefined) return;
     const failed: { title: string; errors: string[] }[] = [];

@@ -5,11 +5,12 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/package-root.js';
 import { isEmulated } from '../support/device.js';
+import { describeWith } from '../support/programs.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const folder = join(packageRoot, 'bench', 'gpu');
 
-describe('the benchmark on GPUs', () => {
+describeWith(['python3'], 'the benchmark on GPUs', () => {
   const at = temporaryDirectory();
 
   /** Runs it with programs before those of the machine. */

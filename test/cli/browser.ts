@@ -1,9 +1,14 @@
 /** A real browser, looking at one page. */
-import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
+
+/** How the browser is started. */
+interface Program {
+  readonly executablePath: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
 
 const places = [
   '/usr/bin/chromium',
@@ -13,16 +18,30 @@ const places = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ];
 
-/** @throws AssertionError that says how to install one */
+/**
+ * The browser that comes as a package, with the libraries that it takes: it is made for functions in the cloud, and brings
+ * its libraries along only where it takes the machine for one.
+ */
+async function packaged(): Promise<Program> {
+  const before = { ...process.env };
+  process.env.VERCEL = '1';
+  try {
+    const { default: browser } = await import('@sparticuz/chromium');
+    const executablePath = await browser.executablePath();
+    return { executablePath, env: { ...process.env } };
+  } finally {
+    process.env = before;
+  }
+}
+
+/** One that is there, else the one that was installed with the packages. */
 export async function launchBrowser(): Promise<Browser> {
-  const executablePath = places.find(existsSync);
-  assert.ok(
-    executablePath,
-    `Expected Chromium at one of ${places.join(', ')}; on Debian or Ubuntu, apt-get install chromium`,
-  );
+  const there = places.find(existsSync);
+  const { executablePath, env }: Program = there === undefined ? await packaged() : { executablePath: there };
   const off = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'];
   return await chromium.launch({
     executablePath,
+    ...(env && { env }),
     args: ['--headless', '--no-sandbox', '--no-first-run', ...off.map((feature) => `--disable-${feature}`)],
   });
 }

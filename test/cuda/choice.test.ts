@@ -4,9 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/package-root.js';
+import { describeWith } from '../support/programs.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-describe('a build for GPUs', () => {
+describeWith(['cmake'], 'a build for GPUs', () => {
   const at = temporaryDirectory();
   let bin: string;
 

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/package-root.js';
+import { describeWith } from '../support/programs.js';
 
 const instructionSets = ['baseline', 'avx2', 'avx512'];
 
@@ -50,7 +51,7 @@ function isVisible({ kind }: Symbol): boolean {
 
 // A function that every unit has a copy of might be kept from the unit of the newest instruction set, and end the
 // process on an older processor, far away from any kernel.
-describe('units compiled for one instruction set', () => {
+describeWith(['nm'], 'units compiled for one instruction set', () => {
   const units = instructionSets.flatMap((set) => objectsOf(set).map((object) => ({ set, object })));
 
   it('are there to look at', () => {
