@@ -19,8 +19,13 @@ export function hasProgram(program: string): boolean {
 /** What is left out of this run, a line for each suite. */
 export const leftOut: string[] = [];
 
-/** Describes a suite, where these programs are there. */
-export function describeWith(programs: readonly string[], title: string, suite: (this: Suite) => void): void {
+/** Describes a suite, where these programs are there; its title names them. */
+export function describeWith(
+  programs: readonly string[],
+  subject: string,
+  suite: (this: Suite) => void,
+): void {
+  const title = `${subject} (with ${programs.join(' and ')})`;
   const missing = programs.filter((program) => !hasProgram(program));
   if (missing.length === 0) {
     describe(title, suite);
