@@ -7,6 +7,7 @@ import { deviceMemory } from '../../lib/devices.js';
 import { collected } from '../support/collected.js';
 import { expectMemoryBack, isEmulated, onDevice } from '../support/device.js';
 import { reload } from '../support/reload.js';
+import { terminations } from '../support/terminations.js';
 import { deviceOperations } from './children/operations.js';
 
 const child = join(__dirname, 'children', 'operations.js');
@@ -33,6 +34,13 @@ onDevice('worker threads', (location) => {
     await deviceOperations();
     await collected();
     expectMemoryBack(location, used);
+  });
+
+  it('may end at any moment, while they load heed or work', function () {
+    this.timeout(240_000);
+    const { total, ended } = terminations({ times: 68 });
+    assert.equal(total, 68);
+    assert.equal(Object.keys(ended).length, 17);
   });
 
   // What CUDA itself keeps of a process is not heed's.

@@ -13,6 +13,7 @@ import {
   projectSync,
   Tensor,
 } from '../../../lib/index.js';
+import { cudaStatus } from '../../../lib/native.js';
 import { cpu, randomProblem } from '../problems.js';
 
 function filled(...dims: number[]): Tensor {
@@ -21,7 +22,8 @@ function filled(...dims: number[]): Tensor {
 }
 
 const tokens = filled(1, 2, 16, 16);
-const large = filled(1, 4, 1024, 32);
+// An emulated GPU takes its time.
+const large = cudaStatus().emulated ? filled(1, 2, 64, 32) : filled(1, 4, 1024, 32);
 const flat = filled(1, 4, 16);
 const weight = filled(16, 16);
 
@@ -86,6 +88,15 @@ const kinds: Record<string, () => () => unknown> = {
     const rows = filled(12, 2, 8);
     return () => packedAttention(rows, rows, rows, { queryStarts: [0, 4, 12] });
   },
+  // Tensors on a device, where there is one: transfers, operations that are enqueued, memory that is let go.
+  ...(cudaStatus().devices.length > 0 && {
+    device: () => async () => {
+      const there = await tokens.to('cuda');
+      const result = await attention(there, there, there);
+      await result.to('cpu');
+      there.dispose();
+    },
+  }),
   details: () => () => attentionDetails(tokens, tokens, tokens, { include: ['weights'] }),
   // What goes wrong in the addon becomes a JavaScript error, also when nobody can catch it any more.
   refused: () => {
