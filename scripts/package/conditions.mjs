@@ -4,9 +4,6 @@ import { join } from 'node:path';
 import { capture, run } from './run.mjs';
 import { nodeFolder, packageFolder } from './tools.mjs';
 
-/** A user without rights or belongings, `nobody`, where the check runs as root. */
-const nobody = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {};
-
 const [major] = process.versions.node.split('.').map(Number);
 const permission = major < 24 ? '--experimental-permission' : '--permission';
 
@@ -15,13 +12,16 @@ const addressSpace = 8 << 20;
 
 /** `programs` can be CommonJS and a module, both with the three entry points of heed. */
 export function checkConditions(project, programs, tools, work) {
+  const oldest = join(nodeFolder(tools, 'oldest'), 'node');
+  // A user without rights or belongings, where the check runs as root, whose own Node may be nobody else's.
+  const nobody = process.getuid() === 0 ? { command: oldest, uid: 65534, gid: 65534 } : {};
   const hosts = {
-    'the oldest Node': { command: join(nodeFolder(tools, 'oldest'), 'node') },
+    'the oldest Node': { command: oldest },
     'the newest Node': { command: join(nodeFolder(tools, 'newest'), 'node') },
     Bun: { command: join(packageFolder(tools, 'bun'), 'bin', 'bun') },
     Deno: {
       command: join(packageFolder(tools, 'deno'), 'deno'),
-      args: ['run', '--allow-all', '--no-config'],
+      args: ['run', '--allow-all'],
       env: { DENO_DIR: join(work, 'deno'), DENO_NO_UPDATE_CHECK: '1' },
     },
   };

@@ -9,9 +9,7 @@ const packages = {
   'npm-10': 'npm:npm@10.9.9',
   'npm-11': 'npm:npm@11.21.2',
   'npm-12': 'npm:npm@12.2.2',
-  'pnpm-9': 'npm:pnpm@9.15.9',
   'pnpm-10': 'npm:pnpm@10.34.9',
-  'pnpm-11': 'npm:pnpm@11.28.11',
   'yarn-1': 'npm:yarn@1.22.22',
   'yarn-4': 'npm:@yarnpkg/cli-dist@4.18.1',
   // TypeScript 5.2 is the first that knows Symbol.dispose.
