@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../../lib/cli/build/run.js';
 import { hashOfSources } from '../../lib/cli/build/stamp.js';
@@ -112,6 +121,14 @@ describe('building the addon', function () {
       assert.equal(existsSync(addonPath(root)), false);
     });
   }
+
+  it('node-gyp finds binding.gyp where the package has it, and leaves none where npm would see it', async () => {
+    mkdirSync(join(root, 'dist'));
+    renameSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
+    assert.equal(await build({ with: 'node-gyp' }, root), 0);
+    assert.equal(usableAddon('node-gyp', root), addonPath(root));
+    assert.equal(existsSync(join(root, 'binding.gyp')), false);
+  });
 
   it('sees every change of a source', () => {
     const hashes = [hashOfSources(root)];
