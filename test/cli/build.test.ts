@@ -64,10 +64,10 @@ describe('building the addon', function () {
   this.timeout(120_000);
   let root: string;
 
-  // Inside the package, where the packages that building takes are found.
+  // Inside the package, where the packages that building takes are found; by a name that asks for quotes.
   beforeEach(() => {
     mkdirSync(join(packageRoot, 'build'), { recursive: true });
-    root = mkdtempSync(join(packageRoot, 'build', 'test-'));
+    root = mkdtempSync(join(packageRoot, 'build', 'a größe test-'));
     for (const file of ['package.json', 'CMakeLists.txt', 'binding.gyp']) {
       cpSync(join(packageRoot, file), join(root, file));
     }
