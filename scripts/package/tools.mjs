@@ -1,5 +1,4 @@
-/** What the check needs and nobody else: package managers, compilers and other
- * hosts, each of one exact version, from the npm registry. */
+/** What the check alone needs: package managers, compilers and other hosts, each of one exact version, from the npm registry. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { run } from './run.mjs';
