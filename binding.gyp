@@ -54,7 +54,8 @@
           "OS=='linux'",
           {
             "ldflags": [
-              "-Wl,--version-script=<(module_root_dir)/native/addon/exports.map",
+              # From where make runs: a whole path would break at its first space.
+              "-Wl,--version-script=../native/addon/exports.map",
               "-static-libstdc++",
               "-static-libgcc"
             ]

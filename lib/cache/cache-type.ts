@@ -6,10 +6,12 @@ export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8';
 export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
 
 interface ElementKind {
-  readonly array:
-    | typeof Float32Array<ArrayBuffer>
-    | typeof Uint16Array<ArrayBuffer>
-    | typeof Int8Array<ArrayBuffer>;
+  /** A constructor of typed arrays, by the one way to call it that all have in common. */
+  readonly array: new (
+    memory: ArrayBuffer,
+    start?: number,
+    length?: number,
+  ) => Float32Array | Uint16Array | Int8Array;
   readonly bytes: number;
   /** Whether each row has a scale. */
   readonly scaled: boolean;

@@ -12,7 +12,7 @@ export class PageList implements PageIds {
 
   constructor(
     readonly pool: PagePool,
-    ids = none,
+    ids: Int32Array = none,
   ) {
     this.#ids = ids;
     this.count = ids.length;

@@ -3,7 +3,7 @@ import { cpSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './run.mjs';
 
-const about = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+const about = ['package.json', 'package-lock.json', '.npmrc', 'README.md', 'CHANGELOG.md', 'LICENSE'];
 // All that is compiled together, though the package has but a part of it.
 const built = [
   'lib',
@@ -14,6 +14,7 @@ const built = [
   'native',
   'CMakeLists.txt',
   'binding.gyp',
+  'scripts/compile-typescript.mjs',
 ];
 
 /** What an example is made with is none of its sources. */

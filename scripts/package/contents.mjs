@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { run } from './run.mjs';
 
 const allowed = [
-  /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
+  /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|CMakeLists\.txt)$/,
+  /^dist\/binding\.gyp$/,
   /^dist\/lib\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts|js\.map|mjs\.map)$/,
   /^lib\/cli\/page\/[a-z/-]+\.(html|css)$/,
   /^native\/sources\.json$/,
@@ -21,7 +22,7 @@ const required = [
   'LICENSE',
   'README.md',
   'CMakeLists.txt',
-  'binding.gyp',
+  'dist/binding.gyp',
   'native/sources.json',
   'examples/attention.txt',
   'examples/heads.safetensors',

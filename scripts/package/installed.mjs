@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { capture, output, root, run } from './run.mjs';
+import { checkConditions } from './conditions.mjs';
+import { capture, output, run } from './run.mjs';
+import { checkTypes } from './types.mjs';
 
 const programs = ['consumer.mjs', 'consumer.cjs'];
 
-export function checkInstalled(tarball, work) {
+export function checkInstalled(tarball, tools, work) {
   const bare = pathWithoutCompiler(work);
-  const consumers = compileConsumers(install(join(work, 'plain'), tarball, []));
+  // Folders are called such things.
+  const consumers = install(join(work, 'a project of größe 1'), tarball, []);
+  checkTypes(consumers, tools);
 
   const scriptless = install(join(work, 'scriptless'), tarball, ['--ignore-scripts']);
   for (const program of programs) cpSync(join(consumers, program), join(scriptless, program));
@@ -22,34 +26,13 @@ export function checkInstalled(tarball, work) {
   expectNative(consumers);
   for (const args of [['--help'], ['doctor'], ['generate', '--length', '8']])
     run('npx', ['--no-install', 'heed', ...args], { cwd: consumers });
+  checkConditions(consumers, programs, tools, work);
 }
 
 function install(project, tarball, flags) {
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{ "private": true }\n');
   run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...flags, tarball], { cwd: project });
-  return project;
-}
-
-/** Both module kinds, strictly, with nothing skipped; once with Node's types and once without any. */
-function compileConsumers(project) {
-  const fixtures = join(root, 'test', 'fixtures', 'consumer');
-  for (const file of ['consumer.mts', 'consumer.cts']) cpSync(join(fixtures, file), join(project, file));
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const common = ['--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--rootDir', '.'];
-  const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules', '@types')];
-  for (const [module, resolution] of [
-    ['nodenext', 'nodenext'],
-    ['node20', 'nodenext'],
-  ]) {
-    const kind = ['--module', module, '--moduleResolution', resolution];
-    run(process.execPath, [tsc, ...common, ...kind, ...types, 'consumer.mts', 'consumer.cts'], {
-      cwd: project,
-    });
-  }
-  writeFileSync(join(project, 'bare.mts'), "export { attention, Tensor } from 'heed';\n");
-  const bundled = ['--module', 'esnext', '--moduleResolution', 'bundler', '--lib', 'es2022,dom', '--noEmit'];
-  run(process.execPath, [tsc, ...common, ...bundled, 'bare.mts'], { cwd: project });
   return project;
 }
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../../lib/cli/build/run.js';
 import { hashOfSources } from '../../lib/cli/build/stamp.js';
@@ -55,10 +64,10 @@ describe('building the addon', function () {
   this.timeout(120_000);
   let root: string;
 
-  // Inside the package, where the packages that building takes are found.
+  // Inside the package, where the packages that building takes are found; by a name that asks for quotes.
   beforeEach(() => {
     mkdirSync(join(packageRoot, 'build'), { recursive: true });
-    root = mkdtempSync(join(packageRoot, 'build', 'test-'));
+    root = mkdtempSync(join(packageRoot, 'build', 'a größe test-'));
     for (const file of ['package.json', 'CMakeLists.txt', 'binding.gyp']) {
       cpSync(join(packageRoot, file), join(root, file));
     }
@@ -112,6 +121,14 @@ describe('building the addon', function () {
       assert.equal(existsSync(addonPath(root)), false);
     });
   }
+
+  it('node-gyp finds binding.gyp where the package has it, and leaves none where npm would see it', async () => {
+    mkdirSync(join(root, 'dist'));
+    renameSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
+    assert.equal(await build({ with: 'node-gyp' }, root), 0);
+    assert.equal(usableAddon('node-gyp', root), addonPath(root));
+    assert.equal(existsSync(join(root, 'binding.gyp')), false);
+  });
 
   it('sees every change of a source', () => {
     const hashes = [hashOfSources(root)];

@@ -11,7 +11,7 @@ const instructionSets = ['baseline', 'avx2', 'avx512'];
 function objectsOf(instructionSet: string): string[] {
   const folders = [
     ['build', 'cmake', 'CMakeFiles', `heed_kernels_${instructionSet}.dir`],
-    ['build', 'Release', 'obj.target', `heed_kernels_${instructionSet}`],
+    ['build', 'node-gyp', 'build', 'Release', 'obj.target', `heed_kernels_${instructionSet}`],
   ].map((parts) => join(packageRoot, ...parts));
   return folders
     .filter((folder) => existsSync(folder))

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Progress } from '../progress.js';
-import { type Tool, tools } from './tools.js';
+import { place, type Tool, tools } from './tools.js';
 
 export interface Outcome {
   readonly succeeded: boolean;
@@ -54,6 +54,6 @@ export async function runTool(tool: Tool, root: string): Promise<Outcome> {
   const log = join(root, 'build', `${tool}.log`);
   mkdirSync(join(root, 'build'), { recursive: true });
   writeFileSync(log, `${lines.join('\n')}\n`);
-  if (status === 0) tools[tool].finish?.(root);
+  if (status === 0) place(tool, root);
   return { succeeded: status === 0, complaints: status === 0 ? [] : complaintsAmong(lines), log };
 }

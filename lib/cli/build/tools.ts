@@ -1,9 +1,8 @@
 /** The two ways to build the addon. Neither downloads anything: the headers of Node-API are an npm package. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { readStamp } from './stamp.js';
 
 export type Tool = 'cmake-js' | 'node-gyp';
 
@@ -14,8 +13,8 @@ export interface ToolDescription {
   command(root: string): string[];
   /** Makes way for what is about to be built. */
   prepare(root: string): void;
-  /** Puts the addon in its place. */
-  finish?(root: string): void;
+  /** The addon, where the tool leaves it. */
+  built(root: string): string;
 }
 
 const compiler = {
@@ -35,6 +34,20 @@ function binOf(tool: Tool): string {
 
 function cmakeFolder(root: string): string {
   return join(root, 'build', 'cmake');
+}
+
+/**
+ * What node-gyp takes for the root of the package. The package's own root has no `binding.gyp` where heed is installed: package
+ * managers would build whatever has one there as they install it.
+ */
+function gypFolder(root: string): string {
+  return join(root, 'build', 'node-gyp');
+}
+
+/** In the repository, or where `npm pack` has put it. */
+export function gypFile(root: string): string {
+  const own = join(root, 'binding.gyp');
+  return existsSync(own) ? own : join(root, 'dist', 'binding.gyp');
 }
 
 /** Where the folder has moved since it was configured, CMake refuses to go on. */
@@ -62,13 +75,7 @@ export const tools: Readonly<Record<Tool, ToolDescription>> = {
     prepare(root) {
       if (configuredElsewhere(root)) rmSync(cmakeFolder(root), { recursive: true });
     },
-    finish(root) {
-      const target = addonPath(root);
-      mkdirSync(dirname(target), { recursive: true });
-      // Renamed into place: a process that has the old one loaded keeps it.
-      copyFileSync(join(cmakeFolder(root), 'Release', 'heed.node'), `${target}.new`);
-      renameSync(`${target}.new`, target);
-    },
+    built: (root) => join(cmakeFolder(root), 'Release', 'heed.node'),
   },
   'node-gyp': {
     needs: [
@@ -80,17 +87,31 @@ export const tools: Readonly<Record<Tool, ToolDescription>> = {
       binOf('node-gyp'),
       'configure',
       'build',
-      `--directory=${root}`,
+      `--directory=${gypFolder(root)}`,
       `--nodedir=${join(root, 'native', 'node-gyp')}`,
       '--force-process-config',
       `--jobs=${availableParallelism()}`,
     ],
     prepare(root) {
-      // make would take an addon that CMake has made for its own.
-      if (readStamp(root)?.tool !== 'node-gyp') rmSync(addonPath(root), { force: true });
+      const folder = gypFolder(root);
+      mkdirSync(folder, { recursive: true });
+      copyFileSync(gypFile(root), join(folder, 'binding.gyp'));
+      // Its paths begin at the root of the package.
+      rmSync(join(folder, 'native'), { force: true });
+      symlinkSync(join('..', '..', 'native'), join(folder, 'native'), 'dir');
     },
+    built: (root) => join(gypFolder(root), 'build', 'Release', 'heed.node'),
   },
 };
+
+/** Puts what the tool has built in its place. */
+export function place(tool: Tool, root: string): void {
+  const target = addonPath(root);
+  mkdirSync(dirname(target), { recursive: true });
+  // Renamed into place: a process that has the old one loaded keeps it.
+  copyFileSync(tools[tool].built(root), `${target}.new`);
+  renameSync(`${target}.new`, target);
+}
 
 function runs(command: string): boolean {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;

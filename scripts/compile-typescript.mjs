@@ -1,0 +1,72 @@
+// Compiles TypeScript, if something has changed since it was compiled last, and puts beside it what the package brings along.
+// npm runs this as `prepare`: before it packs, after it has installed a checkout, and where heed is installed from git.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+
+function modified(file) {
+  return statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function sources() {
+  const folders = ['lib', 'test', 'examples', 'bench'].filter((folder) => existsSync(join(root, folder)));
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      // What a benchmark has found is no source, and new every time.
+      .filter((file) => /\.(ts|mts|json)$/.test(file) && !/node_modules|^results[/\\]/.test(file))
+      .map((file) => `${folder}/${file}`),
+  );
+  return ['package.json', 'tsconfig.json', 'binding.gyp', ...files.sort()];
+}
+
+function run(what, args) {
+  console.error(`heed: ${what} …`);
+  const { status, error } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  if (status === 0) return;
+  console.error(`heed: ${what} has failed${error ? `: ${error.message}` : ''}`);
+  process.exit(1);
+}
+
+function compiler() {
+  try {
+    return require.resolve('typescript/bin/tsc');
+  } catch {
+    console.error(
+      'heed: Expected TypeScript to compile heed with, found none: npm ci --include=dev installs it',
+    );
+    process.exit(1);
+  }
+}
+
+/** What was compiled last: every source with its time, to see changes as well as what is gone. */
+const stampFile = join(root, 'dist', '.setup.json');
+const files = sources();
+const hash = createHash('sha256');
+for (const file of files) hash.update(`${file} ${modified(file)}\n`);
+const stamp = { hash: hash.digest('hex'), files };
+const last = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : { hash: '', files: [] };
+if (last.hash !== stamp.hash) {
+  const tsc = compiler();
+  // The output of a source that is gone would stay, and be run, for ever.
+  const present = new Set(files);
+  if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
+  run('compiling TypeScript', [tsc]);
+  run('compiling the script of pages', [tsc, '-p', 'lib/cli/page/browser']);
+  // In the package's own root, package managers would take it for an order to build.
+  copyFileSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
+  writeFileSync(stampFile, JSON.stringify(stamp));
+}

@@ -1,0 +1,31 @@
+/** Programs that stand where a compiler would: whoever runs one is written down, and fails. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const compilers = [
+  'cc',
+  'c++',
+  'gcc',
+  'g++',
+  'clang',
+  'clang++',
+  'cmake',
+  'ninja',
+  'make',
+  'node-gyp',
+  'python',
+  'python3',
+];
+
+/** Lays them into `folder`; `shell` is for managers that can be told which one runs scripts. */
+export function decoys(folder) {
+  mkdirSync(folder, { recursive: true });
+  const notes = join(folder, 'notes.txt');
+  for (const name of [...compilers, 'script-shell']) {
+    const file = join(folder, name);
+    writeFileSync(file, `#!/bin/sh\necho "${name} $*" >> '${notes}'\nexit 1\n`);
+    chmodSync(file, 0o755);
+  }
+  const sprung = () => (existsSync(notes) ? readFileSync(notes, 'utf8') : '');
+  return { folder, shell: join(folder, 'script-shell'), sprung };
+}
