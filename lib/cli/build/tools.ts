@@ -1,103 +1,190 @@
 /** The two ways to build the addon. Neither downloads anything: the headers of Node-API are an npm package. */
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { readStamp } from './stamp.js';
+import { environment } from '../../environment.js';
+import { compareVersions } from '../addon/portrait.js';
+import { seekCompiler } from './compiler.js';
+import { type Program, type Sought, seek, versionIn } from './programs.js';
 
 export type Tool = 'cmake-js' | 'node-gyp';
 
-export interface ToolDescription {
-  /** Programs that have to be there, any one of each list, and what to call them. */
-  readonly needs: readonly { readonly commands: readonly string[]; readonly name: string }[];
-  /** Arguments for node. */
-  command(root: string): string[];
-  /** Makes way for what is about to be built. */
-  prepare(root: string): void;
-  /** Puts the addon in its place. */
-  finish?(root: string): void;
+export const allTools: readonly Tool[] = ['cmake-js', 'node-gyp'];
+
+/** What a tool needs, as this machine has it. */
+export interface Survey {
+  readonly tool: Tool;
+  readonly needs: readonly Sought[];
 }
 
-const compiler = {
-  commands: [process.env.CXX ?? 'c++', 'g++', 'clang++'],
-  name: 'C++ compiler (GCC or Clang)',
-};
+/** How a tool is run, once everything that it needs is there. */
+export interface Way {
+  readonly tool: Tool;
+  readonly compiler: Program;
+  /** Where it works: everything there can be made anew. */
+  readonly folder: string;
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Where it leaves the addon. */
+  readonly made: string;
+  /** Files in its folder, one of which is there once configuring has come to its end. */
+  readonly configured: readonly string[];
+  /** Puts into the folder what the tool looks for there. */
+  readonly furnish?: () => void;
+}
+
+/** The oldest Python that the node-gyp among heed's dependencies runs on. */
+const oldestPython = '3.9';
 
 export function addonPath(root: string): string {
   return join(root, 'build', 'Release', 'heed.node');
 }
 
-function binOf(tool: Tool): string {
-  const manifest = require.resolve(`${tool}/package.json`);
-  const { bin } = JSON.parse(readFileSync(manifest, 'utf8'));
-  return join(dirname(manifest), typeof bin === 'string' ? bin : bin[tool]);
-}
-
-function cmakeFolder(root: string): string {
-  return join(root, 'build', 'cmake');
-}
-
-/** Where the folder has moved since it was configured, CMake refuses to go on. */
-function configuredElsewhere(root: string): boolean {
+function binOf(tool: Tool): string | undefined {
   try {
-    const cache = readFileSync(join(cmakeFolder(root), 'CMakeCache.txt'), 'utf8');
-    return !cache.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`);
+    const manifest = require.resolve(`${tool}/package.json`);
+    const { bin } = JSON.parse(readFileSync(manifest, 'utf8'));
+    return join(dirname(manifest), typeof bin === 'string' ? bin : bin[tool]);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-export const tools: Readonly<Record<Tool, ToolDescription>> = {
-  'cmake-js': {
-    needs: [{ commands: ['cmake'], name: 'CMake' }, compiler],
-    // `compile` would answer an error in the sources by building everything once more.
-    command: (root) => [
-      binOf('cmake-js'),
-      'build',
-      `--directory=${root}`,
-      `--out=${cmakeFolder(root)}`,
-      '--config=Release',
-      `--parallel=${availableParallelism()}`,
-    ],
-    prepare(root) {
-      if (configuredElsewhere(root)) rmSync(cmakeFolder(root), { recursive: true });
-    },
-    finish(root) {
-      const target = addonPath(root);
-      mkdirSync(dirname(target), { recursive: true });
-      // Renamed into place: a process that has the old one loaded keeps it.
-      copyFileSync(join(cmakeFolder(root), 'Release', 'heed.node'), `${target}.new`);
-      renameSync(`${target}.new`, target);
-    },
-  },
-  'node-gyp': {
-    needs: [
-      { commands: [process.env.PYTHON ?? 'python3', 'python'], name: 'Python' },
-      { commands: [process.env.MAKE ?? 'make'], name: 'make' },
-      compiler,
-    ],
-    command: (root) => [
-      binOf('node-gyp'),
-      'configure',
-      'build',
-      `--directory=${root}`,
-      `--nodedir=${join(root, 'native', 'node-gyp')}`,
-      '--force-process-config',
-      `--jobs=${availableParallelism()}`,
-    ],
-    prepare(root) {
-      // make would take an addon that CMake has made for its own.
-      if (readStamp(root)?.tool !== 'node-gyp') rmSync(addonPath(root), { force: true });
-    },
-  },
-};
-
-function runs(command: string): boolean {
-  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+function oldestCMake(root: string): string {
+  const listed = readFileSync(join(root, 'CMakeLists.txt'), 'utf8');
+  return /cmake_minimum_required\(VERSION ([\d.]+)/.exec(listed)?.[1] ?? '3.19';
 }
 
-/** What the tool needs and this machine lacks. */
-export function missingFor(tool: Tool): string[] {
-  if (process.platform === 'win32') return ['compiler on Windows that heed could be built with'];
-  return tools[tool].needs.filter(({ commands }) => !commands.some(runs)).map(({ name }) => name);
+/** An objection to every version before this one. */
+function before(oldest: string, what: string): (description: string) => string | undefined {
+  return (description) => {
+    const version = versionIn(description);
+    if (version === undefined) return `does not say its version (“${description}”)`;
+    return compareVersions(version, oldest) < 0
+      ? `is ${what} ${version}, and ${oldest} or later is needed`
+      : undefined;
+  };
+}
+
+/** What make, or the shell that it gives commands to, takes for something else than a part of a path. */
+const notForMake = /[\s'`$&;()|<>#,\\]/;
+
+function seekTool(tool: Tool, root: string): Sought {
+  const path = binOf(tool);
+  const [character] = notForMake.exec(root) ?? [];
+  if (tool === 'node-gyp' && character !== undefined) {
+    const problem = `node-gyp cannot build in ${root}: its make does not take a path with “${character}”; CMake does`;
+    return { name: tool, problems: [problem] };
+  }
+  if (path === undefined)
+    return { name: `npm package ${tool}`, problems: [`${tool}, which heed depends on, is not installed`] };
+  return { name: tool, program: { command: tool, path, description: 'an npm package' }, problems: [] };
+}
+
+function seekCMake(root: string): Sought {
+  return seek('CMake', ['cmake', 'cmake3'], before(oldestCMake(root), 'CMake'));
+}
+
+function seekGenerator(): Sought {
+  return seek('ninja or make', ['ninja', 'make']);
+}
+
+function seekPython(): Sought {
+  // node-gyp's own order.
+  const { NODE_GYP_FORCE_PYTHON, npm_config_python, PYTHON } = process.env;
+  const named = NODE_GYP_FORCE_PYTHON || npm_config_python || PYTHON;
+  return seek('Python', [...(named ? [named] : []), 'python3', 'python'], before(oldestPython, 'Python'));
+}
+
+function seekMake(): Sought {
+  return seek('make', [process.env.MAKE || 'make'], (description) =>
+    description.includes('GNU') ? undefined : 'is not GNU make, which node-gyp needs',
+  );
+}
+
+/** Looks for everything that a tool needs, in this order: itself, its programs, the compiler. */
+export function survey(tool: Tool, root: string): Survey {
+  const programs = tool === 'cmake-js' ? [seekCMake(root), seekGenerator()] : [seekPython(), seekMake()];
+  return { tool, needs: [seekTool(tool, root), ...programs, seekCompiler()] };
+}
+
+export function isReady({ needs }: Survey): boolean {
+  return needs.every(({ program }) => program !== undefined);
+}
+
+/** @param folder stands in for that of a user who has none, where the tools look for settings */
+function environmentFor(compiler: Program, folder: string): NodeJS.ProcessEnv {
+  const env = { ...process.env, CXX: compiler.command, HOME: process.env.HOME || folder };
+  // Of a machine's compilers nvcc takes its default, too, which was passed over.
+  if (!process.env.CXX && compiler.command !== 'c++' && compiler.description.startsWith('GCC'))
+    return { CUDAHOSTCXX: compiler.path, ...env };
+  return env;
+}
+
+/** node-gyp works where its file is; beside the addon that is in place it would put a half-made one over it. */
+function furnishForGyp(root: string, folder: string): void {
+  copyFileSync(join(root, 'binding.gyp'), join(folder, 'binding.gyp'));
+  const sources = join(folder, 'native');
+  if (!existsSync(sources)) symlinkSync(join('..', '..', 'native'), sources);
+}
+
+/** Undefined as long as something is missing. */
+export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
+  const [own, first, , compiler] = needs.map(({ program }) => program);
+  const builder = needs[2].program;
+  if (!own || !first || !builder || !compiler) return undefined;
+  const folder = join(root, 'build', tool === 'cmake-js' ? 'cmake' : 'node-gyp');
+  const common = { tool, compiler, folder, env: environmentFor(compiler, folder) };
+  const jobs = availableParallelism();
+  if (tool === 'node-gyp') {
+    return {
+      ...common,
+      command: [
+        process.execPath,
+        own.path,
+        'configure',
+        'build',
+        `--directory=${folder}`,
+        `--nodedir=${join(root, 'native', 'node-gyp')}`,
+        '--force-process-config',
+        `--python=${first.path}`,
+        `--jobs=${jobs}`,
+      ],
+      made: join(folder, 'build', 'Release', 'heed.node'),
+      configured: [join('build', 'Makefile')],
+      furnish: () => furnishForGyp(root, folder),
+    };
+  }
+  const { CXXFLAGS } = process.env;
+  return {
+    ...common,
+    // `compile` would answer an error in the sources by building everything once more.
+    command: [
+      process.execPath,
+      own.path,
+      'build',
+      `--directory=${root}`,
+      `--out=${folder}`,
+      '--config=Release',
+      `--cmake-path=${first.path}`,
+      `--generator=${builder.command === 'ninja' ? 'Ninja' : 'Unix Makefiles'}`,
+      `--parallel=${jobs}`,
+      `--CDHEED_CUDA=${environment().cuda}`,
+      // cmake-js has flags of its own in place of those of the environment.
+      ...(CXXFLAGS ? [`--CDCMAKE_CXX_FLAGS_RELEASE=-O3 -DNDEBUG ${CXXFLAGS}`] : []),
+    ],
+    made: join(folder, 'Release', 'heed.node'),
+    configured: ['build.ninja', 'Makefile'],
+  };
+}
+
+/** Variables that compilers and the tools heed. */
+const telling =
+  /^(CC|CXX|CUDACXX|CUDAHOSTCXX|AR|LD|LINK|HEED_CUDA)$|FLAGS$|^(CMAKE|CUDA|NVCC)_|^CUDAToolkit_|^GYP_/;
+
+/** All that a configuration depends on: made with other settings it would be kept, and be wrong. */
+export function settingsOf(way: Way): string {
+  const { command, compiler, env } = way;
+  const variables = Object.entries(env).filter(([name]) => telling.test(name));
+  return JSON.stringify([command, compiler, variables.sort(([a], [b]) => (a < b ? -1 : 1))]);
 }
