@@ -16,6 +16,7 @@ import { packageRoot } from '../package-root.js';
 import { whyNotReady } from './addon/readiness.js';
 import { announceCpu } from './build/announcement.js';
 import { isCheckout } from './build/checkout.js';
+import { seekCompiler } from './build/compiler.js';
 import type { Sought } from './build/programs.js';
 import { explain, isSystemError } from './build/refusal.js';
 import { remediesFor } from './build/remedies.js';
@@ -75,8 +76,9 @@ class Build {
   /** Whether one of the tools has given an addon that works. */
   async run(candidates: readonly Tool[]): Promise<boolean> {
     this.#expectWritable();
+    const compiler = seekCompiler();
     for (const tool of candidates) {
-      const way = this.#prepare(tool);
+      const way = this.#prepare(tool, compiler);
       if (way !== undefined && (await this.#buildWith(way))) return true;
     }
     return false;
@@ -107,9 +109,9 @@ class Build {
     say(message);
   }
 
-  #prepare(tool: Tool): Way | undefined {
+  #prepare(tool: Tool, compiler: Sought): Way | undefined {
     if (process.platform === 'win32') return undefined;
-    const found = survey(tool, this.#root);
+    const found = survey(tool, this.#root, compiler);
     for (const sought of found.needs) {
       const { name, program, problems } = sought;
       for (const problem of problems) this.#sayOnce(problem);

@@ -15,7 +15,7 @@ const sample = `
 #endif
 #include <bit>
 #include <concepts>
-#include <memory>
+#include <new>
 typedef float Vec __attribute__((vector_size(16)));
 template <std::integral T> T twice(T x) { return 2 * x; }
 Vec reverse(Vec v) { return __builtin_shufflevector(v, v, 3, 2, 1, 0); }

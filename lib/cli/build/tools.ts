@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { environment } from '../../environment.js';
 import { compareVersions } from '../addon/portrait.js';
-import { seekCompiler } from './compiler.js';
 import { type Program, type Sought, seek, versionIn } from './programs.js';
 
 export type Tool = 'cmake-js' | 'node-gyp';
@@ -50,9 +49,11 @@ function binOf(tool: Tool): string | undefined {
   }
 }
 
+/** Any, where the file that says so is missing: that is told when it is needed. */
 function oldestCMake(root: string): string {
-  const listed = readFileSync(join(root, 'CMakeLists.txt'), 'utf8');
-  return /cmake_minimum_required\(VERSION ([\d.]+)/.exec(listed)?.[1] ?? '3.19';
+  const file = join(root, 'CMakeLists.txt');
+  if (!existsSync(file)) return '0';
+  return /cmake_minimum_required\(VERSION ([\d.]+)/.exec(readFileSync(file, 'utf8'))?.[1] ?? '0';
 }
 
 /** An objection to every version before this one. */
@@ -102,10 +103,14 @@ function seekMake(): Sought {
   );
 }
 
-/** Looks for everything that a tool needs, in this order: itself, its programs, the compiler. */
-export function survey(tool: Tool, root: string): Survey {
+/**
+ * Looks for everything that a tool needs, in this order: itself, its programs, the compiler.
+ *
+ * @param compiler what `seekCompiler` has found: that takes a second, and is the same for every tool
+ */
+export function survey(tool: Tool, root: string, compiler: Sought): Survey {
   const programs = tool === 'cmake-js' ? [seekCMake(root), seekGenerator()] : [seekPython(), seekMake()];
-  return { tool, needs: [seekTool(tool, root), ...programs, seekCompiler()] };
+  return { tool, needs: [seekTool(tool, root), ...programs, compiler] };
 }
 
 export function isReady({ needs }: Survey): boolean {

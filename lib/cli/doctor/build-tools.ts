@@ -1,6 +1,7 @@
 /** What the native addon can be built with. */
 import { nativeStatus } from '../../native.js';
 import { packageRoot } from '../../package-root.js';
+import { seekCompiler } from '../build/compiler.js';
 import type { Sought } from '../build/programs.js';
 import { remediesFor } from '../build/remedies.js';
 import { allTools, isReady, survey } from '../build/tools.js';
@@ -16,7 +17,8 @@ function describe({ name, program, problems }: Sought): Finding[] {
 
 /** @param needed whether there is no addon, so that one has to be built */
 export function examineBuildTools(needed = !nativeStatus().loaded): Section {
-  const surveys = allTools.map((tool) => survey(tool, packageRoot));
+  const compiler = seekCompiler();
+  const surveys = allTools.map((tool) => survey(tool, packageRoot, compiler));
   // What a tool needs first is its own package, which was installed with heed.
   const needs = surveys.flatMap((found) => found.needs.slice(found.needs[0].program === undefined ? 0 : 1));
   const distinct = new Map(needs.map((sought) => [sought.name, sought]));

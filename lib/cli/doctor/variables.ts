@@ -26,10 +26,10 @@ function meant(name: string): string | undefined {
   return longer.length === 1 && words.length > 1 ? longer[0] : nearest(name, known);
 }
 
-/** Of variables with another beginning, those that differ from one of heed's by a letter or two, such as HEAD_BACKEND. */
+/** Of variables with another beginning, those that differ from one of heed's by a letter, such as HEAD_BACKEND. */
 function isMisspelt(name: string): boolean {
   if (known.includes(name) || ofTests.test(name)) return false;
-  return /^HEED_/i.test(name) || nearest(name, known, 2) !== undefined;
+  return /^HEED_/i.test(name) || nearest(name, known, 1) !== undefined;
 }
 
 function examineUnknown(): Finding[] {
