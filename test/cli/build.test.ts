@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -48,6 +49,11 @@ describe('building the addon, from beginning to end', function () {
         // Nobody listens there.
         const nowhere = 'http://127.0.0.1:9';
         const offline = { HTTP_PROXY: nowhere, HTTPS_PROXY: nowhere, npm_config_devdir: join(root(), 'dev') };
+        if (tool === 'node-gyp') {
+          // As in the package, whose root has none that package managers would see.
+          mkdirSync(join(root(), 'dist'));
+          renameSync(join(root(), 'binding.gyp'), join(root(), 'dist/binding.gyp'));
+        }
         const { status, stderr } = await runBuild(root(), { with: tool }, { ...offline, HOME: undefined });
         assert.equal(status, 0, stderr);
         assert.match(
@@ -253,7 +259,9 @@ describe('building the addon', function () {
 
     it('says that CXX names no compiler, and takes no other', async () => {
       script(bin, 'c++', 'case "$*" in *-dM*) echo "#define __GNUC__ 13";; esac');
-      assert.match(await said({ CXX: 'nope' }), /CXX is 'nope', which is no program that can be found\n/);
+      const stderr = await said({ CXX: 'nope' });
+      assert.match(stderr, /CXX is 'nope', which is no program that can be found\n/);
+      assert.match(stderr, /What to do:\n {2}name another compiler by CXX, or unset it/);
     });
 
     it('takes no word for a variable that it is not', async () => {

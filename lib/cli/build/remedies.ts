@@ -33,6 +33,9 @@ function ofFailure(complaints: readonly string[]): string {
 export function remediesFor(lacking: readonly Sought[], complaints: readonly string[]): string[] {
   if (process.platform === 'win32') return ['the native backend needs Linux or macOS'];
   const compilers = lacking.filter(({ name, problems }) => name.startsWith('C++') && problems.length > 0);
+  // Whoever has named a compiler need not install one.
+  if (process.env.CXX && compilers.length > 0)
+    return ['name another compiler by CXX, or unset it: heed then takes the first that will do'];
   const absent = lacking.filter(({ problems }) => problems.length === 0);
   const remedies = [
     ...(compilers.length > 0 ? (forOldCompilers[process.platform] ?? []) : []),

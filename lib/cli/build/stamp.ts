@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { glibcVersion } from '../libc.js';
-import type { Tool } from './tools.js';
+import { gypFile, type Tool } from './tools.js';
 
 /** What stands beside a built addon. */
 export interface Stamp {
@@ -24,11 +24,7 @@ function filesUnder(folder: string): string[] {
 /** Changes with every native source, with the flags (which are among them), and with the platform. */
 export function hashOfSources(root: string): string {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}`);
-  const files = [
-    join(root, 'CMakeLists.txt'),
-    join(root, 'binding.gyp'),
-    ...filesUnder(join(root, 'native')),
-  ];
+  const files = [join(root, 'CMakeLists.txt'), gypFile(root), ...filesUnder(join(root, 'native'))];
   for (const file of files) hash.update(`\0${file.slice(root.length)}\0`).update(readFileSync(file));
   return hash.digest('hex');
 }

@@ -126,11 +126,21 @@ function environmentFor(compiler: Program, folder: string): NodeJS.ProcessEnv {
   return env;
 }
 
+/**
+ * In the repository, or where `npm pack` has put it: where heed is installed the package's own root has no `binding.gyp`, as package
+ * managers would build whatever has one there.
+ */
+export function gypFile(root: string): string {
+  const own = join(root, 'binding.gyp');
+  return existsSync(own) ? own : join(root, 'dist', 'binding.gyp');
+}
+
 /** node-gyp works where its file is; beside the addon that is in place it would put a half-made one over it. */
 function furnishForGyp(root: string, folder: string): void {
-  copyFileSync(join(root, 'binding.gyp'), join(folder, 'binding.gyp'));
+  copyFileSync(gypFile(root), join(folder, 'binding.gyp'));
+  // Its paths begin at the root of the package.
   const sources = join(folder, 'native');
-  if (!existsSync(sources)) symlinkSync(join('..', '..', 'native'), sources);
+  if (!existsSync(sources)) symlinkSync(join('..', '..', 'native'), sources, 'dir');
 }
 
 /** Undefined as long as something is missing. */
