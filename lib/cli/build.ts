@@ -17,6 +17,7 @@ import { whyNotReady } from './addon/readiness.js';
 import { announceCpu } from './build/announcement.js';
 import { isCheckout } from './build/checkout.js';
 import { seekCompiler } from './build/compiler.js';
+import { blamesMachine } from './build/complaints.js';
 import type { Sought } from './build/programs.js';
 import { explain, isSystemError } from './build/refusal.js';
 import { remediesFor } from './build/remedies.js';
@@ -80,6 +81,7 @@ class Build {
     for (const tool of candidates) {
       const way = this.#prepare(tool, compiler);
       if (way !== undefined && (await this.#buildWith(way))) return true;
+      if (blamesMachine(this.#complaints)) return false;
     }
     return false;
   }

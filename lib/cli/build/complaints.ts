@@ -2,11 +2,16 @@
 
 const most = 12;
 
+/** Of the system, whoever reports it. */
+const noRoom =
+  /No space left on device|Read-only file system|Disk quota exceeded|Permission denied|Too many open files/;
+const noMemory =
+  /Killed signal|[Cc]annot allocate memory|out of memory|virtual memory exhausted|std::bad_alloc/;
+
 /** From those that name a cause to those that only say that something has failed; the first that match anything count. */
 const ranks: readonly RegExp[] = [
-  // Of the system, whoever reports it.
-  /No space left on device|Read-only file system|Disk quota exceeded|Permission denied|Too many open files/,
-  /Killed signal|[Cc]annot allocate memory|out of memory|virtual memory exhausted|std::bad_alloc/,
+  noRoom,
+  noMemory,
   // Of linkers, after which the compiler only says that linking has failed.
   /undefined reference|undefined symbol|cannot find -l|multiple definition|\bld(\.\w+)?: error/,
   // Of compilers.
@@ -66,4 +71,9 @@ export function complaintsAmong(lines: readonly string[]): string[] {
     if (found.length > 0) return i === ranks.length - 1 ? found.slice(-most) : found.slice(0, most);
   }
   return telling.filter((line) => line !== '').slice(-most);
+}
+
+/** Whether it is the machine that would let every other tool fail, too. */
+export function blamesMachine([first = '']: readonly string[]): boolean {
+  return noRoom.test(first) || noMemory.test(first);
 }

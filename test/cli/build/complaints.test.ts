@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { complaintsAmong } from '../../../lib/cli/build/complaints.js';
+import { blamesMachine, complaintsAmong } from '../../../lib/cli/build/complaints.js';
 
 /** What tools have said, and the line that tells why they failed. */
 const said: Readonly<Record<string, readonly [text: string, line: string]>> = {
@@ -124,4 +124,12 @@ describe('what a failed build is said to have failed by', () => {
         assert.doesNotMatch(complaint, /^\s+at |stack at |Configuring incomplete/);
     });
   }
+
+  it('is the machine, or it is not', () => {
+    const blamed = Object.keys(said).filter((name) =>
+      blamesMachine(complaintsAmong(said[name][0].split('\n'))),
+    );
+    assert.deepEqual(blamed, ['a full disk', 'no memory']);
+    assert.equal(blamesMachine([]), false);
+  });
 });
