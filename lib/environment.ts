@@ -14,6 +14,8 @@ export interface Environment {
   readonly debug: boolean;
   /** HEED_REQUIRE_NATIVE=1: a build that gives no native backend has failed. */
   readonly requireNative: boolean;
+  /** HEED_CUDA: whether `heed build` builds the cuda backend, too; default AUTO: where there is nvcc. */
+  readonly cuda: 'AUTO' | 'ON' | 'OFF';
 }
 
 function choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
@@ -62,6 +64,7 @@ export function environment(): Environment {
     instructionSet: choice('HEED_CPU_ISA', ['baseline', 'avx2', 'avx512']),
     debug: choice('HEED_DEBUG', ['0', '1']) === '1',
     requireNative: choice('HEED_REQUIRE_NATIVE', ['0', '1']) === '1',
+    cuda: choice('HEED_CUDA', ['AUTO', 'ON', 'OFF']) ?? 'AUTO',
   };
   return known;
 }

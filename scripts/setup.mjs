@@ -27,9 +27,8 @@ function installPackages() {
 }
 
 async function buildAddon(report) {
-  const { build, usableAddon } = require(join(root, 'dist/lib/cli/build.js'));
-  if (!report && usableAddon() !== undefined) return;
-  process.exitCode = await build();
+  const { build } = require(join(root, 'dist/lib/cli/build.js'));
+  process.exitCode = await build({ silentIfReady: !report });
 }
 
 installPackages();

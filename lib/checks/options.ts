@@ -17,12 +17,17 @@ function editDistance(a: string, b: string): number {
   return previous[b.length];
 }
 
-function nearest(name: string, known: readonly string[]): string | undefined {
+/** The name that was meant, if a typing error explains the difference: by so many letters at most. */
+export function nearest(
+  name: string,
+  known: readonly string[],
+  most = Math.max(2, name.length / 3),
+): string | undefined {
   if (name.length > 40) return undefined;
   const lower = name.toLowerCase();
   const distances = known.map((option) => editDistance(lower, option.toLowerCase()));
   const smallest = Math.min(...distances);
-  return smallest <= Math.max(2, name.length / 3) ? known[distances.indexOf(smallest)] : undefined;
+  return smallest <= most ? known[distances.indexOf(smallest)] : undefined;
 }
 
 function rejectUnknown(options: object, known: readonly string[], name: string): void {

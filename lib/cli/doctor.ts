@@ -11,12 +11,18 @@ import { environmentComplaint, examineVariables } from './doctor/variables.js';
 import { Painter, pad } from './terminal.js';
 import { version } from './version.js';
 
+/** With a variable that cannot be understood heed does not load anything. */
+async function examineRest(): Promise<Section[]> {
+  if (environmentComplaint()) return [];
+  const { section, harmless } = await examineNative();
+  if (!harmless) return [section, examineBuildTools(true)];
+  return [section, examineCuda(), examineBuildTools(), examineBackend()];
+}
+
 /** Prints the findings; answers whether all is well. */
-export function doctor(): boolean {
+export async function doctor(): Promise<boolean> {
   const painter = Painter.for(process.stdout);
-  // With a variable that cannot be understood heed does not load anything.
-  const rest = environmentComplaint() ? [] : [examineNative, examineCuda, examineBuildTools, examineBackend];
-  const sections = [examineMachine, examineVariables, ...rest].map((examine) => examine());
+  const sections = [examineMachine(), examineVariables(), ...(await examineRest())];
   console.log(`\n${painter.paint('bold', `heed ${version}`)} in ${packageRoot}`);
   for (const section of sections) print(section, painter);
   const remedies = sections.flatMap(({ findings }) => findings).flatMap(({ remedy }) => remedy ?? []);

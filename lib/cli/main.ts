@@ -8,6 +8,7 @@ import { type BuildOptions, build } from './build.js';
 import { doctor } from './doctor.js';
 import { type GenerateOptions, generate } from './generate.js';
 import { scoreNames, selectionNames, usualKinds } from './kinds.js';
+import { Stopped } from './supervised/run.js';
 import { version } from './version.js';
 
 function positiveInteger(text: string): number {
@@ -39,11 +40,12 @@ Examples:
   $ heed doctor                                  when something is slow or missing
 
 Environment:
-  HEED_BACKEND         auto, cpu or reference: what computes (default auto)
+  HEED_BACKEND         auto, cuda, cpu or reference: what computes (default auto)
   HEED_NUM_THREADS     how many threads the cpu backend uses (default one per core)
   HEED_CPU_ISA         baseline, avx2 or avx512: the best instruction set it may use
   HEED_DEBUG           1: say on stderr what heed does
   HEED_REQUIRE_NATIVE  1: a build without a native addon has failed
+  HEED_CUDA            ON or OFF: whether a build has the cuda backend (default AUTO: where nvcc is)
   NO_COLOR             1: print without colours`,
   );
 
@@ -108,17 +110,17 @@ program
     'Tells what this machine has, what became of loading the native addon, which backend computes, and whether it ' +
       'computes right; then what to do about what is missing. Exits with 1 if there is anything to do.',
   )
-  .action(() => {
-    process.exitCode = doctor() ? 0 : 1;
+  .action(async () => {
+    process.exitCode = (await doctor()) ? 0 : 1;
   });
 
 program
   .command('build')
   .summary('build the native addon, if it is not there')
   .description(
-    'Takes the native addon that is there if it can be used; else builds one with cmake-js, else with node-gyp, else ' +
-      'tells what is missing. heed then runs on its slow reference backend, and exits with 0 all the same, unless ' +
-      'HEED_REQUIRE_NATIVE=1 or --with says that it must not.',
+    'Takes the native addon that is there if it loads and computes right; else builds one with cmake-js, else with ' +
+      'node-gyp, else tells what is missing. heed then runs on its slow reference backend, and the command exits with 0 ' +
+      'all the same, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON or --with says that it must not.',
   )
   .addOption(
     new Option('--with <tool>', 'build with this tool (default: the first that works)').choices([
@@ -132,6 +134,10 @@ program
   });
 
 program.parseAsync().catch((error: unknown) => {
+  if (error instanceof Stopped) {
+    process.exitCode = error.exitCode;
+    return;
+  }
   if (!(error instanceof HeedError)) throw error;
   console.error(`heed: ${error.message}`);
   process.exitCode = 1;

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { devices } from '../../lib/devices.js';
 import { nativeStatus } from '../../lib/native.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { compile, meddling, realAddon } from './addon/fixtures.js';
+import { script } from './build/fixture.js';
 import { runHeed } from './run-heed.js';
 
 describe('heed doctor', function () {
@@ -56,6 +58,52 @@ describe('heed doctor', function () {
     assert.doesNotMatch(stdout, /All is well/);
   });
 
+  it('knows variables that are misspelt, and leaves alone those that are not', () => {
+    const { status, stdout } = runHeed(['doctor'], {
+      env: {
+        HEED_THREADS: '2',
+        HEED_NUM_THREAD: '2',
+        HEED_ISA: 'avx2',
+        HEAD_BACKEND: 'cpu',
+        heed_debug: '1',
+        HEED_OF_OUR_FIRM: '1',
+        HEED_TEST_SEED: '1',
+        HEED_FUZZ_CALLS: '1',
+        HEED_CUDA: 'OFF',
+        SHEEP_CUDA: '1',
+      },
+    });
+    assert.equal(status, 1);
+    for (const [name, meant] of [
+      ['HEED_THREADS', 'HEED_NUM_THREADS'],
+      ['HEED_NUM_THREAD', 'HEED_NUM_THREADS'],
+      ['HEED_ISA', 'HEED_CPU_ISA'],
+      ['HEAD_BACKEND', 'HEED_BACKEND'],
+      ['heed_debug', 'HEED_DEBUG'],
+    ])
+      assert.ok(
+        stdout.includes(`environment variable ${name}: did you mean ${meant}?\n`),
+        `${name}: ${stdout}`,
+      );
+    assert.match(stdout, /HEED_OF_OUR_FIRM +no variable of heed: it has no effect\n/);
+    assert.doesNotMatch(stdout, /HEED_TEST_SEED|HEED_FUZZ_CALLS|SHEEP_CUDA/);
+    assert.match(stdout, /HEED_CUDA +OFF\n/);
+    const onlyStrangers = runHeed(['doctor'], { env: { HEED_OF_OUR_FIRM: '1' } });
+    assert.equal(onlyStrangers.status, 0, onlyStrangers.stdout);
+  });
+
+  it('tells what the addon and the compilers are', () => {
+    const { stdout } = runHeed(['doctor'], { env: { CXX: '' } });
+    assert.match(stdout, new RegExp(`is for +${process.arch}`));
+    assert.match(stdout, /kernels +baseline/);
+    assert.match(stdout, /C\+\+ compiler \(GCC or Clang\) +\/.*: (GCC|Clang|Apple clang) \d+\.\d+\.\d+/);
+    const old = 'case "$*" in *-dM*) echo "#define __GNUC__ 11";; esac';
+    const passedOver = runHeed(['doctor'], { env: { CXX: script(file('bin'), 'old c++', old) } });
+    assert.match(passedOver.stdout, /old c\+\+, which CXX names, is GCC 11\.0\.0, and heed needs GCC 12/);
+    // The addon is there: nothing has to be built.
+    assert.equal(passedOver.status, 0);
+  });
+
   describe('where there is no addon that loads', () => {
     let root: string;
 
@@ -87,6 +135,39 @@ describe('heed doctor', function () {
       );
     });
 
+    /** Puts an addon in its place, made in some way. */
+    function withAddon(make: (path: string) => void): string {
+      const folder = join(root, 'build/Release');
+      mkdirSync(folder, { recursive: true });
+      make(join(folder, 'heed.node'));
+      const { status, stdout, stderr } = runHeed(['doctor'], { root, env: { HEED_BACKEND: 'auto' } });
+      rmSync(join(root, 'build'), { recursive: true });
+      assert.equal(status, 1, stderr);
+      return stdout;
+    }
+
+    it('outlives one that ends whoever loads it', () => {
+      const stdout = withAddon((path) => compile(path, meddling('__builtin_trap();')));
+      assert.match(stdout, /addon +not loaded: .*heed\.node crashes the process that uses it \(SIG/);
+      assert.match(stdout, /What to do\n(.*\n)*.*npx heed build --force/);
+    });
+
+    if (process.platform === 'linux') {
+      it('says what one for another processor is for', () => {
+        const stdout = withAddon((path) => {
+          const bytes = readFileSync(realAddon);
+          const [machine] = process.arch === 's390x' ? [62] : [22];
+          bytes.writeUInt16LE(machine, 18);
+          writeFileSync(path, bytes);
+        });
+        assert.match(
+          stdout,
+          new RegExp(`not usable +.*heed\\.node is for \\w+, and this is ${process.arch}\n`),
+        );
+        assert.match(stdout, /is for +(s390x|x64)/);
+      });
+    }
+
     it('says what building it needs', () => {
       const { status, stdout } = runHeed(['doctor'], {
         root,
@@ -94,7 +175,7 @@ describe('heed doctor', function () {
       });
       assert.equal(status, 1);
       assert.match(stdout, /CMake +not found/);
-      assert.match(stdout, /cmake-js +needs CMake, C\+\+ compiler/);
+      assert.match(stdout, /cmake-js +needs CMake, ninja or make, C\+\+ compiler/);
       assert.match(stdout, /install what building needs/);
     });
 

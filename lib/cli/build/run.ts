@@ -1,59 +1,81 @@
 /** Running a build tool: a progress bar while it works, its complaints when it fails. */
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Progress } from '../progress.js';
-import { place, type Tool, tools } from './tools.js';
+import { runSupervised } from '../supervised/run.js';
+import { announceWithoutCuda, CudaAnnouncement, unitsToCompile } from './announcement.js';
+import { complaintsAmong } from './complaints.js';
+import { settingsOf, type Way } from './tools.js';
+import { closeFolder, openFolder, removeFolder } from './work-folder.js';
 
 export interface Outcome {
   readonly succeeded: boolean;
   /** The lines that tell what went wrong, or the last ones. */
   readonly complaints: readonly string[];
-  /** The file with everything that the tool said. */
-  readonly log: string;
+  /** The file with everything that the tool said; undefined where it could not be written. */
+  readonly log: string | undefined;
 }
 
-const compiling = /Building CXX object \S*?([\w-]+\.cc)|CXX\(target\) \S*?([\w-]+)\.o$/;
-const complaint = /\b(error|Error|ERR!)\b|undefined reference|cannot find/;
-const mostComplaints = 12;
+const compiling = /Building (?:CXX|CUDA) object \S*?([\w-]+\.(?:cc|cu))|CXX\(target\) \S*?([\w-]+)\.o$/;
 
-function unitsToCompile(root: string): number {
-  const sources = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
-  const { core, cpu, decoder, addon, kernels } = sources;
-  const files: string[] = [core, cpu, decoder, addon].flat();
-  return files.length + Object.keys(kernels.instructionSets).length;
+function writeLog(file: string, lines: readonly string[]): string | undefined {
+  try {
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return file;
+  } catch {
+    // A full disk is what the build will have failed by; it has said so.
+    return undefined;
+  }
 }
 
-function complaintsAmong(lines: readonly string[]): string[] {
-  const found = lines.filter((line) => complaint.test(line));
-  return (found.length > 0 ? found : lines.slice(-mostComplaints)).slice(0, mostComplaints);
+/** The bar of what is compiled: how much that is, CMake tells before it begins. */
+class Compilation implements Disposable {
+  #progress: Progress | undefined;
+
+  constructor(private readonly root: string) {}
+
+  listen(line: string, cuda: boolean): void {
+    const [, file, object] = compiling.exec(line) ?? [];
+    if (file === undefined && object === undefined) return;
+    this.#progress ??= new Progress(unitsToCompile(this.root, cuda));
+    this.#progress.begin(file ?? `${object}.cc`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#progress?.[Symbol.dispose]();
+  }
 }
 
-async function collect(stream: NodeJS.ReadableStream, onLine: (line: string) => void): Promise<void> {
-  for await (const line of createInterface({ input: stream })) onLine(line);
-}
-
-export async function runTool(tool: Tool, root: string): Promise<Outcome> {
-  tools[tool].prepare(root);
-  const child = spawn(process.execPath, tools[tool].command(root), {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/**
+ * @param say tells what is built, as soon as that is known
+ * @throws Stopped, when a signal has come meanwhile; nothing that was half-made is left then
+ */
+export async function runTool(way: Way, root: string, say: (message: string) => void): Promise<Outcome> {
+  const { tool, folder, command, env, configured, furnish } = way;
+  const settings = settingsOf(way);
+  const before = openFolder(folder, settings);
+  furnish?.();
   const lines: string[] = [];
-  using progress = new Progress(unitsToCompile(root));
-  const listen = (line: string) => {
+  const announcement = new CudaAnnouncement();
+  let cuda = before?.cuda ?? announceWithoutCuda(tool);
+  if (cuda !== undefined) say(cuda);
+  using compilation = new Compilation(root);
+  const onLine = (line: string) => {
     lines.push(line);
-    const unit = compiling.exec(line);
-    if (unit) progress.begin(unit[1] ?? `${unit[2]}.cc`);
+    const news = announcement.listen(line);
+    if (news !== undefined && news !== cuda) {
+      cuda = news;
+      say(cuda);
+    }
+    compilation.listen(line, cuda?.startsWith('building') ?? false);
   };
-  const ended = new Promise<number | null>((resolve, reject) =>
-    child.on('error', reject).on('close', resolve),
-  );
-  const [status] = await Promise.all([ended, collect(child.stdout, listen), collect(child.stderr, listen)]);
-  const log = join(root, 'build', `${tool}.log`);
-  mkdirSync(join(root, 'build'), { recursive: true });
-  writeFileSync(log, `${lines.join('\n')}\n`);
-  if (status === 0) place(tool, root);
-  return { succeeded: status === 0, complaints: status === 0 ? [] : complaintsAmong(lines), log };
+  try {
+    const { status } = await runSupervised(command, { cwd: root, env, onLine });
+    closeFolder(folder, configured, { settings, cuda });
+    const log = writeLog(join(root, 'build', `${tool}.log`), lines);
+    return { succeeded: status === 0, complaints: status === 0 ? [] : complaintsAmong(lines), log };
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
 }

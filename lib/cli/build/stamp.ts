@@ -1,13 +1,17 @@
-/** Whether the addon that was built is the one that the sources would give. */
+/** What is known of the addon that was built: from which sources it comes, and that it was seen to work here. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { glibcVersion } from '../libc.js';
 import { gypFile, type Tool } from './tools.js';
 
 /** What stands beside a built addon. */
 export interface Stamp {
   readonly hash: string;
   readonly tool: Tool;
+  /** The fingerprint of the addon and the machine that it was last seen to work on. */
+  readonly worked?: string;
 }
 
 function filesUnder(folder: string): string[] {
@@ -23,6 +27,13 @@ export function hashOfSources(root: string): string {
   const files = [join(root, 'CMakeLists.txt'), gypFile(root), ...filesUnder(join(root, 'native'))];
   for (const file of files) hash.update(`\0${file.slice(root.length)}\0`).update(readFileSync(file));
   return hash.digest('hex');
+}
+
+/** Changes where an addon that has worked may not work any more: with the file, Node.js, the C library, the processor. */
+export function fingerprint(addon: string): string {
+  const { size, mtimeMs, ctimeMs } = statSync(addon);
+  const machine = [process.version, process.arch, glibcVersion() ?? 'no glibc', cpus()[0]?.model ?? ''];
+  return [size, mtimeMs, ctimeMs, ...machine].join(' ');
 }
 
 function stampFile(root: string): string {

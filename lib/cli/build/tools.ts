@@ -1,124 +1,205 @@
 /** The two ways to build the addon. Neither downloads anything: the headers of Node-API are an npm package. */
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { environment } from '../../environment.js';
+import { compareVersions } from '../addon/portrait.js';
+import { type Program, type Sought, seek, versionIn } from './programs.js';
 
 export type Tool = 'cmake-js' | 'node-gyp';
 
-export interface ToolDescription {
-  /** Programs that have to be there, any one of each list, and what to call them. */
-  readonly needs: readonly { readonly commands: readonly string[]; readonly name: string }[];
-  /** Arguments for node. */
-  command(root: string): string[];
-  /** Makes way for what is about to be built. */
-  prepare(root: string): void;
-  /** The addon, where the tool leaves it. */
-  built(root: string): string;
+export const allTools: readonly Tool[] = ['cmake-js', 'node-gyp'];
+
+/** What a tool needs, as this machine has it. */
+export interface Survey {
+  readonly tool: Tool;
+  readonly needs: readonly Sought[];
 }
 
-const compiler = {
-  commands: [process.env.CXX ?? 'c++', 'g++', 'clang++'],
-  name: 'C++ compiler (GCC or Clang)',
-};
+/** How a tool is run, once everything that it needs is there. */
+export interface Way {
+  readonly tool: Tool;
+  readonly compiler: Program;
+  /** Where it works: everything there can be made anew. */
+  readonly folder: string;
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Where it leaves the addon. */
+  readonly made: string;
+  /** Files in its folder, one of which is there once configuring has come to its end. */
+  readonly configured: readonly string[];
+  /** Puts into the folder what the tool looks for there. */
+  readonly furnish?: () => void;
+}
+
+/** The oldest Python that the node-gyp among heed's dependencies runs on. */
+const oldestPython = '3.9';
 
 export function addonPath(root: string): string {
   return join(root, 'build', 'Release', 'heed.node');
 }
 
-function binOf(tool: Tool): string {
-  const manifest = require.resolve(`${tool}/package.json`);
-  const { bin } = JSON.parse(readFileSync(manifest, 'utf8'));
-  return join(dirname(manifest), typeof bin === 'string' ? bin : bin[tool]);
+function binOf(tool: Tool): string | undefined {
+  try {
+    const manifest = require.resolve(`${tool}/package.json`);
+    const { bin } = JSON.parse(readFileSync(manifest, 'utf8'));
+    return join(dirname(manifest), typeof bin === 'string' ? bin : bin[tool]);
+  } catch {
+    return undefined;
+  }
 }
 
-function cmakeFolder(root: string): string {
-  return join(root, 'build', 'cmake');
+/** Any, where the file that says so is missing: that is told when it is needed. */
+function oldestCMake(root: string): string {
+  const file = join(root, 'CMakeLists.txt');
+  if (!existsSync(file)) return '0';
+  return /cmake_minimum_required\(VERSION ([\d.]+)/.exec(readFileSync(file, 'utf8'))?.[1] ?? '0';
+}
+
+/** An objection to every version before this one. */
+function before(oldest: string, what: string): (description: string) => string | undefined {
+  return (description) => {
+    const version = versionIn(description);
+    if (version === undefined) return `does not say its version (“${description}”)`;
+    return compareVersions(version, oldest) < 0
+      ? `is ${what} ${version}, and ${oldest} or later is needed`
+      : undefined;
+  };
+}
+
+/** What make, or the shell that it gives commands to, takes for something else than a part of a path. */
+const notForMake = /[\s'`$&;()|<>#,\\]/;
+
+function seekTool(tool: Tool, root: string): Sought {
+  const path = binOf(tool);
+  const [character] = notForMake.exec(root) ?? [];
+  if (tool === 'node-gyp' && character !== undefined) {
+    const problem = `node-gyp cannot build in ${root}: its make does not take a path with “${character}”; CMake does`;
+    return { name: tool, problems: [problem] };
+  }
+  if (path === undefined)
+    return { name: `npm package ${tool}`, problems: [`${tool}, which heed depends on, is not installed`] };
+  return { name: tool, program: { command: tool, path, description: 'an npm package' }, problems: [] };
+}
+
+function seekCMake(root: string): Sought {
+  return seek('CMake', ['cmake', 'cmake3'], before(oldestCMake(root), 'CMake'));
+}
+
+function seekGenerator(): Sought {
+  return seek('ninja or make', ['ninja', 'make']);
+}
+
+function seekPython(): Sought {
+  // node-gyp's own order.
+  const { NODE_GYP_FORCE_PYTHON, npm_config_python, PYTHON } = process.env;
+  const named = NODE_GYP_FORCE_PYTHON || npm_config_python || PYTHON;
+  return seek('Python', [...(named ? [named] : []), 'python3', 'python'], before(oldestPython, 'Python'));
+}
+
+function seekMake(): Sought {
+  return seek('make', [process.env.MAKE || 'make'], (description) =>
+    description.includes('GNU') ? undefined : 'is not GNU make, which node-gyp needs',
+  );
 }
 
 /**
- * What node-gyp takes for the root of the package. The package's own root has no `binding.gyp` where heed is installed: package
- * managers would build whatever has one there as they install it.
+ * Looks for everything that a tool needs, in this order: itself, its programs, the compiler.
+ *
+ * @param compiler what `seekCompiler` has found: that takes a second, and is the same for every tool
  */
-function gypFolder(root: string): string {
-  return join(root, 'build', 'node-gyp');
+export function survey(tool: Tool, root: string, compiler: Sought): Survey {
+  const programs = tool === 'cmake-js' ? [seekCMake(root), seekGenerator()] : [seekPython(), seekMake()];
+  return { tool, needs: [seekTool(tool, root), ...programs, compiler] };
 }
 
-/** In the repository, or where `npm pack` has put it. */
+export function isReady({ needs }: Survey): boolean {
+  return needs.every(({ program }) => program !== undefined);
+}
+
+/** @param folder stands in for that of a user who has none, where the tools look for settings */
+function environmentFor(compiler: Program, folder: string): NodeJS.ProcessEnv {
+  const env = { ...process.env, CXX: compiler.command, HOME: process.env.HOME || folder };
+  // Of a machine's compilers nvcc takes its default, too, which was passed over.
+  if (!process.env.CXX && compiler.command !== 'c++' && compiler.description.startsWith('GCC'))
+    return { CUDAHOSTCXX: compiler.path, ...env };
+  return env;
+}
+
+/**
+ * In the repository, or where `npm pack` has put it: where heed is installed the package's own root has no `binding.gyp`, as package
+ * managers would build whatever has one there.
+ */
 export function gypFile(root: string): string {
   const own = join(root, 'binding.gyp');
   return existsSync(own) ? own : join(root, 'dist', 'binding.gyp');
 }
 
-/** Where the folder has moved since it was configured, CMake refuses to go on. */
-function configuredElsewhere(root: string): boolean {
-  try {
-    const cache = readFileSync(join(cmakeFolder(root), 'CMakeCache.txt'), 'utf8');
-    return !cache.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`);
-  } catch {
-    return false;
-  }
+/** node-gyp works where its file is; beside the addon that is in place it would put a half-made one over it. */
+function furnishForGyp(root: string, folder: string): void {
+  copyFileSync(gypFile(root), join(folder, 'binding.gyp'));
+  // Its paths begin at the root of the package.
+  const sources = join(folder, 'native');
+  if (!existsSync(sources)) symlinkSync(join('..', '..', 'native'), sources, 'dir');
 }
 
-export const tools: Readonly<Record<Tool, ToolDescription>> = {
-  'cmake-js': {
-    needs: [{ commands: ['cmake'], name: 'CMake' }, compiler],
+/** Undefined as long as something is missing. */
+export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
+  const [own, first, , compiler] = needs.map(({ program }) => program);
+  const builder = needs[2].program;
+  if (!own || !first || !builder || !compiler) return undefined;
+  const folder = join(root, 'build', tool === 'cmake-js' ? 'cmake' : 'node-gyp');
+  const common = { tool, compiler, folder, env: environmentFor(compiler, folder) };
+  const jobs = availableParallelism();
+  if (tool === 'node-gyp') {
+    return {
+      ...common,
+      command: [
+        process.execPath,
+        own.path,
+        'configure',
+        'build',
+        `--directory=${folder}`,
+        `--nodedir=${join(root, 'native', 'node-gyp')}`,
+        '--force-process-config',
+        `--python=${first.path}`,
+        `--jobs=${jobs}`,
+      ],
+      made: join(folder, 'build', 'Release', 'heed.node'),
+      configured: [join('build', 'Makefile')],
+      furnish: () => furnishForGyp(root, folder),
+    };
+  }
+  const { CXXFLAGS } = process.env;
+  return {
+    ...common,
     // `compile` would answer an error in the sources by building everything once more.
-    command: (root) => [
-      binOf('cmake-js'),
+    command: [
+      process.execPath,
+      own.path,
       'build',
       `--directory=${root}`,
-      `--out=${cmakeFolder(root)}`,
+      `--out=${folder}`,
       '--config=Release',
-      `--parallel=${availableParallelism()}`,
+      `--cmake-path=${first.path}`,
+      `--generator=${builder.command === 'ninja' ? 'Ninja' : 'Unix Makefiles'}`,
+      `--parallel=${jobs}`,
+      `--CDHEED_CUDA=${environment().cuda}`,
+      // cmake-js has flags of its own in place of those of the environment.
+      ...(CXXFLAGS ? [`--CDCMAKE_CXX_FLAGS_RELEASE=-O3 -DNDEBUG ${CXXFLAGS}`] : []),
     ],
-    prepare(root) {
-      if (configuredElsewhere(root)) rmSync(cmakeFolder(root), { recursive: true });
-    },
-    built: (root) => join(cmakeFolder(root), 'Release', 'heed.node'),
-  },
-  'node-gyp': {
-    needs: [
-      { commands: [process.env.PYTHON ?? 'python3', 'python'], name: 'Python' },
-      { commands: [process.env.MAKE ?? 'make'], name: 'make' },
-      compiler,
-    ],
-    command: (root) => [
-      binOf('node-gyp'),
-      'configure',
-      'build',
-      `--directory=${gypFolder(root)}`,
-      `--nodedir=${join(root, 'native', 'node-gyp')}`,
-      '--force-process-config',
-      `--jobs=${availableParallelism()}`,
-    ],
-    prepare(root) {
-      const folder = gypFolder(root);
-      mkdirSync(folder, { recursive: true });
-      copyFileSync(gypFile(root), join(folder, 'binding.gyp'));
-      // Its paths begin at the root of the package.
-      rmSync(join(folder, 'native'), { force: true });
-      symlinkSync(join('..', '..', 'native'), join(folder, 'native'), 'dir');
-    },
-    built: (root) => join(gypFolder(root), 'build', 'Release', 'heed.node'),
-  },
-};
-
-/** Puts what the tool has built in its place. */
-export function place(tool: Tool, root: string): void {
-  const target = addonPath(root);
-  mkdirSync(dirname(target), { recursive: true });
-  // Renamed into place: a process that has the old one loaded keeps it.
-  copyFileSync(tools[tool].built(root), `${target}.new`);
-  renameSync(`${target}.new`, target);
+    made: join(folder, 'Release', 'heed.node'),
+    configured: ['build.ninja', 'Makefile'],
+  };
 }
 
-function runs(command: string): boolean {
-  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
-}
+/** Variables that compilers and the tools heed. */
+const telling =
+  /^(CC|CXX|CUDACXX|CUDAHOSTCXX|AR|LD|LINK|HEED_CUDA)$|FLAGS$|^(CMAKE|CUDA|NVCC)_|^CUDAToolkit_|^GYP_/;
 
-/** What the tool needs and this machine lacks. */
-export function missingFor(tool: Tool): string[] {
-  if (process.platform === 'win32') return ['compiler on Windows that heed could be built with'];
-  return tools[tool].needs.filter(({ commands }) => !commands.some(runs)).map(({ name }) => name);
+/** All that a configuration depends on: made with other settings it would be kept, and be wrong. */
+export function settingsOf(way: Way): string {
+  const { command, compiler, env } = way;
+  const variables = Object.entries(env).filter(([name]) => telling.test(name));
+  return JSON.stringify([command, compiler, variables.sort(([a], [b]) => (a < b ? -1 : 1))]);
 }

@@ -1,15 +1,8 @@
 /** Which backend computes, and whether it computes right. */
-import { attentionSync } from '../../attention.js';
-import type { BackendName } from '../../backends.js';
 import { devices } from '../../devices.js';
 import { HeedError } from '../../errors.js';
-import { MultiHeadAttention } from '../../multi-head-attention.js';
-import { Tensor } from '../../tensor.js';
-import { randomUniform } from '../hashing.js';
+import { compareWithReference } from '../addon/agreement.js';
 import type { Finding, Section } from './finding.js';
-
-/** The accuracy promised for float32, as ‖result − reference‖ / ‖reference‖. */
-const tolerances = { cuda: 1e-5, cpu: 3e-6 };
 
 export function examineBackend(): Section {
   try {
@@ -31,51 +24,13 @@ export function examineBackend(): Section {
   }
 }
 
-function checkAgainstReference(backend: keyof typeof tolerances): Finding[] {
-  return Object.entries(computations()).map(([name, compute]) => {
-    const error = distance(compute(backend), compute('reference'));
-    const value = `agrees with the reference: error ${error.toExponential(1)}`;
-    if (error <= tolerances[backend]) return { name, value };
+function checkAgainstReference(backend: 'cuda' | 'cpu'): Finding[] {
+  return compareWithReference(backend).map(({ name, error, agrees }) => {
+    if (agrees) return { name, value: `agrees with the reference: error ${error.toExponential(1)}` };
     return {
       name,
       value: `differs from the reference: error ${error.toExponential(1)}`,
       remedy: `this build of heed computes wrong: build it anew (npx heed build --force), and use HEED_BACKEND=reference until then`,
     };
   });
-}
-
-function computations(): Record<string, (backend: BackendName) => Tensor> {
-  const uniform = randomUniform('doctor');
-  const random = (...dims: number[]) => {
-    const size = dims.reduce((product, length) => product * length, 1);
-    return new Tensor(
-      Float32Array.from({ length: size }, () => 2 * uniform() - 1),
-      dims,
-    );
-  };
-  const [query, key, value] = [random(2, 4, 70, 40), random(2, 2, 90, 40), random(2, 2, 90, 24)];
-  const linear = (columns: number, inner: number) => ({
-    weight: random(columns, inner),
-    bias: random(columns),
-  });
-  const weights = {
-    query: linear(96, 48),
-    key: linear(96, 48),
-    value: linear(96, 48),
-    output: linear(48, 96),
-  };
-  const input = random(2, 70, 48);
-  return {
-    attention: (backend) => attentionSync(query, key, value, { causal: true, backend }),
-    'multi-head': (backend) => {
-      using layer = new MultiHeadAttention(weights, { heads: 4, backend });
-      return layer.forwardSync(input);
-    },
-  };
-}
-
-function distance(actual: Tensor, expected: Tensor): number {
-  const [a, b] = [actual.data as Float32Array, expected.data as Float32Array];
-  const difference = a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
-  return Math.sqrt(difference / b.reduce((sum, value) => sum + value ** 2, 0));
 }

@@ -1,35 +1,39 @@
 /** What the native addon can be built with. */
-import { spawnSync } from 'node:child_process';
 import { nativeStatus } from '../../native.js';
-import { missingFor, type Tool, tools } from '../build/tools.js';
-import { remedies } from '../build.js';
+import { packageRoot } from '../../package-root.js';
+import { seekCompiler } from '../build/compiler.js';
+import type { Sought } from '../build/programs.js';
+import { remediesFor } from '../build/remedies.js';
+import { allTools, isReady, survey } from '../build/tools.js';
 import type { Finding, Section } from './finding.js';
 
-export function examineBuildTools(): Section {
-  const ways: Tool[] = ['cmake-js', 'node-gyp'];
-  const found = new Map<string, string>();
-  for (const { commands, name } of ways.flatMap((way) => tools[way].needs)) {
-    found.set(name, firstVersion(commands) ?? 'not found');
-  }
-  const findings: Finding[] = [...found].map(([name, value]) => ({ name, value }));
-  const lacking = new Map(ways.map((way) => [way, missingFor(way)]));
-  for (const [way, missing] of lacking) {
-    findings.push({ name: way, value: missing.length === 0 ? 'ready' : `needs ${missing.join(', ')}` });
-  }
-  // Nobody has to build what is there already.
-  if (!nativeStatus().loaded && [...lacking.values()].every((missing) => missing.length > 0)) {
-    const missing = new Set([...lacking.values()].flat());
-    const last = findings.pop();
-    if (last)
-      findings.push({ ...last, remedy: `install what building needs: ${remedies(missing).join('; ')}` });
-  }
-  return { title: 'Build tools', findings };
+/** The program that a build would take; before it, those that it would pass over. */
+function describe({ name, program, problems }: Sought): Finding[] {
+  const passedOver = problems.map((problem) => ({ name, value: problem }));
+  if (program !== undefined)
+    return [...passedOver, { name, value: `${program.path}: ${program.description}` }];
+  return problems.length > 0 ? passedOver : [{ name, value: 'not found' }];
 }
 
-function firstVersion(commands: readonly string[]): string | undefined {
-  for (const command of commands) {
-    const { status, stdout, stderr } = spawnSync(command, ['--version'], { encoding: 'utf8' });
-    if (status === 0) return (stdout || stderr).split('\n')[0];
+/** @param needed whether there is no addon, so that one has to be built */
+export function examineBuildTools(needed = !nativeStatus().loaded): Section {
+  const compiler = seekCompiler();
+  const surveys = allTools.map((tool) => survey(tool, packageRoot, compiler));
+  // What a tool needs first is its own package, which was installed with heed.
+  const needs = surveys.flatMap((found) => found.needs.slice(found.needs[0].program === undefined ? 0 : 1));
+  const distinct = new Map(needs.map((sought) => [sought.name, sought]));
+  const findings = [...distinct.values()].flatMap(describe);
+  for (const found of surveys) {
+    const lacking = found.needs.filter(({ program }) => program === undefined);
+    const value = lacking.length === 0 ? 'ready' : `needs ${lacking.map(({ name }) => name).join(', ')}`;
+    findings.push({ name: found.tool, value });
   }
-  return undefined;
+  // Nobody has to build what is there already.
+  if (needed && !surveys.some(isReady)) {
+    const lacking = [...distinct.values()].filter(({ program }) => program === undefined);
+    const last = findings.pop();
+    const remedy = `install what building needs: ${remediesFor(lacking, []).join('; ')}`;
+    if (last) findings.push({ ...last, remedy });
+  }
+  return { title: 'Build tools', findings };
 }

@@ -1,6 +1,7 @@
 /** What the machine is. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { glibcVersion } from '../libc.js';
 import type { Section } from './finding.js';
 
 /** What heed's kernels are compiled for; the names are Linux's. */
@@ -24,16 +25,34 @@ export function examineMachine(): Section {
 
 function libc(): string {
   if (process.platform !== 'linux') return '';
-  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return header?.glibcVersionRuntime ? `, glibc ${header.glibcVersionRuntime}` : ', no glibc';
+  const glibc = glibcVersion();
+  return glibc === undefined ? ', no glibc' : `, glibc ${glibc}`;
+}
+
+/** Undefined where the system does not tell. */
+function flags(): ReadonlySet<string> | undefined {
+  try {
+    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
+    return new Set(line?.[1].split(/\s+/));
+  } catch {
+    return undefined;
+  }
 }
 
 function processorFeatures(): string {
-  try {
-    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
-    const known = new Set(line?.[1].split(/\s+/));
-    return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
-  } catch {
-    return 'not told by this system';
-  }
+  const known = flags();
+  if (known === undefined) return 'not told by this system';
+  return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
+}
+
+/** What the processor can run of the instruction sets that heed has kernels for; undefined where the system does not tell. */
+export function processorInstructionSets(): string[] | undefined {
+  const known = flags();
+  if (known === undefined) return undefined;
+  const has = (...needed: string[]) => needed.every((flag) => known.has(flag));
+  return [
+    'baseline',
+    ...(has('avx2', 'fma', 'f16c') ? ['avx2'] : []),
+    ...(has('avx512f', 'avx512bw', 'avx512dq', 'avx512vl', 'fma', 'f16c') ? ['avx512'] : []),
+  ];
 }

@@ -1,25 +1,84 @@
 /** What became of the native addon. */
+import { existsSync, lstatSync } from 'node:fs';
+import { prebuiltAddons } from '../../native/load.js';
 import { availableInstructionSets, nativeStatus } from '../../native.js';
+import { packageRoot } from '../../package-root.js';
+import { portrait } from '../addon/portrait.js';
+import { whyNotReady } from '../addon/readiness.js';
+import { addonPath } from '../build/tools.js';
 import type { Finding, Section } from './finding.js';
+import { processorInstructionSets } from './machine.js';
 
-export function examineNative(): Section {
-  const { loaded, path, tried, why, instructionSet, threads } = nativeStatus();
-  const attempts: Finding[] = tried.map((attempt) => ({ name: 'tried', value: attempt }));
-  if (!loaded) {
-    const value = `not loaded: ${why}`;
-    const remedy = 'build the native addon: npx heed build (in a checkout of heed: npm run build)';
-    return { title: 'Native addon', findings: [...attempts, { name: 'addon', value, remedy }] };
+const title = 'Native addon';
+const build = 'npx heed build (in a checkout of heed: npm run build)';
+
+/** The one that heed would load first. */
+function firstAddon(): string | undefined {
+  const inPlace = addonPath(packageRoot);
+  if (lstatSync(inPlace, { throwIfNoEntry: false }) !== undefined) return inPlace;
+  return prebuiltAddons().find((path) => existsSync(path));
+}
+
+/** What its file tells, which is there to be read even where it does not load. */
+function describeFile(path: string): Finding[] {
+  const seen = portrait(path);
+  if (seen === undefined) return [];
+  const { machine, libc, glibc, instructionSets, cuda } = seen;
+  const needs = libc === undefined ? '' : `, ${libc}${glibc === undefined ? '' : ` ${glibc} or later`}`;
+  const has = processorInstructionSets();
+  const usable = instructionSets?.filter((set) => has?.includes(set));
+  const kernels =
+    instructionSets === undefined
+      ? 'not told by its file, which is stripped'
+      : `${instructionSets.join(', ')}${has === undefined ? '' : `; this processor has ${usable?.join(', ')}`}`;
+  return [
+    { name: 'is for', value: `${machine}${needs}` },
+    { name: 'kernels', value: `${kernels}${cuda ? '; and for GPUs' : ''}` },
+  ];
+}
+
+export interface NativeFindings {
+  readonly section: Section;
+  /** Whether it may be loaded: where it is known to end the process that does so, that is what the rest would do. */
+  readonly harmless: boolean;
+}
+
+/** @throws Stopped */
+export async function examineNative(): Promise<NativeFindings> {
+  const path = firstAddon();
+  const file = path === undefined ? [] : describeFile(path);
+  // In a process of its own, before it is loaded in this one.
+  const why = path === undefined ? undefined : await whyNotReady(path);
+  if (path !== undefined && why !== undefined && /^(crashes|ends|has not answered)/.test(why)) {
+    const remedy = `${path} ${why}: build it anew: npx heed build --force`;
+    const findings = [{ name: 'addon', value: `not loaded: ${path} ${why}`, remedy }, ...file];
+    return { harmless: false, section: { title, findings } };
   }
-  return {
-    title: 'Native addon',
-    findings: [
-      ...attempts,
-      { name: 'loaded', value: String(path) },
-      {
-        name: 'instruction set',
-        value: `${instructionSet}, of ${availableInstructionSets().join(', ')}`,
-      },
-      { name: 'threads', value: String(threads) },
-    ],
-  };
+  return { harmless: true, section: { title, findings: examineLoaded(file, path, why) } };
+}
+
+function examineLoaded(
+  file: readonly Finding[],
+  first: string | undefined,
+  why: string | undefined,
+): Finding[] {
+  const { loaded, path, tried, why: whyNotLoaded, instructionSet, threads } = nativeStatus();
+  const attempts: Finding[] = tried.map((attempt) => ({ name: 'tried', value: attempt }));
+  const unfit: Finding[] =
+    first === undefined || why === undefined
+      ? []
+      : [{ name: 'not usable', value: `${first} ${why}`, remedy: `build it anew: ${build}` }];
+  if (!loaded) {
+    const addon = { name: 'addon', value: `not loaded: ${whyNotLoaded}` };
+    const remedy = `build the native addon: ${build}`;
+    return [...attempts, unfit.length > 0 ? addon : { ...addon, remedy }, ...unfit, ...file];
+  }
+  return [
+    ...attempts,
+    { name: 'loaded', value: String(path) },
+    ...unfit,
+    ...file,
+    { name: 'instruction set', value: `${instructionSet}, of ${availableInstructionSets().join(', ')}` },
+    { name: 'threads', value: String(threads) },
+  ];
 }

@@ -1,0 +1,41 @@
+/** Whether an addon can be used: it fits the machine, loads, and computes what the reference computes. */
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { runSupervised } from '../supervised/run.js';
+import { misfit } from './portrait.js';
+
+/** Seconds. Emulated machines take ten to do what takes half of one. */
+const usualLimit = 120;
+
+function nameOf(signal: number): string | undefined {
+  return Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+}
+
+function crash(status: number): string {
+  const signal = nameOf(status - 128);
+  if (signal === undefined) return `ends the process that uses it, with exit code ${status}`;
+  const why = signal === 'SIGILL' ? ', as one that was compiled for another processor' : '';
+  return `crashes the process that uses it (${signal}${why})`;
+}
+
+/** Heed's variables are the user's wishes for computing, and nothing that an addon can be judged by. */
+function withoutVariables(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEED_')));
+}
+
+/** Why it cannot be used, to be read after its path; undefined if it can. */
+export async function whyNotReady(path: string, limit = usualLimit): Promise<string | undefined> {
+  const unfit = misfit(path);
+  if (unfit !== undefined) return unfit;
+  const lines: string[] = [];
+  const { status, expired } = await runSupervised([process.execPath, join(__dirname, 'check.js'), path], {
+    env: withoutVariables(),
+    limit,
+    onLine: (line) => lines.push(line),
+  });
+  if (expired) return `has not answered within ${limit} s`;
+  const found = lines.find((line) => line.startsWith('['));
+  if (status !== 0 || found === undefined) return crash(status);
+  const [complaint]: string[] = JSON.parse(found);
+  return complaint;
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { whyNotReady } from '../../../lib/cli/addon/readiness.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { compile, meddling, realAddon } from './fixtures.js';
+
+describe('whether an addon is ready', function () {
+  this.timeout(120_000);
+  const at = temporaryDirectory();
+
+  it('it is if it loads and computes what the reference computes', async () => {
+    const before = { ...process.env };
+    // What a user wishes says nothing about the addon.
+    Object.assign(process.env, { HEED_BACKEND: 'reference', HEED_NUM_THREADS: 'many' });
+    try {
+      assert.equal(await whyNotReady(realAddon), undefined);
+      assert.equal(await whyNotReady(compile(at('wrapped.node'), meddling(''))), undefined);
+    } finally {
+      process.env = before;
+    }
+  });
+
+  for (const [name, code, complaint] of [
+    [
+      'crashes on loading',
+      '__builtin_trap();',
+      /^crashes the process that uses it \((SIGILL, as .*|SIGTRAP)\)$/,
+    ],
+    [
+      'reads where it must not',
+      '*reinterpret_cast<volatile int*>(8) = 1;',
+      /^crashes the process that uses it \(SIG(SEGV|BUS)\)$/,
+    ],
+    ['ends the process', '_exit(0);', /^ends the process that uses it, with exit code 0$/],
+    [
+      'computes nothing',
+      'napi_set_named_property(env, exports, "solveSync", nothing_at_all);',
+      /^computes wrong: with baseline, attention has an error of /,
+    ],
+    [
+      'has other exports',
+      'napi_set_named_property(env, exports, "connect", exports);',
+      /^does not work with this version of heed: .*connect/,
+    ],
+  ] as const) {
+    it(`it is not if it ${name}`, async () => {
+      assert.match(String(await whyNotReady(compile(at(`${name}.node`), meddling(code)))), complaint);
+    });
+  }
+
+  it('it is not if it does not come to an end', async () => {
+    const path = compile(at('hangs.node'), meddling('for (;;) pause();'));
+    assert.equal(await whyNotReady(path, 1), 'has not answered within 1 s');
+  });
+
+  it('it is not if there is something else in its place', async () => {
+    writeFileSync(at('empty.node'), '');
+    assert.equal(await whyNotReady(at('empty.node')), 'is empty');
+    mkdirSync(at('folder.node'));
+    assert.equal(await whyNotReady(at('folder.node')), 'is a directory');
+    assert.equal(await whyNotReady(at('nothing.node')), 'leads nowhere');
+    writeFileSync(at('text.node'), 'not an addon');
+    assert.match(String(await whyNotReady(at('text.node'))), /^is no addon|^does not load/);
+    assert.match(String(await whyNotReady(compile(at('other.node'), 'int x;'))), /^does not (load|work)/);
+  });
+
+  it('it is not if it was cut off, anywhere', async () => {
+    const size = readFileSync(realAddon).length;
+    for (const length of [1, 10, 63, 64, 500, size >> 1, size - 1]) {
+      copyFileSync(realAddon, at('cut.node'));
+      truncateSync(at('cut.node'), length);
+      assert.match(
+        String(await whyNotReady(at('cut.node'))),
+        /^(is (cut off|no addon)|does not load)/,
+        `${length}`,
+      );
+    }
+  });
+});

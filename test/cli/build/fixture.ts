@@ -1,0 +1,124 @@
+/** A package with the least that the real build files can build, and `heed build` run on it as a user would. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BuildOptions } from '../../../lib/cli/build.js';
+import { nativeStatus } from '../../../lib/native.js';
+import { packageRoot } from '../../../lib/package-root.js';
+
+/** An addon that answers 42 and for the rest is the real one, which it loads: it can be seen to compute right. */
+const addon = `
+  #include <dlfcn.h>
+  #include <node_api.h>
+  int core(), cpu(), decoder(), runtime(), cuda();
+  NAPI_MODULE_INIT() {
+    void* real = dlopen(${JSON.stringify(nativeStatus().path)}, RTLD_NOW);
+    auto init = reinterpret_cast<napi_value (*)(napi_env, napi_value)>(dlsym(real, "napi_register_module_v1"));
+    napi_value answer;
+    napi_create_int32(env, core() + cpu() + decoder() + runtime() + cuda(), &answer);
+    napi_set_named_property(env, exports, "answer", answer);
+    return init(env, exports);
+  }
+`;
+
+const sources: Readonly<Record<string, string>> = {
+  'native/sources.json': JSON.stringify({
+    core: ['native/core.cc'],
+    cpu: ['native/cpu.cc'],
+    decoder: ['native/decoder.cc'],
+    runtime: ['native/runtime.cc'],
+    withoutCuda: ['native/without-cuda.cc'],
+    withCuda: ['native/with-cuda.cc'],
+    solver: ['native/solver.cc'],
+    cuda: ['native/cuda/kernels.cu'],
+    addon: ['native/addon.cc'],
+    flags: ['-Wall', '-Wextra'],
+    kernels: {
+      source: 'native/kernels.cc',
+      flags: ['-O1'],
+      instructionSets: { baseline: [], avx2: ['-mavx2'], avx512: ['-mavx512f'] },
+    },
+  }),
+  'native/core.cc': 'int core() { return 40; }',
+  'native/cpu.cc': 'int cpu() { return 1; }',
+  'native/decoder.cc': 'int decoder() { return 1; }',
+  'native/runtime.cc': 'int runtime() { return 0; }',
+  // The one or the other, whether there is a CUDA compiler or not.
+  'native/without-cuda.cc': 'int cuda() { return 0; }',
+  'native/with-cuda.cc': 'int cuda() { return 0; }',
+  'native/solver.cc': 'int solver() { return 0; }',
+  'native/cuda/kernels.cu': '__global__ void kernel() {}',
+  'native/kernels.cc': 'namespace HEED_ISA { int lanes() { return 1; } }',
+  'native/addon.cc': addon,
+};
+
+/** As unusual as the path of a folder may be. */
+const unusual = `test ü'& (1) `;
+
+/** Inside the package, where the packages that building takes are found; the folder is removed when the test ends. */
+export function fixturePackage(prefix = unusual): () => string {
+  let root: string;
+  beforeEach(() => {
+    mkdirSync(join(packageRoot, 'build'), { recursive: true });
+    root = mkdtempSync(join(packageRoot, 'build', prefix));
+    for (const file of ['package.json', 'CMakeLists.txt', 'binding.gyp']) {
+      cpSync(join(packageRoot, file), join(root, file));
+    }
+    for (const folder of ['addon', 'cuda']) mkdirSync(join(root, 'native', folder), { recursive: true });
+    cpSync(join(packageRoot, 'native/node-gyp'), join(root, 'native/node-gyp'), { recursive: true });
+    for (const file of ['native/addon/exports.map', 'native/cuda/CMakeLists.txt', 'native/cuda/choice.cmake'])
+      cpSync(join(packageRoot, file), join(root, file));
+    for (const [file, text] of Object.entries(sources)) writeFileSync(join(root, file), `${text}\n`);
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+  return () => root;
+}
+
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+/** What CI sets for itself, a user has not. */
+const usual = { HEED_REQUIRE_NATIVE: '', HEED_CUDA: 'OFF' };
+
+/** `heed build` on its way. */
+export class RunningBuild {
+  readonly process: ChildProcess;
+  readonly ended: Promise<Ended>;
+
+  constructor(root: string, options: BuildOptions, env: NodeJS.ProcessEnv) {
+    const module = JSON.stringify(join(packageRoot, 'dist/lib/cli/build.js'));
+    const script = `require(${module}).build(${JSON.stringify(options)}, ${JSON.stringify(root)})
+      .then((code) => { process.exitCode = code; });`;
+    this.process = spawn(process.execPath, ['-e', script], {
+      env: { ...process.env, ...usual, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    this.ended = new Promise((resolve) => {
+      this.process.on('close', (status, signal) => resolve({ status, signal, stderr }));
+    });
+  }
+}
+
+export function runBuild(
+  root: string,
+  options: BuildOptions = {},
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  return new RunningBuild(root, options, env).ended;
+}
+
+/** Writes a shell script and answers its path. */
+export function script(folder: string, name: string, body: string): string {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, name);
+  writeFileSync(path, `#!/bin/sh\n${body}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
