@@ -1,4 +1,7 @@
 /** What became of the native addon. */
+
+import { environment } from '../../environment.js';
+import { remedies } from '../../native/remedies.js';
 import { availableInstructionSets, nativeStatus } from '../../native.js';
 import type { Finding, Section } from './finding.js';
 
@@ -7,7 +10,10 @@ export function examineNative(): Section {
   const attempts: Finding[] = tried.map((attempt) => ({ name: 'tried', value: attempt }));
   if (!loaded) {
     const value = `not loaded: ${why}`;
-    const remedy = 'build the native addon: npx heed build (in a checkout of heed: npm run build)';
+    const remedy =
+      environment().addon === undefined
+        ? 'build the native addon: npx heed build (in a checkout of heed: npm run build)'
+        : remedies().join('; ');
     return { title: 'Native addon', findings: [...attempts, { name: 'addon', value, remedy }] };
   }
   return {

@@ -7,6 +7,7 @@ const defaults = {
   HEED_BACKEND: 'auto',
   HEED_NUM_THREADS: 'one per processor core',
   HEED_CPU_ISA: 'the best there is',
+  HEED_ADDON: 'where heed builds and installs its addon',
   HEED_DEBUG: '0',
   HEED_REQUIRE_NATIVE: '0',
 };
