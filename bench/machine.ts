@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { version } from '../lib/cli/version.js';
 import { nativeStatus } from '../lib/native.js';
 import { packageRoot } from '../lib/package-root.js';
+import { version } from '../lib/version.js';
 import { measureLimit } from './limits.js';
 import type { Machine, Peaks } from './results.js';
 import type { Work } from './row.js';

@@ -5,6 +5,7 @@ import { choiceOption } from './checks/numbers.js';
 import { debug } from './debug.js';
 import { environment } from './environment.js';
 import { HeedError } from './errors.js';
+import { mustLoad, remedies } from './native/remedies.js';
 import { cudaBackendAt, nativeBackend, nativeStatus } from './native.js';
 import type { Problem } from './problem.js';
 import { referenceBackend } from './reference/backend.js';
@@ -25,36 +26,39 @@ function explainMissingAddon(): string {
   return [
     `the native addon could not be loaded${why ? `: ${why}` : ''}`,
     ...tried.map((attempt) => `  tried ${attempt}`),
-    '  to build it, run: npx heed build',
-    '  to see what is missing, run: npx heed doctor',
+    ...remedies().map((remedy) => `  ${remedy}`),
   ].join('\n');
+}
+
+function noNative(): HeedError {
+  return new HeedError(
+    'HEED_NO_NATIVE',
+    `Expected the cpu backend to be available, but ${explainMissingAddon()}`,
+  );
+}
+
+function requireNative(): Backend {
+  const native = nativeBackend();
+  if (native === undefined) throw noNative();
+  return native;
 }
 
 let warned = false;
 
-function warnOnce(): void {
+/** Says once that the reference takes over, or throws where it may not. */
+function fallBack(): void {
   if (warned) return;
+  if (mustLoad()) throw noNative();
   warned = true;
   process.emitWarning(`heed runs on its slow reference backend, because ${explainMissingAddon()}`, {
     code: 'HEED_NO_NATIVE',
   });
 }
 
-function requireNative(): Backend {
-  const native = nativeBackend();
-  if (native === undefined) {
-    throw new HeedError(
-      'HEED_NO_NATIVE',
-      `Expected the cpu backend to be available, but ${explainMissingAddon()}`,
-    );
-  }
-  return native;
-}
-
 function automatic(type: TensorType): Backend {
   const native = nativeBackend();
   if (native === undefined) {
-    warnOnce();
+    fallBack();
     return referenceBackend;
   }
   return native.supports(type) ? native : referenceBackend;

@@ -1,4 +1,5 @@
 /** All environment variables that heed reads. */
+import { resolve } from 'node:path';
 import { HeedError } from './errors.js';
 
 export interface Environment {
@@ -10,6 +11,8 @@ export interface Environment {
   readonly threads: number | undefined;
   /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
   readonly instructionSet: 'baseline' | 'avx2' | 'avx512' | undefined;
+  /** HEED_ADDON: the path of the addon, which is then looked for nowhere else; made absolute. */
+  readonly addon: string | undefined;
   /** HEED_DEBUG=1: say on stderr what heed does. */
   readonly debug: boolean;
   /** HEED_REQUIRE_NATIVE=1: a build that gives no native backend has failed. */
@@ -46,6 +49,11 @@ function threadCount(name: string): number | undefined {
   return count;
 }
 
+function path(name: string): string | undefined {
+  const value = process.env[name];
+  return value === undefined || value === '' ? undefined : resolve(value);
+}
+
 let known: Environment | undefined;
 
 /**
@@ -62,6 +70,7 @@ export function environment(): Environment {
     emulated,
     threads: threadCount('HEED_NUM_THREADS'),
     instructionSet: choice('HEED_CPU_ISA', ['baseline', 'avx2', 'avx512']),
+    addon: path('HEED_ADDON'),
     debug: choice('HEED_DEBUG', ['0', '1']) === '1',
     requireNative: choice('HEED_REQUIRE_NATIVE', ['0', '1']) === '1',
     cuda: choice('HEED_CUDA', ['AUTO', 'ON', 'OFF']) ?? 'AUTO',

@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+import './expect-require.js';
+
 export { attention, attentionSync } from './attention.js';
 export {
   type AttentionDetail,

@@ -48,28 +48,23 @@ function limitInstructionSet(addon: Addon, best: string): void {
   addon.setInstructionSet(allowed[allowed.length - 1]);
 }
 
-/** Makes an addon ready to compute, where there is one. */
-function begin(loaded: Loaded): Native {
-  const { instructionSet, threads } = environment();
+function native(): Native {
+  if (known !== undefined) return known;
+  const { instructionSet, threads, emulated } = environment();
+  const loaded = emulated ? loadEmulatedAddon() : loadAddon();
   const { addon, path, why } = loaded;
   debug(() => (addon ? `loaded ${path}` : `no native backend: ${why}`));
   const cuda = new Map<number, Cuda>();
-  if (addon === undefined) return { ...loaded, cuda };
+  if (addon === undefined) {
+    known = { ...loaded, cuda };
+    return known;
+  }
   const operations = new Operations(addon);
   const backend = cpuBackend(addon, operations);
   if (instructionSet !== undefined) limitInstructionSet(addon, instructionSet);
   if (threads !== undefined) addon.setThreads(threads);
-  return { ...loaded, backend, operations, cuda };
-}
-
-function native(): Native {
-  known ??= begin(environment().emulated ? loadEmulatedAddon() : loadAddon());
+  known = { ...loaded, backend, operations, cuda };
   return known;
-}
-
-/** Computes with this addon rather than with one that is looked for, as its check does. Has to come first. */
-export function useAddon(addon: Addon, path: string): void {
-  known = begin({ addon, path, tried: [] });
 }
 
 /** Undefined where the addon cannot be loaded; `nativeStatus()` says why. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import './expect-require.js';
+
 export type { Opset } from './onnx/arguments.js';
 export {
   type AttentionAttributes,

@@ -1,5 +1,45 @@
-/** Where heed is: the folder of its package.json. */
-import { resolve } from 'node:path';
+/** Where heed is: the folder of its package.json. In a bundle it is somewhere else than this code, or nowhere. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { version } from './version.js';
 
-/** This module is compiled to dist/lib. */
-export const packageRoot = resolve(__dirname, '../..');
+/** This module is compiled to dist/lib. A bundle that is an ES module has no __dirname. */
+export const packageRoot = resolve(typeof __dirname === 'string' ? __dirname : '', '../..');
+
+/** What the package.json in a folder says. Throws where there is none. */
+function manifestIn(folder: string): { readonly name?: string; readonly version?: string } {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+}
+
+/** Whether a bundler has put this module into a file of its own: whatever lies around that is not heed's. */
+export function isBundled(): boolean {
+  if (typeof __dirname !== 'string') return true;
+  try {
+    const isHeed = manifestIn(packageRoot).name === 'heed';
+    return !isHeed || !existsSync(join(packageRoot, 'dist/lib/package-root.js'));
+  } catch {
+    return true;
+  }
+}
+
+/** What a bundle finds of heed in node_modules, or why that is of no use. */
+export type Installed = { readonly root: string } | { readonly complaint: string };
+
+/** Looks from the bundle, and from the program that has loaded it; never from the working directory, which may be anybody's. */
+export function installedForBundle(): Installed {
+  const bundle = typeof __filename === 'string' ? __filename : undefined;
+  let complaint = 'heed in node_modules: not installed where the bundle runs';
+  for (const file of [bundle, process.argv[1]]) {
+    if (file === undefined) continue;
+    try {
+      const root = dirname(createRequire(file).resolve('heed/package.json'));
+      const other = manifestIn(root).version;
+      if (other === version) return { root };
+      complaint = `${root}: its version is ${other}, that of heed in the bundle is ${version}`;
+    } catch {
+      // Nothing is installed there, or it is not the path of a file.
+    }
+  }
+  return { complaint };
+}

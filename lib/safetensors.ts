@@ -5,6 +5,7 @@
  *
  * @module safetensors
  */
+import './expect-require.js';
 import { SafetensorsFile } from './safetensors/file.js';
 import { readPath } from './safetensors/path.js';
 

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errorCodes } from '../lib/errors.js';
-import { commandsRunElsewhere } from './documentation/commands.js';
+import { commandsRunElsewhere, documentsRunElsewhere } from './documentation/commands.js';
 import { assertPrinted, expectedLines } from './documentation/expected-output.js';
-import { type CodeBlock, readDocument } from './documentation/markdown.js';
+import { type CodeBlock, commandsOf, readDocument } from './documentation/markdown.js';
 import { compile, root, Workshop } from './documentation/runner.js';
 
 const documents = [
@@ -25,7 +25,10 @@ describe('documentation', () => {
       });
       after(() => workshop.dispose());
 
-      for (const block of blocks) {
+      const step = documentsRunElsewhere.get(name);
+      if (step !== undefined) it(`is run by step ${step}`, () => assertIsStep(step, name));
+
+      for (const block of step === undefined ? blocks : []) {
         // Output, formulae, layouts: nothing to run.
         if (block.language === 'text') continue;
         it(`line ${block.line}: ${block.language}`, function () {
@@ -82,27 +85,19 @@ function check(workshop: Workshop, block: CodeBlock, document: string): void {
   }
 }
 
-/** The commands of a block, without comments; a line that ends in \ goes on. */
-function commandsOf(code: string): string[] {
-  return code
-    .replace(/\\\n\s*/g, ' ')
-    .split('\n')
-    .map((command) => command.replace(/\s+# .*$|^# .*$/, '').trim())
-    .filter((command) => command !== '');
-}
-
 function runCommand(workshop: Workshop, command: string, cwd: string): void {
   const elsewhere = commandsRunElsewhere.get(command);
   if (elsewhere === undefined) {
     const { stdout, stderr, status } = workshop.run('sh', ['-euc', command], cwd);
     assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
   } else if (elsewhere.step !== undefined) {
-    const steps = /^all_steps=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1].split(' ');
-    assert.ok(
-      steps?.includes(elsewhere.step),
-      `${command} was to be run by step ${elsewhere.step} of .ci/run`,
-    );
+    assertIsStep(elsewhere.step, command);
   }
+}
+
+function assertIsStep(step: string, what: string): void {
+  const steps = /^all_steps=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1].split(' ');
+  assert.ok(steps?.includes(step), `${what} was to be run by step ${step} of .ci/run`);
 }
 
 function assertLeadsSomewhere(document: string, link: string): void {

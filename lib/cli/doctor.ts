@@ -1,6 +1,7 @@
 /** `heed doctor`: what was found, tried and chosen, and what to do about what is missing. */
 
 import { packageRoot } from '../package-root.js';
+import { version } from '../version.js';
 import { examineBackend } from './doctor/backend.js';
 import { examineBuildTools } from './doctor/build-tools.js';
 import { examineCuda } from './doctor/cuda.js';
@@ -9,7 +10,6 @@ import { examineMachine } from './doctor/machine.js';
 import { examineNative } from './doctor/native.js';
 import { environmentComplaint, examineVariables } from './doctor/variables.js';
 import { Painter, pad } from './terminal.js';
-import { version } from './version.js';
 
 /** With a variable that cannot be understood heed does not load anything. */
 async function examineRest(): Promise<Section[]> {

@@ -2,6 +2,7 @@
 /** The command line: `heed attend`, `heed generate`, `heed doctor`, `heed build`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { HeedError } from '../errors.js';
+import { version } from '../version.js';
 import { type AttendOptions, attend } from './attend.js';
 import { attendModel } from './attend-model.js';
 import { type BuildOptions, build } from './build.js';
@@ -9,7 +10,6 @@ import { doctor } from './doctor.js';
 import { type GenerateOptions, generate } from './generate.js';
 import { scoreNames, selectionNames, usualKinds } from './kinds.js';
 import { Stopped } from './supervised/run.js';
-import { version } from './version.js';
 
 function positiveInteger(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);

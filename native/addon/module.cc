@@ -15,6 +15,9 @@ namespace heed {
 namespace {
 
 void define(napi_env env, napi_value exports) {
+  napi_value version;
+  check(env, napi_create_string_utf8(env, HEED_VERSION, NAPI_AUTO_LENGTH, &version));
+  check(env, napi_set_named_property(env, exports, "version", version));
   const auto add = [&](const char* name, napi_callback callback) {
     napi_value function;
     check(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function));

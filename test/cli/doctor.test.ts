@@ -104,6 +104,16 @@ describe('heed doctor', function () {
     assert.equal(passedOver.status, 0);
   });
 
+  it('tells what to do about a HEED_ADDON that is not there', () => {
+    const { status, stdout } = runHeed(['doctor'], {
+      env: { HEED_ADDON: file('nothing.node'), HEED_BACKEND: 'auto' },
+    });
+    assert.equal(status, 1);
+    assert.match(stdout, /HEED_ADDON +.*nothing\.node/);
+    assert.match(stdout, /addon +not loaded: .*nothing\.node, which HEED_ADDON names, is not there/);
+    assert.match(stdout, /What to do\n.*unset HEED_ADDON/);
+  });
+
   describe('where there is no addon that loads', () => {
     let root: string;
 

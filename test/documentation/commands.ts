@@ -31,6 +31,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['bench/gpu/run --steps benchmark', { because: 'needs a GPU, and takes minutes' }],
   ['npm run pack:prebuilt -- --cpu', { step: 'package', because: 'takes minutes' }],
   ['npm run check:package', { step: 'package', because: 'takes minutes' }],
+  ['npm run check:bundles', { step: 'bundles', because: 'takes a minute or two' }],
   ['.ci/run', { because: 'is what runs the tests' }],
   ['node dist/examples/make-heads.js', { because: 'another test compares the file with what it makes' }],
   ['npm ci --prefix examples/language-model', { step: 'language-model', because: 'installs 300 MB' }],
@@ -41,4 +42,9 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ],
   ['npx heed build', { step: 'package', because: 'would replace the addon under the tests' }],
   ['npm install heed', { step: 'package', because: 'the tarball of this checkout is installed there' }],
+]);
+
+/** Documents whose every block a step of `.ci/run` runs, and that step. */
+export const documentsRunElsewhere: ReadonlyMap<string, string> = new Map([
+  ['docs/guides/deploying.md', 'bundles'],
 ]);

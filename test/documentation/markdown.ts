@@ -18,6 +18,15 @@ export interface Document {
   readonly anchors: ReadonlySet<string>;
 }
 
+/** The commands of a block in sh, without comments; a line that ends in \ goes on. */
+export function commandsOf(code: string): string[] {
+  return code
+    .replace(/\\\n\s*/g, ' ')
+    .split('\n')
+    .map((command) => command.replace(/\s+# .*$|^# .*$/, '').trim())
+    .filter((command) => command !== '');
+}
+
 export function readDocument(path: string): Document {
   const blocks: CodeBlock[] = [];
   const links: string[] = [];

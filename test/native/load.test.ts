@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addonPackages, loadAddon, prebuiltAddons } from '../../lib/native/load.js';
 import { nativeStatus } from '../../lib/native.js';
 import { packageRoot } from '../../lib/package-root.js';
+import { version } from '../../lib/version.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
 const [withCuda, withoutCuda] = addonPackages;
 
 describe('loading the addon', () => {
@@ -91,5 +92,67 @@ describe('loading the addon', () => {
     const { addon, tried, why } = loadAddon(root);
     assert.equal(addon, undefined);
     assert.ok(why && tried[0].endsWith(why));
+  });
+
+  it('knows its version, which a bundle has no package.json for', () => {
+    const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+    assert.equal(version, manifest.version);
+  });
+
+  describe('that HEED_ADDON names', () => {
+    const index = JSON.stringify(join(packageRoot, 'dist/lib/index.js'));
+
+    function run(script: string, env: Record<string, string>) {
+      const { HEED_BACKEND, ...inherited } = process.env;
+      const program = `
+        const { attentionSync, devices, Tensor } = require(${index});
+        const tensor = Tensor.zeros('float32', [1, 1, 2, 4]);
+        try { ${script} } catch (error) { console.log(error.code, error.message); }
+      `;
+      const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], {
+        env: { ...inherited, ...env },
+        encoding: 'utf8',
+      });
+      return { stdout, stderr };
+    }
+
+    const attend = 'console.log(attentionSync(tensor, tensor, tensor).size);';
+
+    it('is loaded, and no other', () => {
+      const file = place(at('named/addon.bin'));
+      const { stdout, stderr } = run(attend, { HEED_ADDON: file, HEED_DEBUG: '1' });
+      assert.equal(stdout, '8\n');
+      assert.ok(stderr.includes(`loaded ${file}`), stderr);
+    });
+
+    for (const [what, content, reason] of [
+      ['is not there', undefined, /which HEED_ADDON names, is not there/],
+      ['does not load', 'not an addon', /file too short|invalid ELF header|not a mach-o/i],
+    ] as const) {
+      it(`fails the operation where it ${what}`, () => {
+        const file = at(`named/${what}.node`);
+        if (content !== undefined) place(file, content);
+        const { stdout, stderr } = run(attend, { HEED_ADDON: file });
+        assert.match(stdout, /^HEED_NO_NATIVE Expected the cpu backend to be available/);
+        assert.match(stdout, reason);
+        assert.ok(stdout.includes(`tried ${file}: `) && stdout.includes('unset HEED_ADDON'), stdout);
+        assert.doesNotMatch(stdout, /heed build|not installed/);
+        assert.equal(stderr, '');
+      });
+    }
+
+    it('fails the operation where it is the addon of something else', function () {
+      // Of what piscina installs where there is one for this machine.
+      const name = `nice-${process.platform}-${process.arch}-gnu`;
+      const file = join(packageRoot, 'node_modules/@napi-rs', name, `${name.replace('nice-', 'nice.')}.node`);
+      if (!existsSync(file)) this.skip();
+      const { stdout } = run(attend, { HEED_ADDON: file });
+      assert.match(stdout, /^HEED_NO_NATIVE .*it is the addon of something else\n/);
+    });
+
+    it('is not asked for by the reference', () => {
+      const env = { HEED_ADDON: at('named/nothing.node'), HEED_BACKEND: 'reference' };
+      assert.deepEqual(run(attend, env), { stdout: '8\n', stderr: '' });
+    });
   });
 });

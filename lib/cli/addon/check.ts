@@ -1,24 +1,14 @@
 /**
- * Loads the addon that is named and computes with it: in a process of its own, as what is wrong with an addon may end
- * the process that loads it. Writes one line of JSON: an empty list, or what is wrong.
+ * Computes with the addon that HEED_ADDON names: in a process of its own, as what is wrong with an addon may end the
+ * process that loads it. Writes one line of JSON: an empty list, or what is wrong.
  */
-import type { Addon } from '../../native/addon.js';
-import { availableInstructionSets, setInstructionSet, useAddon } from '../../native.js';
+import { availableInstructionSets, nativeStatus, setInstructionSet } from '../../native.js';
 import { compareWithReference } from './agreement.js';
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0];
-}
-
-function check(path: string): string[] {
-  let addon: Addon;
+function check(): string[] {
+  const { loaded, why } = nativeStatus();
+  if (!loaded) return [`does not load: ${why}`];
   try {
-    addon = require(path);
-  } catch (error) {
-    return [`does not load: ${firstLine(error)}`];
-  }
-  try {
-    useAddon(addon, path);
     return availableInstructionSets().flatMap((set) => {
       setInstructionSet(set);
       return compareWithReference('cpu')
@@ -29,8 +19,9 @@ function check(path: string): string[] {
         );
     });
   } catch (error) {
-    return [`does not work with this version of heed: ${firstLine(error)}`];
+    const [complaint] = (error instanceof Error ? error.message : String(error)).split('\n');
+    return [`does not work with this version of heed: ${complaint}`];
   }
 }
 
-console.log(JSON.stringify(check(process.argv[2])));
+console.log(JSON.stringify(check()));

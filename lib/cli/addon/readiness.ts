@@ -28,8 +28,8 @@ export async function whyNotReady(path: string, limit = usualLimit): Promise<str
   const unfit = misfit(path);
   if (unfit !== undefined) return unfit;
   const lines: string[] = [];
-  const { status, expired } = await runSupervised([process.execPath, join(__dirname, 'check.js'), path], {
-    env: withoutVariables(),
+  const { status, expired } = await runSupervised([process.execPath, join(__dirname, 'check.js')], {
+    env: { ...withoutVariables(), HEED_ADDON: path },
     limit,
     onLine: (line) => lines.push(line),
   });

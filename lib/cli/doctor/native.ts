@@ -1,6 +1,8 @@
 /** What became of the native addon. */
 import { existsSync, lstatSync } from 'node:fs';
+import { environment } from '../../environment.js';
 import { prebuiltAddons } from '../../native/load.js';
+import { remedies } from '../../native/remedies.js';
 import { availableInstructionSets, nativeStatus } from '../../native.js';
 import { packageRoot } from '../../package-root.js';
 import { portrait } from '../addon/portrait.js';
@@ -10,10 +12,17 @@ import type { Finding, Section } from './finding.js';
 import { processorInstructionSets } from './machine.js';
 
 const title = 'Native addon';
-const build = 'npx heed build (in a checkout of heed: npm run build)';
+
+/** What to do where the addon is missing, or will not do. */
+function remedyFor(what: 'build the native addon' | 'build it anew'): string {
+  if (environment().addon !== undefined) return remedies().join('; ');
+  return `${what}: npx heed build (in a checkout of heed: npm run build)`;
+}
 
 /** The one that heed would load first. */
 function firstAddon(): string | undefined {
+  const { addon } = environment();
+  if (addon !== undefined) return existsSync(addon) ? addon : undefined;
   const inPlace = addonPath(packageRoot);
   if (lstatSync(inPlace, { throwIfNoEntry: false }) !== undefined) return inPlace;
   return prebuiltAddons().find((path) => existsSync(path));
@@ -67,10 +76,10 @@ function examineLoaded(
   const unfit: Finding[] =
     first === undefined || why === undefined
       ? []
-      : [{ name: 'not usable', value: `${first} ${why}`, remedy: `build it anew: ${build}` }];
+      : [{ name: 'not usable', value: `${first} ${why}`, remedy: remedyFor('build it anew') }];
   if (!loaded) {
     const addon = { name: 'addon', value: `not loaded: ${whyNotLoaded}` };
-    const remedy = `build the native addon: ${build}`;
+    const remedy = remedyFor('build the native addon');
     return [...attempts, unfit.length > 0 ? addon : { ...addon, remedy }, ...unfit, ...file];
   }
   return [

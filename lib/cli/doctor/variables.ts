@@ -8,7 +8,7 @@ const defaults: Readonly<Record<string, string>> = {
   HEED_BACKEND: 'auto',
   HEED_NUM_THREADS: 'one per processor core',
   HEED_CPU_ISA: 'the best there is',
-  HEED_ADDON: 'the addon is looked for',
+  HEED_ADDON: 'where heed builds and installs its addon',
   HEED_DEBUG: '0',
   HEED_REQUIRE_NATIVE: '0',
   HEED_CUDA: 'AUTO: heed build builds the cuda backend where there is nvcc',
