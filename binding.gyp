@@ -39,7 +39,8 @@
       ],
       "defines": [
         "HEED_HAVE_BASELINE",
-        "<!@(node -p \"require('./native/sources.json').addonDefinitions.join(' ')\")"
+        "<!@(node -p \"require('./native/sources.json').addonDefinitions.join(' ')\")",
+        "HEED_VERSION=\"<!(node -p \"JSON.parse(fs.readFileSync(fs.realpathSync('native') + '/../package.json')).version\")\""
       ],
       "dependencies": ["heed_kernels_baseline"],
       "conditions": [

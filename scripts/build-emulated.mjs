@@ -14,7 +14,15 @@ function run(command, args) {
   process.exit(1);
 }
 
-run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DHEED_EMULATED_ADDON=ON']);
+run('cmake', [
+  '-S',
+  '.',
+  '-B',
+  folder,
+  '-DCMAKE_BUILD_TYPE=Release',
+  '-DHEED_EMULATED_ADDON=ON',
+  '-DHEED_WERROR=ON',
+]);
 run('cmake', [
   '--build',
   folder,

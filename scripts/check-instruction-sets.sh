@@ -2,6 +2,7 @@
 # Runs the native tests on every instruction set, whatever this processor has:
 #   - all that it has, as they are;
 #   - SSE2 alone, under qemu, for the kernels and for the addon inside Node.js;
+#   - that AVX2 is chosen where there is no AVX-512, and the kernels on a processor that has no more;
 #   - the 16-lane kernels of AVX-512 compiled to AVX2 instructions, where the processor has no AVX-512.
 # Needs doctest-dev and qemu-user (Debian), CMake, and the built addon and dist/.
 set -euo pipefail
@@ -11,7 +12,7 @@ oldest='qemu64,-sse3'
 build() { # directory, CMake options …
   local directory=$1
   shift
-  cmake -S . -B "$directory" -DCMAKE_BUILD_TYPE=Release -DHEED_TESTS=ON "$@" > /dev/null
+  cmake -S . -B "$directory" -DCMAKE_BUILD_TYPE=Release -DHEED_TESTS=ON -DHEED_WERROR=ON "$@" > /dev/null
   cmake --build "$directory" --target heed_native_tests -j "$(nproc)" | grep -v 'Built target' || true
 }
 
@@ -24,6 +25,10 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 HEED_TEST_PROBLEMS=15 qemu-x86_64 -cpu "$oldest" build/native-tests/heed_native_tests | tee "$log"
 grep -qx 'instruction sets: baseline' "$log"
+
+echo '── AVX2 and nothing later, native tests'
+HEED_TEST_PROBLEMS=5 qemu-x86_64 -cpu Haswell build/native-tests/heed_native_tests 2>&1 | tee "$log"
+grep -qx 'instruction sets: baseline avx2' "$log"
 
 echo '── SSE2 alone, the addon in Node.js'
 qemu-x86_64 -cpu "$oldest" "$(command -v node)" scripts/check-baseline.cjs

@@ -32,7 +32,15 @@ function fail(message) {
 }
 
 function build() {
-  run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DHEED_EMULATOR=ON']);
+  run('cmake', [
+    '-S',
+    '.',
+    '-B',
+    folder,
+    '-DCMAKE_BUILD_TYPE=Release',
+    '-DHEED_EMULATOR=ON',
+    '-DHEED_WERROR=ON',
+  ]);
   run('cmake', ['--build', folder, '--parallel', String(workers), '--target', 'heed_emulator']);
 }
 

@@ -50,6 +50,7 @@ function build(name, sanitizers, targets) {
   const options = [
     '-DCMAKE_BUILD_TYPE=Release',
     '-DHEED_TESTS=ON',
+    '-DHEED_WERROR=ON',
     '-DHEED_CUDA=OFF',
     `-DHEED_SANITIZE=${sanitizers}`,
   ];

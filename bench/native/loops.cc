@@ -18,9 +18,10 @@ constexpr int chains = 10;
 void multiply_add() {
   Vec a = Vec{} + 1.0f, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
   const Vec x = Vec{} + 0.999f, y = Vec{} + 0.001f;
+  const auto next = [&](Vec sum) { return heed::cpu::HEED_ISA::multiply_add(sum, x, y); };
   for (int k = 0; k < rounds; ++k) {
-    a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y;
-    f = f * x + y, g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y;
+    a = next(a), b = next(b), c = next(c), d = next(d), e = next(e);
+    f = next(f), g = next(g), h = next(h), i = next(i), j = next(j);
     asm volatile(""
                  : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), "+x"(h), "+x"(i), "+x"(j));
   }
@@ -35,7 +36,8 @@ void add_terms() {
     for (int i = 0; i < chains; ++i) {
       Vec y = x;
       asm volatile("" : "+x"(y));
-      sums[i] += v * reciprocal(x * y + 1.0f);
+      const Vec divisor = heed::cpu::HEED_ISA::multiply_add(x, y, Vec{} + 1.0f);
+      sums[i] = heed::cpu::HEED_ISA::multiply_add(v, reciprocal(divisor), sums[i]);
     }
   }
   for (const Vec& sum : sums) asm volatile("" ::"x"(sum));

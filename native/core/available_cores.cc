@@ -2,29 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <limits>
 #include <thread>
+
+#include "core/affinity.h"
+#include "core/cpu_quota.h"
 
 namespace heed {
 
-namespace {
-
-// "max 100000" or "150000 100000": microseconds of CPU time per period. Inside a container this is the
-// container's own.
-int control_group_quota() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (!(file >> quota >> period) || period <= 0) return std::numeric_limits<int>::max();
-  return std::max(1, static_cast<int>(std::ceil(quota / period)));
-}
-
-}  // namespace
-
 int available_cores() {
-  const int allowed = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return std::min(allowed, control_group_quota());
+  int processors = processors_in_affinity();
+  if (processors == 0) processors = static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, static_cast<int>(std::min<double>(processors, std::ceil(cpu_quota()))));
 }
 
 }  // namespace heed

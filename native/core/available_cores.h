@@ -2,8 +2,8 @@
 
 namespace heed {
 
-// Cores that this process may use: its affinity mask, and the CPU quota of its control group where there is
-// one.
+// Processors that this process may use, at least 1: those of its affinity and its cpuset, but no more than
+// its control groups leave it time for, rounded up.
 int available_cores();
 
 }  // namespace heed

@@ -22,10 +22,9 @@ std::vector<ForwardTask> forward_tasks(const SolvingAttention& solving) {
   const auto& sequences = solving.problem.sequences;
   std::vector<int64_t> order(sequences.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return sequences[a].query_steps * sequences[a].key_steps >
-           sequences[b].query_steps * sequences[b].key_steps;
-  });
+  const auto pairs = [&](int64_t batch) { return sequences[batch].query_steps * sequences[batch].key_steps; };
+  std::sort(order.begin(), order.end(),
+            [&](int64_t a, int64_t b) { return pairs(a) != pairs(b) ? pairs(a) > pairs(b) : a < b; });
   std::vector<ForwardTask> tasks;
   for (const int64_t batch : order) {
     if (is_decoded(solving, sequences[batch])) continue;

@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { compareVersions, makeOldGlibc } from './old-glibc.mjs';
 import { output, run } from './run.mjs';
 
-/** The oldest glibc that a prebuilt addon runs on: that of Ubuntu 22.04; Debian 12 and Red Hat 10 have later ones. */
-const newestGlibc = [2, 35];
+/** The oldest glibc that a prebuilt addon runs on, and Node itself: that of Red Hat 8 and Debian 10. */
+const newestGlibc = [2, 28];
+/** What came with it: the unwinder is the machine's own. */
+const newestUnwinder = [7, 0, 0];
 const maximumBytes = 50_000_000;
 
 /** Machine code for what is known, and PTX, which drivers compile for what comes later. */
@@ -20,7 +23,10 @@ export function buildAddon(checkout, { cuda }, folder) {
     : ['-DHEED_CUDA=OFF'];
   // What nothing calls is left out: parts of the C++ library would ask for a later glibc.
   const linker = '-DCMAKE_MODULE_LINKER_FLAGS=-Wl,--gc-sections';
-  run('cmake', ['-S', checkout, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', linker, ...switches]);
+  const glibc = join(folder, 'old-glibc');
+  makeOldGlibc(glibc, newestGlibc);
+  const options = ['-DCMAKE_BUILD_TYPE=Release', '-DHEED_WERROR=ON', `-DHEED_OLD_GLIBC=${glibc}`, linker];
+  run('cmake', ['-S', checkout, '-B', folder, ...options, ...switches]);
   const began = performance.now();
   run('cmake', ['--build', folder, '--parallel', String(availableParallelism()), '--target', 'heed']);
   const addon = join(folder, 'heed.node');
@@ -37,7 +43,7 @@ export function checkAddon(addon, { name, cuda }) {
   assert(size <= maximumBytes, `${name}: the addon has ${size} bytes, more than ${maximumBytes}`);
 
   const needed = matches(output('readelf', ['--dynamic', '--wide', addon]), /\(NEEDED\).*\[(.+)\]/g);
-  const strangers = needed.filter((library) => !/^(lib(c|m|dl|rt|pthread)\.so|ld-linux)/.test(library));
+  const strangers = needed.filter((library) => !/^(lib(c|m|dl|rt|pthread|gcc_s)\.so|ld-linux)/.test(library));
   assert.deepEqual(strangers, [], `${name}: the addon needs libraries that a machine may not have`);
 
   const symbols = output('readelf', ['--dyn-syms', '--wide', addon]).split('\n').slice(3);
@@ -54,19 +60,41 @@ export function checkAddon(addon, { name, cuda }) {
     `${name}: the addon shows more than Node asks for`,
   );
 
-  const glibc = matches(output('readelf', ['--version-info', '--wide', addon]), /GLIBC_(\d+\.\d+)/g)
-    .map((version) => version.split('.').map(Number))
-    .sort(([a, b], [c, d]) => a - c || b - d);
-  const [major, minor] = glibc.at(-1);
+  // Those of Node's interface have no version; what else has none, no library is known to have.
+  const unknown = symbols
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , , binding, , section]) => section === 'UND' && binding === 'GLOBAL')
+    .map((columns) => columns[7])
+    .filter((symbol) => !/@|^(napi|node_api)_/.test(symbol));
+  assert.deepEqual(
+    unknown,
+    [],
+    `${name}: the addon needs functions that glibc ${newestGlibc.join('.')} does not have`,
+  );
+
+  const versions = output('readelf', ['--version-info', '--wide', addon]);
+  const glibc = newestOf(matches(versions, /GLIBC_(\d[\d.]*)/g));
+  const unwinder = newestOf(matches(versions, /GCC_(\d[\d.]*)/g));
   assert(
-    major < newestGlibc[0] || (major === newestGlibc[0] && minor <= newestGlibc[1]),
-    `${name}: the addon needs glibc ${major}.${minor}, newer than ${newestGlibc.join('.')}`,
+    compareVersions(glibc, newestGlibc) <= 0,
+    `${name}: the addon needs glibc ${glibc.join('.')}, newer than ${newestGlibc.join('.')}`,
+  );
+  assert(
+    compareVersions(unwinder, newestUnwinder) <= 0,
+    `${name}: the addon needs libgcc ${unwinder.join('.')}, newer than ${newestUnwinder.join('.')}`,
   );
 
   // Kernels are in a section of their own; that the addon is the right one of the two is worth a look.
   const hasKernels = readFileSync(addon).includes('.nv_fatbin');
   assert.equal(hasKernels, cuda, `${name}: the addon was to have ${cuda ? '' : 'no '}kernels for GPUs`);
-  console.log(`${name}: ${size} bytes, needs ${needed.join(', ')} and glibc ${major}.${minor}`);
+  console.log(`${name}: ${size} bytes, needs ${needed.join(', ')} and glibc ${glibc.join('.')}`);
+}
+
+function newestOf(versions) {
+  return versions
+    .map((version) => version.split('.').map(Number))
+    .sort(compareVersions)
+    .at(-1);
 }
 
 function matches(text, pattern) {

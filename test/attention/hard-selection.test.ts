@@ -9,6 +9,7 @@ import { expectClose, expectSameBits } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle } from '../support/oracle.js';
 import { Random } from '../support/random.js';
+import { randomScore, scoreNames } from '../support/random-score.js';
 import {
   choicesOf,
   decidedInputs,
@@ -148,6 +149,49 @@ eachBackend(
           );
         }
       }
+    });
+
+    for (const name of scoreNames.filter((each) => each !== 'location')) {
+      it(`takes the first of several best keys by the score ${name}, capped or not, of every type`, () => {
+        for (const type of typesOf(backend)) {
+          for (const queries of [1, 5, 70]) {
+            const width = random.integer(1, 70);
+            const heads = { heads: 6, keyHeads: 3 };
+            const inputs = randomInputs(random, { batch: 1, ...heads, queries, keys: 211, width, type });
+            const copied = 3 * width;
+            for (let i = copied; i < inputs.key.size; i++) {
+              const head = i - (i % (211 * width));
+              inputs.key.data[i] = inputs.key.data[head + ((i - head) % copied)];
+            }
+            const widths = { width, keyWidth: width };
+            const score = randomScore(random, name, { ...heads, ...widths, keys: 211, type, perHead: true });
+            for (const softcap of [0, 2]) {
+              const choices = choicesOf(backend, inputs, { select: 'hard', score, softcap });
+              assert.ok(
+                choices.every((choice) => choice < 3),
+                `${type}, width ${width}, ${queries} queries, softcap ${softcap}`,
+              );
+            }
+          }
+        }
+      });
+    }
+
+    it('takes the first of several best keys by an additive score beside one that is out of all proportion', () => {
+      const { query, value } = randomInputs(random, { batch: 1, heads: 1, queries: 70, keys: 500, width: 1 });
+      const numbers = new Float32Array(500).fill(0.3);
+      numbers[10] = -1000;
+      const key = new Tensor(numbers, [1, 1, 500, 1]);
+      // Positive, so that this key is the worst.
+      const weights = (...dims: number[]) =>
+        new Tensor(
+          Float32Array.from({ length: 8 }, () => random.uniform(0.1, 1)),
+          dims,
+        );
+      const [u, vector] = [weights(8, 1), weights(8)];
+      const score = { type: 'additive', query: weights(8, 1), key: u, vector } as const;
+      const choices = choicesOf(backend, { query, key, value }, { select: 'hard', score });
+      assert.ok(choices.every((choice) => choice === 0));
     });
 
     it('takes the first of several best keys in a window', () => {

@@ -17,10 +17,14 @@ namespace heed::cpu::HEED_ISA {
 
 constexpr float safe_magnitude = 43;
 
-// U k of some keys, as rows of padded(hidden), and e^2Uk.
+// U k of some keys, as rows of padded(hidden), and e^2Uk; of each whether it is safe to multiply.
 struct OfferedKeys {
   float *sums, *exponentials;
-  bool safe;
+  bool* safe;
+
+  static OfferedKeys carve(int64_t keys, int64_t pitch, ScratchCursor& cursor) {
+    return {cursor.take<float>(keys * pitch), cursor.take<float>(keys * pitch), cursor.take<bool>(keys)};
+  }
 };
 
 // e^2x for `count` numbers, a multiple of the lanes; whether all are safe to multiply.
@@ -34,12 +38,15 @@ static inline bool exponentiate(const float* from, int64_t count, float* to) {
   return horizontal_maximum(largest) <= safe_magnitude;
 }
 
-// `matrix` is U as load_transposed leaves it.
-static inline bool offer_keys(const AttentionParameters& p, TileRows keys, int64_t count, const float* matrix,
+// `matrix` is U as load_transposed leaves it. Equal keys come to equal sums, in order, and are as safe:
+// nothing of the others in the tile may change what a key comes to.
+static inline void offer_keys(const AttentionParameters& p, TileRows keys, int64_t count, const float* matrix,
                               const OfferedKeys& offered) {
   const int64_t pitch = padded(p.score.hidden);
-  multiply_rows(keys.data, keys.stride, count, matrix, p.width, p.score.hidden, offered.sums, pitch);
-  return exponentiate(offered.sums, count * pitch, offered.exponentials);
+  multiply_rows<Sums::in_order>(keys.data, keys.stride, count, matrix, p.width, p.score.hidden, offered.sums,
+                                pitch);
+  for (int64_t key = 0; key < count; ++key)
+    offered.safe[key] = exponentiate(offered.sums + key * pitch, pitch, offered.exponentials + key * pitch);
 }
 
 // v of the head of each row of a group, times the scale, along the lanes; and the sum of each.
@@ -94,9 +101,10 @@ static inline void add_tile(const ScoreTile& tile, const OfferedKeys& offered, i
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) {
         if constexpr (safe) {
-          sums[m][v] += weight[v] * reciprocal(query[v] * of_key + 1.0f);
+          const Vec sum_of_one = multiply_add(query[v], of_key, splat(1));
+          sums[m][v] = multiply_add(weight[v], reciprocal(sum_of_one), sums[m][v]);
         } else {
-          sums[m][v] += weight[v] * tanh(query[v] + of_key);
+          sums[m][v] = multiply_add(weight[v], tanh(query[v] + of_key), sums[m][v]);
         }
       }
     }
@@ -104,7 +112,7 @@ static inline void add_tile(const ScoreTile& tile, const OfferedKeys& offered, i
   for (int m = 0; m < rows; ++m) {
     for (int v = 0; v < vectors; ++v) {
       const Vec all = load(group.vector_sum + (vector + v) * lanes);
-      store(tile.at(key + m, vector + v), safe ? all - sums[m][v] * 2.0f : sums[m][v]);
+      store(tile.at(key + m, vector + v), safe ? multiply_add(sums[m][v], splat(-2), all) : sums[m][v]);
     }
   }
 }
@@ -123,6 +131,19 @@ static inline void add_tiles(const ScoreTile& tile, const OfferedKeys& offered, 
   }
 }
 
+// Keys that are as safe as each other at a time.
+static inline void add_keys(const ScoreTile& tile, const OfferedKeys& offered, int64_t first_offered) {
+  if (!tile.group->safe) return add_tiles<false>(tile, offered, first_offered);
+  const auto safe = [&](int64_t key) { return offered.safe[key - first_offered]; };
+  for (int64_t first = tile.first_key, last; first < tile.last_key; first = last) {
+    for (last = first + 1; last < tile.last_key && safe(last) == safe(first);) ++last;
+    const ScoreTile run{tile.at(first, 0), first,      last,           tile.first_vector, tile.last_vector,
+                        tile.vector_keys,  tile.group, tile.parameters};
+    safe(first) ? add_tiles<true>(run, offered, first_offered)
+                : add_tiles<false>(run, offered, first_offered);
+  }
+}
+
 // The scores of one row, hidden units along the lanes: query and weight are [padded(hidden)], padded with
 // zeros.
 static inline void add_row(const float* query, const float* weight, int64_t hidden,
@@ -130,8 +151,10 @@ static inline void add_row(const float* query, const float* weight, int64_t hidd
   const int64_t pitch = padded(hidden);
   for (int64_t key = 0; key < keys; ++key) {
     Vec sum{};
-    for (int64_t h = 0; h < pitch; h += lanes)
-      sum += load(weight + h) * tanh(load(query + h) + load(offered.sums + key * pitch + h));
+    for (int64_t h = 0; h < pitch; h += lanes) {
+      const Vec unit = tanh(load(query + h) + load(offered.sums + key * pitch + h));
+      sum = multiply_add(load(weight + h), unit, sum);
+    }
     out[key] = horizontal_sum(sum);
   }
 }

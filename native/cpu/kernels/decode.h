@@ -153,9 +153,9 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       const float share = __builtin_exp2f(partials[c].maximum[r] - reference);
       // A chunk without a key for this row has nothing to add, not even 0 · NaN.
       if (partials[c].sum[r] == 0) continue;
-      sum += partials[c].sum[r] * share;
+      sum = multiply_add(partials[c].sum[r], share, sum);
       const float* output = partials[c].output + r * p.value_width;
-      for (int64_t d = 0; d < p.value_width; ++d) joined[d] += output[d] * share;
+      for (int64_t d = 0; d < p.value_width; ++d) joined[d] = multiply_add(output[d], share, joined[d]);
     }
     if (p.selection.is_hard()) {
       Choice choice = no_choice;

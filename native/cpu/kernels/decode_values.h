@@ -26,7 +26,7 @@ static inline void add_values(const typename Type::Element* values, int64_t stri
     for (int r = 0; r < rows; ++r) {
       const Vec weight = splat(weights[r * decode_tile + key]);
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) acc[r][v] += weight * value[v];
+      for (int v = 0; v < vectors; ++v) acc[r][v] = multiply_add(weight, value[v], acc[r][v]);
     }
   }
   for (int r = 0; r < rows; ++r) {
@@ -54,7 +54,9 @@ static inline void add_values_to_rows(const typename Type::Element* values, int6
     for (int64_t key = 0; key < keys; ++key) {
       const Vec value = Type::template load_first<part.value>(values + key * stride + d);
 #pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) acc[r] += weights[r * decode_tile + key] * value;
+      for (int r = 0; r < rows; ++r) {
+        acc[r] = multiply_add(splat(weights[r * decode_tile + key]), value, acc[r]);
+      }
     }
     for (int r = 0; r < rows; ++r) {
       for (int i = 0; i < part.value; ++i) output[r * width + d + i] += acc[r][i];
@@ -64,7 +66,7 @@ static inline void add_values_to_rows(const typename Type::Element* values, int6
     for (int r = 0; r < rows; ++r) {
       float sum = 0;
       for (int64_t key = 0; key < keys; ++key)
-        sum += weights[r * decode_tile + key] * Type::get(values[key * stride + d]);
+        sum = multiply_add(weights[r * decode_tile + key], Type::get(values[key * stride + d]), sum);
       output[r * width + d] += sum;
     }
   }
@@ -103,7 +105,7 @@ static inline void add_other_values(const ScoreRow& row, const typename Type::El
     const float weight = row.scores[key - row.first_key];
     for (int64_t d = 0; d < width; ++d) {
       const float value = Type::get(values[(key - row.first_key) * stride + d]);
-      if (value * 0.0f != 0.0f) output[d] += weight * value;
+      if (value * 0.0f != 0.0f) output[d] = multiply_add(weight, value, output[d]);
     }
   }
 }

@@ -76,9 +76,9 @@ static inline void for_parts_of_vector(int64_t width, int64_t& d, F f) {
 // The last `count` elements of a row, fewer than a vector has, and zeros.
 template <class Type>
 static inline Vec load_rest(const typename Type::Element* row, int64_t count) {
-  Vec rest{};
+  alignas(64) float rest[lanes] = {};
   for (int64_t i = 0; i < count; ++i) rest[i] = Type::get(row[i]);
-  return rest;
+  return load(rest);
 }
 
 // Keys (or weight rows) of one tile: as many accumulators as hide the latency of a multiply-add and fit the
@@ -100,7 +100,9 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
     for (int n = 0; n < columns; ++n) {
       const Vec right = right_of(b + n * b_stride);
 #pragma GCC unroll 8
-      for (int m = 0; m < rows; ++m) acc[m * columns + n] += left[m] * right;
+      for (int m = 0; m < rows; ++m) {
+        acc[m * columns + n] = multiply_add(left[m], right, acc[m * columns + n]);
+      }
     }
   };
   int64_t d = 0;
@@ -114,8 +116,7 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
     step([&](const float* row) { return Float32::load_first<part.value>(row + d); },
          [&](const typename Type::Element* row) { return Type::template load_first<part.value>(row + d); });
   });
-  // Vectors again: of scalars a compiler may round the product in one copy of this loop and not in another,
-  // and the same column would come to different sums.
+  // As a vector as well: its products are rounded as all others are.
   if (d < width) {
     step([&](const float* row) { return load_rest<Float32>(row + d, width - d); },
          [&](const typename Type::Element* row) { return load_rest<Type>(row + d, width - d); });

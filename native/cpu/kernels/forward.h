@@ -31,7 +31,7 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Til
 #pragma GCC unroll 8
         for (int v = 0; v < vectors.value; ++v) {
           float* out = group.output + (d + m) * group_rows + (first_vector + v) * lanes;
-          store(out, load(out) * load(decay + (first_vector + v) * lanes) + acc[m][v]);
+          store(out, multiply_add(load(out), load(decay + (first_vector + v) * lanes), acc[m][v]));
         }
       }
     });
@@ -49,10 +49,11 @@ static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& g
       float sum = 0;
       for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
         const float weight = *(tile.at(key, 0) + r);
-        if (attends(tile, r, key)) sum += weight * values.data[(key - tile.first_key) * values.stride + d];
+        const float value = values.data[(key - tile.first_key) * values.stride + d];
+        if (attends(tile, r, key)) sum = multiply_add(weight, value, sum);
       }
       float& out = group.output[d * group_rows + r];
-      out = out * decay[r] + sum;
+      out = multiply_add(out, decay[r], sum);
     }
   }
 }

@@ -2,10 +2,16 @@
 #pragma once
 
 #if defined(__x86_64__)
-// GCC 12 takes the registers that its own header leaves undefined on purpose for mistakes (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC takes the registers that its own header leaves undefined on purpose for mistakes (GCC bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif

@@ -55,9 +55,7 @@ static inline void multiply_cosines(const ScoreTile& tile, const KeyTile& keys) 
 }
 
 static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
-  const bool safe = tile.group->safe && keys.offered.safe;
-  safe ? add_tiles<true>(tile, keys.offered, keys.first_key)
-       : add_tiles<false>(tile, keys.offered, keys.first_key);
+  add_keys(tile, keys.offered, keys.first_key);
 }
 
 template <Sums order>
@@ -95,8 +93,7 @@ struct KeyScratch {
     if (p.score.kind != ScoreKind::additive) return s;
     const int64_t pitch = padded(p.score.hidden);
     s.matrix = cursor.take<float>(p.width * pitch);
-    s.offered.sums = cursor.take<float>(key_tile * pitch);
-    s.offered.exponentials = cursor.take<float>(key_tile * pitch);
+    s.offered = OfferedKeys::carve(key_tile, pitch, cursor);
     return s;
   }
 
@@ -108,12 +105,12 @@ struct KeyScratch {
 
 static inline KeyTile key_tile_of(const AttentionParameters& p, TileRows rows, int64_t first_key,
                                   int64_t keys, const KeyScratch& s) {
-  KeyTile tile{rows, first_key, s.inverse_lengths, s.offered};
+  const KeyTile tile{rows, first_key, s.inverse_lengths, s.offered};
   if (p.score.kind == ScoreKind::cosine) {
     for (int64_t key = 0; key < keys; ++key)
       s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.width);
   }
-  if (p.score.kind == ScoreKind::additive) tile.offered.safe = offer_keys(p, rows, keys, s.matrix, s.offered);
+  if (p.score.kind == ScoreKind::additive) offer_keys(p, rows, keys, s.matrix, s.offered);
   return tile;
 }
 

@@ -24,10 +24,10 @@ static inline float inverse_length(const typename Type::Element* row, int64_t wi
   int64_t d = 0;
   for (; d + lanes <= width; d += lanes) {
     const Vec x = Type::load(row + d);
-    sums += x * x;
+    sums = multiply_add(x, x, sums);
   }
   float squares = horizontal_sum(sums);
-  for (; d < width; ++d) squares += Type::get(row[d]) * Type::get(row[d]);
+  for (; d < width; ++d) squares = multiply_add(Type::get(row[d]), Type::get(row[d]), squares);
   if (in_range(squares)) return 1 / __builtin_sqrtf(squares);
   double exact = 0;
   for (d = 0; d < width; ++d) exact += double{Type::get(row[d])} * Type::get(row[d]);

@@ -12,16 +12,16 @@ static constexpr float ln_2 = 0.693147180559945309f;
 
 // 2^x for x ≤ 127, relative error 9.2e-8 + rounding; 0 far below −126, NaN for NaN. 2^0 is exactly 1: the
 // online softmax multiplies by it at every tile that brings no new maximum.
-#if defined(__AVX512DQ__)
+#if defined(HEED_USE_AVX512)
 // The processor splits x into its floor and the rest, and puts 2^floor back in.
 static inline Vec exp2(Vec x) {
   const Vec f = Vec(_mm512_reduce_ps(__m512(x), _MM_FROUND_TO_NEG_INF));
   Vec p = splat(0x1.e974fap-10f);
-  p = p * f + splat(0x1.277856p-7f);
-  p = p * f + splat(0x1.c91ce6p-5f);
-  p = p * f + splat(0x1.ebdb56p-3f);
-  p = p * f + splat(0x1.62e4bap-1f);
-  p = p * f + splat(1);
+  p = multiply_add(p, f, splat(0x1.277856p-7f));
+  p = multiply_add(p, f, splat(0x1.c91ce6p-5f));
+  p = multiply_add(p, f, splat(0x1.ebdb56p-3f));
+  p = multiply_add(p, f, splat(0x1.62e4bap-1f));
+  p = multiply_add(p, f, splat(1));
   return Vec(_mm512_scalef_ps(__m512(p), __m512(x)));
 }
 #else
@@ -33,23 +33,23 @@ static inline Vec exp2(Vec x) {
   const Vec shifted = clamped + magic;
   const Vec f = clamped - (shifted - magic);
   Vec p = splat(0x1.5bba14p-10f);
-  p = p * f + splat(0x1.3cea88p-7f);
-  p = p * f + splat(0x1.c6b752p-5f);
-  p = p * f + splat(0x1.ebf9bcp-3f);
-  p = p * f + splat(0x1.62e42ap-1f);
-  p = p * f + splat(1);
+  p = multiply_add(p, f, splat(0x1.3cea88p-7f));
+  p = multiply_add(p, f, splat(0x1.c6b752p-5f));
+  p = multiply_add(p, f, splat(0x1.ebf9bcp-3f));
+  p = multiply_add(p, f, splat(0x1.62e42ap-1f));
+  p = multiply_add(p, f, splat(1));
   // A product, not an addition to the exponent bits: NaN stays NaN and n = −127 gives 0.
   return p * as_float(as_int(shifted) << 23);
 }
 #endif
 
 // 1 / x for x ≥ 1, relative error 1.2e-7; 0 for ∞, about.
-#if defined(__AVX512DQ__)
+#if defined(HEED_USE_AVX512)
 // Newton's step would turn ∞ into NaN.
 static inline Vec reciprocal(Vec x) {
   const Vec y = x > splat(0x1p100f) ? splat(0x1p100f) : x;
   const Vec r = Vec(_mm512_rcp14_ps(__m512(y)));
-  return r * (splat(2) - y * r);
+  return r * multiply_add(-y, r, splat(2));
 }
 #else
 static inline Vec reciprocal(Vec x) {
@@ -64,10 +64,11 @@ static inline Vec log(Vec x) {
   const Vec m = as_float(as_int(x) - (exponent << 23));
   const Vec z = (m - splat(1)) / (m + splat(1)), y = z * z;  // log m = 2 artanh z
   Vec p = splat(2.0f / 9);
-  p = p * y + splat(2.0f / 7);
-  p = p * y + splat(2.0f / 5);
-  p = p * y + splat(2.0f / 3);
-  return __builtin_convertvector(exponent, Vec) * ln_2 + (z * y * p + z * splat(2));
+  p = multiply_add(p, y, splat(2.0f / 7));
+  p = multiply_add(p, y, splat(2.0f / 5));
+  p = multiply_add(p, y, splat(2.0f / 3));
+  return multiply_add(__builtin_convertvector(exponent, Vec), splat(ln_2),
+                      multiply_add(z * y, p, z * splat(2)));
 }
 
 // tanh, relative error 3e-7. Small arguments have their own polynomial: 1 − 2 / (e^2x + 1) would lose their
@@ -76,11 +77,11 @@ static inline Vec tanh(Vec x) {
   const Vec magnitude = as_float(as_int(x) & splat_int(0x7fffffff));
   const Vec y = x * x;
   Vec p = splat(-0.00571704376f);
-  p = p * y + splat(0.0206505860f);
-  p = p * y + splat(-0.0537434976f);
-  p = p * y + splat(0.133314912f);
-  p = p * y + splat(-0.333332839f);
-  const Vec small = x + x * y * p;
+  p = multiply_add(p, y, splat(0.0206505860f));
+  p = multiply_add(p, y, splat(-0.0537434976f));
+  p = multiply_add(p, y, splat(0.133314912f));
+  p = multiply_add(p, y, splat(-0.333332839f));
+  const Vec small = multiply_add(x * y, p, x);
   // tanh(10) is 1 in float32; clamping keeps exp2 in range and NaN NaN.
   const Vec clamped = magnitude > splat(10.0f) ? splat(10.0f) : magnitude;
   const Vec large = splat(1.0f) - splat(2.0f) / (exp2(clamped * splat(2 * log2_e)) + splat(1.0f));

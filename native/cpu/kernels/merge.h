@@ -32,7 +32,7 @@ static void merge(const void* const* outputs, const float* const* log_sum_exps, 
       const float share = __builtin_expf(log_sum_exps[i][row] - highest);
       sum += share;
       widen<Type>(static_cast<const typename Type::Element*>(outputs[i]) + row * width, width, part);
-      for (int64_t d = 0; d < width; ++d) joined[d] += share * part[d];
+      for (int64_t d = 0; d < width; ++d) joined[d] = multiply_add(share, part[d], joined[d]);
     }
     narrow<Type>(joined, width, sum == 0 ? 0.0f : 1 / sum,
                  static_cast<typename Type::Element*>(output) + row * width);

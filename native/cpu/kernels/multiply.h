@@ -38,7 +38,7 @@ static inline __attribute__((always_inline)) void multiply_step(const float* a, 
   for (int m = 0; m < rows; ++m) {
     const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) acc[m][v] += factor * column[v];
+    for (int v = 0; v < vectors; ++v) acc[m][v] = multiply_add(factor, column[v], acc[m][v]);
   }
 }
 

@@ -8,9 +8,12 @@ namespace heed::cpu::HEED_ISA {
 static inline void normalise(const HeadNorm& norm, int64_t width, float* head) {
   Vec sums{};
   int64_t i = 0;
-  for (; i + lanes <= width; i += lanes) sums += load(head + i) * load(head + i);
+  for (; i + lanes <= width; i += lanes) {
+    const Vec x = load(head + i);
+    sums = multiply_add(x, x, sums);
+  }
   float squares = horizontal_sum(sums);
-  for (; i < width; ++i) squares += head[i] * head[i];
+  for (; i < width; ++i) squares = multiply_add(head[i], head[i], squares);
   const float factor = 1 / __builtin_sqrtf(squares / static_cast<float>(width) + norm.epsilon);
   for (i = 0; i + lanes <= width; i += lanes)
     store(head + i, load(head + i) * splat(factor) * load(norm.weight + i));

@@ -40,7 +40,7 @@ static inline void soften_vectors(const ScoreTile& tile, int64_t first_vector, K
     const Vec faded = exp2(load(group.maximum + lane) - reference[v]);
     store(decay + lane, faded);
     store(group.maximum + lane, highest[v]);
-    store(group.sum + lane, load(group.sum + lane) * faded + sum[v]);
+    store(group.sum + lane, multiply_add(load(group.sum + lane), faded, sum[v]));
   }
 }
 

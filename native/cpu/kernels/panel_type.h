@@ -47,7 +47,7 @@ static inline auto with_panel_type(DType weight_type, F f) {
   switch (weight_type) {
     case DType::float16:
 // Without F16C a float16 takes longer to widen than four bytes take to read.
-#if defined(__F16C__)
+#if defined(HEED_USE_AVX512) || defined(HEED_USE_AVX2)
       return f(Panel<Float16>{});
 #else
       return f(Panel<Float32>{});

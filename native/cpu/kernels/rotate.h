@@ -21,11 +21,11 @@ struct Turned {
   Vec x, y;
 };
 static inline Turned turn(Vec x, Vec y, Vec cos, Vec sin) {
-  return {x * cos - y * sin, x * sin + y * cos};
+  return {multiply_add(x, cos, -(y * sin)), multiply_add(x, sin, y * cos)};
 }
 static inline void turn(float& x, float& y, float cos, float sin) {
-  const float turned = x * cos - y * sin;
-  y = x * sin + y * cos;
+  const float turned = multiply_add(x, cos, -(y * sin));
+  y = multiply_add(x, sin, y * cos);
   x = turned;
 }
 

@@ -142,7 +142,7 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
       const float sink = p.sinks[origin.head] * log2_e;
       const float joint = sink > maximum ? sink : maximum;
       share = __builtin_exp2f(maximum - joint);
-      sum = sum * share + __builtin_exp2f(sink - joint);
+      sum = multiply_add(sum, share, __builtin_exp2f(sink - joint));
       maximum = joint;
     }
     factor[r] = empty ? 0.0f : share / sum;

@@ -26,8 +26,7 @@ struct RowsScratch {
     s.vector = cursor.take<float>(pitch);
     s.matrix = cursor.take<float>(p.width * pitch);
     s.keys = cursor.take<float>(decode_tile * p.width);
-    s.offered.sums = cursor.take<float>(decode_tile * pitch);
-    s.offered.exponentials = cursor.take<float>(decode_tile * pitch);
+    s.offered = OfferedKeys::carve(decode_tile, pitch, cursor);
     return s;
   }
 };

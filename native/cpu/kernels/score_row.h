@@ -27,9 +27,11 @@ static inline void cap_row(const ScoreRow& row, float before, float after) {
 static inline void bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
   if (p.alibi_slopes) {
-    for (int64_t key = row.first_key; key < row.last_key; ++key)
-      row.scores[key - row.first_key] +=
-          row.row->slope * unit * static_cast<float>(key - row.row->origin.position);
+    const float slope = row.row->slope * unit;
+    for (int64_t key = row.first_key; key < row.last_key; ++key) {
+      float& score = row.scores[key - row.first_key];
+      score = multiply_add(slope, static_cast<float>(key - row.row->origin.position), score);
+    }
   }
   if (!p.mask.data) return;
   with_mask_type(p.mask.type, [&](auto type) {
@@ -72,7 +74,7 @@ static inline float soften_row(const ScoreRow& row, float& maximum_score, float&
     weights += weight;
   }
   const float decay = exp2(splat(before - reference))[0];
-  sum = sum * decay + horizontal_sum(weights);
+  sum = multiply_add(sum, decay, horizontal_sum(weights));
   return decay;
 }
 

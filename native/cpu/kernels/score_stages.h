@@ -26,7 +26,7 @@ static inline void add_alibi(const ScoreTile& tile) {
     }
     const Vec slope = load(tile.group->slope + v * lanes);
     for (int64_t key = tile.first_key; key < tile.last_key; ++key, distance += 1.0f) {
-      store(tile.at(key, v), load(tile.at(key, v)) + slope * distance);
+      store(tile.at(key, v), multiply_add(slope, distance, load(tile.at(key, v))));
     }
   }
 }

@@ -55,7 +55,7 @@ struct BFloat16 : Rowwise<BFloat16> {
   using Element = uint16_t;
   using Bits = HalfBits;
   static constexpr DType type = DType::bfloat16;
-#if defined(__AVX512F__)
+#if defined(HEED_USE_AVX512)
   static Vec widen(HalfBits bits) {
     return as_float(IntVec(_mm512_cvtepu16_epi32(__m256i(bits))) << 16);
   }
@@ -90,7 +90,7 @@ struct Float16 : Rowwise<Float16> {
   static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
   static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
   // Whole vectors: one put together from halves in memory waits until both have been written.
-#if defined(__AVX512F__)
+#if defined(HEED_USE_AVX512)
   static Vec widen(HalfBits bits) {
     return Vec(_mm512_cvtph_ps(__m256i(bits)));
   }
@@ -100,7 +100,7 @@ struct Float16 : Rowwise<Float16> {
   static void store(uint16_t* to, Vec v) {
     *reinterpret_cast<LooseHalfBits*>(to) = HalfBits(_mm512_cvtps_ph(__m512(v), _MM_FROUND_TO_NEAREST_INT));
   }
-#elif defined(__F16C__)
+#elif defined(HEED_USE_AVX2)
   static Vec widen(HalfBits bits) {
     uint16_t halves[lanes];
     __builtin_memcpy(halves, &bits, sizeof bits);

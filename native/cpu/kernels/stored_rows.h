@@ -11,7 +11,7 @@ struct Int8 {
   using Element = int8_t;
   typedef int8_t Bits __attribute__((vector_size(lanes)));
   static float get(int8_t x) { return static_cast<float>(x); }
-#if defined(__AVX512F__)
+#if defined(HEED_USE_AVX512)
   static Vec widen(Bits bits) {
     return Vec(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(__m128i(bits))));
   }

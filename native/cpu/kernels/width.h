@@ -1,20 +1,27 @@
-// How many floats one vector register of each instruction set holds.
+// How many floats one vector register of each instruction set holds, and whose intrinsics its unit may use.
 #pragma once
 
 #ifndef HEED_ISA
 #error "compile kernels.cc once per instruction set with -DHEED_ISA=baseline, avx2 or avx512"
 #endif
 
-namespace heed::cpu {
+#define HEED_LANES_baseline 4
+#define HEED_LANES_avx2 8
+#define HEED_LANES_avx512 16
+#define HEED_LANES_OF_(isa) HEED_LANES_##isa
+#define HEED_LANES_OF(isa) HEED_LANES_OF_(isa)
+#define HEED_LANES HEED_LANES_OF(HEED_ISA)
 
-namespace baseline {
-constexpr int lanes = 4;
-}
-namespace avx2 {
-constexpr int lanes = 8;
-}
-namespace avx512 {
-constexpr int lanes = 16;
-}
+// Not by the compiler's macros alone: with -march=native, say, a unit may use more than vectors of its width
+// need. 16 lanes are compiled to AVX2, too, for tests.
+#if HEED_LANES == 16 && defined(__AVX512F__)
+#define HEED_USE_AVX512
+#elif HEED_LANES >= 8 && defined(__AVX2__)
+#define HEED_USE_AVX2
+#endif
 
-}  // namespace heed::cpu
+namespace heed::cpu::HEED_ISA {
+
+constexpr int lanes = HEED_LANES;
+
+}  // namespace heed::cpu::HEED_ISA

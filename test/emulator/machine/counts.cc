@@ -55,8 +55,10 @@ std::string SiteCounts::table(const Sites& sites) const {
   const auto wasted = [](const Counts& c) {
     return c.bank_conflicts() + c.global_loads.wasted() + c.global_stores.wasted();
   };
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [&](const auto& a, const auto& b) { return wasted(a.second) > wasted(b.second); });
+  std::sort(sorted.begin(), sorted.end(), [&](const auto& a, const auto& b) {
+    const auto of_a = wasted(a.second), of_b = wasted(b.second);
+    return of_a != of_b ? of_a > of_b : a.first < b.first;
+  });
   std::ostringstream text;
   for (const auto& [line, c] : sorted) {
     text << line;
