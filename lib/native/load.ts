@@ -100,7 +100,8 @@ function open(file: string): Partial<Addon> {
 /** The two talk to each other in a way of their own, which every version may change. */
 function expectOwn(addon: Partial<Addon>): Addon {
   if (addon.version === undefined) throw new Error('it is the addon of something else');
-  if (addon.version !== version) throw new Error(`its version is ${addon.version}, that of heed is ${version}`);
+  if (addon.version !== version)
+    throw new Error(`its version is ${addon.version}, that of heed is ${version}`);
   return addon as Addon;
 }
 

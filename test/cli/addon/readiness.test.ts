@@ -39,9 +39,15 @@ describe('whether an addon is ready', function () {
     ],
     [
       'has other exports',
-      'napi_set_named_property(env, exports, "connect", exports);',
-      /^does not work with this version of heed: .*connect/,
+      'napi_set_named_property(env, exports, "solveSync", exports);',
+      /^does not work with this version of heed: .*solveSync/,
     ],
+    [
+      'is of another version',
+      'napi_create_string_utf8(env, "0.0.7", NAPI_AUTO_LENGTH, &result); napi_set_named_property(env, exports, "version", result); result = exports;',
+      /^does not load: its version is 0\.0\.7, that of heed is \d/,
+    ],
+    ['is another package’s', 'result = nothing_at_all;', /^does not load: it is the addon of something else/],
   ] as const) {
     it(`it is not if it ${name}`, async () => {
       assert.match(String(await whyNotReady(compile(at(`${name}.node`), meddling(code)))), complaint);
