@@ -13,6 +13,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['npm run docs', { step: 'docs', because: 'takes long' }],
   ['npm run pictures', { step: 'docs', because: 'overwrites the pictures that the step compares' }],
   ['scripts/check-instruction-sets.sh', { step: 'instruction-sets', because: 'takes minutes' }],
+  ['scripts/check-compilers.sh', { step: 'compilers', because: 'takes minutes' }],
   ['node scripts/sanitize.mjs', { step: 'sanitizers', because: 'takes minutes' }],
   ['node scripts/emulate.mjs', { step: 'emulator', because: 'takes minutes' }],
   ['npm run test:emulated', { step: 'cuda-emulator', because: 'takes minutes' }],

@@ -170,7 +170,6 @@ export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
       furnish: () => furnishForGyp(root, folder),
     };
   }
-  const { CXXFLAGS } = process.env;
   return {
     ...common,
     // `compile` would answer an error in the sources by building everything once more.
@@ -185,8 +184,6 @@ export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
       `--generator=${builder.command === 'ninja' ? 'Ninja' : 'Unix Makefiles'}`,
       `--parallel=${jobs}`,
       `--CDHEED_CUDA=${environment().cuda}`,
-      // cmake-js has flags of its own in place of those of the environment.
-      ...(CXXFLAGS ? [`--CDCMAKE_CXX_FLAGS_RELEASE=-O3 -DNDEBUG ${CXXFLAGS}`] : []),
     ],
     made: join(folder, 'Release', 'heed.node'),
     configured: ['build.ninja', 'Makefile'],

@@ -32,6 +32,7 @@ const sources: Readonly<Record<string, string>> = {
     solver: ['native/solver.cc'],
     cuda: ['native/cuda/kernels.cu'],
     addon: ['native/addon.cc'],
+    addonDefinitions: ['NAPI_VERSION=9'],
     flags: ['-Wall', '-Wextra'],
     kernels: {
       source: 'native/kernels.cc',
@@ -64,10 +65,16 @@ export function fixturePackage(prefix = unusual): () => string {
     for (const file of ['package.json', 'CMakeLists.txt', 'binding.gyp']) {
       cpSync(join(packageRoot, file), join(root, file));
     }
-    for (const folder of ['addon', 'cuda']) mkdirSync(join(root, 'native', folder), { recursive: true });
+    for (const folder of ['addon', 'cuda', 'cpu/kernels'])
+      mkdirSync(join(root, 'native', folder), { recursive: true });
     cpSync(join(packageRoot, 'native/node-gyp'), join(root, 'native/node-gyp'), { recursive: true });
-    for (const file of ['native/addon/exports.map', 'native/cuda/CMakeLists.txt', 'native/cuda/choice.cmake'])
-      cpSync(join(packageRoot, file), join(root, file));
+    for (const file of [
+      'addon/exports.map',
+      'cpu/kernels/compiler.h',
+      'cuda/CMakeLists.txt',
+      'cuda/choice.cmake',
+    ])
+      cpSync(join(packageRoot, 'native', file), join(root, 'native', file));
     for (const [file, text] of Object.entries(sources)) writeFileSync(join(root, file), `${text}\n`);
   });
   afterEach(() => rmSync(root, { recursive: true }));
