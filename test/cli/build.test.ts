@@ -18,6 +18,7 @@ import { unitsToCompile } from '../../lib/cli/build/announcement.js';
 import { hashOfSources, readStamp } from '../../lib/cli/build/stamp.js';
 import { addonPath } from '../../lib/cli/build/tools.js';
 import { packageRoot } from '../../lib/package-root.js';
+import { describeWith } from '../support/programs.js';
 import { fixturePackage, RunningBuild, runBuild, script } from './build/fixture.js';
 
 /** All files under a folder. */
@@ -38,11 +39,11 @@ const stack = /\n\s+at .*:\d+/;
 describe('building the addon, from beginning to end', function () {
   this.timeout(120_000);
 
-  for (const [tool, prefix] of [
-    ['cmake-js', undefined],
-    ['node-gyp', 'test-ü-'],
+  for (const [tool, programs, prefix] of [
+    ['cmake-js', ['cmake'], undefined],
+    ['node-gyp', ['make', 'python3'], 'test-ü-'],
   ] as const) {
-    describe(`with ${tool}`, () => {
+    describeWith(programs, `by ${tool}`, () => {
       const root = fixturePackage(prefix);
 
       it('gives an addon that works, leaves nothing else, and downloads nothing', async () => {
