@@ -24,9 +24,9 @@ interface Foreign {
 
 const foreigners = new WeakMap<object, Foreign>();
 
-/** Node's own error, for signals that know no reason. */
-function abortError(): Error {
-  return Object.assign(new Error('This operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' });
+/** As Node's own controllers give it, for signals that know no reason. */
+function abortError(): DOMException {
+  return new DOMException('This operation was aborted', 'AbortError');
 }
 
 function markAborted(signal: object, foreign: Foreign): void {

@@ -43,6 +43,7 @@ Environment:
   HEED_BACKEND         auto, cuda, cpu or reference: what computes (default auto)
   HEED_NUM_THREADS     how many threads the cpu backend uses (default one per core)
   HEED_CPU_ISA         baseline, avx2 or avx512: the best instruction set it may use
+  HEED_ADDON           the path of the addon to load (default: where heed builds and installs it)
   HEED_DEBUG           1: say on stderr what heed does
   HEED_REQUIRE_NATIVE  1: a build without a native addon has failed
   HEED_CUDA            ON or OFF: whether a build has the cuda backend (default AUTO: where nvcc is)

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { keepVariables } from '../support/variables.js';
 
 /** How the browser is started. */
 interface Program {
@@ -23,14 +24,14 @@ const places = [
  * its libraries along only where it takes the machine for one.
  */
 async function packaged(): Promise<Program> {
-  const before = { ...process.env };
+  const restore = keepVariables();
   process.env.VERCEL = '1';
   try {
     const { default: browser } = await import('@sparticuz/chromium');
     const executablePath = await browser.executablePath();
     return { executablePath, env: { ...process.env } };
   } finally {
-    process.env = before;
+    restore();
   }
 }
 

@@ -6,6 +6,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['npm start', { step: 'main-job', because: 'sets up the checkout that the tests stand in' }],
   ['npm test', { step: 'tests', because: 'would run itself' }],
   ['npm run build', { step: 'tests', because: 'replaces the addon under the tests' }],
+  ['npm run watch', { because: 'runs until it is stopped' }],
   ['npm run lint', { step: 'lint', because: 'takes a minute' }],
   ['npm run format', { because: 'changes the sources; npm run lint checks what it would do' }],
   ['npm run types', { step: 'types', because: 'takes long' }],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { whyNotReady } from '../../../lib/cli/addon/readiness.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { keepVariables } from '../../support/variables.js';
 import { compile, meddling, realAddon } from './fixtures.js';
 
 describe('whether an addon is ready', function () {
@@ -9,14 +10,14 @@ describe('whether an addon is ready', function () {
   const at = temporaryDirectory();
 
   it('it is if it loads and computes what the reference computes', async () => {
-    const before = { ...process.env };
+    const restore = keepVariables();
     // What a user wishes says nothing about the addon.
     Object.assign(process.env, { HEED_BACKEND: 'reference', HEED_NUM_THREADS: 'many' });
     try {
       assert.equal(await whyNotReady(realAddon), undefined);
       assert.equal(await whyNotReady(compile(at('wrapped.node'), meddling(''))), undefined);
     } finally {
-      process.env = before;
+      restore();
     }
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { seekCompiler } from '../../../lib/cli/build/compiler.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { keepVariables } from '../../support/variables.js';
 import { script } from './fixture.js';
 
 /** A compiler that defines these macros, and takes or refuses every source. */
@@ -25,7 +26,7 @@ const clang = (version: number, more = {}) =>
 
 describe('the compiler that a build takes', () => {
   const at = temporaryDirectory();
-  const before = { ...process.env };
+  const restore = keepVariables();
 
   function among(programs: Readonly<Record<string, string>>, CXX?: string): ReturnType<typeof seekCompiler> {
     const bin = at('bin');
@@ -38,7 +39,7 @@ describe('the compiler that a build takes', () => {
   }
 
   afterEach(() => {
-    process.env = { ...before };
+    restore();
   });
 
   it('is the default where that will do', () => {
