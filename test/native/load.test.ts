@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addonPackages, loadAddon, prebuiltAddons } from '../../lib/native/load.js';
 import { nativeStatus } from '../../lib/native.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { version } from '../../lib/version.js';
+import { compile } from '../cli/addon/fixtures.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const [withCuda, withoutCuda] = addonPackages;
@@ -141,11 +142,10 @@ describe('loading the addon', () => {
       });
     }
 
-    it('fails the operation where it is the addon of something else', function () {
-      // Of what piscina installs where there is one for this machine.
-      const name = `nice-${process.platform}-${process.arch}-gnu`;
-      const file = join(packageRoot, 'node_modules/@napi-rs', name, `${name.replace('nice-', 'nice.')}.node`);
-      if (!existsSync(file)) this.skip();
+    it('fails the operation where it is the addon of something else', () => {
+      const file = at('named/other.node');
+      mkdirSync(dirname(file), { recursive: true });
+      compile(file, '#include <node_api.h>\nNAPI_MODULE_INIT() { return exports; }');
       const { stdout } = run(attend, { HEED_ADDON: file });
       assert.match(stdout, /^HEED_NO_NATIVE .*it is the addon of something else\n/);
     });
