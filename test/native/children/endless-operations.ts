@@ -71,11 +71,13 @@ const kinds: Record<string, () => () => unknown> = {
   layers: () => () => layer().forward(flat),
   cached: () => {
     const made = layer();
-    let cache = new KeyValueCache({ batch: 1, heads: 2, width: 8, capacity: 64 });
+    const empty = () =>
+      new KeyValueCache({ batch: 1, heads: 2, width: 8, capacity: 64, location: made.location });
+    let cache = empty();
     return async () => {
       if (cache.lengths[0] + 4 > 64) {
         cache.dispose();
-        cache = new KeyValueCache({ batch: 1, heads: 2, width: 8, capacity: 64 });
+        cache = empty();
       }
       await made.forward(flat, { cache });
     };
