@@ -7,7 +7,7 @@ import type { Work } from './row.js';
 import type { Times } from './statistics.js';
 
 /** Where bench/setup.mjs builds. */
-export const toolFolder = join(packageRoot, '.cache', 'bench');
+export const toolFolder = join(packageRoot, 'build', 'bench');
 
 const lanesOf: Readonly<Record<string, number>> = { baseline: 4, avx2: 8, avx512: 16 };
 const bytesBeyondCaches = 2 ** 29;
