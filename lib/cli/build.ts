@@ -14,10 +14,11 @@ import { environment } from '../environment.js';
 import { HeedError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { whyNotReady } from './addon/readiness.js';
-import { announceCpu } from './build/announcement.js';
+import { announceCpu, announceParts } from './build/announcement.js';
 import { isCheckout } from './build/checkout.js';
 import { seekCompiler } from './build/compiler.js';
 import { blamesMachine } from './build/complaints.js';
+import { type Parts, partsOf } from './build/parts.js';
 import type { Sought } from './build/programs.js';
 import { explain, isSystemError } from './build/refusal.js';
 import { remediesFor } from './build/remedies.js';
@@ -35,6 +36,8 @@ export interface BuildOptions {
   force?: boolean;
   /** Says nothing where nothing had to be done. */
   silentIfReady?: boolean;
+  /** Builds for this processor alone, and without CUDA's half: soonest ready. */
+  forThisMachine?: boolean;
 }
 
 function say(message: string): void {
@@ -65,13 +68,15 @@ function putInPlace(made: string, target: string): void {
 /** One call of `heed build`: what was found out so far. */
 class Build {
   readonly #root: string;
+  readonly #parts: Parts;
   /** What was looked for in vain. */
   readonly #lacking = new Map<string, Sought>();
   readonly #said = new Set<string>();
   #complaints: readonly string[] = [];
 
-  constructor(root: string) {
+  constructor(root: string, parts: Parts) {
     this.#root = root;
+    this.#parts = parts;
   }
 
   /** Whether one of the tools has given an addon that works. */
@@ -120,13 +125,15 @@ class Build {
       if (program === undefined) this.#lacking.set(name, sought);
       else if (problems.length > 0) this.#sayOnce(`taking ${program.path} (${program.description}) instead`);
     }
-    return wayOf(found, this.#root);
+    return wayOf(found, this.#root, this.#parts);
   }
 
   async #buildWith(way: Way): Promise<boolean> {
     const { tool, folder, made } = way;
     const root = this.#root;
-    say(`${announceCpu(way, root)} …`);
+    say(`${announceCpu(way)} …`);
+    const without = announceParts(this.#parts);
+    if (without !== undefined) say(without);
     const hash = hashOfSources(root);
     const began = performance.now();
     try {
@@ -135,7 +142,7 @@ class Build {
       if (succeeded && why === undefined) {
         const target = addonPath(root);
         putInPlace(made, target);
-        writeStamp(root, { hash, tool, worked: fingerprint(target) });
+        writeStamp(root, { hash, tool, leftOut: this.#parts.leftOut, worked: fingerprint(target) });
         const seconds = ((performance.now() - began) / 1000).toFixed(0);
         say(`built ${shown(target)} in ${seconds} s`);
         return true;
@@ -163,8 +170,9 @@ async function attempt(options: BuildOptions, root: string): Promise<number> {
   const { cuda, requireNative } = environment();
   const failure = options.with || requireNative || cuda === 'ON' ? 1 : 0;
   try {
+    const parts = partsOf(root, options.forThisMachine ?? false);
     if (!options.force) {
-      const { path, passedOver } = await findUsable(root, options.with);
+      const { path, passedOver } = await findUsable(root, { tool: options.with, parts });
       for (const unusable of passedOver) say(`${shown(unusable.path)} ${unusable.why}`);
       if (path !== undefined) {
         if (!options.silentIfReady || passedOver.length > 0)
@@ -178,7 +186,7 @@ async function attempt(options: BuildOptions, root: string): Promise<number> {
       say('HEED_CUDA is ON, and node-gyp does not build the cuda backend: leave out --with node-gyp');
       return failure;
     }
-    const building = new Build(root);
+    const building = new Build(root, parts);
     if (await building.run(able)) return 0;
     building.explain();
   } catch (error) {

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unitsToCompile } from '../../lib/cli/build/announcement.js';
+import { sourcesOf } from '../../lib/cli/build/sources.js';
 import { hashOfSources, readStamp } from '../../lib/cli/build/stamp.js';
 import { addonPath } from '../../lib/cli/build/tools.js';
 import { packageRoot } from '../../lib/package-root.js';
@@ -71,7 +72,7 @@ describe('building the addon, from beginning to end', function () {
         ]);
         const log = readFileSync(join(root(), 'build', `${tool}.log`), 'utf8');
         const compiled = log.match(/Building CXX object|CXX\(target\)/g)?.length;
-        assert.equal(compiled, unitsToCompile(root(), false), log);
+        assert.equal(compiled, unitsToCompile(root(), sourcesOf(root()).instructionSets, false), log);
 
         const again = await runBuild(root());
         assert.match(again.stderr, /^heed: the native backend is ready: .*heed\.node\n$/);
@@ -91,6 +92,49 @@ describe('building the addon, from beginning to end', function () {
       });
     });
   }
+});
+
+describe('building the addon for this machine', function () {
+  this.timeout(120_000);
+
+  for (const [tool, programs, prefix] of [
+    ['cmake-js', ['cmake'], undefined],
+    ['node-gyp', ['make', 'python3'], 'test-ü-'],
+  ] as const) {
+    describeWith(programs, `by ${tool}`, () => {
+      const root = fixturePackage(prefix);
+
+      it('leaves out what the processor lacks, and says how to have everything', async () => {
+        // Neither processor nor compiler know it.
+        const listed = join(root(), 'native/sources.json');
+        writeFileSync(listed, readFileSync(listed, 'utf8').replace('-mavx512f', '-mavx999'));
+        const quick = await runBuild(root(), { with: tool, forThisMachine: true });
+        assert.equal(quick.status, 0, quick.stderr);
+        assert.match(
+          quick.stderr,
+          /leaving out the kernels for AVX-512, to be ready sooner; `npm run build` builds everything/,
+        );
+        assert.equal(answer(root()), '42\n');
+        const again = await runBuild(root(), { forThisMachine: true });
+        assert.match(again.stderr, /^heed: the native backend is ready: .*\n$/);
+        // It is not taken for a whole one.
+        const whole = await runBuild(root(), { with: tool });
+        assert.match(whole.stderr, /heed\.node was built without the kernels for AVX-512\n/);
+        assert.match(whole.stderr, new RegExp(`${tool} has failed: .*avx999`));
+      });
+    });
+  }
+
+  const fixture = fixturePackage();
+
+  it('leaves out CUDA’s half, which takes longest', async () => {
+    const root = fixture();
+    const nvcc = script(root, 'nvcc', 'exit 1');
+    const { stderr } = await runBuild(root, { forThisMachine: true }, { HEED_CUDA: 'AUTO', CUDACXX: nvcc });
+    assert.match(stderr, /leaving out .*CUDA's half, to be ready sooner/);
+    assert.doesNotMatch(stderr, /Without the cuda backend|as HEED_CUDA is OFF/);
+    assert.equal(answer(root), '42\n');
+  });
 });
 
 describe('building the addon', function () {

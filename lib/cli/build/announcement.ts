@@ -1,35 +1,14 @@
 /** What is about to be built, and about how long that takes. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { environment } from '../../environment.js';
+import { cudaHalf, type Parts } from './parts.js';
+import { nameOfSet, sourcesOf } from './sources.js';
 import type { Tool, Way } from './tools.js';
 
-interface Sources {
-  readonly files: number;
-  readonly cudaFiles: number;
-  readonly instructionSets: readonly string[];
-}
-
-/** As CMakeLists.txt and binding.gyp read them. */
-export function sourcesOf(root: string): Sources {
-  const listed = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
-  const { core, cpu, decoder, runtime, addon, withoutCuda, withCuda, solver, cuda, kernels } = listed;
-  const all = Object.keys(kernels.instructionSets);
-  const instructionSets = process.arch === 'x64' ? all : all.slice(0, 1);
-  const common: string[] = [core, cpu, decoder, runtime, addon].flat();
-  const files = common.length + instructionSets.length;
-  return {
-    files: files + withoutCuda.length,
-    cudaFiles: files + [withCuda, solver, cuda].flat().length,
-    instructionSets,
-  };
-}
-
 /** How many files are compiled. */
-export function unitsToCompile(root: string, cuda: boolean): number {
-  const { files, cudaFiles } = sourcesOf(root);
-  return cuda ? cudaFiles : files;
+export function unitsToCompile(root: string, instructionSets: readonly string[], cuda: boolean): number {
+  const { files, withCuda, withoutCuda } = sourcesOf(root);
+  return files + instructionSets.length + (cuda ? withCuda : withoutCuda);
 }
 
 /**
@@ -47,14 +26,17 @@ function list(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-const setNames: Readonly<Record<string, string>> = { avx2: 'AVX2', avx512: 'AVX-512' };
-
-export function announceCpu({ tool, compiler }: Way, root: string): string {
-  const sets = list(sourcesOf(root).instructionSets.map((set) => setNames[set] ?? set));
+export function announceCpu({ tool, compiler, parts }: Way): string {
   return (
     `building the native backend with ${tool} and ${compiler.path} (${compiler.description}): ` +
-    `the CPU's kernels for ${sets}, ${duration(work.cpu)}`
+    `the CPU's kernels for ${list(parts.instructionSets.map(nameOfSet))}, ${duration(work.cpu)}`
   );
+}
+
+/** @returns undefined where nothing is left out */
+export function announceParts({ leftOut }: Parts): string | undefined {
+  if (leftOut.length === 0) return undefined;
+  return `leaving out ${list(leftOut)}, to be ready sooner; \`npm run build\` builds everything`;
 }
 
 /** Reads what CMake says of CUDA while it configures. */
@@ -79,7 +61,9 @@ export class CudaAnnouncement {
 }
 
 /** What is known of CUDA's half before anything is configured. */
-export function announceWithoutCuda(tool: Tool): string | undefined {
+export function announceWithoutCuda(tool: Tool, { leftOut }: Parts): string | undefined {
+  // That is said already.
+  if (leftOut.includes(cudaHalf)) return '';
   if (tool === 'node-gyp') return "leaving out CUDA's half, which takes CMake";
   return environment().cuda === 'OFF' ? "leaving out CUDA's half, as HEED_CUDA is OFF" : undefined;
 }

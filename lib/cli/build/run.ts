@@ -32,12 +32,15 @@ function writeLog(file: string, lines: readonly string[]): string | undefined {
 class Compilation implements Disposable {
   #progress: Progress | undefined;
 
-  constructor(private readonly root: string) {}
+  constructor(
+    private readonly root: string,
+    private readonly instructionSets: readonly string[],
+  ) {}
 
   listen(line: string, cuda: boolean): void {
     const [, file, object] = compiling.exec(line) ?? [];
     if (file === undefined && object === undefined) return;
-    this.#progress ??= new Progress(unitsToCompile(this.root, cuda));
+    this.#progress ??= new Progress(unitsToCompile(this.root, this.instructionSets, cuda));
     this.#progress.begin(file ?? `${object}.cc`);
   }
 
@@ -51,15 +54,15 @@ class Compilation implements Disposable {
  * @throws Stopped, when a signal has come meanwhile; nothing that was half-made is left then
  */
 export async function runTool(way: Way, root: string, say: (message: string) => void): Promise<Outcome> {
-  const { tool, folder, command, env, configured, furnish } = way;
+  const { tool, folder, command, env, configured, furnish, parts } = way;
   const settings = settingsOf(way);
   const before = openFolder(folder, settings);
   furnish?.();
   const lines: string[] = [];
   const announcement = new CudaAnnouncement();
-  let cuda = before?.cuda ?? announceWithoutCuda(tool);
-  if (cuda !== undefined) say(cuda);
-  using compilation = new Compilation(root);
+  let cuda = before?.cuda ?? announceWithoutCuda(tool, parts);
+  if (cuda) say(cuda);
+  using compilation = new Compilation(root, parts.instructionSets);
   const onLine = (line: string) => {
     lines.push(line);
     const news = announcement.listen(line);

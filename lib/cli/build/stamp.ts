@@ -10,6 +10,8 @@ import { gypFile, type Tool } from './tools.js';
 export interface Stamp {
   readonly hash: string;
   readonly tool: Tool;
+  /** What of a whole addon it lacks. */
+  readonly leftOut?: readonly string[];
   /** The fingerprint of the addon and the machine that it was last seen to work on. */
   readonly worked?: string;
 }

@@ -2,8 +2,8 @@
 import { copyFileSync, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { environment } from '../../environment.js';
 import { compareVersions } from '../addon/portrait.js';
+import type { Parts } from './parts.js';
 import { type Program, type Sought, seek, versionIn } from './programs.js';
 
 export type Tool = 'cmake-js' | 'node-gyp';
@@ -20,6 +20,7 @@ export interface Survey {
 export interface Way {
   readonly tool: Tool;
   readonly compiler: Program;
+  readonly parts: Parts;
   /** Where it works: everything there can be made anew. */
   readonly folder: string;
   readonly command: readonly string[];
@@ -144,16 +145,20 @@ function furnishForGyp(root: string, folder: string): void {
 }
 
 /** Undefined as long as something is missing. */
-export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
+export function wayOf({ tool, needs }: Survey, root: string, parts: Parts): Way | undefined {
   const [own, first, , compiler] = needs.map(({ program }) => program);
   const builder = needs[2].program;
   if (!own || !first || !builder || !compiler) return undefined;
-  const folder = join(root, 'build', tool === 'cmake-js' ? 'cmake' : 'node-gyp');
-  const common = { tool, compiler, folder, env: environmentFor(compiler, folder) };
+  // Each keeps what it has compiled, however often the two follow each other.
+  const name = tool === 'cmake-js' ? 'cmake' : 'node-gyp';
+  const folder = join(root, 'build', parts.leftOut.length === 0 ? name : `${name}-for-this-machine`);
+  const common = { tool, compiler, parts, folder, env: environmentFor(compiler, folder) };
   const jobs = availableParallelism();
   if (tool === 'node-gyp') {
+    const defines = [process.env.GYP_DEFINES, `instruction_sets=${parts.instructionSets.join(',')}`];
     return {
       ...common,
+      env: { ...common.env, GYP_DEFINES: defines.filter(Boolean).join(' ') },
       command: [
         process.execPath,
         own.path,
@@ -183,7 +188,8 @@ export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
       `--cmake-path=${first.path}`,
       `--generator=${builder.command === 'ninja' ? 'Ninja' : 'Unix Makefiles'}`,
       `--parallel=${jobs}`,
-      `--CDHEED_CUDA=${environment().cuda}`,
+      `--CDHEED_CUDA=${parts.cuda}`,
+      `--CDHEED_INSTRUCTION_SETS=${parts.instructionSets.join(';')}`,
     ],
     made: join(folder, 'Release', 'heed.node'),
     configured: ['build.ninja', 'Makefile'],

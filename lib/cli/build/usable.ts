@@ -1,10 +1,10 @@
 /** Whether there is an addon that serves as it is. */
 import { lstatSync, rmSync } from 'node:fs';
-import { environment } from '../../environment.js';
 import { prebuiltAddons } from '../../native/load.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
 import { isCheckout } from './checkout.js';
+import { lackingOf, type Parts } from './parts.js';
 import { fingerprint, hashOfSources, readStamp, type Stamp, writeStamp } from './stamp.js';
 import { addonPath, type Tool } from './tools.js';
 
@@ -12,6 +12,12 @@ import { addonPath, type Tool } from './tools.js';
 export interface Unusable {
   readonly path: string;
   readonly why: string;
+}
+
+/** What is asked of an addon. */
+export interface Wanted {
+  readonly tool: Tool | undefined;
+  readonly parts: Parts;
 }
 
 export interface Usable {
@@ -38,13 +44,15 @@ function remember(root: string, stamp: Stamp, worked: string): void {
 async function whyNotInPlace(
   path: string,
   root: string,
-  tool: Tool | undefined,
+  { tool, parts }: Wanted,
 ): Promise<string | undefined> {
   const stamp = readStamp(root);
   if (!stamp) return 'is of unknown origin';
   if (stamp.hash !== hashOfSources(root)) return 'was built from other sources';
   if (tool !== undefined && stamp.tool !== tool) return `was built with ${stamp.tool}`;
-  if (environment().cuda === 'ON' && portrait(path)?.cuda === false)
+  const lacking = lackingOf(stamp.leftOut ?? [], parts);
+  if (lacking.length > 0) return `was built without ${lacking.join(' and ')}`;
+  if (parts.cuda === 'ON' && portrait(path)?.cuda === false)
     return 'was built without CUDA, and HEED_CUDA is ON';
   const now = fingerprint(path);
   if (stamp.worked === now) return undefined;
@@ -63,17 +71,17 @@ async function findPrebuilt(root: string, passedOver: Unusable[]): Promise<strin
 }
 
 /** @throws Stopped */
-export async function findUsable(root: string, tool?: Tool): Promise<Usable> {
+export async function findUsable(root: string, wanted: Wanted): Promise<Usable> {
   const path = addonPath(root);
   const passedOver: Unusable[] = [];
   const inPlace = isThere(path);
   if (inPlace) {
-    const why = await whyNotInPlace(path, root, tool);
+    const why = await whyNotInPlace(path, root, wanted);
     if (why === undefined) return { path, passedOver };
     passedOver.push({ path, why });
   }
   // Whoever changes sources wants them built, and whoever names a tool wants that one.
-  if (tool !== undefined || (inPlace && isCheckout(root))) return { passedOver };
+  if (wanted.tool !== undefined || (inPlace && isCheckout(root))) return { passedOver };
   const prebuilt = await findPrebuilt(root, passedOver);
   if (prebuilt === undefined) return { passedOver };
   // heed would load what is in its place first.

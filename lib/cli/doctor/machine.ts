@@ -1,7 +1,7 @@
 /** What the machine is. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { glibcVersion } from '../libc.js';
+import { processorFlags } from '../processor.js';
 import type { Section } from './finding.js';
 
 /** What heed's kernels are compiled for; the names are Linux's. */
@@ -29,30 +29,8 @@ function libc(): string {
   return glibc === undefined ? ', no glibc' : `, glibc ${glibc}`;
 }
 
-/** Undefined where the system does not tell. */
-function flags(): ReadonlySet<string> | undefined {
-  try {
-    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
-    return new Set(line?.[1].split(/\s+/));
-  } catch {
-    return undefined;
-  }
-}
-
 function processorFeatures(): string {
-  const known = flags();
+  const known = processorFlags();
   if (known === undefined) return 'not told by this system';
   return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
-}
-
-/** What the processor can run of the instruction sets that heed has kernels for; undefined where the system does not tell. */
-export function processorInstructionSets(): string[] | undefined {
-  const known = flags();
-  if (known === undefined) return undefined;
-  const has = (...needed: string[]) => needed.every((flag) => known.has(flag));
-  return [
-    'baseline',
-    ...(has('avx2', 'fma', 'f16c') ? ['avx2'] : []),
-    ...(has('avx512f', 'avx512bw', 'avx512dq', 'avx512vl', 'fma', 'f16c') ? ['avx512'] : []),
-  ];
 }

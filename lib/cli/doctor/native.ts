@@ -8,8 +8,8 @@ import { packageRoot } from '../../package-root.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
 import { addonPath } from '../build/tools.js';
+import { processorInstructionSets } from '../processor.js';
 import type { Finding, Section } from './finding.js';
-import { processorInstructionSets } from './machine.js';
 
 const title = 'Native addon';
 
@@ -34,7 +34,7 @@ function describeFile(path: string): Finding[] {
   if (seen === undefined) return [];
   const { machine, libc, glibc, instructionSets, cuda } = seen;
   const needs = libc === undefined ? '' : `, ${libc}${glibc === undefined ? '' : ` ${glibc} or later`}`;
-  const has = processorInstructionSets();
+  const has = processorInstructionSets(packageRoot);
   const usable = instructionSets?.filter((set) => has?.includes(set));
   const kernels =
     instructionSets === undefined

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { readElf } from '../../../lib/cli/addon/elf.js';
 import { compareVersions, misfit, portrait } from '../../../lib/cli/addon/portrait.js';
-import { processorInstructionSets } from '../../../lib/cli/doctor/machine.js';
 import { glibcVersion } from '../../../lib/cli/libc.js';
+import { processorInstructionSets } from '../../../lib/cli/processor.js';
 import { availableInstructionSets } from '../../../lib/native.js';
+import { packageRoot } from '../../../lib/package-root.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { compile, realAddon } from './fixtures.js';
 
@@ -24,7 +25,7 @@ if (process.platform === 'linux') {
       assert.equal(seen?.libc, glibcVersion() === undefined ? 'musl' : 'glibc');
       if (seen?.libc === 'glibc') assert.ok(compareVersions(String(seen.glibc), String(glibcVersion())) <= 0);
       // What this processor has of it.
-      const has = processorInstructionSets();
+      const has = processorInstructionSets(packageRoot);
       assert.deepEqual(
         seen?.instructionSets?.filter((set) => has?.includes(set)),
         availableInstructionSets(),
