@@ -74,7 +74,7 @@ function readParts(value: unknown): PartArgument[] {
   for (const { output, logSumExp } of parts) {
     expectType(output, type, 'parts[0].output.type');
     expectDims(output.dims, output.name, first.output.dims);
-    expectType(logSumExp, logType, `what goes with ${output.name}`);
+    expectType(logSumExp, logType, `the type that belongs to ${output.name}`);
     expectDims(logSumExp.dims, logSumExp.name, first.output.dims.slice(0, -1));
     expectPlace(output, first.output.location, first.output.name);
     expectPlace(logSumExp, first.output.location, first.output.name);

@@ -39,10 +39,10 @@ function typeOfArray(data: unknown): TensorType {
   const name = typedArrayName(data);
   const type = name && typesOfArrays[name];
   if (!type) {
-    const hint = name === 'Uint16Array' ? '; name the type, float16 or bfloat16, first' : '';
+    const hint = name === 'Uint16Array' ? '; pass the type, float16 or bfloat16, first' : '';
     throw new HeedError(
       'HEED_TYPE_MISMATCH',
-      `Expected data to be a typed array that tells its type, received ${describe(data)}${hint}`,
+      `Expected data to be a typed array that determines its type, received ${describe(data)}${hint}`,
     );
   }
   return type;

@@ -58,7 +58,7 @@ function memoryAt(location: Location, type: CacheType): SlabMemory {
   if (type === 'int8') {
     throw new HeedError(
       'HEED_UNSUPPORTED_TYPE',
-      `Expected options.type to be one that caches at '${location}' have, received 'int8'; use 'float16' or 'bfloat16'`,
+      `Expected options.type to be one that caches at '${location}' support, received 'int8'; use 'float16' or 'bfloat16'`,
     );
   }
   return deviceSlabs(cudaDevice(location));

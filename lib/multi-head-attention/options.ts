@@ -125,7 +125,7 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
 
 function readNormEpsilon(value: unknown, name: string): number {
   const epsilon = finiteOption(value, name, 1e-6);
-  if (epsilon < 0) throw invalid(name, 'a finite number, not negative', value);
+  if (epsilon < 0) throw invalid(name, 'a finite, non-negative number', value);
   return epsilon;
 }
 

@@ -145,7 +145,7 @@ function prepare(
   chooseBackend(asked.backend, type);
   expectType(cos_cache, type, 'input.type');
   expectType(sin_cache, type, 'input.type');
-  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX asks for');
+  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX specifies');
   const shape = readHeadShape(input, values);
   const rotated = readRotated(values, shape.width);
   const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;

@@ -165,7 +165,7 @@ function number(
   if (typeof value !== 'number' || !(value >= least && value < Number.POSITIVE_INFINITY)) {
     throw invalid(
       `${name}.${key}`,
-      least > 0 ? `a finite number of at least ${least}` : 'a finite number, not negative',
+      least > 0 ? `a finite number of at least ${least}` : 'a finite, non-negative number',
       value,
     );
   }

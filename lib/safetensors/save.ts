@@ -53,7 +53,7 @@ function readItems(tensors: unknown): Item[] {
     if (name === '__metadata__') {
       throw new HeedError(
         'HEED_INVALID_ARGUMENT',
-        "Expected names of tensors, received '__metadata__', a name of the format's",
+        "Expected names of tensors, received '__metadata__', which the format reserves",
       );
     }
     return { name, tensor: readTensor(value, `tensors[${JSON.stringify(name)}]`) };

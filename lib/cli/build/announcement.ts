@@ -69,17 +69,17 @@ export class CudaAnnouncement {
       const kinds = capabilities.split(';');
       const time = duration({ all: work.cuda.all * kinds.length, longest: work.cuda.longest * kinds.length });
       return (
-        `building CUDA's half, too, as CUDA ${version} is here (${this.#compiler}), for compute capabilities ` +
-        `${list(kinds)}: ${time} more; HEED_CUDA=OFF leaves it out`
+        `also building the cuda backend with CUDA ${version} (${this.#compiler}), for compute capabilities ` +
+        `${list(kinds)}: ${time} more; HEED_CUDA=OFF skips it`
       );
     }
     const why = /^-- Without the cuda backend: (.+)$/.exec(line)?.[1];
-    return why === undefined ? undefined : `leaving out CUDA's half: ${why}`;
+    return why === undefined ? undefined : `skipping the cuda backend: ${why}`;
   }
 }
 
 /** What is known of CUDA's half before anything is configured. */
 export function announceWithoutCuda(tool: Tool): string | undefined {
-  if (tool === 'node-gyp') return "leaving out CUDA's half, which takes CMake";
-  return environment().cuda === 'OFF' ? "leaving out CUDA's half, as HEED_CUDA is OFF" : undefined;
+  if (tool === 'node-gyp') return 'skipping the cuda backend, which needs CMake';
+  return environment().cuda === 'OFF' ? 'skipping the cuda backend, because HEED_CUDA is OFF' : undefined;
 }

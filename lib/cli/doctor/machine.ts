@@ -41,7 +41,7 @@ function flags(): ReadonlySet<string> | undefined {
 
 function processorFeatures(): string {
   const known = flags();
-  if (known === undefined) return 'not told by this system';
+  if (known === undefined) return 'unknown on this system';
   return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
 }
 
