@@ -46,7 +46,7 @@ export async function attend<Result>(
   }
 }
 
-/** The same, done when it returns. */
+/** The same, synchronously. */
 export function attendSync<Result>(
   { overTensors, overCache }: AttentionForms<Result>,
   query: unknown,

@@ -33,7 +33,7 @@ export const errorCodes = {
     'A file lacks a requested tensor, or has a tensor whose name belongs to no known kind of layer.',
 } as const;
 
-/** What is wrong, as a stable name that programs may rely on. */
+/** A stable name of an error, which programs may rely on. */
 export type HeedErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('heed.HeedError');
@@ -43,7 +43,7 @@ const brand = Symbol.for('heed.HeedError');
  * stable, `message` is for people. `instanceof HeedError` also holds for errors of another copy of heed.
  */
 export class HeedError extends Error {
-  /** What is wrong, as a stable name. */
+  /** The kind of error, as a stable name. */
   readonly code: HeedErrorCode;
 
   /** @internal */
