@@ -1,4 +1,4 @@
-/** Attention with what a fused kernel normally hides: scores, weights and log-sum-exps. */
+/** Attention with what a fused kernel does not store: scores, weights and log-sum-exps. */
 import type { Allocations } from './allocations.js';
 import {
   type AttentionArguments,
@@ -24,20 +24,20 @@ const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as con
 type MatrixName = (typeof matrixNames)[number];
 const detailNames = ['logSumExp', ...matrixNames] as const;
 
-/** What {@link attentionDetails} can give besides the output. */
+/** What {@link attentionDetails} can return besides the output. */
 export type AttentionDetail = (typeof detailNames)[number];
 
-/** The options of {@link attentionDetails}: those of attention, what to give, and for which rows. */
+/** The options of {@link attentionDetails}: those of attention, what to return, and for which rows. */
 export interface AttentionDetailsOptions extends AttentionOptions {
   /**
-   * What to give besides the output, float32 (float64 for float64 inputs), [batch, heads, queries, keys]
-   * whatever the layout, except logSumExp:
+   * What to return besides the output: float32 (float64 for float64 inputs), [batch, heads, queries, keys]
+   * in every layout, except logSumExp:
    * - `scores`: scale · query·key
    * - `cappedScores`: after the softcap
    * - `biasedScores`: after mask and ALiBi, −∞ where a key may not be attended
-   * - `weights`: exp(biasedScores − logSumExp), what values are summed with; 0 where a key may not be attended.
-   *   Of a hard selection, 1 for the chosen key and 0 for all others; of a local one, times its Gaussian.
-   *   As exact as a log-sum-exp in float32 is: to 1 % where scores are around 10⁵, and of no use beyond 10⁸.
+   * - `weights`: exp(biasedScores − logSumExp), the factors of the values; 0 where a key may not be attended.
+   *   For a hard selection 1 for the chosen key and 0 for all others; for a local one multiplied by its Gaussian.
+   *   As exact as a log-sum-exp in float32: to 1 % where scores are around 10⁵, and meaningless beyond 10⁸.
    * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
    *   the sink, −∞ for a row without any key to attend
    *
@@ -53,13 +53,13 @@ export interface AttentionDetailsOptions extends AttentionOptions {
   };
 }
 
-/** What {@link attentionDetails} gives: the output, and what `include` names. */
+/** What {@link attentionDetails} returns: the output, and what `include` names. */
 export interface AttentionDetails {
   /** [batch, heads, queries, valueWidth], in the layout of the query. */
   output: Tensor;
   /** `[batch, heads, queries]`: ln Σ exp(biasedScores), sink included. */
   logSumExp?: Tensor;
-  /** What the values are summed with. */
+  /** The factors of the values in the output. */
   weights?: Tensor;
   /** scale · query·key. */
   scores?: Tensor;
@@ -205,14 +205,14 @@ const forms: AttentionForms<AttentionDetails> = {
 };
 
 /**
- * {@link attention}, and the scores, weights and log-sum-exps that it is made of. Weights and scores
- * are recomputed from the log-sum-exp, so that only what is asked for takes memory:
+ * {@link attention}, with its scores, weights and log-sum-exps. Weights and scores are recomputed
+ * from the log-sum-exp, so that only what `include` names takes memory:
  * batch · heads · queries · keys elements each, of the chosen rows.
  *
  * @param query [batch, heads, querySteps, width]
  * @param key [batch, keyHeads, keySteps, width]
  * @param value [batch, keyHeads, keySteps, valueWidth]
- * @throws HeedError as {@link attention} does; HEED_OUT_OF_MEMORY when there is no room for what is asked
+ * @throws HeedError as {@link attention} does; HEED_OUT_OF_MEMORY if the details do not fit into memory
  *
  * @example
  * const { output, weights } = await attentionDetails(query, key, value, {
@@ -239,7 +239,7 @@ export async function attentionDetails(
   return await attend(forms, query, rest);
 }
 
-/** {@link attentionDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link attentionDetails}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function attentionDetailsSync(
   query: TensorLike,
   key: TensorLike,

@@ -27,7 +27,7 @@ function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
   if (more.every((value) => value === undefined)) return options;
   throw new HeedError(
     'HEED_INVALID_ARGUMENT',
-    `Expected nothing but options after a cache, which has the values too, received ${describe(options)}`,
+    `Expected only options after a cache, which contains the values too, received ${describe(options)}`,
   );
 }
 
@@ -46,7 +46,7 @@ export async function attend<Result>(
   }
 }
 
-/** The same, done when it returns. */
+/** The same, synchronously. */
 export function attendSync<Result>(
   { overTensors, overCache }: AttentionForms<Result>,
   query: unknown,

@@ -12,7 +12,7 @@ export interface AttentionOptions {
    * default), 'bshd' is [batch, steps, heads, width].
    */
   layout?: 'bhsd' | 'bshd';
-  /** How alike a query and a key are. Default 'scaled-dot'. */
+  /** The score function: how similar a query and a key are. Default 'scaled-dot'. */
   score?: Score;
   /**
    * Multiplies the score. Default 1/√width for 'scaled-dot' (Vaswani et al. 2017, "Attention Is All You
@@ -23,7 +23,10 @@ export interface AttentionOptions {
   softcap?: number;
   /** Query row i may not attend keys past its own position, queryOffset + i. Default false. */
   causal?: boolean;
-  /** Local attention: keys further than this many positions before or after a query are out of reach. A missing side is unbounded. */
+  /**
+   * Local attention: a query attends only keys at most this many positions before or after it. A side that is
+   * not given is unbounded.
+   */
   window?: {
     /** Positions before the query. */
     left?: number;
@@ -38,26 +41,29 @@ export interface AttentionOptions {
   /** How many keys are valid, per batch entry. Default: all. */
   kvLengths?: ArrayLike<number>;
   /**
-   * Broadcasts to [batch, heads, queries, keys] whatever the layout. bool: true may be attended.
+   * Broadcasts to [batch, heads, queries, keys] in every layout. bool: true may be attended.
    * Floating point: added to the score; −∞ excludes the key exactly as false does. A float64 mask is
    * rounded to float32 first, before anything else and on the calling thread, unless query is float64 too.
    */
   mask?: TensorLike;
   /** One per query head: slope · (key position − query position) is added (Press et al. 2022, "Train Short, Test Long"). */
   alibiSlopes?: ArrayLike<number>;
-  /** One logit per query head that takes part in the softmax and gives no value (Xiao et al. 2024, "Attention Sinks"). */
+  /**
+   * One logit per query head that takes part in the softmax and contributes no value (Xiao et al. 2024,
+   * "Attention Sinks").
+   */
   sinks?: ArrayLike<number>;
-  /** What is done with the weights. Default 'soft': the weighted sum of all values. */
+  /** How the weights select values. Default 'soft': the weighted sum of all values. */
   select?: Selection;
   /**
-   * 'auto' (default) is where the tensors are: on a device, 'cuda'; in the memory of the CPU, the cpu backend where the native
-   * addon is loaded and computes with the type, else the reference. 'cuda' with tensors of the CPU takes them to the device and
-   * the result back.
+   * 'auto' (default) computes where the tensors are: for tensors on a device it is 'cuda'; for tensors in the
+   * memory of the CPU it is the cpu backend if the native addon is loaded and supports the type, else the
+   * reference. 'cuda' with tensors of the CPU copies them to the device and the result back.
    */
   backend?: BackendName;
-  /** A tensor to write the output to, which is then what is returned. May not share memory with an input. */
+  /** A tensor to write the output to, which is then returned. Must not share memory with an input. */
   out?: Tensor;
-  /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
+  /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
   signal?: AbortSignal;
 }
 

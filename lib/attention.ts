@@ -34,20 +34,20 @@ const forms: AttentionForms<Tensor> = {
 };
 
 /**
- * softmax(query · keyᵀ / √width) · value for every batch entry and head, computed without ever
- * holding the matrix of weights (Vaswani et al. 2017, "Attention Is All You Need"; Dao et al. 2022,
- * "FlashAttention"). Runs on threads of heed's own; the event loop stays free. (What takes a few microseconds,
- * less than waking a thread, is done before the promise is returned, unless there is a signal.)
+ * softmax(query · keyᵀ / √width) · value for every batch entry and head, computed without storing the matrix
+ * of weights (Vaswani et al. 2017, "Attention Is All You Need"; Dao et al. 2022, "FlashAttention"). Runs on
+ * heed's own threads and does not block the event loop. (An operation of a few microseconds, less than waking
+ * a thread takes, is done before the promise is returned, unless there is a signal.)
  *
- * A query row without any key to attend gives zeros. Consecutive query heads share a key/value head
- * when there are fewer of those (Ainslie et al. 2023, "GQA"). float16 and bfloat16 are summed in
+ * A query row that may attend no key gets zeros. Consecutive query heads share a key/value head
+ * if there are fewer of those (Ainslie et al. 2023, "GQA"). float16 and bfloat16 are summed in
  * float32; float64 runs on the reference backend only.
  *
  * @param query [batch, heads, querySteps, width], any floating-point type; width from 1 to 512
  * @param key [batch, keyHeads, keySteps, width], of the same type; keyHeads divides heads
  * @param value [batch, keyHeads, keySteps, valueWidth], of the same type
  * @returns [batch, heads, querySteps, valueWidth] in the type and layout of query; `options.out` if given
- * @throws HeedError (as a rejection) for whatever does not fit, before any work starts: see `code`.
+ * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
  *   When aborted, it rejects with the signal's reason.
  *
  * @example
@@ -60,11 +60,12 @@ export function attention(
   options?: AttentionOptions,
 ): Promise<Tensor>;
 /**
- * The same over the keys and values of a cache, in which the newest steps are already: the last query stands at the last of
- * them. Each entry has as many keys as the cache has steps of it, or `options.kvLengths`. Queries may be of another type than the cache.
+ * The same over the keys and values of a cache, to which the newest steps have already been appended: the
+ * last query is at the position of the last step. Each entry has as many keys as the cache has steps of it,
+ * or `options.kvLengths`. Queries may have another type than the cache.
  *
  * @param query [batch, heads, querySteps, width], any floating-point type
- * @param cache with as many entries as query has, and of its width
+ * @param cache with as many entries as query, and the same width
  * @returns [batch, heads, querySteps, valueWidth] in the type and layout of query
  *
  * @example
@@ -81,8 +82,8 @@ export async function attention(query: TensorLike, ...rest: readonly unknown[]):
 }
 
 /**
- * {@link attention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. Meant for
- * small inputs, scripts and worker threads.
+ * {@link attention}, synchronously: it throws instead of rejecting, and blocks the event loop.
+ * For small inputs, scripts and worker threads.
  */
 export function attentionSync(
   query: TensorLike,

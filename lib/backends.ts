@@ -68,7 +68,7 @@ function expectType(backend: Backend, type: TensorType): Backend {
   if (backend.supports(type)) return backend;
   throw new HeedError(
     'HEED_UNSUPPORTED_TYPE',
-    `Expected a type that the ${backend.name} backend computes with, received '${type}'; use the reference backend`,
+    `Expected a type that the ${backend.name} backend supports, received '${type}'; use the reference backend`,
   );
 }
 
@@ -76,7 +76,7 @@ function onDevice(asked: BackendName, type: TensorType, location: Location): Bac
   if (asked === 'auto' || asked === 'cuda') return expectType(cudaBackendAt(location), type);
   throw new HeedError(
     'HEED_LOCATION_MISMATCH',
-    `Expected ${optionName} to be 'cuda' for what is at '${location}', received '${asked}'; tensors move with to('cpu')`,
+    `Expected ${optionName} to be 'cuda' for operands at '${location}', received '${asked}'; tensors are copied with to('cpu')`,
   );
 }
 
@@ -107,7 +107,7 @@ export function chooseBackendAt(option: unknown, type: TensorType, location: Loc
   if (asked === 'cuda') {
     throw new HeedError(
       'HEED_LOCATION_MISMATCH',
-      `Expected ${optionName} to be one that computes where the cache is ('cpu'), received 'cuda'`,
+      `Expected ${optionName} to be a backend that computes where the cache is ('cpu'), received 'cuda'`,
     );
   }
   return asked === 'auto' && environment().backend === 'cuda' ? automatic(type) : chooseBackend(option, type);

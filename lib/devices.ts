@@ -16,7 +16,7 @@ export type { DeviceMemoryStatistics as DeviceMemory } from './native/addon.js';
 export interface DeviceInfo {
   /** The name that options.backend takes. */
   readonly backend: 'cuda' | 'cpu' | 'reference';
-  /** Where tensors are that it computes with: what `to()` takes. */
+  /** The location of the tensors that it computes with, as `to()` takes it. */
   readonly location: Location;
   /** The processor's name, or the GPU's. */
   readonly name: string;
@@ -24,13 +24,13 @@ export interface DeviceInfo {
   readonly available: boolean;
   /** Why it is not available. */
   readonly reason?: string;
-  /** Whether float32 tensors in the memory of the CPU are computed with here when an operation does not name a backend. */
+  /** Whether operations on float32 tensors in the memory of the CPU run here by default. */
   readonly preferred: boolean;
   /** The floating-point types that it computes with. */
   readonly types: readonly FloatType[];
-  /** How many threads of the processor compute; 0 on a GPU, and where nothing is available. */
+  /** The number of CPU threads that compute; 0 for a GPU, and for what is not available. */
   readonly threads: number;
-  /** What the native kernels were compiled for: 'baseline', 'avx2' or 'avx512'. */
+  /** The instruction set of the native kernels: 'baseline', 'avx2' or 'avx512'. */
   readonly instructionSet?: string;
   /** Of a GPU, such as '9.0'. */
   readonly computeCapability?: string;
@@ -85,9 +85,10 @@ function missingCuda(): DeviceInfo {
 }
 
 /**
- * What is here, best first, and what heed will use. What cannot be used comes last, or in its place, and says why.
+ * The devices of this machine, best first, and which of them operations use by default. A device that cannot
+ * be used says why.
  *
- * @throws HeedError HEED_ENVIRONMENT, or HEED_NO_NATIVE or HEED_NO_CUDA when HEED_BACKEND demands what is not there
+ * @throws HeedError HEED_ENVIRONMENT, or HEED_NO_NATIVE or HEED_NO_CUDA if HEED_BACKEND requires a backend that is not available
  */
 export function devices(): DeviceInfo[] {
   const name = cpus()[0]?.model.trim() ?? 'unknown processor';
@@ -131,10 +132,10 @@ export function deviceMemory(location: Location = 'cuda'): DeviceMemoryStatistic
 }
 
 /**
- * Sets how much memory of a device this process may hold. What would exceed it fails with HEED_OUT_OF_MEMORY, and leaves
- * everything else as it was.
+ * Limits the memory of a device that this process may hold. An allocation beyond the limit fails with
+ * HEED_OUT_OF_MEMORY; existing tensors stay usable.
  *
- * @param bytes a non-negative integer, or Infinity for as much as there is
+ * @param bytes a non-negative integer, or Infinity for no limit
  * @throws HeedError HEED_NO_CUDA, HEED_INVALID_ARGUMENT
  */
 export function limitDeviceMemory(bytes: number, location: Location = 'cuda'): void {
@@ -144,7 +145,8 @@ export function limitDeviceMemory(bytes: number, location: Location = 'cuda'): v
 }
 
 /**
- * Gives memory of a device that was let go, and is kept for what comes next, back to the driver: for other processes.
+ * Returns the device memory that heed caches for later allocations to the driver, where other processes can
+ * use it.
  *
  * @throws HeedError HEED_NO_CUDA, HEED_INVALID_ARGUMENT
  */

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** Keys and values of steps that were, kept for those that come. */
+/** A cache of the keys and values of earlier steps. */
 import { inspect } from 'node:util';
 import { chooseBackendAt } from './backends.js';
 import { type AppendOptions, readAppendArguments } from './cache/append-arguments.js';
@@ -20,9 +20,9 @@ export type { AppendOptions } from './cache/append-arguments.js';
 export type { CacheType } from './cache/cache-type.js';
 export type { KeyValueCacheOptions } from './cache/options.js';
 
-/** What {@link KeyValueCache.fork} may be told. */
+/** The options of {@link KeyValueCache.fork}. */
 export interface ForkOptions {
-  /** Which entries the fork has, in this order; one may come several times. Default: all. */
+  /** The entries of the fork, in this order; an entry may be repeated. Default: all. */
   entries?: ArrayLike<number>;
 }
 
@@ -38,12 +38,12 @@ class Content {
 const forgotten = new FinalizationRegistry<CacheState>((state) => state.release());
 
 /**
- * Keys and values of the steps of several sequences, so that a model that writes one step after the other computes each only
- * once. Pass it to {@link attention} in place of key and value, or to a layer's `forward` as `cache`. Sequences may
- * differ in length. Forks share their pages until one of them writes to them.
+ * The keys and values of the steps of several sequences, so that a model that generates step by step computes
+ * each only once. Pass it to {@link attention} in place of key and value, or to a layer's `forward` as
+ * `cache`. Sequences may differ in length. Forks share their pages until one of them writes to them.
  *
- * Operations that are under way keep what they read: appending, truncating and disposing meanwhile are safe and change
- * nothing for them. Release a cache with `dispose()` or `using`; garbage collection does so at the latest.
+ * Running operations keep what they read: appending, truncating and disposing meanwhile are safe and do not
+ * affect them. Release a cache with `dispose()` or `using`; garbage collection does so at the latest.
  *
  * @example
  * const cache = new KeyValueCache({ batch: 1, heads: 8, width: 64, capacity: 4096, pageSize: 64 });
@@ -59,9 +59,9 @@ export class KeyValueCache {
   readonly valueWidth: number;
   /** The most steps that an entry may have. */
   readonly capacity: number;
-  /** What keys and values are kept as. */
+  /** The type that keys and values are stored in. */
   readonly type: CacheType;
-  /** Where it lies. */
+  /** Where its memory is. */
   readonly location: Location;
   /** Steps of a page; undefined where all steps of an entry lie together. */
   readonly pageSize: number | undefined;
@@ -101,13 +101,13 @@ export class KeyValueCache {
     return KeyValueCache.stateOf(this).lengths;
   }
 
-  /** The memory of the pages that it refers to. What forks share counts for each of them. */
+  /** The bytes of the pages that it refers to. Shared pages count for each of the forks. */
   get byteLength(): number {
     const { pages, pool } = KeyValueCache.stateOf(this);
     return pages * pool.pageBytes;
   }
 
-  /** Whether it was let go. */
+  /** Whether the cache was disposed of. */
   get disposed(): boolean {
     return this.#state === undefined;
   }
@@ -124,13 +124,13 @@ export class KeyValueCache {
   }
 
   /**
-   * Adds steps behind those that are there, rounded to the cache's type. Either all of them are added or, where an error is
-   * thrown, none. No key or value that is there already is copied, but those of a page that a fork or an operation shares.
+   * Appends steps, rounded to the cache's type. Appends all of them or, if an error is thrown, none. Copies
+   * no existing key or value, except those of a page that a fork or an operation shares.
    *
    * @param key [batch, heads, steps, width], any floating-point type
    * @param value [batch, heads, steps, valueWidth], of the same type
-   * @throws HeedError HEED_CACHE_FULL where an entry would become longer than the capacity, HEED_CACHE_BUSY while a layer's
-   *   `forward` adds steps, HEED_SHAPE_MISMATCH, HEED_OUT_OF_MEMORY and others: see `code`
+   * @throws HeedError HEED_CACHE_FULL if an entry would become longer than the capacity, HEED_CACHE_BUSY while a layer's
+   *   `forward` appends steps, HEED_SHAPE_MISMATCH, HEED_OUT_OF_MEMORY and others: see `code`
    */
   append(key: TensorLike, value: TensorLike, options?: AppendOptions): void {
     const state = KeyValueCache.stateOf(this);
@@ -147,11 +147,11 @@ export class KeyValueCache {
   }
 
   /**
-   * Forgets the last steps.
+   * Removes the last steps.
    *
-   * @param lengths how many steps to keep, for all entries or for each of them; no more than there are
+   * @param lengths how many steps to keep, for all entries or for each of them; at most the current length
    * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
-   *   adds steps
+   *   appends steps
    */
   truncate(lengths: number | ArrayLike<number>): void {
     const given = typeof lengths === 'number' ? lengths : readList(lengths, 'lengths');
@@ -166,9 +166,9 @@ export class KeyValueCache {
   }
 
   /**
-   * Another cache with the same steps, or with those of chosen entries, that lives and dies apart from this one. Takes no
-   * time and no memory: pages are shared until they are written to. Attention over a fork of many entries of one computes
-   * what they have in common only once.
+   * Returns another, independent cache with the same steps, or with those of chosen entries. Takes no time
+   * and no memory: pages are shared until they are written to. Attention over a fork of one entry into many
+   * reads their common steps only once.
    *
    * @throws HeedError HEED_INVALID_ARGUMENT for an entry that does not exist, HEED_DISPOSED
    */
@@ -182,7 +182,7 @@ export class KeyValueCache {
     return new KeyValueCache(new Content(state.fork(list), this.pageSize));
   }
 
-  /** Lets go of all steps. Harmless when repeated; operations under way keep what they need. */
+  /** Releases all steps. May be called again; running operations keep the memory that they need. */
   dispose(): void {
     forgotten.unregister(this);
     this.#state?.release();

@@ -15,7 +15,7 @@ import type { MergeProblem } from './problem.js';
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
-/** Attention over some of the keys: what `attentionDetails` gives with `include: ['logSumExp']`. */
+/** Attention over some of the keys: the result of `attentionDetails` with `include: ['logSumExp']`. */
 export interface AttentionPart {
   /** [batch, heads, queries, valueWidth] */
   readonly output: TensorLike;
@@ -23,7 +23,7 @@ export interface AttentionPart {
   readonly logSumExp: TensorLike;
 }
 
-/** What {@link mergeAttention} gives: attention over the union of the parts' keys. */
+/** What {@link mergeAttention} returns: attention over the union of the parts' keys. */
 export interface MergedAttention {
   /** [batch, heads, queries, valueWidth] */
   output: Tensor;
@@ -35,7 +35,7 @@ export interface MergedAttention {
 export interface MergeOptions {
   /** As for attention; default 'auto'. */
   backend?: BackendName;
-  /** A tensor to write the output to, which is then what is returned as `output`. May not share memory with a part. */
+  /** A tensor to write the output to, then returned as `output`. Must not share memory with a part. */
   out?: Tensor;
   /** Cancels, as for attention. */
   signal?: AbortSignal;
@@ -74,7 +74,7 @@ function readParts(value: unknown): PartArgument[] {
   for (const { output, logSumExp } of parts) {
     expectType(output, type, 'parts[0].output.type');
     expectDims(output.dims, output.name, first.output.dims);
-    expectType(logSumExp, logType, `what goes with ${output.name}`);
+    expectType(logSumExp, logType, `the type that belongs to ${output.name}`);
     expectDims(logSumExp.dims, logSumExp.name, first.output.dims.slice(0, -1));
     expectPlace(output, first.output.location, first.output.name);
     expectPlace(logSumExp, first.output.location, first.output.name);
@@ -110,17 +110,17 @@ function prepare(allocations: Allocations, parts: unknown, options: unknown): Op
 }
 
 /**
- * Joins attention over disjoint sets of keys into attention over their union: each part counts by
- * its share of the joint log-sum-exp (Dao et al. 2023, "Flash-Decoding"). Rows that have no key in a part
- * (log-sum-exp −∞) take nothing from it.
+ * Joins attention over disjoint sets of keys into attention over their union: each part is weighted by
+ * its share of the joint log-sum-exp (Dao et al. 2023, "Flash-Decoding"). A part without keys for a row
+ * (log-sum-exp −∞) contributes nothing to it.
  *
- * Outputs are in layout 'bhsd', so that their axes but the last are those of logSumExp. A sink must
- * be given to one part only, as each part's log-sum-exp includes it.
+ * Outputs have the layout 'bhsd', so that all their axes but the last are those of logSumExp. Pass a sink
+ * to one part only, because the log-sum-exp of that part includes it.
  *
  * @param parts at least one, all of the same shape and type
  * @returns the joint output and log-sum-exp, in the shapes and types of a part's
- * @throws HeedError (as a rejection) HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH or HEED_LOCATION_MISMATCH when parts do not fit
- *   together, and others: see `code`. When aborted, it rejects with the signal's reason.
+ * @throws HeedError (as a rejection) HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH or HEED_LOCATION_MISMATCH if parts do not
+ *   match, and others: see `code`. When aborted, it rejects with the signal's reason.
  */
 export async function mergeAttention(
   parts: readonly AttentionPart[],
@@ -129,7 +129,7 @@ export async function mergeAttention(
   return await run((made) => prepare(made, parts, options));
 }
 
-/** {@link mergeAttention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link mergeAttention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function mergeAttentionSync(parts: readonly AttentionPart[], options?: MergeOptions): MergedAttention {
   return runSync((made) => prepare(made, parts, options));
 }

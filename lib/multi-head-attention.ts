@@ -55,7 +55,7 @@ export type {
   YarnScaling,
 } from './rotary/scaling.js';
 
-/** What a call of {@link MultiHeadAttention.forward} may add to its input. */
+/** The options of one call of {@link MultiHeadAttention.forward}. */
 export interface ForwardOptions {
   /** `[batch, context steps, context embed]`: keys and values come from here (cross attention). Default: from the input. */
   context?: TensorLike;
@@ -65,38 +65,40 @@ export interface ForwardOptions {
    */
   mask?: TensorLike;
   /**
-   * Keys and values of the steps before. Those of the input are added to it, and belong to it once the promise is
-   * fulfilled; step i of the input then stands i steps behind the cache's length, for `causal`, `window`, ALiBi and, unless
-   * `positions` says otherwise, rotary positions. Of one layer's keys alone: every layer of a model needs a cache of its own.
-   * HEED_CACHE_FULL where an entry would become longer than its capacity, HEED_CACHE_BUSY while another call adds steps to it.
+   * Keys and values of the earlier steps. The call appends those of the input; they belong to the cache once
+   * the promise is fulfilled. Step i of the input has the cache's length + i as its position, for `causal`,
+   * `window`, ALiBi and, unless `positions` is given, rotary positions. Every layer of a model needs its own
+   * cache. Fails with HEED_CACHE_FULL if an entry would become longer than its capacity, and with
+   * HEED_CACHE_BUSY while another call appends steps.
    */
   cache?: KeyValueCache;
   /**
    * How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. Only these
-   * are added to a cache.
+   * are appended to a cache.
    */
   kvLengths?: ArrayLike<number>;
   /**
-   * For a layer with `rotary`: where the steps of the input stand, one for each step or for each [batch, step].
-   * Default: 0, 1, 2, …; with a cache, from its lengths on; with a context, as for `causal`. Steps of a context stand at 0, 1, 2, … Positions rotate and
-   * do nothing else: `causal`, `window` and ALiBi count steps.
+   * For a layer with `rotary`: the positions of the steps of the input, one for each step or for each [batch,
+   * step]. Default: 0, 1, 2, …; with a cache, from its lengths on; with a context, as for `causal`. Steps of
+   * a context have the positions 0, 1, 2, … Positions affect the rotation only: `causal`, `window` and ALiBi
+   * count steps.
    */
   positions?: ArrayLike<number>;
-  /** What is done with the weights: other centers for these queries, or another seed. Default: what the layer's options say. */
+  /** How weights select values: centers for these queries, or another seed. Default: the layer's option. */
   select?: Selection;
-  /** A tensor to write the output to, which is then what is returned. May not share memory with an input. */
+  /** A tensor to write the output to, which is then returned. Must not share memory with an input. */
   out?: Tensor;
-  /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
+  /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
   signal?: AbortSignal;
 }
 
 /** Options of {@link MultiHeadAttention.load}. */
 export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
-  /** Stands before the names of the layer's tensors. Default ''. */
+  /** The prefix of the names of the layer's tensors. Default ''. */
   prefix?: string;
 }
 
-/** The same, and what to give besides the output, for which heads and queries. */
+/** The same, and what to return besides the output, for which heads and queries. */
 export type ForwardDetailsOptions = ForwardOptions & Pick<AttentionDetailsOptions, 'include' | 'rows'>;
 
 /**
@@ -113,24 +115,24 @@ export class MultiHeadAttention {
   readonly heads: number;
   /** Key and value heads. */
   readonly keyValueHeads: number;
-  /** What inputs must be of, and what results are of. */
+  /** The type of inputs and results. */
   readonly type: FloatType;
   /** Where the layer computes. */
   readonly location: Location;
-  /** How many numbers the layer has learnt: the elements of all weights, biases and norms, and of its score's weights. */
+  /** The number of parameters: the elements of all weights, biases and norms, and of its score's weights. */
   readonly parameters: number;
   readonly #layer: Layer;
   #weights: LayerWeights | undefined;
 
   /**
-   * Copies and packs the weights: changing the originals afterwards has no effect. Those on a device are fetched for it, which
-   * waits for all that was enqueued there.
+   * Copies and packs the weights: changing the originals afterwards has no effect. Weights on a device are
+   * fetched first, which waits for all work that was enqueued there.
    *
-   * @param weights linear maps as nn.Linear keeps them, weight [out, in] and bias [out]: query
+   * @param weights linear maps as in nn.Linear, weight [out, in] and bias [out]: query
    *   [heads · width, embed], key [keyValueHeads · width, contextEmbed], value
    *   [keyValueHeads · valueWidth, contextEmbed], and output [out, heads · valueWidth], without which
-   *   the heads lie side by side in the result. Widths are from 1 to 512. queryNorm and keyNorm normalise heads, weight [width].
-   * @throws HeedError for whatever does not fit: see `code`
+   *   the result contains the heads side by side. Widths are from 1 to 512. queryNorm and keyNorm normalise heads, weight [width].
+   * @throws HeedError for every bad argument: see `code`
    */
   constructor(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions) {
     const linears = readLinears(weights);
@@ -153,7 +155,7 @@ export class MultiHeadAttention {
   }
 
   /**
-   * Reads a layer from a checkpoint. The naming of its tensors is recognised: heed's own
+   * Reads a layer from a checkpoint. Recognises these names of tensors: heed's own
    * (`query.weight`, `query.bias`, `key…`, `value…`, `output…`, `queryNorm.weight`, `keyNorm.weight`),
    * nn.MultiheadAttention (`in_proj_weight`, or `q_proj_weight` and so on, and `out_proj.weight`), BERT
    * (`attention.self.query.weight`, `attention.output.dense.weight`), GPT-2 (`c_attn.weight`,
@@ -162,14 +164,14 @@ export class MultiHeadAttention {
    *
    * @param path file name or `file:` URL of a safetensors file, of an index of several
    *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
-   *   which then says what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
-   *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and their kin.
-   * @param options as for the constructor, and `prefix`, which stands before the names that are
-   *   given above, such as 'encoder.layers.0.self_attn.'; default ''. What is given here counts, whatever a
-   *   `config.json` says; without one, all that is not the default must be given.
-   * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR when a tensor is missing, or when one is there that no
-   *   naming explains and that could change the result, HEED_MALFORMED_FILE for a `config.json` that is none, and
-   *   what `open` of heed/safetensors and the constructor throw
+   *   which provides what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
+   *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and related types.
+   * @param options as for the constructor, and `prefix`, the prefix of the names above, such as
+   *   'encoder.layers.0.self_attn.'; default ''. Options take precedence over `config.json`; without one,
+   *   every setting that differs from the default must be given.
+   * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing, or if one has an unknown name and
+   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, and what `open` of heed/safetensors
+   *   and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
     const { prefix, ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
@@ -189,38 +191,38 @@ export class MultiHeadAttention {
 
   /**
    * Projects the input into queries, keys and values, attends, and projects the result, as one
-   * operation on threads of heed's own; the event loop stays free. Step i of the input stands at
-   * position i for `causal`, `window` and ALiBi; with a context, the last query stands at its last
-   * valid step.
+   * operation on heed's own threads, without blocking the event loop. Step i of the input has
+   * position i for `causal`, `window` and ALiBi; with a context, the last query has the position of
+   * the last valid step of the context.
    *
    * @param input [batch, steps, embed], of the layer's type
    * @returns [batch, steps, out] in the layer's type; `options.out` if given
-   * @throws HeedError (as a rejection) for whatever does not fit, before any work starts: see `code`.
+   * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
    *   When aborted, it rejects with the signal's reason.
    */
   async forward(input: TensorLike, options?: ForwardOptions): Promise<Tensor> {
     return (await run((made) => this.#prepare(made, input, options))).output;
   }
 
-  /** {@link forward}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+  /** {@link forward}, synchronously: it throws instead of rejecting, and blocks the event loop. */
   forwardSync(input: TensorLike, options?: ForwardOptions): Tensor {
     return runSync((made) => this.#prepare(made, input, options)).output;
   }
 
   /**
-   * {@link forward}, and the scores, weights and log-sum-exps of its attention: as in
-   * {@link attentionDetails}, [batch, heads, queries, keys], of the chosen rows.
+   * {@link forward}, with the scores, weights and log-sum-exps of its attention: as in
+   * {@link attentionDetails}, [batch, heads, queries, keys], for the chosen rows.
    */
   async forwardDetails(input: TensorLike, options: ForwardDetailsOptions): Promise<AttentionDetails> {
     return await run((made) => this.#prepareDetails(made, input, options));
   }
 
-  /** {@link forwardDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+  /** {@link forwardDetails}, synchronously: it throws instead of rejecting, and blocks the event loop. */
   forwardDetailsSync(input: TensorLike, options: ForwardDetailsOptions): AttentionDetails {
     return runSync((made) => this.#prepareDetails(made, input, options));
   }
 
-  /** Releases the weights. Harmless when repeated; operations under way keep what they need. */
+  /** Releases the weights. May be called again; running operations keep the memory that they need. */
   dispose(): void {
     if (this.#weights) disposeLayer(this.#weights);
     this.#weights = undefined;

@@ -1,4 +1,7 @@
-/** Operations that are ready to run: all arguments are read and checked, and the memory of the result is there. */
+/**
+ * Operations that are ready to run: all arguments are read and checked, and the memory of the result is
+ * allocated.
+ */
 import { Allocations } from './allocations.js';
 import type { Backend } from './backend.js';
 import { solve, solveSync } from './backends.js';
@@ -10,7 +13,7 @@ export interface Operation<Result> {
   readonly problems: readonly Problem[];
   readonly result: Result;
   readonly signal: AbortSignal | undefined;
-  /** Called at the end, once, whether or not the problems are solved: they are nobody's any more. */
+  /** Called once at the end, whether or not the problems were solved: nothing uses them any more. */
   readonly finish?: (solved: boolean) => void;
 }
 

@@ -29,17 +29,20 @@ import { packedStrides } from './layout.js';
 import type { Tensor } from './tensor.js';
 import type { TensorLike } from './tensor-type.js';
 
-/** The options of {@link packedAttention}: those of attention that make sense there, and where sequences start. */
+/**
+ * The options of {@link packedAttention}: the options of attention that apply to packed sequences, and where
+ * sequences start.
+ */
 export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' | 'kvLengths'> {
-  /** Where each sequence starts among the query tokens, and at last their number: batch + 1 entries. */
+  /** Where each sequence starts among the query tokens, followed by their number: batch + 1 entries. */
   queryStarts: ArrayLike<number>;
   /** The same for keys and values. Default: queryStarts. */
   keyStarts?: ArrayLike<number>;
 }
 
-/** The options of {@link packedAttention} with a cache, whose entries say where keys are. */
+/** The options of {@link packedAttention} with a cache, whose entries are the key sequences. */
 export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts'> {
-  /** How many keys are valid, per sequence. Default: all that the cache has. */
+  /** How many keys are valid, per sequence. Default: all in the cache. */
   kvLengths?: ArrayLike<number>;
 }
 
@@ -142,8 +145,8 @@ const forms: AttentionForms<Tensor> = {
 };
 
 /**
- * {@link attention} over sequences of different lengths without padding, all tokens end to end in
- * one tensor (what flash-attn calls varlen). No token attends one of another sequence.
+ * {@link attention} over sequences of different lengths without padding, with all tokens end to end in
+ * one tensor (flash-attn calls this varlen). No token attends a token of another sequence.
  *
  * Takes the options of {@link attention} apart from layout and kvLengths. A mask broadcasts to
  * [batch, heads, longest query sequence, longest key sequence]; positions for causal, window and
@@ -162,8 +165,9 @@ export function packedAttention(
   options: PackedAttentionOptions,
 ): Promise<Tensor>;
 /**
- * The same over the keys and values of a cache, one entry for each sequence: several new steps of each, as many as there
- * are, in one call. They have been appended to the cache before; the last query of a sequence stands at its last step.
+ * The same over the keys and values of a cache, with one entry for each sequence. Sequences may have
+ * different numbers of new steps, which have been appended to the cache before; the last query of a sequence
+ * is at the position of its last step.
  *
  * @param query [queryTokens, heads, width], any floating-point type
  * @param cache with as many entries as there are sequences
@@ -178,7 +182,7 @@ export async function packedAttention(query: TensorLike, ...rest: readonly unkno
   return await attend(forms, query, rest);
 }
 
-/** {@link packedAttention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link packedAttention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function packedAttentionSync(
   query: TensorLike,
   key: TensorLike,

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** Weights made ready for a backend, once, to be multiplied with many times. */
+/** Weights packed once for a backend, for many multiplications. */
 import { inspect } from 'node:util';
 import type { Backend } from './backend.js';
 import { type BackendName, chooseBackend } from './backends.js';
@@ -22,18 +22,18 @@ interface WeightData {
 }
 
 /**
- * A weight in the layout that a backend multiplies with. Made by {@link packWeight}, which copies:
- * changing the original afterwards has no effect. Its memory is released by `dispose()`, and by
- * garbage collection at the latest.
+ * A weight in the layout that a backend multiplies with. {@link packWeight} makes it as a copy:
+ * changing the original afterwards has no effect. `dispose()` releases its memory, and garbage
+ * collection does so at the latest.
  */
 export class PackedWeight {
   /** The element type of the weight that was packed. */
   readonly type: FloatType;
   /** [out, in], as of the weight that was packed. */
   readonly dims: readonly [out: number, inner: number];
-  /** Where it can be multiplied with. */
+  /** Where multiplications with it run. */
   readonly location: Location;
-  /** The memory that it holds, which padding and a wider storage type may make more than the original's. */
+  /** The memory that it takes: more than the original where it is padded or stored in a wider type. */
   readonly byteLength: number;
   #handle: PackedHandle | undefined;
 
@@ -72,7 +72,7 @@ export class PackedWeight {
     return this.#handle;
   }
 
-  /** Releases the memory. Harmless when repeated; operations under way keep what they need. */
+  /** Releases the memory. May be called again; running operations keep the memory that they need. */
   dispose(): void {
     this.#handle?.dispose();
     this.#handle = undefined;
@@ -98,8 +98,7 @@ export interface PackWeightOptions {
 }
 
 /**
- * Prepares a weight for {@link project}, so that multiplying with it again and again costs no more
- * than the multiplication.
+ * Packs a weight for {@link project} once, so that each later call costs only the multiplication.
  *
  * @param weight [out, in], any floating-point type, as in nn.Linear
  * @throws HeedError HEED_SHAPE_MISMATCH, HEED_UNSUPPORTED_TYPE, HEED_OUT_OF_MEMORY and others: see `code`

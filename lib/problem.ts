@@ -190,7 +190,7 @@ export interface RowsProblem {
 /** A weight made ready by a backend: opaque to everyone else. */
 export interface PackedHandle {
   readonly backend: 'cuda' | 'cpu' | 'reference';
-  /** Where it lies. */
+  /** Where its memory is. */
   readonly location: Location;
   readonly columns: number;
   readonly inner: number;

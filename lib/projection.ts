@@ -1,4 +1,4 @@
-/** Linear maps, as in nn.Linear, and the cutting of their results into heads. */
+/** Linear maps, as in nn.Linear, whose results can be split into heads. */
 import { readSignal } from './abort.js';
 import type { Allocations } from './allocations.js';
 import type { Backend } from './backend.js';
@@ -21,16 +21,16 @@ import type { FloatType, TensorLike } from './tensor-type.js';
 
 /** The options of {@link project}. */
 export interface ProjectOptions {
-  /** Cuts the result into this many heads of equal width: [batch, heads, steps, width], ready for attention. */
+  /** Splits the result into heads of equal width: [batch, heads, steps, width], ready for attention. */
   heads?: number;
   /**
-   * 'auto' (default) as for attention; a packed weight is multiplied by the backend that it was packed for, and an input in the
-   * memory of the CPU travels to one that was packed for a device.
+   * 'auto' (default) as for attention. A packed weight is multiplied by the backend that it was packed for;
+   * an input in the memory of the CPU is copied to the device of a weight that was packed for one.
    */
   backend?: BackendName;
-  /** A tensor to write the result to, which is then what is returned. May not share memory with an input. */
+  /** A tensor to write the result to, which is then returned. Must not share memory with an input. */
   out?: Tensor;
-  /** Cancels: the promise rejects with the signal's reason once nothing touches the tensors any more. */
+  /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
   signal?: AbortSignal;
 }
 
@@ -151,14 +151,14 @@ function prepare(
 }
 
 /**
- * input · weightᵀ + bias, as in nn.Linear; with `heads`, cut into heads in the layout that attention
- * takes. Sums are in float32 (float64 when input or weight is), whatever the storage types, which may differ.
+ * input · weightᵀ + bias, as in nn.Linear; with `heads`, split into heads in the layout that attention
+ * takes. Sums are in float32 (float64 if input or weight is), whatever the storage types, which may differ.
  *
  * @param input […, in], any floating-point type; [batch, steps, in] with `options.heads`
- * @param weight [out, in], any floating-point type, or one that {@link packWeight} has made ready
- * @param bias [out], any floating-point type; in the memory of the CPU, wherever the rest is, as it travels with the call
+ * @param weight [out, in], any floating-point type, or a result of {@link packWeight}
+ * @param bias [out], any floating-point type; in the memory of the CPU, wherever the rest is, since it is passed with the call
  * @returns […, out] in the type of input; [batch, heads, steps, out / heads] with `options.heads`; `options.out` if given
- * @throws HeedError (as a rejection) for whatever does not fit, before any work starts: see `code`.
+ * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
  *   When aborted, it rejects with the signal's reason.
  *
  * @example
@@ -173,7 +173,7 @@ export async function project(
   return await run((made) => prepare(made, input, weight, bias, options));
 }
 
-/** {@link project}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link project}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function projectSync(
   input: TensorLike,
   weight: TensorLike | PackedWeight,

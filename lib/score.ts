@@ -1,13 +1,13 @@
-/** Score functions: how alike a query and a key are. */
+/** Score functions: how similar a query and a key are. */
 import type { TensorLike } from './tensor-type.js';
 
 /**
- * How alike a query q and a key k are. `scale` multiplies any of them; its default is 1/√width for
- * 'scaled-dot' and 1 for all others. What happens to a score afterwards is the same for all.
+ * How similar a query q and a key k are. `scale` multiplies every score; its default is 1/√width for
+ * 'scaled-dot' and 1 for all others. The later steps are the same for all score functions.
  *
  * - `'scaled-dot'`: scale · q·k, the default (Vaswani et al. 2017, "Attention Is All You Need")
  * - `'dot'`: q·k (Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation")
- * - `'cosine'`: q·k / (‖q‖ ‖k‖), 0 where either is all zeros (Graves et al. 2014, "Neural Turing Machines")
+ * - `'cosine'`: q·k / (‖q‖ ‖k‖), 0 if either is all zeros (Graves et al. 2014, "Neural Turing Machines")
  */
 export type Score = 'scaled-dot' | 'dot' | 'cosine' | GeneralScore | AdditiveScore | LocationScore;
 
@@ -31,7 +31,7 @@ export interface AdditiveScore {
   vector: TensorLike;
 }
 
-/** (W q)ⱼ for the key at position j of its sequence, whatever that key is (Luong et al. 2015). */
+/** (W q)ⱼ for the key at position j of its sequence, independent of the key itself (Luong et al. 2015). */
 export interface LocationScore {
   /** The name of this score. */
   type: 'location';

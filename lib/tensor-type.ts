@@ -1,4 +1,4 @@
-/** Element types, where tensors live, and the typed arrays that hold them. */
+/** Element types, locations, and the typed arrays that store elements. */
 
 /** float16 and bfloat16 are stored as their bits, bool as 0 and 1. */
 export type TensorType = 'float32' | 'float16' | 'bfloat16' | 'float64' | 'bool' | 'int32' | 'int64';
@@ -14,7 +14,7 @@ export type TypedArray = Float32Array | Float64Array | Uint16Array | Uint8Array 
 
 /** A `Float16Array`, described by its shape because not every supported runtime has the class. */
 export interface Float16Elements {
-  /** Tells the class from other typed arrays. */
+  /** Distinguishes the class from other typed arrays. */
   readonly [Symbol.toStringTag]: 'Float16Array';
   /** As of every typed array. */
   readonly buffer: ArrayBufferLike;
@@ -26,7 +26,7 @@ export interface Float16Elements {
   readonly length: number;
 }
 
-/** What a tensor may be made of: a typed array, or a Float16Array where the runtime has it. */
+/** What a tensor may wrap: a typed array, or a Float16Array where the runtime has it. */
 export type TensorData = TypedArray | Float16Elements;
 
 /** What every operation accepts: a heed Tensor, an onnxruntime Tensor, or a plain object. */

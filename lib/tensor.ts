@@ -39,10 +39,10 @@ function typeOfArray(data: unknown): TensorType {
   const name = typedArrayName(data);
   const type = name && typesOfArrays[name];
   if (!type) {
-    const hint = name === 'Uint16Array' ? '; name the type, float16 or bfloat16, first' : '';
+    const hint = name === 'Uint16Array' ? '; pass the type, float16 or bfloat16, first' : '';
     throw new HeedError(
       'HEED_TYPE_MISMATCH',
-      `Expected data to be a typed array that tells its type, received ${describe(data)}${hint}`,
+      `Expected data to be a typed array that determines its type, received ${describe(data)}${hint}`,
     );
   }
   return type;
@@ -52,9 +52,9 @@ function typeOfArray(data: unknown): TensorType {
 const deviceCasts: readonly TensorType[] = ['float32', 'float16', 'bfloat16'];
 
 /**
- * Typed memory with dims, in row-major order. Wraps the array that it is given: changing the
- * array's elements changes the tensor's. `to('cuda')` copies it to a GPU, where operations then take place; their results
- * stay there until `getData()` or `to('cpu')` asks for them.
+ * A typed array with dims, in row-major order. Wraps the array that it is given: changing the array's
+ * elements changes the tensor's. `to('cuda')` copies it to a GPU, where operations then compute; their
+ * results stay there until `getData()` or `to('cpu')` copies them back.
  *
  * @example
  * const query = new Tensor(new Float32Array(2 * 4 * 8 * 64), [2, 4, 8, 64]);
@@ -67,15 +67,15 @@ export class Tensor implements TensorLike {
   #data: Elements | undefined;
 
   /**
-   * @param type element type; float16 and bfloat16 are held as bits in a Uint16Array (float16 also
+   * @param type element type; float16 and bfloat16 are stored as bits in a Uint16Array (float16 also
    *   in a Float16Array where the runtime has it), bool as 0 and 1 in a Uint8Array
    * @param data exactly as many elements as the product of dims
    * @param dims length along every axis, outermost first
-   * @throws HeedError HEED_TYPE_MISMATCH when the array does not hold the type, HEED_SHAPE_MISMATCH
-   *   when its length does not fit dims, HEED_INVALID_DIMS, HEED_DETACHED
+   * @throws HeedError HEED_TYPE_MISMATCH if the array cannot store the type, HEED_SHAPE_MISMATCH
+   *   if its length does not match dims, HEED_INVALID_DIMS, HEED_DETACHED
    */
   constructor(type: TensorType, data: TensorData, dims: readonly number[]);
-  /** The type follows from the array; a Uint8Array holds bool. */
+  /** The type follows from the array; a Uint8Array stands for bool. */
   constructor(
     data: Float32Array | Float64Array | Uint8Array | Int32Array | BigInt64Array | Float16Elements,
     dims: readonly number[],
@@ -145,7 +145,7 @@ export class Tensor implements TensorLike {
     return this.#size * bytesPerElement[this.#type];
   }
 
-  /** Whether the memory was let go. */
+  /** Whether the memory was released. */
   get disposed(): boolean {
     return this.#data === undefined;
   }
@@ -176,8 +176,9 @@ export class Tensor implements TensorLike {
   }
 
   /**
-   * The elements, from wherever they are: in place where they are in the memory of the CPU, else a copy that is there once
-   * everything that was to be computed before is done. Rejects with HEED_DISPOSED, HEED_OUT_OF_MEMORY, or what is wrong with the device.
+   * The elements, wherever they are: in place if they are in the memory of the CPU, else a copy, once all
+   * operations that were enqueued before are done. Rejects with HEED_DISPOSED, HEED_OUT_OF_MEMORY, or the
+   * error of the device.
    */
   async getData(): Promise<TypedArray> {
     const elements = this.elements;
@@ -188,8 +189,8 @@ export class Tensor implements TensorLike {
   }
 
   /**
-   * This tensor at another location: itself when it is there already, else a copy. Rejects with HEED_NO_CUDA, HEED_OUT_OF_MEMORY,
-   * HEED_DISPOSED, HEED_DETACHED, or what is wrong with the device.
+   * This tensor at another location: the tensor itself if it is already there, else a copy. Rejects with
+   * HEED_NO_CUDA, HEED_OUT_OF_MEMORY, HEED_DISPOSED, HEED_DETACHED, or the error of the device.
    *
    * @param location 'cpu', 'cuda' for the first device, 'cuda:1' for the next
    */
@@ -211,10 +212,10 @@ export class Tensor implements TensorLike {
   }
 
   /**
-   * A copy with elements of another type. Floating-point types round to nearest even; integer types
-   * round towards zero and stop at the ends of their range, NaN becoming 0; bool is true for all but 0.
+   * A copy with elements of another type. Floating-point types round to nearest even; integer types round
+   * towards zero and saturate at the ends of their range, and NaN becomes 0; bool is true for all but 0.
    *
-   * On a device, where the copy then is too, float32, float16 and bfloat16 are cast to each other.
+   * On a device, the copy stays on the device, and float32, float16 and bfloat16 are cast to each other.
    *
    * @throws HeedError HEED_DISPOSED, HEED_OUT_OF_MEMORY, HEED_DETACHED, HEED_UNSUPPORTED_TYPE
    */
@@ -229,7 +230,8 @@ export class Tensor implements TensorLike {
   }
 
   /**
-   * The same memory under other dims of the same product. Memory of a device goes once all tensors that share it are disposed of.
+   * The same memory with other dims of the same product. Device memory is released once all tensors that
+   * share it are disposed of.
    *
    * @throws HeedError HEED_SHAPE_MISMATCH, HEED_INVALID_DIMS, HEED_DISPOSED
    */
@@ -246,7 +248,7 @@ export class Tensor implements TensorLike {
     return new Tensor(this.#type, elements, lengths);
   }
 
-  /** Lets go of the memory. Harmless when repeated; operations under way keep what they need. */
+  /** Releases the memory. May be called again; running operations keep the memory that they need. */
   dispose(): void {
     if (isOnDevice(this.#data)) this.#data.release();
     this.#data = undefined;

@@ -22,7 +22,7 @@ function installPackages() {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
   const { status, error } = spawnSync(npm, args, { cwd: root, stdio: 'inherit' });
   if (status === 0) return;
-  console.error(`heed: installing them has failed${error ? `: ${error.message}` : ''}`);
+  console.error(`heed: installing them failed${error ? `: ${error.message}` : ''}`);
   process.exit(1);
 }
 

@@ -28,7 +28,7 @@ eachInstructionSet('the choice of a backend', () => {
     throwsHeed(
       () => attentionSync(tensor, tensor, tensor, { backend: 'cpu' }),
       'HEED_UNSUPPORTED_TYPE',
-      "a type that the cpu backend computes with, received 'float64'",
+      "a type that the cpu backend supports, received 'float64'",
     );
   });
 });

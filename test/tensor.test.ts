@@ -63,7 +63,7 @@ describe('Tensor', () => {
     throwsHeed(
       () => new UntypedTensor(new Uint16Array(1), [1]),
       'HEED_TYPE_MISMATCH',
-      'name the type, float16 or bfloat16',
+      'pass the type, float16 or bfloat16',
     );
     throwsHeed(() => new UntypedTensor(new Int8Array(1), [1]), 'HEED_TYPE_MISMATCH', 'received a Int8Array');
   });

@@ -147,7 +147,7 @@ export class CacheState {
     if (!this.#writing) return;
     throw new HeedError(
       'HEED_CACHE_BUSY',
-      'Expected the cache not to be written to by two operations at once, received one while another is under way',
+      'Expected one operation at a time to append to the cache, received one while another is running',
     );
   }
 
@@ -155,7 +155,7 @@ export class CacheState {
     if (length + steps <= this.capacity) return;
     throw new HeedError(
       'HEED_CACHE_FULL',
-      `Expected entry ${entry} of the cache to have room for ${steps} more steps, received ${length} of ${this.capacity} taken`,
+      `Expected entry ${entry} of the cache to have room for ${steps} more steps, received one with ${length} of ${this.capacity} in use`,
     );
   }
 }

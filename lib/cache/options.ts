@@ -10,9 +10,9 @@ import { type CacheType, cacheTypes } from './cache-type.js';
 import { PagePool } from './page-pool.js';
 import { deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
 
-/** The shape of a KeyValueCache, and how it keeps what it holds. */
+/** The shape of a KeyValueCache, and how it stores keys and values. */
 export interface KeyValueCacheOptions {
-  /** Sequences, side by side. */
+  /** The number of sequences. */
   batch: number;
   /** Key and value heads. */
   heads: number;
@@ -20,18 +20,25 @@ export interface KeyValueCacheOptions {
   width: number;
   /** Elements of a value, from 1 to 512. Default: width. */
   valueWidth?: number;
-  /** The most steps that an entry may have. Memory is taken as steps come, not before. */
+  /**
+   * The most steps that an entry may have. With `pageSize`, memory is allocated page by page; without, all at
+   * the first append.
+   */
   capacity: number;
   /**
-   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of its memory: each row, the elements of
-   * one step and head, becomes multiples of its largest magnitude / 127.
+   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
+   * the elements of one step and head, is stored as multiples of its largest magnitude / 127.
    */
   type?: CacheType;
-  /** Where it lies: 'cpu' (default), or a device, which has no 'int8'. Attention takes place there. */
+  /**
+   * Where the memory is: 'cpu' (default), or a device, which does not support 'int8'. Attention computes
+   * there.
+   */
   location?: Location;
   /**
-   * Steps that lie together. With pages, forks share all but the page that they are about to append to, and memory is taken a page
-   * at a time. Default: none, all steps of an entry lie together, which is copied when a fork appends to it.
+   * The number of steps in a page. With pages, forks share all but the page that they are about to append to,
+   * and memory is allocated page by page. Default: no pages. All steps of an entry then lie together, and a
+   * fork copies them when it appends.
    */
   pageSize?: number;
 }
@@ -58,7 +65,7 @@ function memoryAt(location: Location, type: CacheType): SlabMemory {
   if (type === 'int8') {
     throw new HeedError(
       'HEED_UNSUPPORTED_TYPE',
-      `Expected options.type to be one that caches at '${location}' have, received 'int8'; use 'float16' or 'bfloat16'`,
+      `Expected options.type to be one that caches at '${location}' support, received 'int8'; use 'float16' or 'bfloat16'`,
     );
   }
   return deviceSlabs(cudaDevice(location));

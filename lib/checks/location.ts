@@ -26,7 +26,7 @@ export function expectPlace({ name, location }: Placed, expected: Location, sour
   if (location === expected) return;
   throw new HeedError(
     'HEED_LOCATION_MISMATCH',
-    `Expected ${name} to be where ${source} is ('${expected}'), received one at '${location}'; tensors move with to()`,
+    `Expected ${name} to be where ${source} is ('${expected}'), received one at '${location}'; tensors are copied with to()`,
   );
 }
 
@@ -35,6 +35,6 @@ export function expectReach({ name, location }: Placed, of: Location, source: st
   if (location === of || location === 'cpu') return;
   throw new HeedError(
     'HEED_LOCATION_MISMATCH',
-    `Expected ${name} to be where ${source} is ('${of}'), received one at '${location}'; tensors move with to()`,
+    `Expected ${name} to be where ${source} is ('${of}'), received one at '${location}'; tensors are copied with to()`,
   );
 }

@@ -97,7 +97,7 @@ function ownAxes(
   if (dims.length !== axes.length + 1) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `Expected ${name}.dims to be [${axes.join(', ')}], with an axis of heads before it or without, received ${describeDims(dims)}`,
+      `Expected ${name}.dims to be [${axes.join(', ')}], optionally with an axis of heads before them, received ${describeDims(dims)}`,
     );
   }
   expectLength(dims[0], `${name}.dims[0]`, heads, source);

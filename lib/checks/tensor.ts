@@ -125,7 +125,7 @@ export function computedData(
 function doubleOnDevice({ name, location }: TensorArgument): HeedError {
   return new HeedError(
     'HEED_UNSUPPORTED_TYPE',
-    `Expected ${name}.type to be one that is computed with at '${location}', received 'float64'`,
+    `Expected ${name}.type to be one that is supported at '${location}', received 'float64'`,
   );
 }
 

@@ -36,7 +36,7 @@ export interface BuildOptions {
   force?: boolean;
   /** Says nothing where nothing had to be done. */
   silentIfReady?: boolean;
-  /** Builds for this processor alone, and without CUDA's half: soonest ready. */
+  /** Builds for this processor alone, and without the cuda backend: soonest ready. */
   forThisMachine?: boolean;
 }
 
@@ -97,8 +97,8 @@ class Build {
     const absent = lacking.filter(({ problems }) => problems.length === 0).map(({ name }) => name);
     const why = [
       ...(absent.length > 0 ? [`this machine has no ${absent.join(', no ')}`] : []),
-      ...(lacking.length > absent.length ? ['what it has will not do, as is said above'] : []),
-      ...(this.#complaints.length > 0 ? ['building it has failed'] : []),
+      ...(lacking.length > absent.length ? ['its tools are not suitable, see above'] : []),
+      ...(this.#complaints.length > 0 ? ['building it failed'] : []),
     ];
     sayWhatToDo(why.join('; '), remediesFor(lacking, this.#complaints), this.#root);
   }
@@ -123,7 +123,7 @@ class Build {
       const { name, program, problems } = sought;
       for (const problem of problems) this.#sayOnce(problem);
       if (program === undefined) this.#lacking.set(name, sought);
-      else if (problems.length > 0) this.#sayOnce(`taking ${program.path} (${program.description}) instead`);
+      else if (problems.length > 0) this.#sayOnce(`using ${program.path} (${program.description}) instead`);
     }
     return wayOf(found, this.#root, this.#parts);
   }
@@ -148,9 +148,9 @@ class Build {
         return true;
       }
       this.#complaints = why === undefined ? complaints : [why];
-      say(succeeded ? `what ${tool} has built ${why}` : `${tool} has failed: ${complaints[0] ?? ''}`);
+      say(succeeded ? `the addon that ${tool} has built ${why}` : `${tool} failed: ${complaints[0] ?? ''}`);
       for (const line of complaints.slice(1)) console.error(`  ${line}`);
-      if (log !== undefined) say(`everything that it said is in ${shown(log)}`);
+      if (log !== undefined) say(`the whole output is in ${shown(log)}`);
       return false;
     } finally {
       // Where heed is installed nobody builds it again from what was compiled.
@@ -208,7 +208,7 @@ export async function build(options: BuildOptions = {}, root = packageRoot): Pro
     return await attempt(options, root);
   } catch (error) {
     if (error instanceof Stopped) {
-      say(`${error.message}: nothing that was begun runs on, and nothing half-made is left`);
+      say(`${error.message}: what was started has ended, and partial files are removed`);
       return error.exitCode;
     }
     if (!(error instanceof HeedError)) throw error;

@@ -43,8 +43,8 @@ const spelling: readonly Head[] = [
   {
     id: 'same',
     title: 'The same word',
-    meaning: 'looks at every place where the same word stands, its own included',
-    causalMeaning: 'looks at its own place and at every earlier one where the same word stands',
+    meaning: 'looks at every occurrence of the same word, itself included',
+    causalMeaning: 'looks at itself and at every earlier occurrence of the same word',
     // Every word is the same as itself, so there is always something to look at.
     sink: 0,
   },
@@ -70,13 +70,13 @@ const places: readonly Head[] = [
     id: 'next',
     title: 'The next word',
     meaning: 'looks at the word after it; the last word looks at nothing',
-    causalMeaning: 'looks at nothing: the word after it is hidden, and no other will do',
+    causalMeaning: 'looks at nothing, because the word after it is hidden',
     sink: 0.7 * strengths.next,
   },
   {
     id: 'nearby',
     title: 'The words nearby',
-    meaning: 'looks around: most at itself, less at each further word',
+    meaning: 'looks around: most at itself, less at words further away',
     causalMeaning: 'looks back: most at itself, less at each earlier word',
     sink: 0,
   },
@@ -85,8 +85,9 @@ const places: readonly Head[] = [
 const induction: Head = {
   id: 'induction',
   title: 'What followed last time',
-  meaning: 'looks at the word that followed when this word last stood; a new word looks at nothing',
-  causalMeaning: 'looks at the word that followed when this word last stood; a new word looks at nothing',
+  meaning: 'looks at the word that followed the last occurrence of this word; a new word looks at nothing',
+  causalMeaning:
+    'looks at the word that followed the last occurrence of this word; a new word looks at nothing',
   // Scores are 0 for a match, less 0.2 for every word of distance: what stood 2000 words ago is forgotten.
   // Unlike words, even at their most alike, are a quarter of the strength below a match.
   sink: -0.2 * strengths.induction,

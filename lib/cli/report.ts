@@ -80,9 +80,9 @@ export function report(run: Run, page: string, painter: Painter): string {
 function describeForetelling({ tried, right, next }: Foretelling): string[] {
   const lines = [
     tried === 0
-      ? 'No word stands twice, so the last head never expects one.'
-      : `The last head expected a word ${tried} times, and was right ${right} times (${Math.round((100 * right) / tried)} %).`,
+      ? 'No word occurs twice, so the last head never predicts one.'
+      : `The last head predicted a word ${tried} times, and was right ${right} times (${Math.round((100 * right) / tried)} %).`,
   ];
-  if (next !== undefined) lines.push(`After the last word it expects “${next}”.`);
+  if (next !== undefined) lines.push(`After the last word it predicts “${next}”.`);
   return lines;
 }

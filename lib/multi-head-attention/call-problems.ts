@@ -121,7 +121,7 @@ function writeTo(
   if (state.lengths.some((length, entry) => length !== lengths[entry])) {
     throw new HeedError(
       'HEED_INVALID_ARGUMENT',
-      'Expected options.cache to stay as it is while arguments are read, received one that has changed',
+      'Expected options.cache to stay unchanged while arguments are read, received one that has changed',
     );
   }
   const view = (heads: TensorArgument) => ({ data: dataOf(heads), type, ...stridesOf(heads) });

@@ -110,11 +110,11 @@ function unknowable({ isLlama, slides }: Family, config: Config): [LayerOptionNa
     reasons.push(['scale', 'the scale depends on the layer (scale_attn_by_inverse_layer_idx)']);
   }
   if (isLlama && !slides && config.use_sliding_window === true) {
-    reasons.push(['window', 'some layers have a window and others have not (use_sliding_window)']);
+    reasons.push(['window', 'only some layers have a window (use_sliding_window)']);
   }
   const type = isLlama && scalingType(scalingOf(config));
   if (type && !Object.hasOwn(scalingNames, String(type))) {
-    reasons.push(['rotary', `heed knows no rotary scaling of type ${describe(type)}`]);
+    reasons.push(['rotary', `heed does not support rotary scaling of type ${describe(type)}`]);
   }
   return reasons;
 }

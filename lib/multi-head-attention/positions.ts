@@ -22,7 +22,7 @@ export function readPositions(
 ): readonly number[] | undefined {
   if (value === undefined) return undefined;
   if (!rotates) {
-    throw invalid(name, 'left out for a layer without options.rotary, which knows no positions', value);
+    throw invalid(name, 'left out for a layer without options.rotary, which does not use positions', value);
   }
   const list = readList(value, name);
   if (list.length !== steps && list.length !== batch * steps) {

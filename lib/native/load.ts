@@ -99,7 +99,7 @@ function open(file: string): Partial<Addon> {
 
 /** The two talk to each other in a way of their own, which every version may change. */
 function expectOwn(addon: Partial<Addon>): Addon {
-  if (addon.version === undefined) throw new Error('it is the addon of something else');
+  if (addon.version === undefined) throw new Error('it is the addon of another package');
   if (addon.version !== version)
     throw new Error(`its version is ${addon.version}, that of heed is ${version}`);
   return addon as Addon;
@@ -121,7 +121,7 @@ class Search {
 
   attempt(file: string, load: () => Partial<Addon>): Loaded | undefined {
     if (!existsSync(file)) {
-      this.note(`${file}: not there`);
+      this.note(`${file}: not found`);
       return undefined;
     }
     try {
@@ -150,7 +150,7 @@ class Search {
 
 /** The file that HEED_ADDON names: no other will do. */
 function loadNamed(file: string): Loaded {
-  const search = new Search(`${file}, which HEED_ADDON names, is not there`);
+  const search = new Search(`${file}, which HEED_ADDON names, does not exist`);
   return search.attempt(file, () => open(file)) ?? search.inVain();
 }
 

@@ -70,7 +70,7 @@ function expectKnownTo(opset: Opset, inputs: Inputs, attributes: Attributes): vo
     if (given === undefined || opset >= first) return;
     throw new HeedError(
       'HEED_UNKNOWN_OPTION',
-      `Expected no ${name} in operator set ${opset}, it came with ${first}`,
+      `Expected no ${name} in operator set ${opset}; it exists from ${first} on`,
     );
   };
   since(24, 'nonpad_kv_seqlen', inputs.nonpad_kv_seqlen);
@@ -129,7 +129,7 @@ function readWindowSide(attributes: Attributes, name: string): number {
 function readScale(value: unknown, width: number): number {
   const scale = finiteOption(value, 'scale', 1 / Math.sqrt(width));
   // The specification multiplies queries and keys by its root.
-  if (scale < 0) throw invalid('scale', 'a number that is not negative', value);
+  if (scale < 0) throw invalid('scale', 'a non-negative number', value);
   return scale;
 }
 

@@ -25,33 +25,33 @@ export interface RotaryEmbeddingInputs {
   readonly cos_cache: TensorLike;
   /** Their sines, of the same dims. */
   readonly sin_cache: TensorLike;
-  /** int64 [batch, steps]: which row of the caches each step takes. */
+  /** int64 [batch, steps]: the row of the caches for each step. */
   readonly position_ids?: TensorLike;
 }
 
 /** The attributes of a RotaryEmbedding node, by the operator's names. */
 export interface RotaryEmbeddingAttributes {
-  /** 1: neighbouring elements make a pair; 0, the default: an element and the one half a head further on. */
+  /** 1: neighbouring elements form a pair; 0, the default: an element and the one half a head further on. */
   readonly interleaved?: 0 | 1;
   /** How many leading elements of a head are rotated; 0, the default, is all. */
   readonly rotary_embedding_dim?: number;
-  /** For an input of three axes; one of four counts its own heads. */
+  /** The number of heads, for an input of three axes; the dims of an input of four axes contain it. */
   readonly num_heads?: number;
 }
 
-/** What is not part of the node: its operator set, the outputs wanted. */
+/** Options outside the node: its operator set, the requested outputs. */
 export interface RotaryEmbeddingOptions {
   /** The operator set that the node belongs to; default 25. The operator is the same in all of them. */
   readonly opset?: Opset;
-  /** Checked as everywhere; the rotation is the same code on each backend. */
+  /** Checked as everywhere; the rotation is the same on every backend. */
   readonly backend?: BackendName;
-  /** The outputs wanted; there is but one, 'output'. */
+  /** The requested outputs; there is only one, 'output'. */
   readonly outputs?: readonly 'output'[];
 }
 
 /** The outputs, by their ONNX names. */
 export interface RotaryEmbeddingOutputs {
-  /** Dims and type of the input. */
+  /** The result, with the dims and type of the input. */
   output: Tensor;
 }
 
@@ -145,7 +145,7 @@ function prepare(
   chooseBackend(asked.backend, type);
   expectType(cos_cache, type, 'input.type');
   expectType(sin_cache, type, 'input.type');
-  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX asks for');
+  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX specifies');
   const shape = readHeadShape(input, values);
   const rotated = readRotated(values, shape.width);
   const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
@@ -171,13 +171,14 @@ function prepare(
 }
 
 /**
- * The ONNX operator RotaryEmbedding (operator set 23): turns pairs of elements of queries or keys by angles that
- * grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on distances.
+ * The ONNX operator RotaryEmbedding (operator set 23): rotates pairs of elements of queries or keys by angles
+ * that grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on
+ * distances.
  *
  * @see https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
- *   an attribute or position out of its range or an input that is missing, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
- *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not have
+ *   an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
+ *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
  *
  * @example
  * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });
@@ -192,7 +193,7 @@ export async function rotaryEmbedding(
   return { output };
 }
 
-/** {@link rotaryEmbedding}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link rotaryEmbedding}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function rotaryEmbeddingSync(
   inputs: RotaryEmbeddingInputs,
   attributes: RotaryEmbeddingAttributes = {},

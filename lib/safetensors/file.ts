@@ -10,7 +10,7 @@ import { listNames } from './names.js';
 import { Shard } from './shard.js';
 import { openShards } from './shards.js';
 
-/** What a file says about one of its tensors. */
+/** The header's entry of a tensor. */
 export interface TensorInfo {
   /** The name in the file. */
   readonly name: string;
@@ -20,7 +20,7 @@ export interface TensorInfo {
   readonly type: TensorType | undefined;
   /** The length along every axis, outermost first. */
   readonly dims: readonly number[];
-  /** How many bytes of the file it takes. */
+  /** The number of bytes of the tensor in the file. */
   readonly byteLength: number;
 }
 
@@ -31,13 +31,13 @@ interface Place {
 }
 
 /**
- * An open safetensors file, or several that an index makes one of. Only headers have been read: `read`
- * fetches the bytes of one tensor. Close it when done, with `close()` or `await using`.
+ * An open safetensors file, or several that an index combines into one. Only the headers have been read:
+ * `read` reads the bytes of one tensor. Close it when done, with `close()` or `await using`.
  */
 export class SafetensorsFile {
   /** The path of the file, or of the index. */
   readonly path: string;
-  /** The free text entries of the file, or of all its shards; of entries that disagree, the first. */
+  /** The free text entries of the file, or of all its shards; if entries disagree, the first. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Name, element type and dims of every tensor, by name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -70,8 +70,9 @@ export class SafetensorsFile {
   /**
    * Reads one tensor into memory of its own.
    *
-   * @throws HeedError `HEED_UNKNOWN_TENSOR` for a name that the file lacks, `HEED_UNSUPPORTED_TYPE` for an element
-   * type that heed has not, `HEED_DISPOSED` after `close()`, `HEED_FILE_ERROR` when the file cannot be read.
+   * @throws HeedError `HEED_UNKNOWN_TENSOR` for a name that is not in the file, `HEED_UNSUPPORTED_TYPE` for an element
+   * type that heed does not support, `HEED_DISPOSED` after `close()`, `HEED_FILE_ERROR` if the file cannot be
+   * read.
    */
   async read(name: string): Promise<Tensor> {
     if (this.closed)
@@ -87,7 +88,7 @@ export class SafetensorsFile {
     return await place.shard.read(place.entry);
   }
 
-  /** Ends the use of the file, once reads under way are done. May be called again. */
+  /** Closes the file once running reads are done. May be called again. */
   close(): Promise<void> {
     this.#closing ??= Promise.all(this.#shards.map((shard) => shard.close())).then(() => undefined);
     return this.#closing;

@@ -21,14 +21,14 @@ interface Item {
 }
 
 /**
- * Writes tensors to a safetensors file, replacing what was there. The same tensors and metadata
+ * Writes tensors to a safetensors file, replacing an existing file. The same tensors and metadata
  * always give the same bytes: wide elements first, then by name, and the data 8-byte aligned.
  *
  * @param path file name or `file:` URL
  * @param tensors by name; do not change their elements before the promise settles
- * @param metadata free text to keep beside them
- * @throws HeedError (as a rejection) what is wrong with an argument, or HEED_FILE_ERROR when the
- *   file cannot be written; a file that was begun is then incomplete, and `open` says so
+ * @param metadata free text to store with them
+ * @throws HeedError (as a rejection) for a bad argument, or HEED_FILE_ERROR if the file cannot be
+ *   written; a partly written file is then incomplete, and `open` reports it
  */
 export async function save(
   path: string | URL,
@@ -53,7 +53,7 @@ function readItems(tensors: unknown): Item[] {
     if (name === '__metadata__') {
       throw new HeedError(
         'HEED_INVALID_ARGUMENT',
-        "Expected names of tensors, received '__metadata__', a name of the format's",
+        "Expected names of tensors, received '__metadata__', which the format reserves",
       );
     }
     return { name, tensor: readTensor(value, `tensors[${JSON.stringify(name)}]`) };

@@ -86,7 +86,7 @@ async function readInto(data: TypedArray, handle: FileHandle, position: number, 
     if (bytesRead === 0) {
       throw malformed(
         path,
-        `expected ${bytes.length} bytes at ${position}, received ${filled}: it was cut while open`,
+        `expected ${bytes.length} bytes at ${position}, received ${filled}: it was truncated while open`,
       );
     }
     filled += bytesRead;

@@ -93,7 +93,7 @@ function expectAgreement(index: string, { path, header }: Shard, names: Readonly
   if (others.length > 0) {
     throw malformed(
       index,
-      `expected weight_map to name ${path} for all that is in it, found there also ${listNames(others)}`,
+      `expected weight_map to name ${path} for all tensors in it, found also ${listNames(others)}`,
     );
   }
 }

@@ -76,7 +76,7 @@ const options: readonly Refusal[] = [
     'a weight of four axes',
     { score: { type: 'general', weight: zeros(1, 1, 5, 5) } },
     'HEED_SHAPE_MISMATCH',
-    /weight\.dims to be \[width, key width\], with an axis of heads before it or without, received \[1, 1, 5, 5\]/,
+    /weight\.dims to be \[width, key width\], optionally with an axis of heads before them, received \[1, 1, 5, 5\]/,
   ],
   [
     'too few positions',

@@ -109,7 +109,7 @@ describe('heed attend', function () {
     induction.forEach(([, , weight], i) => {
       assert.ok(Math.abs(weight - odds[i] / total) < 0.001);
     });
-    assert.match(stdout, /After the last word it expects “cat”\./);
+    assert.match(stdout, /After the last word it predicts “cat”\./);
   });
 
   it('looks at no later word with --causal', () => {

@@ -66,7 +66,7 @@ describe('heed generate', function () {
       '-l',
       'many',
     );
-    fail(/argument '-1' is invalid\. Expected a number that is not negative\./, '--temperature=-1');
+    fail(/argument '-1' is invalid\. Expected a non-negative number\./, '--temperature=-1');
     fail(/unknown option '--lenght'\n\(Did you mean --length\?\)/, '--lenght', '3');
   });
 });

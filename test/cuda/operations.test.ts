@@ -160,7 +160,7 @@ onDevice('attention', (location) => {
       await rejectsHeed(
         () => attention(there.query, there.key, there.value, { backend }),
         'HEED_LOCATION_MISMATCH',
-        `Expected options.backend to be 'cuda' for what is at 'cuda:0', received '${backend}'`,
+        `Expected options.backend to be 'cuda' for operands at 'cuda:0', received '${backend}'`,
       );
     }
     if (deviceCount() > 1) {

@@ -171,7 +171,7 @@ describe('wrong arguments of a cache', () => {
       'more than there is room for',
       [zeros(2, 3, 5, 8), zeros(2, 3, 5, 5)],
       'HEED_CACHE_FULL',
-      'Expected entry 0 of the cache to have room for 5 more steps, received 6 of 10 taken',
+      'Expected entry 0 of the cache to have room for 5 more steps, received one with 6 of 10 in use',
     ],
   ];
   for (const [title, args, code, message] of additions) {

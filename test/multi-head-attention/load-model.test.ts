@@ -235,7 +235,7 @@ describe('MultiHeadAttention.load of a model', () => {
     const refused: [object, string, LoadOptions][] = [
       [
         { ...llama, rope_scaling: { type: 'longrope' } },
-        "options.rotary to be given, since heed knows no rotary scaling of type 'longrope' in ",
+        "options.rotary to be given, since heed does not support rotary scaling of type 'longrope' in ",
         { rotary: {} },
       ],
       [

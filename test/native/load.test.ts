@@ -41,7 +41,7 @@ describe('loading the addon', () => {
     const { addon, tried, why } = loadAddon(project('nowhere'));
     assert.equal(addon, undefined);
     assert.equal(why, 'it is not built');
-    assert.match(tried[0], /heed\.node: not there$/);
+    assert.match(tried[0], /heed\.node: not found$/);
     assert.deepEqual(
       tried.slice(1),
       addonPackages.map((name) => `${name}: not installed`),
@@ -127,7 +127,7 @@ describe('loading the addon', () => {
     });
 
     for (const [what, content, reason] of [
-      ['is not there', undefined, /which HEED_ADDON names, is not there/],
+      ['is not there', undefined, /which HEED_ADDON names, does not exist/],
       ['does not load', 'not an addon', /file too short|invalid ELF header|not a mach-o/i],
     ] as const) {
       it(`fails the operation where it ${what}`, () => {
@@ -142,12 +142,12 @@ describe('loading the addon', () => {
       });
     }
 
-    it('fails the operation where it is the addon of something else', () => {
+    it('fails the operation where it is the addon of another package', () => {
       const file = at('named/other.node');
       mkdirSync(dirname(file), { recursive: true });
       compile(file, '#include <node_api.h>\nNAPI_MODULE_INIT() { return exports; }');
       const { stdout } = run(attend, { HEED_ADDON: file });
-      assert.match(stdout, /^HEED_NO_NATIVE .*it is the addon of something else\n/);
+      assert.match(stdout, /^HEED_NO_NATIVE .*it is the addon of another package\n/);
     });
 
     it('is not asked for by the reference', () => {

@@ -203,7 +203,7 @@ eachBackend('project', (backend) => {
     it('leaves float64 to the reference backend', async () => {
       const single = random.tensor('float32', [2, 3]);
       const double = random.tensor('float64', [2, 3]);
-      const refusal = /the cpu backend computes with, received 'float64'/;
+      const refusal = /the cpu backend supports, received 'float64'/;
       throwsHeed(() => packWeight(double, { backend }), 'HEED_UNSUPPORTED_TYPE', refusal);
       for (const [input, weight] of [
         [double, single],

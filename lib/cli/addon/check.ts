@@ -15,7 +15,7 @@ function check(): string[] {
         .filter(({ agrees }) => !agrees)
         .map(
           ({ name, error }) =>
-            `computes wrong: with ${set}, ${name} has an error of ${error.toExponential(1)}`,
+            `computes wrong results: with ${set}, ${name} has an error of ${error.toExponential(1)}`,
         );
     });
   } catch (error) {

@@ -75,7 +75,7 @@ export function readElf(bytes: Buffer): Elf {
   try {
     return read(new Reader(bytes));
   } catch (error) {
-    if (error instanceof RangeError) throw new MalformedElf('it is not what its header promises');
+    if (error instanceof RangeError) throw new MalformedElf('its content contradicts its header');
     throw error;
   }
 }

@@ -59,26 +59,26 @@ export function portrait(path: string): Portrait | undefined {
 /** Why a file cannot be an addon for this machine, to be read after its name; undefined if nothing speaks against it. */
 export function misfit(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return 'leads nowhere';
+  if (stats === undefined) return 'is a broken symbolic link';
   if (stats.isDirectory()) return 'is a directory';
   if (stats.size === 0) return 'is empty';
   if (process.platform !== 'linux') return undefined;
   const bytes = readFileSync(path);
-  if (!isElf(bytes)) return 'is no addon for Linux (not an ELF file)';
+  if (!isElf(bytes)) return 'is not an addon for Linux (not an ELF file)';
   try {
     return misfitOf(portraitOf(readElf(bytes)));
   } catch (error) {
-    if (error instanceof MalformedElf) return `is cut off or changed: ${error.message}`;
+    if (error instanceof MalformedElf) return `is truncated or corrupt: ${error.message}`;
     throw error;
   }
 }
 
 function misfitOf({ machine, libc, glibc }: Portrait): string | undefined {
-  if (machine !== process.arch) return `is for ${machine}, and this is ${process.arch}`;
+  if (machine !== process.arch) return `is for ${machine}, but this is ${process.arch}`;
   const here = glibcVersion();
-  if (libc === 'musl' && here !== undefined) return `is for musl, and this system has glibc ${here}`;
-  if (libc === 'glibc' && here === undefined) return 'is for glibc, and this system has another C library';
+  if (libc === 'musl' && here !== undefined) return `is for musl, but this system has glibc ${here}`;
+  if (libc === 'glibc' && here === undefined) return 'is for glibc, but this system has another C library';
   if (glibc !== undefined && here !== undefined && compareVersions(glibc, here) > 0)
-    return `needs glibc ${glibc}, and this system has ${here}`;
+    return `needs glibc ${glibc}, but this system has ${here}`;
   return undefined;
 }

@@ -14,7 +14,7 @@ function nameOf(signal: number): string | undefined {
 function crash(status: number): string {
   const signal = nameOf(status - 128);
   if (signal === undefined) return `ends the process that uses it, with exit code ${status}`;
-  const why = signal === 'SIGILL' ? ', as one that was compiled for another processor' : '';
+  const why = signal === 'SIGILL' ? ', as an addon compiled for another processor does' : '';
   return `crashes the process that uses it (${signal}${why})`;
 }
 
@@ -33,7 +33,7 @@ export async function whyNotReady(path: string, limit = usualLimit): Promise<str
     limit,
     onLine: (line) => lines.push(line),
   });
-  if (expired) return `has not answered within ${limit} s`;
+  if (expired) return `did not answer within ${limit} s`;
   const found = lines.find((line) => line.startsWith('['));
   if (status !== 0 || found === undefined) return crash(status);
   const [complaint]: string[] = JSON.parse(found);

@@ -1,7 +1,7 @@
 /** What is about to be built, and about how long that takes. */
 import { availableParallelism } from 'node:os';
 import { environment } from '../../environment.js';
-import { cudaHalf, type Parts } from './parts.js';
+import { cudaBackend, type Parts } from './parts.js';
 import { nameOfSet, sourcesOf } from './sources.js';
 import type { Tool, Way } from './tools.js';
 
@@ -36,7 +36,7 @@ export function announceCpu({ tool, compiler, parts }: Way): string {
 /** @returns undefined where nothing is left out */
 export function announceParts({ leftOut }: Parts): string | undefined {
   if (leftOut.length === 0) return undefined;
-  return `leaving out ${list(leftOut)}, to be ready sooner; \`npm run build\` builds everything`;
+  return `skipping ${list(leftOut)}, to be ready sooner; \`npm run build\` builds everything`;
 }
 
 /** Reads what CMake says of CUDA while it configures. */
@@ -51,19 +51,19 @@ export class CudaAnnouncement {
       const kinds = capabilities.split(';');
       const time = duration({ all: work.cuda.all * kinds.length, longest: work.cuda.longest * kinds.length });
       return (
-        `building CUDA's half, too, as CUDA ${version} is here (${this.#compiler}), for compute capabilities ` +
-        `${list(kinds)}: ${time} more; HEED_CUDA=OFF leaves it out`
+        `also building the cuda backend with CUDA ${version} (${this.#compiler}), for compute capabilities ` +
+        `${list(kinds)}: ${time} more; HEED_CUDA=OFF skips it`
       );
     }
     const why = /^-- Without the cuda backend: (.+)$/.exec(line)?.[1];
-    return why === undefined ? undefined : `leaving out CUDA's half: ${why}`;
+    return why === undefined ? undefined : `skipping the cuda backend: ${why}`;
   }
 }
 
-/** What is known of CUDA's half before anything is configured. */
+/** What is known of the cuda backend before anything is configured. */
 export function announceWithoutCuda(tool: Tool, { leftOut }: Parts): string | undefined {
-  // That is said already.
-  if (leftOut.includes(cudaHalf)) return '';
-  if (tool === 'node-gyp') return "leaving out CUDA's half, which takes CMake";
-  return environment().cuda === 'OFF' ? "leaving out CUDA's half, as HEED_CUDA is OFF" : undefined;
+  // announceParts has said it already.
+  if (leftOut.includes(cudaBackend)) return '';
+  if (tool === 'node-gyp') return 'skipping the cuda backend, which needs CMake';
+  return environment().cuda === 'OFF' ? 'skipping the cuda backend, because HEED_CUDA is OFF' : undefined;
 }

@@ -6,7 +6,7 @@ const name = 'C++ compiler (GCC or Clang)';
 
 /** The first versions that compile heed. */
 const oldest = { GCC: 12, Clang: 15 } as const;
-const wanted = `heed needs GCC ${oldest.GCC} or Clang ${oldest.Clang}, or later ones`;
+const wanted = `heed needs GCC ${oldest.GCC} or Clang ${oldest.Clang}, or later`;
 
 /** What a compiler may lack whatever its version is: C++20, vector extensions, and the headers of a standard library. */
 const sample = `
@@ -107,7 +107,7 @@ function named(text: string): Sought {
   if (command === undefined)
     return {
       name,
-      problems: [`the environment variable CXX is '${text}', which is no program that can be found`],
+      problems: [`the environment variable CXX is '${text}', which was not found`],
     };
   const found = examine(command);
   if ('wrong' in found) return { name, problems: [`${command.path}, which CXX names, ${found.wrong}`] };

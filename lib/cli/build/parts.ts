@@ -1,11 +1,11 @@
-/** What of the addon is built: everything, or what this machine can run and takes little time. */
+/** Which parts of the addon a build has: all, or those that this machine can run and that compile soon. */
 import { environment } from '../../environment.js';
 import { processorInstructionSets } from '../processor.js';
 import { locate } from './programs.js';
 import { nameOfSet, sourcesOf } from './sources.js';
 
 /** As `leftOut` names it. */
-export const cudaHalf = "CUDA's half";
+export const cudaBackend = 'the cuda backend';
 
 export interface Parts {
   /** Or what `forThisMachine` says. */
@@ -16,9 +16,9 @@ export interface Parts {
   readonly leftOut: readonly string[];
 }
 
-/** What of `parts` an addon lacks that was built without `leftOut`. Nobody who wants little misses CUDA's half, nvcc or not. */
+/** What of `parts` an addon lacks that was built without `leftOut`. A partial build never misses the cuda backend. */
 export function lackingOf(leftOut: readonly string[], parts: Parts): readonly string[] {
-  return leftOut.filter((part) => parts.whole || !(part === cudaHalf || parts.leftOut.includes(part)));
+  return leftOut.filter((part) => parts.whole || !(part === cudaBackend || parts.leftOut.includes(part)));
 }
 
 function hasNvcc(): boolean {
@@ -27,7 +27,7 @@ function hasNvcc(): boolean {
   );
 }
 
-/** @param forThisMachine without CUDA's half, which takes several minutes, and without kernels that the processor cannot run */
+/** @param forThisMachine without the cuda backend, which takes several minutes, and without kernels that the processor cannot run */
 export function partsOf(root: string, forThisMachine: boolean): Parts {
   const { cuda } = environment();
   const all = sourcesOf(root).instructionSets;
@@ -41,7 +41,7 @@ export function partsOf(root: string, forThisMachine: boolean): Parts {
     cuda: withoutCuda ? 'OFF' : cuda,
     leftOut: [
       ...lacking.map((set) => `the kernels for ${nameOfSet(set)}`),
-      ...(withoutCuda ? [cudaHalf] : []),
+      ...(withoutCuda ? [cudaBackend] : []),
     ],
   };
 }

@@ -11,7 +11,7 @@ const recordName = 'in-order.json';
 export interface InOrder {
   /** All that the configuration depends on: with other settings it would be kept, and be wrong. */
   readonly settings: string;
-  /** What was said of CUDA's half as it was configured. */
+  /** What was said of the cuda backend as it was configured. */
   readonly cuda: string | undefined;
 }
 

@@ -31,6 +31,6 @@ function libc(): string {
 
 function processorFeatures(): string {
   const known = processorFlags();
-  if (known === undefined) return 'not told by this system';
+  if (known === undefined) return 'unknown on this system';
   return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
 }

@@ -14,7 +14,7 @@ import type { Finding, Section } from './finding.js';
 const title = 'Native addon';
 
 /** What to do where the addon is missing, or will not do. */
-function remedyFor(what: 'build the native addon' | 'build it anew'): string {
+function remedyFor(what: 'build the native addon' | 'rebuild it'): string {
   if (environment().addon !== undefined) return remedies().join('; ');
   return `${what}: npx heed build (in a checkout of heed: npm run build)`;
 }
@@ -38,7 +38,7 @@ function describeFile(path: string): Finding[] {
   const usable = instructionSets?.filter((set) => has?.includes(set));
   const kernels =
     instructionSets === undefined
-      ? 'not told by its file, which is stripped'
+      ? 'unknown, since its file is stripped'
       : `${instructionSets.join(', ')}${has === undefined ? '' : `; this processor has ${usable?.join(', ')}`}`;
   return [
     { name: 'is for', value: `${machine}${needs}` },
@@ -59,7 +59,7 @@ export async function examineNative(): Promise<NativeFindings> {
   // In a process of its own, before it is loaded in this one.
   const why = path === undefined ? undefined : await whyNotReady(path);
   if (path !== undefined && why !== undefined && /^(crashes|ends|has not answered)/.test(why)) {
-    const remedy = `${path} ${why}: build it anew: npx heed build --force`;
+    const remedy = `${path} ${why}: rebuild it: npx heed build --force`;
     const findings = [{ name: 'addon', value: `not loaded: ${path} ${why}`, remedy }, ...file];
     return { harmless: false, section: { title, findings } };
   }
@@ -76,7 +76,7 @@ function examineLoaded(
   const unfit: Finding[] =
     first === undefined || why === undefined
       ? []
-      : [{ name: 'not usable', value: `${first} ${why}`, remedy: remedyFor('build it anew') }];
+      : [{ name: 'not usable', value: `${first} ${why}`, remedy: remedyFor('rebuild it') }];
   if (!loaded) {
     const addon = { name: 'addon', value: `not loaded: ${whyNotLoaded}` };
     const remedy = remedyFor('build the native addon');

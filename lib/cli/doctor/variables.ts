@@ -7,11 +7,11 @@ import type { Finding, Section } from './finding.js';
 const defaults: Readonly<Record<string, string>> = {
   HEED_BACKEND: 'auto',
   HEED_NUM_THREADS: 'one per processor core',
-  HEED_CPU_ISA: 'the best there is',
+  HEED_CPU_ISA: 'the best available',
   HEED_ADDON: 'where heed builds and installs its addon',
   HEED_DEBUG: '0',
   HEED_REQUIRE_NATIVE: '0',
-  HEED_CUDA: 'AUTO: heed build builds the cuda backend where there is nvcc',
+  HEED_CUDA: 'AUTO: heed build builds the cuda backend if nvcc is installed',
 };
 
 const known = Object.keys(defaults);
@@ -38,9 +38,9 @@ function examineUnknown(): Finding[] {
     .sort()
     .map((name) => {
       const suggestion = meant(name);
-      if (suggestion === undefined) return { name, value: 'no variable of heed: it has no effect' };
+      if (suggestion === undefined) return { name, value: 'not a variable of heed: it has no effect' };
       const remedy = `heed does not know the environment variable ${name}: did you mean ${suggestion}?`;
-      return { name, value: 'no variable of heed', remedy };
+      return { name, value: 'not a variable of heed', remedy };
     });
 }
 

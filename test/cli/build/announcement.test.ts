@@ -4,14 +4,14 @@ import { sourcesOf } from '../../../lib/cli/build/sources.js';
 import { packageRoot } from '../../../lib/package-root.js';
 
 describe('what a build announces', () => {
-  it('is CUDA’s half, with its version, place and time, and how to leave it out', () => {
+  it('is the cuda backend, with its version, place and time, and how to leave it out', () => {
     const announcement = new CudaAnnouncement();
     assert.equal(announcement.listen('-- Looking for a CUDA compiler'), undefined);
     assert.equal(announcement.listen('-- Looking for a CUDA compiler - /opt/cuda/bin/nvcc'), undefined);
     const one = announcement.listen('-- CUDA 13.0.88, for compute capabilities 80');
     assert.match(
       String(one),
-      /^building CUDA's half, too, as CUDA 13\.0\.88 is here \(\/opt\/cuda\/bin\/nvcc\), for compute capabilities 80: about .*minutes? more; HEED_CUDA=OFF leaves it out$/,
+      /^also building the cuda backend with CUDA 13\.0\.88 \(\/opt\/cuda\/bin\/nvcc\), for compute capabilities 80: about .*minutes? more; HEED_CUDA=OFF skips it$/,
     );
     assert.match(
       String(announcement.listen('-- CUDA 13.0.88, for compute capabilities 80;90')),
@@ -23,7 +23,7 @@ describe('what a build announces', () => {
     const why = '/usr/bin/nvcc is of CUDA 11.8, and C++20 needs 12.0';
     assert.equal(
       new CudaAnnouncement().listen(`-- Without the cuda backend: ${why}`),
-      `leaving out CUDA's half: ${why}`,
+      `skipping the cuda backend: ${why}`,
     );
   });
 

@@ -102,6 +102,6 @@ describe('the compiler that a build takes', () => {
     const old = among({ ...programs, 'g++': gcc(13) }, 'c++');
     assert.equal(old.program, undefined);
     assert.match(old.problems[0], /\/c\+\+, which CXX names, is GCC 11/);
-    assert.match(among(programs, 'nope').problems[0], /CXX is 'nope', which is no program that can be found/);
+    assert.match(among(programs, 'nope').problems[0], /CXX is 'nope', which was not found/);
   });
 });

@@ -20,7 +20,7 @@ export function showPassage(store: Store): void {
   if (count < total) {
     find('window-note', HTMLParagraphElement).textContent =
       `This page shows ${count} of the text's ${total} words, from number ${first + 1} to number ${first + count}. ` +
-      'The heads saw all of them; what they gave to the words not shown is told as “words not shown”.';
+      'The heads saw all of them; the weight of the words outside this part is shown as “words not shown”.';
   }
   store.follow(() => {
     const { subject } = store;
