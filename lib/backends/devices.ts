@@ -1,0 +1,153 @@
+/** What heed can compute on, and the memory of devices. */
+import { cpus } from 'node:os';
+import { expectLocation } from '../checks/location.js';
+import { integerBetween } from '../checks/numbers.js';
+import { HeedError } from '../errors.js';
+import { type FloatType, floatTypes, type Location } from '../tensor/types.js';
+import { chooseBackend } from './choose.js';
+import type { DeviceMemoryStatistics } from './native/addon.js';
+import type { CudaDevice } from './native/cuda-device.js';
+import { cudaDevice, cudaStatus, nativeBackend, nativeStatus } from './native/native.js';
+import { referenceBackend } from './reference/backend.js';
+
+export type { DeviceMemoryStatistics as DeviceMemory } from './native/addon.js';
+
+/** Something that heed can compute on, or why it cannot. */
+export interface DeviceInfo {
+  /** The name that options.backend takes. */
+  readonly backend: 'cuda' | 'cpu' | 'reference';
+  /** Where tensors are that it computes with: what `to()` takes. */
+  readonly location: Location;
+  /** The processor's name, or the GPU's. */
+  readonly name: string;
+  /** Whether operations can run here; `reason` says why not. */
+  readonly available: boolean;
+  /** Why it is not available. */
+  readonly reason?: string;
+  /** Whether float32 tensors in the memory of the CPU are computed with here when an operation does not name a backend. */
+  readonly preferred: boolean;
+  /** The floating-point types that it computes with. */
+  readonly types: readonly FloatType[];
+  /** How many threads of the processor compute; 0 on a GPU, and where nothing is available. */
+  readonly threads: number;
+  /** What the native kernels were compiled for: 'baseline', 'avx2' or 'avx512'. */
+  readonly instructionSet?: string;
+  /** Of a GPU, such as '9.0'. */
+  readonly computeCapability?: string;
+  /** Of a GPU, in bytes. */
+  readonly memory?: number;
+  /** Of a GPU. */
+  readonly multiprocessors?: number;
+}
+
+function nativeDevice(name: string, preferred: boolean): DeviceInfo {
+  const backend = nativeBackend();
+  const { why, instructionSet, threads } = nativeStatus();
+  const where = { backend: 'cpu', location: 'cpu', name, preferred } as const;
+  if (backend === undefined) {
+    const reason = why ?? 'the native addon could not be loaded';
+    return { ...where, available: false, reason, types: [], threads: 0 };
+  }
+  return {
+    ...where,
+    available: true,
+    types: floatTypes.filter((type) => backend.supports(type)),
+    threads: threads ?? 1,
+    ...(instructionSet !== undefined && { instructionSet }),
+  };
+}
+
+function cudaDevices(preferred: boolean): DeviceInfo[] {
+  return cudaStatus().devices.map((device, index) => ({
+    backend: 'cuda',
+    location: `cuda:${index}`,
+    available: true,
+    preferred: preferred && index === 0,
+    types: ['float32', 'float16', 'bfloat16'],
+    threads: 0,
+    ...device,
+  }));
+}
+
+/** Why there is no GPU to compute on. */
+function missingCuda(): DeviceInfo {
+  const { reason, compiled } = cudaStatus();
+  return {
+    backend: 'cuda',
+    location: 'cuda:0',
+    name: 'CUDA',
+    available: false,
+    reason: reason ?? (compiled ? 'no device was found' : 'the addon was built without CUDA'),
+    preferred: false,
+    types: [],
+    threads: 0,
+  };
+}
+
+/**
+ * What is here, best first, and what heed will use. What cannot be used comes last, or in its place, and says why.
+ *
+ * @throws HeedError HEED_ENVIRONMENT, or HEED_NO_NATIVE or HEED_NO_CUDA when HEED_BACKEND demands what is not there
+ */
+export function devices(): DeviceInfo[] {
+  const name = cpus()[0]?.model.trim() ?? 'unknown processor';
+  const preferred = chooseBackend(undefined, 'float32').name;
+  const gpus = cudaDevices(preferred === 'cuda');
+  return [
+    ...gpus,
+    nativeDevice(name, preferred === 'cpu'),
+    {
+      backend: 'reference',
+      location: 'cpu',
+      name,
+      available: true,
+      preferred: preferred === 'reference',
+      types: floatTypes.filter((type) => referenceBackend.supports(type)),
+      threads: 1,
+    },
+    ...(gpus.length === 0 ? [missingCuda()] : []),
+  ];
+}
+
+function deviceAt(location: unknown): CudaDevice {
+  const place = expectLocation(location, 'location');
+  if (place !== 'cpu') return cudaDevice(place);
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    "Expected location to be that of a device, 'cuda' or 'cuda:' and a number, received 'cpu'",
+  );
+}
+
+/**
+ * How the memory of a device is used.
+ *
+ * @throws HeedError HEED_NO_CUDA, HEED_INVALID_ARGUMENT, HEED_DEVICE_LOST
+ *
+ * @example
+ * const { used, cached } = deviceMemory('cuda');
+ */
+export function deviceMemory(location: Location = 'cuda'): DeviceMemoryStatistics {
+  return deviceAt(location).statistics;
+}
+
+/**
+ * Sets how much memory of a device this process may hold. What would exceed it fails with HEED_OUT_OF_MEMORY, and leaves
+ * everything else as it was.
+ *
+ * @param bytes a non-negative integer, or Infinity for as much as there is
+ * @throws HeedError HEED_NO_CUDA, HEED_INVALID_ARGUMENT
+ */
+export function limitDeviceMemory(bytes: number, location: Location = 'cuda'): void {
+  const most = Number.MAX_SAFE_INTEGER;
+  const limit = bytes === Number.POSITIVE_INFINITY ? most : integerBetween(bytes, 'bytes', 0, most);
+  deviceAt(location).limit(limit);
+}
+
+/**
+ * Gives memory of a device that was let go, and is kept for what comes next, back to the driver: for other processes.
+ *
+ * @throws HeedError HEED_NO_CUDA, HEED_INVALID_ARGUMENT
+ */
+export function trimDeviceMemory(location: Location = 'cuda'): void {
+  deviceAt(location).trim();
+}
