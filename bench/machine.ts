@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { nativeStatus } from '../lib/native.js';
+import { nativeStatus } from '../lib/backends/native/native.js';
 import { packageRoot } from '../lib/package-root.js';
 import { version } from '../lib/version.js';
 import { measureLimit } from './limits.js';

@@ -65,7 +65,7 @@ if (last.hash !== stamp.hash) {
   const present = new Set(files);
   if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
   run('compiling TypeScript', [tsc]);
-  run('compiling the script of pages', [tsc, '-p', 'lib/cli/page/browser']);
+  run('compiling the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
   // In the package's own root, package managers would take it for an order to build.
   copyFileSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
   writeFileSync(stampFile, JSON.stringify(stamp));

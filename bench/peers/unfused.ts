@@ -1,10 +1,11 @@
 /** heed's own attention by way of whole matrices of scores: what a fused kernel has to be worth. */
-import { Allocations } from '../../lib/allocations.js';
-import { buildProblem } from '../../lib/attention-arguments.js';
-import { attentionOptionNames } from '../../lib/attention-options.js';
-import { solve, type solveSync } from '../../lib/backends.js';
+
+import { buildProblem } from '../../lib/attention/arguments.js';
+import { readDenseArguments } from '../../lib/attention/dense.js';
+import { attentionOptionNames } from '../../lib/attention/options.js';
+import { solve, type solveSync } from '../../lib/backends/choose.js';
 import { readOptions } from '../../lib/checks/options.js';
-import { readDenseArguments } from '../../lib/dense-attention.js';
+import { Allocations } from '../../lib/memory/allocations.js';
 import type { Operands } from '../contests/operands.js';
 import type { Contestant } from '../row.js';
 

@@ -1,5 +1,5 @@
 /** Stories as the sequences of tokens that a model is trained on and measured with. */
-import { endOfText, type Tokenizer } from '../../lib/cli/language-model/tokenizer.js';
+import { endOfText, type Tokenizer } from '../../lib/demo/language-model/tokenizer.js';
 import { stories } from './stories.js';
 
 export interface Batch {

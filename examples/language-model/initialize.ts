@@ -3,7 +3,7 @@
  * within a million tokens. None of them looks anywhere in particular yet.
  */
 import { randomUniform } from '../../lib/cli/hashing.js';
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 import type { Tensorflow } from './tensorflow.js';
 import { type Parameters, parameterShapes } from './transformer.js';
 

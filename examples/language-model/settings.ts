@@ -1,5 +1,5 @@
 /** What the model is, and how it was trained. */
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 
 export const configuration: Configuration = {
   vocab_size: 768,

@@ -1,6 +1,6 @@
 /** Where tensors and weights may be, and that those of one operation are in one place. */
 import { HeedError } from '../errors.js';
-import type { Location } from '../tensor-type.js';
+import type { Location } from '../tensor/types.js';
 import { invalid } from './numbers.js';
 
 /** The location by the name that tensors there give: 'cuda' is 'cuda:0'. */

@@ -1,10 +1,11 @@
 /** Outputs: made here, or given by the caller to be reused. */
-import type { Allocations } from '../allocations.js';
-import { isResizable, overlaps } from '../array-memory.js';
+
 import { HeedError } from '../errors.js';
-import { type Elements, isOnDevice } from '../native/device-array.js';
-import { Tensor } from '../tensor.js';
-import type { FloatType, Location } from '../tensor-type.js';
+import type { Allocations } from '../memory/allocations.js';
+import { isResizable, overlaps } from '../memory/arrays.js';
+import { type Elements, isOnDevice } from '../memory/device-array.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location } from '../tensor/types.js';
 import { checkData } from './data.js';
 import { isInstance } from './describe.js';
 import { expectDims } from './dims.js';

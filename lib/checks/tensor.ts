@@ -1,12 +1,13 @@
 /** Tensors among arguments: a heed Tensor, an onnxruntime Tensor, or a plain object. */
-import { isResizable } from '../array-memory.js';
+
 import { describeFromAnotherCopy } from '../copies.js';
-import { readElements } from '../elements.js';
 import { HeedError } from '../errors.js';
-import { type DeviceArray, type Elements, isOnDevice } from '../native/device-array.js';
-import { Tensor } from '../tensor.js';
-import type { FloatType, Location, TensorType, TypedArray } from '../tensor-type.js';
-import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor-type.js';
+import { isResizable } from '../memory/arrays.js';
+import { type DeviceArray, type Elements, isOnDevice } from '../memory/device-array.js';
+import { readElements } from '../tensor/elements.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location, TensorType, TypedArray } from '../tensor/types.js';
+import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor/types.js';
 import { allocate, checkData, copyData } from './data.js';
 import { describe, isInstance, listChoices } from './describe.js';
 import { readDims, sizeOf } from './dims.js';

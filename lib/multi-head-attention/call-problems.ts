@@ -2,20 +2,20 @@
  * The problems that answer one use of a layer. Everything goes to the backend as a single operation: project, attend,
  * project.
  */
-import type { Allocations } from '../allocations.js';
-import type { AttentionArguments } from '../attention-arguments.js';
-import { buildProblem, tensorSource } from '../attention-arguments.js';
-import type { AttentionDetails, DetailsRequest } from '../attention-details.js';
-import { buildDetails } from '../attention-details.js';
-import type { Backend } from '../backend.js';
-import type { CacheWrite } from '../cache/cache-state.js';
+
+import type { AttentionArguments } from '../attention/arguments.js';
+import { buildProblem, tensorSource } from '../attention/arguments.js';
+import type { AttentionDetails, DetailsRequest } from '../attention/details.js';
+import { buildDetails } from '../attention/details.js';
+import { cacheSource } from '../attention/held-cache.js';
+import type { Backend } from '../backends/backend.js';
 import { sizeOf } from '../checks/dims.js';
 import { type NamedInput, outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import { cacheSource } from '../held-cache.js';
-import { denseStrides, type Strides } from '../layout.js';
-import type { Elements } from '../native/device-array.js';
+import type { CacheWrite } from '../key-value-cache/cache-state.js';
+import type { Allocations } from '../memory/allocations.js';
+import type { Elements } from '../memory/device-array.js';
 import type {
   AttentionProblem,
   HeadNorm,
@@ -23,8 +23,9 @@ import type {
   ProjectionProblem,
   ProjectionTarget,
   Rotation,
-} from '../problem.js';
-import type { FloatType, Location } from '../tensor-type.js';
+} from '../problem/problem.js';
+import { denseStrides, type Strides } from '../tensor/layout.js';
+import type { FloatType, Location } from '../tensor/types.js';
 import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
 import type { LayerOptions } from './options.js';
 import { rotations } from './positions.js';

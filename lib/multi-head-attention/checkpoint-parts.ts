@@ -2,7 +2,7 @@
 import { allocate } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor/tensor.js';
 import type { FusedPart } from './checkpoint-conventions.js';
 
 /** How many heads the rows are for. */

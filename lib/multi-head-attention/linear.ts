@@ -1,11 +1,12 @@
 /** Linear maps among the arguments of a layer. */
-import { readBias } from '../checks/bias.js';
+
 import { expectRank } from '../checks/dims.js';
 import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { FloatType, Location, TensorLike } from '../tensor-type.js';
+import { readBias } from '../projection/bias.js';
+import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 
 /** y = x · weightᵀ + bias, as nn.Linear keeps it. */
 export interface Linear {

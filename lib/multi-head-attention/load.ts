@@ -3,7 +3,7 @@ import { invalid } from '../checks/numbers.js';
 import { HeedError } from '../errors.js';
 import { listNames } from '../safetensors/names.js';
 import { open, type SafetensorsFile } from '../safetensors.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { type Convention, conventions, type FusedPart, type Place } from './checkpoint-conventions.js';
 import { type Heads, takePart, transpose } from './checkpoint-parts.js';
 import type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';

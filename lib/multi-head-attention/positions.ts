@@ -1,9 +1,9 @@
 /** Where the steps of a call stand, for rotary embedding. */
-import { type Backend, precisionOf } from '../backend.js';
+import { type Backend, precisionOf } from '../backends/backend.js';
 import { readList } from '../checks/lists.js';
 import { integerBetween, invalid } from '../checks/numbers.js';
 import { HeedError } from '../errors.js';
-import type { Rotation, Sequence } from '../problem.js';
+import type { Rotation, Sequence } from '../problem/problem.js';
 import { Angles, type Steps } from '../rotary/angles.js';
 import { type Rotary, rotatedWidth } from '../rotary/options.js';
 

@@ -2,7 +2,7 @@
 import { integerBetween, invalid } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor/tensor.js';
 
 /** A version of the default ONNX operator set. */
 export type Opset = 23 | 24 | 25;

@@ -1,15 +1,16 @@
 /** An Attention node: its arguments, checked against the operator's specification. */
-import type { Backend } from '../backend.js';
-import { chooseBackend } from '../backends.js';
+
+import { readSoftcap } from '../attention/scoring.js';
+import type { Backend } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
 import { expectDims } from '../checks/dims.js';
 import { readNames } from '../checks/lists.js';
 import { finiteOption, integerBetween, invalid } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { readSoftcap } from '../checks/scoring.js';
 import { expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
-import type { FloatType } from '../tensor-type.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { FloatType } from '../tensor/types.js';
 import { type Opset, readInputs, readInteger, readOpset, toTensor } from './arguments.js';
 import { expectRankOf, readShapes, type Shapes } from './attention-shapes.js';
 import { type Heads, headsOf } from './heads.js';

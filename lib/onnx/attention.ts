@@ -3,11 +3,11 @@ import {
   type AttentionDetailsOptions,
   attentionDetails,
   attentionDetailsSync,
-} from '../attention-details.js';
-import type { AttentionOptions } from '../attention-options.js';
-import type { BackendName } from '../backends.js';
-import { Tensor } from '../tensor.js';
-import type { TensorLike, TensorType } from '../tensor-type.js';
+} from '../attention/details.js';
+import type { AttentionOptions } from '../attention/options.js';
+import type { BackendName } from '../backends/choose.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorLike, TensorType } from '../tensor/types.js';
 import { atOnce, inTurns } from '../turns.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';

@@ -1,4 +1,4 @@
-import { type BackendName, chooseBackend } from '../backends.js';
+import { type BackendName, chooseBackend } from '../backends/choose.js';
 import { copyData } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';
 import { expectDims } from '../checks/dims.js';
@@ -7,8 +7,8 @@ import { integerBetween, invalid } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { expectFloat, expectType, hostDataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import type { TensorLike } from '../tensor-type.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorLike } from '../tensor/types.js';
 import { atOnce, inTurns } from '../turns.js';
 import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
 import type { Heads } from './heads.js';

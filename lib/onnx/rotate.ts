@@ -1,7 +1,8 @@
 /** The rotation of RotaryEmbedding, on plain memory. */
-import { readElements, writeElements } from '../elements.js';
+
 import { rotatePairs } from '../rotary/rotate-pairs.js';
-import type { TensorType, TypedArray } from '../tensor-type.js';
+import { readElements, writeElements } from '../tensor/elements.js';
+import type { TensorType, TypedArray } from '../tensor/types.js';
 import type { Heads } from './heads.js';
 
 /** Elements between two pauses: a few milliseconds of work. */

@@ -1,4 +1,4 @@
-import type { TensorType } from '../tensor-type.js';
+import type { TensorType } from '../tensor/types.js';
 
 /** An element type of the format; `type` is there when heed computes with it. */
 export interface Dtype {

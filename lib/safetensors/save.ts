@@ -4,7 +4,7 @@ import { invalid } from '../checks/numbers.js';
 import { guard, readProperty } from '../checks/read.js';
 import { hostDataOf, readTensor } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { TensorLike, TypedArray } from '../tensor-type.js';
+import type { TensorLike, TypedArray } from '../tensor/types.js';
 import { dtypeOf, rankOf } from './dtype.js';
 import { maxHeaderLength } from './header.js';
 import { readPath } from './path.js';

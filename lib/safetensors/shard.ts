@@ -2,8 +2,8 @@
 import { type FileHandle, open as openHandle, stat } from 'node:fs/promises';
 import { allocate } from '../checks/data.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import { bytesPerElement, type TypedArray } from '../tensor-type.js';
+import { Tensor } from '../tensor/tensor.js';
+import { bytesPerElement, type TypedArray } from '../tensor/types.js';
 import { dtypes } from './dtype.js';
 import { type Entry, type Header, parseHeader, parseHeaderLength } from './header.js';
 import { malformed } from './json.js';

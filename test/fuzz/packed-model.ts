@@ -1,5 +1,5 @@
 /** What attention over sequences that lie end to end must give: each of them is attended alone. */
-import { packedOptionNames } from '../../lib/attention-options.js';
+import { packedOptionNames } from '../../lib/attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import {
   type Expected,

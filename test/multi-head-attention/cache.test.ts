@@ -1,8 +1,11 @@
 /** A layer that is given a text piece by piece, with a cache, answers as one that is given all of it. */
 import assert from 'node:assert/strict';
-import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
-import { MultiHeadAttention, type MultiHeadAttentionOptions } from '../../lib/multi-head-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
+import {
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
 import { stepsOf } from '../support/cached.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';

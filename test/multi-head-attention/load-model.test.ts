@@ -5,9 +5,9 @@ import {
   type LoadOptions,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
-} from '../../lib/multi-head-attention.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
 import { save } from '../../lib/safetensors.js';
-import type { Tensor } from '../../lib/tensor.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';

@@ -1,7 +1,7 @@
 /** Whether there is an addon that serves as it is. */
 import { lstatSync, rmSync } from 'node:fs';
+import { prebuiltAddons } from '../../backends/native/load.js';
 import { environment } from '../../environment.js';
-import { prebuiltAddons } from '../../native/load.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
 import { isCheckout } from './checkout.js';

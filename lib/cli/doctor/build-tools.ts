@@ -1,5 +1,5 @@
 /** What the native addon can be built with. */
-import { nativeStatus } from '../../native.js';
+import { nativeStatus } from '../../backends/native/native.js';
 import { packageRoot } from '../../package-root.js';
 import { seekCompiler } from '../build/compiler.js';
 import type { Sought } from '../build/programs.js';

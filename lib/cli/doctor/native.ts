@@ -1,9 +1,9 @@
 /** What became of the native addon. */
 import { existsSync, lstatSync } from 'node:fs';
+import { prebuiltAddons } from '../../backends/native/load.js';
+import { availableInstructionSets, nativeStatus } from '../../backends/native/native.js';
+import { remedies } from '../../backends/native/remedies.js';
 import { environment } from '../../environment.js';
-import { prebuiltAddons } from '../../native/load.js';
-import { remedies } from '../../native/remedies.js';
-import { availableInstructionSets, nativeStatus } from '../../native.js';
 import { packageRoot } from '../../package-root.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';

@@ -1,0 +1,27 @@
+/** The kinds of attention that `heed attend` shows. */
+import type { Selection } from '../attention/selection.js';
+import { Tensor } from '../tensor/tensor.js';
+
+export const scoreNames = ['scaled-dot', 'dot', 'cosine', 'general', 'additive', 'location'] as const;
+export const selectionNames = ['soft', 'hard', 'drawn', 'local'] as const;
+
+export interface Kinds {
+  readonly score: (typeof scoreNames)[number];
+  readonly select: (typeof selectionNames)[number];
+}
+
+export const usualKinds: Kinds = { score: 'scaled-dot', select: 'soft' };
+
+/** How far a word sees where its own place is the center of the window. */
+const halfWidth = 8;
+
+/** What is done with the weights of so many words. */
+export function selectionFor({ select }: Kinds, words: number): Selection {
+  if (select === 'drawn') return { type: 'hard', seed: 0 };
+  if (select !== 'local') return select;
+  const centers = new Tensor(
+    Float32Array.from({ length: words }, (_, position) => position),
+    [words],
+  );
+  return { type: 'local', centers, halfWidth };
+}
