@@ -1,4 +1,4 @@
-// Compiles TypeScript, if something has changed since it was compiled last, and puts beside it what the package brings along.
+// Compiles TypeScript if a source has changed, and copies the other files of the package next to it.
 // npm runs this as `prepare`: before it packs, after it has installed a checkout, and where heed is installed from git.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -9,7 +9,7 @@ export interface Batch {
   readonly next: Int32Array;
 }
 
-/** Stands for a token that nobody could foretell: the loss leaves it out. */
+/** Marks a token that cannot be predicted: the loss leaves it out. */
 export const notCounted = -1;
 
 /** Every sequence begins with a story; more follow until it is full. The same batches for the same seed. */

@@ -1,4 +1,4 @@
-/** What training has made, as files. */
+/** Writes the trained model to files. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -37,13 +37,13 @@ import {
   selectionForm,
 } from './selection-argument.js';
 
-/** Where keys and values come from. */
+/** The source of keys and values. */
 export interface KeyValueSource {
-  /** Looks at their memory for the first time. */
+  /** Accesses their memory for the first time. */
   views(): {
     readonly key: StoredView;
     readonly value: StoredView;
-    /** What of it is the caller's. */
+    /** The part of the memory that belongs to the caller. */
     readonly inputs: readonly NamedInput[];
   };
 }
@@ -72,7 +72,7 @@ export interface Placement {
   readonly output: Strides;
 }
 
-/** What the options say, apart from where sequences begin and end. */
+/** The options, except where sequences begin and end. */
 export interface AttentionSettings {
   readonly score: ScoreArgument;
   readonly scale: number;
@@ -95,7 +95,10 @@ export interface AttentionArguments {
   readonly shape: AttentionShape;
   readonly placement: Placement;
   readonly settings: AttentionSettings;
-  /** One for each batch entry, however many dims claim: to be made once there are elements for all. */
+  /**
+   * One for each batch entry. Dims may claim any number of entries, so this is made once elements for all of
+   * them exist.
+   */
   readonly sequences: () => readonly Sequence[];
   readonly out: OutArgument;
 }
@@ -170,7 +173,7 @@ export function checkShape(
   expectWidth(shape.keyWidth, names.keyWidth);
 }
 
-/** What besides query, key and value is read while attending, and has to be where they are. */
+/** The other tensors that attention reads, which must be where query, key and value are. */
 export function expectTogether(
   source: Pick<TensorArgument, 'name' | 'location'>,
   { mask, score, select }: Pick<AttentionSettings, 'mask' | 'score' | 'select'>,
@@ -233,13 +236,16 @@ function logSumExpView(tensor: Tensor, { queryHeads, querySteps }: AttentionShap
   };
 }
 
-/** Room for what a hard selection chooses. */
+/** Memory for the keys that a hard selection chooses. */
 export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): Choices {
   const data = allocate('float64', batch * queryHeads * querySteps, 'the chosen keys') as Float64Array;
   return { data, batchStride: queryHeads * querySteps, headStride: querySteps };
 }
 
-/** Looks at the memory of all arguments for the first time. From here to the backend, no code of the caller's runs. */
+/**
+ * Accesses the memory of all arguments for the first time. From here to the backend, none of the caller's
+ * code runs.
+ */
 export function buildProblem(
   { inputs, shape, placement, settings, sequences, out }: AttentionArguments,
   allocations: Allocations,

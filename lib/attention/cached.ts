@@ -1,4 +1,4 @@
-/** Attention over what a cache holds: the arguments that are not those of tensors. */
+/** Attention over a cache: the arguments that differ from those with tensors. */
 
 import { chooseBackendAt } from '../backends/choose.js';
 import { expectLength, expectRank } from '../checks/dims.js';
@@ -23,7 +23,7 @@ import {
   readStarts,
 } from './sequences.js';
 
-/** Queries over a cache: how they lie in memory is all that dense and packed ones differ in. */
+/** Queries over a cache. Dense and packed queries differ only in their memory layout. */
 interface Queries {
   readonly tensor: TensorArgument;
   readonly batch: number;

@@ -1,4 +1,6 @@
-/** Attention over a batch whose entries all have room for equally many steps: its tensors have four axes. */
+/**
+ * Attention over a dense batch, whose entries all have the same number of steps: its tensors have four axes.
+ */
 
 import { expectLength, expectRank } from '../checks/dims.js';
 import type { OptionValues } from '../checks/options.js';

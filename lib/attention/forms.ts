@@ -1,4 +1,4 @@
-/** What attention may be over: keys and values in tensors, or those of a cache. */
+/** The two forms of attention: over keys and values in tensors, or over those of a cache. */
 
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { describe } from '../checks/describe.js';
@@ -6,7 +6,7 @@ import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import { type HeldCache, holdCache, isCache } from './held-cache.js';
 
-/** How each form is prepared: no more runs of the caller's code once that is done. */
+/** How each form is prepared. None of the caller's code runs afterwards. */
 export interface AttentionForms<Result> {
   readonly overTensors: (
     allocations: Allocations,
@@ -23,7 +23,7 @@ export interface AttentionForms<Result> {
   ) => Operation<Result>;
 }
 
-/** What came after a query and a cache: options, and nothing else. */
+/** The arguments after a query and a cache: options only. */
 function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
   if (more.every((value) => value === undefined)) return options;
   throw new HeedError(

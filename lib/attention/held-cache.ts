@@ -1,4 +1,4 @@
-/** Caches among the arguments of attention. */
+/** Caches as arguments of attention. */
 
 import type { CacheViews } from '../key-value-cache/cache-state.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
@@ -8,12 +8,12 @@ export function isCache(value: unknown): value is KeyValueCache {
   return value instanceof KeyValueCache;
 }
 
-/** Keys and values of a cache, none of whose memory is the caller's. */
+/** Keys and values of a cache, whose memory belongs to heed and not to the caller. */
 export function cacheSource({ key, value }: CacheViews): KeyValueSource {
   return { views: () => ({ key, value, inputs: [] }) };
 }
 
-/** A cache as it was when an operation began, kept that way until it is released. */
+/** A snapshot of a cache at the beginning of an operation, valid until it is released. */
 export interface HeldCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
   readonly lengths: Int32Array;
   readonly source: KeyValueSource;

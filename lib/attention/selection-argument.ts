@@ -1,4 +1,4 @@
-/** The option `select`: what is done with the weights, and that predicted centers fit the queries. */
+/** The option `select`: how the weights select values, and whether predicted centers match the queries. */
 
 import { broadcastStrides } from '../checks/broadcast.js';
 import { listChoices } from '../checks/describe.js';
@@ -9,7 +9,7 @@ import type { SelectionForm } from '../problem/problem.js';
 import type { FloatType } from '../tensor/types.js';
 import { smallestNormalFloat32 } from './scoring.js';
 
-/** What was read of a selection; centers are looked at when a problem is built. */
+/** What was read of a selection; centers are accessed when a problem is built. */
 export type SelectionArgument =
   | { readonly kind: 'soft' | 'hard' }
   | { readonly kind: 'drawn'; readonly seed: number }

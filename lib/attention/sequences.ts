@@ -32,10 +32,10 @@ function offsetOf(queryOffset: QueryOffset, entry: number, keySteps: number, que
   return typeof queryOffset === 'number' ? queryOffset : queryOffset[entry];
 }
 
-/** A longer batch of steps without width, which takes no memory of the caller's, would take all of heed's. */
+/** A longer batch of steps without width takes no memory of the caller, but would exhaust heed's. */
 const mostEntries = 2 ** 22;
 
-/** Valid keys of each entry of a cache: what it has, or fewer. */
+/** Valid keys of each entry of a cache: all its steps, or fewer. */
 export function readCachedLengths(
   value: unknown,
   name: string,
@@ -82,7 +82,7 @@ export function denseSequences(
   return sequences;
 }
 
-/** Where sequences start among tokens laid end to end, and where the last one ends. */
+/** Where sequences start among the tokens, which lie end to end, and where the last one ends. */
 export function readStarts(value: unknown, name: string, tokens: number, source: string): readonly number[] {
   const list = readList(value, name);
   const starts: number[] = [];

@@ -1,33 +1,40 @@
-/** What every backend is: something that solves problem descriptions. */
+/** The interface of a backend, which solves problem descriptions. */
 
 import type { DeviceArray, Elements } from '../memory/device-array.js';
 import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
 import type { Numbers } from '../tensor/elements.js';
 import type { Location, TensorType } from '../tensor/types.js';
 
-/** What a backend computes in, and wants the numbers in that come with a problem. */
+/** The precision that a backend computes in, which is also that of the numbers in a problem. */
 export function precisionOf({ name }: Backend): 'float32' | 'float64' {
   return name === 'reference' ? 'float64' : 'float32';
 }
 
 export interface Backend {
   readonly name: 'cuda' | 'cpu' | 'reference';
-  /** Where it computes, and where what it works with in between lies. */
+  /** Where it computes, and where its intermediate memory is. */
   readonly location: Location;
-  /** Whether this backend computes with tensors of the type; the facade asks before it builds a problem. */
+  /** Whether this backend supports tensors of the type; the facade asks before it builds a problem. */
   supports(type: TensorType): boolean;
-  /** Throws HEED_UNSUPPORTED where it does not have this kind of attention; the facade asks before it builds a problem. */
+  /**
+   * Throws HEED_UNSUPPORTED if it does not support this kind of attention; the facade asks before it builds a
+   * problem.
+   */
   expectComputable(score: ScoreForm['kind'], selection: SelectionForm['kind']): void;
-  /** Numbers that never change, where it reads them: kept for a while, since operations come back with the same ones. */
+  /**
+   * Constant numbers, where the backend reads them. Kept for a while, because later operations use the same
+   * ones.
+   */
   table(numbers: Numbers | DeviceArray): Numbers | DeviceArray;
-  /** The same for as long as the caller keeps them, who lets go of what is on a device. */
+  /** The same for as long as the caller keeps them; the caller releases device memory. */
   place(numbers: Numbers): Numbers | DeviceArray;
-  /** Memory for what comes up in between: not necessarily zero. */
+  /** Memory for intermediate results; its content is undefined. */
   allocate(type: TensorType, size: number, name: string): Elements;
   /**
-   * Solves the problems one after the other as a single operation, off the event loop. Rejects with
-   * the signal's reason when aborted, and only once nothing touches the memory any more. Where all of the memory is on a
-   * device, the promise is fulfilled once the work is on its way: whatever reads the results comes behind it.
+   * Solves the problems one after the other as a single operation, off the event loop. Rejects with the
+   * signal's reason when aborted, and only once nothing touches the memory any more. Where all of the memory
+   * is on a device, the promise is fulfilled once the work is enqueued: later reads of the results are
+   * ordered after it.
    */
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void>;
   solveSync(problems: readonly Problem[]): void;

@@ -20,7 +20,10 @@ export type BackendName = 'auto' | 'cuda' | 'cpu' | 'reference';
 const optionName = 'options.backend';
 const backendNames: readonly BackendName[] = ['auto', 'cuda', 'cpu', 'reference'];
 
-/** Why there is no native backend, with all that was tried and what to do: for the warning and for errors. */
+/**
+ * Why there is no native backend, with everything that was tried and how to fix it: for the warning and for
+ * errors.
+ */
 function explainMissingAddon(): string {
   const { why, tried } = nativeStatus();
   return [
@@ -45,7 +48,7 @@ function requireNative(): Backend {
 
 let warned = false;
 
-/** Says once that the reference takes over, or throws where it may not. */
+/** Warns once that the reference is used instead, or throws if it must not be. */
 function fallBack(): void {
   if (warned) return;
   if (mustLoad()) throw noNative();
@@ -100,7 +103,7 @@ export function chooseBackend(option: unknown, type: TensorType, location: Locat
   return chosen === 'auto' ? automatic(type) : expectType(byName[chosen](), type);
 }
 
-/** The backend for what reads and writes memory that heed keeps at a location: it computes there. */
+/** The backend for operations on memory that heed keeps at a location, which computes there. */
 export function chooseBackendAt(option: unknown, type: TensorType, location: Location): Backend {
   const asked = choiceOption(option, optionName, backendNames, 'auto');
   if (location !== 'cpu') return onDevice(asked, type, location);
@@ -113,7 +116,7 @@ export function chooseBackendAt(option: unknown, type: TensorType, location: Loc
   return asked === 'auto' && environment().backend === 'cuda' ? automatic(type) : chooseBackend(option, type);
 }
 
-/** Says what was done, and how long it took. */
+/** Logs what was done, and how long it took. */
 function logRun(backend: Backend, problems: readonly Problem[], start: number): void {
   debug(() => {
     const kinds = problems.map((problem) => problem.kind).join(' + ');

@@ -17,7 +17,7 @@ export interface Operation<Result> {
   readonly finish?: (solved: boolean) => void;
 }
 
-/** Reads the arguments of an operation, and makes all memory that it needs in these allocations. */
+/** Reads the arguments of an operation, and allocates all memory that it needs in these allocations. */
 export type Prepare<Result> = (allocations: Allocations) => Operation<Result>;
 
 export async function run<Result>(prepare: Prepare<Result>): Promise<Result> {

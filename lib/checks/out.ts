@@ -17,10 +17,10 @@ import { expectType, readTensor, type TensorArgument } from './tensor.js';
 export interface OutArgument {
   readonly type: FloatType;
   readonly dims: readonly number[];
-  /** Where it is, or is to be. */
+  /** Its location. */
   readonly location: Location;
   readonly given: { readonly tensor: Tensor; readonly argument: TensorArgument } | undefined;
-  /** For the operation alone, and not for its caller. */
+  /** Whether it is for the operation only, not for its caller. */
   readonly temporary?: boolean;
 }
 

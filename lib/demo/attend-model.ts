@@ -1,4 +1,7 @@
-/** `heed attend --model`: sends a text through the trained heads of a language model, and tells what they saw. */
+/**
+ * `heed attend --model`: runs the trained heads of a language model over a text, and reports what they look
+ * at.
+ */
 import { resolve } from 'node:path';
 import { devices } from '../backends/devices.js';
 import { randomUniform } from '../cli/hashing.js';
@@ -18,7 +21,10 @@ import { renderPage } from './page/page.js';
 import { writePage } from './page/write-page.js';
 import { openText } from './text.js';
 
-/** The story that is told without a text, and the random tokens that heads are measured on, are always the same. */
+/**
+ * The seed of the default story and of the random tokens that heads are measured on, so that both are always
+ * the same.
+ */
 const seed = 'heed';
 
 interface Reading {
@@ -101,8 +107,9 @@ async function examine(model: LanguageModel, { title, tokens, complete }: Readin
 }
 
 /**
- * The token that looks hardest at what followed the same token before, as an induction head does; where no token comes
- * again, the one that looks hardest at any other. The first of all takes what would go nowhere.
+ * The token that gives most weight to what followed the same token before, as an induction head does; if no
+ * token comes again, the one that gives most weight to any other. The first token is left out: it absorbs
+ * weight that has no target.
  */
 function mostTelling(weights: Float32Array, words: readonly { readonly text: string }[]): number {
   let best = 0;

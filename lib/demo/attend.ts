@@ -1,4 +1,4 @@
-/** `heed attend`: sends a text through attention heads of known meaning, and tells what they saw. */
+/** `heed attend`: runs attention heads of known meaning over a text, and reports what they look at. */
 import { resolve } from 'node:path';
 import { devices } from '../backends/devices.js';
 import { Progress } from '../cli/progress.js';

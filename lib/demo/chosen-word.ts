@@ -1,11 +1,11 @@
-/** Which word of a text to tell about. */
+/** The word of a text to report on. */
 import { HeedError } from '../errors.js';
 import { layout, spell } from './embedding.js';
 import { keyOf, type Word } from './words.js';
 
 /**
- * The position of a word: of its last place, since most of the text lies before it. Without a word asked
- * for, one that is both long and frequent, for that is what the text is about.
+ * The position of the last occurrence of a word, because most of the text lies before it. If no word is
+ * given, one that is both long and frequent, because that is what the text is about.
  *
  * @throws HeedError HEED_INVALID_ARGUMENT when the word is not in the text
  */

@@ -1,5 +1,5 @@
 /**
- * Words as vectors: how a word is spelled, and where it stands. Nothing here is learnt; the heads
+ * Words as vectors: the spelling of a word, and its position. Nothing here is learnt; the heads
  * that `examples/make-heads.ts` makes rely on every dimension being where {@link layout} says.
  */
 import { randomSigns, randomUniform } from '../cli/hashing.js';
@@ -30,7 +30,7 @@ export const layout = {
 
 export const embeddingWidth = 256;
 
-/** Up to here, {@link placeFrequencies} tell any two positions apart. */
+/** Up to this length, {@link placeFrequencies} distinguish any two positions. */
 export const longestText = 4096;
 
 /**
@@ -62,7 +62,7 @@ export function embed(words: readonly Word[]): Float32Array {
   return vectors;
 }
 
-/** The same of words of which nothing but their places is known. */
+/** The same for words of which only the positions are known. */
 export function embedPlaces(words: number): Float32Array {
   const vectors = new Float32Array(words * embeddingWidth);
   for (let position = 0; position < words; position++) {

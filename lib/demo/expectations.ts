@@ -1,18 +1,18 @@
-/** How well the induction head foretells a text. */
+/** How well the induction head predicts a text. */
 import type { Tensor } from '../tensor/tensor.js';
 import { layout, spell } from './embedding.js';
 import type { Word } from './words.js';
 
 export interface Foretelling {
-  /** Words that something was expected after. */
+  /** Words for which the head predicted the next one. */
   readonly tried: number;
-  /** Those that the expected word did follow. */
+  /** Correct predictions. */
   readonly right: number;
-  /** What is expected after the last word. */
+  /** The prediction after the last word. */
   readonly next: string | undefined;
 }
 
-/** Shorter vectors than this are no expectation: a whole word has length 1. */
+/** A shorter vector is not a prediction: a whole word has length 1. */
 const leastLength = 0.5;
 
 /** Compares the word that each vector of [1, words, width] is nearest to with the word that follows. */

@@ -1,4 +1,4 @@
-/** `heed generate`: lets the language model that heed brings along write on, and tells how fast that was. */
+/** `heed generate`: continues a text with the language model that comes with heed, and prints the speed. */
 import { randomBytes } from 'node:crypto';
 import { randomUniform } from '../cli/hashing.js';
 import { formatSeconds, Painter } from '../cli/terminal.js';
@@ -40,7 +40,7 @@ export async function generate(words: readonly string[], options: GenerateOption
   console.error(Painter.for(process.stderr).paint('dim', describe(tokens.length - 1, times, seed)));
 }
 
-/** @param times when writing began, and when each token was there */
+/** @param times when generating began, and when each token was complete */
 function describe(prompt: number, times: readonly number[], seed: string): string {
   const written = times.length - 1;
   const [began, first = began] = times;

@@ -9,7 +9,7 @@ export interface Head {
   readonly title: string;
   /** What a word looks at through this head, as a sentence that begins with the word. */
   readonly meaning: string;
-  /** What becomes of the meaning when later words may not be seen. */
+  /** The meaning if later words are hidden. */
   readonly causalMeaning: string;
   /**
    * The score that "none of these words" has (an attention sink, Xiao et al. 2023). Where every word scores
@@ -22,7 +22,7 @@ export interface HeadLayer {
   /** Of the names in the file. */
   readonly prefix: string;
   readonly heads: readonly Head[];
-  /** Such a layer cannot look ahead whatever the caller wishes. */
+  /** Whether the layer is always causal, whatever the caller chooses. */
   readonly alwaysCausal: boolean;
   /** Scores fall by so much with every word of distance (ALiBi, Press et al. 2022). */
   readonly alibiSlope: number;
@@ -36,7 +36,7 @@ export const widths = {
   value: layout.word.width,
 };
 
-/** How sharply each head tells right from wrong: the score of what it looks for, above that of what it does not. */
+/** How sharply each head distinguishes: the score of what it looks for, above that of everything else. */
 export const strengths = { same: 40, alike: 24, previous: 80, next: 80, nearby: 14, induction: 2000 };
 
 const spelling: readonly Head[] = [

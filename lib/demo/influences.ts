@@ -8,13 +8,13 @@ export interface Influence {
 
 export interface Influences {
   readonly words: readonly Influence[];
-  /** What the words not listed have together. */
+  /** The total weight of the words not listed. */
   readonly rest: number;
-  /** What no word has. */
+  /** The weight that no word gets. */
   readonly nothing: number;
 }
 
-/** Lighter words than this influence nobody. */
+/** Words with less weight are not listed. */
 const lightest = 0.001;
 
 /** @param row how much one word looks at every word of the text */

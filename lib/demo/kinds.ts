@@ -12,10 +12,10 @@ export interface Kinds {
 
 export const usualKinds: Kinds = { score: 'scaled-dot', select: 'soft' };
 
-/** How far a word sees where its own place is the center of the window. */
+/** How far a word sees if the window is centered on it. */
 const halfWidth = 8;
 
-/** What is done with the weights of so many words. */
+/** The selection for this number of words. */
 export function selectionFor({ select }: Kinds, words: number): Selection {
   if (select === 'drawn') return { type: 'hard', seed: 0 };
   if (select !== 'local') return select;

@@ -1,6 +1,6 @@
 /**
- * Scores for heads that were made to be compared by scaled products. Scores with weights of their own get those that
- * let the heads see what they always see, as far as such a score can tell it.
+ * Scores for heads that were made for scaled dot products. Scores with weights of their own get weights that
+ * preserve what the heads see, as far as such a score can.
  */
 import type {
   Linear,

@@ -1,4 +1,4 @@
-/** What `heed attend --model` tells in a terminal. */
+/** The report of `heed attend --model` in a terminal. */
 import type { DeviceInfo } from '../backends/devices.js';
 import { bar, formatSeconds, formatWeight, type Painter, pad } from '../cli/terminal.js';
 import type { Configuration } from './language-model/configuration.js';
@@ -12,12 +12,12 @@ export interface ModelRun {
   readonly words: readonly Word[];
   /** Whether these are all the tokens of the text. */
   readonly complete: boolean;
-  /** The position of the token told about. */
+  /** The position of the token that is reported on. */
   readonly chosen: number;
   readonly device: DeviceInfo | undefined;
   readonly model: Configuration;
   readonly parameters: number;
-  /** How long the model took to read the text and give the weights. */
+  /** How long the model took to read the text and compute the weights. */
   readonly seconds: number;
   /** `row` is how much the chosen token looks at every token. */
   readonly heads: readonly (HeadDescription & { readonly row: Float32Array })[];

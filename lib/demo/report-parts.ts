@@ -1,4 +1,4 @@
-/** What the reports of `heed attend` have in common. */
+/** The common parts of the reports of `heed attend`. */
 
 import { bar, formatWeight, type Painter, pad } from '../cli/terminal.js';
 import { influencesOf } from './influences.js';

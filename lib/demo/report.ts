@@ -1,4 +1,4 @@
-/** What `heed attend` tells in a terminal. */
+/** The report of `heed attend` in a terminal. */
 import type { DeviceInfo } from '../backends/devices.js';
 import { formatSeconds, type Painter } from '../cli/terminal.js';
 import { embeddingWidth } from './embedding.js';
@@ -14,7 +14,7 @@ export interface Run {
   readonly words: readonly Word[];
   /** Whether these are all the words of the text. */
   readonly complete: boolean;
-  /** The position of the word told about. */
+  /** The position of the word that is reported on. */
   readonly chosen: number;
   readonly causal: boolean;
   readonly kinds: Kinds;
@@ -25,7 +25,7 @@ export interface Run {
   readonly foretelling: Foretelling;
 }
 
-/** What computed, on what, and how fast. */
+/** The backend, the device, and the speed. */
 export function describeRun({ words, complete, causal, kinds, device, speed }: Run): Facts {
   const [first, second] = layers;
   const count = words.length;

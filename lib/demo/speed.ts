@@ -1,4 +1,4 @@
-/** How fast: both layers, and attention alone against attention that writes its scores to memory. */
+/** Measures both layers, and attention alone against attention that writes its scores to memory. */
 import { chooseBackend, solve } from '../backends/choose.js';
 import type { AttentionProblem, View } from '../problem/problem.js';
 import { embeddingWidth } from './embedding.js';
@@ -22,7 +22,7 @@ const mostRounds = 25;
 const enoughSeconds = 1.5;
 
 /**
- * Runs the three in turn, so that whatever else the machine does befalls them alike.
+ * Runs the three in turn, so that other load on the machine affects them alike.
  *
  * @param onRound called after each round with the share of the work that is done
  */
@@ -53,7 +53,7 @@ export async function measureSpeed(
     }
     onRound(Math.max((round + 1) / mostRounds, spent / enoughSeconds));
   }
-  // The first run of each found cold caches, and memory that the system had yet to hand out.
+  // The first run of each had cold caches, and memory that the system had not yet allocated.
   for (const name of names) times[name].shift();
   const attention = attentionOperations(words, layers[0].heads.length, widths.first + widths.value, causal);
   return {

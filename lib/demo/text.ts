@@ -1,4 +1,6 @@
-/** The text that attention is shown on: the one heed brings along, a file, or words given right away. */
+/**
+ * The text that attention is shown on: the one that comes with heed, a file, or words on the command line.
+ */
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -16,7 +18,7 @@ const shipped = {
 };
 
 /**
- * @param words what was typed: a file's name, or the text itself; nothing for the text heed brings along
+ * @param words what was typed: a file's name, or the text itself; nothing for the text that comes with heed
  * @param file a file's name
  * @throws HeedError HEED_INVALID_ARGUMENT, HEED_FILE_ERROR
  */
@@ -35,7 +37,7 @@ function isFile(name: string): boolean {
   return existsSync(name) && statSync(name).isFile();
 }
 
-/** One argument with a folder or an ending was meant to be a file, and a mistake in it should be told. */
+/** One argument with a folder or an extension is meant to be a file, and a mistake in it is reported. */
 function looksLikePath(argument: string): boolean {
   return !/\s/.test(argument) && /[\\/]|\.[a-z]\w*$/i.test(argument);
 }

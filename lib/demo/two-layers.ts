@@ -11,11 +11,13 @@ import { madeScores } from './made-scores.js';
 
 const file = join(packageRoot, 'examples/heads.safetensors');
 
-/** What the heads made of a text. */
+/** The results of the heads for a text. */
 export interface Findings {
   /** For each head, in the order of the layers, how much the rows asked for look at every word: [rows, words]. */
   readonly weights: readonly Float32Array[];
-  /** What the second layer gives: the vector of the word that each word makes it expect, [words, width]. */
+  /**
+   * The output of the second layer: the vector of the word that it predicts after each word, [words, width].
+   */
   readonly expectations: Tensor;
 }
 
@@ -90,7 +92,7 @@ function toBatch(vectors: Float32Array): Tensor {
   return new Tensor(vectors, [1, vectors.length / embeddingWidth, embeddingWidth]);
 }
 
-/** What a layer gives is added to what it was given (He et al. 2016): nothing that was known is lost. */
+/** A residual connection (He et al. 2016): the output of a layer is added to its input. */
 function add(input: Tensor, output: Tensor): Tensor {
   const sum = Float32Array.from(input.data as Float32Array);
   const addend = output.data as Float32Array;

@@ -8,9 +8,9 @@ import type { View } from '../problem/problem.js';
 import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
 import type { CacheState } from './cache-state.js';
 
-/** What `append` of a KeyValueCache may be told besides keys and values. */
+/** The options of {@link KeyValueCache.append}. */
 export interface AppendOptions {
-  /** How many of the steps count, per batch entry: the first ones. Default: all. */
+  /** How many of the steps to append, per batch entry: the first ones. Default: all. */
   lengths?: ArrayLike<number>;
   /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
   layout?: 'bhsd' | 'bshd';

@@ -1,4 +1,7 @@
-/** What a cache holds: the pages of its sequences. Apart from the cache itself, so that they can be let go once it is collected. */
+/**
+ * The content of a cache: the pages of its sequences. Separate from the cache, so that they can be released
+ * once it is collected.
+ */
 import { HeedError } from '../errors.js';
 import type { AppendProblem, StoredView, View } from '../problem/problem.js';
 import type { PagePool } from './page-pool.js';
@@ -10,7 +13,7 @@ export interface CacheViews {
   readonly value: StoredView;
 }
 
-/** What an operation reads of a cache, for as long as it takes. */
+/** What an operation reads of a cache, retained while it runs. */
 export interface CacheSnapshot extends CacheViews {
   release(): void;
 }
@@ -20,9 +23,9 @@ export interface CacheWrite {
   readonly problem: AppendProblem;
   /** With the new steps of each entry. */
   readonly views: CacheViews;
-  /** They are written, and belong to the cache from now on. */
+  /** The steps are written, and belong to the cache from now on. */
   commit(): void;
-  /** They are not. */
+  /** The steps are discarded. */
   cancel(): void;
 }
 
@@ -73,7 +76,7 @@ export class CacheState {
     for (const [entry, sequence] of this.#sequences.entries()) sequence.truncate(lengths[entry]);
   }
 
-  /** What is there now, kept from being written over until it is released. */
+  /** The current steps, protected from being overwritten until they are released. */
   snapshot(): CacheSnapshot {
     const lists = this.#sequences.map(({ list }) => list);
     for (const list of lists) list.retain();
@@ -85,7 +88,7 @@ export class CacheState {
     return { ...this.pool.views(lists), release };
   }
 
-  /** Takes places for new steps, the first `counts[entry]` of each entry of `key` and `value`. */
+  /** Reserves places for new steps, the first `counts[entry]` of each entry of `key` and `value`. */
   write(key: View, value: View, counts: readonly number[]): CacheWrite {
     this.#expectNoWriting();
     for (const [entry, { length }] of this.#sequences.entries())
@@ -124,7 +127,7 @@ export class CacheState {
     };
   }
 
-  /** Lets go of everything, at once or when the steps that are being written have been. */
+  /** Releases everything, at once or when the steps that are being written are done. */
   release(): void {
     if (this.#released) return;
     this.#released = true;

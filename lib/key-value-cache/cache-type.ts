@@ -1,4 +1,4 @@
-/** What caches hold keys and values as. */
+/** The types that caches store keys and values in. */
 
 /** int8 holds each row, the elements of one step and head, as multiples of a float32 scale: its largest magnitude / 127. */
 export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8';

@@ -72,7 +72,7 @@ function memoryAt(location: Location, type: CacheType): SlabMemory {
   return deviceSlabs(cudaDevice(location));
 }
 
-/** A cache without any steps, and how many steps lie together in it, where pages are asked for. */
+/** A cache without steps, and its page size, if one was given. */
 export function readCacheOptions(options: unknown): {
   readonly state: CacheState;
   readonly pageSize: number | undefined;

@@ -27,12 +27,12 @@ export class PagePool {
   readonly #memory: SlabMemory;
   readonly #slabs: Slab[] = [];
   readonly #free: number[] = [];
-  /** How many lists have a page. */
+  /** How many lists refer to a page. */
   readonly #references: number[] = [];
-  /** How many steps of a page somebody may be reading. */
+  /** How many steps of a page may be in use by readers. */
   readonly #used: number[] = [];
 
-  /** Caches and operations that have pages, or may take some. */
+  /** Caches and operations that hold pages or may allocate some. */
   #users = 0;
 
   /** @param pages how many there may be without any fork */
@@ -54,7 +54,7 @@ export class PagePool {
     this.#users++;
   }
 
-  /** The last one lets go of the memory. */
+  /** The last user releases the memory. */
   leave(): void {
     if (--this.#users > 0) return;
     for (const { keys, values } of this.#slabs.splice(0)) {
@@ -63,7 +63,7 @@ export class PagePool {
     }
   }
 
-  /** A page that nobody has. */
+  /** A free page. */
   take(): number {
     if (this.#free.length === 0) this.#addSlab();
     const page = this.#free.pop() as number;
@@ -92,7 +92,7 @@ export class PagePool {
     this.#used[page] = steps;
   }
 
-  /** The first steps of a page, in a page of their own. */
+  /** A new page with a copy of the first steps of a page. */
   copy(page: number, steps: number): number {
     const copied = this.take();
     const { width, valueWidth } = this.form;

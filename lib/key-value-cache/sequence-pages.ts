@@ -19,7 +19,7 @@ export class SequencePages {
     return this.#length;
   }
 
-  /** To be read, while it is retained or nothing else runs. */
+  /** The steps, for reading while they are retained or nothing else runs. */
   get list(): PageList {
     return this.#list;
   }
@@ -35,8 +35,8 @@ export class SequencePages {
   }
 
   /**
-   * Makes the next steps ready to be written, where nobody else reads: in pages of its own, or behind everything that
-   * anybody has of a page that is shared. `extend` tells when they have been written.
+   * Prepares places for the next steps that no reader uses: in its own pages, or behind all used steps of a
+   * shared page. `extend` marks them as written.
    */
   reserve(steps: number): void {
     const { steps: pageSteps } = this.#list.pool.form;

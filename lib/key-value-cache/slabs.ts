@@ -38,7 +38,7 @@ export interface RowBlocks {
 
 export interface SlabMemory {
   readonly location: Location;
-  /** What stands for elements where there is no slab. */
+  /** A placeholder for elements if there is no slab. */
   empty(type: CacheType): StoredElements;
   make(form: SlabForm): Slab;
   copy(from: Part, to: Part, type: CacheType, width: number, blocks: RowBlocks): void;
@@ -60,7 +60,7 @@ function makePart({ type, rows }: SlabForm, width: number, memory: ArrayBuffer, 
   return { elements: new array(memory, start + (scales?.byteLength ?? 0), rows * width), scales };
 }
 
-/** In the memory of the CPU, where the collector lets go of it. */
+/** In the memory of the CPU, which the garbage collector releases. */
 export const hostSlabs: SlabMemory = {
   location: 'cpu',
   empty: (type) => new elementsOf[type].array(new ArrayBuffer(0)),
@@ -82,11 +82,14 @@ export const hostSlabs: SlabMemory = {
     }
   },
   release() {
-    // The collector does.
+    // The garbage collector does.
   },
 };
 
-/** On a device, in the order of its stream: what is let go may be needed by operations that were started before. */
+/**
+ * On a device, in the order of its stream, because operations that were started before may still need
+ * released memory.
+ */
 export function deviceSlabs(device: CudaDevice): SlabMemory {
   let empty: DeviceArray | undefined;
   return {

@@ -17,7 +17,7 @@ const byteOffset = intrinsic<number>(typedArrayPrototype, 'byteOffset');
 const byteLength = intrinsic<number>(typedArrayPrototype, 'byteLength');
 const resizable = intrinsic<boolean>(ArrayBuffer.prototype, 'resizable');
 
-/** 'Float32Array' and so on for a real typed array, undefined for anything else, however it poses. */
+/** 'Float32Array' and so on for a real typed array, undefined for anything else, whatever it claims to be. */
 export function typedArrayName(value: unknown): string | undefined {
   return tag.call(value);
 }

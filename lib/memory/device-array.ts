@@ -1,11 +1,11 @@
-/** Elements in the memory of a device: what a typed array is in that of the CPU. */
+/** Elements in the memory of a device: the counterpart of a typed array. */
 
 import type { DeviceMemory } from '../backends/native/addon.js';
 import type { CudaDevice } from '../backends/native/cuda-device.js';
 import { HeedError } from '../errors.js';
 import type { TypedArray } from '../tensor/types.js';
 
-/** Shared by counting: the memory goes when the last owner lets go of it, or with the collector. */
+/** Reference-counted: the memory is freed when the last owner releases it, or by the garbage collector. */
 export class DeviceArray {
   readonly device: CudaDevice;
   readonly byteLength: number;
@@ -18,12 +18,12 @@ export class DeviceArray {
     this.#memory = memory;
   }
 
-  /** Runs nobody's code, whatever a caller has passed for an array. */
+  /** Runs none of the caller's code, whatever was passed as an array. */
   static is(this: void, value: unknown): value is DeviceArray {
     return typeof value === 'object' && value !== null && #memory in value;
   }
 
-  /** What the addon knows it by. */
+  /** The addon's handle of the memory. */
   get memory(): DeviceMemory {
     if (this.#owners > 0) return this.#memory;
     throw new HeedError(
@@ -37,7 +37,7 @@ export class DeviceArray {
     return this;
   }
 
-  /** Operations that were started before keep what they need. */
+  /** Operations that were started before keep the memory that they need. */
   release(): void {
     if (--this.#owners === 0) this.device.free(this.#memory);
   }
@@ -48,7 +48,7 @@ export type Elements = TypedArray | DeviceArray;
 
 export const isOnDevice = DeviceArray.is;
 
-/** For those who compute here, and have been chosen because everything is here. */
+/** For the cpu backends, which are chosen only if everything is in the memory of the CPU. */
 export function hostElements<Host>(elements: Host | DeviceArray): Host {
   if (!isOnDevice(elements)) return elements;
   throw new TypeError(

@@ -1,12 +1,12 @@
 /**
- * Memory that nobody but heed ever has in hand: its ArrayBuffers are never resized, transferred or detached, so that no
+ * Memory that only heed can access: its ArrayBuffers are never resized, transferred or detached, so that no
  * operation needs a copy of them.
  */
 import { HeedError } from '../errors.js';
 
 const lasting = new WeakSet<ArrayBufferLike>();
 
-/** All zeros; the operating system gives the memory as it is written to. */
+/** All zeros; the operating system provides the memory when it is first written to. */
 export function lastingMemory(bytes: number, name: string): ArrayBuffer {
   try {
     const buffer = new ArrayBuffer(bytes);

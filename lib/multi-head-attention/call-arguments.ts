@@ -38,13 +38,13 @@ export const callOptionNames = [
   'signal',
 ] as const;
 
-/** What a call needs to know of its layer. */
+/** The properties of the layer that a call needs. */
 export interface Layer {
   readonly type: FloatType;
   readonly shape: LayerShape;
   readonly options: LayerOptions;
   readonly backend: Backend;
-  /** How queries and keys rotate, where they do. */
+  /** How queries and keys rotate, if they do. */
   readonly angles: Angles | undefined;
 }
 
@@ -164,7 +164,8 @@ export function readCall(
     steps: querySteps,
     rotates,
   });
-  // Steps that attend each other stand where their keys stand, behind those of the cache, however many of them are padding.
+  // In self attention queries have the positions of their keys, after those of the cache, even if some of them
+  // are padding.
   const queryOffset = context ? undefined : (cache?.lengths ?? 0);
   const select =
     values.select === undefined ? options.select : readSelection(values.select, 'options.select');

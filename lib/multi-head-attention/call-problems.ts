@@ -1,5 +1,5 @@
 /**
- * The problems that answer one use of a layer. Everything goes to the backend as a single operation: project, attend,
+ * The problems of one call of a layer. The backend gets everything as a single operation: project, attend,
  * project.
  */
 
@@ -58,7 +58,7 @@ function projection(
   };
 }
 
-/** An intermediate result: heads to be attended, in memory of their own. */
+/** An intermediate result: projected heads in their own memory. */
 function makeHeads(
   name: string,
   { type, backend }: Layer,
@@ -112,13 +112,13 @@ function stridesOf({ dims: [, heads, steps, width] }: TensorArgument): Strides {
   return denseStrides('bhsd', heads, steps, width);
 }
 
-/** The new steps on their way into the cache of a call. */
+/** The problem that appends the new steps to the cache of a call. */
 function writeTo(
   { state, lengths, counts }: CacheArgument,
   type: FloatType,
   { key, value }: Heads,
 ): CacheWrite {
-  // Reading other arguments may have run code that changes it.
+  // Reading other arguments may have run code that changes the cache.
   if (state.lengths.some((length, entry) => length !== lengths[entry])) {
     throw new HeedError(
       'HEED_INVALID_ARGUMENT',
@@ -177,7 +177,7 @@ function projectInputs(
     : [projection(input, type, [queries, keys, values])];
 }
 
-/** The problems of a call, and what they leave behind. */
+/** The problems of a call, and their results. */
 export interface BuiltCall {
   readonly problems: Problem[];
   readonly details: AttentionDetails;
@@ -185,7 +185,10 @@ export interface BuiltCall {
   readonly write: CacheWrite | undefined;
 }
 
-/** Looks at the memory of all arguments for the first time. From here to the backend, no code of the caller's runs. */
+/**
+ * Accesses the memory of all arguments for the first time. From here to the backend, none of the caller's
+ * code runs.
+ */
 export function buildCall(
   layer: Layer,
   weights: LayerWeights,
@@ -238,7 +241,7 @@ function buildProblems(
   });
   const before = write ? [...projections, write.problem] : projections;
   if (weights.output === undefined) {
-    // The attention wrote to `out` itself, and knows of no other input than its own.
+    // Attention wrote to `out` directly, and checked it only against its own inputs.
     if (call.out.given) outTensor(call.out, sources, allocations);
     return { problems: [...before, ...problems], details };
   }
@@ -256,7 +259,7 @@ function buildProblems(
   return { problems: [...before, ...problems, ...after], details: { ...details, output: output.tensor } };
 }
 
-/** With its tables where the backend reads them. */
+/** The rotation with its tables where the backend reads them. */
 function placed(rotation: Rotation | undefined, backend: Backend): Rotation | undefined {
   return rotation && { ...rotation, cos: backend.table(rotation.cos), sin: backend.table(rotation.sin) };
 }
@@ -274,7 +277,7 @@ function attend(args: AttentionArguments, allocations: Allocations, request: Det
   return { attention: problem, problems: [problem], details: { output } };
 }
 
-/** What of the caller's memory attention reads besides heads, which are the layer's own. */
+/** The caller's memory that attention reads. The heads are the layer's own memory. */
 function readBeside({ mask, select }: AttentionProblem): NamedInput[] {
   return [
     ...(mask ? [{ name: 'options.mask', data: mask.data }] : []),

@@ -98,7 +98,7 @@ export interface LayerOptions {
   readonly select: SelectionArgument;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
-  /** @param weights where they are: the default of where the layer is */
+  /** @param weights their location, which is the default location of the layer */
   readonly chooseBackend: (type: FloatType, weights: Location) => Backend;
 }
 

@@ -1,4 +1,4 @@
-/** The score weights and centers of a layer: copies, as of all that a layer keeps. */
+/** The score weights and centers of a layer, copied like everything that a layer keeps. */
 
 import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../attention/score-argument.js';
 import type { SelectionArgument } from '../attention/selection-argument.js';
@@ -26,7 +26,7 @@ export function ownSelection(select: SelectionArgument): SelectionArgument {
   };
 }
 
-/** How many numbers the score has learnt. */
+/** The number of parameters of the score. */
 export function countScoreParameters(score: ScoreArgument): number {
   return weightsOf(score).reduce((count, { size }) => count + size, 0);
 }

@@ -37,7 +37,7 @@ export type AttentionOutputName = (typeof outputNames)[number];
 /** TensorProto's numbers of the types that a softmax may be computed in: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
 const softmaxPrecisions: readonly unknown[] = [1, 10, 11, 16];
 
-/** What the attribute qk_matmul_output_mode makes of the fourth output, by its number. */
+/** The content of the fourth output for each value of the attribute qk_matmul_output_mode. */
 const stages = ['scores', 'cappedScores', 'biasedScores', 'weights'] as const;
 
 export interface AttentionNode {
@@ -65,7 +65,7 @@ export interface AttentionNode {
 type Inputs = ReturnType<typeof readInputs<(typeof required)[number], (typeof optional)[number]>>;
 type Attributes = OptionValues<(typeof attributeNames)[number]>;
 
-/** Inputs and attributes that later operator sets brought. */
+/** Refuses inputs and attributes that only later operator sets have. */
 function expectKnownTo(opset: Opset, inputs: Inputs, attributes: Attributes): void {
   const since = (first: Opset, name: string, given: unknown) => {
     if (given === undefined || opset >= first) return;
@@ -100,7 +100,7 @@ function readPast(
   return { key, value };
 }
 
-/** V may be of another type than Q and K: then nothing may lose precision on the way. */
+/** V may have another type than Q and K; then nothing may lose precision in between. */
 function readType({ Q, K, V, past_key, past_value, nonpad_kv_seqlen }: Inputs): FloatType {
   const type = expectFloat(Q);
   const valueType = expectFloat(V);
@@ -148,7 +148,10 @@ function readOutputs(value: unknown, inputs: Inputs): ReadonlySet<AttentionOutpu
   return outputs;
 }
 
-/** Where query row 0 stands among the keys: behind the past, or so that the last query sees the last valid key. */
+/**
+ * The position of query row 0 among the keys: after the past, or such that the last query is aligned with the
+ * last valid key.
+ */
 function queryOffsetOf(pastSteps: number, keyLengths: readonly number[] | undefined, querySteps: number) {
   return keyLengths ? keyLengths.map((length) => length - querySteps) : pastSteps;
 }

@@ -1,4 +1,4 @@
-/** The attn_mask input: broadcast from the right, and filled up when it covers fewer keys than there are. */
+/** The attn_mask input: broadcast from the right, and padded if it covers fewer keys than there are. */
 
 import { allocate } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';

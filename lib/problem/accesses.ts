@@ -1,18 +1,18 @@
-/** How much work a problem is: whether it is worth a thread. */
+/** The cost of a problem, which decides whether it is worth a thread. */
 
 import { isPacked } from '../backends/native/packed-panels.js';
 import type { AttentionProblem, Problem } from './problem.js';
 
 /**
- * Multiplications up to which one thread computes, the calling one, and a promise is kept before it is returned: it
- * takes a few microseconds, less than another thread would take to begin. See `bench/NOTES.md`.
+ * The most multiplications that the calling thread computes itself, before it returns a promise: that
+ * takes a few microseconds, less than waking another thread. See `bench/NOTES.md`.
  */
 const mostForOneThread = 2 ** 18;
 
-/** How long it takes to read an element from memory, in multiplications. */
+/** The cost of reading an element from memory, in multiplications. */
 const reading = 4;
 
-/** How long tanh takes, in multiplications. */
+/** The cost of tanh, in multiplications. */
 const tanh = 8;
 
 function ofAttention(problem: AttentionProblem): number {
@@ -62,10 +62,10 @@ export function isSmall(problems: readonly Problem[]): boolean {
   return workOf(problems) <= mostForOneThread;
 }
 
-/** How long it takes to copy a byte into memory that is new, in multiplications of all threads. See `bench/NOTES.md`. */
+/** The cost of copying a byte into new memory, in multiplications of all threads. See `bench/NOTES.md`. */
 const copying = 24;
 
-/** Whether to copy these bytes holds up the event loop for longer than to solve the problems there and then. */
+/** Whether copying these bytes would block the event loop for longer than solving the problems at once. */
 export function isSolvedSooner(problems: readonly Problem[], bytes: number): boolean {
   return workOf(problems) <= bytes * copying;
 }

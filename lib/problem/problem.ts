@@ -17,7 +17,7 @@ export interface View {
   readonly stepStride: number;
 }
 
-/** What keys and values of a cache may also be: multiples of a scale that each row has for itself. */
+/** A further type of keys and values in a cache: multiples of a scale, one per row. */
 export type StoredType = TensorType | 'int8';
 export type StoredArray = TypedArray | Int8Array;
 export type StoredElements = StoredArray | DeviceArray;
@@ -35,13 +35,16 @@ export interface Pages {
   readonly stride: number;
   readonly perSlab: number;
   readonly slabs: readonly StoredElements[];
-  /** Of int8, for each slab: what a row has to be multiplied by, [heads, steps] for each page. */
+  /** For int8, one array per slab: the scale of each row, [heads, steps] for each page. */
   readonly scales?: readonly Float32Array[];
   /** For each batch entry. */
   readonly lists: readonly PageIds[];
 }
 
-/** Keys or values: as any other view, or in pages. Then head and step strides are those of a page, and `data` is nothing but an array of the type. */
+/**
+ * Keys or values: an ordinary view, or pages. With pages, head and step strides are those within a page, and
+ * `data` only shows the type.
+ */
 export interface StoredView extends Omit<View, 'data' | 'type'> {
   readonly data: StoredElements;
   readonly type: StoredType;
@@ -66,7 +69,7 @@ export interface HeadMatrix {
   readonly headStride: number;
 }
 
-/** How alike a query q and a key k are, before the scale. */
+/** The score of a query q and a key k, before the scale. */
 export type ScoreForm =
   /** q·k */
   | { readonly kind: 'product' }
@@ -82,14 +85,16 @@ export type ScoreForm =
       readonly key: HeadMatrix;
       readonly vector: HeadMatrix;
     }
-  /** q·k over keys that every sequence has in common: step j of the key view is key j, whatever keyStart says. */
+  /** q·k over keys that all sequences share: step j of the key view is key j, independent of keyStart. */
   | { readonly kind: 'location' };
 
-/** What is done with the weights. */
+/** How the weights select values. */
 export type SelectionForm =
   /** The weighted sum of all values. */
   | { readonly kind: 'soft' }
-  /** The value of the key with the largest score, the first of several. A sink with a larger one leaves zeros. */
+  /**
+   * The value of the key with the largest score; of several, the first. If a sink has a larger score, zeros.
+   */
   | { readonly kind: 'hard' }
   /** The value of a key drawn from the weights: lib/backends/reference/draws.ts says how. */
   | { readonly kind: 'drawn'; readonly seed: number }
@@ -112,7 +117,7 @@ export interface Choices {
   readonly headStride: number;
 }
 
-/** One batch entry: which rows of query and key are its own. In a dense batch both starts are 0. */
+/** One batch entry: its rows of query and key. In a dense batch both starts are 0. */
 export interface Sequence {
   readonly queryStart: number;
   readonly querySteps: number;
@@ -123,7 +128,7 @@ export interface Sequence {
   readonly queryOffset: number;
 }
 
-/** softmax(scale · score(q, k), capped, biased, masked) · v, never holding a score matrix. */
+/** softmax(scale · score(q, k), capped, biased, masked) · v, without storing the scores. */
 export interface AttentionProblem {
   readonly kind: 'attention';
   readonly queryHeads: number;
@@ -157,11 +162,11 @@ export interface AttentionProblem {
   readonly sinks?: Float64Array | undefined;
   /** Soft where it is left out. */
   readonly select?: SelectionForm | undefined;
-  /** Where a hard selection is to be told. */
+  /** Where to write the choices of a hard selection. */
   readonly choices?: Choices | undefined;
 }
 
-/** The same result by way of whole score matrices: what fused attention is measured against. */
+/** The same result by way of whole score matrices, as a baseline for fused attention. */
 export interface UnfusedProblem {
   readonly kind: 'unfused';
   readonly attention: AttentionProblem;
@@ -188,7 +193,7 @@ export interface RowsProblem {
   readonly weights?: Elements;
 }
 
-/** A weight made ready by a backend: opaque to everyone else. */
+/** A weight packed by a backend, opaque to everyone else. */
 export interface PackedHandle {
   readonly backend: 'cuda' | 'cpu' | 'reference';
   /** Where its memory is. */
@@ -206,7 +211,7 @@ export interface HeadNorm {
   readonly epsilon: number;
 }
 
-/** Turns each pair (x, y) among the first `width` elements of a head into (x cos − y sin, x sin + y cos). */
+/** Rotates each pair (x, y) among the first `width` elements of a head to (x cos − y sin, x sin + y cos). */
 export interface Rotation {
   /** Even, and no wider than a head. */
   readonly width: number;
@@ -226,7 +231,7 @@ export interface ProjectionTarget {
   /** columns / headWidth heads; headWidth equal to columns leaves a plain row. */
   readonly headWidth: number;
   readonly view: View;
-  /** Both are done to each head, in this order and in the precision of the sums, before it is written. */
+  /** Both are applied to each head, in this order and in the precision of the sums, before it is written. */
   readonly norm?: HeadNorm | undefined;
   readonly rotation?: Rotation | undefined;
 }

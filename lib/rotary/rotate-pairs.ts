@@ -10,7 +10,7 @@ export interface Angles {
 }
 
 /**
- * Turns each pair (x, y) among the leading elements of a head, which begins at `at`, into
+ * Rotates each pair (x, y) among the leading elements of a head, which begins at `at`, to
  * (x cos − y sin, x sin + y cos). Pairs are neighbours when interleaved, else they lie `pairs` elements apart.
  */
 export function rotatePairs(

@@ -2,25 +2,25 @@
 import type { StoredArray } from '../../problem/problem.js';
 import type { TypedArray } from '../../tensor/types.js';
 
-/** A packed weight: memory of the addon's. */
+/** A packed weight, in the addon's memory. */
 export interface External {
   readonly external: unique symbol;
 }
 
-/** Memory of a device: the addon's, too. It is freed when told to, and when this is collected. */
+/** Device memory of the addon. It is freed on request, and when this object is collected. */
 export interface DeviceMemory {
   readonly deviceMemory: unique symbol;
 }
 
-/** What the numbers of encoded problems refer to by index. */
+/** The buffers that encoded problems refer to by index. */
 export type Buffers = (StoredArray | External | DeviceMemory)[];
 
-/** Errors from the addon have one of heed's codes. */
+/** Errors of the addon have one of heed's codes. */
 export interface AddonError extends Error {
   readonly code?: unknown;
 }
 
-/** A GPU, or what stands in for one. */
+/** A GPU, or an emulated one. */
 export interface CudaDeviceDescription {
   readonly name: string;
   /** Such as '9.0'. */
@@ -30,7 +30,7 @@ export interface CudaDeviceDescription {
   readonly multiprocessors: number;
 }
 
-/** What there is of CUDA. */
+/** The state of the cuda backend. */
 export interface CudaDescription {
   /** Whether the addon was built with the cuda backend. */
   readonly compiled: boolean;
@@ -46,25 +46,28 @@ export interface CudaDescription {
 
 /** How the memory of a device is used, in bytes. */
 export interface DeviceMemoryStatistics {
-  /** What tensors, weights, caches and operations under way hold in this process. */
+  /** The bytes that tensors, weights, caches and running operations of this process hold. */
   readonly used: number;
-  /** What was let go and is kept for what comes next, in this process. */
+  /** The bytes that were released and are cached for later allocations, in this process. */
   readonly cached: number;
-  /** The most that was ever used. */
+  /** The most bytes that were ever in use. */
   readonly peak: number;
-  /** How much may be used and cached together: see `limitDeviceMemory`. */
+  /** The most bytes that may be used and cached together: see `limitDeviceMemory`. */
   readonly limit: number;
-  /** What the driver still has, for all processes. */
+  /** The free bytes of the device, for all processes. */
   readonly free: number;
-  /** What the device has. */
+  /** The bytes of the device. */
   readonly total: number;
 }
 
-/** Told of the end of an operation, on the JavaScript thread; `error` is undefined where it was solved or cancelled. */
+/**
+ * Called at the end of an operation, on the JavaScript thread; `error` is undefined if it was solved or
+ * cancelled.
+ */
 export type OnEnd = (id: number, error: AddonError | undefined) => void;
 
 export interface Addon {
-  /** That of the heed it was built from. The two talk to each other in a way of their own, which every version may change. */
+  /** The version of heed that it was built from. Every version may change the interface between the two. */
   readonly version: string;
   /**
    * Starts an operation: the first `length` numbers are problems as native/addon/decode.h describes them. `device` −1 is
@@ -89,17 +92,17 @@ export interface Addon {
   ): void;
   /** Puts an operation on a device's stream and waits for nothing: all buffers are in the device's memory. */
   enqueue(numbers: Float64Array, length: number, buffers: Buffers, device: number): void;
-  /** The operation still ends the usual way, only sooner. */
+  /** The operation still ends as usual, only sooner. */
   cancel(id: number): void;
   packWeight(data: TypedArray, type: number, columns: number, inner: number): External;
   packedByteLength(weight: External): number;
   disposeWeight(weight: External): void;
   cuda(): CudaDescription;
-  /** Nothing is written in it yet. */
+  /** Its content is undefined. */
   allocateOnDevice(device: number, bytes: number): DeviceMemory;
-  /** Operations that were started before keep what they need. */
+  /** Operations that were started before keep the memory that they need. */
   disposeDeviceMemory(memory: DeviceMemory): void;
-  /** Enqueued, as all that follows. */
+  /** Enqueued on the stream, like everything below. */
   clearDeviceMemory(memory: DeviceMemory): void;
   /** `rows` pieces of `bytes` bytes, pitches from one to the next. */
   copyOnDevice(
@@ -112,16 +115,16 @@ export interface Addon {
     fromPitch: number,
     toPitch: number,
   ): void;
-  /** Its end is told, as that of an operation. */
+  /** Its end is reported like that of an operation. */
   upload(from: StoredArray, to: DeviceMemory, offset: number, onEnd: OnEnd): number;
   download(from: DeviceMemory, offset: number, to: StoredArray, onEnd: OnEnd): number;
-  /** Returns once the host's memory is read: what is enqueued later finds it there. */
+  /** Returns once the host's memory has been read: work that is enqueued later sees the data. */
   uploadSync(from: StoredArray, to: DeviceMemory, offset: number): void;
-  /** Waits for all that was enqueued. */
+  /** Waits for all enqueued work. */
   downloadSync(from: DeviceMemory, offset: number, to: StoredArray): void;
   deviceMemoryStatistics(device: number): DeviceMemoryStatistics;
   setDeviceMemoryLimit(device: number, bytes: number): void;
-  /** Gives memory that is kept for later back to the driver. */
+  /** Returns cached memory to the driver. */
   trimDeviceMemory(device: number): void;
   /** Best last. */
   availableInstructionSets(): string[];
@@ -129,6 +132,6 @@ export interface Addon {
   setInstructionSet(name: string): void;
   threads(): number;
   setThreads(count: number): void;
-  /** Whether memory stays while an operation runs, even when its ArrayBuffer is transferred. */
+  /** Whether memory stays valid while an operation runs, even if its ArrayBuffer is transferred. */
   pins(): boolean;
 }

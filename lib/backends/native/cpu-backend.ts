@@ -1,4 +1,4 @@
-/** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
+/** The `cpu` backend: it encodes problems and passes them to the addon, which computes on its own threads. */
 import { abortReason, isAborted, throwIfAborted } from '../../abort.js';
 import { allocate } from '../../checks/data.js';
 import { type DeviceArray, hostElements } from '../../memory/device-array.js';
@@ -14,7 +14,7 @@ import type { Operations } from './operations.js';
 import { PackedPanels } from './packed-panels.js';
 import { PrivateCopies } from './private-copies.js';
 
-/** The number of the CPU among devices, and what comes back from it: nothing has to. */
+/** The device number of the CPU, and the arrays to copy back from it: none. */
 const here = -1;
 const nothing: readonly number[] = [];
 
@@ -50,7 +50,7 @@ class CpuBackend implements Backend {
   }
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
-    // A signal may still abort until the promise settles: such an operation always has a thread.
+    // A signal may abort until the promise settles, so such an operation always runs on a thread of the pool.
     if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);
     if (signal !== undefined && isAborted(signal)) return Promise.reject(abortReason(signal));
     const { numbers, length, buffers } = this.#encode(problems);
@@ -88,7 +88,7 @@ class CpuBackend implements Backend {
     });
   }
 
-  /** Whoever chose this backend has seen that nothing is on a device. */
+  /** The choice of this backend implies that no argument is on a device. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
     return encode(this.#encoder, problems) as Encoded<Buffers>;
   }

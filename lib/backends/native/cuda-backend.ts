@@ -1,6 +1,6 @@
 /**
- * The `cuda` backend. What is on the device altogether is put on its stream, and nobody waits for it; host memory travels
- * there and back around the operation.
+ * The `cuda` backend. Operations whose memory is all on the device are enqueued without waiting; host memory
+ * is copied to the device before the operation, and back after it.
  */
 import { abortReason, isAborted } from '../../abort.js';
 import { HeedError } from '../../errors.js';
@@ -19,7 +19,7 @@ import type { Operations } from './operations.js';
 import { PrivateCopies } from './private-copies.js';
 import { writtenBy } from './written.js';
 
-/** A weight on a device, as it is: kernels take it in rows. */
+/** A weight on a device, not repacked: kernels read it in rows. */
 class DeviceWeight implements PackedHandle {
   readonly backend = 'cuda';
   readonly byteLength: number;
@@ -46,7 +46,7 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
   return new HeedError('HEED_UNSUPPORTED', `The cuda backend does not support ${what} yet; ${instead}`);
 }
 
-/** Only a cache may be of another type than what attends it. */
+/** Only a cache may have another type than the queries. */
 function expectOneType(problem: Problem): void {
   if (problem.kind === 'unfused' || problem.kind === 'rows') expectOneType(problem.attention);
   if (problem.kind !== 'attention' || problem.query.type === problem.key.type) return;
@@ -57,7 +57,7 @@ function expectOneType(problem: Problem): void {
   );
 }
 
-/** The host's arrays among the buffers that come back. */
+/** The host arrays among the buffers that are copied back. */
 function indicesOfWritten(buffers: Buffers, problems: readonly Problem[]): number[] {
   const arrays = writtenBy(problems);
   return buffers.flatMap((buffer, i) => (ArrayBuffer.isView(buffer) && arrays.has(buffer) ? [i] : []));
@@ -140,7 +140,7 @@ class CudaBackend implements Backend {
     ask(() => this.#addon.solveSync(numbers, length, buffers, false, index, written));
   }
 
-  /** With what the addon knows the memory of devices by. */
+  /** The buffers, with the addon's handles of device memory. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
     for (const problem of problems) expectOneType(problem);
     const encoded = encode(this.#encoder, problems);

@@ -1,4 +1,4 @@
-/** One CUDA device: its memory, and what goes there and comes back. Everything is ordered on its one stream. */
+/** One CUDA device: its memory, and copies to and from it. Its single stream orders everything. */
 
 import { DeviceArray, isOnDevice } from '../../memory/device-array.js';
 import type { StoredArray } from '../../problem/problem.js';
@@ -28,7 +28,7 @@ export class CudaDevice {
     this.location = `cuda:${index}`;
   }
 
-  /** Nothing is written in it yet. */
+  /** Its content is undefined. */
   allocate(bytes: number): DeviceArray {
     return ask(() => new DeviceArray(this, this.#addon.allocateOnDevice(this.index, bytes), bytes));
   }
@@ -65,7 +65,7 @@ export class CudaDevice {
     this.copy(whole(from), whole(to), byteLength, 1);
   }
 
-  /** Fulfilled once the elements are there; the host's may be changed then. */
+  /** Fulfilled once the elements are copied; the host's elements may change then. */
   upload(elements: StoredArray, to: DeviceArray): Promise<void> {
     return new Promise((resolve, reject) => {
       const given = [elements];
@@ -78,7 +78,7 @@ export class CudaDevice {
     });
   }
 
-  /** Operations that are started later find the elements there. */
+  /** Operations that are started later see the elements. */
   uploadSync(elements: StoredArray, to: DeviceArray): void {
     ask(() => this.#addon.uploadSync(elements, to.memory, 0));
   }
@@ -96,7 +96,7 @@ export class CudaDevice {
     }
   }
 
-  /** @param to memory that nobody else has */
+  /** @param to memory that no one else uses */
   download(from: DeviceArray, to: StoredArray): Promise<void> {
     return new Promise((resolve, reject) => {
       const memory = [from, to];
@@ -106,7 +106,7 @@ export class CudaDevice {
     });
   }
 
-  /** Waits for all that was enqueued. */
+  /** Waits for all enqueued work. */
   downloadSync(from: DeviceArray, to: StoredArray): void {
     ask(() => this.#addon.downloadSync(from.memory, 0, to));
   }

@@ -1,4 +1,4 @@
-/** Numbers that operations read again and again, such as rotary angles, kept on a device for as long as they come back. */
+/** A cache of constant numbers on a device, such as rotary angles, that many operations read. */
 
 import type { DeviceArray } from '../../memory/device-array.js';
 import type { Numbers } from '../../tensor/elements.js';

@@ -59,7 +59,7 @@ function encodeChoices(to: Encoder, choices: Choices): void {
   to.numbers(choices.batchStride, choices.headStride);
 }
 
-/** Where positions stand in for keys, the values' pages stand in for the keys'. */
+/** If positions replace keys, the values' pages replace the keys'. */
 function encodePages(to: Encoder, keys: Pages | undefined, values: Pages | undefined, entries: number): void {
   if (values === undefined) {
     to.number(-1);

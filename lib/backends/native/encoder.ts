@@ -34,7 +34,7 @@ export class Encoder {
     this.#buffers = [];
   }
 
-  /** Hands over what was written: an encoder lasts, and what it refers to would last with it. */
+  /** Returns what was written and forgets it, so that a long-lived encoder does not keep buffers alive. */
   take(): Encoded {
     const taken = { numbers: this.#numbers, length: this.#length, buffers: this.#buffers };
     this.reset();

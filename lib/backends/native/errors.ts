@@ -1,8 +1,8 @@
-/** What the addon throws and tells, as errors of heed's. */
+/** Errors that the addon throws or reports, as HeedErrors. */
 import { HeedError, type HeedErrorCode } from '../../errors.js';
 import type { AddonError } from './addon.js';
 
-/** These say all there is to say. */
+/** Errors with these codes keep their message. */
 const explained: readonly unknown[] = [
   'HEED_OUT_OF_MEMORY',
   'HEED_UNSUPPORTED',
@@ -17,7 +17,7 @@ export function toHeedError(error: unknown): HeedError {
   return new HeedError('HEED_NATIVE', `The native backend failed: ${message}`, { cause: error });
 }
 
-/** What the addon is asked for, or its error as one of heed's. */
+/** Calls the addon, and converts its errors to HeedErrors. */
 export function ask<Answer>(question: () => Answer): Answer {
   try {
     return question();

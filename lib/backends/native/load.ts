@@ -10,30 +10,30 @@ import { installedForBundle, isBundled, packageRoot } from '../../package-root.j
 import { version } from '../../version.js';
 import type { Addon } from './addon.js';
 
-// nft and ncc copy what `createRequire`, called by this name, and __dirname lead to; they follow no other way of writing it.
+// nft and ncc trace files through `createRequire`, called by this name, and __dirname, and in no other form.
 const { createRequire } = nodeModule;
 
 /** What `heed build` makes. */
 const builtPlace = ['build', 'Release', 'heed.node'] as const;
 
-/** What test builds make beside it: an addon whose GPUs are emulated. */
+/** The addon of test builds, whose GPUs are emulated. */
 const emulatedPlace = ['build', 'emulated', 'heed.node'] as const;
 
 export interface Loaded {
   readonly addon?: Addon;
   readonly path?: string;
-  /** Every place that was looked at, and what was wrong with it. */
+  /** Every place that was tried, and why it failed. */
   readonly tried: readonly string[];
   /** Why nothing was loaded. */
   readonly why?: string;
 }
 
-/** The first line, "undefined symbol: …", rather than the list of what required what, which follows it. */
+/** The first line, "undefined symbol: …", without the list of requiring modules that follows it. */
 function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0];
 }
 
-/** A package with an addon in it. */
+/** A package that contains an addon. */
 interface AddonPackage {
   readonly manifest: () => { readonly version?: string };
   readonly load: () => Partial<Addon>;
@@ -59,7 +59,7 @@ export const addonPackages: readonly string[] = Object.keys(packagesSeenFrom(pac
   `${name}-`.startsWith(`heed-${process.platform}-${process.arch}-`),
 );
 
-/** The folder of a package as `root` would find it. Throws why it is of no use. */
+/** The folder of a package, resolved from `root`. Throws if it cannot be used, with the reason. */
 function folderOfPackage(name: string, root: string): string {
   let folder: string;
   let other: string | undefined;
@@ -69,12 +69,12 @@ function folderOfPackage(name: string, root: string): string {
   } catch {
     throw new Error('not installed');
   }
-  // The two talk to each other in a way of their own, which every version may change.
+  // Every version may change the interface between heed and its addon.
   if (version !== other) throw new Error(`its version is ${other}, that of heed is ${version}`);
   return folder;
 }
 
-/** Addons for machines of this kind that were built elsewhere and are installed. */
+/** Installed prebuilt addons for machines of this kind. */
 export function prebuiltAddons(root = packageRoot): string[] {
   return addonPackages.flatMap((name) => {
     try {
@@ -85,19 +85,19 @@ export function prebuiltAddons(root = packageRoot): string[] {
   });
 }
 
-/** What build tools have made in a folder. */
+/** The addon that build tools have made in a folder. */
 function loadBuilt(folder: string, place: readonly string[]): Partial<Addon> {
   return bindings({ bindings: 'heed', module_root: folder, try: [['module_root', ...place]] });
 }
 
-/** Whatever the file is called, and where there is no way to `require` what a bundler has not seen. */
+/** Loads a file of any name, even where `require` only finds what a bundler has seen. */
 function open(file: string): Partial<Addon> {
   const module: { exports: Partial<Addon> } = { exports: {} };
   process.dlopen(module, file);
   return module.exports;
 }
 
-/** The two talk to each other in a way of their own, which every version may change. */
+/** Every version may change the interface between heed and its addon. */
 function expectOwn(addon: Partial<Addon>): Addon {
   if (addon.version === undefined) throw new Error('it is the addon of another package');
   if (addon.version !== version)
@@ -105,7 +105,7 @@ function expectOwn(addon: Partial<Addon>): Addon {
   return addon as Addon;
 }
 
-/** One place after the other, until an addon loads. */
+/** Tries one place after the other, until an addon loads. */
 class Search {
   readonly tried: string[] = [];
   #why: string;
@@ -114,7 +114,7 @@ class Search {
     this.#why = why;
   }
 
-  /** That nothing is there says nothing of why an addon does not load. */
+  /** A missing file does not explain why an addon cannot be loaded. */
   note(attempt: string): void {
     this.tried.push(attempt);
   }
@@ -148,26 +148,32 @@ class Search {
   }
 }
 
-/** The file that HEED_ADDON names: no other will do. */
+/** Only the file that HEED_ADDON names. */
 function loadNamed(file: string): Loaded {
   const search = new Search(`${file}, which HEED_ADDON names, does not exist`);
   return search.attempt(file, () => open(file)) ?? search.inVain();
 }
 
-/** Where a bundler has copied the addon to: one that follows this expression writes a path of its own in its place. */
+/**
+ * The copy of the addon that a bundler has made: a bundler that traces this expression replaces it by its own
+ * path.
+ */
 function copiedAddon(): string | undefined {
   let file: string;
   try {
     file = path.join(__dirname, '../../../../build/Release/heed.node');
   } catch {
-    // An ES module has no __dirname, and here nobody has put anything in its place.
+    // An ES module has no __dirname, and no bundler has replaced it.
     return undefined;
   }
   const folder = typeof __dirname === 'string' ? path.resolve(__dirname, '../../../..') : '';
   return file === path.join(folder, ...builtPlace) ? undefined : file;
 }
 
-/** A bundle has heed's code without heed's files. They may have been copied along with it, or be installed where it runs. */
+/**
+ * A bundle contains heed's code without heed's files. They may have been copied with it, or be installed
+ * where it runs.
+ */
 function loadForBundle(): Loaded {
   const search = new Search('heed was bundled, and its addon was left behind');
   const copy = copiedAddon();
@@ -182,8 +188,8 @@ function loadForBundle(): Loaded {
 }
 
 /**
- * Loads what HEED_ADDON names. Else looks for what was built here, which somebody has asked for, and then for what was
- * built elsewhere.
+ * Loads the addon that HEED_ADDON names. Otherwise prefers one that was built here, on request, to one that
+ * was built elsewhere.
  */
 export function loadAddon(root?: string): Loaded {
   const { addon } = environment();
@@ -205,7 +211,7 @@ function searchFrom(root: string, load: (file: string) => Partial<Addon>): Loade
   return search.inVain();
 }
 
-/** The addon of test builds: no other will do. */
+/** Only the addon of test builds. */
 export function loadEmulatedAddon(root = packageRoot): Loaded {
   const search = new Search('it is not built');
   const load = () => loadBuilt(root, emulatedPlace);

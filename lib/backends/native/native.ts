@@ -1,4 +1,4 @@
-/** The native side of heed, as the rest of it sees it. Only this file and those under native/ touch the addon. */
+/** The interface to the native addon. Only this file and those under native/ access the addon. */
 
 import { integerBetween, invalid } from '../../checks/numbers.js';
 import { debug } from '../../debug.js';
@@ -13,11 +13,11 @@ import { CudaDevice } from './cuda-device.js';
 import { type Loaded, loadAddon, loadEmulatedAddon } from './load.js';
 import { Operations } from './operations.js';
 
-/** What became of loading the addon. */
+/** The result of loading the addon. */
 export interface NativeStatus {
   readonly loaded: boolean;
   readonly path?: string;
-  /** Every place that was looked at in vain, and what was wrong with it. */
+  /** Every place where no usable addon was found, and why. */
   readonly tried: readonly string[];
   /** Why it is not loaded. */
   readonly why?: string;
@@ -25,7 +25,7 @@ export interface NativeStatus {
   readonly threads?: number;
 }
 
-/** A device and what computes on it. */
+/** A device and its backend. */
 interface Cuda {
   readonly device: CudaDevice;
   readonly backend: Backend;
@@ -34,7 +34,7 @@ interface Cuda {
 interface Native extends Loaded {
   readonly backend?: Backend;
   readonly operations?: Operations;
-  /** Those that were asked for, by their number. */
+  /** The devices that were requested, by number. */
   readonly cuda: Map<number, Cuda>;
 }
 
@@ -84,7 +84,7 @@ export function nativeStatus(): NativeStatus {
   };
 }
 
-/** What there is of CUDA, and why there is no device. */
+/** Which CUDA devices there are, and why there is none. */
 export function cudaStatus(): CudaDescription {
   const { addon, why } = native();
   if (addon !== undefined) return addon.cuda();
@@ -136,7 +136,10 @@ export function cudaBackendAt(location: Location): Backend {
   return cudaAt(indexOf(location)).backend;
 }
 
-/** What this processor can run and the addon was built with, best last; nothing without the addon. */
+/**
+ * The instruction sets that this processor has and the addon was built with, best last; none without the
+ * addon.
+ */
 export function availableInstructionSets(): string[] {
   return native().addon?.availableInstructionSets() ?? [];
 }
@@ -145,7 +148,7 @@ export function instructionSet(): string | undefined {
   return native().addon?.instructionSet();
 }
 
-/** For the whole process. Operations and packed weights that exist keep the one that they began with. */
+/** For the whole process. Existing operations and packed weights keep theirs. */
 export function setInstructionSet(name: string): void {
   const { addon } = native();
   const available = availableInstructionSets();

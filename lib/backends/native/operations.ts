@@ -1,4 +1,4 @@
-/** Operations that the addon has under way: their ends are told by id, whatever they compute on. */
+/** Running operations of the addon, which reports their ends by id, whatever they compute on. */
 import { abortReason, isAborted, onAbort } from '../../abort.js';
 import type { Addon, AddonError, OnEnd } from './addon.js';
 import { toHeedError } from './errors.js';
@@ -9,7 +9,7 @@ export interface UnderWay {
   readonly reject: (reason: unknown) => void;
   readonly memory: readonly unknown[];
   readonly signal: AbortSignal | undefined;
-  /** Hands over what was written, where that is not done already. */
+  /** Copies results back, if that is still to be done. */
   readonly finish: (() => void) | undefined;
   /** Stops listening to the signal. */
   ignoreSignal?: () => void;
@@ -24,12 +24,12 @@ export class Operations {
     this.#addon = addon;
   }
 
-  /** @param start gives the operation to the addon, and answers its id */
+  /** @param start passes the operation to the addon, and returns its id */
   add(operation: UnderWay, start: (onEnd: OnEnd) => number): void {
     const { signal, reject } = operation;
     let id: number | undefined;
     try {
-      // Listening comes first: an operation that has started must be known here, whatever fails.
+      // Listening comes first: an operation that has started must be registered here, whatever fails.
       if (signal !== undefined) {
         operation.ignoreSignal = onAbort(signal, () => {
           if (id !== undefined) this.#addon.cancel(id);

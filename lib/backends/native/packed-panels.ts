@@ -3,7 +3,7 @@ import { HeedError } from '../../errors.js';
 import type { PackedHandle, ProjectionProblem } from '../../problem/problem.js';
 import type { Addon, External } from './addon.js';
 
-/** The addon frees the memory when told to, and when the external is collected. */
+/** The addon frees the memory on request, and when the external is collected. */
 export class PackedPanels implements PackedHandle {
   readonly backend = 'cpu';
   readonly location = 'cpu';
@@ -39,7 +39,7 @@ export class PackedPanels implements PackedHandle {
 
 type Weight = ProjectionProblem['weight'];
 
-/** A weight on a device is a handle, too, but its elements are where any other's are. */
+/** A weight on a device is a handle, too, but its elements are those of a device array. */
 export function isPacked(weight: Weight): weight is Exclude<Weight, { readonly data: unknown }> {
   return !('data' in weight);
 }

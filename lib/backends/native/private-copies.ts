@@ -1,8 +1,8 @@
 /**
- * Copies of the memory that could change under an operation while JavaScript runs beside it: a
- * resizable ArrayBuffer may shrink, and where the addon cannot pin memory any ArrayBuffer may be
- * transferred away. The operation then works on copies, and what it wrote is copied back; or it is solved before JavaScript
- * goes on, where that takes no longer than copying.
+ * Copies of the memory that could change under an operation while JavaScript runs beside it: a resizable
+ * ArrayBuffer may shrink, and where the addon cannot pin memory any ArrayBuffer may be transferred away. The
+ * operation then works on copies, and its results are copied back; or it is solved before JavaScript
+ * continues, if that takes no longer than copying.
  */
 import { types } from 'node:util';
 import { bufferOf, bytesOf, isResizable, lengthOf, typedArrayName } from '../../memory/arrays.js';
@@ -50,7 +50,7 @@ export class PrivateCopies {
   readonly #ranges: Map<ArrayBufferLike, Range>;
   readonly #copies = new Map<StoredArray, StoredArray>();
 
-  /** Undefined when nothing needs a copy, which is the usual case. */
+  /** Undefined if nothing needs a copy, the usual case. */
   static of(buffers: Buffers, pinned: boolean): PrivateCopies | undefined {
     const ranges = rangesOf(buffers, pinned);
     return ranges.size > 0 ? new PrivateCopies(ranges) : undefined;
@@ -67,7 +67,9 @@ export class PrivateCopies {
     return bytes;
   }
 
-  /** Copies, once: the buffers, with copies in place of what was copied. Arrays that overlap still do. */
+  /**
+   * Copies once, and returns the buffers with the copies in their places. Overlapping arrays still overlap.
+   */
   substitute(buffers: Buffers): Buffers {
     const copied = new Map<ArrayBufferLike, ArrayBuffer>();
     for (const [buffer, { start, end }] of this.#ranges) {
@@ -87,11 +89,11 @@ export class PrivateCopies {
     return inCopy;
   }
 
-  /** Hands over what the problems have written. */
+  /** Copies back what the problems have written. */
   restore(problems: readonly Problem[]): void {
     const written = writtenBy(problems);
     for (const [array, result] of this.#copies) {
-      // An array that was transferred or resized meanwhile has nobody left to see the result.
+      // No one can read the result in an array that was transferred or resized meanwhile.
       const complete = result.length > 0 && result.length === lengthOf(array);
       if (complete && written.has(array)) bytesOf(array).set(bytesOf(result));
     }

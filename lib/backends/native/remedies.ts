@@ -1,13 +1,16 @@
-/** What to do where no addon loads. */
+/** How to fix it when no addon loads. */
 import { environment } from '../../environment.js';
 import { installedForBundle, isBundled } from '../../package-root.js';
 
-/** A bundler has taken heed's code, and left its addon behind. */
+/** Whether a bundler has taken heed's code and left its addon behind. */
 function isLeftBehind(): boolean {
   return isBundled() && 'complaint' in installedForBundle();
 }
 
-/** Whether the reference is no answer: somebody has said where the addon is, or took care that heed runs without. */
+/**
+ * Whether the fallback to the reference is forbidden: HEED_ADDON is set, or heed is bundled without its
+ * addon.
+ */
 export function mustLoad(): boolean {
   return environment().addon !== undefined || isLeftBehind();
 }
@@ -17,7 +20,7 @@ export const asExternal =
   "esbuild --external:heed; webpack externals: { heed: 'commonjs heed' }; rollup external: [/^heed/]; " +
   "Vite ssr: { external: ['heed'] }; Next.js serverExternalPackages: ['heed']";
 
-/** One remedy a line, for people. */
+/** One remedy per line, for people. */
 export function remedies(): readonly string[] {
   if (environment().addon !== undefined) {
     return ['to let heed look for its addon where it builds and installs it, unset HEED_ADDON'];

@@ -1,4 +1,4 @@
-/** What of the caller's memory problems write to. */
+/** The caller's memory that problems write to. */
 import type { Problem } from '../../problem/problem.js';
 
 function of(problem: Problem): unknown[] {
@@ -16,7 +16,7 @@ function of(problem: Problem): unknown[] {
     case 'cast':
       return [problem.to.data];
     case 'append':
-      // Caches are appended to where they are, in memory that is heed's own: nothing has to come back, or to be copied back.
+      // Caches are appended to in place, in heed's own memory: nothing has to be copied back.
       return [];
   }
 }

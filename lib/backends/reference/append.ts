@@ -1,4 +1,4 @@
-/** New keys and values on their way into the pages of a cache: each row is rounded to the cache's type. */
+/** Writes new keys and values to the pages of a cache: each row is rounded to the cache's type. */
 
 import { hostElements } from '../../memory/device-array.js';
 import type { AppendProblem, StoredView, View } from '../../problem/problem.js';

@@ -15,7 +15,10 @@ import { select } from './selection.js';
 import { readKeys } from './similarity.js';
 import { type Matrix, readRow, readSteps, rowStart, writeRow } from './vectors.js';
 
-/** The blend of values, by weight. A key that may not be attended is left out rather than weighed 0: 0 · NaN is NaN. */
+/**
+ * The weighted sum of values. A key that may not be attended is left out rather than weighted with 0, because
+ * 0 · NaN is NaN.
+ */
 export function blend(weights: Float64Array, attended: Uint8Array, values: Matrix): Float64Array {
   const { numbers, width } = values;
   const output = new Float64Array(width);
@@ -42,7 +45,7 @@ export function* keyGroups(
   visit: (group: KeyGroup) => Generator<void>,
 ): Generator<void> {
   for (const [entry, sequence] of problem.sequences.entries()) {
-    // Without queries nobody reads the keys; there may also be any number of heads then.
+    // Without queries the keys are not read; there may also be any number of heads then.
     if (sequence.querySteps === 0) continue;
     for (let keyHead = 0; keyHead < problem.keyHeads; keyHead++) {
       const keys = yield* readKeys(problem, entry, keyHead);
@@ -93,7 +96,7 @@ function attendRow(problem: AttentionProblem, row: QueryRow, { keys, values }: K
   finishRow(problem, row, blend(scores, attended, values), logSumExp);
 }
 
-/** Solves the problem row by row, pausing after each so that the caller may do something else. */
+/** Solves the problem row by row, pausing after each so that the caller can do other work. */
 export function attend(problem: AttentionProblem): Generator<void> {
   return keyGroups(problem, function* (group) {
     for (const row of queryRows(problem, group)) {

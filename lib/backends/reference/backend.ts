@@ -1,4 +1,7 @@
-/** The reference backend: plain TypeScript in float64, right rather than fast. Other backends are measured against it. */
+/**
+ * The reference backend: plain TypeScript in float64, correct rather than fast. Other backends are tested
+ * against it.
+ */
 
 import { allocate, isDetachedArray } from '../../checks/data.js';
 import { HeedError } from '../../errors.js';
@@ -43,12 +46,12 @@ function weightsOf(score: ScoreForm | undefined): HeadMatrix[] {
   return score?.kind === 'additive' ? [score.query, score.key, score.vector] : [];
 }
 
-/** The memory of caches cannot go away. */
+/** The memory of caches cannot be detached. */
 function inTensors(views: readonly StoredView[]): { data: Elements }[] {
   return views.filter(({ pages }) => pages === undefined).map(({ data }) => ({ data: data as Elements }));
 }
 
-/** All memory of the caller's that a problem reads or writes. */
+/** All of the caller's memory that a problem reads or writes. */
 function arraysOf(problem: Problem): Elements[] {
   switch (problem.kind) {
     case 'attention':
@@ -76,7 +79,7 @@ function arraysOf(problem: Problem): Elements[] {
   }
 }
 
-/** Numbers read from memory that went away meanwhile are not results. */
+/** Numbers read from memory that was detached meanwhile are not results. */
 function expectAttached(problems: readonly Problem[]): void {
   if (problems.flatMap(arraysOf).map(hostElements).some(isDetachedArray)) {
     throw new HeedError(

@@ -13,7 +13,7 @@ interface Weight {
   readonly inner: number;
 }
 
-/** What packing means to the reference: the weight as numbers, [columns, inner]. */
+/** A packed weight of the reference: the weight as numbers, [columns, inner]. */
 class ReferencePackedWeight implements PackedHandle {
   readonly backend = 'reference';
   readonly location = 'cpu';
@@ -30,7 +30,7 @@ class ReferencePackedWeight implements PackedHandle {
   }
 
   dispose(): void {
-    // Nothing to release by hand: operations under way may still read the numbers, and the collector knows.
+    // Nothing to release: running operations may still read the numbers, and the garbage collector frees them.
   }
 }
 

@@ -15,7 +15,7 @@ import { centerOf } from './selection.js';
 import { similarities } from './similarity.js';
 import type { Matrix } from './vectors.js';
 
-/** Where the query stands on the line of keys. */
+/** The position of the query among the keys. */
 function positionOf({ sequence, step }: QueryRow): number {
   return sequence.queryOffset + step;
 }

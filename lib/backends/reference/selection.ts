@@ -64,7 +64,7 @@ function choose(
   return best(scores, attended, problem.sinks?.[row.head], noise);
 }
 
-/** Tells where the problem wants to know it which key a row has chosen. */
+/** Writes the key that a row has chosen to where the problem wants it. */
 function tell({ choices }: AttentionProblem, { entry, head, step }: QueryRow, choice: number): void {
   if (choices) choices.data[entry * choices.batchStride + head * choices.headStride + step] = choice;
 }

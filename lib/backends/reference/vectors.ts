@@ -24,7 +24,7 @@ export function writeRow(view: View, start: number, row: Float64Array): void {
   writeElements(view.type, hostElements(view.data), start, row.length, row);
 }
 
-/** All keys (or values) that the queries of one head may see, as the rows of a matrix. */
+/** All keys (or values) that the queries of one head may attend, as the rows of a matrix. */
 export interface Matrix {
   readonly rows: number;
   readonly width: number;

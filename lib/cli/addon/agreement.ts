@@ -1,4 +1,4 @@
-/** Whether a backend computes right: small computations, compared with the reference. */
+/** Whether a backend computes correct results: small computations, compared with the reference. */
 import { attentionSync } from '../../attention/attention.js';
 import type { BackendName } from '../../backends/choose.js';
 import { MultiHeadAttention } from '../../multi-head-attention/multi-head-attention.js';

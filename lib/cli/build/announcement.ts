@@ -1,4 +1,4 @@
-/** What is about to be built, and about how long that takes. */
+/** Announces what will be built, and about how long that takes. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -26,15 +26,15 @@ export function sourcesOf(root: string): Sources {
   };
 }
 
-/** How many files are compiled. */
+/** The number of files to compile. */
 export function unitsToCompile(root: string, cuda: boolean): number {
   const { files, cudaFiles } = sourcesOf(root);
   return cuda ? cudaFiles : files;
 }
 
 /**
- * Seconds of one core of 2020's at 3 GHz: for everything, and for the file that takes longest. CUDA's is for one kind of GPU;
- * every further one takes as long again.
+ * Seconds on one 3 GHz core of 2020: for all files, and for the slowest one. CUDA's are for one compute
+ * capability; every further one takes the same time again.
  */
 const work = { cpu: { all: 150, longest: 40 }, cuda: { all: 300, longest: 60 } };
 
@@ -57,11 +57,11 @@ export function announceCpu({ tool, compiler }: Way, root: string): string {
   );
 }
 
-/** Reads what CMake says of CUDA while it configures. */
+/** Reads CMake's output about CUDA while it configures. */
 export class CudaAnnouncement {
   #compiler = 'nvcc';
 
-  /** Answers what to say, once it is known. */
+  /** Returns the announcement once it is known. */
   listen(line: string): string | undefined {
     this.#compiler = /^-- Looking for a CUDA compiler - (\/.+)$/.exec(line)?.[1] ?? this.#compiler;
     const [, version, capabilities] = /^-- CUDA ([\d.]+), for compute capabilities (.+)$/.exec(line) ?? [];
@@ -78,7 +78,7 @@ export class CudaAnnouncement {
   }
 }
 
-/** What is known of CUDA's half before anything is configured. */
+/** The announcement if the cuda backend is excluded before CMake configures. */
 export function announceWithoutCuda(tool: Tool): string | undefined {
   if (tool === 'node-gyp') return 'skipping the cuda backend, which needs CMake';
   return environment().cuda === 'OFF' ? 'skipping the cuda backend, because HEED_CUDA is OFF' : undefined;

@@ -1,4 +1,4 @@
-/** Which backend computes, and whether it computes right. */
+/** Which backend computes, and whether its results are correct. */
 import { devices } from '../../backends/devices.js';
 import { HeedError } from '../../errors.js';
 import { compareWithReference } from '../addon/agreement.js';

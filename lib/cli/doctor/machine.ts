@@ -1,10 +1,10 @@
-/** What the machine is. */
+/** The machine. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { glibcVersion } from '../libc.js';
 import type { Section } from './finding.js';
 
-/** What heed's kernels are compiled for; the names are Linux's. */
+/** The features that heed's kernels are compiled for, with Linux's names. */
 const features = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512bw', 'avx512vl', 'asimd'];
 
 export function examineMachine(): Section {
@@ -29,7 +29,7 @@ function libc(): string {
   return glibc === undefined ? ', no glibc' : `, glibc ${glibc}`;
 }
 
-/** Undefined where the system does not tell. */
+/** Undefined if the system does not report it. */
 function flags(): ReadonlySet<string> | undefined {
   try {
     const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
@@ -45,7 +45,9 @@ function processorFeatures(): string {
   return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
 }
 
-/** What the processor can run of the instruction sets that heed has kernels for; undefined where the system does not tell. */
+/**
+ * The instruction sets of heed's kernels that the processor has; undefined if the system does not report it.
+ */
 export function processorInstructionSets(): string[] | undefined {
   const known = flags();
   if (known === undefined) return undefined;

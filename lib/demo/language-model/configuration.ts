@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface Configuration {
-  /** How many tokens there are. */
+  /** The number of tokens. */
   readonly vocab_size: number;
-  /** Numbers that stand for a token between the layers. */
+  /** The width of the vector of a token between the layers. */
   readonly hidden_size: number;
   readonly num_hidden_layers: number;
   readonly num_attention_heads: number;

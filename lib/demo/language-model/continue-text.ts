@@ -1,4 +1,4 @@
-/** Writing on: token by token, each drawn from what the model expects after all that stands before it. */
+/** Continues a text token by token, each drawn from the model's prediction after all tokens before it. */
 import type { LanguageModel } from './language-model.js';
 import { sample } from './sampling.js';
 import { endOfText } from './tokenizer.js';
@@ -6,13 +6,15 @@ import { endOfText } from './tokenizer.js';
 export interface Continuation {
   /** The most tokens to write; a text may end before. */
   readonly length: number;
-  /** How daring the choice is: 0 takes the likeliest token, 1 draws as the model expects. */
+  /** How daring the choice is: 0 takes the likeliest token, 1 draws with the model's probabilities. */
   readonly temperature: number;
   /** Gives a number in [0, 1). */
   readonly draw: () => number;
 }
 
-/** @param prompt what stands there already; with what is written it may not be longer than the model can read */
+/**
+ * @param prompt the beginning of the text; together with the new tokens it must fit into the model's context
+ */
 export async function* continueText(
   model: LanguageModel,
   prompt: readonly number[],

@@ -1,4 +1,4 @@
-/** One layer of the model: attention, then the feed-forward part; what each gives is added to what it was given. */
+/** One layer of the model: attention, then the feed-forward part, each with a residual connection. */
 import { KeyValueCache } from '../../key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../multi-head-attention/multi-head-attention.js';
 import type { SafetensorsFile } from '../../safetensors.js';
@@ -90,7 +90,7 @@ export class DecoderLayer implements Disposable {
   }
 }
 
-/** Adds into the second, which nobody else holds. */
+/** Adds into the second argument, which is not shared. */
 function add(x: Tensor, result: Tensor): Tensor {
   const from = x.data as Float32Array;
   const into = result.data as Float32Array;

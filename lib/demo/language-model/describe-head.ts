@@ -1,4 +1,4 @@
-/** What a head of the model does, as far as its scores tell. */
+/** What a head of the model does, according to its scores. */
 import type { HeadScores } from './head-scores.js';
 
 /** A head that gives most of its weight to one thing is named after it. */

@@ -9,15 +9,20 @@ export interface HeadScores {
   readonly head: number;
   /** How much a token looks at the one before it. */
   readonly previous: number;
-  /** How much a token that stood once before looks at the one that followed it then. */
+  /** How much a token that has occurred before looks at the token that followed it then. */
   readonly induction: number;
 }
 
-/** The second half of a sequence repeats the first; between 0 and 1, the mean over all tokens in question. */
+/**
+ * The mean weight, between 0 and 1, over all such tokens of sequences whose second half repeats the first.
+ */
 const sequences = 4;
 const repeated = 100;
 
-/** Measures all heads on sequences of random tokens that are repeated once, in which nothing else can be known. */
+/**
+ * Measures all heads on sequences of random tokens that are repeated once, where only the repetition predicts
+ * anything.
+ */
 export async function scoreHeads(model: LanguageModel, seed: string): Promise<HeadScores[]> {
   const { num_hidden_layers: layers, num_attention_heads: heads, vocab_size } = model.configuration;
   const draw = randomUniform(seed);

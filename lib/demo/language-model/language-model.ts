@@ -1,4 +1,4 @@
-/** The small decoder that heed brings along, which tells stories: examples/language-model trains it. */
+/** The small decoder that comes with heed and tells stories; examples/language-model trains it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeyValueCache } from '../../key-value-cache/key-value-cache.js';
@@ -27,11 +27,11 @@ export class LanguageModel implements Disposable {
     readonly tokenizer: Tokenizer,
     /** [tokens, width] */
     private readonly embedding: Float32Array,
-    /** The same, as the linear map from what a token has become to the scores of what may follow. */
+    /** The same, as the linear map from a token's final vector to the scores of the next token. */
     private readonly scores: PackedWeight,
     private readonly layers: readonly DecoderLayer[],
     private readonly norm: Float32Array,
-    /** How many numbers the model has learnt. */
+    /** The number of parameters. */
     readonly parameters: number,
   ) {}
 
@@ -72,7 +72,7 @@ export class LanguageModel implements Disposable {
     return await this.#score(x);
   }
 
-  /** Room for what the layers keep of a text, so that each token is read once. */
+  /** The caches of the layers for one text, so that each token is read once. */
   makeMemory(): TextMemory {
     const { max_position_embeddings: capacity } = this.configuration;
     return new TextMemory(this.layers.map((layer) => layer.makeCache(capacity)));

@@ -3,7 +3,7 @@
  * Subword Units"), on bytes as in GPT-2, so that there is no text it cannot take.
  */
 
-/** What stands before a text and after it. Its byte occurs in none. */
+/** The token before and after a text. Its byte occurs in no text. */
 export const endOfText = 0;
 
 /** Ids of tokens that are one byte; those that were learnt follow. */
@@ -47,7 +47,7 @@ export class Tokenizer {
     this.#ids = new Map(this.#tokens.map((token, id) => [token, id]));
   }
 
-  /** How many tokens there are. */
+  /** The number of tokens. */
   get size(): number {
     return this.#tokens.length;
   }

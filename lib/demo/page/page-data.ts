@@ -1,4 +1,4 @@
-/** What a page is told: the only thing that passes between heed and the script in the page. */
+/** The data of a page: the only interface between heed and the script in the page. */
 
 export interface PageWord {
   readonly text: string;

@@ -16,7 +16,7 @@ export async function renderPage(data: PageData): Promise<string> {
   ]);
   const parts: Record<string, string> = {
     style: style.join('\n'),
-    // "<" may stand nowhere in it: a text could hold the tag that ends the script.
+    // It must not contain "<", because a text could contain the tag that ends the script.
     data: JSON.stringify(data).replaceAll('<', '\\u003c'),
     script,
   };

@@ -1,4 +1,4 @@
-/** Finding and making elements. */
+/** Finds and creates elements. */
 
 export function find<T extends Element>(id: string, kind: new () => T): T {
   const element = document.getElementById(id);

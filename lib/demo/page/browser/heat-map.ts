@@ -134,7 +134,7 @@ function showCellSize(grid: HTMLElement, scroller: HTMLElement, count: number): 
   const input = find('cell-size', HTMLInputElement);
   const apply = (): void => {
     grid.style.setProperty('--cell', `${input.value}px`);
-    // Labels are as large as their row is high; below this nobody could read them.
+    // Labels are as large as their row is high, and unreadable below this size.
     grid.classList.toggle('crowded', input.valueAsNumber < 9);
   };
   const fitting = Math.floor((scroller.clientWidth - 110) / count);

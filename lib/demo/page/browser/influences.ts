@@ -3,7 +3,10 @@ import { find, make } from './elements.js';
 import type { Store } from './view-state.js';
 import { format } from './weights.js';
 
-/** No word shows more, and room for as many is kept: what lies below must not move away from under the pointer. */
+/**
+ * The most words shown. Space for as many is reserved, so that nothing below moves away from under the
+ * pointer.
+ */
 const longest = 5;
 
 export function showInfluences(store: Store): void {

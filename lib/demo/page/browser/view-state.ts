@@ -1,4 +1,4 @@
-/** What is being looked at; every part of the page follows it. */
+/** The selected word and head; every part of the page follows them. */
 import type { PageData } from '../page-data.js';
 import { decodeHeads, type HeadWeights, type Weights } from './weights.js';
 
@@ -38,7 +38,7 @@ export class Store {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Calls back with every change from now on, and once at once. */
+  /** Calls back at once, and on every later change. */
   follow(listener: () => void): void {
     this.#listeners.push(listener);
     listener();
@@ -53,13 +53,13 @@ export class Store {
     return this.weights(head).weights[query * this.words.length + key];
   }
 
-  /** The word singled out: what is pointed at, else what is kept. */
+  /** The selected word: the one under the pointer, else the one kept. */
   get active(): Pointed | undefined {
     const { pointed, kept } = this.#state;
     return pointed ?? (kept === undefined ? undefined : { side: 'query', index: kept });
   }
 
-  /** The word whose influences are told: there always is one. */
+  /** The word whose influences are shown: there always is one. */
   get subject(): number {
     const active = this.active;
     return active?.side === 'query' ? active.index : (this.#state.kept ?? this.data.chosen);
