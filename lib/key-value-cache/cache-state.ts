@@ -150,7 +150,7 @@ export class CacheState {
     if (!this.#writing) return;
     throw new HeedError(
       'HEED_CACHE_BUSY',
-      'Expected one operation at a time to append to the cache, received one while another is running',
+      'Expected one operation at a time to append to the cache, received a second one',
     );
   }
 

@@ -181,7 +181,7 @@ const overCache =
   (layout) => {
     expect(
       more.every((value) => value === undefined),
-      'nothing but options after a cache',
+      'only options after a cache',
     );
     const query = model.floatTensor(queryValue);
     expect(query.dims.length === 4, 'the axes');

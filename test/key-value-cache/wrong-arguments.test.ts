@@ -289,7 +289,7 @@ describe('wrong arguments of attention over a cache', () => {
         'a value beside it',
         [query, cache, {}, {}],
         'HEED_INVALID_ARGUMENT',
-        'nothing but options after a cache',
+        'only options after a cache',
       ],
       [
         'more keys than there are',

@@ -182,8 +182,8 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       signal: controller.signal,
     });
     assert.deepEqual([...cache.lengths], [5, 5]);
-    throwsHeed(() => cache.truncate(0), 'HEED_CACHE_BUSY', 'two operations at once');
-    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_CACHE_BUSY', 'two operations at once');
+    throwsHeed(() => cache.truncate(0), 'HEED_CACHE_BUSY', 'one operation at a time');
+    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_CACHE_BUSY', 'one operation at a time');
     controller.abort();
     await assert.rejects(running, { name: 'AbortError' });
     assert.deepEqual([...cache.lengths], [5, 5]);

@@ -240,7 +240,7 @@ describe('MultiHeadAttention.load of a model', () => {
       ],
       [
         { ...llama, model_type: 'qwen2', use_sliding_window: true },
-        'options.window to be given, since some layers have a window',
+        'options.window to be given, since only some layers have a window',
         { window: {} },
       ],
       [

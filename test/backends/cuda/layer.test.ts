@@ -319,7 +319,7 @@ onDevice('a cache', (location) => {
     await rejectsHeed(
       () => attention(key, here, { backend: 'cuda' }),
       'HEED_LOCATION_MISMATCH',
-      "one that computes where the cache is ('cpu'), received 'cuda'",
+      "a backend that computes where the cache is ('cpu'), received 'cuda'",
     );
     await rejectsHeed(
       () => attention(key, there, { backend: 'cpu' }),
