@@ -244,10 +244,7 @@ describe('building the addon', function () {
       assert.match(stderr, /\/python3 is Python 3\.8\.10, and 3\.9 or later is needed\n/);
       assert.match(stderr, /\/make does not run: make: lib\.so: cannot open shared object file\n/);
       assert.match(stderr, /\/g\+\+ is GCC 11\.0\.0, and heed needs GCC 12 or Clang 15, or later\n/);
-      assert.match(
-        stderr,
-        /\/clang\+\+ is Clang 14\.0\.0, and heed needs GCC 12 or Clang 15, or later\n/,
-      );
+      assert.match(stderr, /\/clang\+\+ is Clang 14\.0\.0, and heed needs GCC 12 or Clang 15, or later\n/);
       assert.match(stderr, /g\+\+-12/);
     });
 

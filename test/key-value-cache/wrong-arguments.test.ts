@@ -285,12 +285,7 @@ describe('wrong arguments of attention over a cache', () => {
         'HEED_SHAPE_MISMATCH',
         'multiple of cache.heads (3)',
       ],
-      [
-        'a value beside it',
-        [query, cache, {}, {}],
-        'HEED_INVALID_ARGUMENT',
-        'only options after a cache',
-      ],
+      ['a value beside it', [query, cache, {}, {}], 'HEED_INVALID_ARGUMENT', 'only options after a cache'],
       [
         'more keys than there are',
         [query, cache, { kvLengths: [6, 7] }],
