@@ -1,4 +1,7 @@
-/** What the machine can do at best, measured beside each row by heed_machine (bench/native): peaks change with the weather. */
+/**
+ * The limits of the machine, measured next to each row by heed_machine (bench/native), because peaks change
+ * over time.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package-root.js';

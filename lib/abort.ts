@@ -15,7 +15,10 @@ const abortedOf = getter<boolean>('aborted');
 const reasonOf = getter<unknown>('reason');
 const { addEventListener, removeEventListener } = AbortSignal.prototype;
 
-/** What is known of a signal of another make, which has one listener of heed's however many operations it is given to. */
+/**
+ * The state of a signal of another implementation; it has one listener of heed's, however many operations use
+ * it.
+ */
 interface Foreign {
   aborted: boolean;
   reason: unknown;
@@ -24,7 +27,7 @@ interface Foreign {
 
 const foreigners = new WeakMap<object, Foreign>();
 
-/** As Node's own controllers give it, for signals that know no reason. */
+/** The reason that Node's own controllers give, for signals without a reason. */
 function abortError(): DOMException {
   return new DOMException('This operation was aborted', 'AbortError');
 }
@@ -94,7 +97,10 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal !== undefined && isAborted(signal)) throw abortReason(signal);
 }
 
-/** Who waits for a signal. One listener serves all: Node takes many on one signal for a leak, and says so. */
+/**
+ * The callbacks that wait for a signal. One listener serves all, because Node reports many listeners on one
+ * signal as a leak.
+ */
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
 function tellAll(this: AbortSignal): void {
@@ -103,7 +109,7 @@ function tellAll(this: AbortSignal): void {
   for (const callback of callbacks ?? []) callback();
 }
 
-/** Calls back once when the signal aborts; the function returned takes that back. */
+/** Calls back once when the signal aborts; the returned function cancels this. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const foreign = foreigners.get(signal);
   if (foreign !== undefined) {

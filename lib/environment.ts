@@ -11,13 +11,13 @@ export interface Environment {
   readonly threads: number | undefined;
   /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
   readonly instructionSet: 'baseline' | 'avx2' | 'avx512' | undefined;
-  /** HEED_ADDON: the path of the addon, which is then looked for nowhere else; made absolute. */
+  /** HEED_ADDON: the absolute path of the only addon to load. */
   readonly addon: string | undefined;
-  /** HEED_DEBUG=1: say on stderr what heed does. */
+  /** HEED_DEBUG=1: print on stderr what heed does. */
   readonly debug: boolean;
-  /** HEED_REQUIRE_NATIVE=1: a build that gives no native backend has failed. */
+  /** HEED_REQUIRE_NATIVE=1: a build fails if it produces no native backend. */
   readonly requireNative: boolean;
-  /** HEED_CUDA: whether `heed build` builds the cuda backend, too; default AUTO: where there is nvcc. */
+  /** HEED_CUDA: whether `heed build` also builds the cuda backend; default AUTO: if nvcc is installed. */
   readonly cuda: 'AUTO' | 'ON' | 'OFF';
 }
 
@@ -59,7 +59,7 @@ let known: Environment | undefined;
 /**
  * The environment, as it was when heed first looked: later changes have no effect.
  *
- * @throws HeedError HEED_ENVIRONMENT, naming the variable with a value that it cannot have
+ * @throws HeedError HEED_ENVIRONMENT, naming the variable with an invalid value
  */
 export function environment(): Environment {
   if (known !== undefined) return known;

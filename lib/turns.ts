@@ -1,7 +1,9 @@
-/** Work of the calling thread that pauses now and then: with turns of the event loop in between, or without. */
+/**
+ * Work on the calling thread that pauses now and then, with or without turns of the event loop in between.
+ */
 import { setImmediate } from 'node:timers/promises';
 
-/** Begins at once, and lets the event loop have its turn wherever the work pauses. */
+/** Begins at once, and yields to the event loop whenever the work pauses. */
 export async function inTurns<Result>(work: Generator<void, Result>): Promise<Result> {
   for (;;) {
     const { done, value } = work.next();
@@ -10,7 +12,7 @@ export async function inTurns<Result>(work: Generator<void, Result>): Promise<Re
   }
 }
 
-/** Pauses nowhere. */
+/** Runs without pauses. */
 export function atOnce<Result>(work: Generator<void, Result>): Result {
   for (;;) {
     const { done, value } = work.next();

@@ -11,10 +11,10 @@ const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
 // Those that cross between JavaScript and the addon. Not those that measure memory, which sanitizers take plenty
 // of, or want an allocation to fail, which they end the process for.
 const scripts = [
-  'dist/test/native/abort.test.js',
-  'dist/test/native/exit.test.js',
-  'dist/test/native/transfer.test.js',
-  'dist/test/native/workers.test.js',
+  'dist/test/backends/native/abort.test.js',
+  'dist/test/backends/native/exit.test.js',
+  'dist/test/backends/native/transfer.test.js',
+  'dist/test/backends/native/workers.test.js',
   'dist/test/fuzz/arguments.test.js',
   'dist/test/fuzz/memory.test.js',
   'dist/test/properties/native-reference.test.js',

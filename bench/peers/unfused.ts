@@ -1,10 +1,11 @@
-/** heed's own attention by way of whole matrices of scores: what a fused kernel has to be worth. */
-import { Allocations } from '../../lib/allocations.js';
-import { buildProblem } from '../../lib/attention-arguments.js';
-import { attentionOptionNames } from '../../lib/attention-options.js';
-import { solve, type solveSync } from '../../lib/backends.js';
+/** heed's own attention by way of whole matrices of scores, the baseline for fused kernels. */
+
+import { buildProblem } from '../../lib/attention/arguments.js';
+import { readDenseArguments } from '../../lib/attention/dense.js';
+import { attentionOptionNames } from '../../lib/attention/options.js';
+import { solve, type solveSync } from '../../lib/backends/choose.js';
 import { readOptions } from '../../lib/checks/options.js';
-import { readDenseArguments } from '../../lib/dense-attention.js';
+import { Allocations } from '../../lib/memory/allocations.js';
 import type { Operands } from '../contests/operands.js';
 import type { Contestant } from '../row.js';
 
@@ -16,7 +17,7 @@ export function unfusedAttention(
   return {
     run: (turn) => {
       const { query, key, value, options } = calls[turn % calls.length];
-      // What the fused attention goes through before it computes, this goes through as well.
+      // The arguments are read and checked as for fused attention.
       const args = readDenseArguments(query, key, value, readOptions(options, attentionOptionNames));
       const { problem } = buildProblem(args, new Allocations());
       return how(args.settings.backend, [{ kind: 'unfused', attention: problem }]);

@@ -1,5 +1,5 @@
-/** Fused against unfused attention at whatever shapes, options and types come up: nobody may be worse off. */
-import { solveSync } from '../../lib/backends.js';
+/** Fused against unfused attention for random shapes, options and types: fusing must never be slower. */
+import { solveSync } from '../../lib/backends/choose.js';
 import { type AttentionOptions, attentionSync, type FloatType, Tensor } from '../../lib/index.js';
 import { duel } from '../duel.js';
 import { unfusedAttention } from '../peers/unfused.js';
@@ -27,7 +27,7 @@ const mostWork = 3e8;
 const seconds = 0.1;
 /** Two equal functions measure as far apart as this. */
 export const noSlower = 0.97;
-/** What seems to be slower is measured again, for longer. */
+/** Cells that seem slower are measured again, for longer. */
 const suspicious = 1.1;
 const secondsOnSuspicion = 1;
 

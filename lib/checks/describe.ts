@@ -1,6 +1,7 @@
 /** How the values that callers pass are named in error messages, without running any of their code. */
-import { typedArrayName } from '../array-memory.js';
+
 import { describeFromAnotherCopy } from '../copies.js';
+import { typedArrayName } from '../memory/arrays.js';
 
 /** Array.isArray, which throws for a proxy that has been revoked. */
 export function isArray(value: unknown): value is unknown[] {

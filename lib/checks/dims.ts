@@ -1,4 +1,4 @@
-/** Dims: what lengths axes may have, and that they fit together. */
+/** Dims: which lengths axes may have, and whether they match. */
 import { HeedError } from '../errors.js';
 import { describe, describeDims } from './describe.js';
 import { readList } from './lists.js';

@@ -4,7 +4,7 @@ import { listChoices } from './describe.js';
 import { integerBetween, invalid, isFiniteFloat32 } from './numbers.js';
 import { unreadable } from './read.js';
 
-/** Longer lists than this are a mistake, or an attempt to keep heed busy. */
+/** A longer list is a mistake, or an attempt to keep heed busy. */
 const longest = 2 ** 24;
 
 function readLength(value: { readonly length?: unknown }, name: string): unknown {

@@ -1,10 +1,11 @@
 /** Outputs: made here, or given by the caller to be reused. */
-import type { Allocations } from '../allocations.js';
-import { isResizable, overlaps } from '../array-memory.js';
+
 import { HeedError } from '../errors.js';
-import { type Elements, isOnDevice } from '../native/device-array.js';
-import { Tensor } from '../tensor.js';
-import type { FloatType, Location } from '../tensor-type.js';
+import type { Allocations } from '../memory/allocations.js';
+import { isResizable, overlaps } from '../memory/arrays.js';
+import { type Elements, isOnDevice } from '../memory/device-array.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location } from '../tensor/types.js';
 import { checkData } from './data.js';
 import { isInstance } from './describe.js';
 import { expectDims } from './dims.js';
@@ -16,10 +17,10 @@ import { expectType, readTensor, type TensorArgument } from './tensor.js';
 export interface OutArgument {
   readonly type: FloatType;
   readonly dims: readonly number[];
-  /** Where it is, or is to be. */
+  /** Its location. */
   readonly location: Location;
   readonly given: { readonly tensor: Tensor; readonly argument: TensorArgument } | undefined;
-  /** For the operation alone, and not for its caller. */
+  /** Whether it is for the operation only, not for its caller. */
   readonly temporary?: boolean;
 }
 

@@ -4,7 +4,7 @@
  */
 import { HeedError } from '../errors.js';
 
-/** What reading an argument threw, as an error of heed's. */
+/** What reading an argument threw, as a HeedError. */
 export function unreadable(name: string, error: unknown): HeedError {
   if (error instanceof HeedError) return error;
   return new HeedError('HEED_INVALID_ARGUMENT', `Expected ${name} to be readable, but reading it threw`, {
@@ -12,7 +12,7 @@ export function unreadable(name: string, error: unknown): HeedError {
   });
 }
 
-/** Runs code of the caller's, so that whatever it throws reaches the caller as a HeedError. */
+/** Runs the caller's code, so that whatever it throws reaches the caller as a HeedError. */
 export function guard<Value>(name: string, read: () => Value): Value {
   try {
     return read();

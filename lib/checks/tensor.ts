@@ -1,12 +1,13 @@
 /** Tensors among arguments: a heed Tensor, an onnxruntime Tensor, or a plain object. */
-import { isResizable } from '../array-memory.js';
+
 import { describeFromAnotherCopy } from '../copies.js';
-import { readElements } from '../elements.js';
 import { HeedError } from '../errors.js';
-import { type DeviceArray, type Elements, isOnDevice } from '../native/device-array.js';
-import { Tensor } from '../tensor.js';
-import type { FloatType, Location, TensorType, TypedArray } from '../tensor-type.js';
-import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor-type.js';
+import { isResizable } from '../memory/arrays.js';
+import { type DeviceArray, type Elements, isOnDevice } from '../memory/device-array.js';
+import { readElements } from '../tensor/elements.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location, TensorType, TypedArray } from '../tensor/types.js';
+import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor/types.js';
 import { allocate, checkData, copyData } from './data.js';
 import { describe, isInstance, listChoices } from './describe.js';
 import { readDims, sizeOf } from './dims.js';
@@ -31,7 +32,7 @@ function checkType(value: unknown, name: string): TensorType {
   );
 }
 
-/** onnxruntime's tensors tell where their elements are, and 'none' once they are disposed. */
+/** onnxruntime's tensors have a location, which is 'none' once they are disposed. */
 function isOnCpu(location: unknown): boolean {
   return location === undefined || location === 'cpu' || location === 'cpu-pinned';
 }
@@ -43,7 +44,7 @@ function notOnCpu(name: string, location: unknown): HeedError {
   );
 }
 
-/** A tensor of heed's on one of its devices: nothing else can be elsewhere than on the CPU. */
+/** A heed tensor on one of its devices; all other tensors are on the CPU. */
 function readDeviceData(
   value: Parts,
   location: unknown,
@@ -61,7 +62,7 @@ interface Parts {
   readonly data?: unknown;
 }
 
-/** Where elements are elsewhere or gone, asking for them throws: the location is the better explanation. */
+/** If the elements are elsewhere or disposed, reading them throws; the location is the better explanation. */
 function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'location' | 'data'> {
   try {
     const { type, location, dims } = value;
@@ -73,7 +74,7 @@ function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'lo
 }
 
 /**
- * Reads a tensor. This runs the caller's code where properties are getters, so whoever needs several
+ * Reads a tensor. This runs the caller's code if properties are getters, so a caller that needs several
  * arguments reads all of them first and asks for their memory with {@link dataOf} afterwards.
  */
 export function readTensor(value: unknown, name: string): TensorArgument {
@@ -90,14 +91,14 @@ export function dataOf(tensor: TensorArgument): Elements {
   return tensor.location === 'cpu' ? hostDataOf(tensor) : (tensor.data as DeviceArray);
 }
 
-/** The same, for what has to be in the memory of the CPU. */
+/** The same, for tensors that must be in the memory of the CPU. */
 export function hostDataOf(tensor: TensorArgument): TypedArray {
   if (tensor.location !== 'cpu') throw notOnCpu(tensor.name, tensor.location);
   const data = checkData(tensor.data, tensor.type, tensor.size, `${tensor.name}.data`);
   return isResizable(data) ? copyData(data, tensor.type, tensor.name) : data;
 }
 
-/** The same, wherever it is: a copy of what is on a device, which waits for all that was enqueued there. */
+/** The same, for any location: a copy if it is on a device, which waits for all enqueued work. */
 export function fetchedDataOf(tensor: TensorArgument): TypedArray {
   const data = dataOf(tensor);
   if (!isOnDevice(data)) return data;

@@ -1,4 +1,4 @@
-/** `heed build`: sees to it that there is a native addon that works. */
+/** `heed build`: makes sure that there is a working native addon. */
 import {
   accessSync,
   constants,
@@ -32,9 +32,9 @@ import { Stopped } from './supervised/run.js';
 export interface BuildOptions {
   /** Builds with this tool rather than with the first that works. */
   with?: Tool;
-  /** Builds even where a usable addon is there. */
+  /** Builds even if a usable addon exists. */
   force?: boolean;
-  /** Says nothing where nothing had to be done. */
+  /** Prints nothing if nothing had to be done. */
   silentIfReady?: boolean;
   /** Builds for this processor alone, and without the cuda backend: soonest ready. */
   forThisMachine?: boolean;
@@ -44,7 +44,7 @@ function say(message: string): void {
   console.error(`heed: ${message}`);
 }
 
-/** As a reader would write the path, who may be in a folder that is gone. */
+/** The path relative to the working directory, or as it is if that does not exist any more. */
 function shown(path: string): string {
   try {
     return relative(process.cwd(), path);
@@ -53,7 +53,10 @@ function shown(path: string): string {
   }
 }
 
-/** Renamed into place: a process that has the old one loaded keeps it, and no other sees a part of the new one. */
+/**
+ * Renamed into place: a process that has loaded the old one keeps it, and no process sees a partly written
+ * one.
+ */
 function putInPlace(made: string, target: string): void {
   const beside = `${target}.new`;
   try {
@@ -65,11 +68,11 @@ function putInPlace(made: string, target: string): void {
   }
 }
 
-/** One call of `heed build`: what was found out so far. */
+/** One call of `heed build`: what is known so far. */
 class Build {
   readonly #root: string;
   readonly #parts: Parts;
-  /** What was looked for in vain. */
+  /** What was not found. */
   readonly #lacking = new Map<string, Sought>();
   readonly #said = new Set<string>();
   #complaints: readonly string[] = [];
@@ -79,7 +82,7 @@ class Build {
     this.#parts = parts;
   }
 
-  /** Whether one of the tools has given an addon that works. */
+  /** Whether one of the tools has built a working addon. */
   async run(candidates: readonly Tool[]): Promise<boolean> {
     this.#expectWritable();
     const compiler = seekCompiler();
@@ -91,7 +94,7 @@ class Build {
     return false;
   }
 
-  /** Why there is no native backend, and what to do. */
+  /** Prints why there is no native backend, and how to fix it. */
   explain(): void {
     const lacking = [...this.#lacking.values()];
     const absent = lacking.filter(({ problems }) => problems.length === 0).map(({ name }) => name);
@@ -103,7 +106,7 @@ class Build {
     sayWhatToDo(why.join('; '), remediesFor(lacking, this.#complaints), this.#root);
   }
 
-  /** Found out now rather than after minutes. */
+  /** Checks now what would otherwise fail after minutes. */
   #expectWritable(): void {
     const folder = dirname(addonPath(this.#root));
     mkdirSync(folder, { recursive: true });
@@ -153,7 +156,7 @@ class Build {
       if (log !== undefined) say(`the whole output is in ${shown(log)}`);
       return false;
     } finally {
-      // Where heed is installed nobody builds it again from what was compiled.
+      // An installed heed is not built again from the compiled files.
       if (!isCheckout(root)) removeFolder(folder);
     }
   }
@@ -198,9 +201,9 @@ async function attempt(options: BuildOptions, root: string): Promise<number> {
 }
 
 /**
- * Takes an addon that is there and works, else builds one with cmake-js, else with node-gyp, else says why there is
- * only the reference backend. The answer is an exit code: without an addon it is 0 all the same, as
- * heed works without, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON, or a tool was asked for; stopped by a signal, 128 and its
+ * Uses an existing addon that works, else builds one with cmake-js, else with node-gyp, else prints why there
+ * is only the reference backend. Returns an exit code: 0 even without an addon, because heed works without
+ * one, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON, or a tool was requested; after a signal, 128 plus its
  * number.
  */
 export async function build(options: BuildOptions = {}, root = packageRoot): Promise<number> {

@@ -1,4 +1,4 @@
-/** `heed doctor`: what was found, tried and chosen, and what to do about what is missing. */
+/** `heed doctor`: what was found, tried and chosen, and how to fix what is missing. */
 
 import { packageRoot } from '../package-root.js';
 import { version } from '../version.js';
@@ -11,7 +11,7 @@ import { examineNative } from './doctor/native.js';
 import { environmentComplaint, examineVariables } from './doctor/variables.js';
 import { Painter, pad } from './terminal.js';
 
-/** With a variable that cannot be understood heed does not load anything. */
+/** With an invalid variable heed does not load anything. */
 async function examineRest(): Promise<Section[]> {
   if (environmentComplaint()) return [];
   const { section, harmless } = await examineNative();
@@ -19,7 +19,7 @@ async function examineRest(): Promise<Section[]> {
   return [section, examineCuda(), examineBuildTools(), examineBackend()];
 }
 
-/** Prints the findings; answers whether all is well. */
+/** Prints the findings; returns whether all is well. */
 export async function doctor(): Promise<boolean> {
   const painter = Painter.for(process.stdout);
   const sections = [examineMachine(), examineVariables(), ...(await examineRest())];

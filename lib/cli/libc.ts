@@ -1,4 +1,4 @@
-/** Which C library this Node.js runs on. */
+/** The C library that this Node.js runs on. */
 
 /** Such as '2.36'; undefined where it is not glibc. */
 export function glibcVersion(): string | undefined {

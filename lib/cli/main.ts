@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /** The command line: `heed attend`, `heed generate`, `heed doctor`, `heed build`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type AttendOptions, attend } from '../demo/attend.js';
+import { attendModel } from '../demo/attend-model.js';
+import { type GenerateOptions, generate } from '../demo/generate.js';
+import { scoreNames, selectionNames, usualKinds } from '../demo/kinds.js';
 import { HeedError } from '../errors.js';
 import { version } from '../version.js';
-import { type AttendOptions, attend } from './attend.js';
-import { attendModel } from './attend-model.js';
 import { type BuildOptions, build } from './build.js';
 import { doctor } from './doctor.js';
-import { type GenerateOptions, generate } from './generate.js';
-import { scoreNames, selectionNames, usualKinds } from './kinds.js';
 import { Stopped } from './supervised/run.js';
 
 function positiveInteger(text: string): number {

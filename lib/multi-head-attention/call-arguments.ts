@@ -5,24 +5,24 @@ import {
   type AttentionShape,
   expectComputable,
   expectTogether,
-} from '../attention-arguments.js';
-import type { Backend } from '../backend.js';
-import type { CacheState } from '../cache/cache-state.js';
+} from '../attention/arguments.js';
+import { isCache } from '../attention/held-cache.js';
+import { readMask } from '../attention/mask.js';
+import { checkScore, defaultScale } from '../attention/score-argument.js';
+import { checkSelection, readSelection } from '../attention/selection-argument.js';
+import { denseSequences, readKeyLengths } from '../attention/sequences.js';
+import type { Backend } from '../backends/backend.js';
 import { expectLength, expectRank } from '../checks/dims.js';
 import { expectPlace, expectReach } from '../checks/location.js';
-import { readMask } from '../checks/mask.js';
 import { invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, readOut } from '../checks/out.js';
-import { checkScore, defaultScale } from '../checks/score.js';
-import { checkSelection, readSelection } from '../checks/selection.js';
-import { denseSequences, readKeyLengths } from '../checks/sequences.js';
 import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import { isCache } from '../held-cache.js';
-import { KeyValueCache } from '../key-value-cache.js';
+import type { CacheState } from '../key-value-cache/cache-state.js';
+import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Angles } from '../rotary/angles.js';
-import type { FloatType } from '../tensor-type.js';
+import type { FloatType } from '../tensor/types.js';
 import type { LayerOptions } from './options.js';
 import { readPositions } from './positions.js';
 import { type LayerShape, layerNames } from './shape.js';
@@ -38,13 +38,13 @@ export const callOptionNames = [
   'signal',
 ] as const;
 
-/** What a call needs to know of its layer. */
+/** The properties of the layer that a call needs. */
 export interface Layer {
   readonly type: FloatType;
   readonly shape: LayerShape;
   readonly options: LayerOptions;
   readonly backend: Backend;
-  /** How queries and keys rotate, where they do. */
+  /** How queries and keys rotate, if they do. */
   readonly angles: Angles | undefined;
 }
 
@@ -164,7 +164,8 @@ export function readCall(
     steps: querySteps,
     rotates,
   });
-  // Steps that attend each other stand where their keys stand, behind those of the cache, however many of them are padding.
+  // In self attention queries have the positions of their keys, after those of the cache, even if some of them
+  // are padding.
   const queryOffset = context ? undefined : (cache?.lengths ?? 0);
   const select =
     values.select === undefined ? options.select : readSelection(values.select, 'options.select');

@@ -1,11 +1,11 @@
-/** Bringing the tensors of a checkpoint into the form [out, in] of one linear map. */
+/** Converts tensors of a checkpoint to the shape [out, in] of one linear map. */
 import { allocate } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor/tensor.js';
 import type { FusedPart } from './checkpoint-conventions.js';
 
-/** How many heads the rows are for. */
+/** The number of heads of the rows. */
 export interface Heads {
   readonly heads: number;
   readonly keyValueHeads: number;

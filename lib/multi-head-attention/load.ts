@@ -3,7 +3,7 @@ import { invalid } from '../checks/numbers.js';
 import { HeedError } from '../errors.js';
 import { listNames } from '../safetensors/names.js';
 import { open, type SafetensorsFile } from '../safetensors.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { type Convention, conventions, type FusedPart, type Place } from './checkpoint-conventions.js';
 import { type Heads, takePart, transpose } from './checkpoint-parts.js';
 import type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
@@ -52,12 +52,12 @@ function unknownTensor(checkpoint: Checkpoint, problem: string): HeedError {
   return new HeedError('HEED_UNKNOWN_TENSOR', `Expected ${checkpoint.file.path} to hold ${problem}`);
 }
 
-/** What stands under the prefix, or all that is there when nothing does. */
+/** The names with the prefix, or all names if there are none. */
 function listFound({ file, prefix, names }: Checkpoint): string {
   return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : [...file.tensors.keys()]);
 }
 
-/** The convention that explains the most names. */
+/** The convention that matches the most names. */
 function recognise(checkpoint: Checkpoint): Convention {
   let best: Convention | undefined;
   let most = 0;
@@ -87,7 +87,7 @@ function expectComplete(checkpoint: Checkpoint, convention: Convention): void {
   }
 }
 
-/** A tensor that is not read could have changed the result. */
+/** A tensor that is not read might have changed the result. */
 function expectExplained(checkpoint: Checkpoint, convention: Convention): void {
   const { names, prefix } = checkpoint;
   const known = namesIn(convention);

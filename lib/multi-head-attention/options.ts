@@ -1,17 +1,18 @@
 /** The options of a layer, checked without knowing its weights. */
-import type { Backend } from '../backend.js';
-import { type BackendName, chooseBackend } from '../backends.js';
+
+import type { Score } from '../attention/score.js';
+import { readScore, type ScoreArgument } from '../attention/score-argument.js';
+import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../attention/scoring.js';
+import type { Selection } from '../attention/selection.js';
+import { readSelection, type SelectionArgument } from '../attention/selection-argument.js';
+import type { Backend } from '../backends/backend.js';
+import { type BackendName, chooseBackend } from '../backends/choose.js';
 import { expectLocation } from '../checks/location.js';
 import { booleanOption, choiceOption, finiteOption, integerBetween, invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
-import { readScore, type ScoreArgument } from '../checks/score.js';
-import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../checks/scoring.js';
-import { readSelection, type SelectionArgument } from '../checks/selection.js';
 import { HeedError } from '../errors.js';
 import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
-import type { Score } from '../score.js';
-import type { Selection } from '../selection.js';
-import { type FloatType, floatTypes, type Location } from '../tensor-type.js';
+import { type FloatType, floatTypes, type Location } from '../tensor/types.js';
 
 /** What a layer computes and how: what its weights do not determine. */
 export interface MultiHeadAttentionOptions {
@@ -97,7 +98,7 @@ export interface LayerOptions {
   readonly select: SelectionArgument;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
-  /** @param weights where they are: the default of where the layer is */
+  /** @param weights their location, which is the default location of the layer */
   readonly chooseBackend: (type: FloatType, weights: Location) => Backend;
 }
 

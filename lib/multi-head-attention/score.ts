@@ -1,9 +1,10 @@
-/** The score weights and centers of a layer: copies, as of all that a layer keeps. */
+/** The score weights and centers of a layer, copied like everything that a layer keeps. */
+
+import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../attention/score-argument.js';
+import type { SelectionArgument } from '../attention/selection-argument.js';
 import { copyData } from '../checks/data.js';
-import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../checks/score.js';
-import type { SelectionArgument } from '../checks/selection.js';
 import { hostDataOf } from '../checks/tensor.js';
-import type { FloatType } from '../tensor-type.js';
+import type { FloatType } from '../tensor/types.js';
 
 /** The score over memory of the layer's own; the positions of a location score in the type of its keys. */
 export function ownScore(score: ScoreArgument, type: FloatType): ScoreArgument {
@@ -25,7 +26,7 @@ export function ownSelection(select: SelectionArgument): SelectionArgument {
   };
 }
 
-/** How many numbers the score has learnt. */
+/** The number of parameters of the score. */
 export function countScoreParameters(score: ScoreArgument): number {
   return weightsOf(score).reduce((count, { size }) => count + size, 0);
 }

@@ -1,13 +1,14 @@
 /** The weights of a layer, packed so that a call multiplies as few and as large matrices as it can. */
-import { bytesOf } from '../array-memory.js';
-import { type Backend, precisionOf } from '../backend.js';
-import { biasNumbers } from '../checks/bias.js';
+
+import { type Backend, precisionOf } from '../backends/backend.js';
 import { allocate } from '../checks/data.js';
 import { fetchedDataOf, type TensorArgument } from '../checks/tensor.js';
-import { type Numbers, readElements, writeElements } from '../elements.js';
-import { type DeviceArray, isOnDevice } from '../native/device-array.js';
-import { PackedWeight } from '../packed-weight.js';
-import { bytesPerElement, type FloatType, type TypedArray } from '../tensor-type.js';
+import { bytesOf } from '../memory/arrays.js';
+import { type DeviceArray, isOnDevice } from '../memory/device-array.js';
+import { biasNumbers } from '../projection/bias.js';
+import { PackedWeight } from '../projection/packed-weight.js';
+import { type Numbers, readElements, writeElements } from '../tensor/elements.js';
+import { bytesPerElement, type FloatType, type TypedArray } from '../tensor/types.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
 
 /** Linear maps of the same input, end to end in one packed weight. */

@@ -1,5 +1,5 @@
 /** The dims of Q, K and V: heads are an axis of four, or hidden in the last of three. */
-import type { AttentionShape } from '../attention-arguments.js';
+import type { AttentionShape } from '../attention/arguments.js';
 import { describeDims } from '../checks/describe.js';
 import { expectLength } from '../checks/dims.js';
 import { invalid } from '../checks/numbers.js';

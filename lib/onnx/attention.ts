@@ -3,11 +3,11 @@ import {
   type AttentionDetailsOptions,
   attentionDetails,
   attentionDetailsSync,
-} from '../attention-details.js';
-import type { AttentionOptions } from '../attention-options.js';
-import type { BackendName } from '../backends.js';
-import { Tensor } from '../tensor.js';
-import type { TensorLike, TensorType } from '../tensor-type.js';
+} from '../attention/details.js';
+import type { AttentionOptions } from '../attention/options.js';
+import type { BackendName } from '../backends/choose.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorLike, TensorType } from '../tensor/types.js';
 import { atOnce, inTurns } from '../turns.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
@@ -92,7 +92,7 @@ function castTensor(tensor: Tensor, type: TensorType): Tensor {
   return tensor.type === type ? tensor : tensor.cast(type);
 }
 
-/** The operands of the attention itself: one type, one order of axes, the past in front. */
+/** The operands of attention: of one type and one order of axes, with the past in front. */
 interface Operands {
   readonly query: Tensor;
   readonly key: Tensor;
@@ -124,7 +124,10 @@ function* operandsOf(node: AttentionNode): Generator<void, Operands> {
   return needsPresent(node) ? yield* withPresent(node) : alike(node, node.query, node.key, node.value);
 }
 
-/** With which options details of attention are asked for: the first answer has the output, the last one the stage. */
+/**
+ * The options of each call of attention details: the first result has the output, the last one the requested
+ * stage.
+ */
 function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsOptions[] {
   const { stage, mask, keyLengths } = node;
   const unmasked = { layout, scale: node.scale, softcap: node.softcap, backend: node.backend };
@@ -147,7 +150,7 @@ function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsO
   ];
 }
 
-/** Y as the operator has it: the type of Q, and its axes. */
+/** Y as the operator specifies it: with the type and the axes of Q. */
 function* arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Generator<void, Tensor> {
   const typed = castTensor(output, node.query.type);
   if (!node.query.stepsFirst) return typed;

@@ -1,4 +1,4 @@
-import { type BackendName, chooseBackend } from '../backends.js';
+import { type BackendName, chooseBackend } from '../backends/choose.js';
 import { copyData } from '../checks/data.js';
 import { describeDims } from '../checks/describe.js';
 import { expectDims } from '../checks/dims.js';
@@ -7,8 +7,8 @@ import { integerBetween, invalid } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { expectFloat, expectType, hostDataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import type { TensorLike } from '../tensor-type.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorLike } from '../tensor/types.js';
 import { atOnce, inTurns } from '../turns.js';
 import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
 import type { Heads } from './heads.js';
@@ -93,7 +93,7 @@ function readRotated(attributes: Attributes, width: number): number {
   return rotated;
 }
 
-/** Which row of the caches each [batch, step] takes; undefined where every one has its own. */
+/** The row of the caches for each [batch, step]; undefined if every step has its own. */
 function readRows(ids: TensorArgument | undefined, positions: number): Float64Array | undefined {
   if (ids === undefined) return undefined;
   const rows = Array.from<number | bigint>(hostDataOf(ids));
@@ -151,7 +151,7 @@ function prepare(
   const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
   expectCaches(given, position_ids, shape, rotated / 2);
 
-  // The rotation may take turns with the event loop, so it works on copies.
+  // The rotation may yield to the event loop, so it works on copies.
   const copyOf = (tensor: TensorArgument) => ({
     type,
     data: copyData(hostDataOf(tensor), type, tensor.name),

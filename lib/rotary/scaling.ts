@@ -145,7 +145,7 @@ function readType(value: unknown, name: string): keyof typeof optionNames {
   return choiceOption(value, name, types, 'linear');
 }
 
-/** Options of another scaling would have no effect: whoever gives them means something else. */
+/** Options of another scaling would have no effect, so they are probably a mistake. */
 function rejectOthers(values: OptionValues<Name>, type: keyof typeof optionNames, name: string): void {
   const known: readonly string[] = optionNames[type];
   const other = Object.keys(values).find((key) => !known.includes(key));

@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { invalid } from '../checks/numbers.js';
 import { HeedError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
-import type { TensorType } from '../tensor-type.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { TensorType } from '../tensor/types.js';
 import { dtypes } from './dtype.js';
 import type { Entry } from './header.js';
 import { locate } from './locate.js';

@@ -1,7 +1,7 @@
 import { type Dtype, dtypes } from './dtype.js';
 import { isObject, malformed, parseJson, show } from './json.js';
 
-/** The format's own limit: a longer header is an attack, not a model. */
+/** The limit of the format: a longer header is an attack, not a model. */
 export const maxHeaderLength = 100_000_000;
 
 /** One tensor of the file; its bytes are [start, end) of the data that follows the header. */
@@ -19,7 +19,7 @@ export interface Header {
   readonly entries: readonly Entry[];
 }
 
-/** Reads the length that stands before the header, and checks it against the file's size. */
+/** Reads the length of the header, and checks it against the size of the file. */
 export function parseHeaderLength(bytes: Uint8Array, fileSize: number, path: string): number {
   if (fileSize < 8 || bytes.length < 8) {
     throw malformed(path, `expected at least 8 bytes (the header's length), received ${bytes.length}`);
@@ -49,7 +49,7 @@ export function parseHeader(bytes: Uint8Array, dataLength: number, path: string)
     if (name === '__metadata__') metadata = parseMetadata(value, path);
     else entries.push(parseEntry(name, value, path));
   }
-  // An empty tensor may stand where the next one starts: it must come before it.
+  // An empty tensor may have the same start as the next one, and must come before it.
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
   checkCoverage(entries, dataLength, path);
   return { metadata, entries };
@@ -136,7 +136,7 @@ function checkCoverage(entries: readonly Entry[], dataLength: number, path: stri
   }
 }
 
-/** Undefined where it is no whole number of bytes, or more than a number holds exactly. */
+/** Undefined if it is not a whole number of bytes, or more than a number represents exactly. */
 function byteLengthOf(dtype: Dtype, dims: readonly number[]): number | undefined {
   let elements = 1;
   for (const dim of dims) {

@@ -8,7 +8,7 @@ export function malformed(path: string, problem: string, cause?: unknown): HeedE
   return new HeedError('HEED_MALFORMED_FILE', `Malformed file ${path}: ${problem}`, options);
 }
 
-/** The object that is written in JSON, by the rules of the format; `what` names it for messages. */
+/** Parses an object by the rules of the format; `what` names it in messages. */
 export function parseJson(bytes: Uint8Array, what: string, path: string): object {
   let text: string;
   let json: unknown;
@@ -39,7 +39,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value of the file for a message: short, and flat, as a hostile file may nest without end. */
+/** A value of the file for a message: short and flat, because a hostile file may nest without end. */
 export function show(value: unknown): string {
   if (Array.isArray(value)) {
     const shown = value.slice(0, 16).map((item) => (typeof item === 'object' ? '…' : JSON.stringify(item)));

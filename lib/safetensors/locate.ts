@@ -1,4 +1,4 @@
-/** Which file a path means: a file of tensors, an index of several, or what is in a directory. */
+/** The file that a path refers to: a file of tensors, an index of several, or either in a directory. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HeedError } from '../errors.js';
@@ -9,7 +9,7 @@ export interface Located {
   readonly isIndex: boolean;
 }
 
-/** What Hugging Face's libraries save a model as: in one file, or in several with an index. */
+/** The names under which Hugging Face's libraries save a model, in one file or in several with an index. */
 const fileName = 'model.safetensors';
 const indexName = 'model.safetensors.index.json';
 

@@ -1,4 +1,4 @@
-/** Names for a message, of tensors or of files, as many as a reader wants to see. */
+/** Names of tensors or files for a message, shortened to the first few. */
 export function listNames(names: readonly string[], none = 'no tensors'): string {
   if (names.length === 0) return none;
   const shown = names.slice(0, 24).map((name) => JSON.stringify(name));

@@ -4,7 +4,7 @@ import { invalid } from '../checks/numbers.js';
 import { guard } from '../checks/read.js';
 import { HeedError } from '../errors.js';
 
-/** A file name, or the one that a `file:` URL stands for. */
+/** A file name, or that of a `file:` URL. */
 export function readPath(value: unknown, name: string): string {
   if (typeof value === 'string') return value;
   if (!isInstance(value, URL)) throw invalid(name, 'a file name or a file: URL', value);

@@ -4,12 +4,15 @@ import { invalid } from '../checks/numbers.js';
 import { guard, readProperty } from '../checks/read.js';
 import { hostDataOf, readTensor } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { TensorLike, TypedArray } from '../tensor-type.js';
+import type { TensorLike, TypedArray } from '../tensor/types.js';
 import { dtypeOf, rankOf } from './dtype.js';
 import { maxHeaderLength } from './header.js';
 import { readPath } from './path.js';
 
-/** What is written at once: a copy, so that memory which is detached meanwhile is never touched. */
+/**
+ * The number of bytes that are written at once, from a copy, so that memory detached meanwhile is never
+ * accessed.
+ */
 const chunkLength = 2 ** 20;
 
 interface Item {
@@ -84,7 +87,7 @@ function readEntries(value: unknown, name: string): [string, unknown][] {
   return keys.map((key) => [expectUnicode(key, `a name in ${name}`), readProperty(value, key, name)]);
 }
 
-/** Half of a surrogate pair has no UTF-8: it would come back as another name. */
+/** A lone surrogate has no UTF-8 encoding, and would be read back as another name. */
 function expectUnicode(text: string, name: string): string {
   if (Buffer.from(text).toString() !== text) throw invalid(name, 'well-formed Unicode', text);
   return text;
@@ -115,7 +118,7 @@ function headerOf(items: readonly Item[], metadata: [string, string][]): Buffer 
   return header;
 }
 
-/** Written by hand, as an object of JavaScript would move keys that look like numbers to the front. */
+/** Not JSON.stringify, because a JavaScript object would move keys that look like numbers to the front. */
 function object(members: readonly [string, string][]): string {
   return `{${members.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`;
 }

@@ -1,14 +1,14 @@
-/** One file of the format: its header, and tensors out of it. */
+/** One file of the format: its header, and reading its tensors. */
 import { type FileHandle, open as openHandle, stat } from 'node:fs/promises';
 import { allocate } from '../checks/data.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import { bytesPerElement, type TypedArray } from '../tensor-type.js';
+import { Tensor } from '../tensor/tensor.js';
+import { bytesPerElement, type TypedArray } from '../tensor/types.js';
 import { dtypes } from './dtype.js';
 import { type Entry, type Header, parseHeader, parseHeaderLength } from './header.js';
 import { malformed } from './json.js';
 
-/** The most that one read asks of the system, which takes no more than 2 GiB. */
+/** The most bytes of one read; the system allows no more than 2 GiB. */
 const maxReadLength = 2 ** 30;
 
 export class Shard {
@@ -60,7 +60,7 @@ export class Shard {
   }
 }
 
-/** Looks before it opens: opening a named pipe would wait for a writer for ever. */
+/** Checks before it opens, because opening a named pipe would wait for a writer for ever. */
 async function openRegularFile(path: string): Promise<FileHandle> {
   try {
     if ((await stat(path)).isFile()) return await openHandle(path, 'r');

@@ -1,7 +1,7 @@
 /**
- * The index of a model in several files, `model.safetensors.index.json`: an object whose `weight_map` says for every
- * tensor which file, beside the index, it is in. What index and files say must agree: one of them is of another model
- * otherwise.
+ * The index of a model in several files, `model.safetensors.index.json`: an object whose `weight_map` says
+ * for every tensor which file, beside the index, it is in. Index and files must agree: otherwise one of them
+ * belongs to another model.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -34,7 +34,7 @@ async function readIndex(index: string): Promise<Contents> {
   if (!isObject(map)) throw malformed(index, `expected weight_map to be an object, received ${show(map)}`);
   const contents = new Map<string, Set<string>>();
   for (const [name, file] of Object.entries(map)) {
-    // An index may come from anywhere, and has no business outside of its directory.
+    // An index may come from anywhere, and must not refer to files outside its directory.
     if (typeof file !== 'string' || file === '' || /[/\\]|^\.\.?$/.test(file)) {
       throw malformed(
         index,

@@ -1,4 +1,6 @@
-/** What may be in the tarball, what must be, and that every source map in it stands on its own. */
+/**
+ * Checks which files may and must be in the tarball, and that every source map in it contains its sources.
+ */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,9 +1,9 @@
 /** Options that attention refuses, and the odd ones that it takes. */
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attention, attentionSync } from '../../lib/attention/attention.js';
+import { attentionDetails, attentionDetailsSync } from '../../lib/attention/details.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';
 import { describeRefusals, goodInputs, type Refusal, zeros } from '../support/refusals.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { devices } from '../../lib/devices.js';
-import { nativeStatus } from '../../lib/native.js';
+import { devices } from '../../lib/backends/devices.js';
+import { nativeStatus } from '../../lib/backends/native/native.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { compile, meddling, realAddon } from './addon/fixtures.js';

@@ -1,5 +1,5 @@
-import { Tensor } from '../../lib/tensor.js';
-import { isFloatType } from '../../lib/tensor-type.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import { isFloatType } from '../../lib/tensor/types.js';
 import type { Random } from '../support/random.js';
 import { tensorOf } from '../support/random.js';
 import type { Recipe } from './further-cases.js';

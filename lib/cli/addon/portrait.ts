@@ -1,4 +1,4 @@
-/** What can be said of an addon's file without loading it: what it holds, and whether it fits this machine. */
+/** What is known of an addon's file without loading it: its content, and whether it fits this machine. */
 import { readFileSync, statSync } from 'node:fs';
 import { glibcVersion } from '../libc.js';
 import { type Elf, isElf, MalformedElf, readElf } from './elf.js';
@@ -46,7 +46,7 @@ function portraitOf(elf: Elf): Portrait {
   };
 }
 
-/** Undefined where it is no whole ELF file, as on other systems than Linux. */
+/** Undefined if it is not a complete ELF file, as on systems other than Linux. */
 export function portrait(path: string): Portrait | undefined {
   try {
     const bytes = readFileSync(path);
@@ -56,7 +56,10 @@ export function portrait(path: string): Portrait | undefined {
   }
 }
 
-/** Why a file cannot be an addon for this machine, to be read after its name; undefined if nothing speaks against it. */
+/**
+ * Why a file cannot be an addon for this machine, as the rest of a sentence that begins with its name;
+ * undefined if it can.
+ */
 export function misfit(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return 'is a broken symbolic link';

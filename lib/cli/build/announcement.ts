@@ -1,19 +1,19 @@
-/** What is about to be built, and about how long that takes. */
+/** Announces what will be built, and about how long that takes. */
 import { availableParallelism } from 'node:os';
 import { environment } from '../../environment.js';
 import { cudaBackend, type Parts } from './parts.js';
 import { nameOfSet, sourcesOf } from './sources.js';
 import type { Tool, Way } from './tools.js';
 
-/** How many files are compiled. */
+/** The number of files to compile. */
 export function unitsToCompile(root: string, instructionSets: readonly string[], cuda: boolean): number {
   const { files, withCuda, withoutCuda } = sourcesOf(root);
   return files + instructionSets.length + (cuda ? withCuda : withoutCuda);
 }
 
 /**
- * Seconds of one core of 2020's at 3 GHz: for everything, and for the file that takes longest. CUDA's is for one kind of GPU;
- * every further one takes as long again.
+ * Seconds on one 3 GHz core of 2020: for all files, and for the slowest one. CUDA's are for one compute
+ * capability; every further one takes the same time again.
  */
 const work = { cpu: { all: 150, longest: 40 }, cuda: { all: 300, longest: 60 } };
 
@@ -39,11 +39,11 @@ export function announceParts({ leftOut }: Parts): string | undefined {
   return `skipping ${list(leftOut)}, to be ready sooner; \`npm run build\` builds everything`;
 }
 
-/** Reads what CMake says of CUDA while it configures. */
+/** Reads CMake's output about CUDA while it configures. */
 export class CudaAnnouncement {
   #compiler = 'nvcc';
 
-  /** Answers what to say, once it is known. */
+  /** Returns the announcement once it is known. */
   listen(line: string): string | undefined {
     this.#compiler = /^-- Looking for a CUDA compiler - (\/.+)$/.exec(line)?.[1] ?? this.#compiler;
     const [, version, capabilities] = /^-- CUDA ([\d.]+), for compute capabilities (.+)$/.exec(line) ?? [];
@@ -60,7 +60,7 @@ export class CudaAnnouncement {
   }
 }
 
-/** What is known of the cuda backend before anything is configured. */
+/** The announcement if the cuda backend is excluded before CMake configures. */
 export function announceWithoutCuda(tool: Tool, { leftOut }: Parts): string | undefined {
   // announceParts has said it already.
   if (leftOut.includes(cudaBackend)) return '';

@@ -1,30 +1,30 @@
-/** Finding, among everything that a build tool has said, what tells why it has failed. */
+/** Finds the cause of a failure in the output of a build tool. */
 
 const most = 12;
 
-/** Of the system, whoever reports it. */
+/** Errors of the system, whichever program reports them. */
 const noRoom =
   /No space left on device|Read-only file system|Disk quota exceeded|Permission denied|Too many open files/;
 const noMemory =
   /Killed signal|[Cc]annot allocate memory|out of memory|virtual memory exhausted|std::bad_alloc/;
 
-/** From those that name a cause to those that only say that something has failed; the first that match anything count. */
+/** From patterns of causes to patterns of mere failures; the first that match anything count. */
 const ranks: readonly RegExp[] = [
   noRoom,
   noMemory,
-  // Of linkers, after which the compiler only says that linking has failed.
+  // Linkers, after which the compiler only reports that linking has failed.
   /undefined reference|undefined symbol|cannot find -l|multiple definition|\bld(\.\w+)?: error/,
-  // Of compilers.
+  // Compilers.
   /(^|[^-\w])(fatal )?error: |\(\d+\): error|internal compiler error/,
-  // Of CMake, put together from several lines.
+  // CMake, joined from several lines.
   /^CMake Error/,
-  // Of Python, and of gyp, which is written in it.
+  // Python, and gyp, which is written in it.
   /^([\w.]+\.)?\w*(Error|Exception): |^gyp: /,
   /^gyp ERR! (stack )?\w*Error: |^gyp ERR! find Python/,
   /\b(error|Error|ERR!|not found|cannot)\b/,
 ];
 
-/** Repeats that something has failed, or tells where it ran. */
+/** Lines that only repeat that something has failed, or where it ran. */
 const noise = new RegExp(
   [
     '^\\s+at ',
@@ -61,7 +61,7 @@ function joinCMakeErrors(lines: readonly string[]): string[] {
   return joined;
 }
 
-/** The lines that tell what went wrong, that which says most first; where none does, the last ones. */
+/** The lines that explain the failure, the most informative first; if there are none, the last lines. */
 export function complaintsAmong(lines: readonly string[]): string[] {
   const telling = joinCMakeErrors(lines.map((line) => line.trimEnd()))
     .filter((line) => !noise.test(line))
@@ -73,7 +73,7 @@ export function complaintsAmong(lines: readonly string[]): string[] {
   return telling.filter((line) => line !== '').slice(-most);
 }
 
-/** Whether it is the machine that would let every other tool fail, too. */
+/** Whether the machine is the cause, so that every other tool would fail, too. */
 export function blamesMachine([first = '']: readonly string[]): boolean {
   return noRoom.test(first) || noMemory.test(first);
 }

@@ -1,4 +1,4 @@
-/** What the operating system refuses, in words. */
+/** Errors of the operating system, in words. */
 
 const meanings: Readonly<Record<string, readonly [why: string, remedy: string]>> = {
   EACCES: ['this user may not write there', 'run heed build as the user who has installed heed'],
@@ -55,7 +55,7 @@ function attempted({ syscall, path, dest }: SystemError): string {
   return `could not ${verb} ${dest ?? path ?? 'a file'}`;
 }
 
-/** What the system has refused, why, and what to do. */
+/** What failed, why, and how to fix it. */
 export function explain(error: SystemError): Refusal {
   const [why, remedy] = meanings[error.code] ?? [
     error.message,

@@ -1,4 +1,4 @@
-/** What to do where the addon cannot be built. */
+/** How to fix it if the addon cannot be built. */
 import type { Sought } from './programs.js';
 
 const toInstall: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -18,7 +18,7 @@ const forOldCompilers: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   ],
 };
 
-/** Where the way that compiles was tried: what stands in its complaints. */
+/** Remedies by the complaints of a build that was tried. */
 function ofFailure(complaints: readonly string[]): string {
   const text = complaints.join('\n');
   if (/Killed|memory|bad_alloc/.test(text))
@@ -30,11 +30,11 @@ function ofFailure(complaints: readonly string[]): string {
   return 'read the log; if your tools are not the cause, report it to the authors of heed';
 }
 
-/** @param lacking what was looked for, and is not there or will not do */
+/** @param lacking what was not found or cannot be used */
 export function remediesFor(lacking: readonly Sought[], complaints: readonly string[]): string[] {
   if (process.platform === 'win32') return ['the native backend needs Linux or macOS'];
   const compilers = lacking.filter(({ name, problems }) => name.startsWith('C++') && problems.length > 0);
-  // Whoever has named a compiler need not install one.
+  // A user who has named a compiler need not install one.
   if (process.env.CXX && compilers.length > 0)
     return ['set CXX to another compiler, or unset it: heed then uses the first that is suitable'];
   const absent = lacking.filter(({ problems }) => problems.length === 0);

@@ -1,6 +1,6 @@
-/** Whether there is an addon that serves as it is. */
+/** Whether there is a usable addon. */
 import { lstatSync, rmSync } from 'node:fs';
-import { prebuiltAddons } from '../../native/load.js';
+import { prebuiltAddons } from '../../backends/native/load.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
 import { isCheckout } from './checkout.js';
@@ -8,7 +8,7 @@ import { lackingOf, type Parts } from './parts.js';
 import { fingerprint, hashOfSources, readStamp, type Stamp, writeStamp } from './stamp.js';
 import { addonPath, type Tool } from './tools.js';
 
-/** A file, and what is wrong with it, to be read after its path. */
+/** A file, and why it cannot be used, as the rest of a sentence that begins with its path. */
 export interface Unusable {
   readonly path: string;
   readonly why: string;
@@ -21,9 +21,9 @@ export interface Wanted {
 }
 
 export interface Usable {
-  /** The addon that serves as it is, if there is one. */
+  /** The usable addon, if there is one. */
   readonly path?: string;
-  /** What was found before it, and will not do. */
+  /** The files that were found before it and cannot be used. */
   readonly passedOver: readonly Unusable[];
 }
 
@@ -31,16 +31,19 @@ function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** That an addon works is seen once: it takes half a second, and every `npm start` asks. */
+/**
+ * Checks an addon once and records the result, because a check takes half a second and every `npm start`
+ * needs it.
+ */
 function remember(root: string, stamp: Stamp, worked: string): void {
   try {
     writeStamp(root, { ...stamp, worked });
   } catch {
-    // Where nothing can be written it is seen anew each time.
+    // If nothing can be written, it is checked each time.
   }
 }
 
-/** Why the addon that is in its place does not serve. */
+/** Why the existing addon cannot be used. */
 async function whyNotInPlace(
   path: string,
   root: string,
@@ -80,11 +83,11 @@ export async function findUsable(root: string, wanted: Wanted): Promise<Usable> 
     if (why === undefined) return { path, passedOver };
     passedOver.push({ path, why });
   }
-  // Whoever changes sources wants them built, and whoever names a tool wants that one.
+  // Changed sources must be built, and a named tool must be used.
   if (wanted.tool !== undefined || (inPlace && isCheckout(root))) return { passedOver };
   const prebuilt = await findPrebuilt(root, passedOver);
   if (prebuilt === undefined) return { passedOver };
-  // heed would load what is in its place first.
+  // heed would load the existing addon first.
   if (inPlace) rmSync(path, { recursive: true });
   return { path: prebuilt, passedOver };
 }

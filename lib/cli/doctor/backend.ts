@@ -1,5 +1,5 @@
-/** Which backend computes, and whether it computes right. */
-import { devices } from '../../devices.js';
+/** Which backend computes, and whether its results are correct. */
+import { devices } from '../../backends/devices.js';
 import { HeedError } from '../../errors.js';
 import { compareWithReference } from '../addon/agreement.js';
 import type { Finding, Section } from './finding.js';

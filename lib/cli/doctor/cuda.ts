@@ -1,5 +1,5 @@
 /** Which GPUs there are, or why none is used. */
-import { cudaStatus } from '../../native.js';
+import { cudaStatus } from '../../backends/native/native.js';
 import type { Finding, Section } from './finding.js';
 
 const gibibyte = 2 ** 30;

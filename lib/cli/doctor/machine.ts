@@ -1,10 +1,10 @@
-/** What the machine is. */
+/** The machine. */
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { glibcVersion } from '../libc.js';
 import { processorFlags } from '../processor.js';
 import type { Section } from './finding.js';
 
-/** What heed's kernels are compiled for; the names are Linux's. */
+/** The features that heed's kernels are compiled for, with Linux's names. */
 const features = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512bw', 'avx512vl', 'asimd'];
 
 export function examineMachine(): Section {

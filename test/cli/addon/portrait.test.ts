@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableInstructionSets } from '../../../lib/backends/native/native.js';
 import { readElf } from '../../../lib/cli/addon/elf.js';
 import { compareVersions, misfit, portrait } from '../../../lib/cli/addon/portrait.js';
 import { glibcVersion } from '../../../lib/cli/libc.js';
 import { processorInstructionSets } from '../../../lib/cli/processor.js';
-import { availableInstructionSets } from '../../../lib/native.js';
 import { packageRoot } from '../../../lib/package-root.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { compile, realAddon } from './fixtures.js';

@@ -1,0 +1,99 @@
+/** The `cpu` backend: it encodes problems and passes them to the addon, which computes on its own threads. */
+import { abortReason, isAborted, throwIfAborted } from '../../abort.js';
+import { allocate } from '../../checks/data.js';
+import { type DeviceArray, hostElements } from '../../memory/device-array.js';
+import { isSmall, isSolvedSooner } from '../../problem/accesses.js';
+import type { Problem } from '../../problem/problem.js';
+import type { Numbers } from '../../tensor/elements.js';
+import type { Backend } from '../backend.js';
+import type { Addon, Buffers } from './addon.js';
+import { encode } from './encode.js';
+import { type Encoded, Encoder, typeNumber } from './encoder.js';
+import { ask } from './errors.js';
+import type { Operations } from './operations.js';
+import { PackedPanels } from './packed-panels.js';
+import { PrivateCopies } from './private-copies.js';
+
+/** The device number of the CPU, and the arrays to copy back from it: none. */
+const here = -1;
+const nothing: readonly number[] = [];
+
+class CpuBackend implements Backend {
+  readonly name = 'cpu';
+  readonly location = 'cpu';
+  readonly allocate = allocate;
+  readonly #addon: Addon;
+  readonly #operations: Operations;
+  readonly #pins: boolean;
+  readonly #encoder = new Encoder();
+
+  constructor(addon: Addon, operations: Operations) {
+    this.#addon = addon;
+    this.#operations = operations;
+    this.#pins = addon.pins();
+  }
+
+  supports(type: string): boolean {
+    return type === 'float32' || type === 'float16' || type === 'bfloat16';
+  }
+
+  expectComputable(): void {
+    // All scores and selections.
+  }
+
+  table<Table extends Numbers | DeviceArray>(numbers: Table): Table {
+    return numbers;
+  }
+
+  place(numbers: Numbers): Numbers {
+    return numbers;
+  }
+
+  solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
+    // A signal may abort until the promise settles, so such an operation always runs on a thread of the pool.
+    if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);
+    if (signal !== undefined && isAborted(signal)) return Promise.reject(abortReason(signal));
+    const { numbers, length, buffers } = this.#encode(problems);
+    const copies = PrivateCopies.of(buffers, this.#pins);
+    if (copies !== undefined && isSolvedSooner(problems, copies.bytes))
+      return this.#solveHere(problems).then(() => throwIfAborted(signal));
+    const memory = copies?.substitute(buffers) ?? buffers;
+    const finish = copies && (() => copies.restore(problems));
+    return new Promise((resolve, reject) => {
+      this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
+        this.#addon.solve(numbers, length, memory, here, nothing, onEnd),
+      );
+    });
+  }
+
+  solveSync(problems: readonly Problem[]): void {
+    const { numbers, length, buffers } = this.#encode(problems);
+    ask(() => this.#addon.solveSync(numbers, length, buffers, isSmall(problems), here, nothing));
+  }
+
+  #solveHere(problems: readonly Problem[]): Promise<void> {
+    try {
+      this.solveSync(problems);
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {
+    const { data, type, columns, inner } = weight;
+    return ask(() => {
+      const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
+      return new PackedPanels(this.#addon, external, columns, inner);
+    });
+  }
+
+  /** The choice of this backend implies that no argument is on a device. */
+  #encode(problems: readonly Problem[]): Encoded<Buffers> {
+    return encode(this.#encoder, problems) as Encoded<Buffers>;
+  }
+}
+
+export function cpuBackend(addon: Addon, operations: Operations): Backend {
+  return new CpuBackend(addon, operations);
+}
