@@ -1,7 +1,7 @@
 /** Where tensors and weights may be, and that those of one operation are in one place. */
 import { HeedError } from '../errors.js';
 import type { Location } from '../tensor/types.js';
-import { invalid } from './numbers.js';
+import { invalid } from './values.js';
 
 /** The location by the name that tensors there give: 'cuda' is 'cuda:0'. */
 export function expectLocation(value: unknown, name: string): Location {

@@ -1,7 +1,6 @@
 /** `heed doctor`: what was found, tried and chosen, and what to do about what is missing. */
 
-import { packageRoot } from '../package-root.js';
-import { version } from '../version.js';
+import { packageRoot, version } from '../package-root.js';
 import { examineBackend } from './doctor/backend.js';
 import { examineBuildTools } from './doctor/build-tools.js';
 import { examineCuda } from './doctor/cuda.js';

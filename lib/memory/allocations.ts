@@ -2,7 +2,7 @@
 import type { Backend } from '../backends/backend.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { Location, TensorType } from '../tensor/types.js';
-import { type DeviceArray, type Elements, isOnDevice } from './device-array.js';
+import { type DeviceArray, type Elements, isOnDevice } from './device.js';
 
 export class Allocations {
   readonly #results: Tensor[] = [];

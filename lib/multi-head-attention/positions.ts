@@ -1,7 +1,7 @@
 /** Where the steps of a call stand, for rotary embedding. */
 import { type Backend, precisionOf } from '../backends/backend.js';
 import { readList } from '../checks/lists.js';
-import { integerBetween, invalid } from '../checks/numbers.js';
+import { integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Rotation, Sequence } from '../problem/problem.js';
 import { Angles, type Steps } from '../rotary/angles.js';

@@ -1,7 +1,6 @@
 /** Operations that the addon has under way: their ends are told by id, whatever they compute on. */
 import { abortReason, isAborted, onAbort } from '../../abort.js';
-import type { Addon, AddonError, OnEnd } from './addon.js';
-import { toHeedError } from './errors.js';
+import { type Addon, type AddonError, type OnEnd, toHeedError } from './addon.js';
 
 /** An operation, and everything whose memory it uses. */
 export interface UnderWay {

@@ -1,5 +1,5 @@
 /** What a page shows, out of what the heads found. */
-import { numberToFloat16 } from '../../tensor/half.js';
+import { numberToFloat16 } from '../../tensor/elements.js';
 import { sumOf } from '../influences.js';
 import type { Word } from '../words.js';
 import type { PageData, PageHead, PageWeights } from './page-data.js';
