@@ -26,7 +26,7 @@ function runUntil(end: number, { work, signal }: Task): boolean {
   return false;
 }
 
-function takeTurn(): void {
+function runSlice(): void {
   const end = performance.now() + sliceMilliseconds;
   do {
     const task = waiting.shift();
@@ -38,14 +38,14 @@ function takeTurn(): void {
       task.reject(error);
     }
   } while (performance.now() < end);
-  if (waiting.length > 0) setImmediate(takeTurn);
+  if (waiting.length > 0) setImmediate(runSlice);
 }
 
 /** Runs the work to its end; when the signal aborts, stops it where it pauses and rejects with the signal's reason. */
 export function runInSlices(work: Generator<void>, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     waiting.push({ work, signal, resolve, reject });
-    if (waiting.length === 1) setImmediate(takeTurn);
+    if (waiting.length === 1) setImmediate(runSlice);
   });
 }
 

@@ -126,10 +126,10 @@ export async function mergeAttention(
   parts: readonly AttentionPart[],
   options?: MergeOptions,
 ): Promise<MergedAttention> {
-  return await run((made) => prepare(made, parts, options));
+  return await run((allocations) => prepare(allocations, parts, options));
 }
 
 /** {@link mergeAttention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
 export function mergeAttentionSync(parts: readonly AttentionPart[], options?: MergeOptions): MergedAttention {
-  return runSync((made) => prepare(made, parts, options));
+  return runSync((allocations) => prepare(allocations, parts, options));
 }

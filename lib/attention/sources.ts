@@ -7,8 +7,8 @@ import { readOut } from '../checks/out.js';
 import { expectFloat, type TensorArgument } from '../checks/tensor.js';
 import { describe } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { CacheViews } from '../key-value-cache/cache-state.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import type { CacheViews } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Sequence } from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
@@ -30,7 +30,7 @@ export function isCache(value: unknown): value is KeyValueCache {
 
 /** Keys and values of a cache, none of whose memory is the caller's. */
 export function cacheSource({ key, value }: CacheViews): KeyValueSource {
-  return { views: () => ({ key, value, inputs: [] }) };
+  return { views: () => ({ key, value }) };
 }
 
 /** A cache as it was when an operation began, kept that way until it is released. */
@@ -41,7 +41,7 @@ export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | '
 }
 
 /** Throws HEED_DISPOSED. */
-export function attendedCache(cache: KeyValueCache): AttendedCache {
+function attendedCache(cache: KeyValueCache): AttendedCache {
   const state = KeyValueCache.stateOf(cache);
   const { heads, width, valueWidth } = state.pool.form;
   const { location } = state.pool;
@@ -90,10 +90,11 @@ export async function attend<Result>(
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Promise<Result> {
-  if (!isCache(key)) return await run((made) => overTensors(made, query, key, rest[0], rest[1]));
+  if (!isCache(key))
+    return await run((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
   const cache = attendedCache(key);
   try {
-    return await run((made) => overCache(made, query, cache, optionsAfterCache(rest)));
+    return await run((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
   } finally {
     cache.release();
   }
@@ -105,10 +106,10 @@ export function attendSync<Result>(
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Result {
-  if (!isCache(key)) return runSync((made) => overTensors(made, query, key, rest[0], rest[1]));
+  if (!isCache(key)) return runSync((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
   const cache = attendedCache(key);
   try {
-    return runSync((made) => overCache(made, query, cache, optionsAfterCache(rest)));
+    return runSync((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
   } finally {
     cache.release();
   }

@@ -15,16 +15,14 @@ import { HeedError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { whyNotReady } from './addon/readiness.js';
 import { announceCpu } from './build/announcement.js';
-import { isCheckout } from './build/checkout.js';
 import { seekCompiler } from './build/compiler.js';
-import { blamesMachine } from './build/complaints.js';
+import { blamesMachine, explain, isSystemError } from './build/complaints.js';
 import type { Sought } from './build/programs.js';
-import { explain, isSystemError } from './build/refusal.js';
 import { remediesFor } from './build/remedies.js';
 import { runTool } from './build/run.js';
 import { fingerprint, hashOfSources, writeStamp } from './build/stamp.js';
 import { addonPath, allTools, survey, type Tool, type Way, wayOf } from './build/tools.js';
-import { findUsable } from './build/usable.js';
+import { findUsable, isCheckout } from './build/usable.js';
 import { removeFolder } from './build/work-folder.js';
 import { Stopped } from './supervised/run.js';
 

@@ -10,9 +10,9 @@ import { deviceAt } from '../memory/device.js';
 import type { View } from '../problem/problem.js';
 import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
 import type { Location } from '../tensor/types.js';
-import { CacheState } from './cache-state.js';
 import { PagePool } from './page-pool.js';
 import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
+import { CacheState } from './state.js';
 
 /** The shape of a KeyValueCache, and how it keeps what it holds. */
 export interface KeyValueCacheOptions {

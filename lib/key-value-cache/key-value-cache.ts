@@ -16,8 +16,8 @@ import {
   readAppendArguments,
   readCacheOptions,
 } from './arguments.js';
-import type { CacheState } from './cache-state.js';
 import type { CacheType } from './slabs.js';
+import type { CacheState } from './state.js';
 
 export type { AppendOptions, KeyValueCacheOptions } from './arguments.js';
 export type { CacheType } from './slabs.js';

@@ -6,7 +6,7 @@ import type { PagePool } from './page-pool.js';
 
 const none = new Int32Array(0);
 
-export class PageList implements PageIds {
+class PageList implements PageIds {
   count = 0;
   #ids: Int32Array;
   /** Caches and running operations that have this list. */

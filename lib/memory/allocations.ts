@@ -31,12 +31,12 @@ export class Allocations {
 
   /** Once the operation is over, or on its way on a device: what was started there keeps what it needs. */
   end(succeeded: boolean): void {
-    for (const made of this.#temporaries) letGo(made);
+    for (const made of this.#temporaries) release(made);
     if (!succeeded) for (const tensor of this.#results) tensor.dispose();
   }
 }
 
-function letGo(made: Tensor | DeviceArray): void {
+function release(made: Tensor | DeviceArray): void {
   if (isOnDevice(made)) made.release();
   else made.dispose();
 }

@@ -11,7 +11,7 @@ import { sizeOf } from '../checks/lists.js';
 import { outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { CacheWrite } from '../key-value-cache/cache-state.js';
+import type { CacheWrite } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads, type NamedInput } from '../problem/accesses.js';

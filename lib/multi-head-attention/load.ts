@@ -154,7 +154,7 @@ function linearAt(place: Place, tensors: ReadonlyMap<string, Tensor>, heads: Hea
 }
 
 function partOf(tensor: Tensor, part: FusedPart | undefined, heads: Heads, name: string): Tensor {
-  return part === undefined ? tensor : takePart(tensor, part, heads, name);
+  return part === undefined ? tensor : rowsOfPart(tensor, part, heads, name);
 }
 
 /** How many heads the rows are for. */
@@ -164,12 +164,7 @@ export interface Heads {
 }
 
 /** Rows of query, key or value, sharing memory: as many for each head, one part after the other. */
-export function takePart(
-  tensor: Tensor,
-  part: FusedPart,
-  { heads, keyValueHeads }: Heads,
-  name: string,
-): Tensor {
+function rowsOfPart(tensor: Tensor, part: FusedPart, { heads, keyValueHeads }: Heads, name: string): Tensor {
   const [rows, ...rest] = tensor.dims;
   const all = heads + 2 * keyValueHeads;
   if (rows === undefined || rows % all !== 0) {
@@ -189,7 +184,7 @@ export function takePart(
 }
 
 /** [in, out] → [out, in] */
-export function transpose(tensor: Tensor, name: string): Tensor {
+function transpose(tensor: Tensor, name: string): Tensor {
   if (tensor.dims.length !== 2) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',

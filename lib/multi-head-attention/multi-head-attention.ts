@@ -183,12 +183,12 @@ export class MultiHeadAttention {
    *   When aborted, it rejects with the signal's reason.
    */
   async forward(input: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    return (await run((made) => this.#prepare(made, input, options))).output;
+    return (await run((allocations) => this.#prepare(allocations, input, options))).output;
   }
 
   /** {@link forward}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
   forwardSync(input: TensorLike, options?: ForwardOptions): Tensor {
-    return runSync((made) => this.#prepare(made, input, options)).output;
+    return runSync((allocations) => this.#prepare(allocations, input, options)).output;
   }
 
   /**
@@ -196,12 +196,12 @@ export class MultiHeadAttention {
    * {@link attentionDetails}, [batch, heads, queries, keys], of the chosen rows.
    */
   async forwardDetails(input: TensorLike, options: ForwardDetailsOptions): Promise<AttentionDetails> {
-    return await run((made) => this.#prepareDetails(made, input, options));
+    return await run((allocations) => this.#prepareDetails(allocations, input, options));
   }
 
   /** {@link forwardDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
   forwardDetailsSync(input: TensorLike, options: ForwardDetailsOptions): AttentionDetails {
-    return runSync((made) => this.#prepareDetails(made, input, options));
+    return runSync((allocations) => this.#prepareDetails(allocations, input, options));
   }
 
   /** Releases the weights. Harmless when repeated; operations under way keep what they need. */

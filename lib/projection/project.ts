@@ -169,7 +169,7 @@ export async function project(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Promise<Tensor> {
-  return await run((made) => prepare(made, input, weight, bias, options));
+  return await run((allocations) => prepare(allocations, input, weight, bias, options));
 }
 
 /** {@link project}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
@@ -179,5 +179,5 @@ export function projectSync(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Tensor {
-  return runSync((made) => prepare(made, input, weight, bias, options));
+  return runSync((allocations) => prepare(allocations, input, weight, bias, options));
 }

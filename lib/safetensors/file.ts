@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** One file of the format: its header, and tensors out of it. */
+/** Files of the format: one, or several behind an index that are read as one. */
 import { type FileHandle, open as openHandle, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { allocate } from '../checks/data.js';
@@ -21,7 +21,7 @@ import { listNames, locate } from './paths.js';
 /** The most that one read asks of the system, which takes no more than 2 GiB. */
 const maxReadLength = 2 ** 30;
 
-export class Shard {
+class Shard {
   readonly path: string;
   readonly header: Header;
   readonly #handle: FileHandle;
@@ -107,7 +107,7 @@ async function readInto(data: TypedArray, handle: FileHandle, position: number, 
 type Contents = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Opens all files of an index. */
-export async function openShards(index: string): Promise<Shard[]> {
+async function openShards(index: string): Promise<Shard[]> {
   const contents = await readIndex(index);
   const opening = [...contents].map(([file, names]) => openShard(index, file, names));
   const opened = await Promise.allSettled(opening);

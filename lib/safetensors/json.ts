@@ -54,7 +54,7 @@ export function show(value: unknown): string {
  * keeps the last of them, where the format forbids them: two readers could see two different files.
  * The text must already be known to be valid JSON.
  */
-export function findDuplicateKey(json: string): string | undefined {
+function findDuplicateKey(json: string): string | undefined {
   const enclosing: (Set<string> | undefined)[] = []; // the keys so far of each open object; undefined for an array
   let expectsKey = false;
   for (let at = 0; at < json.length; at++) {

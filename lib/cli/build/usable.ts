@@ -1,10 +1,10 @@
 /** Whether there is an addon that serves as it is. */
-import { lstatSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { prebuiltAddons } from '../../backends/native/load.js';
 import { environment } from '../../environment.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
-import { isCheckout } from './checkout.js';
 import { fingerprint, hashOfSources, readStamp, type Stamp, writeStamp } from './stamp.js';
 import { addonPath, type Tool } from './tools.js';
 
@@ -79,4 +79,9 @@ export async function findUsable(root: string, tool?: Tool): Promise<Usable> {
   // heed would load what is in its place first.
   if (inPlace) rmSync(path, { recursive: true });
   return { path: prebuilt, passedOver };
+}
+
+/** The package has what is compiled from this file, and not the file. */
+export function isCheckout(root: string): boolean {
+  return existsSync(join(root, 'lib', 'index.ts'));
 }

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableInstructionSets } from '../../../lib/backends/native/native.js';
 import { readElf } from '../../../lib/cli/addon/elf.js';
-import { compareVersions, misfit, portrait } from '../../../lib/cli/addon/portrait.js';
+import { compareVersions, glibcVersion, misfit, portrait } from '../../../lib/cli/addon/portrait.js';
 import { processorInstructionSets } from '../../../lib/cli/doctor/machine.js';
-import { glibcVersion } from '../../../lib/cli/libc.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { compile, realAddon } from './fixtures.js';
 
