@@ -33,7 +33,7 @@ import { resolve } from 'node:path';
 import { embeddingWidth, layout, placeFrequencies } from '../lib/demo/embedding.js';
 import { layers, strengths, widths } from '../lib/demo/heads.js';
 import { save } from '../lib/safetensors.js';
-import { numberToFloat16 } from '../lib/tensor/half.js';
+import { numberToFloat16 } from '../lib/tensor/elements.js';
 import type { TensorLike } from '../lib/tensor/types.js';
 
 type Part = keyof typeof layout;

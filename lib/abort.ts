@@ -3,7 +3,6 @@
  * methods: what a caller may have put over them on one signal never runs. Those of other makes (jsdom, happy-dom, polyfills)
  * are read by their own.
  */
-import { invalid } from './checks/numbers.js';
 
 type Getter<Value> = ((this: unknown) => Value) | undefined;
 
@@ -68,19 +67,13 @@ function isOfKnownClass(value: object): boolean {
   }
 }
 
-function isSignal(value: unknown): value is AbortSignal {
+export function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false;
   try {
     return isOfKnownClass(value) || isForeign(value);
   } catch {
     return false;
   }
-}
-
-/** The signal among options. */
-export function readSignal(value: unknown, name: string): AbortSignal | undefined {
-  if (value === undefined || isSignal(value)) return value;
-  throw invalid(name, 'an AbortSignal', value);
 }
 
 export function isAborted(signal: AbortSignal): boolean {
@@ -103,7 +96,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
  */
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
-function tellAll(this: AbortSignal): void {
+function callAll(this: AbortSignal): void {
   const callbacks = waiting.get(this);
   waiting.delete(this);
   for (const callback of callbacks ?? []) callback();
@@ -119,13 +112,13 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = waiting.get(signal) ?? new Set();
   if (callbacks.size === 0) {
     waiting.set(signal, callbacks);
-    addEventListener.call(signal, 'abort', tellAll, { once: true });
+    addEventListener.call(signal, 'abort', callAll, { once: true });
   }
   callbacks.add(callback);
   return () => {
     callbacks.delete(callback);
     if (callbacks.size > 0 || waiting.get(signal) !== callbacks) return;
     waiting.delete(signal);
-    removeEventListener.call(signal, 'abort', tellAll);
+    removeEventListener.call(signal, 'abort', callAll);
   };
 }

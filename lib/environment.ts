@@ -1,5 +1,6 @@
-/** All environment variables that heed reads. */
+/** All environment variables that heed reads, and the debug output that one of them asks for. */
 import { resolve } from 'node:path';
+import { format } from 'node:util';
 import { HeedError } from './errors.js';
 
 export interface Environment {
@@ -76,4 +77,9 @@ export function environment(): Environment {
     cuda: choice('HEED_CUDA', ['AUTO', 'ON', 'OFF']) ?? 'AUTO',
   };
   return known;
+}
+
+/** The message is only composed when somebody wants to read it. */
+export function debug(message: () => string): void {
+  if (environment().debug) process.stderr.write(format('HEED %d: %s\n', process.pid, message()));
 }

@@ -5,14 +5,13 @@
  */
 import './expect-require.js';
 
-export { attention, attentionSync } from './attention/attention.js';
 export {
-  type AttentionDetail,
-  type AttentionDetails,
-  type AttentionDetailsOptions,
+  attention,
   attentionDetails,
   attentionDetailsSync,
-} from './attention/details.js';
+  attentionSync,
+} from './attention/attention.js';
+export type { AttentionDetail, AttentionDetails, AttentionDetailsOptions } from './attention/details.js';
 export {
   type AttentionPart,
   type MergedAttention,
@@ -20,16 +19,23 @@ export {
   mergeAttention,
   mergeAttentionSync,
 } from './attention/merge.js';
-export type { AttentionOptions } from './attention/options.js';
+export type {
+  AdditiveScore,
+  AttentionOptions,
+  GeneralScore,
+  HardSelection,
+  LocalSelection,
+  LocationScore,
+  Score,
+  Selection,
+} from './attention/options.js';
 export {
   type CachedPackedAttentionOptions,
   type PackedAttentionOptions,
   packedAttention,
   packedAttentionSync,
 } from './attention/packed.js';
-export type { AdditiveScore, GeneralScore, LocationScore, Score } from './attention/score.js';
-export type { HardSelection, LocalSelection, Selection } from './attention/selection.js';
-export type { BackendName } from './backends/choose.js';
+export type { BackendName } from './backends/backend.js';
 export {
   type DeviceInfo,
   type DeviceMemory,

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { version } from './version.js';
 
 /** This module is compiled to dist/lib. A bundle that is an ES module has no __dirname. */
 export const packageRoot = resolve(typeof __dirname === 'string' ? __dirname : '', '../..');
@@ -46,3 +45,6 @@ export function installedForBundle(): Installed {
   }
   return { complaint };
 }
+
+/** Which heed this is: what package.json says, which a bundle does not have. */
+export const version = '0.1.0';

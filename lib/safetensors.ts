@@ -6,8 +6,10 @@
  * @module safetensors
  */
 import './expect-require.js';
+// Tensors move to devices: to('cuda').
+import './backends/native/native.js';
 import { SafetensorsFile } from './safetensors/file.js';
-import { readPath } from './safetensors/path.js';
+import { readPath } from './safetensors/paths.js';
 
 export type { SafetensorsFile, TensorInfo } from './safetensors/file.js';
 export { save } from './safetensors/save.js';

@@ -1,9 +1,9 @@
 /** heed's own attention by way of whole matrices of scores, the baseline for fused kernels. */
 
 import { buildProblem } from '../../lib/attention/arguments.js';
-import { readDenseArguments } from '../../lib/attention/dense.js';
+import { readDenseArguments } from '../../lib/attention/attention.js';
 import { attentionOptionNames } from '../../lib/attention/options.js';
-import { solve, type solveSync } from '../../lib/backends/choose.js';
+import { solve, type solveSync } from '../../lib/backends/operation.js';
 import { readOptions } from '../../lib/checks/options.js';
 import { Allocations } from '../../lib/memory/allocations.js';
 import type { Operands } from '../contests/operands.js';

@@ -1,5 +1,5 @@
-/** Fused against unfused attention for random shapes, options and types: fusing must never be slower. */
-import { solveSync } from '../../lib/backends/choose.js';
+/** Fused against unfused attention at whatever shapes, options and types come up: nobody may be worse off. */
+import { solveSync } from '../../lib/backends/operation.js';
 import { type AttentionOptions, attentionSync, type FloatType, Tensor } from '../../lib/index.js';
 import { duel } from '../duel.js';
 import { unfusedAttention } from '../peers/unfused.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { packageRoot } from '../../lib/package-root.js';
 import { save } from '../../lib/safetensors.js';
-import { numberToFloat16 } from '../../lib/tensor/half.js';
+import { numberToFloat16 } from '../../lib/tensor/elements.js';
 import type { TensorLike } from '../../lib/tensor/types.js';
 import { configuration, type TrainingSettings } from './settings.js';
 import type { Tensorflow, TfTensor } from './tensorflow.js';

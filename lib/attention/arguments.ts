@@ -2,50 +2,29 @@
  * The arguments of every kind of attention. Reading them may run the caller's code; building the
  * problem from what was read does not, so that nothing changes between the checks and the work.
  */
-import { readSignal } from '../abort.js';
 import type { Backend } from '../backends/backend.js';
-import { chooseBackend } from '../backends/choose.js';
+import type { Operation } from '../backends/operation.js';
 import { allocate } from '../checks/data.js';
 import { expectPlace } from '../checks/location.js';
-import { booleanOption, finiteOption } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
-import { type NamedInput, type OutArgument, outTensor } from '../checks/out.js';
+import { type OutArgument, outTensor } from '../checks/out.js';
 import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
-import type { Elements } from '../memory/device-array.js';
+import type { Elements } from '../memory/device.js';
+import { attentionReads } from '../problem/accesses.js';
 import type { AttentionProblem, Choices, Sequence, StoredView, View } from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location } from '../tensor/types.js';
-import { type MaskArgument, maskView, readMask } from './mask.js';
-import type { AttentionOptionName } from './options.js';
-import {
-  checkScore,
-  defaultScale,
-  locationKeys,
-  type ScoreArgument,
-  type ScoredNames,
-  scoreForm,
-  weightsOf,
-} from './score-argument.js';
-import { readOptionalPerHead, readSoftcap, readWindow } from './scoring.js';
-import {
-  checkSelection,
-  readSelection,
-  type SelectionArgument,
-  selectionForm,
-} from './selection-argument.js';
+import { checkScore, locationKeys, type ScoreArgument, type ScoredNames } from './score.js';
+import { fitScoring, type ScoringArgument, type ScoringOptions, scoringForm } from './scoring.js';
 
 /** The source of keys and values. */
 export interface KeyValueSource {
-  /** Accesses their memory for the first time. */
-  views(): {
-    readonly key: StoredView;
-    readonly value: StoredView;
-    /** The part of the memory that belongs to the caller. */
-    readonly inputs: readonly NamedInput[];
-  };
+  /** Looks at their memory for the first time. */
+  views(): { readonly key: StoredView; readonly value: StoredView };
 }
 
 export interface AttentionInputs {
@@ -74,16 +53,7 @@ export interface Placement {
 
 /** The options, except where sequences begin and end. */
 export interface AttentionSettings {
-  readonly score: ScoreArgument;
-  readonly scale: number;
-  readonly softcap: number;
-  readonly causal: boolean;
-  readonly windowLeft: number;
-  readonly windowRight: number;
-  readonly alibiSlopes: Float64Array | undefined;
-  readonly sinks: Float64Array | undefined;
-  readonly mask: MaskArgument | undefined;
-  readonly select: SelectionArgument;
+  readonly scoring: ScoringArgument;
   readonly backend: Backend;
   /** Of what the caller passes, and of the results. */
   readonly location: Location;
@@ -101,6 +71,12 @@ export interface AttentionArguments {
    */
   readonly sequences: () => readonly Sequence[];
   readonly out: OutArgument;
+}
+
+/** How all four tensors lie in memory. */
+export interface TensorPlacement extends Placement {
+  readonly key: Strides;
+  readonly value: Strides;
 }
 
 /** Query, key and value as they are passed. */
@@ -126,21 +102,13 @@ export function readInputs(query: unknown, key: unknown, value: unknown): Tensor
 /** Keys and values in tensors of the query's type. */
 export function tensorSource(
   { type, key, value }: Omit<TensorInputs, 'query'>,
-  placement: { readonly key: Strides; readonly value: Strides },
+  placement: Pick<TensorPlacement, 'key' | 'value'>,
 ): KeyValueSource {
   return {
-    views() {
-      const keys = dataOf(key);
-      const values = dataOf(value);
-      return {
-        key: view(keys, type, placement.key),
-        value: view(values, type, placement.value),
-        inputs: [
-          { name: key.name, data: keys },
-          { name: value.name, data: values },
-        ],
-      };
-    },
+    views: () => ({
+      key: view(dataOf(key), type, placement.key),
+      value: view(dataOf(value), type, placement.value),
+    }),
   };
 }
 
@@ -173,52 +141,19 @@ export function checkShape(
   expectWidth(shape.keyWidth, names.keyWidth);
 }
 
-/** The other tensors that attention reads, which must be where query, key and value are. */
-export function expectTogether(
-  source: Pick<TensorArgument, 'name' | 'location'>,
-  { mask, score, select }: Pick<AttentionSettings, 'mask' | 'score' | 'select'>,
-): void {
-  const { location, name } = source;
-  if (mask) expectPlace(mask.tensor, location, name);
-  for (const weight of weightsOf(score)) expectPlace(weight, location, name);
-  if (select.kind === 'local') expectPlace(select.centers, location, name);
-}
-
-/** Whether the backend has this kind of attention. Throws HEED_UNSUPPORTED. */
-export function expectComputable(backend: Backend, score: ScoreArgument, select: SelectionArgument): void {
-  const { kind } = score;
-  backend.expectComputable(kind === 'scaled-dot' || kind === 'dot' ? 'product' : kind, select.kind);
-}
-
 /** @param backend of those that compute with the query's type */
 export function readSettings(
-  options: OptionValues<AttentionOptionName>,
+  options: OptionValues<'mask' | 'signal'>,
+  scoring: ScoringOptions,
   query: TensorArgument,
   shape: AttentionShape,
-  score: ScoreArgument,
-  backend = chooseBackend(options.backend, query.type, query.location),
+  backend: Backend,
 ): AttentionSettings {
-  const window = readWindow(options.window, 'options.window');
-  const { batch, queryHeads, querySteps, keySteps } = shape;
-  const select = readSelection(options.select, 'options.select');
-  checkSelection(select, [batch, queryHeads, querySteps]);
-  const mask = readMask(options.mask, 'options.mask', [batch, queryHeads, querySteps, keySteps]);
-  expectTogether(query, { mask, score, select });
-  expectComputable(backend, score, select);
   return {
-    score,
-    scale: finiteOption(options.scale, 'options.scale', defaultScale(score, shape.width)),
-    softcap: readSoftcap(options.softcap, 'options.softcap'),
-    causal: booleanOption(options.causal, 'options.causal', false),
-    windowLeft: window.left,
-    windowRight: window.right,
-    alibiSlopes: readOptionalPerHead(options.alibiSlopes, 'options.alibiSlopes', queryHeads),
-    sinks: readOptionalPerHead(options.sinks, 'options.sinks', queryHeads),
-    mask,
-    select,
+    scoring: fitScoring(scoring, options.mask, shape, query, backend),
     backend,
     location: query.location,
-    signal: readSignal(options.signal, 'options.signal'),
+    signal: signalOption(options.signal, 'options.signal'),
   };
 }
 
@@ -252,19 +187,14 @@ export function buildProblem(
   wanted: { readonly logSumExp?: Tensor; readonly choices?: Choices } = {},
 ): { problem: AttentionProblem; output: Tensor } {
   const { type } = inputs;
-  const query = dataOf(inputs.query);
+  const query = view(dataOf(inputs.query), type, placement.query);
   const stored = inputs.stored.views();
-  const mask = settings.mask && maskView(settings.mask, type);
-  const score = scoreForm(settings.score, type);
-  const positions = locationKeys(settings.score, type);
-  const select = selectionForm(settings.select, [shape.batch, shape.queryHeads, shape.querySteps], type);
-  const read = [
-    { name: 'query', data: query },
-    ...stored.inputs,
-    ...(mask ? [{ name: 'options.mask', data: mask.data }] : []),
-    ...(select.kind === 'local' ? [{ name: 'options.select.centers', data: select.centers.data }] : []),
-    ...weightsOf(settings.score).map((weight) => ({ name: weight.name, data: dataOf(weight) })),
-  ];
+  const scoring = scoringForm(settings.scoring, shape, type);
+  const positions = locationKeys(settings.scoring.score, type);
+  const key = positions ?? stored.key;
+  const read = attentionReads({ query, key, value: stored.value, scoring });
+  // Positions stand in for the keys, which the caller has passed all the same.
+  if (positions && !stored.key.pages) read.push({ name: 'key', data: stored.key.data as Elements });
   const output = outTensor(out, read, allocations);
   const problem: AttentionProblem = {
     kind: 'attention',
@@ -273,23 +203,21 @@ export function buildProblem(
     width: positions ? shape.width : shape.keyWidth,
     queryWidth: shape.width,
     valueWidth: shape.valueWidth,
-    query: view(query, type, placement.query),
-    key: positions ?? stored.key,
+    query,
+    key,
     value: stored.value,
     output: view(output.data, type, placement.output),
-    sequences: sequences(),
-    score,
-    scale: settings.scale,
-    softcap: settings.softcap,
-    causal: settings.causal,
-    windowLeft: settings.windowLeft,
-    windowRight: settings.windowRight,
     logSumExp: wanted.logSumExp && logSumExpView(wanted.logSumExp, shape),
-    mask,
-    alibiSlopes: settings.alibiSlopes,
-    sinks: settings.sinks,
-    select,
+    sequences: sequences(),
+    scoring,
     choices: wanted.choices,
   };
   return { problem, output: output.tensor };
+}
+
+/** Attention with nothing beside the output. */
+export function attentionOperation(args: AttentionArguments, allocations: Allocations): Operation<Tensor> {
+  const { problem, output } = buildProblem(args, allocations);
+  const { backend, signal } = args.settings;
+  return { backend, problems: [problem], result: output, signal };
 }

@@ -2,19 +2,15 @@
 
 import type { Operation } from '../backends/operation.js';
 import { readList, readNames } from '../checks/lists.js';
-import { integerBetween } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import { integerBetween } from '../checks/values.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { AttentionProblem, Problem, RowsProblem } from '../problem/problem.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { FloatType, Location, TensorLike } from '../tensor/types.js';
+import type { FloatType, Location } from '../tensor/types.js';
 import { type AttentionArguments, type AttentionShape, buildProblem, makeChoices } from './arguments.js';
-import { readCachedArguments } from './cached.js';
-import { readDenseArguments } from './dense.js';
-import { type AttentionForms, attend, attendSync } from './forms.js';
 import { type AttentionOptions, attentionOptionNames } from './options.js';
-import { isHard } from './selection-argument.js';
+import { isHard } from './scoring.js';
 
 const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
 type MatrixName = (typeof matrixNames)[number];
@@ -129,7 +125,7 @@ function rowsProblem(
   };
 }
 
-const optionNames = [...attentionOptionNames, 'include', 'rows'] as const;
+export const detailsOptionNames = [...attentionOptionNames, 'include', 'rows'] as const;
 
 /** What is asked for besides the output. */
 export interface DetailsRequest {
@@ -165,7 +161,7 @@ export function buildDetails(
 ): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
   const { shape, settings } = args;
   const matrices = makeMatrices(args.inputs.type, shape, rows, include, settings.location, allocations);
-  const hard = isHard(settings.select);
+  const hard = isHard(settings.scoring.select);
   const logSumExp = makeLogSumExp(args, include, hard, allocations);
   const { problem, output } = buildProblem(args, allocations, {
     ...(logSumExp && { logSumExp }),
@@ -180,74 +176,11 @@ export function buildDetails(
   return { attention: problem, problems, details };
 }
 
-function detailsOperation(
+export function detailsOperation(
   args: AttentionArguments,
   values: OptionValues<'include' | 'rows'>,
   allocations: Allocations,
 ): Operation<AttentionDetails> {
   const { problems, details } = buildDetails(args, readDetails(values, args.shape), allocations);
   return { backend: args.settings.backend, problems, result: details, signal: args.settings.signal };
-}
-
-const forms: AttentionForms<AttentionDetails> = {
-  overTensors(allocations, query, key, value, options) {
-    const values = readOptions(options, optionNames);
-    return detailsOperation(readDenseArguments(query, key, value, values), values, allocations);
-  },
-  overCache(allocations, query, cache, options) {
-    const values = readOptions(options, optionNames);
-    return detailsOperation(readCachedArguments(query, cache, values), values, allocations);
-  },
-};
-
-/**
- * {@link attention}, with its scores, weights and log-sum-exps. Weights and scores are recomputed
- * from the log-sum-exp, so that only what `include` names takes memory:
- * batch · heads · queries · keys elements each, of the chosen rows.
- *
- * @param query [batch, heads, querySteps, width]
- * @param key [batch, keyHeads, keySteps, width]
- * @param value [batch, keyHeads, keySteps, valueWidth]
- * @throws HeedError as {@link attention} does; HEED_OUT_OF_MEMORY if the details do not fit into memory
- *
- * @example
- * const { output, weights } = await attentionDetails(query, key, value, {
- *   include: ['weights'],
- *   rows: { heads: [0], queries: [7] },
- * });
- */
-export function attentionDetails(
-  query: TensorLike,
-  key: TensorLike,
-  value: TensorLike,
-  options: AttentionDetailsOptions,
-): Promise<AttentionDetails>;
-/** The same over the keys and values of a cache; keys are those of its longest entry. */
-export function attentionDetails(
-  query: TensorLike,
-  cache: KeyValueCache,
-  options: AttentionDetailsOptions,
-): Promise<AttentionDetails>;
-export async function attentionDetails(
-  query: TensorLike,
-  ...rest: readonly unknown[]
-): Promise<AttentionDetails> {
-  return await attend(forms, query, rest);
-}
-
-/** {@link attentionDetails}, synchronously: it throws instead of rejecting, and blocks the event loop. */
-export function attentionDetailsSync(
-  query: TensorLike,
-  key: TensorLike,
-  value: TensorLike,
-  options: AttentionDetailsOptions,
-): AttentionDetails;
-/** The same over the keys and values of a cache. */
-export function attentionDetailsSync(
-  query: TensorLike,
-  cache: KeyValueCache,
-  options: AttentionDetailsOptions,
-): AttentionDetails;
-export function attentionDetailsSync(query: TensorLike, ...rest: readonly unknown[]): AttentionDetails {
-  return attendSync(forms, query, rest);
 }

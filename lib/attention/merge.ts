@@ -1,14 +1,14 @@
 /** Joining attention over disjoint sets of keys. */
-import { readSignal } from '../abort.js';
-import { type BackendName, chooseBackend } from '../backends/choose.js';
+
+import type { BackendName } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
-import { expectDims } from '../checks/dims.js';
-import { readList } from '../checks/lists.js';
+import { expectDims, readList } from '../checks/lists.js';
 import { expectPlace } from '../checks/location.js';
-import { invalid } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
 import { outTensor, readOut } from '../checks/out.js';
 import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { MergeProblem } from '../problem/problem.js';
@@ -88,7 +88,7 @@ function prepare(allocations: Allocations, parts: unknown, options: unknown): Op
   const [{ output: first, logSumExp: firstLog }] = args;
   const type = expectFloat(first);
   const backend = chooseBackend(values.backend, type, first.location);
-  const signal = readSignal(values.signal, 'options.signal');
+  const signal = signalOption(values.signal, 'options.signal');
   const out = readOut(values.out, 'options.out', type, first.dims, 'parts[0].output.type', first);
   const inputs = args.map((part) => ({ output: dataOf(part.output), logSumExp: dataOf(part.logSumExp) }));
   const read = args.flatMap((part, i) => [
@@ -126,10 +126,10 @@ export async function mergeAttention(
   parts: readonly AttentionPart[],
   options?: MergeOptions,
 ): Promise<MergedAttention> {
-  return await run((made) => prepare(made, parts, options));
+  return await run((allocations) => prepare(allocations, parts, options));
 }
 
 /** {@link mergeAttention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function mergeAttentionSync(parts: readonly AttentionPart[], options?: MergeOptions): MergedAttention {
-  return runSync((made) => prepare(made, parts, options));
+  return runSync((allocations) => prepare(allocations, parts, options));
 }

@@ -1,9 +1,89 @@
-/** The options of attention. */
-import type { BackendName } from '../backends/choose.js';
+/** The options of attention: its score functions, its selections, and all others. */
+
+import type { BackendName } from '../backends/backend.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';
-import type { Score } from './score.js';
-import type { Selection } from './selection.js';
+
+/**
+ * How alike a query q and a key k are. `scale` multiplies any of them; its default is 1/√width for
+ * 'scaled-dot' and 1 for all others. What happens to a score afterwards is the same for all.
+ *
+ * - `'scaled-dot'`: scale · q·k, the default (Vaswani et al. 2017, "Attention Is All You Need")
+ * - `'dot'`: q·k (Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation")
+ * - `'cosine'`: q·k / (‖q‖ ‖k‖), 0 where either is all zeros (Graves et al. 2014, "Neural Turing Machines")
+ */
+export type Score = 'scaled-dot' | 'dot' | 'cosine' | GeneralScore | AdditiveScore | LocationScore;
+
+/** qᵀ W k (Luong et al. 2015): queries and keys may have different widths. */
+export interface GeneralScore {
+  /** The name of this score. */
+  type: 'general';
+  /** [width, key width], or [heads, width, key width] for one per query head; any floating-point type. */
+  weight: TensorLike;
+}
+
+/** vᵀ tanh(W q + U k) (Bahdanau et al. 2015, "Neural Machine Translation by Jointly Learning to Align and Translate"). */
+export interface AdditiveScore {
+  /** The name of this score. */
+  type: 'additive';
+  /** W: [hidden, width], or [heads, hidden, width] for one per query head; any floating-point type. */
+  query: TensorLike;
+  /** U: [hidden, key width], or [keyHeads, hidden, key width] for one per key head. */
+  key: TensorLike;
+  /** v: [hidden], or [heads, hidden] for one per query head. */
+  vector: TensorLike;
+}
+
+/** (W q)ⱼ for the key at position j of its sequence, whatever that key is (Luong et al. 2015). */
+export interface LocationScore {
+  /** The name of this score. */
+  type: 'location';
+  /**
+   * [positions, width], or [keyHeads, positions, width] for one per key head, with at least as many
+   * positions as there are keys; any floating-point type, and rounded to that of the queries.
+   */
+  weight: TensorLike;
+}
+
+/**
+ * What is done with the weights of a query:
+ *
+ * - `'soft'`: the weighted sum of all values, the default (global, soft attention)
+ * - `'hard'`: the value of the best key, of several the first (Xu et al. 2015, "Show, Attend and Tell")
+ * - `{ type: 'hard', seed }`: the value of one key, drawn at random by weight (Xu et al. 2015)
+ * - `{ type: 'local', centers, halfWidth }`: the weighted sum of values around a predicted position
+ *   (local-p, Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation")
+ */
+export type Selection = 'soft' | 'hard' | HardSelection | LocalSelection;
+
+/**
+ * One key, drawn with the probabilities that are its weights. A draw depends on the seed, the batch
+ * entry, the query head, the position of the query among the keys, and all scores, so that it is the
+ * same on every backend and for any number of threads. A sink that is drawn gives zeros.
+ */
+export interface HardSelection {
+  /** The name of this selection. */
+  type: 'hard';
+  /** An integer from 0 to 2⁵³ − 1. The same seed draws the same keys. */
+  seed: number;
+}
+
+/**
+ * Softmax over the keys no further than halfWidth from the center; then every weight is multiplied by
+ * exp(−(j − center)² / (2σ²)) for key position j and σ = halfWidth / 2. The products are not normalised
+ * again (Luong et al. 2015, equation 10), so that their sum tells how well the window stands.
+ */
+export interface LocalSelection {
+  /** The name of this selection. */
+  type: 'local';
+  /**
+   * Key positions, real numbers from 0 on: broadcasts to [batch, heads, queries], any floating-point type.
+   * One that is NaN or far from all keys reaches none.
+   */
+  centers: TensorLike;
+  /** D, greater than 0. */
+  halfWidth: number;
+}
 
 /** What attention computes and how; every option has a default. */
 export interface AttentionOptions {

@@ -1,8 +1,10 @@
 /** Attention over sequences of different lengths, laid end to end instead of padded. */
-
-import { expectLength, expectRank } from '../checks/dims.js';
+import { chooseBackend } from '../backends/choose.js';
+import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
+import { readTensor } from '../checks/tensor.js';
+import { invalid } from '../checks/values.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import { packedStrides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -10,19 +12,25 @@ import type { TensorLike } from '../tensor/types.js';
 import {
   type AttentionArguments,
   type AttentionShape,
+  attentionOperation,
   checkShape,
   readInputs,
   readSettings,
   type TensorInputs,
+  type TensorPlacement,
   tensorSource,
 } from './arguments.js';
-import { attentionOperation } from './attention.js';
-import { readCachedPackedArguments } from './cached.js';
-import type { TensorPlacement } from './dense.js';
-import { type AttentionForms, attend, attendSync } from './forms.js';
 import { type AttentionOptions, packedOptionNames } from './options.js';
-import { readScore, type ScoreArgument } from './score-argument.js';
+import { readScoring } from './scoring.js';
 import { longestSequence, packedKeys, packedSequences, readQueryOffset, readStarts } from './sequences.js';
+import {
+  type AttendedCache,
+  type AttentionForms,
+  attend,
+  attendSync,
+  type Queries,
+  readCachedArguments,
+} from './sources.js';
 
 /**
  * The options of {@link packedAttention}: the options of attention that apply to packed sequences, and where
@@ -47,7 +55,6 @@ function readShape(
   { query, key, value }: TensorInputs,
   queryStarts: readonly number[],
   keyStarts: readonly number[],
-  score: ScoreArgument,
 ): AttentionShape {
   const shape = {
     batch: queryStarts.length - 1,
@@ -61,14 +68,6 @@ function readShape(
   };
   expectLength(value.dims[0], 'value.dims[0]', key.dims[0], 'key.dims[0]');
   expectLength(value.dims[1], 'value.dims[1]', shape.keyHeads, 'key.dims[1]');
-  checkShape(shape, score, {
-    queryHeads: 'query.dims[1]',
-    keyHeads: 'key.dims[1]',
-    keyWidth: 'key.dims[2]',
-    queryWidth: 'query.dims[2]',
-    valueWidth: 'value.dims[2]',
-    keySteps: 'the longest key sequence',
-  });
   return shape;
 }
 
@@ -113,19 +112,60 @@ function readPackedArguments(
     keyStarts[keyStarts.length - 1],
     'the end of the last sequence',
   );
-  const score = readScore(options.score, 'options.score');
-  const shape = readShape(inputs, queryStarts, keyStarts, score);
+  const shape = readShape(inputs, queryStarts, keyStarts);
+  const scoring = readScoring(options, shape.queryHeads);
+  checkShape(shape, scoring.score, {
+    queryHeads: 'query.dims[1]',
+    keyHeads: 'key.dims[1]',
+    keyWidth: 'key.dims[2]',
+    queryWidth: 'query.dims[2]',
+    valueWidth: 'value.dims[2]',
+    keySteps: 'the longest key sequence',
+  });
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
   const placement = place(shape);
+  const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
   const outDims = [inputs.query.dims[0], shape.queryHeads, shape.valueWidth];
   return {
     inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
     shape,
     placement,
-    settings: readSettings(options, inputs.query, shape, score),
+    settings: readSettings(options, scoring, inputs.query, shape, backend),
     sequences: () => packedSequences(queryStarts, packedKeys(keyStarts), queryOffset),
     out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type', inputs.query),
   };
+}
+
+/** The arguments of `packedAttention` with a cache: as many sequences of queries as the cache has entries. */
+function readCachedPackedArguments(
+  query: unknown,
+  cache: AttendedCache,
+  options: OptionValues<(typeof optionNames)[number] | 'kvLengths'>,
+): AttentionArguments {
+  const tensor = readTensor(query, 'query');
+  expectRank(tensor.dims, 3, 'query', 'tokens, heads, width');
+  const [tokens, heads, width] = tensor.dims;
+  if (options.keyStarts !== undefined)
+    throw invalid('options.keyStarts', 'left out with a cache', options.keyStarts);
+  const starts = readStarts(options.queryStarts, 'options.queryStarts', tokens, 'query.dims[0]');
+  const batch = cache.lengths.length;
+  expectLength(starts.length, 'the length of options.queryStarts', batch + 1, 'cache.batch + 1');
+  const queries: Queries = {
+    tensor,
+    batch,
+    heads,
+    steps: longestSequence(starts),
+    width,
+    names: { queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' },
+    strides: (elements) => packedStrides(heads, elements),
+    sequences: (_, keyLengths, queryOffset) =>
+      packedSequences(
+        starts,
+        keyLengths.map((steps) => ({ start: 0, steps })),
+        queryOffset,
+      ),
+  };
+  return readCachedArguments(queries, cache, options);
 }
 
 const forms: AttentionForms<Tensor> = {

@@ -1,7 +1,7 @@
 /** Which keys each batch entry has, and where its queries stand among them. */
 
 import { readIntegers, readList } from '../checks/lists.js';
-import { integerBetween } from '../checks/numbers.js';
+import { integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Sequence } from '../problem/problem.js';
 

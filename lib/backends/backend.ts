@@ -1,9 +1,14 @@
 /** The interface of a backend, which solves problem descriptions. */
 
-import type { DeviceArray, Elements } from '../memory/device-array.js';
+import type { DeviceArray, Elements } from '../memory/device.js';
 import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
-import type { Numbers } from '../tensor/elements.js';
-import type { Location, TensorType } from '../tensor/types.js';
+import type { Location, Numbers, TensorType } from '../tensor/types.js';
+
+/**
+ * What an operation runs on. 'auto' is where the tensors are: 'cuda' for those on a device; for those in the memory of the CPU,
+ * the cpu backend where it is loaded and computes with the type, else the reference. 'cuda' takes tensors of the CPU there and back.
+ */
+export type BackendName = 'auto' | 'cuda' | 'cpu' | 'reference';
 
 /** The precision that a backend computes in, which is also that of the numbers in a problem. */
 export function precisionOf({ name }: Backend): 'float32' | 'float64' {

@@ -1,21 +1,12 @@
 /** Which backend an operation runs on, and running it there. */
-import { throwIfAborted } from '../abort.js';
-import { choiceOption } from '../checks/numbers.js';
-import { debug } from '../debug.js';
+import { choiceOption } from '../checks/values.js';
 import { environment } from '../environment.js';
 import { HeedError } from '../errors.js';
-import type { Problem } from '../problem/problem.js';
 import type { Location, TensorType } from '../tensor/types.js';
-import type { Backend } from './backend.js';
+import type { Backend, BackendName } from './backend.js';
 import { cudaBackendAt, nativeBackend, nativeStatus } from './native/native.js';
 import { mustLoad, remedies } from './native/remedies.js';
 import { referenceBackend } from './reference/backend.js';
-
-/**
- * What an operation runs on. 'auto' is where the tensors are: 'cuda' for those on a device; for those in the memory of the CPU,
- * the cpu backend where it is loaded and computes with the type, else the reference. 'cuda' takes tensors of the CPU there and back.
- */
-export type BackendName = 'auto' | 'cuda' | 'cpu' | 'reference';
 
 const optionName = 'options.backend';
 const backendNames: readonly BackendName[] = ['auto', 'cuda', 'cpu', 'reference'];
@@ -114,32 +105,4 @@ export function chooseBackendAt(option: unknown, type: TensorType, location: Loc
     );
   }
   return asked === 'auto' && environment().backend === 'cuda' ? automatic(type) : chooseBackend(option, type);
-}
-
-/** Logs what was done, and how long it took. */
-function logRun(backend: Backend, problems: readonly Problem[], start: number): void {
-  debug(() => {
-    const kinds = problems.map((problem) => problem.kind).join(' + ');
-    return `${kinds} on ${backend.name} in ${(performance.now() - start).toFixed(3)} ms`;
-  });
-}
-
-/** Solves problems as one operation, off the event loop. */
-export async function solve(
-  backend: Backend,
-  problems: readonly Problem[],
-  signal?: AbortSignal,
-): Promise<void> {
-  throwIfAborted(signal);
-  const start = performance.now();
-  await backend.solve(problems, signal);
-  logRun(backend, problems, start);
-}
-
-/** Solves problems as one operation, before returning. A signal counts only if it is aborted already. */
-export function solveSync(backend: Backend, problems: readonly Problem[], signal?: AbortSignal): void {
-  throwIfAborted(signal);
-  const start = performance.now();
-  backend.solveSync(problems);
-  logRun(backend, problems, start);
 }

@@ -1,7 +1,7 @@
 /** What heed can compute on, and the memory of devices. */
 import { cpus } from 'node:os';
 import { expectLocation } from '../checks/location.js';
-import { integerBetween } from '../checks/numbers.js';
+import { integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type FloatType, floatTypes, type Location } from '../tensor/types.js';
 import { chooseBackend } from './choose.js';

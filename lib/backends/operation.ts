@@ -1,11 +1,9 @@
-/**
- * Operations that are ready to run: all arguments are read and checked, and the memory of the result is
- * allocated.
- */
+/** Operations that are ready to run: all arguments are read and checked, and the memory of the result is there. */
+import { throwIfAborted } from '../abort.js';
+import { debug } from '../environment.js';
 import { Allocations } from '../memory/allocations.js';
 import type { Problem } from '../problem/problem.js';
 import type { Backend } from './backend.js';
-import { solve, solveSync } from './choose.js';
 
 /** Problems, and what holds their solution once they are solved. */
 export interface Operation<Result> {
@@ -17,7 +15,35 @@ export interface Operation<Result> {
   readonly finish?: (solved: boolean) => void;
 }
 
-/** Reads the arguments of an operation, and allocates all memory that it needs in these allocations. */
+/** Says what was done, and how long it took. */
+function logRun(backend: Backend, problems: readonly Problem[], start: number): void {
+  debug(() => {
+    const kinds = problems.map((problem) => problem.kind).join(' + ');
+    return `${kinds} on ${backend.name} in ${(performance.now() - start).toFixed(3)} ms`;
+  });
+}
+
+/** Solves problems as one operation, off the event loop. The backend looks at the signal from here on, not before. */
+export async function solve(
+  backend: Backend,
+  problems: readonly Problem[],
+  signal?: AbortSignal,
+): Promise<void> {
+  throwIfAborted(signal);
+  const start = performance.now();
+  await backend.solve(problems, signal);
+  logRun(backend, problems, start);
+}
+
+/** The same, before it returns. A signal counts only if it is aborted already. */
+export function solveSync(backend: Backend, problems: readonly Problem[], signal?: AbortSignal): void {
+  throwIfAborted(signal);
+  const start = performance.now();
+  backend.solveSync(problems);
+  logRun(backend, problems, start);
+}
+
+/** Reads the arguments of an operation, and makes all memory that it needs in these allocations. */
 export type Prepare<Result> = (allocations: Allocations) => Operation<Result>;
 
 export async function run<Result>(prepare: Prepare<Result>): Promise<Result> {

@@ -3,7 +3,7 @@
 import { HeedError } from '../errors.js';
 import { bufferOf, byteOffsetOf, bytesOf, lengthOf, typedArrayName } from '../memory/arrays.js';
 import type { TensorType, TypedArray } from '../tensor/types.js';
-import { describe } from './describe.js';
+import { describe } from './values.js';
 
 const arrayNames: Readonly<Record<TensorType, readonly string[]>> = {
   float32: ['Float32Array'],

@@ -1,7 +1,7 @@
 /** The locations of tensors and weights, and the check that those of one operation are in one place. */
 import { HeedError } from '../errors.js';
 import type { Location } from '../tensor/types.js';
-import { invalid } from './numbers.js';
+import { invalid } from './values.js';
 
 /** The normalised name of a location: 'cuda' is 'cuda:0'. */
 export function expectLocation(value: unknown, name: string): Location {

@@ -1,7 +1,6 @@
 /** Options objects: every property is known, and read once. */
 import { HeedError } from '../errors.js';
-import { describe, isArray } from './describe.js';
-import { guard, readProperty } from './read.js';
+import { describe, guard, isArray, readProperty } from './values.js';
 
 /** Levenshtein's distance, cut off beyond what a typing error explains. */
 function editDistance(a: string, b: string): number {

@@ -3,15 +3,15 @@
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import { isResizable, overlaps } from '../memory/arrays.js';
-import { type Elements, isOnDevice } from '../memory/device-array.js';
+import { type Elements, isOnDevice } from '../memory/device.js';
+import type { NamedInput } from '../problem/accesses.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location } from '../tensor/types.js';
 import { checkData } from './data.js';
-import { isInstance } from './describe.js';
-import { expectDims } from './dims.js';
+import { expectDims } from './lists.js';
 import { expectPlace } from './location.js';
-import { invalid } from './numbers.js';
 import { expectType, readTensor, type TensorArgument } from './tensor.js';
+import { invalid, isInstance } from './values.js';
 
 /** A tensor to write to: the caller's `out`, or a new one that is made when its memory is asked for. */
 export interface OutArgument {
@@ -40,12 +40,6 @@ export function readOut(
   expectDims(argument.dims, name, dims);
   expectPlace(argument, location, input.name);
   return { type, dims, location, given: { tensor: value, argument } };
-}
-
-/** Memory that an operation reads. */
-export interface NamedInput {
-  readonly name: string;
-  readonly data: Elements;
 }
 
 function shareMemory(a: Elements, b: Elements): boolean {

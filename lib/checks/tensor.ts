@@ -1,18 +1,23 @@
 /** Tensors among arguments: a heed Tensor, an onnxruntime Tensor, or a plain object. */
-
 import { describeFromAnotherCopy } from '../copies.js';
 import { HeedError } from '../errors.js';
 import { isResizable } from '../memory/arrays.js';
-import { type DeviceArray, type Elements, isOnDevice } from '../memory/device-array.js';
+import { type DeviceArray, type Elements, isOnDevice } from '../memory/device.js';
 import { readElements } from '../tensor/elements.js';
 import { Tensor } from '../tensor/tensor.js';
-import type { FloatType, Location, TensorType, TypedArray } from '../tensor/types.js';
-import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor/types.js';
+import {
+  type FloatType,
+  floatTypes,
+  isFloatType,
+  isTensorType,
+  type Location,
+  type TensorType,
+  type TypedArray,
+  tensorTypes,
+} from '../tensor/types.js';
 import { allocate, checkData, copyData } from './data.js';
-import { describe, isInstance, listChoices } from './describe.js';
-import { readDims, sizeOf } from './dims.js';
-import { invalid } from './numbers.js';
-import { unreadable } from './read.js';
+import { readDims, sizeOf } from './lists.js';
+import { describe, describeDims, invalid, isInstance, listChoices, unreadable } from './values.js';
 
 /** What was read, once, from a tensor that a caller passed. `data` is checked by {@link dataOf}. */
 export interface TensorArgument {
@@ -147,4 +152,28 @@ export function expectType(tensor: TensorArgument, type: TensorType, source: str
       `Expected ${tensor.name}.type to equal ${source} ('${type}'), received '${tensor.type}'`,
     );
   }
+}
+
+/** The stride of a tensor along each of the target's axes, 0 where it broadcasts; `axes` names the target. */
+export function broadcastStrides(
+  { dims, name }: TensorArgument,
+  target: readonly number[],
+  axes: string,
+): number[] {
+  const strides = target.map(() => 0);
+  const missing = target.length - dims.length;
+  let stride = 1;
+  for (let axis = dims.length - 1; axis >= 0; axis--) {
+    const length = dims[axis];
+    const wanted = target[axis + missing];
+    if (missing < 0 || (length !== wanted && length !== 1)) {
+      throw new HeedError(
+        'HEED_SHAPE_MISMATCH',
+        `Expected ${name}.dims to broadcast to [${axes}] ${describeDims(target)}, received ${describeDims(dims)}`,
+      );
+    }
+    if (length !== 1) strides[axis + missing] = stride;
+    stride *= length;
+  }
+  return strides;
 }

@@ -1,12 +1,9 @@
 /** `heed doctor`: what was found, tried and chosen, and how to fix what is missing. */
 
-import { packageRoot } from '../package-root.js';
-import { version } from '../version.js';
-import { examineBackend } from './doctor/backend.js';
+import { packageRoot, version } from '../package-root.js';
 import { examineBuildTools } from './doctor/build-tools.js';
-import { examineCuda } from './doctor/cuda.js';
 import type { Section } from './doctor/finding.js';
-import { examineMachine } from './doctor/machine.js';
+import { examineBackend, examineCuda, examineMachine } from './doctor/machine.js';
 import { examineNative } from './doctor/native.js';
 import { environmentComplaint, examineVariables } from './doctor/variables.js';
 import { Painter, pad } from './terminal.js';

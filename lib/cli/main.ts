@@ -6,7 +6,7 @@ import { attendModel } from '../demo/attend-model.js';
 import { type GenerateOptions, generate } from '../demo/generate.js';
 import { scoreNames, selectionNames, usualKinds } from '../demo/kinds.js';
 import { HeedError } from '../errors.js';
-import { version } from '../version.js';
+import { version } from '../package-root.js';
 import { type BuildOptions, build } from './build.js';
 import { doctor } from './doctor.js';
 import { Stopped } from './supervised/run.js';

@@ -10,15 +10,12 @@ import { Painter } from '../cli/terminal.js';
 import type { AttendOptions } from './attend.js';
 import { choosePosition } from './chosen-word.js';
 import { continueText } from './language-model/continue-text.js';
-import { describeHead } from './language-model/describe-head.js';
-import { scoreHeads } from './language-model/head-scores.js';
+import { describeHead, scoreHeads } from './language-model/head-scores.js';
 import { LanguageModel } from './language-model/language-model.js';
-import { endOfText } from './language-model/tokenizer.js';
-import { tokensAsWords } from './language-model/tokens-as-words.js';
+import { endOfText, tokensAsWords } from './language-model/tokenizer.js';
 import { type ModelRun, modelFacts, reportModel } from './model-report.js';
 import { collectPage, stretchAround } from './page/collect.js';
-import { renderPage } from './page/page.js';
-import { writePage } from './page/write-page.js';
+import { renderPage, writePage } from './page/page.js';
 import { openText } from './text.js';
 
 /**

@@ -1,5 +1,5 @@
 /** The kinds of attention that `heed attend` shows. */
-import type { Selection } from '../attention/selection.js';
+import type { Selection } from '../attention/options.js';
 import { Tensor } from '../tensor/tensor.js';
 
 export const scoreNames = ['scaled-dot', 'dot', 'cosine', 'general', 'additive', 'location'] as const;

@@ -2,7 +2,7 @@
 import type { DeviceInfo } from '../backends/devices.js';
 import { bar, formatSeconds, formatWeight, type Painter, pad } from '../cli/terminal.js';
 import type { Configuration } from './language-model/configuration.js';
-import type { HeadDescription } from './language-model/describe-head.js';
+import type { HeadDescription } from './language-model/head-scores.js';
 import { describeHead, type Facts, layOut } from './report-parts.js';
 import type { Word } from './words.js';
 

@@ -1,5 +1,6 @@
-/** Measures both layers, and attention alone against attention that writes its scores to memory. */
-import { chooseBackend, solve } from '../backends/choose.js';
+/** How fast: both layers, and attention alone against attention that writes its scores to memory. */
+import { chooseBackend } from '../backends/choose.js';
+import { solve } from '../backends/operation.js';
 import type { AttentionProblem, View } from '../problem/problem.js';
 import { embeddingWidth } from './embedding.js';
 import { layers, widths } from './heads.js';
@@ -84,11 +85,13 @@ function attentionProblem(words: number, causal: boolean): AttentionProblem {
     value: view(widths.value),
     output: view(widths.value),
     sequences: [{ queryStart: 0, querySteps: words, keyStart: 0, keySteps: words, queryOffset: 0 }],
-    scale: 1 / Math.sqrt(widths.first),
-    softcap: 0,
-    causal,
-    windowLeft: Number.POSITIVE_INFINITY,
-    windowRight: Number.POSITIVE_INFINITY,
+    scoring: {
+      score: { kind: 'product' },
+      scale: 1 / Math.sqrt(widths.first),
+      softcap: 0,
+      window: { left: Number.POSITIVE_INFINITY, right: causal ? 0 : Number.POSITIVE_INFINITY },
+      select: { kind: 'soft' },
+    },
   };
 }
 

@@ -3,22 +3,24 @@
 import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
-import { isInstance } from '../checks/describe.js';
-import { expectLength } from '../checks/dims.js';
-import { readList } from '../checks/lists.js';
-import { integerBetween } from '../checks/numbers.js';
+import { expectLength, readList } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
+import { integerBetween, isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
 import type { Location, TensorLike } from '../tensor/types.js';
-import { type AppendOptions, readAppendArguments } from './append-arguments.js';
-import type { CacheState } from './cache-state.js';
-import type { CacheType } from './cache-type.js';
-import { type KeyValueCacheOptions, mostEntries, readCacheOptions } from './options.js';
+import {
+  type AppendOptions,
+  type KeyValueCacheOptions,
+  mostEntries,
+  readAppendArguments,
+  readCacheOptions,
+} from './arguments.js';
+import type { CacheType } from './slabs.js';
+import type { CacheState } from './state.js';
 
-export type { AppendOptions } from './append-arguments.js';
-export type { CacheType } from './cache-type.js';
-export type { KeyValueCacheOptions } from './options.js';
+export type { AppendOptions, KeyValueCacheOptions } from './arguments.js';
+export type { CacheType } from './slabs.js';
 
 /** The options of {@link KeyValueCache.fork}. */
 export interface ForkOptions {

@@ -5,8 +5,7 @@
  */
 import type { PageIds, StoredView } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
-import { type CacheType, elementsOf } from './cache-type.js';
-import type { Part, Slab, SlabMemory } from './slabs.js';
+import { type CacheType, elementsOf, type Part, type Slab, type SlabMemory } from './slabs.js';
 
 /** What a page holds. */
 export interface PageForm {

@@ -1,11 +1,8 @@
 /** The memory under the pages of a cache, here or on a device. */
-
-import type { CudaDevice } from '../backends/native/cuda-device.js';
-import { type DeviceArray, isOnDevice } from '../memory/device-array.js';
+import { type Device, type DeviceArray, isOnDevice } from '../memory/device.js';
 import { lastingMemory } from '../memory/lasting.js';
 import type { StoredElements } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
-import { type CacheType, elementsOf } from './cache-type.js';
 
 /** Rows of elements, with a scale for each where the type is int8. */
 export interface Part {
@@ -86,11 +83,8 @@ export const hostSlabs: SlabMemory = {
   },
 };
 
-/**
- * On a device, in the order of its stream, because operations that were started before may still need
- * released memory.
- */
-export function deviceSlabs(device: CudaDevice): SlabMemory {
+/** On a device, in the order of its stream: what is let go may be needed by operations that were started before. */
+export function deviceSlabs(device: Device): SlabMemory {
   let empty: DeviceArray | undefined;
   return {
     location: device.location,
@@ -122,3 +116,27 @@ export function deviceSlabs(device: CudaDevice): SlabMemory {
     },
   };
 }
+
+/** int8 holds each row, the elements of one step and head, as multiples of a float32 scale: its largest magnitude / 127. */
+export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8';
+
+export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
+
+interface ElementKind {
+  /** A constructor of typed arrays, by the one way to call it that all have in common. */
+  readonly array: new (
+    memory: ArrayBuffer,
+    start?: number,
+    length?: number,
+  ) => Float32Array | Uint16Array | Int8Array;
+  readonly bytes: number;
+  /** Whether each row has a scale. */
+  readonly scaled: boolean;
+}
+
+export const elementsOf: Readonly<Record<CacheType, ElementKind>> = {
+  float32: { array: Float32Array, bytes: 4, scaled: false },
+  float16: { array: Uint16Array, bytes: 2, scaled: false },
+  bfloat16: { array: Uint16Array, bytes: 2, scaled: false },
+  int8: { array: Int8Array, bytes: 1, scaled: true },
+};

@@ -5,7 +5,7 @@
 import type { Backend } from '../backends/backend.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { Location, TensorType } from '../tensor/types.js';
-import { type DeviceArray, type Elements, isOnDevice } from './device-array.js';
+import { type DeviceArray, type Elements, isOnDevice } from './device.js';
 
 export class Allocations {
   readonly #results: Tensor[] = [];
@@ -36,12 +36,12 @@ export class Allocations {
    * Releases memory once the operation is done, or enqueued on a device: enqueued work keeps what it needs.
    */
   end(succeeded: boolean): void {
-    for (const made of this.#temporaries) letGo(made);
+    for (const made of this.#temporaries) release(made);
     if (!succeeded) for (const tensor of this.#results) tensor.dispose();
   }
 }
 
-function letGo(made: Tensor | DeviceArray): void {
+function release(made: Tensor | DeviceArray): void {
   if (isOnDevice(made)) made.release();
   else made.dispose();
 }

@@ -1,26 +1,19 @@
 /** The arguments of one use of a layer, read once and checked against the layer and against each other. */
-import { readSignal } from '../abort.js';
-import {
-  type AttentionArguments,
-  type AttentionShape,
-  expectComputable,
-  expectTogether,
-} from '../attention/arguments.js';
-import { isCache } from '../attention/held-cache.js';
-import { readMask } from '../attention/mask.js';
-import { checkScore, defaultScale } from '../attention/score-argument.js';
-import { checkSelection, readSelection } from '../attention/selection-argument.js';
+import { type AttentionArguments, type AttentionShape, readSettings } from '../attention/arguments.js';
+import { checkScore } from '../attention/score.js';
+import { readSelection } from '../attention/scoring.js';
 import { denseSequences, readKeyLengths } from '../attention/sequences.js';
+import { isCache } from '../attention/sources.js';
 import type { Backend } from '../backends/backend.js';
-import { expectLength, expectRank } from '../checks/dims.js';
+import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach } from '../checks/location.js';
-import { invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, readOut } from '../checks/out.js';
 import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { CacheState } from '../key-value-cache/cache-state.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import type { CacheState } from '../key-value-cache/state.js';
 import type { Angles } from '../rotary/angles.js';
 import type { FloatType } from '../tensor/types.js';
 import type { LayerOptions } from './options.js';
@@ -156,8 +149,7 @@ export function readCall(
     keyWidth: shape.keyWidth,
     valueWidth: shape.valueWidth,
   };
-  const { keySteps } = attentionShape;
-  checkScore(options.score, attentionShape, layerNames);
+  checkScore(options.scoring.score, attentionShape, layerNames);
   const rotates = angles !== undefined;
   const positions = readPositions(values.positions, 'options.positions', {
     batch,
@@ -167,27 +159,11 @@ export function readCall(
   // In self attention queries have the positions of their keys, after those of the cache, even if some of them
   // are padding.
   const queryOffset = context ? undefined : (cache?.lengths ?? 0);
-  const select =
-    values.select === undefined ? options.select : readSelection(values.select, 'options.select');
-  checkSelection(select, [batch, shape.heads, querySteps]);
-  expectComputable(backend, options.score, select);
-  const mask = readMask(values.mask, 'options.mask', [batch, shape.heads, querySteps, keySteps]);
-  expectTogether(input, { mask, score: options.score, select });
-  const settings = {
-    score: options.score,
-    scale: options.scale ?? defaultScale(options.score, shape.width),
-    softcap: options.softcap,
-    causal: options.causal,
-    windowLeft: options.window.left,
-    windowRight: options.window.right,
-    alibiSlopes: options.alibiSlopes,
-    sinks: options.sinks,
-    mask,
-    select,
-    backend,
-    location: input.location,
-    signal: readSignal(values.signal, 'options.signal'),
-  };
+  const scoring =
+    values.select === undefined
+      ? options.scoring
+      : { ...options.scoring, select: readSelection(values.select, 'options.select') };
+  const settings = readSettings(values, scoring, input, attentionShape, backend);
   const sequences = () => denseSequences(attentionShape, cache ? allLengths(cache) : keyLengths, queryOffset);
   const outDims = [batch, querySteps, shape.out];
   const out = readOut(values.out, 'options.out', type, outDims, "the layer's type", input);

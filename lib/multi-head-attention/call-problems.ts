@@ -3,19 +3,18 @@
  * project.
  */
 
-import type { AttentionArguments } from '../attention/arguments.js';
-import { buildProblem, tensorSource } from '../attention/arguments.js';
-import type { AttentionDetails, DetailsRequest } from '../attention/details.js';
-import { buildDetails } from '../attention/details.js';
-import { cacheSource } from '../attention/held-cache.js';
+import { type AttentionArguments, buildProblem, tensorSource } from '../attention/arguments.js';
+import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
+import { cacheSource } from '../attention/sources.js';
 import type { Backend } from '../backends/backend.js';
-import { sizeOf } from '../checks/dims.js';
-import { type NamedInput, outTensor } from '../checks/out.js';
+import { sizeOf } from '../checks/lists.js';
+import { outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { CacheWrite } from '../key-value-cache/cache-state.js';
+import type { CacheWrite } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
-import type { Elements } from '../memory/device-array.js';
+import type { Elements } from '../memory/device.js';
+import { attentionReads, type NamedInput } from '../problem/accesses.js';
 import type {
   AttentionProblem,
   HeadNorm,
@@ -277,10 +276,8 @@ function attend(args: AttentionArguments, allocations: Allocations, request: Det
   return { attention: problem, problems: [problem], details: { output } };
 }
 
-/** The caller's memory that attention reads. The heads are the layer's own memory. */
-function readBeside({ mask, select }: AttentionProblem): NamedInput[] {
-  return [
-    ...(mask ? [{ name: 'options.mask', data: mask.data }] : []),
-    ...(select?.kind === 'local' ? [{ name: 'options.select.centers', data: select.centers.data }] : []),
-  ];
+/** What of its caller's memory attention reads besides heads, which are the layer's own. */
+function readBeside(attention: AttentionProblem): NamedInput[] {
+  const heads: readonly unknown[] = [attention.query.data, attention.key.data, attention.value.data];
+  return attentionReads(attention).filter(({ data }) => !heads.includes(data));
 }

@@ -1,6 +1,6 @@
 /** Linear maps among the arguments of a layer. */
 
-import { expectRank } from '../checks/dims.js';
+import { expectRank } from '../checks/lists.js';
 import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';

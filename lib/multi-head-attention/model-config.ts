@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe } from '../checks/describe.js';
+import { describe } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { isObject, parseJson } from '../safetensors/json.js';
 import { checkLayerOptions, type LayerOptionName } from './options.js';

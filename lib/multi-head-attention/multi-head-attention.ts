@@ -1,22 +1,21 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Multi-head attention: linear maps into heads, attention in each, and a linear map of their results. */
 import { inspect } from 'node:util';
-import { expectComputable } from '../attention/arguments.js';
 import {
   type AttentionDetails,
   type AttentionDetailsOptions,
   type DetailsRequest,
   readDetails,
 } from '../attention/details.js';
-import type { Selection } from '../attention/selection.js';
+import type { Selection } from '../attention/options.js';
+import { expectComputable } from '../attention/scoring.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
-import { expectLength } from '../checks/dims.js';
+import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
 import { HeedError } from '../errors.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
-import { isDirectory } from '../safetensors/locate.js';
-import { readPath } from '../safetensors/path.js';
+import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 import { type CallArguments, callOptionNames, type Layer, readCall } from './call-arguments.js';
@@ -26,9 +25,8 @@ import { loadWeights } from './load.js';
 import { readModelConfig } from './model-config.js';
 import { checkLayerOptions, layerOptionNames, type MultiHeadAttentionOptions } from './options.js';
 import { anglesFor } from './positions.js';
-import { countScoreParameters, ownScore, ownSelection } from './score.js';
 import { layerNames, layerShape } from './shape.js';
-import { disposeLayer, type LayerWeights, packLayer } from './weights.js';
+import { countScoreParameters, disposeLayer, type LayerWeights, ownScoring, packLayer } from './weights.js';
 
 export type { RotaryOptions } from '../rotary/options.js';
 export type {
@@ -123,19 +121,19 @@ export class MultiHeadAttention {
   constructor(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions) {
     const linears = readLinears(weights);
     const checked = checkLayerOptions(readOptions(options, layerOptionNames));
-    const shape = layerShape(linears, checked.heads, checked.keyValueHeads, checked.score);
+    const shape = layerShape(linears, checked.heads, checked.keyValueHeads, checked.scoring.score);
     const type = checked.type ?? linears.query.type;
     const backend = checked.chooseBackend(type, linears.query.weight.location);
     expectReachable(linears, backend.location);
-    expectComputable(backend, checked.score, checked.select);
+    expectComputable(backend, checked.scoring);
     if (checked.rotary) expectLength(shape.keyWidth, layerNames.keyWidth, shape.width, layerNames.queryWidth);
     const angles = checked.rotary && anglesFor(checked.rotary, shape.width, backend);
     this.heads = checked.heads;
     this.keyValueHeads = checked.keyValueHeads;
     this.type = type;
     this.location = backend.location;
-    this.parameters = countParameters(linears) + countScoreParameters(checked.score);
-    const owned = { ...checked, score: ownScore(checked.score, type), select: ownSelection(checked.select) };
+    this.parameters = countParameters(linears) + countScoreParameters(checked.scoring.score);
+    const owned = { ...checked, scoring: ownScoring(checked.scoring, type) };
     this.#layer = { type, shape, options: owned, backend, angles };
     this.#weights = packLayer(backend, type, linears);
   }
@@ -187,12 +185,12 @@ export class MultiHeadAttention {
    *   When aborted, it rejects with the signal's reason.
    */
   async forward(input: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    return (await run((made) => this.#prepare(made, input, options))).output;
+    return (await run((allocations) => this.#prepare(allocations, input, options))).output;
   }
 
   /** {@link forward}, synchronously: it throws instead of rejecting, and blocks the event loop. */
   forwardSync(input: TensorLike, options?: ForwardOptions): Tensor {
-    return runSync((made) => this.#prepare(made, input, options)).output;
+    return runSync((allocations) => this.#prepare(allocations, input, options)).output;
   }
 
   /**
@@ -200,12 +198,12 @@ export class MultiHeadAttention {
    * {@link attentionDetails}, [batch, heads, queries, keys], for the chosen rows.
    */
   async forwardDetails(input: TensorLike, options: ForwardDetailsOptions): Promise<AttentionDetails> {
-    return await run((made) => this.#prepareDetails(made, input, options));
+    return await run((allocations) => this.#prepareDetails(allocations, input, options));
   }
 
   /** {@link forwardDetails}, synchronously: it throws instead of rejecting, and blocks the event loop. */
   forwardDetailsSync(input: TensorLike, options: ForwardDetailsOptions): AttentionDetails {
-    return runSync((made) => this.#prepareDetails(made, input, options));
+    return runSync((allocations) => this.#prepareDetails(allocations, input, options));
   }
 
   /** Releases the weights. May be called again; running operations keep the memory that they need. */

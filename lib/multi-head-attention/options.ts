@@ -1,15 +1,12 @@
 /** The options of a layer, checked without knowing its weights. */
 
-import type { Score } from '../attention/score.js';
-import { readScore, type ScoreArgument } from '../attention/score-argument.js';
-import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../attention/scoring.js';
-import type { Selection } from '../attention/selection.js';
-import { readSelection, type SelectionArgument } from '../attention/selection-argument.js';
-import type { Backend } from '../backends/backend.js';
-import { type BackendName, chooseBackend } from '../backends/choose.js';
+import type { Score, Selection } from '../attention/options.js';
+import { readScoring, type ScoringOptions } from '../attention/scoring.js';
+import type { Backend, BackendName } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
 import { expectLocation } from '../checks/location.js';
-import { booleanOption, choiceOption, finiteOption, integerBetween, invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
+import { choiceOption, finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
 import { type FloatType, floatTypes, type Location } from '../tensor/types.js';
@@ -85,17 +82,9 @@ export type LayerOptionName = (typeof layerOptionNames)[number];
 export interface LayerOptions {
   readonly heads: number;
   readonly keyValueHeads: number;
-  readonly causal: boolean;
-  readonly window: Window;
-  readonly softcap: number;
-  readonly score: ScoreArgument;
-  /** Undefined for the default, which depends on the width. */
-  readonly scale: number | undefined;
-  readonly alibiSlopes: Float64Array | undefined;
-  readonly sinks: Float64Array | undefined;
+  readonly scoring: ScoringOptions;
   readonly rotary: Rotary | undefined;
   readonly normEpsilon: number;
-  readonly select: SelectionArgument;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
   /** @param weights their location, which is the default location of the layer */
@@ -112,16 +101,9 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
   return {
     heads,
     keyValueHeads: readKeyValueHeads(values.keyValueHeads, heads),
-    causal: booleanOption(values.causal, 'options.causal', false),
-    window: readWindow(values.window, 'options.window'),
-    softcap: readSoftcap(values.softcap, 'options.softcap'),
-    score: readScore(values.score, 'options.score'),
-    scale: values.scale === undefined ? undefined : finiteOption(values.scale, 'options.scale', 0),
-    alibiSlopes: readOptionalPerHead(values.alibiSlopes, 'options.alibiSlopes', heads),
-    sinks: readOptionalPerHead(values.sinks, 'options.sinks', heads),
+    scoring: readScoring(values, heads),
     rotary: readRotary(values.rotary, 'options.rotary'),
     normEpsilon: readNormEpsilon(values.normEpsilon, 'options.normEpsilon'),
-    select: readSelection(values.select, 'options.select'),
     type:
       values.type === undefined
         ? undefined

@@ -1,7 +1,7 @@
 /** The positions of the steps of a call, for rotary embedding. */
 import { type Backend, precisionOf } from '../backends/backend.js';
 import { readList } from '../checks/lists.js';
-import { integerBetween, invalid } from '../checks/numbers.js';
+import { integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Rotation, Sequence } from '../problem/problem.js';
 import { Angles, type Steps } from '../rotary/angles.js';
@@ -76,11 +76,11 @@ function largest(positions: readonly number[], count: number): number {
   return most;
 }
 
-const nothing: Steps = { count: 0, first: 0, positions: undefined, length: 0 };
+const noSteps: Steps = { count: 0, first: 0, positions: undefined, length: 0 };
 
 /** One part that holds for all batch entries, where they agree. */
 function shared(angles: Angles, parts: readonly Steps[]): readonly Steps[] {
-  if (parts.length === 0) return [nothing];
+  if (parts.length === 0) return [noSteps];
   const [one] = parts;
   const agree = parts.every(
     ({ first, positions, length }) =>

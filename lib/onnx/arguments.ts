@@ -1,7 +1,8 @@
-/** The common arguments of both operators: an operator set, named inputs and outputs, integer attributes. */
-import { integerBetween, invalid } from '../checks/numbers.js';
+/** What both operators' arguments have in common: an operator set, named inputs and outputs, integer attributes. */
+
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { integerBetween, invalid } from '../checks/values.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /** A version of the default ONNX operator set. */

@@ -3,11 +3,10 @@
 import { readSoftcap } from '../attention/scoring.js';
 import type { Backend } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
-import { expectDims } from '../checks/dims.js';
-import { readNames } from '../checks/lists.js';
-import { finiteOption, integerBetween, invalid } from '../checks/numbers.js';
+import { expectDims, readNames } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
+import { finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType } from '../tensor/types.js';

@@ -1,14 +1,10 @@
-import {
-  type AttentionDetails,
-  type AttentionDetailsOptions,
-  attentionDetails,
-  attentionDetailsSync,
-} from '../attention/details.js';
+import { attentionDetails, attentionDetailsSync } from '../attention/attention.js';
+import type { AttentionDetails, AttentionDetailsOptions } from '../attention/details.js';
 import type { AttentionOptions } from '../attention/options.js';
-import type { BackendName } from '../backends/choose.js';
+import type { BackendName } from '../backends/backend.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { TensorLike, TensorType } from '../tensor/types.js';
-import { atOnce, inTurns } from '../turns.js';
+import { atOnce, inTurns } from '../time-slices.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
 import { appendSteps, type Heads, headsOf, tensorOf, withStepsFirst } from './heads.js';

@@ -1,9 +1,9 @@
 /** The attn_mask input: broadcast from the right, and padded if it covers fewer keys than there are. */
 
 import { allocate } from '../checks/data.js';
-import { describeDims } from '../checks/describe.js';
-import { sizeOf } from '../checks/dims.js';
+import { sizeOf } from '../checks/lists.js';
 import type { TensorArgument } from '../checks/tensor.js';
+import { describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { bytesOf } from '../memory/arrays.js';
 import { writeElements } from '../tensor/elements.js';

@@ -4,9 +4,8 @@
  * native side mirrors them in `native/core/problem.h`.
  */
 
-import type { DeviceArray, Elements } from '../memory/device-array.js';
-import type { Numbers } from '../tensor/elements.js';
-import type { Location, TensorType, TypedArray } from '../tensor/types.js';
+import type { DeviceArray, Elements, HostArray } from '../memory/device.js';
+import type { Location, Numbers, TensorType } from '../tensor/types.js';
 
 /** A strided look at [batch, heads, steps, width]; the width is always contiguous. Strides count elements. */
 export interface View {
@@ -19,8 +18,7 @@ export interface View {
 
 /** A further type of keys and values in a cache: multiples of a scale, one per row. */
 export type StoredType = TensorType | 'int8';
-export type StoredArray = TypedArray | Int8Array;
-export type StoredElements = StoredArray | DeviceArray;
+export type StoredElements = HostArray | DeviceArray;
 
 /** The pages of one batch entry of a cache: the first `count` of the ids. */
 export interface PageIds {
@@ -117,7 +115,28 @@ export interface Choices {
   readonly headStride: number;
 }
 
-/** One batch entry: its rows of query and key. In a dense batch both starts are 0. */
+/** How far from a query a key may be, in steps; Infinity where a side is unbounded. Causal attention is `right: 0`. */
+export interface Window {
+  readonly left: number;
+  readonly right: number;
+}
+
+/** How the scores of a query become the weights of values: everything about attention but where its tensors lie. */
+export interface Scoring {
+  readonly score: ScoreForm;
+  readonly scale: number;
+  /** 0 when scores are not capped. */
+  readonly softcap: number;
+  readonly window: Window;
+  readonly mask?: MaskView | undefined;
+  /** One per query head. */
+  readonly alibiSlopes?: Float64Array | undefined;
+  /** One per query head. */
+  readonly sinks?: Float64Array | undefined;
+  readonly select: SelectionForm;
+}
+
+/** One batch entry: which rows of query and key are its own. In a dense batch both starts are 0. */
 export interface Sequence {
   readonly queryStart: number;
   readonly querySteps: number;
@@ -147,22 +166,8 @@ export interface AttentionProblem {
   /** float32 (float64 for float64 problems), natural logarithm, sink included; −∞ for a row without keys. stepStride 1. */
   readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
-  /** The product where it is left out. */
-  readonly score?: ScoreForm | undefined;
-  readonly scale: number;
-  /** 0 when scores are not capped. */
-  readonly softcap: number;
-  readonly causal: boolean;
-  /** Infinity when unbounded. */
-  readonly windowLeft: number;
-  readonly windowRight: number;
-  readonly mask?: MaskView | undefined;
-  /** One per query head. */
-  readonly alibiSlopes?: Float64Array | undefined;
-  readonly sinks?: Float64Array | undefined;
-  /** Soft where it is left out. */
-  readonly select?: SelectionForm | undefined;
-  /** Where to write the choices of a hard selection. */
+  readonly scoring: Scoring;
+  /** Where a hard selection is to be told. */
   readonly choices?: Choices | undefined;
 }
 

@@ -1,7 +1,7 @@
 /** Biases: one number per column of a product, in any floating-point type. */
 
 import { allocate } from '../checks/data.js';
-import { expectLength, expectRank } from '../checks/dims.js';
+import { expectLength, expectRank } from '../checks/lists.js';
 import { expectFloat, hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { readElements } from '../tensor/elements.js';
 

@@ -1,16 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Weights packed once for a backend, for many multiplications. */
 import { inspect } from 'node:util';
-import type { Backend } from '../backends/backend.js';
-import { type BackendName, chooseBackend } from '../backends/choose.js';
-import { describeDims } from '../checks/describe.js';
-import { expectRank } from '../checks/dims.js';
+import type { Backend, BackendName } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
+import { expectRank } from '../checks/lists.js';
 import { expectLocation, expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { dataOf, expectFloat, readTensor } from '../checks/tensor.js';
+import { describeDims } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
-import type { Elements } from '../memory/device-array.js';
+import type { Elements } from '../memory/device.js';
 import type { PackedHandle } from '../problem/problem.js';
 import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 

@@ -1,15 +1,14 @@
-/** Linear maps, as in nn.Linear, whose results can be split into heads. */
-import { readSignal } from '../abort.js';
-import type { Backend } from '../backends/backend.js';
-import { type BackendName, chooseBackend } from '../backends/choose.js';
+/** Linear maps, as in nn.Linear, and the cutting of their results into heads. */
+
+import type { Backend, BackendName } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
-import { describe, isInstance } from '../checks/describe.js';
-import { expectLength, expectRank } from '../checks/dims.js';
+import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach } from '../checks/location.js';
-import { integerBetween } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
 import { outTensor, readOut } from '../checks/out.js';
 import { dataOf, expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { describe, integerBetween, isInstance, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { ProjectionProblem } from '../problem/problem.js';
@@ -122,7 +121,7 @@ function prepare(
   const values = readOptions(options, ['heads', 'backend', 'out', 'signal']);
   const { dims, rows, steps, headWidth } = shapeOf(input, weight, values.heads);
   const backend = chooseFor(values.backend, input, type, weight);
-  const signal = readSignal(values.signal, 'options.signal');
+  const signal = signalOption(values.signal, 'options.signal');
   const out = readOut(values.out, 'options.out', type, dims, 'input.type', input);
 
   const inputData = dataOf(input);
@@ -170,7 +169,7 @@ export async function project(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Promise<Tensor> {
-  return await run((made) => prepare(made, input, weight, bias, options));
+  return await run((allocations) => prepare(allocations, input, weight, bias, options));
 }
 
 /** {@link project}, synchronously: it throws instead of rejecting, and blocks the event loop. */
@@ -180,5 +179,5 @@ export function projectSync(
   bias?: TensorLike,
   options?: ProjectOptions,
 ): Tensor {
-  return runSync((made) => prepare(made, input, weight, bias, options));
+  return runSync((allocations) => prepare(allocations, input, weight, bias, options));
 }

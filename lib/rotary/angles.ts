@@ -1,7 +1,8 @@
 /** Cosines and sines of rotary angles, as tables that projections read. Angles are computed in float64 throughout. */
+
 import { allocate } from '../checks/data.js';
 import type { Rotation } from '../problem/problem.js';
-import type { Numbers } from '../tensor/elements.js';
+import type { Numbers } from '../tensor/types.js';
 import { amplitude, frequencies, lengthsAlike } from './frequencies.js';
 import type { Rotary } from './options.js';
 

@@ -1,6 +1,7 @@
 /** The options of rotary position embedding. */
-import { booleanOption, integerBetween, invalid } from '../checks/numbers.js';
+
 import { readOptions } from '../checks/options.js';
+import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
 

@@ -1,6 +1,6 @@
 /** The rotation itself, on numbers: what RotaryEmbedding of ONNX and the reference's projections share. */
-import type { Numbers } from '../tensor/elements.js';
 
+import type { Numbers } from '../tensor/types.js';
 /** The cosines and sines of the angles of `pairs` pairs, from `start` on. */
 export interface Angles {
   readonly cos: Numbers;

@@ -1,13 +1,10 @@
 import { writeFile } from 'node:fs/promises';
-import { isArray, isInstance } from '../checks/describe.js';
-import { invalid } from '../checks/numbers.js';
-import { guard, readProperty } from '../checks/read.js';
 import { hostDataOf, readTensor } from '../checks/tensor.js';
+import { guard, invalid, isArray, isInstance, readProperty } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { TensorLike, TypedArray } from '../tensor/types.js';
-import { dtypeOf, rankOf } from './dtype.js';
-import { maxHeaderLength } from './header.js';
-import { readPath } from './path.js';
+import { dtypeOf, maxHeaderLength, rankOf } from './header.js';
+import { readPath } from './paths.js';
 
 /**
  * The number of bytes that are written at once, from a copy, so that memory detached meanwhile is never

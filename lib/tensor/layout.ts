@@ -1,5 +1,5 @@
 /** How tensors of several heads lie in memory. */
-import { choiceOption } from '../checks/numbers.js';
+import { choiceOption } from '../checks/values.js';
 
 /** Strides of heads, counted in elements; the elements of a row are neighbours. */
 export interface Strides {

@@ -1,18 +1,25 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The tensor: typed memory with dims, here or on a device. */
 import { inspect } from 'node:util';
-import { cudaBackendAt, cudaDevice } from '../backends/native/native.js';
 import { allocate, checkData, copyData } from '../checks/data.js';
-import { describe, describeDims, listChoices } from '../checks/describe.js';
-import { readDims, sizeOf } from '../checks/dims.js';
+import { readDims, sizeOf } from '../checks/lists.js';
 import { expectLocation } from '../checks/location.js';
-import { invalid } from '../checks/numbers.js';
+import { describe, describeDims, invalid, listChoices } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { typedArrayName } from '../memory/arrays.js';
-import { type DeviceArray, type Elements, isOnDevice } from '../memory/device-array.js';
+import { type DeviceArray, deviceAt, type Elements, isOnDevice } from '../memory/device.js';
 import { castElements } from './elements.js';
-import type { Float16Elements, Location, TensorData, TensorLike, TensorType, TypedArray } from './types.js';
-import { bytesPerElement, isTensorType, tensorTypes } from './types.js';
+import {
+  bytesPerElement,
+  type Float16Elements,
+  isTensorType,
+  type Location,
+  type TensorData,
+  type TensorLike,
+  type TensorType,
+  type TypedArray,
+  tensorTypes,
+} from './types.js';
 
 const typesOfArrays: Readonly<Record<string, TensorType>> = {
   Float32Array: 'float32',
@@ -111,7 +118,7 @@ export class Tensor implements TensorLike {
   static make(type: TensorType, dims: readonly number[], location: Location): Tensor {
     const size = sizeOf(dims);
     if (location === 'cpu') return new Tensor(type, allocate(type, size, 'a tensor'), dims);
-    return new Tensor(type, cudaDevice(location).allocate(size * bytesPerElement[type]), dims);
+    return new Tensor(type, deviceAt(location).allocate(size * bytesPerElement[type]), dims);
   }
 
   /** The element type. */
@@ -192,7 +199,7 @@ export class Tensor implements TensorLike {
     const elements = this.#liveElements();
     if (target === this.#location) return this;
     if (target === 'cpu') return new Tensor(this.#type, await this.getData(), this.#dims);
-    const device = cudaDevice(target);
+    const device = deviceAt(target);
     const copy = device.allocate(this.byteLength);
     try {
       if (isOnDevice(elements)) device.copyWhole(elements, copy);
@@ -273,11 +280,9 @@ export class Tensor implements TensorLike {
     }
     const cast = Tensor.make(type, this.#dims, this.#location);
     try {
-      const to = { data: cast.elements, type };
-      const from = { data: source, type: this.#type };
-      if (type === this.#type) source.device.copyWhole(source, cast.elements as DeviceArray);
-      else if (this.#size > 0)
-        cudaBackendAt(this.#location).solveSync([{ kind: 'cast', count: this.#size, from, to }]);
+      const data = cast.elements as DeviceArray;
+      if (type === this.#type) source.device.copyWhole(source, data);
+      else source.device.cast({ data: source, type: this.#type }, { data, type }, this.#size);
       return cast;
     } catch (error) {
       cast.dispose();

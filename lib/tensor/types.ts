@@ -12,6 +12,9 @@ export type Location = 'cpu' | 'cuda' | `cuda:${number}`;
 /** The arrays that hold elements. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Array | BigInt64Array;
 
+/** The arrays that numbers are computed in. */
+export type Numbers = Float32Array | Float64Array;
+
 /** A `Float16Array`, described by its shape because not every supported runtime has the class. */
 export interface Float16Elements {
   /** Distinguishes the class from other typed arrays. */

@@ -10,7 +10,7 @@ const allowed = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|CMakeLists\.txt)$/,
   /^dist\/binding\.gyp$/,
   /^dist\/lib\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts|js\.map|mjs\.map)$/,
-  /^lib\/cli\/page\/[a-z/-]+\.(html|css)$/,
+  /^lib\/demo\/page\/[a-z/-]+\.(html|css)$/,
   /^native\/sources\.json$/,
   /^native\/node-gyp\/include\/node\/common\.gypi$/,
   /^native\/addon\/exports\.map$/,

@@ -1,7 +1,7 @@
 /** Rows without a key to attend, and axes of length 0. */
+
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, checkAttention, type Inputs, randomInputs, typesOf } from '../support/attention.js';

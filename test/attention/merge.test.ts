@@ -1,6 +1,7 @@
 /** Joining attention over disjoint sets of keys. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { type AttentionPart, mergeAttention } from '../../lib/attention/merge.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';

@@ -1,6 +1,7 @@
 /** NaN and ±∞: as IEEE says where a key is attended, without effect where it is not. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';

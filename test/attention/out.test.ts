@@ -1,7 +1,7 @@
 /** Reusing outputs. */
+
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';

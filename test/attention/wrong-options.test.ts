@@ -1,7 +1,12 @@
 /** Options that attention refuses, and the odd ones that it takes. */
+
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention/details.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';

@@ -1,6 +1,10 @@
 /** Good calls of attention in all its forms. */
-import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention/details.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
 import { mergeAttention, mergeAttentionSync } from '../../lib/attention/merge.js';
 import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
 import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';

@@ -1,6 +1,10 @@
 /** Good calls of caches, and of attention over them. */
-import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention/details.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
 import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
 import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';

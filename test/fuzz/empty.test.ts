@@ -1,7 +1,7 @@
 /** Tensors without elements may have an axis of any length: nothing may be allocated or walked through by it. */
+
 import assert from 'node:assert/strict';
-import { attention } from '../../lib/attention/attention.js';
-import { attentionDetails } from '../../lib/attention/details.js';
+import { attention, attentionDetails } from '../../lib/attention/attention.js';
 import { mergeAttention } from '../../lib/attention/merge.js';
 import { packedAttention } from '../../lib/attention/packed.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';

@@ -1,5 +1,5 @@
 /** Good calls of projections, packed weights and layers. */
-import { isInstance } from '../../lib/checks/describe.js';
+import { isInstance } from '../../lib/checks/values.js';
 import {
   MultiHeadAttention,
   type RotaryOptions,

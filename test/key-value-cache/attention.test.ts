@@ -1,8 +1,13 @@
 /** Attention over a cache is attention over the tensors that went into it, whatever is asked for and however it is kept. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention/details.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { packedAttention } from '../../lib/attention/packed.js';
 import type { CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';

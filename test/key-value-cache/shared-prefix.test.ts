@@ -1,8 +1,8 @@
 /** Entries that were forked from one prefix attend it together, and nobody can tell but by the time it takes. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { packedAttention } from '../../lib/attention/packed.js';
 import { setThreads, threads } from '../../lib/backends/native/native.js';

@@ -1,7 +1,7 @@
 /** What a cache, and attention over one, refuse; and that nothing has changed then. */
+
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { packedAttention } from '../../lib/attention/packed.js';
 import type { HeedErrorCode } from '../../lib/errors.js';
 import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';

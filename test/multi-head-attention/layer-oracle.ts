@@ -3,8 +3,7 @@
  * step rounded to the layer's type as its intermediate results are.
  */
 
-import type { Score } from '../../lib/attention/score.js';
-import type { Selection } from '../../lib/attention/selection.js';
+import type { Score, Selection } from '../../lib/attention/options.js';
 import type {
   HeadNormWeights,
   MultiHeadAttentionOptions,

@@ -1,6 +1,6 @@
 /** Layers drawn at random, and inputs for them. */
 
-import type { Selection } from '../../lib/attention/selection.js';
+import type { Selection } from '../../lib/attention/options.js';
 import {
   type Linear,
   MultiHeadAttention,

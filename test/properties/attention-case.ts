@@ -1,7 +1,6 @@
 /** Any attention: shapes, options, layouts, types and places in memory, drawn by fast-check so that a failure shrinks. */
 import fc from 'fast-check';
-import type { AttentionOptions } from '../../lib/attention/options.js';
-import type { Selection } from '../../lib/attention/selection.js';
+import type { AttentionOptions, Selection } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TypedArray } from '../../lib/tensor/types.js';
 import { dimsOf } from '../support/attention.js';

@@ -1,7 +1,8 @@
 /** What must not matter does not: on every backend, for any case. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { mergeAttention } from '../../lib/attention/merge.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { packedAttention } from '../../lib/attention/packed.js';

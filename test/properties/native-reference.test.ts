@@ -1,7 +1,8 @@
 /** Whatever is asked, the native backend answers as the reference does, whichever instruction set it uses. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionDetailsSync } from '../../lib/attention/details.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { nativeBackend } from '../../lib/backends/native/native.js';
 import { packWeight } from '../../lib/projection/packed-weight.js';
 import { project } from '../../lib/projection/project.js';

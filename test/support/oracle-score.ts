@@ -1,5 +1,5 @@
 /** How alike a query and a key are, by each score function's formula: a second opinion, one pair at a time. */
-import type { Score } from '../../lib/attention/score.js';
+import type { Score } from '../../lib/attention/options.js';
 import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 

@@ -1,5 +1,5 @@
 /** Score functions with random weights, made for given heads and widths. */
-import type { Score } from '../../lib/attention/score.js';
+import type { Score } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
 import type { Random } from './random.js';

@@ -1,5 +1,5 @@
 /** Random inputs that the run's seed repeats. Each suite draws from a stream of its own, so that running it alone changes nothing. */
-import { numberToBfloat16, numberToFloat16 } from '../../lib/tensor/half.js';
+import { numberToBfloat16, numberToFloat16 } from '../../lib/tensor/elements.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
 

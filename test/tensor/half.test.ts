@@ -4,7 +4,7 @@ import {
   float16ToNumber,
   numberToBfloat16,
   numberToFloat16,
-} from '../../lib/tensor/half.js';
+} from '../../lib/tensor/elements.js';
 import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
 

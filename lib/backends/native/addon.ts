@@ -1,5 +1,7 @@
-/** The exports of the addon (native/addon/module.cc). */
-import type { StoredArray } from '../../problem/problem.js';
+/** The exports of the addon (native/addon/module.cc), and its errors as HeedErrors. */
+
+import { HeedError, type HeedErrorCode } from '../../errors.js';
+import type { DeviceMemory, HostArray } from '../../memory/device.js';
 import type { TypedArray } from '../../tensor/types.js';
 
 /** A packed weight, in the addon's memory. */
@@ -7,13 +9,8 @@ export interface External {
   readonly external: unique symbol;
 }
 
-/** Device memory of the addon. It is freed on request, and when this object is collected. */
-export interface DeviceMemory {
-  readonly deviceMemory: unique symbol;
-}
-
-/** The buffers that encoded problems refer to by index. */
-export type Buffers = (StoredArray | External | DeviceMemory)[];
+/** What the numbers of encoded problems refer to by index. */
+export type Buffers = (HostArray | External | DeviceMemory)[];
 
 /** Errors of the addon have one of heed's codes. */
 export interface AddonError extends Error {
@@ -115,13 +112,13 @@ export interface Addon {
     fromPitch: number,
     toPitch: number,
   ): void;
-  /** Its end is reported like that of an operation. */
-  upload(from: StoredArray, to: DeviceMemory, offset: number, onEnd: OnEnd): number;
-  download(from: DeviceMemory, offset: number, to: StoredArray, onEnd: OnEnd): number;
-  /** Returns once the host's memory has been read: work that is enqueued later sees the data. */
-  uploadSync(from: StoredArray, to: DeviceMemory, offset: number): void;
-  /** Waits for all enqueued work. */
-  downloadSync(from: DeviceMemory, offset: number, to: StoredArray): void;
+  /** Its end is told, as that of an operation. */
+  upload(from: HostArray, to: DeviceMemory, offset: number, onEnd: OnEnd): number;
+  download(from: DeviceMemory, offset: number, to: HostArray, onEnd: OnEnd): number;
+  /** Returns once the host's memory is read: what is enqueued later finds it there. */
+  uploadSync(from: HostArray, to: DeviceMemory, offset: number): void;
+  /** Waits for all that was enqueued. */
+  downloadSync(from: DeviceMemory, offset: number, to: HostArray): void;
   deviceMemoryStatistics(device: number): DeviceMemoryStatistics;
   setDeviceMemoryLimit(device: number, bytes: number): void;
   /** Returns cached memory to the driver. */
@@ -134,4 +131,28 @@ export interface Addon {
   setThreads(count: number): void;
   /** Whether memory stays valid while an operation runs, even if its ArrayBuffer is transferred. */
   pins(): boolean;
+}
+
+/** These say all there is to say. */
+const explained: readonly unknown[] = [
+  'HEED_OUT_OF_MEMORY',
+  'HEED_UNSUPPORTED',
+  'HEED_NO_CUDA',
+  'HEED_DEVICE_LOST',
+  'HEED_DEVICE',
+] satisfies HeedErrorCode[];
+
+export function toHeedError(error: unknown): HeedError {
+  const { code, message } = error as AddonError;
+  if (explained.includes(code)) return new HeedError(code as HeedErrorCode, message, { cause: error });
+  return new HeedError('HEED_NATIVE', `The native backend failed: ${message}`, { cause: error });
+}
+
+/** Calls the addon, and throws its error as one of heed's. */
+export function callAddon<Result>(call: () => Result): Result {
+  try {
+    return call();
+  } catch (error) {
+    throw toHeedError(error);
+  }
 }

@@ -1,22 +1,38 @@
-/** The `cpu` backend: it encodes problems and passes them to the addon, which computes on its own threads. */
-import { abortReason, isAborted, throwIfAborted } from '../../abort.js';
+/** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
+
+import { throwIfAborted } from '../../abort.js';
 import { allocate } from '../../checks/data.js';
-import { type DeviceArray, hostElements } from '../../memory/device-array.js';
-import { isSmall, isSolvedSooner } from '../../problem/accesses.js';
+import type { DeviceArray } from '../../memory/device.js';
+import { workOf } from '../../problem/accesses.js';
 import type { Problem } from '../../problem/problem.js';
-import type { Numbers } from '../../tensor/elements.js';
+import { hostElements } from '../../tensor/elements.js';
+import type { Numbers } from '../../tensor/types.js';
 import type { Backend } from '../backend.js';
-import type { Addon, Buffers } from './addon.js';
+import { type Addon, type Buffers, callAddon } from './addon.js';
 import { encode } from './encode.js';
 import { type Encoded, Encoder, typeNumber } from './encoder.js';
-import { ask } from './errors.js';
 import type { Operations } from './operations.js';
 import { PackedPanels } from './packed-panels.js';
 import { PrivateCopies } from './private-copies.js';
 
-/** The device number of the CPU, and the arrays to copy back from it: none. */
-const here = -1;
-const nothing: readonly number[] = [];
+/** The number of the CPU among devices. */
+const cpu = -1;
+
+/** The host arrays that have to come back from a device: the CPU writes to them where they are. */
+const noneToFetch: readonly number[] = [];
+
+/**
+ * Multiplications up to which one thread computes, the calling one, and a promise is settled before it is returned: that
+ * takes a few microseconds, less than another thread would take to begin. See `bench/NOTES.md`.
+ */
+const mostForOneThread = 2 ** 18;
+
+/** How long it takes to copy a byte into memory that is new, in multiplications of all threads. See `bench/NOTES.md`. */
+const copying = 24;
+
+function isSmall(problems: readonly Problem[]): boolean {
+  return workOf(problems) <= mostForOneThread;
+}
 
 class CpuBackend implements Backend {
   readonly name = 'cpu';
@@ -50,28 +66,28 @@ class CpuBackend implements Backend {
   }
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
-    // A signal may abort until the promise settles, so such an operation always runs on a thread of the pool.
-    if (signal === undefined && isSmall(problems)) return this.#solveHere(problems);
-    if (signal !== undefined && isAborted(signal)) return Promise.reject(abortReason(signal));
+    // A signal may still abort until the promise settles: such an operation always has a thread.
+    if (signal === undefined && isSmall(problems)) return this.#solveAtOnce(problems);
     const { numbers, length, buffers } = this.#encode(problems);
     const copies = PrivateCopies.of(buffers, this.#pins);
-    if (copies !== undefined && isSolvedSooner(problems, copies.bytes))
-      return this.#solveHere(problems).then(() => throwIfAborted(signal));
+    // Copying would hold up the event loop for longer than solving.
+    if (copies !== undefined && workOf(problems) <= copies.bytes * copying)
+      return this.#solveAtOnce(problems).then(() => throwIfAborted(signal));
     const memory = copies?.substitute(buffers) ?? buffers;
     const finish = copies && (() => copies.restore(problems));
     return new Promise((resolve, reject) => {
       this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
-        this.#addon.solve(numbers, length, memory, here, nothing, onEnd),
+        this.#addon.solve(numbers, length, memory, cpu, noneToFetch, onEnd),
       );
     });
   }
 
   solveSync(problems: readonly Problem[]): void {
     const { numbers, length, buffers } = this.#encode(problems);
-    ask(() => this.#addon.solveSync(numbers, length, buffers, isSmall(problems), here, nothing));
+    callAddon(() => this.#addon.solveSync(numbers, length, buffers, isSmall(problems), cpu, noneToFetch));
   }
 
-  #solveHere(problems: readonly Problem[]): Promise<void> {
+  #solveAtOnce(problems: readonly Problem[]): Promise<void> {
     try {
       this.solveSync(problems);
       return Promise.resolve();
@@ -82,7 +98,7 @@ class CpuBackend implements Backend {
 
   packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {
     const { data, type, columns, inner } = weight;
-    return ask(() => {
+    return callAddon(() => {
       const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
       return new PackedPanels(this.#addon, external, columns, inner);
     });

@@ -2,22 +2,18 @@
  * The `cuda` backend. Operations whose memory is all on the device are enqueued without waiting; host memory
  * is copied to the device before the operation, and back after it.
  */
-import { abortReason, isAborted } from '../../abort.js';
+
 import { HeedError } from '../../errors.js';
-import { type DeviceArray, isOnDevice } from '../../memory/device-array.js';
+import { type DeviceArray, isOnDevice } from '../../memory/device.js';
+import { writtenBy } from '../../problem/accesses.js';
 import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../../problem/problem.js';
-import type { Numbers } from '../../tensor/elements.js';
-import { bytesPerElement, type Location, type TensorType } from '../../tensor/types.js';
+import { bytesPerElement, type Location, type Numbers, type TensorType } from '../../tensor/types.js';
 import type { Backend } from '../backend.js';
-import type { Addon, Buffers } from './addon.js';
-import type { CudaDevice } from './cuda-device.js';
-import { DeviceTables } from './device-tables.js';
-import { encode } from './encode.js';
+import { type Addon, type Buffers, callAddon } from './addon.js';
+import { type CudaDevice, DeviceTables, encodeForDevice } from './cuda-device.js';
 import { type Encoded, Encoder } from './encoder.js';
-import { ask } from './errors.js';
 import type { Operations } from './operations.js';
 import { PrivateCopies } from './private-copies.js';
-import { writtenBy } from './written.js';
 
 /** A weight on a device, not repacked: kernels read it in rows. */
 class DeviceWeight implements PackedHandle {
@@ -109,13 +105,10 @@ class CudaBackend implements Backend {
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal !== undefined && isAborted(signal)) {
-        reject(abortReason(signal));
-        return;
-      }
-      const { numbers, length, buffers } = this.#encode(problems);
+      const encoded = this.#encode(problems);
+      const { numbers, length, buffers } = encoded;
       if (!buffers.some(ArrayBuffer.isView)) {
-        ask(() => this.#addon.enqueue(numbers, length, buffers, this.#device.index));
+        this.#device.enqueue(encoded);
         resolve();
         return;
       }
@@ -130,24 +123,21 @@ class CudaBackend implements Backend {
   }
 
   solveSync(problems: readonly Problem[]): void {
-    const { numbers, length, buffers } = this.#encode(problems);
+    const encoded = this.#encode(problems);
+    const { numbers, length, buffers } = encoded;
     const { index } = this.#device;
     if (!buffers.some(ArrayBuffer.isView)) {
-      ask(() => this.#addon.enqueue(numbers, length, buffers, index));
+      this.#device.enqueue(encoded);
       return;
     }
     const written = indicesOfWritten(buffers, problems);
-    ask(() => this.#addon.solveSync(numbers, length, buffers, false, index, written));
+    callAddon(() => this.#addon.solveSync(numbers, length, buffers, false, index, written));
   }
 
   /** The buffers, with the addon's handles of device memory. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
     for (const problem of problems) expectOneType(problem);
-    const encoded = encode(this.#encoder, problems);
-    return {
-      ...encoded,
-      buffers: encoded.buffers.map((buffer) => (isOnDevice(buffer) ? buffer.memory : buffer)),
-    };
+    return encodeForDevice(this.#encoder, problems);
   }
 }
 

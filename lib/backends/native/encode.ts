@@ -1,4 +1,6 @@
 /** Problems, kind by kind, as the numbers and buffers that cross to the addon: see native/addon/decode.h. */
+
+import { isPacked } from '../../problem/accesses.js';
 import type {
   AppendProblem,
   AttentionProblem,
@@ -17,7 +19,7 @@ import type {
   SelectionForm,
 } from '../../problem/problem.js';
 import { type Encoded, type Encoder, typeNumber } from './encoder.js';
-import { externalOf, isPacked } from './packed-panels.js';
+import { externalOf } from './packed-panels.js';
 
 function encodeMask(to: Encoder, mask: MaskView): void {
   to.typed(mask);
@@ -31,7 +33,7 @@ function encodeMatrix(to: Encoder, matrix: HeadMatrix): void {
 
 const scoreKinds = ['product', 'cosine', 'general', 'location', 'additive'] as const;
 
-function encodeScore(to: Encoder, score: ScoreForm = { kind: 'product' }): void {
+function encodeScore(to: Encoder, score: ScoreForm): void {
   to.number(scoreKinds.indexOf(score.kind));
   if (score.kind === 'general') encodeMatrix(to, score.weight);
   if (score.kind === 'additive') {
@@ -44,7 +46,7 @@ function encodeScore(to: Encoder, score: ScoreForm = { kind: 'product' }): void 
 
 const selectionKinds = ['soft', 'hard', 'drawn', 'local'] as const;
 
-function encodeSelection(to: Encoder, selection: SelectionForm = { kind: 'soft' }): void {
+function encodeSelection(to: Encoder, selection: SelectionForm): void {
   to.number(selectionKinds.indexOf(selection.kind));
   if (selection.kind === 'drawn') to.number(selection.seed);
   if (selection.kind === 'local') {
@@ -84,8 +86,9 @@ function encodePages(to: Encoder, keys: Pages | undefined, values: Pages | undef
 function encodeAttention(to: Encoder, problem: AttentionProblem): void {
   const { queryHeads, keyHeads, width, queryWidth = width, valueWidth } = problem;
   to.numbers(queryHeads, keyHeads, width, queryWidth, valueWidth);
-  const { scale, softcap, causal, windowLeft, windowRight } = problem;
-  to.numbers(scale, softcap, causal ? 1 : 0, windowLeft, windowRight);
+  const { scoring } = problem;
+  // The third is a flag that nothing sets any more.
+  to.numbers(scoring.scale, scoring.softcap, 0, scoring.window.left, scoring.window.right);
   to.view(problem.query);
   to.view(problem.key);
   to.view(problem.value);
@@ -96,11 +99,11 @@ function encodeAttention(to: Encoder, problem: AttentionProblem): void {
     to.numbers(queryStart, querySteps, keyStart, keySteps, queryOffset);
   }
   encodePages(to, problem.key.pages, problem.value.pages, problem.sequences.length);
-  encodeScore(to, problem.score);
-  to.optional(problem.mask, encodeMask);
-  to.list(problem.alibiSlopes);
-  to.list(problem.sinks);
-  encodeSelection(to, problem.select);
+  encodeScore(to, scoring.score);
+  to.optional(scoring.mask, encodeMask);
+  to.list(scoring.alibiSlopes);
+  to.list(scoring.sinks);
+  encodeSelection(to, scoring.select);
   to.optional(problem.choices, encodeChoices);
 }
 

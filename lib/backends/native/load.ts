@@ -6,8 +6,7 @@ import path = require('node:path');
 
 import bindings from 'bindings';
 import { environment } from '../../environment.js';
-import { installedForBundle, isBundled, packageRoot } from '../../package-root.js';
-import { version } from '../../version.js';
+import { installedForBundle, isBundled, packageRoot, version } from '../../package-root.js';
 import type { Addon } from './addon.js';
 
 // nft and ncc trace files through `createRequire`, called by this name, and __dirname, and in no other form.

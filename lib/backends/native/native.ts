@@ -1,9 +1,9 @@
 /** The interface to the native addon. Only this file and those under native/ access the addon. */
 
-import { integerBetween, invalid } from '../../checks/numbers.js';
-import { debug } from '../../debug.js';
-import { environment } from '../../environment.js';
+import { integerBetween, invalid } from '../../checks/values.js';
+import { debug, environment } from '../../environment.js';
 import { HeedError } from '../../errors.js';
+import { provideDevices } from '../../memory/device.js';
 import type { Location } from '../../tensor/types.js';
 import type { Backend } from '../backend.js';
 import type { Addon, CudaDescription } from './addon.js';
@@ -164,3 +164,5 @@ export function threads(): number | undefined {
 export function setThreads(count: number): void {
   native().addon?.setThreads(integerBetween(count, 'the number of threads', 1, 1024));
 }
+
+provideDevices(cudaDevice);

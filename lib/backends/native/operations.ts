@@ -1,7 +1,6 @@
 /** Running operations of the addon, which reports their ends by id, whatever they compute on. */
 import { abortReason, isAborted, onAbort } from '../../abort.js';
-import type { Addon, AddonError, OnEnd } from './addon.js';
-import { toHeedError } from './errors.js';
+import { type Addon, type AddonError, type OnEnd, toHeedError } from './addon.js';
 
 /** An operation, and everything whose memory it uses. */
 export interface UnderWay {

@@ -1,6 +1,6 @@
 /** Weights that the addon has packed. */
 import { HeedError } from '../../errors.js';
-import type { PackedHandle, ProjectionProblem } from '../../problem/problem.js';
+import type { PackedHandle } from '../../problem/problem.js';
 import type { Addon, External } from './addon.js';
 
 /** The addon frees the memory on request, and when the external is collected. */
@@ -35,13 +35,6 @@ export class PackedPanels implements PackedHandle {
     }
     return handle.#external;
   }
-}
-
-type Weight = ProjectionProblem['weight'];
-
-/** A weight on a device is a handle, too, but its elements are those of a device array. */
-export function isPacked(weight: Weight): weight is Exclude<Weight, { readonly data: unknown }> {
-  return !('data' in weight);
 }
 
 export const externalOf = PackedPanels.externalOf;

@@ -6,10 +6,11 @@
  */
 import { types } from 'node:util';
 import { bufferOf, bytesOf, isResizable, lengthOf, typedArrayName } from '../../memory/arrays.js';
+import type { HostArray } from '../../memory/device.js';
 import { isLasting } from '../../memory/lasting.js';
-import type { Problem, StoredArray } from '../../problem/problem.js';
+import { writtenBy } from '../../problem/accesses.js';
+import type { Problem } from '../../problem/problem.js';
 import type { Buffers } from './addon.js';
-import { writtenBy } from './written.js';
 
 /** The part of an ArrayBuffer that an operation touches. */
 interface Range {
@@ -27,7 +28,7 @@ const arrayClasses = {
   BigInt64Array,
 };
 
-function mayGoAway(array: StoredArray, pinned: boolean): boolean {
+function mayGoAway(array: HostArray, pinned: boolean): boolean {
   const buffer = bufferOf(array);
   return types.isArrayBuffer(buffer) && (isResizable(array) || !(pinned || isLasting(buffer)));
 }
@@ -48,7 +49,7 @@ function rangesOf(buffers: Buffers, pinned: boolean): Map<ArrayBufferLike, Range
 
 export class PrivateCopies {
   readonly #ranges: Map<ArrayBufferLike, Range>;
-  readonly #copies = new Map<StoredArray, StoredArray>();
+  readonly #copies = new Map<HostArray, HostArray>();
 
   /** Undefined if nothing needs a copy, the usual case. */
   static of(buffers: Buffers, pinned: boolean): PrivateCopies | undefined {
@@ -78,7 +79,7 @@ export class PrivateCopies {
     return buffers.map((array) => (ArrayBuffer.isView(array) ? this.#substitute(array, copied) : array));
   }
 
-  #substitute(array: StoredArray, copied: ReadonlyMap<ArrayBufferLike, ArrayBuffer>): StoredArray {
+  #substitute(array: HostArray, copied: ReadonlyMap<ArrayBufferLike, ArrayBuffer>): HostArray {
     const { buffer, byteOffset } = bytesOf(array);
     const copy = copied.get(buffer);
     const range = this.#ranges.get(buffer);

@@ -1,8 +1,7 @@
 /** Writes new keys and values to the pages of a cache: each row is rounded to the cache's type. */
 
-import { hostElements } from '../../memory/device-array.js';
 import type { AppendProblem, StoredView, View } from '../../problem/problem.js';
-import { writeElements } from '../../tensor/elements.js';
+import { hostElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
 import { pageOf, readRow, rowStart, scaleAt } from './vectors.js';
 

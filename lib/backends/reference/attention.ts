@@ -7,13 +7,12 @@
  * look for several things at once. When there are fewer key heads than query heads, consecutive
  * query heads share one.
  */
-import { hostElements } from '../../memory/device-array.js';
+
 import type { AttentionProblem } from '../../problem/problem.js';
-import type { QueryRow } from './row.js';
-import { scoreRow } from './scores.js';
+import { hostElements } from '../../tensor/elements.js';
+import { readKeys, scoreRow } from './scores.js';
 import { select } from './selection.js';
-import { readKeys } from './similarity.js';
-import { type Matrix, readRow, readSteps, rowStart, writeRow } from './vectors.js';
+import { type Matrix, type QueryRow, readRow, readSteps, rowStart, writeRow } from './vectors.js';
 
 /**
  * The weighted sum of values. A key that may not be attended is left out rather than weighted with 0, because

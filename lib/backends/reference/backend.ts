@@ -5,17 +5,18 @@
 
 import { allocate, isDetachedArray } from '../../checks/data.js';
 import { HeedError } from '../../errors.js';
-import { type Elements, hostElements } from '../../memory/device-array.js';
-import type { HeadMatrix, Problem, ScoreForm, StoredView } from '../../problem/problem.js';
+import type { Elements } from '../../memory/device.js';
+import { accessesOf } from '../../problem/accesses.js';
+import type { Problem } from '../../problem/problem.js';
+import { hostElements } from '../../tensor/elements.js';
 import { isFloatType } from '../../tensor/types.js';
-import { atOnce } from '../../turns.js';
+import { atOnce, runInSlices } from '../../time-slices.js';
 import type { Backend } from '../backend.js';
 import { append } from './append.js';
 import { attend } from './attention.js';
 import { merge } from './merge.js';
 import { packReference, projectRows } from './projection.js';
 import { showRows } from './rows.js';
-import { runInSlices } from './time-slices.js';
 import { attendUnfused } from './unfused.js';
 
 function work(problem: Problem): Generator<void> {
@@ -41,42 +42,11 @@ function* workThrough(problems: readonly Problem[]): Generator<void> {
   for (const problem of problems) yield* work(problem);
 }
 
-function weightsOf(score: ScoreForm | undefined): HeadMatrix[] {
-  if (score?.kind === 'general') return [score.weight];
-  return score?.kind === 'additive' ? [score.query, score.key, score.vector] : [];
-}
-
-/** The memory of caches cannot be detached. */
-function inTensors(views: readonly StoredView[]): { data: Elements }[] {
-  return views.filter(({ pages }) => pages === undefined).map(({ data }) => ({ data: data as Elements }));
-}
-
-/** All of the caller's memory that a problem reads or writes. */
+/** All memory of its caller that a problem reads or writes. */
 function arraysOf(problem: Problem): Elements[] {
-  switch (problem.kind) {
-    case 'attention':
-      return [
-        problem.query,
-        ...inTensors([problem.key, problem.value]),
-        problem.output,
-        ...(problem.mask ? [problem.mask] : []),
-        ...weightsOf(problem.score),
-        ...(problem.select?.kind === 'local' ? [problem.select.centers] : []),
-      ].map(({ data }) => data);
-    case 'unfused':
-    case 'rows':
-      return arraysOf(problem.attention);
-    case 'projection': {
-      const weight = 'data' in problem.weight ? [problem.weight.data] : [];
-      return [problem.input.data, ...weight, ...problem.targets.map(({ view }) => view.data)];
-    }
-    case 'merge':
-      return problem.parts.flatMap(({ output, logSumExp }) => [output, logSumExp]);
-    case 'append':
-      return [problem.key.data, problem.value.data];
-    case 'cast':
-      return [];
-  }
+  const accesses = accessesOf(problem);
+  const written = accesses.writes().filter((data) => data !== undefined);
+  return [...accesses.reads().map(({ data }) => data), ...written];
 }
 
 /** Numbers read from memory that was detached meanwhile are not results. */

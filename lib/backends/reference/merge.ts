@@ -4,9 +4,8 @@
  * weighs each part by its exp(logSumExp), divided by the sum of those: a softmax over parts.
  */
 
-import { hostElements } from '../../memory/device-array.js';
 import type { MergeProblem } from '../../problem/problem.js';
-import { readElements, writeElements } from '../../tensor/elements.js';
+import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import { blend } from './attention.js';
 import { softmax } from './softmax.js';
 

@@ -1,9 +1,10 @@
 /** Linear maps by the definition, y = x Wᵀ + b, summed in float64. */
+
 import { allocate } from '../../checks/data.js';
-import { type Elements, hostElements } from '../../memory/device-array.js';
+import type { Elements } from '../../memory/device.js';
 import type { HeadNorm, PackedHandle, ProjectionProblem, ProjectionTarget } from '../../problem/problem.js';
 import { rotatePairs } from '../../rotary/rotate-pairs.js';
-import { readElements, writeElements } from '../../tensor/elements.js';
+import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
 
 interface Weight {

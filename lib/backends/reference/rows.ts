@@ -2,13 +2,12 @@
  * A look inside: the scores and weights of chosen query rows. Weights need no second softmax, as an
  * attention that ran before left its log-sum-exp: a weight is exp(score − logSumExp).
  */
-import { hostElements } from '../../memory/device-array.js';
+
 import type { AttentionProblem, RowsProblem } from '../../problem/problem.js';
-import type { QueryRow } from './row.js';
-import { bias, cap } from './scores.js';
+import { hostElements } from '../../tensor/elements.js';
+import { bias, cap, readKeys, similarities } from './scores.js';
 import { weighByDistance } from './selection.js';
-import { readKeys, similarities } from './similarity.js';
-import { type Matrix, readRow, rowStart } from './vectors.js';
+import { type Matrix, type QueryRow, readRow, rowStart } from './vectors.js';
 
 /** Copies one row to an array of them, as far as there are valid keys; `rest` fills what is left. */
 function store(
@@ -39,19 +38,20 @@ function weightsOf(problem: AttentionProblem, row: QueryRow, scores: Float64Arra
   const weights = scores.map((score) =>
     score === Number.NEGATIVE_INFINITY ? 0 : Math.exp(score - logSumExp),
   );
-  if (problem.select?.kind === 'local') weighByDistance(problem.select, row, weights);
+  const { select } = problem.scoring;
+  if (select.kind === 'local') weighByDistance(select, row, weights);
   return weights;
 }
 
 function showRow(problem: RowsProblem, row: QueryRow, keys: Matrix, start: number): void {
   const { attention } = problem;
-  const nothing = Number.NEGATIVE_INFINITY;
+  const outOfBounds = Number.NEGATIVE_INFINITY;
   const scores = similarities(attention, row, keys);
-  store(problem.scores, start, scores, problem.keys, nothing);
-  cap(scores, attention.softcap);
-  store(problem.cappedScores, start, scores, problem.keys, nothing);
+  store(problem.scores, start, scores, problem.keys, outOfBounds);
+  cap(scores, attention.scoring.softcap);
+  store(problem.cappedScores, start, scores, problem.keys, outOfBounds);
   bias(attention, row, scores);
-  store(problem.biasedScores, start, scores, problem.keys, nothing);
+  store(problem.biasedScores, start, scores, problem.keys, outOfBounds);
   if (problem.weights) store(problem.weights, start, weightsOf(attention, row, scores), problem.keys, 0);
 }
 

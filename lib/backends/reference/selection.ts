@@ -4,12 +4,11 @@
  * selection prefers keys around a center that was predicted for the query.
  */
 
-import { hostElements } from '../../memory/device-array.js';
 import type { AttentionProblem, SelectionForm } from '../../problem/problem.js';
-import { readElements } from '../../tensor/elements.js';
+import { hostElements, readElements } from '../../tensor/elements.js';
 import { gumbelNoise, sinkKey } from './draws.js';
-import type { QueryRow } from './row.js';
 import { softmax } from './softmax.js';
+import type { QueryRow } from './vectors.js';
 
 type LocalForm = SelectionForm & { kind: 'local' };
 
@@ -58,14 +57,14 @@ function choose(
   scores: Float64Array,
   attended: Uint8Array,
 ): number {
-  const { select } = problem;
+  const { select, sinks } = problem.scoring;
   const position = row.sequence.queryOffset + row.step;
-  const noise = select?.kind === 'drawn' ? gumbelNoise(select.seed, row.entry, row.head, position) : () => 0;
-  return best(scores, attended, problem.sinks?.[row.head], noise);
+  const noise = select.kind === 'drawn' ? gumbelNoise(select.seed, row.entry, row.head, position) : () => 0;
+  return best(scores, attended, sinks?.[row.head], noise);
 }
 
-/** Writes the key that a row has chosen to where the problem wants it. */
-function tell({ choices }: AttentionProblem, { entry, head, step }: QueryRow, choice: number): void {
+/** Writes which key a row has chosen to where the problem wants it. */
+function recordChoice({ choices }: AttentionProblem, { entry, head, step }: QueryRow, choice: number): void {
   if (choices) choices.data[entry * choices.batchStride + head * choices.headStride + step] = choice;
 }
 
@@ -79,15 +78,15 @@ export function select(
   scores: Float64Array,
   attended: Uint8Array,
 ): number {
-  const { select: form } = problem;
-  const sink = problem.sinks?.[row.head];
-  if (form?.kind !== 'hard' && form?.kind !== 'drawn') {
+  const { select: form, sinks } = problem.scoring;
+  const sink = sinks?.[row.head];
+  if (form.kind !== 'hard' && form.kind !== 'drawn') {
     const logSumExp = softmax(scores, attended, sink);
-    if (form?.kind === 'local') weighByDistance(form, row, scores);
+    if (form.kind === 'local') weighByDistance(form, row, scores);
     return logSumExp;
   }
   const choice = choose(problem, row, scores, attended);
-  tell(problem, row, choice);
+  recordChoice(problem, row, choice);
   const logSumExp = softmax(scores, attended, sink);
   scores.fill(0);
   attended.fill(0);

@@ -5,9 +5,9 @@
  */
 import type { AttentionProblem } from '../../problem/problem.js';
 import { blend, finishRow, type KeyGroup, keyGroups, queryRows } from './attention.js';
-import type { QueryRow } from './row.js';
 import { scoreRow } from './scores.js';
 import { select } from './selection.js';
+import type { QueryRow } from './vectors.js';
 
 interface MatrixRow {
   readonly row: QueryRow;

@@ -1,8 +1,7 @@
 /** Rows of tensors as float64 numbers, in which everything here is computed. */
 
-import { hostElements } from '../../memory/device-array.js';
-import type { Pages, StoredView, View } from '../../problem/problem.js';
-import { readElements, writeElements } from '../../tensor/elements.js';
+import type { Pages, Sequence, StoredView, View } from '../../problem/problem.js';
+import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType, TypedArray } from '../../tensor/types.js';
 
 /** Where row `step` of one batch entry and head begins. */
@@ -96,4 +95,14 @@ export function dot(a: Float64Array, matrix: Matrix, row: number): number {
   let sum = 0;
   for (let i = 0; i < width; i++) sum += a[i] * numbers[start + i];
   return sum;
+}
+
+/** One row of queries, and where it stands. */
+export interface QueryRow {
+  readonly entry: number;
+  readonly head: number;
+  readonly step: number;
+  readonly sequence: Sequence;
+  /** The row's own elements. */
+  readonly query: Float64Array;
 }

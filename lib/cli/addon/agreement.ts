@@ -1,6 +1,6 @@
 /** Whether a backend computes correct results: small computations, compared with the reference. */
 import { attentionSync } from '../../attention/attention.js';
-import type { BackendName } from '../../backends/choose.js';
+import type { BackendName } from '../../backends/backend.js';
 import { MultiHeadAttention } from '../../multi-head-attention/multi-head-attention.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { randomUniform } from '../hashing.js';

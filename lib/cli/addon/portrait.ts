@@ -1,6 +1,5 @@
 /** What is known of an addon's file without loading it: its content, and whether it fits this machine. */
 import { readFileSync, statSync } from 'node:fs';
-import { glibcVersion } from '../libc.js';
 import { type Elf, isElf, MalformedElf, readElf } from './elf.js';
 
 export interface Portrait {
@@ -84,4 +83,11 @@ function misfitOf({ machine, libc, glibc }: Portrait): string | undefined {
   if (glibc !== undefined && here !== undefined && compareVersions(glibc, here) > 0)
     return `needs glibc ${glibc}, but this system has ${here}`;
   return undefined;
+}
+
+/** Such as '2.36'; undefined where it is not glibc. */
+export function glibcVersion(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime;
 }

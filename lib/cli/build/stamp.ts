@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { glibcVersion } from '../libc.js';
+import { glibcVersion } from '../addon/portrait.js';
 import { gypFile, type Tool } from './tools.js';
 
 /** The content of the file next to a built addon. */

@@ -1,9 +1,9 @@
 /** Whether there is a usable addon. */
-import { lstatSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { prebuiltAddons } from '../../backends/native/load.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
-import { isCheckout } from './checkout.js';
 import { lackingOf, type Parts } from './parts.js';
 import { fingerprint, hashOfSources, readStamp, type Stamp, writeStamp } from './stamp.js';
 import { addonPath, type Tool } from './tools.js';
@@ -90,4 +90,9 @@ export async function findUsable(root: string, wanted: Wanted): Promise<Usable> 
   // heed would load the existing addon first.
   if (inPlace) rmSync(path, { recursive: true });
   return { path: prebuilt, passedOver };
+}
+
+/** The package has what is compiled from this file, and not the file. */
+export function isCheckout(root: string): boolean {
+  return existsSync(join(root, 'lib', 'index.ts'));
 }

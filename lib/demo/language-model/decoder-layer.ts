@@ -1,11 +1,11 @@
 /** One layer of the model: attention, then the feed-forward part, each with a residual connection. */
 import { KeyValueCache } from '../../key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../multi-head-attention/multi-head-attention.js';
+import { type PackedWeight, packWeight } from '../../projection/packed-weight.js';
+import { project } from '../../projection/project.js';
 import type { SafetensorsFile } from '../../safetensors.js';
 import { Tensor } from '../../tensor/tensor.js';
 import type { Configuration } from './configuration.js';
-import { FeedForward } from './feed-forward.js';
-import { normalize } from './rms-norm.js';
 
 export class DecoderLayer implements Disposable {
   private constructor(
@@ -96,4 +96,58 @@ function add(x: Tensor, result: Tensor): Tensor {
   const into = result.data as Float32Array;
   for (let i = 0; i < into.length; i++) into[i] += from[i];
   return result;
+}
+
+class FeedForward implements Disposable {
+  /** Gate and way up, one below the other: one product in place of two. */
+  readonly #up: PackedWeight;
+  readonly #down: PackedWeight;
+
+  /**
+   * @param gate [inner, width]
+   * @param up [inner, width]
+   * @param down [width, inner]
+   */
+  constructor(gate: Tensor, up: Tensor, down: Tensor) {
+    const [inner, width] = gate.dims;
+    const both = new Float32Array(2 * inner * width);
+    both.set(gate.data as Float32Array);
+    both.set(up.data as Float32Array, inner * width);
+    this.#up = packWeight(new Tensor(both, [2 * inner, width]));
+    this.#down = packWeight(down);
+  }
+
+  /** down (silu(gate x) · up x), for x [1, steps, width] */
+  async forward(x: Tensor): Promise<Tensor> {
+    const both = await project(x, this.#up);
+    const [batch, steps, columns] = both.dims;
+    const inner = columns / 2;
+    const data = both.data as Float32Array;
+    const gated = new Float32Array(batch * steps * inner);
+    for (let row = 0; row < batch * steps; row++) {
+      for (let i = 0; i < inner; i++) {
+        const gate = data[row * columns + i];
+        gated[row * inner + i] = (gate / (1 + Math.exp(-gate))) * data[row * columns + inner + i];
+      }
+    }
+    return await project(new Tensor(gated, [batch, steps, inner]), this.#down);
+  }
+
+  [Symbol.dispose](): void {
+    this.#up.dispose();
+    this.#down.dispose();
+  }
+}
+
+/** Scales every row of [steps, width] to a mean square of 1, and each of its numbers by what was learnt. */
+export function normalize(rows: Float32Array, weight: Float32Array, epsilon: number): Float32Array {
+  const width = weight.length;
+  const normalized = new Float32Array(rows.length);
+  for (let start = 0; start < rows.length; start += width) {
+    let squares = 0;
+    for (let i = 0; i < width; i++) squares += rows[start + i] ** 2;
+    const factor = 1 / Math.sqrt(squares / width + epsilon);
+    for (let i = 0; i < width; i++) normalized[start + i] = rows[start + i] * factor * weight[i];
+  }
+  return normalized;
 }

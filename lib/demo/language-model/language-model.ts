@@ -8,8 +8,7 @@ import { project } from '../../projection/project.js';
 import { open } from '../../safetensors.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { type Configuration, readConfiguration } from './configuration.js';
-import { DecoderLayer } from './decoder-layer.js';
-import { normalize } from './rms-norm.js';
+import { DecoderLayer, normalize } from './decoder-layer.js';
 import { Tokenizer } from './tokenizer.js';
 
 /** The keys and values of a text's tokens, of each layer. */

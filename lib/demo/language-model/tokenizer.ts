@@ -2,6 +2,7 @@
  * Text as tokens: byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with
  * Subword Units"), on bytes as in GPT-2, so that there is no text it cannot take.
  */
+import { keyOf, type Word } from '../words.js';
 
 /** The token before and after a text. Its byte occurs in no text. */
 export const endOfText = 0;
@@ -70,4 +71,14 @@ export class Tokenizer {
   decode(ids: readonly number[]): string {
     return Buffer.concat(ids.map((id) => this.bytes(id))).toString();
   }
+}
+
+/** The space before a token is told of the one that stands before it; what cannot be seen gets a sign that can. */
+export function tokensAsWords(tokenizer: Tokenizer, tokens: readonly number[]): Word[] {
+  const texts = tokens.map((token) => (token === endOfText ? '' : tokenizer.decode([token])));
+  return texts.map((text, i) => {
+    const shown = text.trim() || (text === '\n' ? '↵' : tokens[i] === endOfText ? '▷' : '␣');
+    const next = texts[i + 1] ?? '';
+    return { text: shown, key: keyOf(shown), after: text === '\n' ? '\n' : next.startsWith(' ') ? ' ' : '' };
+  });
 }

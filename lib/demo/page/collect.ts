@@ -1,5 +1,5 @@
-/** Collects the data of a page from the results of the heads. */
-import { numberToFloat16 } from '../../tensor/half.js';
+/** What a page shows, out of what the heads found. */
+import { numberToFloat16 } from '../../tensor/elements.js';
 import { sumOf } from '../influences.js';
 import type { Word } from '../words.js';
 import type { PageData, PageHead, PageWeights } from './page-data.js';

@@ -1,9 +1,9 @@
 /** The memory of devices: what is used, what is limited, and what is left when there is none. */
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { attention, attentionSync } from '../../../lib/attention/attention.js';
-import { attentionDetails } from '../../../lib/attention/details.js';
+import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
 import { mergeAttention } from '../../../lib/attention/merge.js';
 import { deviceMemory, limitDeviceMemory, trimDeviceMemory } from '../../../lib/backends/devices.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';

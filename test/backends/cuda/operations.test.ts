@@ -1,8 +1,8 @@
 /** Operations on tensors of a device, against the oracle; their results stay there. */
+
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { attention, attentionSync } from '../../../lib/attention/attention.js';
-import { attentionDetails } from '../../../lib/attention/details.js';
+import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
 import { mergeAttention } from '../../../lib/attention/merge.js';
 import { packedAttention } from '../../../lib/attention/packed.js';
 import { packWeight } from '../../../lib/projection/packed-weight.js';

@@ -1,12 +1,9 @@
 /** What the cuda backend does not do is refused before any work starts, wherever the tensors are. */
 
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../../lib/attention/attention.js';
-import { attentionDetails } from '../../../lib/attention/details.js';
-import type { AttentionOptions } from '../../../lib/attention/options.js';
+import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
+import type { AttentionOptions, Score, Selection } from '../../../lib/attention/options.js';
 import { packedAttention } from '../../../lib/attention/packed.js';
-import type { Score } from '../../../lib/attention/score.js';
-import type { Selection } from '../../../lib/attention/selection.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';

@@ -4,8 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nativeStatus } from '../../../lib/backends/native/native.js';
-import { packageRoot } from '../../../lib/package-root.js';
-import { version } from '../../../lib/version.js';
+import { packageRoot, version } from '../../../lib/package-root.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 const attend = `

@@ -4,8 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addonPackages, loadAddon, prebuiltAddons } from '../../../lib/backends/native/load.js';
 import { nativeStatus } from '../../../lib/backends/native/native.js';
-import { packageRoot } from '../../../lib/package-root.js';
-import { version } from '../../../lib/version.js';
+import { packageRoot, version } from '../../../lib/package-root.js';
 import { compile } from '../../cli/addon/fixtures.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 

@@ -76,11 +76,13 @@ export function attentionProblem(shape: Shape, arrays: Arrays): HostProblem {
     sequences: [
       { queryStart: 0, querySteps: queries, keyStart: 0, keySteps: keys, queryOffset: keys - queries },
     ],
-    scale: 1 / Math.sqrt(width),
-    softcap: 0,
-    causal: false,
-    windowLeft: Number.POSITIVE_INFINITY,
-    windowRight: Number.POSITIVE_INFINITY,
+    scoring: {
+      score: { kind: 'product' },
+      scale: 1 / Math.sqrt(width),
+      softcap: 0,
+      window: { left: Number.POSITIVE_INFINITY, right: Number.POSITIVE_INFINITY },
+      select: { kind: 'soft' },
+    },
   };
 }
 

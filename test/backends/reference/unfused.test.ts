@@ -43,12 +43,14 @@ describe('reference unfused attention', () => {
           keySteps,
           queryOffset: keySteps - 9,
         })),
-        scale: 0.25,
-        softcap: 5,
-        causal: true,
-        windowLeft: 6,
-        windowRight: Number.POSITIVE_INFINITY,
-        sinks: Float64Array.of(0, 1, 2, 3),
+        scoring: {
+          score: { kind: 'product' },
+          scale: 0.25,
+          softcap: 5,
+          window: { left: 6, right: 0 },
+          sinks: Float64Array.of(0, 1, 2, 3),
+          select: { kind: 'soft' },
+        },
       };
       referenceBackend.solveSync([kind === 'attention' ? attention : { kind, attention }]);
       return { output, logSumExp };

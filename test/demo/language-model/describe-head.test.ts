@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describeHead } from '../../../lib/demo/language-model/describe-head.js';
+import { describeHead } from '../../../lib/demo/language-model/head-scores.js';
 
 describe('description of a head', () => {
   const describeScores = (previous: number, induction: number) =>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { sample } from '../../../lib/demo/language-model/sampling.js';
+import { sample } from '../../../lib/demo/language-model/continue-text.js';
 import { Random } from '../../support/random.js';
 
 describe('sampling', () => {

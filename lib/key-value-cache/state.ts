@@ -5,7 +5,7 @@
 import { HeedError } from '../errors.js';
 import type { AppendProblem, StoredView, View } from '../problem/problem.js';
 import type { PagePool } from './page-pool.js';
-import { SequencePages } from './sequence-pages.js';
+import { SequencePages } from './pages.js';
 
 /** Keys and values of a cache. */
 export interface CacheViews {

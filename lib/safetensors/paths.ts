@@ -1,8 +1,26 @@
-/** The file that a path refers to: a file of tensors, an index of several, or either in a directory. */
+/** Paths: as callers pass them, which file one means, and names for a message. */
+
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, guard, invalid, isInstance } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { listNames } from './names.js';
+
+/** A file name, or the one that a `file:` URL stands for. */
+export function readPath(value: unknown, name: string): string {
+  if (typeof value === 'string') return value;
+  if (!isInstance(value, URL)) throw invalid(name, 'a file name or a file: URL', value);
+  const href = guard(name, () => value.href);
+  try {
+    return fileURLToPath(href);
+  } catch (error) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected ${name} to be a file: URL, received ${describe(href)}`,
+      { cause: error },
+    );
+  }
+}
 
 export interface Located {
   readonly file: string;
@@ -28,4 +46,11 @@ export async function locate(path: string): Promise<Located> {
     'HEED_FILE_ERROR',
     `Expected the directory ${path} to hold ${fileName} or ${indexName}, found ${listNames(names.sort(), 'no files')}`,
   );
+}
+
+/** Names for a message, of tensors or of files, as many as a reader wants to see. */
+export function listNames(names: readonly string[], none = 'no tensors'): string {
+  if (names.length === 0) return none;
+  const shown = names.slice(0, 24).map((name) => JSON.stringify(name));
+  return shown.join(', ') + (names.length > shown.length ? ` and ${names.length - shown.length} more` : '');
 }

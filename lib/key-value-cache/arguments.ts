@@ -1,15 +1,18 @@
-/** The options of a cache. */
+/** The options of a cache, and what is appended to one. */
 
-import { cudaDevice } from '../backends/native/native.js';
-import { locationOption } from '../checks/location.js';
-import { choiceOption, integerBetween, invalid } from '../checks/numbers.js';
+import { expectLength, expectRank, readIntegers } from '../checks/lists.js';
+import { expectPlace, expectReach, locationOption } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
+import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { deviceAt } from '../memory/device.js';
+import type { View } from '../problem/problem.js';
+import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
 import type { Location } from '../tensor/types.js';
-import { CacheState } from './cache-state.js';
-import { type CacheType, cacheTypes } from './cache-type.js';
 import { PagePool } from './page-pool.js';
-import { deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
+import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
+import { CacheState } from './state.js';
 
 /** The shape of a KeyValueCache, and how it stores keys and values. */
 export interface KeyValueCacheOptions {
@@ -69,7 +72,7 @@ function memoryAt(location: Location, type: CacheType): SlabMemory {
       `Expected options.type to be one that caches at '${location}' support, received 'int8'; use 'float16' or 'bfloat16'`,
     );
   }
-  return deviceSlabs(cudaDevice(location));
+  return deviceSlabs(deviceAt(location));
 }
 
 /** A cache without steps, and its page size, if one was given. */
@@ -97,4 +100,57 @@ export function readCacheOptions(options: unknown): {
   const pages = batch * Math.ceil(capacity / steps);
   const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
   return { state: CacheState.empty(pool, batch, capacity), pageSize };
+}
+
+/** What `append` of a KeyValueCache may be told besides keys and values. */
+export interface AppendOptions {
+  /** How many of the steps count, per batch entry: the first ones. Default: all. */
+  lengths?: ArrayLike<number>;
+  /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
+  layout?: 'bhsd' | 'bshd';
+}
+
+/** New steps: of each entry, the first `counts[entry]`. */
+export interface NewSteps {
+  readonly key: View;
+  readonly value: View;
+  readonly counts: readonly number[];
+}
+
+export function readAppendArguments(
+  { batch, pool }: CacheState,
+  keyValue: unknown,
+  valueValue: unknown,
+  options: unknown,
+): NewSteps {
+  const given = readOptions(options, ['lengths', 'layout']);
+  const layout = readLayout(given.layout);
+  const axes = axesOf[layout];
+  const key = readTensor(keyValue, 'key');
+  const value = readTensor(valueValue, 'value');
+  const type = expectFloat(key);
+  expectType(value, type, 'key.type');
+  expectReach(key, pool.location, 'cache');
+  expectPlace(value, key.location, key.name);
+  const { heads, width, valueWidth } = pool.form;
+  const check = ({ dims, name }: TensorArgument, expected: number, source: string) => {
+    expectRank(dims, 4, name, axes.names);
+    expectLength(dims[0], `${name}.dims[0]`, batch, 'cache.batch');
+    expectLength(dims[axes.heads], `${name}.dims[${axes.heads}]`, heads, 'cache.heads');
+    expectLength(dims[3], `${name}.dims[3]`, expected, source);
+  };
+  check(key, width, 'cache.width');
+  check(value, valueWidth, 'cache.valueWidth');
+  const steps = key.dims[axes.steps];
+  expectLength(value.dims[axes.steps], `value.dims[${axes.steps}]`, steps, `key.dims[${axes.steps}]`);
+  const counts =
+    given.lengths === undefined
+      ? new Array<number>(batch).fill(steps)
+      : readIntegers(given.lengths, 'options.lengths', batch, 'batch entry', 0, steps);
+  const view = (tensor: TensorArgument): View => ({
+    data: dataOf(tensor),
+    type,
+    ...denseStrides(layout, heads, steps, tensor.dims[3]),
+  });
+  return { key: view(key), value: view(value), counts };
 }
