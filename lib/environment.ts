@@ -79,7 +79,7 @@ export function environment(): Environment {
   return known;
 }
 
-/** The message is only composed when somebody wants to read it. */
+/** The message is composed only if debug output is on. */
 export function debug(message: () => string): void {
   if (environment().debug) process.stderr.write(format('HEED %d: %s\n', process.pid, message()));
 }

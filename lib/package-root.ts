@@ -46,5 +46,5 @@ export function installedForBundle(): Installed {
   return { complaint };
 }
 
-/** Which heed this is: what package.json says, which a bundle does not have. */
+/** The version of heed, as in package.json, which a bundle does not contain. */
 export const version = '0.1.0';

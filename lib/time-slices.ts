@@ -49,7 +49,7 @@ export function runInSlices(work: Generator<void>, signal?: AbortSignal): Promis
   });
 }
 
-/** Begins at once, and lets the event loop have its turn wherever the work pauses. */
+/** Begins at once, and yields to the event loop whenever the work pauses. */
 export async function inTurns<Result>(work: Generator<void, Result>): Promise<Result> {
   for (;;) {
     const { done, value } = work.next();
@@ -58,7 +58,7 @@ export async function inTurns<Result>(work: Generator<void, Result>): Promise<Re
   }
 }
 
-/** Pauses nowhere. */
+/** Runs without pauses. */
 export function atOnce<Result>(work: Generator<void, Result>): Result {
   for (;;) {
     const { done, value } = work.next();

@@ -1,4 +1,4 @@
-/** Fused against unfused attention at whatever shapes, options and types come up: nobody may be worse off. */
+/** Fused against unfused attention for random shapes, options and types: fusing must never be slower. */
 import { solveSync } from '../../lib/backends/operation.js';
 import { type AttentionOptions, attentionSync, type FloatType, Tensor } from '../../lib/index.js';
 import { duel } from '../duel.js';

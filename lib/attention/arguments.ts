@@ -23,7 +23,7 @@ import { fitScoring, type ScoringArgument, type ScoringOptions, scoringForm } fr
 
 /** The source of keys and values. */
 export interface KeyValueSource {
-  /** Looks at their memory for the first time. */
+  /** Accesses their memory for the first time. */
   views(): { readonly key: StoredView; readonly value: StoredView };
 }
 

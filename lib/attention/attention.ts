@@ -218,14 +218,14 @@ export function attentionSync(query: TensorLike, ...rest: readonly unknown[]): T
 }
 
 /**
- * {@link attention}, and the scores, weights and log-sum-exps that it is made of. Weights and scores
- * are recomputed from the log-sum-exp, so that only what is asked for takes memory:
+ * {@link attention}, with its scores, weights and log-sum-exps. Weights and scores are recomputed
+ * from the log-sum-exp, so that only what `include` names takes memory:
  * batch · heads · queries · keys elements each, of the chosen rows.
  *
  * @param query [batch, heads, querySteps, width]
  * @param key [batch, keyHeads, keySteps, width]
  * @param value [batch, keyHeads, keySteps, valueWidth]
- * @throws HeedError as {@link attention} does; HEED_OUT_OF_MEMORY when there is no room for what is asked
+ * @throws HeedError as {@link attention} does; HEED_OUT_OF_MEMORY if the details do not fit into memory
  *
  * @example
  * const { output, weights } = await attentionDetails(query, key, value, {
@@ -252,7 +252,10 @@ export async function attentionDetails(
   return await attend(detailsForms, query, rest);
 }
 
-/** {@link attentionDetails}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/**
+ * {@link attentionDetails}, synchronously: throws what the promise would reject with, and blocks the event
+ * loop.
+ */
 export function attentionDetailsSync(
   query: TensorLike,
   key: TensorLike,

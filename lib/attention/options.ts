@@ -5,12 +5,12 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';
 
 /**
- * How alike a query q and a key k are. `scale` multiplies any of them; its default is 1/√width for
- * 'scaled-dot' and 1 for all others. What happens to a score afterwards is the same for all.
+ * How similar a query q and a key k are. `scale` multiplies every score; its default is 1/√width for
+ * 'scaled-dot' and 1 for all others. The later steps are the same for all score functions.
  *
  * - `'scaled-dot'`: scale · q·k, the default (Vaswani et al. 2017, "Attention Is All You Need")
  * - `'dot'`: q·k (Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation")
- * - `'cosine'`: q·k / (‖q‖ ‖k‖), 0 where either is all zeros (Graves et al. 2014, "Neural Turing Machines")
+ * - `'cosine'`: q·k / (‖q‖ ‖k‖), 0 if either is all zeros (Graves et al. 2014, "Neural Turing Machines")
  */
 export type Score = 'scaled-dot' | 'dot' | 'cosine' | GeneralScore | AdditiveScore | LocationScore;
 
@@ -34,7 +34,7 @@ export interface AdditiveScore {
   vector: TensorLike;
 }
 
-/** (W q)ⱼ for the key at position j of its sequence, whatever that key is (Luong et al. 2015). */
+/** (W q)ⱼ for the key at position j of its sequence, independent of the key itself (Luong et al. 2015). */
 export interface LocationScore {
   /** The name of this score. */
   type: 'location';
@@ -46,10 +46,10 @@ export interface LocationScore {
 }
 
 /**
- * What is done with the weights of a query:
+ * How the weights of a query select values:
  *
  * - `'soft'`: the weighted sum of all values, the default (global, soft attention)
- * - `'hard'`: the value of the best key, of several the first (Xu et al. 2015, "Show, Attend and Tell")
+ * - `'hard'`: the value of the best key; of several, the first (Xu et al. 2015, "Show, Attend and Tell")
  * - `{ type: 'hard', seed }`: the value of one key, drawn at random by weight (Xu et al. 2015)
  * - `{ type: 'local', centers, halfWidth }`: the weighted sum of values around a predicted position
  *   (local-p, Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation")
@@ -57,7 +57,7 @@ export interface LocationScore {
 export type Selection = 'soft' | 'hard' | HardSelection | LocalSelection;
 
 /**
- * One key, drawn with the probabilities that are its weights. A draw depends on the seed, the batch
+ * One key, drawn at random with the weights as probabilities. A draw depends on the seed, the batch
  * entry, the query head, the position of the query among the keys, and all scores, so that it is the
  * same on every backend and for any number of threads. A sink that is drawn gives zeros.
  */
@@ -71,14 +71,14 @@ export interface HardSelection {
 /**
  * Softmax over the keys no further than halfWidth from the center; then every weight is multiplied by
  * exp(−(j − center)² / (2σ²)) for key position j and σ = halfWidth / 2. The products are not normalised
- * again (Luong et al. 2015, equation 10), so that their sum tells how well the window stands.
+ * again (Luong et al. 2015, equation 10), so that their sum shows how well the window is placed.
  */
 export interface LocalSelection {
   /** The name of this selection. */
   type: 'local';
   /**
    * Key positions, real numbers from 0 on: broadcasts to [batch, heads, queries], any floating-point type.
-   * One that is NaN or far from all keys reaches none.
+   * A center that is NaN or far from all keys reaches no key.
    */
   centers: TensorLike;
   /** D, greater than 0. */

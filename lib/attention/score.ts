@@ -9,7 +9,7 @@ import type { HeadMatrix, ScoreForm, View } from '../problem/problem.js';
 import { readElements, writeElements } from '../tensor/elements.js';
 import type { FloatType, TypedArray } from '../tensor/types.js';
 
-/** What was read of a score; weights are looked at when a problem is built. */
+/** What was read of a score; weights are accessed when a problem is built. */
 export type ScoreArgument =
   | { readonly kind: 'scaled-dot' | 'dot' | 'cosine' }
   | { readonly kind: 'general' | 'location'; readonly weight: TensorArgument }
@@ -20,7 +20,7 @@ export type ScoreArgument =
       readonly vector: TensorArgument;
     };
 
-/** What a score's weights have to fit. */
+/** The dimensions that a score's weights must match. */
 export interface ScoredShape {
   readonly queryHeads: number;
   readonly keyHeads: number;
@@ -96,7 +96,7 @@ function ownAxes(
   if (dims.length !== axes.length + 1) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `Expected ${name}.dims to be [${axes.join(', ')}], with an axis of heads before it or without, received ${describeDims(dims)}`,
+      `Expected ${name}.dims to be [${axes.join(', ')}], optionally with an axis of heads before them, received ${describeDims(dims)}`,
     );
   }
   expectLength(dims[0], `${name}.dims[0]`, heads, source);
@@ -162,7 +162,7 @@ export function checkScore(score: ScoreArgument, shape: ScoredShape, names: Scor
   }
 }
 
-/** What multiplies a score where the caller says nothing. */
+/** The default scale of a score. */
 export function defaultScale({ kind }: ScoreArgument, width: number): number {
   return kind === 'scaled-dot' ? 1 / Math.sqrt(width) : 1;
 }
@@ -180,7 +180,7 @@ export function weightsOf(score: ScoreArgument): readonly TensorArgument[] {
   }
 }
 
-/** The same score over weights that `replace` answers for its own. */
+/** The same score, with each weight replaced by the result of `replace`. */
 export function withWeights(
   score: ScoreArgument,
   replace: (weight: TensorArgument) => TensorArgument,
@@ -227,7 +227,7 @@ export function scoreForm(score: ScoreArgument, computeType: FloatType): ScoreFo
   }
 }
 
-/** In the type that everything else of the problem has: kernels read keys and values of one type. */
+/** In the type of the rest of the problem, because kernels read keys and values of one type. */
 export function roundedTo(type: FloatType, tensor: TensorArgument): TypedArray {
   const data = hostDataOf(tensor);
   if (tensor.type === type) return data;

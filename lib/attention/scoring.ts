@@ -91,7 +91,7 @@ function maskView({ tensor, strides }: MaskArgument, computeType: FloatType): Ma
   return { ...computedData(tensor, computeType), batchStride, headStride, queryStride, keyStride };
 }
 
-/** What was read of a selection; centers are looked at when a problem is built. */
+/** What was read of a selection; centers are accessed when a problem is built. */
 export type SelectionArgument =
   | { readonly kind: 'soft' | 'hard' }
   | { readonly kind: 'drawn'; readonly seed: number }

@@ -28,12 +28,12 @@ export function isCache(value: unknown): value is KeyValueCache {
   return value instanceof KeyValueCache;
 }
 
-/** Keys and values of a cache, none of whose memory is the caller's. */
+/** Keys and values of a cache, whose memory belongs to heed and not to the caller. */
 export function cacheSource({ key, value }: CacheViews): KeyValueSource {
   return { views: () => ({ key, value }) };
 }
 
-/** A cache as it was when an operation began, kept that way until it is released. */
+/** A snapshot of a cache at the beginning of an operation, valid until it is released. */
 export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
   readonly lengths: Int32Array;
   readonly source: KeyValueSource;
@@ -58,7 +58,7 @@ function attendedCache(cache: KeyValueCache): AttendedCache {
   };
 }
 
-/** How each form is prepared: no more runs of the caller's code once that is done. */
+/** How each form is prepared. None of the caller's code runs afterwards. */
 export interface AttentionForms<Result> {
   readonly overTensors: (
     allocations: Allocations,
@@ -75,12 +75,12 @@ export interface AttentionForms<Result> {
   ) => Operation<Result>;
 }
 
-/** What came after a query and a cache: options, and nothing else. */
+/** The arguments after a query and a cache: options only. */
 function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
   if (more.every((value) => value === undefined)) return options;
   throw new HeedError(
     'HEED_INVALID_ARGUMENT',
-    `Expected nothing but options after a cache, which has the values too, received ${describe(options)}`,
+    `Expected only options after a cache, which contains the values too, received ${describe(options)}`,
   );
 }
 
@@ -100,7 +100,7 @@ export async function attend<Result>(
   }
 }
 
-/** The same, done when it returns. */
+/** The same, synchronously. */
 export function attendSync<Result>(
   { overTensors, overCache }: AttentionForms<Result>,
   query: unknown,
@@ -115,7 +115,7 @@ export function attendSync<Result>(
   }
 }
 
-/** Queries over a cache: how they lie in memory is all that dense and packed ones differ in. */
+/** Queries over a cache. Dense and packed queries differ only in their memory layout. */
 export interface Queries {
   readonly tensor: TensorArgument;
   readonly batch: number;

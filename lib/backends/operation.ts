@@ -1,4 +1,7 @@
-/** Operations that are ready to run: all arguments are read and checked, and the memory of the result is there. */
+/**
+ * Operations that are ready to run: all arguments are read and checked, and the memory of the result is
+ * allocated.
+ */
 import { throwIfAborted } from '../abort.js';
 import { debug } from '../environment.js';
 import { Allocations } from '../memory/allocations.js';
@@ -15,7 +18,7 @@ export interface Operation<Result> {
   readonly finish?: (solved: boolean) => void;
 }
 
-/** Says what was done, and how long it took. */
+/** Logs what was done, and how long it took. */
 function logRun(backend: Backend, problems: readonly Problem[], start: number): void {
   debug(() => {
     const kinds = problems.map((problem) => problem.kind).join(' + ');
@@ -43,7 +46,7 @@ export function solveSync(backend: Backend, problems: readonly Problem[], signal
   logRun(backend, problems, start);
 }
 
-/** Reads the arguments of an operation, and makes all memory that it needs in these allocations. */
+/** Reads the arguments of an operation, and allocates all memory that it needs in these allocations. */
 export type Prepare<Result> = (allocations: Allocations) => Operation<Result>;
 
 export async function run<Result>(prepare: Prepare<Result>): Promise<Result> {

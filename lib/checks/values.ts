@@ -60,7 +60,7 @@ export function listChoices(choices: readonly string[]): string {
   return quoted.length === 1 ? quoted[0] : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
 }
 
-/** What reading an argument threw, as an error of heed's. */
+/** What reading an argument threw, as a HeedError. */
 export function unreadable(name: string, error: unknown): HeedError {
   if (error instanceof HeedError) return error;
   return new HeedError('HEED_INVALID_ARGUMENT', `Expected ${name} to be readable, but reading it threw`, {
@@ -68,7 +68,7 @@ export function unreadable(name: string, error: unknown): HeedError {
   });
 }
 
-/** Runs code of the caller's, so that whatever it throws reaches the caller as a HeedError. */
+/** Runs the caller's code, so that whatever it throws reaches the caller as a HeedError. */
 export function guard<Value>(name: string, read: () => Value): Value {
   try {
     return read();

@@ -1,4 +1,4 @@
-/** How fast: both layers, and attention alone against attention that writes its scores to memory. */
+/** Measures both layers, and attention alone against attention that writes its scores to memory. */
 import { chooseBackend } from '../backends/choose.js';
 import { solve } from '../backends/operation.js';
 import type { AttentionProblem, View } from '../problem/problem.js';

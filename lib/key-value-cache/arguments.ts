@@ -102,9 +102,9 @@ export function readCacheOptions(options: unknown): {
   return { state: CacheState.empty(pool, batch, capacity), pageSize };
 }
 
-/** What `append` of a KeyValueCache may be told besides keys and values. */
+/** The options of {@link KeyValueCache.append}. */
 export interface AppendOptions {
-  /** How many of the steps count, per batch entry: the first ones. Default: all. */
+  /** How many of the steps to append, per batch entry: the first ones. Default: all. */
   lengths?: ArrayLike<number>;
   /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
   layout?: 'bhsd' | 'bshd';

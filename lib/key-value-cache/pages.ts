@@ -38,7 +38,7 @@ class PageList implements PageIds {
     return this.#references > 1;
   }
 
-  /** This list, or a copy where others have it too, of the first `pages` pages. */
+  /** This list, or a copy if others share it, of the first `pages` pages. */
   owned(pages: number): PageList {
     if (!this.shared) {
       while (this.count > pages) this.pool.release(this.ids[--this.count]);

@@ -83,7 +83,10 @@ export const hostSlabs: SlabMemory = {
   },
 };
 
-/** On a device, in the order of its stream: what is let go may be needed by operations that were started before. */
+/**
+ * On a device, in the order of its stream, because operations that were started before may still need
+ * released memory.
+ */
 export function deviceSlabs(device: Device): SlabMemory {
   let empty: DeviceArray | undefined;
   return {

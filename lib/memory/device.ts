@@ -28,7 +28,7 @@ export interface Device {
   readonly location: Location;
   /** Memory that holds anything. Throws HEED_OUT_OF_MEMORY. */
   allocate(bytes: number): DeviceArray;
-  /** Operations that were started before keep what they need. */
+  /** Operations that were started before keep the memory that they need. */
   free(memory: DeviceMemory): void;
   /** Writes zeros. */
   clear(array: DeviceArray): void;
@@ -59,12 +59,12 @@ export class DeviceArray {
     this.#memory = memory;
   }
 
-  /** Runs nobody's code, whatever a caller has passed for an array. */
+  /** Runs none of the caller's code, whatever was passed as an array. */
   static is(this: void, value: unknown): value is DeviceArray {
     return typeof value === 'object' && value !== null && #memory in value;
   }
 
-  /** What the addon knows it by. */
+  /** The addon's handle of the memory. */
   get memory(): DeviceMemory {
     if (this.#owners > 0) return this.#memory;
     throw new HeedError(
@@ -78,7 +78,7 @@ export class DeviceArray {
     return this;
   }
 
-  /** Operations that were started before keep what they need. */
+  /** Operations that were started before keep the memory that they need. */
   release(): void {
     if (--this.#owners === 0) this.device.free(this.#memory);
   }

@@ -157,7 +157,7 @@ function partOf(tensor: Tensor, part: FusedPart | undefined, heads: Heads, name:
   return part === undefined ? tensor : rowsOfPart(tensor, part, heads, name);
 }
 
-/** How many heads the rows are for. */
+/** The number of heads of the rows. */
 export interface Heads {
   readonly heads: number;
   readonly keyValueHeads: number;

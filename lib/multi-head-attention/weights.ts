@@ -161,7 +161,7 @@ export function ownScoring(scoring: ScoringOptions, type: FloatType): ScoringOpt
   return { ...scoring, score: ownScore(scoring.score, type), select: ownSelection(scoring.select) };
 }
 
-/** How many numbers the score has learnt. */
+/** The number of parameters of the score. */
 export function countScoreParameters(score: ScoreArgument): number {
   return weightsOf(score).reduce((count, { size }) => count + size, 0);
 }

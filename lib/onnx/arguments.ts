@@ -1,4 +1,4 @@
-/** What both operators' arguments have in common: an operator set, named inputs and outputs, integer attributes. */
+/** The common arguments of both operators: an operator set, named inputs and outputs, integer attributes. */
 
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';

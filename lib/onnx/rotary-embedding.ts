@@ -207,7 +207,10 @@ export function rotaryEmbeddingSync(
 /** Elements between two pauses: a few milliseconds of work. */
 const elementsPerTurn = 1 << 18;
 
-/** Heads, to be rotated in place. Nobody else may hold their memory while the rotation runs, nor that of the caches. */
+/**
+ * Heads to be rotated in place. Nothing else may access their memory, or that of the caches, while the
+ * rotation runs.
+ */
 export interface Rotation extends Omit<Heads, 'name'> {
   /** How many leading elements of a head take part; even. */
   readonly rotated: number;
@@ -216,11 +219,11 @@ export interface Rotation extends Omit<Heads, 'name'> {
   /** [rows, rotated / 2] each. */
   readonly cos: { readonly type: TensorType; readonly data: TypedArray };
   readonly sin: { readonly type: TensorType; readonly data: TypedArray };
-  /** The cache row of each [batch, step]; undefined where every one has its own. */
+  /** The row of the caches for each [batch, step]; undefined if every step has its own. */
   readonly rows: ArrayLike<number> | undefined;
 }
 
-/** Turns each pair of a head by its step's angle. Pauses now and then. */
+/** Rotates each pair of a head by its step's angle. Pauses now and then. */
 export function* rotate(rotation: Rotation): Generator<void, void> {
   const { type, data, batch, heads, steps, width, stepsFirst, rotated, interleaved } = rotation;
   const half = rotated / 2;

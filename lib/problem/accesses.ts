@@ -20,7 +20,7 @@ interface Accesses {
 
 type Weight = ProjectionProblem['weight'];
 
-/** A weight on a device is a handle, too, but its elements are where any other's are. */
+/** A weight on a device is a handle, too, but its elements are those of a device array. */
 export function isPacked(weight: Weight): weight is Exclude<Weight, { readonly data: unknown }> {
   return !('data' in weight);
 }

@@ -136,7 +136,7 @@ export interface Scoring {
   readonly select: SelectionForm;
 }
 
-/** One batch entry: which rows of query and key are its own. In a dense batch both starts are 0. */
+/** One batch entry: its rows of query and key. In a dense batch both starts are 0. */
 export interface Sequence {
   readonly queryStart: number;
   readonly querySteps: number;
@@ -167,7 +167,7 @@ export interface AttentionProblem {
   readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
   readonly scoring: Scoring;
-  /** Where a hard selection is to be told. */
+  /** Where to write the choices of a hard selection. */
   readonly choices?: Choices | undefined;
 }
 

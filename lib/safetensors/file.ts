@@ -18,7 +18,7 @@ import {
 import { isObject, malformed, parseJson, show } from './json.js';
 import { listNames, locate } from './paths.js';
 
-/** The most that one read asks of the system, which takes no more than 2 GiB. */
+/** The most bytes of one read; the system allows no more than 2 GiB. */
 const maxReadLength = 2 ** 30;
 
 class Shard {
@@ -70,7 +70,7 @@ class Shard {
   }
 }
 
-/** Looks before it opens: opening a named pipe would wait for a writer for ever. */
+/** Checks before it opens, because opening a named pipe would wait for a writer for ever. */
 async function openRegularFile(path: string): Promise<FileHandle> {
   try {
     if ((await stat(path)).isFile()) return await openHandle(path, 'r');
@@ -96,7 +96,7 @@ async function readInto(data: TypedArray, handle: FileHandle, position: number, 
     if (bytesRead === 0) {
       throw malformed(
         path,
-        `expected ${bytes.length} bytes at ${position}, received ${filled}: it was cut while open`,
+        `expected ${bytes.length} bytes at ${position}, received ${filled}: it was truncated while open`,
       );
     }
     filled += bytesRead;
@@ -126,7 +126,7 @@ async function readIndex(index: string): Promise<Contents> {
   if (!isObject(map)) throw malformed(index, `expected weight_map to be an object, received ${show(map)}`);
   const contents = new Map<string, Set<string>>();
   for (const [name, file] of Object.entries(map)) {
-    // An index may come from anywhere, and has no business outside of its directory.
+    // An index may come from anywhere, and must not refer to files outside its directory.
     if (typeof file !== 'string' || file === '' || /[/\\]|^\.\.?$/.test(file)) {
       throw malformed(
         index,
@@ -185,7 +185,7 @@ function expectAgreement(index: string, { path, header }: Shard, names: Readonly
   if (others.length > 0) {
     throw malformed(
       index,
-      `expected weight_map to name ${path} for all that is in it, found there also ${listNames(others)}`,
+      `expected weight_map to name ${path} for all tensors in it, found also ${listNames(others)}`,
     );
   }
 }

@@ -151,7 +151,7 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
 
-/** An element type of the format; `type` is there when heed computes with it. */
+/** An element type of the format; `type` is set if heed supports it. */
 export interface Dtype {
   readonly bits: number;
   readonly type?: TensorType;
@@ -194,7 +194,7 @@ export function dtypeOf(type: TensorType): string {
   throw new TypeError(`No safetensors dtype for ${type}`);
 }
 
-/** Where a dtype stands in the table: a later one is aligned at least as widely. */
+/** The index of a dtype in the table: a later one is aligned at least as widely. */
 export function rankOf(dtype: string): number {
   return order.indexOf(dtype);
 }

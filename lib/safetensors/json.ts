@@ -50,7 +50,7 @@ export function show(value: unknown): string {
 }
 
 /**
- * The first key that stands twice in one object of a JSON text, or undefined. `JSON.parse` silently
+ * The first key that occurs twice in one object of a JSON text, or undefined. `JSON.parse` silently
  * keeps the last of them, where the format forbids them: two readers could see two different files.
  * The text must already be known to be valid JSON.
  */

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, guard, invalid, isInstance } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 
-/** A file name, or the one that a `file:` URL stands for. */
+/** A file name, or that of a `file:` URL. */
 export function readPath(value: unknown, name: string): string {
   if (typeof value === 'string') return value;
   if (!isInstance(value, URL)) throw invalid(name, 'a file name or a file: URL', value);
@@ -48,7 +48,7 @@ export async function locate(path: string): Promise<Located> {
   );
 }
 
-/** Names for a message, of tensors or of files, as many as a reader wants to see. */
+/** Names of tensors or files for a message, shortened to the first few. */
 export function listNames(names: readonly string[], none = 'no tensors'): string {
   if (names.length === 0) return none;
   const shown = names.slice(0, 24).map((name) => JSON.stringify(name));

@@ -9,7 +9,7 @@ export interface External {
   readonly external: unique symbol;
 }
 
-/** What the numbers of encoded problems refer to by index. */
+/** The buffers that encoded problems refer to by index. */
 export type Buffers = (HostArray | External | DeviceMemory)[];
 
 /** Errors of the addon have one of heed's codes. */
@@ -112,12 +112,12 @@ export interface Addon {
     fromPitch: number,
     toPitch: number,
   ): void;
-  /** Its end is told, as that of an operation. */
+  /** Its end is reported like that of an operation. */
   upload(from: HostArray, to: DeviceMemory, offset: number, onEnd: OnEnd): number;
   download(from: DeviceMemory, offset: number, to: HostArray, onEnd: OnEnd): number;
-  /** Returns once the host's memory is read: what is enqueued later finds it there. */
+  /** Returns once the host's memory has been read: work that is enqueued later sees the data. */
   uploadSync(from: HostArray, to: DeviceMemory, offset: number): void;
-  /** Waits for all that was enqueued. */
+  /** Waits for all enqueued work. */
   downloadSync(from: DeviceMemory, offset: number, to: HostArray): void;
   deviceMemoryStatistics(device: number): DeviceMemoryStatistics;
   setDeviceMemoryLimit(device: number, bytes: number): void;
@@ -133,7 +133,7 @@ export interface Addon {
   pins(): boolean;
 }
 
-/** These say all there is to say. */
+/** Errors with these codes keep their message. */
 const explained: readonly unknown[] = [
   'HEED_OUT_OF_MEMORY',
   'HEED_UNSUPPORTED',

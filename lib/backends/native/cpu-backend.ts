@@ -1,4 +1,4 @@
-/** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
+/** The `cpu` backend: it encodes problems and passes them to the addon, which computes on its own threads. */
 
 import { throwIfAborted } from '../../abort.js';
 import { allocate } from '../../checks/data.js';
@@ -23,11 +23,11 @@ const noneToFetch: readonly number[] = [];
 
 /**
  * Multiplications up to which one thread computes, the calling one, and a promise is settled before it is returned: that
- * takes a few microseconds, less than another thread would take to begin. See `bench/NOTES.md`.
+ * takes a few microseconds, less than waking another thread. See `bench/NOTES.md`.
  */
 const mostForOneThread = 2 ** 18;
 
-/** How long it takes to copy a byte into memory that is new, in multiplications of all threads. See `bench/NOTES.md`. */
+/** The cost of copying a byte into new memory, in multiplications of all threads. See `bench/NOTES.md`. */
 const copying = 24;
 
 function isSmall(problems: readonly Problem[]): boolean {
@@ -66,7 +66,7 @@ class CpuBackend implements Backend {
   }
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
-    // A signal may still abort until the promise settles: such an operation always has a thread.
+    // A signal may abort until the promise settles, so such an operation always runs on a thread of the pool.
     if (signal === undefined && isSmall(problems)) return this.#solveAtOnce(problems);
     const { numbers, length, buffers } = this.#encode(problems);
     const copies = PrivateCopies.of(buffers, this.#pins);

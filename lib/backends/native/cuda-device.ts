@@ -95,7 +95,7 @@ export class CudaDevice implements Device {
     });
   }
 
-  /** Operations that are started later find the elements there. */
+  /** Operations that are started later see the elements. */
   uploadSync(elements: HostArray, to: DeviceArray): void {
     callAddon(() => this.#addon.uploadSync(elements, to.memory, 0));
   }

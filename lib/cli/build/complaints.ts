@@ -81,29 +81,26 @@ export function blamesMachine([first = '']: readonly string[]): boolean {
 const meanings: Readonly<Record<string, readonly [why: string, remedy: string]>> = {
   EACCES: ['this user may not write there', 'run heed build as the user who has installed heed'],
   EPERM: ['the system does not allow it', 'run heed build as the user who has installed heed'],
-  EROFS: [
-    'it is on a file system that can only be read',
-    'run heed build before the file system is made read-only',
-  ],
+  EROFS: ['it is on a read-only file system', 'run heed build before the file system is made read-only'],
   ENOSPC: [
     'no space is left on the device',
-    'make room: building takes some 50 MB, with CUDA several hundred',
+    'free some space: building takes about 50 MB, with CUDA several hundred',
   ],
   EDQUOT: [
     'the quota of the disk is used up',
-    'make room: building takes some 50 MB, with CUDA several hundred',
+    'free some space: building takes about 50 MB, with CUDA several hundred',
   ],
   ENOTDIR: ['a file is in the place of a folder', 'remove or rename that file'],
   EEXIST: ['something else is in the place of a folder', 'remove or rename it'],
   EISDIR: ['a folder is in the place of a file', 'remove or rename that folder'],
-  ENOENT: ['it is not there', 'install heed anew: a part of it is missing'],
-  ELOOP: ['its symbolic links lead in a circle', 'remove those links'],
+  ENOENT: ['it does not exist', 'reinstall heed: a part of it is missing'],
+  ELOOP: ['its symbolic links form a cycle', 'remove those links'],
   ENAMETOOLONG: ['its path is too long', 'install heed in a folder with a shorter path'],
   EMFILE: ['too many files are open', 'raise the limit of open files (ulimit -n)'],
   ENFILE: ['too many files are open on this system', 'close other programs'],
-  EBUSY: ['it is in use', 'end what uses it'],
-  EAGAIN: ['the system has no more processes to give', 'raise the limit of processes (ulimit -u)'],
-  ENOMEM: ['the system has no more memory to give', 'close other programs'],
+  EBUSY: ['it is in use', 'end the program that uses it'],
+  EAGAIN: ['the system cannot start more processes', 'raise the limit of processes (ulimit -u)'],
+  ENOMEM: ['the system is out of memory', 'close other programs'],
 };
 
 /** An error of a system call. */
@@ -136,8 +133,11 @@ function attempted({ syscall, path, dest }: SystemError): string {
   return `could not ${verb} ${dest ?? path ?? 'a file'}`;
 }
 
-/** What the system has refused, why, and what to do. */
+/** What failed, why, and how to fix it. */
 export function explain(error: SystemError): Refusal {
-  const [why, remedy] = meanings[error.code] ?? [error.message, 'see that heed can write to its own folder'];
+  const [why, remedy] = meanings[error.code] ?? [
+    error.message,
+    'make sure that heed can write to its own folder',
+  ];
   return { what: `${attempted(error)}: ${why} (${error.code})`, remedy };
 }

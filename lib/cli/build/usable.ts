@@ -92,7 +92,7 @@ export async function findUsable(root: string, wanted: Wanted): Promise<Usable> 
   return { path: prebuilt, passedOver };
 }
 
-/** The package has what is compiled from this file, and not the file. */
+/** The package contains the compiled form of this file, but not the file itself. */
 export function isCheckout(root: string): boolean {
   return existsSync(join(root, 'lib', 'index.ts'));
 }

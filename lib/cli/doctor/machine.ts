@@ -67,7 +67,7 @@ export function examineBackend(): Section {
     const findings: Finding[] = [
       { name: 'chosen', value: `${backend} backend, for ${preferred?.types.join(', ')}` },
       ...(backend === 'reference'
-        ? [{ name: 'note', value: 'the reference backend is right, and slow' }]
+        ? [{ name: 'note', value: 'the reference backend is correct, and slow' }]
         : [
             { name: 'note', value: 'the reference backend computes with float64' },
             ...checkAgainstReference(backend),
@@ -86,7 +86,7 @@ function checkAgainstReference(backend: 'cuda' | 'cpu'): Finding[] {
     return {
       name,
       value: `differs from the reference: error ${error.toExponential(1)}`,
-      remedy: `this build of heed computes wrong: build it anew (npx heed build --force), and use HEED_BACKEND=reference until then`,
+      remedy: `this build of heed computes wrong results: rebuild it (npx heed build --force), and use HEED_BACKEND=reference until then`,
     };
   });
 }

@@ -66,7 +66,7 @@ export function describeHead({ layer, head, previous, induction }: HeadScores): 
     return {
       ...place,
       title: `${place.title}: induction`,
-      meaning: `that stood before looks at what followed it then (${scores})`,
+      meaning: `that has occurred before looks at what followed it then (${scores})`,
     };
   }
   if (previous >= most) {

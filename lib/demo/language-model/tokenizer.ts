@@ -73,7 +73,9 @@ export class Tokenizer {
   }
 }
 
-/** The space before a token is told of the one that stands before it; what cannot be seen gets a sign that can. */
+/**
+ * The space before a token belongs to the token before it; invisible characters are shown by visible ones.
+ */
 export function tokensAsWords(tokenizer: Tokenizer, tokens: readonly number[]): Word[] {
   const texts = tokens.map((token) => (token === endOfText ? '' : tokenizer.decode([token])));
   return texts.map((text, i) => {

@@ -1,4 +1,4 @@
-/** What a page shows, out of what the heads found. */
+/** Collects the data of a page from the results of the heads. */
 import { numberToFloat16 } from '../../tensor/elements.js';
 import { sumOf } from '../influences.js';
 import type { Word } from '../words.js';
