@@ -9,7 +9,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 
@@ -68,7 +68,7 @@ async function compileAll() {
 }
 
 async function compile(source) {
-  const result = join(scratch, `${basename(source, '.cu')}.${ptx ? 'ptx' : 'cubin'}`);
+  const result = join(scratch, `${source.replaceAll('/', '-')}.${ptx ? 'ptx' : 'cubin'}`);
   const args = ['-std=c++20', '-O3', '-I', 'native', ptx ? '-ptx' : '-cubin', `-arch=${options.arch}`];
   try {
     const { stderr, stdout } = await promisify(execFile)(

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "cuda/aligned_rows.h"
+#include "cuda/common/aligned_rows.h"
+#include "cuda/common/element_type.h"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
 #include "cuda/kernels/append.cuh"
 #include "cuda/unsupported.h"
 

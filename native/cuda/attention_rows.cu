@@ -1,8 +1,8 @@
 #include "cuda/attention_rows.h"
 
-#include "cuda/aligned_rows.h"
+#include "cuda/common/aligned_rows.h"
+#include "cuda/common/element_type.h"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
 #include "cuda/kernels/attention_rows.cuh"
 #include "cuda/unsupported.h"
 

@@ -1,7 +1,7 @@
 #include "cuda/cast.h"
 
+#include "cuda/common/element_type.h"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
 #include "cuda/kernels/cast.cuh"
 
 namespace heed::cuda {

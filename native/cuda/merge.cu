@@ -1,7 +1,7 @@
 #include "cuda/merge.h"
 
+#include "cuda/common/element_type.h"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
 #include "cuda/kernels/merge.cuh"
 
 namespace heed::cuda {

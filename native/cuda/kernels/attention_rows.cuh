@@ -3,12 +3,12 @@
 
 #include <cstdint>
 
+#include "cuda/common/operand_tile.cuh"
+#include "cuda/common/score.cuh"
+#include "cuda/common/stored_rows.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/vector.cuh"
 #include "cuda/device/warp.cuh"
-#include "cuda/kernels/operand_tile.cuh"
-#include "cuda/kernels/score_row.cuh"
-#include "cuda/kernels/stored_rows.cuh"
 
 namespace heed::cuda {
 

@@ -5,11 +5,11 @@
 #include <cstdint>
 
 #include "core/problem.h"
+#include "cuda/common/online_softmax.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/thread.cuh"
 #include "cuda/device/types.cuh"
 #include "cuda/device/warp.cuh"
-#include "cuda/kernels/online_softmax.cuh"
 
 namespace heed::cuda {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "cuda/attention_decode/split.h"
 #include "cuda/attention_parameters.h"
-#include "cuda/decode_split.h"
 
 namespace heed::cuda {
 
