@@ -4,10 +4,10 @@
 #include <cstdint>
 
 #include "cuda/attention_decode/result.cuh"
+#include "cuda/common/entry_at.cuh"
 
 namespace heed::cuda {
 
-constexpr uint32_t combine_threads = 128;
 constexpr int64_t combine_rows_per_block = combine_threads / 32;
 
 __global__ void __launch_bounds__(combine_threads)
@@ -15,7 +15,8 @@ __global__ void __launch_bounds__(combine_threads)
   const AttentionParameters& a = p.attention;
   const int64_t row = block::index() * combine_rows_per_block + warp::index();
   if (row >= p.rows) return;
-  const DecodeEntry entry = p.entries[entry_at(p, row, [](const DecodeEntry& e) { return e.first_row; })];
+  const DecodeEntry entry =
+      entry_at(p.entries, p.entry_count, row, [](const DecodeEntry& e) { return e.first_row; });
   if (entry.chunks == 1) return;  // attention_decode has written it
   const int64_t within = row - entry.first_row, step = within % entry.sequence.query_steps;
   const auto head = static_cast<int32_t>(within / entry.sequence.query_steps);

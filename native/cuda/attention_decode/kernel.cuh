@@ -120,9 +120,6 @@ __device__ __forceinline__ void copy_queries(const DecodeParameters& p, const De
 
 }  // namespace detail
 
-// That share a multiprocessor, as far as registers go.
-constexpr int decode_blocks_at_once = 2;
-
 template <class T, int width>
 __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_at_once)
     attention_decode_kernel(const __grid_constant__ DecodeParameters p) {

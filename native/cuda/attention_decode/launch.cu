@@ -1,6 +1,7 @@
-#include "cuda/attention_decode.h"
+#include "cuda/launchers.h"
 
 #include <algorithm>
+#include <string>
 
 #include "cuda/attention_decode/combine.cuh"
 #include "cuda/attention_decode/kernel.cuh"
@@ -8,19 +9,19 @@
 #include "cuda/common/aligned_rows.h"
 #include "cuda/common/element_type.h"
 #include "cuda/device/launch.cuh"
+#include "cuda/tile_sizes.h"
 #include "cuda/unsupported.h"
 
 namespace heed::cuda {
 
 namespace {
 
-constexpr int64_t widest_head = 512;
-
 void check(const AttentionProblem& problem) {
   if (problem.query.type != problem.key.type || problem.query.type != problem.value.type) {
     throw Unsupported("queries, keys and values of different types");
   }
-  if (std::max(problem.width, problem.value_width) > widest_head) throw Unsupported("heads wider than 512");
+  if (std::max(problem.width, problem.value_width) > widest_head)
+    throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
     if (sequence.key_steps > most_decode_keys) throw Unsupported("sequences of 2^31 keys or more");
   }
@@ -53,15 +54,6 @@ void launch_width(const DecodeParameters& p, int64_t blocks, Stream stream) {
          stream, p);
 }
 
-template <class T>
-void launch_type(const DecodeParameters& p, int64_t blocks, Stream stream) {
-  const int32_t width = std::max(p.attention.width, p.attention.value_width);
-  if (width <= 64) return launch_width<T, 64>(p, blocks, stream);
-  if (width <= 128) return launch_width<T, 128>(p, blocks, stream);
-  if (width <= 256) return launch_width<T, 256>(p, blocks, stream);
-  launch_width<T, 512>(p, blocks, stream);
-}
-
 }  // namespace
 
 void attention_decode(const AttentionProblem& problem, Workspace& workspace, int64_t blocks_at_once) {
@@ -70,10 +62,13 @@ void attention_decode(const AttentionProblem& problem, Workspace& workspace, int
   if (split.blocks == 0) return;
   const DecodeParameters p = parameters_of(problem, split, workspace);
   with_element_type(problem.query.type, [&](auto element) {
-    launch_type<typename decltype(element)::type>(p, split.blocks, workspace.stream());
+    with_tile_width(problem.width, problem.value_width, [&](auto width) {
+      launch_width<typename decltype(element)::type, decltype(width)::value>(p, split.blocks,
+                                                                             workspace.stream());
+    });
   });
   if (split.partials == 0) return;
-  const int64_t blocks = (split.rows + combine_rows_per_block - 1) / combine_rows_per_block;
+  const int64_t blocks = tiles_of(split.rows, combine_rows_per_block);
   launch(&attention_combine_kernel, {blocks, combine_threads, 0}, workspace.stream(), p);
 }
 

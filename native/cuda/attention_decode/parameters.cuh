@@ -5,8 +5,10 @@
 
 #include "cuda/attention_decode/split.h"
 #include "cuda/attention_parameters.h"
+#include "cuda/common/entry_at.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/vector.cuh"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
@@ -22,17 +24,6 @@ struct DecodeParameters {
   int64_t rows;  // of all entries
 };
 
-// The last entry whose `first` is not beyond `index`.
-template <class First>
-__device__ __forceinline__ int32_t entry_at(const DecodeParameters& p, int64_t index, First first) {
-  int32_t low = 0, high = p.entry_count;
-  while (high - low > 1) {
-    const int32_t middle = (low + high) / 2;
-    (first(p.entries[middle]) <= index ? low : high) = middle;
-  }
-  return low;
-}
-
 struct DecodeBlock {
   DecodeEntry entry;
   int32_t key_head, chunk;
@@ -41,7 +32,8 @@ struct DecodeBlock {
 
   // Blocks of different rows that read the same keys come one after the other.
   __device__ __forceinline__ explicit DecodeBlock(const DecodeParameters& p) {
-    entry = p.entries[entry_at(p, block::index(), [](const DecodeEntry& e) { return e.first_block; })];
+    entry = entry_at(p.entries, p.entry_count, block::index(),
+                     [](const DecodeEntry& e) { return e.first_block; });
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);
     first_row = within % entry.row_tiles * decode_rows;
     chunk = within / entry.row_tiles % entry.chunks;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cuda/attention_parameters.h"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
@@ -13,11 +14,6 @@ namespace {
 constexpr double most_beside_keys = 0.0375;
 constexpr int64_t fewest_chunk_keys = 256;
 constexpr int64_t most_chunks = 64;
-constexpr int64_t chunk_multiple = 64;  // of the largest tile of keys
-
-int64_t round_up(int64_t count, int64_t multiple) {
-  return (count + multiple - 1) / multiple * multiple;
-}
 
 // How many keys a chunk has for each row of its tile, so that what comes beside them is little.
 double chunk_keys_per_row(const AttentionProblem& problem) {
@@ -38,7 +34,7 @@ int64_t chunks_for(const AttentionProblem& problem, const DecodeEntry& entry) {
 }
 
 int32_t chunk_keys_for(int64_t keys, int64_t chunks) {
-  const int64_t even = round_up((keys + chunks - 1) / chunks, chunk_multiple);
+  const int64_t even = tiles_of(tiles_of(keys, chunks), most_decode_tile_keys) * most_decode_tile_keys;
   return static_cast<int32_t>(std::max(fewest_chunk_keys, even));
 }
 
@@ -52,7 +48,7 @@ DecodeEntry entry_of(const AttentionProblem& problem, const Sequence& sequence, 
   entry.last_key =
       static_cast<int32_t>(std::clamp<int64_t>(last_position + window.right + 1, first, sequence.key_steps));
   const int64_t rows = sequence.query_steps * (problem.query_heads / problem.key_heads);
-  entry.row_tiles = static_cast<int32_t>((rows + decode_rows - 1) / decode_rows);
+  entry.row_tiles = static_cast<int32_t>(tiles_of(rows, decode_rows));
   return entry;
 }
 
@@ -75,8 +71,7 @@ DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_at_once) {
     const int64_t chunks =
         blocks_at_once > 0 ? std::max<int64_t>(1, blocks_at_once / undivided) : chunks_for(problem, entry);
     entry.chunk_keys = chunk_keys_for(keys, std::min(chunks, most_chunks));
-    entry.chunks =
-        static_cast<int32_t>(std::max<int64_t>(1, (keys + entry.chunk_keys - 1) / entry.chunk_keys));
+    entry.chunks = static_cast<int32_t>(std::max<int64_t>(1, tiles_of(keys, entry.chunk_keys)));
     entry.first_block = split.blocks;
     entry.first_row = split.rows;
     entry.first_partial = split.partials;

@@ -11,8 +11,6 @@ namespace heed::cuda {
 // Sequences that are longer are refused, so that keys are counted in 32 bits.
 constexpr int64_t most_decode_keys = INT32_MAX - 4096;
 
-constexpr int32_t decode_rows = 16;  // query rows of one block: (step, head) pairs that share a key head
-
 // One batch entry: blocks for each key head, each chunk of the keys that some row may attend, and each tile
 // of rows.
 struct DecodeEntry {

@@ -10,19 +10,15 @@
 #include "cuda/common/stored_rows.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/vector.cuh"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
-// A tile of keys takes 16 KiB, so two blocks fit into an A100's multiprocessor and three into an H100's:
-// enough on its way to hide the memory's latency. Chosen by calculation, not yet measured.
+// The sizes of tile_sizes.h, and where tiles lie in shared memory.
 template <class T, int width_>
 struct DecodeTiles {
-  static constexpr int width = width_, warps = 4, threads = 32 * warps;
-  static constexpr int fewest_keys = sizeof(T) == 2 ? 16 : 8;  // of a product with the values
-  static constexpr int fitting_keys = 16384 / (width * static_cast<int>(sizeof(T)));
-  static constexpr int keys = fitting_keys > 64            ? 64
-                              : fitting_keys < fewest_keys ? fewest_keys
-                                                           : fitting_keys;
+  static constexpr int width = width_, warps = decode_warps, threads = 32 * warps;
+  static constexpr int keys = tile_sizes_of(decode_tile_sizes, sizeof(T), width).keys;
   static constexpr int warp_keys = keys / warps < 8 ? 8 : keys / warps;  // whose scores a warp computes
   static constexpr int warp_columns = width / warps;                     // of the outputs
   // Rows of weights lie so far apart that those that are read together are in different banks.

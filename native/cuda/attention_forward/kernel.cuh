@@ -18,9 +18,6 @@
 
 namespace heed::cuda {
 
-// That share a multiprocessor, as far as registers go.
-constexpr int forward_blocks_at_once = 2;
-
 template <class T, class Sizes, template <class, class> class Variant>
 __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
     attention_forward_kernel(const __grid_constant__ ForwardParameters p) {

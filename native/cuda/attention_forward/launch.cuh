@@ -2,14 +2,14 @@
 // type.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
-#include "cuda/attention_forward/forward_launch.h"
 #include "cuda/attention_forward/kernel.cuh"
 #include "cuda/attention_forward/mask_tiles.h"
 #include "cuda/common/aligned_rows.h"
 #include "cuda/device/launch.cuh"
+#include "cuda/tile_sizes.h"
+#include "cuda/workspace.h"
 
 namespace heed::cuda {
 
@@ -23,7 +23,7 @@ struct ForwardPlan {
     for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
       const Sequence& sequence = problem.sequences[batch];
       if (sequence.query_steps == 0) continue;
-      const int64_t row_tiles = (sequence.query_steps + tile_rows - 1) / tile_rows;
+      const int64_t row_tiles = tiles_of(sequence.query_steps, tile_rows);
       entries.push_back({sequence, static_cast<int32_t>(batch), static_cast<int32_t>(row_tiles), blocks});
       blocks += row_tiles * problem.query_heads * column_tiles;
     }
@@ -41,7 +41,7 @@ inline bool has_aligned_fours(const MaskView& mask) {
 
 template <class T, class Sizes, template <class, class> class Variant>
 void launch_forward_variant(const AttentionProblem& problem, Workspace& workspace) {
-  const int64_t column_tiles = (problem.value_width + Sizes::value_columns - 1) / Sizes::value_columns;
+  const int64_t column_tiles = tiles_of(problem.value_width, Sizes::value_columns);
   const ForwardPlan plan(problem, Sizes::rows, column_tiles);
   if (plan.blocks == 0) return;
   ForwardParameters p{};
@@ -73,11 +73,9 @@ void launch_forward_width(const AttentionProblem& problem, Workspace& workspace)
 
 template <class T>
 void launch_forward(const AttentionProblem& problem, Workspace& workspace) {
-  const int64_t width = std::max(problem.width, problem.value_width);
-  if (width <= 64) return detail::launch_forward_width<T, 64>(problem, workspace);
-  if (width <= 128) return detail::launch_forward_width<T, 128>(problem, workspace);
-  if (width <= 256) return detail::launch_forward_width<T, 256>(problem, workspace);
-  detail::launch_forward_width<T, 512>(problem, workspace);
+  with_tile_width(problem.width, problem.value_width, [&](auto width) {
+    detail::launch_forward_width<T, decltype(width)::value>(problem, workspace);
+  });
 }
 
 }  // namespace heed::cuda

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "cuda/attention_forward/mask_share.cuh"
-#include "cuda/attention_forward/mask_tiles.cuh"
+#include "cuda/attention_forward/mask_tiles.h"
 #include "cuda/attention_forward/variants.cuh"
 #include "cuda/common/mask_element.cuh"
 

@@ -3,8 +3,9 @@
 
 #include <cstdint>
 
-#include "cuda/attention_forward/mask_tiles.cuh"
+#include "cuda/attention_forward/mask_tiles.h"
 #include "cuda/attention_parameters.h"
+#include "cuda/common/entry_at.cuh"
 #include "cuda/common/score.cuh"
 #include "cuda/device/block.cuh"
 
@@ -44,7 +45,8 @@ struct ForwardBlock {
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
     const AttentionParameters& a = p.attention;
-    const ForwardEntry& entry = entry_of_block(p);
+    const ForwardEntry& entry = entry_at(p.entries, p.entry_count, block::index(),
+                                         [](const ForwardEntry& e) { return e.first_block; });
     sequence = entry.sequence;
     batch = entry.batch;
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);
@@ -76,16 +78,6 @@ struct ForwardBlock {
   }
   __device__ __forceinline__ int64_t key_offset(const View& view) const {
     return batch * view.batch_stride + key_head * view.head_stride + sequence.key_start * view.step_stride;
-  }
-
- private:
-  __device__ __forceinline__ static const ForwardEntry& entry_of_block(const ForwardParameters& p) {
-    int32_t low = 0, high = p.entry_count;
-    while (high - low > 1) {
-      const int32_t middle = (low + high) / 2;
-      (p.entries[middle].first_block <= block::index() ? low : high) = middle;
-    }
-    return p.entries[low];
   }
 };
 

@@ -9,26 +9,18 @@
 #include "cuda/common/special_values.cuh"
 #include "cuda/device/atomic.cuh"
 #include "cuda/device/block.cuh"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
-// How much a block takes on at once. Chosen by calculation, not yet measured: sums, scores and what masks
-// need fit into 255 registers, and the tiles into the 99 KiB that every GPU from sm_80 on has. Warps with 32
-// rows read half as much shared memory for a product as warps with 16. Heads wider than 256 are computed in
-// two halves of the value's columns.
+// The sizes of tile_sizes.h, and where tiles lie in shared memory.
 template <class T, int width_, bool biased>
 struct ForwardTiles {
-  static constexpr bool matrices = sizeof(T) == 2;
-  static constexpr int width = width_, warps = 4, threads = 32 * warps;
-  static constexpr int value_columns = width < 256 ? width : 256;
-
-  static constexpr int narrow_rows = width == 64 || (width == 128 && !biased) ? 32 : 16;
-  static constexpr int warp_rows = width == 512 && !matrices ? 8 : narrow_rows;
-  static constexpr int rows = warps * warp_rows;
-
-  static constexpr int half_keys = width == 512 ? 16 : width == 256 || (width == 64 && biased) ? 32 : 64;
-  static constexpr int float_keys = width == 512 ? 8 : width == 64 || (width == 128 && biased) ? 32 : 16;
-  static constexpr int keys = matrices ? half_keys : float_keys;
+  static constexpr ForwardTileSizes sizes = tile_sizes_of(forward_tile_sizes, sizeof(T), width_);
+  static constexpr int width = width_, warps = forward_warps, threads = 32 * warps;
+  static constexpr int value_columns = sizes.value_columns;
+  static constexpr int warp_rows = sizes.variant(biased).warp_rows, rows = warps * warp_rows;
+  static constexpr int keys = sizes.variant(biased).keys;
 
   static constexpr size_t query_elements = rows * width, key_elements = keys * width;
   static constexpr size_t value_elements = keys * value_columns;

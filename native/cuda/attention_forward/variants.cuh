@@ -12,7 +12,6 @@
 #include "cuda/attention_forward/parameters.cuh"
 #include "cuda/common/score.cuh"
 #include "cuda/common/special_values.cuh"
-#include "cuda/common/tanh.cuh"
 
 namespace heed::cuda {
 

@@ -9,10 +9,10 @@
 #include "cuda/device/matrix.cuh"
 #include "cuda/device/warp.cuh"
 #include "cuda/projection/output.cuh"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
-constexpr uint32_t few_rows = 16, few_rows_columns = 32, few_rows_threads = 128, few_rows_warps = 4;
 using FewRowsSums = SumTile<few_rows, few_rows_columns>;
 constexpr uint32_t few_rows_shared_bytes = few_rows_warps * FewRowsSums::elements * sizeof(float);
 

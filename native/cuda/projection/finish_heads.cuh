@@ -10,6 +10,7 @@
 #include "cuda/device/thread.cuh"
 #include "cuda/device/types.cuh"
 #include "cuda/device/warp.cuh"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
@@ -18,7 +19,6 @@ struct FinishHeadsParameters {
   int64_t rows, steps, heads;
 };
 
-constexpr uint32_t finish_heads_threads = 128;
 constexpr int64_t heads_per_block = finish_heads_threads / 32;
 
 namespace detail {

@@ -1,4 +1,4 @@
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 
 #include <algorithm>
 
@@ -6,8 +6,8 @@
 #include "cuda/device/launch.cuh"
 #include "cuda/projection/few_rows.cuh"
 #include "cuda/projection/finish_heads.cuh"
-#include "cuda/projection/float_kernel.cuh"
 #include "cuda/projection/kernel.cuh"
+#include "cuda/tile_sizes.h"
 #include "cuda/unsupported.h"
 
 namespace heed::cuda {
@@ -51,12 +51,8 @@ ProjectionParameters parameters_of(const ProjectionProblem& problem, const float
   return p;
 }
 
-int64_t pieces(int64_t count, int64_t size) {
-  return (count + size - 1) / size;
-}
-
 void launch_few_rows(const ProjectionParameters& p, DType type, Stream stream) {
-  const LaunchShape shape{pieces(p.last_column - p.first_column, few_rows_columns), few_rows_threads,
+  const LaunchShape shape{tiles_of(p.last_column - p.first_column, few_rows_columns), few_rows_threads,
                           few_rows_shared_bytes};
   if (type == DType::float32) return launch(&projection_few_rows_float_kernel, shape, stream, p);
   if (type == DType::float16) return launch(&projection_few_rows_kernel<Float16>, shape, stream, p);
@@ -64,10 +60,10 @@ void launch_few_rows(const ProjectionParameters& p, DType type, Stream stream) {
 }
 
 void launch_tiles(ProjectionParameters p, DType type, Stream stream) {
-  const int64_t row_tiles = pieces(p.rows, projection_tile);
+  const int64_t row_tiles = tiles_of(p.rows, projection_tile);
   if (row_tiles > INT32_MAX) throw Unsupported("so many rows at once");
   p.row_tiles = static_cast<uint32_t>(row_tiles);
-  const int64_t blocks = row_tiles * pieces(p.last_column - p.first_column, projection_tile);
+  const int64_t blocks = row_tiles * tiles_of(p.last_column - p.first_column, projection_tile);
   const auto shape = [blocks](uint32_t threads) {
     return LaunchShape{blocks, threads, ProjectionRing<float, projection_float_threads>::shared_bytes};
   };
@@ -84,7 +80,7 @@ void launch_finish_heads(const ProjectionProblem& problem, const ProjectionTarge
   const FinishHeadsParameters p{target, problem.rows, problem.steps, target.columns / target.head_width};
   with_element_type(target.view.type, [&](auto element) {
     using T = typename decltype(element)::type;
-    launch(&finish_heads_kernel<T>, {pieces(p.rows * p.heads, heads_per_block), finish_heads_threads, 0},
+    launch(&finish_heads_kernel<T>, {tiles_of(p.rows * p.heads, heads_per_block), finish_heads_threads, 0},
            stream, p);
   });
 }

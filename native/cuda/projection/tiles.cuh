@@ -6,10 +6,10 @@
 #include "cuda/common/operand_tile.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/projection/output.cuh"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
 
-constexpr uint32_t projection_tile = 128;  // rows, and columns
 using ProjectionSums = SumTile<projection_tile, projection_tile>;
 
 struct ProjectionCorner {
@@ -19,7 +19,7 @@ struct ProjectionCorner {
 // Blocks that run at the same time share rows of x and of W in the second-level cache: eight tiles of rows go
 // through all columns together.
 __device__ __forceinline__ ProjectionCorner corner_of_block(const ProjectionParameters& p) {
-  constexpr uint32_t band = 8;
+  constexpr uint32_t band = projection_band;
   const auto columns =
       static_cast<uint32_t>((p.last_column - p.first_column + projection_tile - 1) / projection_tile);
   const uint32_t first = block::index() / (band * columns) * band;
@@ -66,7 +66,7 @@ class ProjectionRing {
     return place(tile) + operand_bytes;
   }
 
-  static constexpr int stages = 4;
+  static constexpr int stages = projection_stages;
   static constexpr uint32_t operand_bytes = projection_tile * OperandTile::row_bytes;
   static constexpr uint32_t shared_bytes = stages * 2 * operand_bytes;
   static_assert(shared_bytes >= ProjectionSums::elements * sizeof(float),

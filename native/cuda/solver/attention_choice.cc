@@ -1,8 +1,8 @@
 #include "cuda/solver/attention_choice.h"
+#include "cuda/tile_sizes.h"
 
 #include <algorithm>
 
-#include "cuda/attention_decode/split.h"
 #include "cuda/attention_parameters.h"
 
 namespace heed::cuda {

@@ -1,5 +1,5 @@
 // attention_decode on the emulator against the float64 oracle.
-#include "cuda/attention_decode.h"
+#include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
 

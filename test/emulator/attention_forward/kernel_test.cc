@@ -1,5 +1,5 @@
 // attention_forward on the emulator against the float64 oracle.
-#include "cuda/attention_forward.h"
+#include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Projections on the emulator against float64 sums.
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
 
