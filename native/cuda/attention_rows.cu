@@ -84,7 +84,7 @@ __device__ __forceinline__ void write_score(const RowsParameters& p, const Asked
   const AttentionParameters& a = p.attention;
   const int64_t at = asked.first_output + key;
   const bool exists = key < asked.sequence.key_steps;
-  const float capped = exists ? ScoreRow::capped(a, product) : negative_infinity;
+  const float capped = exists ? capped_score(a, product) : negative_infinity;
   const float biased = exists ? row.biased(a, capped, static_cast<int32_t>(key)) : negative_infinity;
   store_score(p.scores, at, exists ? product * a.scale : negative_infinity);
   store_score(p.capped_scores, at, capped);

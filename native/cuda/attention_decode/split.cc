@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cuda/attention_parameters.h"
+#include "cuda/common/key_range.h"
 #include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
@@ -43,10 +43,10 @@ DecodeEntry entry_of(const AttentionProblem& problem, const Sequence& sequence, 
   entry.sequence = sequence;
   const int64_t first_position = sequence.query_offset,
                 last_position = first_position + sequence.query_steps - 1;
-  const int64_t first = std::clamp<int64_t>(first_position - window.left, 0, sequence.key_steps);
-  entry.first_key = static_cast<int32_t>(first);
-  entry.last_key =
-      static_cast<int32_t>(std::clamp<int64_t>(last_position + window.right + 1, first, sequence.key_steps));
+  const KeyRange keys =
+      keys_of_some_row(window, first_position, last_position, static_cast<int32_t>(sequence.key_steps));
+  entry.first_key = keys.first;
+  entry.last_key = std::max(keys.first, keys.last);
   const int64_t rows = sequence.query_steps * (problem.query_heads / problem.key_heads);
   entry.row_tiles = static_cast<int32_t>(tiles_of(rows, decode_rows));
   return entry;

@@ -28,29 +28,30 @@ class DecodeScores {
     const int64_t pairs = sequence.query_steps * group, end = int64_t{block.first_row} + decode_rows;
     const int64_t first_position = sequence.query_offset + block.first_row / group;
     const int64_t last_position = sequence.query_offset + ((end < pairs ? end : pairs) - 1) / group;
-    inner_first_ = ScoreRow::key_at(last_position - p_.window.left, block.last_key);
-    inner_last_ = ScoreRow::key_at(first_position + p_.window.right + 1, block.last_key);
+    inner_ = keys_of_every_row(p_.window, first_position, last_position, block.last_key);
   }
 
   // Whether some row may not attend some of so many keys.
   __device__ __forceinline__ bool excludes(int32_t first_key, int keys) const {
-    return mask_.exists() || !is_inside(first_key, keys);
+    return mask_.exists() || !inner_.covers(first_key, keys);
   }
 
   // Those of a tile's keys from `from` on. Products come in, scores in log2 units leave.
   __device__ __forceinline__ void apply(Scores& scores, int tile, int32_t first_key, int from) const {
     const int32_t key = first_key + from;
-    each(scores, [&](float& score, int, int) { score = ScoreRow::capped(p_, score) * log2_e; });
-    if (p_.alibi_slopes != nullptr) {
-      each(scores,
-           [&](float& score, int i, int column) { score += rows_[i].slope_at(key + column) * log2_e; });
-    }
+    apply_score_rules(scores, p_, *this, key);
     if (mask_.exists()) mask_.add(scores, tile, from);
-    if (!is_inside(key, Scores::columns)) {
-      each(scores, [&](float& score, int i, int column) {
-        if (!rows_[i].in_range(key + column)) score = negative_infinity;
-      });
-    }
+    if (!inner_.covers(key, Scores::columns)) exclude_out_of_range(scores, *this, key);
+  }
+
+  __device__ __forceinline__ float scaled(const AttentionParameters& p, float product) const {
+    return product * p.scale * log2_e;
+  }
+  __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
+    return rows_[i].alibi(first_key + column) * log2_e;
+  }
+  __device__ __forceinline__ bool in_range(int i, int32_t key) const {
+    return rows_[i].in_range(key);
   }
 
   // Whether the lane's i-th row attends a tile's key.
@@ -59,22 +60,9 @@ class DecodeScores {
   }
 
  private:
-  // f(score, the lane's row, column)
-  template <class F>
-  static __device__ __forceinline__ void each(Scores& scores, F f) {
-#pragma unroll
-    for (int i = 0; i < Scores::rows; ++i) {
-#pragma unroll
-      for (int j = 0; j < Scores::elements; ++j) f(scores.at(i, j), i, Scores::column(j));
-    }
-  }
-  __device__ __forceinline__ bool is_inside(int32_t first_key, int keys) const {
-    return first_key >= inner_first_ && first_key + keys <= inner_last_;
-  }
-
   const AttentionParameters& p_;
   const Mask& mask_;
-  int32_t inner_first_, inner_last_;
+  KeyRange inner_;  // that every row of the block may attend
   ScoreRow rows_[Scores::rows];
 };
 

@@ -32,10 +32,10 @@ __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
   typename Products::Outputs outputs;
   clear(outputs);
 
-  int32_t key = variant.next_tile(block.first_key), next_key = key;
+  int32_t key = variant.next_tile(block.keys.first), next_key = key;
   pipeline.start(key);
 #pragma unroll 1
-  for (; key < block.last_key; key = next_key) {
+  for (; key < block.keys.last; key = next_key) {
     pipeline.next_keys(key);
     next_key = variant.next_tile(key + Sizes::keys);
     Scores scores;

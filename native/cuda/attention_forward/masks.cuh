@@ -29,7 +29,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   }
 
   __device__ __forceinline__ int32_t next_tile(int32_t key) const {
-    while (key < block_.last_key && tile_at(key) == MaskTile::nothing) key += Sizes::keys;
+    while (key < block_.keys.last && tile_at(key) == MaskTile::nothing) key += Sizes::keys;
     return key;
   }
   __device__ __forceinline__ bool excludes(int32_t first_key) const {
@@ -37,7 +37,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   }
 
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
-    Biased::bias(scores, first_key);
+    apply_score_rules(scores, p_, *this, first_key);
     if (tile_at(first_key) != MaskTile::everything) {
       if (p_.mask.key_stride != 1) {
         add_strided(scores, first_key);
@@ -69,7 +69,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
 
   // How many keys of a tile have a mask: those behind the last are excluded later.
   __device__ __forceinline__ int32_t masked_keys(int32_t first_key) const {
-    return block_.last_key - first_key;
+    return block_.keys.last - first_key;
   }
 
   static __device__ __forceinline__ void exclude_others(Scores& scores, int i, int begin, uint32_t kept) {

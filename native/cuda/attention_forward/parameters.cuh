@@ -40,8 +40,8 @@ struct ForwardBlock {
   int64_t first_row;  // of the sequence's query steps
   int32_t rows;       // that exist
   int32_t first_column, columns;
-  int32_t first_key, last_key;              // that some row may attend
-  int32_t inner_first_key, inner_last_key;  // that every row may attend, as far as ranges go
+  KeyRange keys;   // that some row may attend
+  KeyRange inner;  // that every row may attend, as far as ranges go
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
     const AttentionParameters& a = p.attention;
@@ -60,15 +60,15 @@ struct ForwardBlock {
     const int64_t rows_left = sequence.query_steps - first_row;
     rows = rows_left < Sizes::rows ? static_cast<int32_t>(rows_left) : Sizes::rows;
 
-    const auto keys = static_cast<int32_t>(sequence.key_steps);
-    const int64_t first_position = sequence.query_offset + first_row,
-                  last_position = first_position + rows - 1;
-    first_key = ScoreRow::key_at(first_position - a.window.left, keys);
-    if (a.mask.data != nullptr) first_key = first_key / Sizes::keys * Sizes::keys;  // as its tiles are
-    last_key = ScoreRow::key_at(last_position + a.window.right + 1, keys);
-    inner_first_key = ScoreRow::key_at(last_position - a.window.left, keys);
-    inner_last_key = ScoreRow::key_at(first_position + a.window.right + 1, keys);
+    const auto all_keys = static_cast<int32_t>(sequence.key_steps);
+    const int64_t last_position = first_position() + rows - 1;
+    keys = keys_of_some_row(a.window, first_position(), last_position, all_keys);
+    if (a.mask.data != nullptr) keys.first = keys.first / Sizes::keys * Sizes::keys;  // as its tiles are
+    inner = keys_of_every_row(a.window, first_position(), last_position, all_keys);
   }
+
+  // Of the first row.
+  __device__ __forceinline__ int64_t first_position() const { return sequence.query_offset + first_row; }
 
   // Where a row of a view begins.
   template <class Pointer>

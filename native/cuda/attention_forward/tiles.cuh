@@ -111,7 +111,7 @@ class ForwardPipeline {
   template <class Tile>
   __device__ __forceinline__ void copy(Tile tile, const View& view, int32_t key, int32_t column,
                                        int32_t width) const {
-    const int32_t left = block_.last_key - key;
+    const int32_t left = block_.keys.last - key;
     if (left > 0) {
       block::copy_strided_rows<Sizes::keys, Sizes::threads>(
           tile, static_cast<const T*>(view.data) + block_.key_offset(view) + key * view.step_stride + column,

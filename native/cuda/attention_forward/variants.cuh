@@ -23,7 +23,7 @@ class PlainScores {
                                          int warp_row)
       : p_(p.attention),
         block_(block),
-        position_(block.sequence.query_offset + block.first_row + warp_row + Scores::row(0)),
+        position_(block.first_position() + warp_row + Scores::row(0)),
         first_(near_keys(position_ - p_.window.left)),
         last_(near_keys(position_ + p_.window.right + 1)) {}
 
@@ -31,47 +31,38 @@ class PlainScores {
   __device__ __forceinline__ float factor() const { return p_.scale * log2_e; }
   __device__ __forceinline__ bool excludes(int32_t first_key) const { return !is_inside(first_key); }
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
-    if (!is_inside(first_key)) exclude(scores, first_key);
+    if (!is_inside(first_key)) exclude_out_of_range(scores, *this, first_key);
   }
-  __device__ __forceinline__ bool attends(int i, int32_t key) const {
+  __device__ __forceinline__ bool attends(int i, int32_t key) const { return in_range(i, key); }
+
+  __device__ __forceinline__ bool in_range(int i, int32_t key) const {
     return key >= first_ + row_of(i) && key < last_of(i);
   }
 
  protected:
   __device__ __forceinline__ bool is_inside(int32_t first_key) const {
-    return first_key >= block_.inner_first_key && first_key + Sizes::keys <= block_.inner_last_key;
-  }
-
-  __device__ __forceinline__ void exclude(Scores& scores, int32_t first_key) const {
-#pragma unroll
-    for (int i = 0; i < Scores::rows; ++i) {
-      const int32_t first = first_ + row_of(i) - first_key, last = last_of(i) - first_key;
-#pragma unroll
-      for (int j = 0; j < Scores::elements; ++j) {
-        const int32_t column = Scores::column(j);
-        if (column < first || column >= last) scores.at(i, j) = negative_infinity;
-      }
-    }
+    return block_.inner.covers(first_key, Sizes::keys);
   }
 
   // The lane's i-th row, counted from its first.
-  static __device__ __forceinline__ int32_t row_of(int i) {
-    return Scores::row(i) - Scores::row(0);
-  }
+  static __device__ __forceinline__ int32_t row_of(int i) { return Scores::row(i) - Scores::row(0); }
 
   const AttentionParameters& p_;
   const ForwardBlock<Sizes>& block_;
   int64_t position_;  // of the lane's first row
 
  private:
-  // Farther than a tile from all keys it does not matter how far.
+  // Rows of a lane are of one head, at positions that differ by constants. So the range of its first row
+  // stands for all of them, where a KeyRange for each would take two registers a row. It is not limited to
+  // the keys, since those of later rows are counted from it; farther than a tile from all keys it does not
+  // matter how far.
   static __device__ __forceinline__ int32_t near_keys(int64_t key) {
     constexpr int32_t low = -4096, high = INT32_MAX - 4096;
     return key < low ? low : key > high ? high : static_cast<int32_t>(key);
   }
   __device__ __forceinline__ int32_t last_of(int i) const {
     const int32_t last = last_ + row_of(i);
-    return last < block_.last_key ? last : block_.last_key;
+    return last < block_.keys.last ? last : block_.keys.last;
   }
 
   int32_t first_, last_;  // of the keys that the lane's first row may attend
@@ -92,43 +83,24 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   // would lie too far apart.
   __device__ __forceinline__ float factor() const { return 1; }
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
-    bias(scores, first_key);
+    apply_score_rules(scores, p_, *this, first_key);
     Plain::apply(scores, first_key);
   }
 
- protected:
-  __device__ __forceinline__ void bias(Scores& scores, int32_t first_key) const {
-    if (p_.softcap > 0) {
-      each(scores, [&](float& score) { score = ScoreRow::capped(p_, score) * log2_e; });
-    } else {
-      each(scores, [factor = p_.scale * log2_e](float& score) { score *= factor; });
-    }
-    if (p_.alibi_slopes != nullptr) add_slopes(scores, first_key);
+  __device__ __forceinline__ float scaled(const AttentionParameters& p, float product) const {
+    return product * (p.scale * log2_e);
   }
+  __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
+    const auto distance = static_cast<float>(first_key - position_ - row_of(i));
+    return slope_ * (distance + static_cast<float>(column));
+  }
+
+ protected:
   using Plain::p_;
   using Plain::row_of;
 
  private:
   using Plain::position_;
-
-  template <class F>
-  static __device__ __forceinline__ void each(Scores& scores, F f) {
-#pragma unroll
-    for (int i = 0; i < Scores::rows; ++i) {
-#pragma unroll
-      for (int j = 0; j < Scores::elements; ++j) f(scores.at(i, j));
-    }
-  }
-
-  __device__ __forceinline__ void add_slopes(Scores& scores, int32_t first_key) const {
-#pragma unroll
-    for (int i = 0; i < Scores::rows; ++i) {
-      const auto distance = static_cast<float>(first_key - position_ - row_of(i));
-#pragma unroll
-      for (int j = 0; j < Scores::elements; ++j)
-        scores.at(i, j) += slope_ * (distance + static_cast<float>(Scores::column(j)));
-    }
-  }
 
   float slope_;  // in log2 units
 };

@@ -1,11 +1,24 @@
-// What becomes of the scores of one query row, a score at a time: for kernels that have few of them, or that
-// are asked for each.
+// How the product q·k of a query row and a key becomes a score: the rules, each in one place.
+//
+//   1. scale    score = scale · q·k
+//   2. softcap  score = softcap · tanh(score / softcap)
+//   3. ALiBi    score = score + slope · (key − position)
+//   4. mask     score = score + element, and −∞ where that excludes the key (mask_element.cuh)
+//   5. range    score = −∞ beyond the row's window, causality included, and beyond its keys (key_range.h)
+//
+// attention_rows asks ScoreRow for every step of one score. attention_decode and attention_forward have a
+// tile of scores in registers: apply_score_rules applies one rule after the other to all of them, so that a
+// kernel asks once a tile whether there is such a rule, adds the mask as the kernel reads it, and ends with
+// exclude_out_of_range. What these need to know of rows, the kernels' variants tell them: attention_decode
+// has a ScoreRow for each row, and attention_forward, for want of registers, one position and one range for
+// all rows of a lane.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
 #include "cuda/attention_parameters.h"
+#include "cuda/common/key_range.h"
 #include "cuda/common/mask_element.cuh"
 #include "cuda/common/online_softmax.cuh"
 #include "cuda/device/thread.cuh"
@@ -28,6 +41,13 @@ __device__ __forceinline__ float sink_of(const AttentionParameters& p, int32_t h
   return p.sinks == nullptr ? negative_infinity : p.sinks[head];
 }
 
+// Rules 1 and 2, in natural units.
+__device__ __forceinline__ float capped_score(const AttentionParameters& p, float product) {
+  const float score = product * p.scale;
+  return p.softcap > 0 ? p.softcap * tanh(score * (1 / p.softcap)) : score;
+}
+
+// One query row.
 class ScoreRow {
  public:
   // Keys from `last_key` on are not the row's, whatever its window says.
@@ -35,33 +55,22 @@ class ScoreRow {
                                       int32_t head, int64_t step, int32_t last_key)
       : position_(sequence.query_offset + step),
         mask_(batch * p.mask.batch_stride + head * p.mask.head_stride + step * p.mask.query_stride),
-        first_(key_at(position_ - p.window.left, last_key)),
-        last_(key_at(position_ + p.window.right + 1, last_key)),
+        keys_(keys_of_row(p.window, position_, last_key)),
         slope_(p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[head]) {}
   // A row without a query attends nothing.
-  __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), first_(0), last_(0), slope_(0) {}
+  __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), slope_(0) {}
 
-  __device__ __forceinline__ static int32_t key_at(int64_t key, int32_t last_key) {
-    return key < 0 ? 0 : key > last_key ? last_key : static_cast<int32_t>(key);
-  }
+  __device__ __forceinline__ bool in_range(int32_t key) const { return keys_.contains(key); }
 
-  __device__ __forceinline__ static float capped(const AttentionParameters& p, float product) {
-    const float score = product * p.scale;
-    return p.softcap > 0 ? p.softcap * tanh(score * (1 / p.softcap)) : score;
-  }
-
-  // As far as windows and lengths go.
-  __device__ __forceinline__ bool in_range(int32_t key) const { return key >= first_ && key < last_; }
-
-  // What ALiBi adds.
-  __device__ __forceinline__ float slope_at(int32_t key) const {
+  // What ALiBi adds, in natural units.
+  __device__ __forceinline__ float alibi(int32_t key) const {
     return slope_ * static_cast<float>(key - position_);
   }
 
-  // With ALiBi and the mask, and −∞ where the row may not attend the key.
+  // Rules 3 to 5, in natural units.
   __device__ __forceinline__ float biased(const AttentionParameters& p, float score, int32_t key) const {
     if (!in_range(key)) return negative_infinity;
-    if (p.alibi_slopes != nullptr) score += slope_at(key);
+    if (p.alibi_slopes != nullptr) score += alibi(key);
     if (p.mask.data == nullptr) return score;
     const float bias = mask_of(p, key);
     return bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN
@@ -78,8 +87,44 @@ class ScoreRow {
   }
 
   int64_t position_, mask_;
-  int32_t first_, last_;
+  KeyRange keys_;
   float slope_;
 };
+
+// f(score, the lane's row, column)
+template <class Scores, class F>
+__device__ __forceinline__ void each_score(Scores& scores, F f) {
+#pragma unroll
+  for (int i = 0; i < Scores::rows; ++i) {
+#pragma unroll
+    for (int j = 0; j < Scores::elements; ++j) f(scores.at(i, j), i, Scores::column(j));
+  }
+}
+
+// Rules 1 to 3 for a lane's scores of neighbouring keys, from `first_key` on: products come in, scores in
+// log2 units leave. `rows` knows
+//
+//   scaled(p, product)  scale times the product, in log2 units
+//   alibi(i, key, j)    what ALiBi adds to the lane's i-th row at a key and j more, in log2 units
+template <class Scores, class Rows>
+__device__ __forceinline__ void apply_score_rules(Scores& scores, const AttentionParameters& p,
+                                                  const Rows& rows, int32_t first_key) {
+  if (p.softcap > 0) {
+    each_score(scores, [&](float& score, int, int) { score = capped_score(p, score) * log2_e; });
+  } else {
+    each_score(scores, [&](float& score, int, int) { score = rows.scaled(p, score); });
+  }
+  if (p.alibi_slopes != nullptr) {
+    each_score(scores, [&](float& score, int i, int column) { score += rows.alibi(i, first_key, column); });
+  }
+}
+
+// Rule 5: `rows.in_range(i, key)` says whether the lane's i-th row may attend a key.
+template <class Scores, class Rows>
+__device__ __forceinline__ void exclude_out_of_range(Scores& scores, const Rows& rows, int32_t first_key) {
+  each_score(scores, [&](float& score, int i, int column) {
+    if (!rows.in_range(i, first_key + column)) score = negative_infinity;
+  });
+}
 
 }  // namespace heed::cuda
