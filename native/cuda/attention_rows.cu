@@ -4,9 +4,9 @@
 
 #include "cuda/common/aligned_rows.h"
 #include "cuda/common/element_type.h"
+#include "cuda/common/head_rows.cuh"
 #include "cuda/common/operand_tile.cuh"
 #include "cuda/common/score.cuh"
-#include "cuda/common/stored_rows.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/launch.cuh"
 #include "cuda/device/vector.cuh"
@@ -54,11 +54,12 @@ __device__ __forceinline__ void copy_query(float* to, const AttentionParameters&
 
 // A lane's share of q·k: every eighth chunk of 16 bytes.
 template <class T>
-__device__ __forceinline__ float dot_share(const float* query, const T* key, int32_t width, bool aligned) {
+__device__ __forceinline__ float dot_share(const float* query, const T* key, int32_t key_width,
+                                           bool aligned) {
   constexpr int32_t per_chunk = 16 / sizeof(T);
   float sum = 0;
-  for (int32_t d = static_cast<int32_t>(thread::lane() % 8) * per_chunk; d < width; d += 8 * per_chunk) {
-    const int32_t left = width - d;
+  for (int32_t d = static_cast<int32_t>(thread::lane() % 8) * per_chunk; d < key_width; d += 8 * per_chunk) {
+    const int32_t left = key_width - d;
     Vector<T, per_chunk> chunk;
     if (aligned && left >= per_chunk) {
       chunk = thread::load_global<per_chunk>(key + d);
@@ -116,7 +117,7 @@ __global__ void __launch_bounds__(rows_threads)
                                              (asked.sequence.query_start + asked.step) * sums.step_stride];
   }
   const int32_t key_head = asked.head / (a.query_heads / a.key_heads);
-  const StoredRows keys(a.key, a.pages.key, asked.batch, key_head, asked.sequence.key_start);
+  const HeadRows keys(a.key, a.pages.key, asked.batch, key_head, asked.sequence.key_start);
   const int64_t first = block::index() % p.key_blocks * rows_keys_per_block;
   const auto lane = static_cast<int32_t>(thread::lane());
   for (int64_t base = first + warp::index() * 32; base < first + rows_keys_per_block && base < p.keys;

@@ -13,16 +13,17 @@ namespace heed::cuda {
 // Neither keys nor values of a head have more elements, other than in attention_rows.
 constexpr int64_t widest_head = 512;
 
-constexpr size_t most_shared_bytes_of_block = 99 * 1024;
+constexpr int most_shared_bytes_of_block = 99 * 1024;
 
 // How many tiles, or blocks, it takes.
 constexpr int64_t tiles_of(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
-// The row of a table for elements of so many bytes and heads of at most that width.
+// The row of a table for elements of so many bytes. Its width is that of a tile: as many elements as a key or
+// a value may have at most.
 template <class Row, size_t rows>
-constexpr Row tile_sizes_of(const Row (&table)[rows], size_t element_bytes, int width) {
+constexpr Row tile_sizes_of(const Row (&table)[rows], int element_bytes, int width) {
   for (const Row& row : table) {
     if (row.element_bytes == element_bytes && row.width == width) return row;
   }
@@ -53,7 +54,7 @@ struct ForwardTileSizes {
   struct Variant {
     int warp_rows, keys;
   };
-  size_t element_bytes;
+  int element_bytes;
   int width;
   Variant plain, biased;
   int value_columns;  // of a block: wider values are computed in several
@@ -63,11 +64,10 @@ struct ForwardTileSizes {
     const Variant& sizes = variant(is_biased);
     return sizes.warp_rows * (value_columns + sizes.keys) / 32;
   }
-  constexpr size_t tile_bytes(bool is_biased) const {
+  constexpr int tile_bytes(bool is_biased) const {
     const Variant& sizes = variant(is_biased);
-    return static_cast<size_t>(forward_warps * sizes.warp_rows * width +
-                               sizes.keys * (width + value_columns)) *
-           element_bytes;
+    const int query_elements = forward_warps * sizes.warp_rows * width;
+    return (query_elements + sizes.keys * (width + value_columns)) * element_bytes;
   }
 };
 
@@ -81,7 +81,7 @@ constexpr ForwardTileSizes forward_tile_sizes[] = {
     {4,  64, {32, 32}, {32, 32},  64},  //  96 registers, 48 KiB
     {4, 128, {32, 16}, {16, 32}, 128},  // 144 and  80 registers, 80 and 64 KiB: 32 × 32 would take 96 KiB, so
                                         //   that one block fits instead of two
-    {4, 256, {16, 16}, {16, 16}, 256},  // 136 registers, 96 KiB
+    {4, 256, {16, 16}, {16, 16}, 256},  // 136 registers, 96 KiB: 32 keys would take 128 KiB
     {4, 512, { 8,  8}, { 8,  8}, 256},  //  66 registers, 88 KiB: queries of 16 rows a warp would take 128 KiB
 };
 // clang-format on
@@ -99,7 +99,7 @@ constexpr int decode_blocks_at_once = 2;  // that share a multiprocessor, as far
 constexpr int most_decode_tile_keys = 64;
 
 struct DecodeTileSizes {
-  size_t element_bytes;
+  int element_bytes;
   int width, keys;
 };
 
@@ -112,8 +112,8 @@ constexpr DecodeTileSizes decode_tile_sizes[] = {
     {2, 512, 16},  // 16 KiB
     {4,  64, 64},  // 16 KiB
     {4, 128, 32},  // 16 KiB
-    {4, 256, 16},  // 16 KiB
-    {4, 512,  8},  // 16 KiB
+    {4, 256, 16},  // 16 KiB: the queries take as much beside them, so that one block fits onto an A100
+    {4, 512,  8},  // 16 KiB: the queries take 32 KiB beside them, the same
 };
 // clang-format on
 
@@ -165,7 +165,7 @@ constexpr bool forward_tiles_fit() {
     for (const bool biased : {false, true}) {
       // The rest of the 255 is for fragments and addresses.
       if (sizes.sum_registers(biased) > 192) return false;
-      if (sizes.tile_bytes(biased) + sizeof(int32_t) > most_shared_bytes_of_block) return false;
+      if (sizes.tile_bytes(biased) + 4 > most_shared_bytes_of_block) return false;
     }
   }
   return true;
@@ -174,7 +174,7 @@ static_assert(forward_tiles_fit());
 
 constexpr bool decode_tiles_fit() {
   for (const DecodeTileSizes& sizes : decode_tile_sizes) {
-    if (static_cast<size_t>(sizes.keys * sizes.width) * sizes.element_bytes > 16384) return false;
+    if (sizes.keys * sizes.width * sizes.element_bytes > 16384) return false;
     if (sizes.keys > most_decode_tile_keys) return false;
   }
   return true;

@@ -50,10 +50,10 @@ struct DecodeQuery {
   int32_t head;
   bool exists;
   __device__ __forceinline__ DecodeQuery(const DecodeParameters& p, const DecodeBlock& block, int32_t row) {
-    const int32_t group = p.attention.query_heads / p.attention.key_heads;
+    const int32_t group_heads = p.attention.query_heads / p.attention.key_heads;
     const int64_t pair = int64_t{block.first_row} + row;
-    step = pair / group;
-    head = block.key_head * group + static_cast<int32_t>(pair % group);
+    step = pair / group_heads;
+    head = block.key_head * group_heads + static_cast<int32_t>(pair % group_heads);
     exists = step < block.entry.sequence.query_steps;
   }
   // Of all rows of all entries.

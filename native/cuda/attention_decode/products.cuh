@@ -19,9 +19,9 @@ struct DecodeProducts {
 
   // Q Kᵀ, for the keys from `first_key` of the tile on.
   __device__ __forceinline__ static void score(Scores& scores, Tile queries, Tile keys, int first_key,
-                                               int width) {
+                                               int key_width) {
     const auto lane = static_cast<int>(thread::lane());
-    for (int chunk = 0; chunk * Tile::per_chunk < width; chunk += 4) {  // 32 elements of the width
+    for (int chunk = 0; chunk * Tile::per_chunk < key_width; chunk += 4) {  // 32 elements of the key width
       uint32_t a[2][4];
       warp::load_matrices(a[0], queries.chunk(lane % 16, chunk + lane / 16));
       warp::load_matrices(a[1], queries.chunk(lane % 16, chunk + 2 + lane / 16));
@@ -71,8 +71,8 @@ struct DecodeProducts<float, Sizes> {
   using Outputs = MatrixFragment<1, Sizes::warp_columns>;
 
   __device__ __forceinline__ static void score(Scores& scores, Tile queries, Tile keys, int first_key,
-                                               int width) {
-    for (int chunk = 0; chunk * Tile::per_chunk < width; ++chunk) {
+                                               int key_width) {
+    for (int chunk = 0; chunk * Tile::per_chunk < key_width; ++chunk) {
       Vector<float, 4> rows[Scores::rows];
 #pragma unroll
       for (int i = 0; i < Scores::rows; ++i)

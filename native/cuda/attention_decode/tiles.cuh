@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "cuda/attention_decode/parameters.cuh"
+#include "cuda/common/head_rows.cuh"
 #include "cuda/common/operand_tile.cuh"
 #include "cuda/common/shared_tile.cuh"
-#include "cuda/common/stored_rows.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/vector.cuh"
 #include "cuda/tile_sizes.h"
@@ -18,7 +18,7 @@ namespace heed::cuda {
 template <class T, int width_>
 struct DecodeTiles {
   static constexpr int width = width_, warps = decode_warps, threads = 32 * warps;
-  static constexpr int keys = tile_sizes_of(decode_tile_sizes, sizeof(T), width).keys;
+  static constexpr int keys = tile_sizes_of(decode_tile_sizes, int{sizeof(T)}, width).keys;
   static constexpr int warp_keys = keys / warps < 8 ? 8 : keys / warps;  // whose scores a warp computes
   static constexpr int warp_columns = width / warps;                     // of the outputs
   // Rows of weights lie so far apart that those that are read together are in different banks.
@@ -90,7 +90,7 @@ class DecodePipeline {
         values_(p.attention.value, p.attention.pages.value, block.entry.batch, block.key_head,
                 block.entry.sequence.key_start),
         memory_(memory),
-        width_(p.attention.width),
+        key_width_(p.attention.width),
         value_width_(p.attention.value_width),
         last_key_(block.last_key),
         aligned_(p.aligned) {}
@@ -98,12 +98,13 @@ class DecodePipeline {
   // Fills stage `tile` % 2 with the keys from first_key on, unless there are none.
   __device__ __forceinline__ void start(int tile, int32_t first_key) const {
     if (first_key < last_key_) {
-      const auto row_of = [&](const StoredRows& rows) {
+      const auto row_of = [&](const HeadRows& rows) {
         return [this, &rows, first_key](int row) {
           return first_key + row < last_key_ ? rows.template row<T>(first_key + row) : nullptr;
         };
       };
-      block::copy_rows<Sizes::keys, Sizes::threads>(memory_.keys(tile % 2), width_, aligned_, row_of(keys_));
+      block::copy_rows<Sizes::keys, Sizes::threads>(memory_.keys(tile % 2), key_width_, aligned_,
+                                                    row_of(keys_));
       block::copy_rows<Sizes::keys, Sizes::threads>(memory_.values(tile % 2), value_width_, aligned_,
                                                     row_of(values_));
     }
@@ -117,9 +118,9 @@ class DecodePipeline {
   }
 
  private:
-  StoredRows keys_, values_;
+  HeadRows keys_, values_;
   DecodeMemory<T, Sizes> memory_;
-  int width_, value_width_;
+  int key_width_, value_width_;
   int32_t last_key_;
   bool aligned_;
 };

@@ -50,13 +50,13 @@ struct ForwardBlock {
     sequence = entry.sequence;
     batch = entry.batch;
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);
-    const int32_t group = a.query_heads / a.key_heads, tile = within / p.column_tiles;
+    const int32_t group_heads = a.query_heads / a.key_heads, tile = within / p.column_tiles;
     first_column = within % p.column_tiles * Sizes::value_columns;
     const int32_t left = a.value_width - first_column;
     columns = left < Sizes::value_columns ? left : Sizes::value_columns;
-    key_head = tile / group / entry.row_tiles;
-    head = key_head * group + tile % group;
-    first_row = int64_t{entry.row_tiles - 1 - tile / group % entry.row_tiles} * Sizes::rows;
+    key_head = tile / group_heads / entry.row_tiles;
+    head = key_head * group_heads + tile % group_heads;
+    first_row = int64_t{entry.row_tiles - 1 - tile / group_heads % entry.row_tiles} * Sizes::rows;
     const int64_t rows_left = sequence.query_steps - first_row;
     rows = rows_left < Sizes::rows ? static_cast<int32_t>(rows_left) : Sizes::rows;
 

@@ -22,14 +22,14 @@ struct ForwardProducts {
 
   // Q Kᵀ, for queries from `first_row` on.
   static __device__ __forceinline__ void score(Scores& scores, Queries queries, int first_row, Keys keys,
-                                               int width) {
+                                               int key_width) {
     const auto lane = static_cast<int>(thread::lane());
     const typename Queries::Start query(first_row + lane % 16, lane / 16);
     const typename Keys::Start key(lane / 16 * 8 + lane % 8, lane / 8 % 2);
 #pragma unroll 1
-    for (int begin = 0; begin * Queries::per_chunk < width; begin += 4) {
+    for (int begin = 0; begin * Queries::per_chunk < key_width; begin += 4) {
 #pragma unroll
-      for (int chunk = begin; chunk < begin + 4; chunk += 2) {  // 16 of the width
+      for (int chunk = begin; chunk < begin + 4; chunk += 2) {  // 16 of the key width
         uint32_t a[row_tiles][4];
 #pragma unroll
         for (int r = 0; r < row_tiles; ++r) warp::load_matrices(a[r], queries.chunk(query, 16 * r, chunk));
@@ -113,10 +113,10 @@ struct ForwardProducts<float, Sizes> {
   using Values = SharedTile<float, Sizes::value_columns>;
 
   static __device__ __forceinline__ void score(Scores& scores, Queries queries, int first_row, Keys keys,
-                                               int width) {
+                                               int key_width) {
     const typename Queries::Start query(first_row + Scores::row(0), 0);
 #pragma unroll 1
-    for (int chunk = 0; chunk * 4 < width; ++chunk) {
+    for (int chunk = 0; chunk * 4 < key_width; ++chunk) {
       Vector<float, 4> rows[lane_rows];
 #pragma unroll
       for (int i = 0; i < lane_rows; ++i)

@@ -16,7 +16,7 @@ namespace heed::cuda {
 // The sizes of tile_sizes.h, and where tiles lie in shared memory.
 template <class T, int width_, bool biased>
 struct ForwardTiles {
-  static constexpr ForwardTileSizes sizes = tile_sizes_of(forward_tile_sizes, sizeof(T), width_);
+  static constexpr ForwardTileSizes sizes = tile_sizes_of(forward_tile_sizes, int{sizeof(T)}, width_);
   static constexpr int width = width_, warps = forward_warps, threads = 32 * warps;
   static constexpr int value_columns = sizes.value_columns;
   static constexpr int warp_rows = sizes.variant(biased).warp_rows, rows = warps * warp_rows;

@@ -10,15 +10,15 @@
 
 namespace heed::cuda {
 
-// Sums in shared memory on their way from the fragments of the matrix instructions to whole rows. Groups of
-// eight columns trade places from row to row, so that neither side meets in a bank.
+// Sums in shared memory on their way from the fragments of the matrix instructions to whole rows. Octets of
+// columns trade places from row to row, so that neither side meets in a bank.
 template <uint32_t tile_rows, uint32_t tile_columns>
 struct SumTile {
   static constexpr uint32_t rows = tile_rows, columns = tile_columns, elements = rows * columns;
-  static constexpr uint32_t groups = columns / 8 < 8 ? columns / 8 : 8;
+  static constexpr uint32_t octets = columns / 8 < 8 ? columns / 8 : 8;
 
   __device__ __forceinline__ static uint32_t offset(uint32_t row, uint32_t column) {
-    return row * columns + ((column / 8) ^ (row % groups)) * 8 + column % 8;
+    return row * columns + ((column / 8) ^ (row % octets)) * 8 + column % 8;
   }
 };
 

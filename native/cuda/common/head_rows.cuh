@@ -10,10 +10,10 @@ namespace heed::cuda {
 
 // Those of one batch entry and key head, from `start` on. `pages` has its tables on the device, and no data
 // where nothing is paged.
-class StoredRows {
+class HeadRows {
  public:
-  __device__ __forceinline__ StoredRows(const View& view, const Pages& pages, int64_t batch, int64_t head,
-                                        int64_t start)
+  __device__ __forceinline__ HeadRows(const View& view, const Pages& pages, int64_t batch, int64_t head,
+                                      int64_t start)
       : data_(view.data),
         pages_(pages.data == nullptr ? nullptr : pages.data + pages.first[batch]),
         page_steps_(pages.steps < INT32_MAX ? static_cast<int32_t>(pages.steps) : INT32_MAX),
