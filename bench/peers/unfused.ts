@@ -1,5 +1,4 @@
 /** heed's own attention by way of whole matrices of scores: what a fused kernel has to be worth. */
-
 import { buildProblem } from '../../lib/attention/arguments.js';
 import { readDenseArguments } from '../../lib/attention/attention.js';
 import { attentionOptionNames } from '../../lib/attention/options.js';

@@ -1,5 +1,4 @@
 /** Attention with what a fused kernel normally hides: scores, weights and log-sum-exps. */
-
 import type { Operation } from '../backends/operation.js';
 import { readList, readNames } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';

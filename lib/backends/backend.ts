@@ -1,5 +1,4 @@
 /** What every backend is: something that solves problem descriptions. */
-
 import type { DeviceArray, Elements } from '../memory/device.js';
 import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
 import type { Location, Numbers, TensorType } from '../tensor/types.js';

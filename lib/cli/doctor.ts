@@ -1,5 +1,4 @@
 /** `heed doctor`: what was found, tried and chosen, and what to do about what is missing. */
-
 import { packageRoot, version } from '../package-root.js';
 import { examineBuildTools } from './doctor/build-tools.js';
 import type { Section } from './doctor/finding.js';

@@ -1,5 +1,4 @@
 /** What the reports of `heed attend` have in common. */
-
 import { bar, formatWeight, type Painter, pad } from '../cli/terminal.js';
 import { influencesOf } from './influences.js';
 import type { Word } from './words.js';

@@ -2,7 +2,6 @@
  * The problems that answer one use of a layer. Everything goes to the backend as a single operation: project, attend,
  * project.
  */
-
 import { type AttentionArguments, buildProblem, tensorSource } from '../attention/arguments.js';
 import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
 import { cacheSource } from '../attention/sources.js';

@@ -1,5 +1,4 @@
 /** The attn_mask input: broadcast from the right, and filled up when it covers fewer keys than there are. */
-
 import { allocate } from '../checks/data.js';
 import { sizeOf } from '../checks/lists.js';
 import type { TensorArgument } from '../checks/tensor.js';

@@ -2,7 +2,6 @@
  * The `cuda` backend. What is on the device altogether is put on its stream, and nobody waits for it; host memory travels
  * there and back around the operation.
  */
-
 import { HeedError } from '../../errors.js';
 import { type DeviceArray, isOnDevice } from '../../memory/device.js';
 import { writtenBy } from '../../problem/accesses.js';

@@ -1,5 +1,4 @@
 /** One CUDA device: its memory, and what goes there and comes back. Everything is ordered on its one stream. */
-
 import {
   type Device,
   DeviceArray,

@@ -1,5 +1,4 @@
 /** The native side of heed, as the rest of it sees it. Only this file and those under native/ touch the addon. */
-
 import { integerBetween, invalid } from '../../checks/values.js';
 import { debug, environment } from '../../environment.js';
 import { HeedError } from '../../errors.js';

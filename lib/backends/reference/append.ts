@@ -1,5 +1,4 @@
 /** New keys and values on their way into the pages of a cache: each row is rounded to the cache's type. */
-
 import type { AppendProblem, StoredView, View } from '../../problem/problem.js';
 import { hostElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';

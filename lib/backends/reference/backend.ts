@@ -1,5 +1,4 @@
 /** The reference backend: plain TypeScript in float64, right rather than fast. Other backends are measured against it. */
-
 import { allocate, isDetachedArray } from '../../checks/data.js';
 import { HeedError } from '../../errors.js';
 import type { Elements } from '../../memory/device.js';
