@@ -1,5 +1,4 @@
 /** What both operators' arguments have in common: an operator set, named inputs and outputs, integer attributes. */
-
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { integerBetween, invalid } from '../checks/values.js';

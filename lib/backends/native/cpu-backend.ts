@@ -1,5 +1,4 @@
 /** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
-
 import { throwIfAborted } from '../../abort.js';
 import { allocate } from '../../checks/data.js';
 import type { DeviceArray } from '../../memory/device.js';
