@@ -14,24 +14,21 @@ const abortedOf = getter<boolean>('aborted');
 const reasonOf = getter<unknown>('reason');
 const { addEventListener, removeEventListener } = AbortSignal.prototype;
 
-/**
- * The state of a signal of another implementation; it has one listener of heed's, however many operations use
- * it.
- */
-interface Foreign {
+/** What is known of a signal of another make, which has one listener of heed's however many operations it is given to. */
+interface ForeignSignal {
   aborted: boolean;
   reason: unknown;
   readonly callbacks: Set<() => void>;
 }
 
-const foreigners = new WeakMap<object, Foreign>();
+const foreignSignals = new WeakMap<object, ForeignSignal>();
 
 /** The reason that Node's own controllers give, for signals without a reason. */
 function abortError(): DOMException {
   return new DOMException('This operation was aborted', 'AbortError');
 }
 
-function markAborted(signal: object, foreign: Foreign): void {
+function markAborted(signal: object, foreign: ForeignSignal): void {
   if (foreign.aborted) return;
   foreign.aborted = true;
   try {
@@ -46,14 +43,14 @@ function markAborted(signal: object, foreign: Foreign): void {
 /** As Node's own functions tell a signal, and with what it takes to listen to it. Throws what its properties throw. */
 function isForeign(value: object): boolean {
   if (!('aborted' in value && 'addEventListener' in value)) return false;
-  const known = foreigners.get(value);
+  const known = foreignSignals.get(value);
   const foreign = known ?? { aborted: false, reason: undefined, callbacks: new Set() };
   if (value.aborted) markAborted(value, foreign);
   else if (known === undefined) {
     const signal = value as Pick<AbortSignal, 'addEventListener'>;
     signal.addEventListener('abort', () => markAborted(value, foreign), { once: true });
   }
-  foreigners.set(value, foreign);
+  foreignSignals.set(value, foreign);
   return true;
 }
 
@@ -77,11 +74,11 @@ export function isSignal(value: unknown): value is AbortSignal {
 }
 
 export function isAborted(signal: AbortSignal): boolean {
-  return foreigners.get(signal)?.aborted ?? abortedOf?.call(signal) ?? false;
+  return foreignSignals.get(signal)?.aborted ?? abortedOf?.call(signal) ?? false;
 }
 
 export function abortReason(signal: AbortSignal): unknown {
-  const foreign = foreigners.get(signal);
+  const foreign = foreignSignals.get(signal);
   return foreign === undefined ? reasonOf?.call(signal) : foreign.reason;
 }
 
@@ -104,7 +101,7 @@ function callAll(this: AbortSignal): void {
 
 /** Calls back once when the signal aborts; the returned function cancels this. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  const foreign = foreigners.get(signal);
+  const foreign = foreignSignals.get(signal);
   if (foreign !== undefined) {
     foreign.callbacks.add(callback);
     return () => foreign.callbacks.delete(callback);

@@ -2,7 +2,6 @@
  * Long work on the calling thread, in slices of a few milliseconds, so that timers and sockets get their turn of the event
  * loop in between. However many operations are under way, they share one slice per turn of the loop.
  */
-
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwIfAborted } from './abort.js';
 

@@ -9,7 +9,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { build, configure, folderOf, root } from './cmake.mjs';
 
@@ -67,7 +67,7 @@ async function compileAll() {
 }
 
 async function compile(source) {
-  const result = join(scratch, `${basename(source, '.cu')}.${ptx ? 'ptx' : 'cubin'}`);
+  const result = join(scratch, `${source.replaceAll('/', '-')}.${ptx ? 'ptx' : 'cubin'}`);
   const args = ['-std=c++20', '-O3', '-I', 'native', ptx ? '-ptx' : '-cubin', `-arch=${options.arch}`];
   try {
     const { stderr, stdout } = await promisify(execFile)(

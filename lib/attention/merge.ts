@@ -1,5 +1,4 @@
 /** Joining attention over disjoint sets of keys. */
-
 import type { BackendName } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
 import { type Operation, run, runSync } from '../backends/operation.js';

@@ -1,5 +1,4 @@
 /** The options of attention: its score functions, its selections, and all others. */
-
 import type { BackendName } from '../backends/backend.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';

@@ -1,5 +1,4 @@
 /** Which keys each batch entry has, and where its queries stand among them. */
-
 import { readIntegers, readList } from '../checks/lists.js';
 import { integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';

@@ -1,5 +1,4 @@
 /** The memory under a tensor: the right typed array, of the right length, that cannot shrink while it is used. */
-
 import { HeedError } from '../errors.js';
 import { bufferOf, byteOffsetOf, bytesOf, lengthOf, typedArrayName } from '../memory/arrays.js';
 import type { TensorType, TypedArray } from '../tensor/types.js';

@@ -1,5 +1,4 @@
 /** Outputs: made here, or given by the caller to be reused. */
-
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import { isResizable, overlaps } from '../memory/arrays.js';

@@ -1,5 +1,4 @@
 /** The options of a cache, and what is appended to one. */
-
 import { expectLength, expectRank, readIntegers } from '../checks/lists.js';
 import { expectPlace, expectReach, locationOption } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';

@@ -2,7 +2,6 @@
  * The problems of one call of a layer. The backend gets everything as a single operation: project, attend,
  * project.
  */
-
 import { type AttentionArguments, buildProblem, tensorSource } from '../attention/arguments.js';
 import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
 import { cacheSource } from '../attention/sources.js';

@@ -1,5 +1,4 @@
 /** Linear maps among the arguments of a layer. */
-
 import { expectRank } from '../checks/lists.js';
 import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';

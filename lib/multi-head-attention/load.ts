@@ -1,5 +1,4 @@
 /** The linear maps of a layer from a safetensors file, whatever its tensors are called. */
-
 import { allocate } from '../checks/data.js';
 import { describeDims, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';

@@ -1,5 +1,4 @@
 /** The options of a layer, checked without knowing its weights. */
-
 import type { Score, Selection } from '../attention/options.js';
 import { readScoring, type ScoringOptions } from '../attention/scoring.js';
 import type { Backend, BackendName } from '../backends/backend.js';

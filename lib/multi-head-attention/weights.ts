@@ -1,5 +1,4 @@
 /** The weights of a layer, packed so that a call multiplies as few and as large matrices as it can. */
-
 import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../attention/score.js';
 import type { ScoringOptions, SelectionArgument } from '../attention/scoring.js';
 import { type Backend, precisionOf } from '../backends/backend.js';

@@ -1,5 +1,4 @@
 /** The common arguments of both operators: an operator set, named inputs and outputs, integer attributes. */
-
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { integerBetween, invalid } from '../checks/values.js';

@@ -1,5 +1,4 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
-
 import { allocate, isDetachedArray } from '../checks/data.js';
 import { HeedError } from '../errors.js';
 import { bytesOf } from '../memory/arrays.js';

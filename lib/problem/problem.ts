@@ -3,7 +3,6 @@
  * every default resolved. A backend that solves these answers the whole public interface. The
  * native side mirrors them in `native/core/problem.h`.
  */
-
 import type { DeviceArray, Elements, HostArray } from '../memory/device.js';
 import type { Location, Numbers, TensorType } from '../tensor/types.js';
 

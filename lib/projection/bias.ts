@@ -1,5 +1,4 @@
 /** Biases: one number per column of a product, in any floating-point type. */
-
 import { allocate } from '../checks/data.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { expectFloat, hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';

@@ -1,5 +1,4 @@
 /** Linear maps, as in nn.Linear, whose results can be split into heads. */
-
 import type { Backend, BackendName } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
 import { type Operation, run, runSync } from '../backends/operation.js';

@@ -1,5 +1,4 @@
 /** The options of rotary position embedding. */
-
 import { readOptions } from '../checks/options.js';
 import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';

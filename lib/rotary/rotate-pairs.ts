@@ -1,5 +1,4 @@
 /** The rotation itself, on numbers: what RotaryEmbedding of ONNX and the reference's projections share. */
-
 import type { Numbers } from '../tensor/types.js';
 /** The cosines and sines of the angles of `pairs` pairs, from `start` on. */
 export interface Angles {

@@ -1,5 +1,4 @@
 /** How rotary frequencies change for long sequences: the options, spelt as in the config.json of checkpoints. */
-
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';

@@ -1,5 +1,4 @@
 /** Paths: as callers pass them, which file one means, and names for a message. */
-
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
 /** What rotary positions do: pairs that turn, each at its own pace, and what scalings make of the paces. */
-import { frequencies } from '../../dist/lib/rotary/frequencies.js';
+import { frequencies } from '../../dist/lib/rotary/angles.js';
 import { colour, element, picture, text } from './svg.mjs';
 
 const theta = 10_000;

@@ -1,5 +1,4 @@
 /** Scores, weights and log-sum-exps. */
-
 import assert from 'node:assert/strict';
 import { attentionDetails, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import type { AttentionDetail, AttentionDetailsOptions } from '../../lib/attention/details.js';

@@ -1,5 +1,4 @@
 /** Rows without a key to attend, and axes of length 0. */
-
 import assert from 'node:assert/strict';
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';

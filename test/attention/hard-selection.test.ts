@@ -1,5 +1,4 @@
 /** Hard selection, of the best key or a drawn one, by its formula, with every other option, and the weights that go with it. */
-
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { packedAttention } from '../../lib/attention/packed.js';

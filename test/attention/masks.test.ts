@@ -1,5 +1,4 @@
 /** Masks: bool and float, in every form that broadcasts. */
-
 import type { FloatType } from '../../lib/tensor/types.js';
 import { attend, checkAttention, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';

@@ -1,5 +1,4 @@
 /** NaN and ±∞: as IEEE says where a key is attended, without effect where it is not. */
-
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';

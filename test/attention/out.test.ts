@@ -1,5 +1,4 @@
 /** Reusing outputs. */
-
 import assert from 'node:assert/strict';
 import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';

@@ -1,5 +1,4 @@
 /** Promises: the event loop stays free, signals cancel, and memory may come and go meanwhile. */
-
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { attention, attentionDetails, attentionSync } from '../../lib/attention/attention.js';

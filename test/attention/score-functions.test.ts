@@ -1,5 +1,4 @@
 /** Score functions: each by its formula, with weights that heads share or have to themselves, and with every other option. */
-
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions, LocationScore, Score } from '../../lib/attention/options.js';

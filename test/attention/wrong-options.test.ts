@@ -1,5 +1,4 @@
 /** Options that attention refuses, and the odd ones that it takes. */
-
 import assert from 'node:assert/strict';
 import {
   attention,

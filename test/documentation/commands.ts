@@ -23,6 +23,10 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['node scripts/sanitize.mjs', { step: 'sanitizers', because: 'takes minutes' }],
   ['node scripts/emulate.mjs', { step: 'emulator', because: 'takes minutes' }],
   ['npm run test:emulated', { step: 'cuda-emulator', because: 'takes minutes' }],
+  [
+    "node scripts/emulate.mjs --test-case='attention_decode: at the edges of tiles and chunks'",
+    { because: 'builds what the step emulator builds' },
+  ],
   ["node scripts/emulate.mjs --test-case='cast*'", { because: 'builds what the step emulator builds' }],
   ['node scripts/check-cuda.mjs', { step: 'cuda', because: 'takes minutes' }],
   ['node scripts/check-cuda.mjs --arch sm_90', { because: 'takes minutes' }],

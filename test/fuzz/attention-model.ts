@@ -1,5 +1,4 @@
 /** What attention must give for whatever it is given: the arguments read strictly and anew, the numbers from the oracle. */
-
 import { attentionOptionNames, type Score } from '../../lib/attention/options.js';
 import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
 import { heldBy } from './cache-model.js';

@@ -1,5 +1,4 @@
 /** Tensors without elements may have an axis of any length: nothing may be allocated or walked through by it. */
-
 import assert from 'node:assert/strict';
 import { attention, attentionDetails } from '../../lib/attention/attention.js';
 import { mergeAttention } from '../../lib/attention/merge.js';

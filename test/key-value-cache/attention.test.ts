@@ -1,5 +1,4 @@
 /** Attention over a cache is attention over the tensors that went into it, whatever is asked for and however it is kept. */
-
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {

@@ -1,5 +1,4 @@
 /** Entries that were forked from one prefix attend it together, and nobody can tell but by the time it takes. */
-
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';

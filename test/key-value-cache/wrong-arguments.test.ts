@@ -1,5 +1,4 @@
 /** What a cache, and attention over one, refuse; and that nothing has changed then. */
-
 import assert from 'node:assert/strict';
 import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { packedAttention } from '../../lib/attention/packed.js';

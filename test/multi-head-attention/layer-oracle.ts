@@ -2,7 +2,6 @@
  * A second opinion on what a layer is: linear maps, norms, rotations, the oracle of attention, and a linear map, each
  * step rounded to the layer's type as its intermediate results are.
  */
-
 import type { Score, Selection } from '../../lib/attention/options.js';
 import type {
   HeadNormWeights,

@@ -1,5 +1,4 @@
 /** Layers drawn at random, and inputs for them. */
-
 import type { Selection } from '../../lib/attention/options.js';
 import {
   type Linear,

@@ -1,5 +1,4 @@
 /** What must not matter does not: on every backend, for any case. */
-
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';

@@ -1,5 +1,4 @@
 /** Whatever is asked, the native backend answers as the reference does, whichever instruction set it uses. */
-
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';

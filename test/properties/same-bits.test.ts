@@ -1,5 +1,4 @@
 /** What must not matter does not, to the last bit. */
-
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';

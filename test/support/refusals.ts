@@ -1,5 +1,4 @@
 /** Calling attention with wrong arguments: a HeedError has to say what was expected, before any work starts. */
-
 import assert from 'node:assert/strict';
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { HeedError } from '../../lib/errors.js';

@@ -1,5 +1,4 @@
 /** What tests of selections have in common: inputs in which the choice is clear, and what was chosen. */
-
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';

@@ -1,5 +1,4 @@
 /** The exports of the addon (native/addon/module.cc), and its errors as HeedErrors. */
-
 import { HeedError, type HeedErrorCode } from '../../errors.js';
 import type { DeviceMemory, HostArray } from '../../memory/device.js';
 import type { TypedArray } from '../../tensor/types.js';

@@ -1,5 +1,4 @@
 /** The `cpu` backend: it encodes problems and passes them to the addon, which computes on its own threads. */
-
 import { throwIfAborted } from '../../abort.js';
 import { allocate } from '../../checks/data.js';
 import type { DeviceArray } from '../../memory/device.js';

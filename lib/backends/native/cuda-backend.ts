@@ -2,7 +2,6 @@
  * The `cuda` backend. Operations whose memory is all on the device are enqueued without waiting; host memory
  * is copied to the device before the operation, and back after it.
  */
-
 import { HeedError } from '../../errors.js';
 import { type DeviceArray, isOnDevice } from '../../memory/device.js';
 import { writtenBy } from '../../problem/accesses.js';

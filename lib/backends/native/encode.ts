@@ -1,5 +1,4 @@
 /** Problems, kind by kind, as the numbers and buffers that cross to the addon: see native/addon/decode.h. */
-
 import { isPacked } from '../../problem/accesses.js';
 import type {
   AppendProblem,

@@ -7,7 +7,6 @@
  * look for several things at once. When there are fewer key heads than query heads, consecutive
  * query heads share one.
  */
-
 import type { AttentionProblem } from '../../problem/problem.js';
 import { hostElements } from '../../tensor/elements.js';
 import { readKeys, scoreRow } from './scores.js';

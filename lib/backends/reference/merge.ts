@@ -3,7 +3,6 @@
  * 1 among its own keys; exp(logSumExp) is what they summed to before that. So the joint blend
  * weighs each part by its exp(logSumExp), divided by the sum of those: a softmax over parts.
  */
-
 import type { MergeProblem } from '../../problem/problem.js';
 import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import { blend } from './attention.js';

@@ -1,5 +1,4 @@
 /** Linear maps by the definition, y = x Wᵀ + b, summed in float64. */
-
 import { allocate } from '../../checks/data.js';
 import type { Elements } from '../../memory/device.js';
 import type { HeadNorm, PackedHandle, ProjectionProblem, ProjectionTarget } from '../../problem/problem.js';

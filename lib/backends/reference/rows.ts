@@ -2,7 +2,6 @@
  * A look inside: the scores and weights of chosen query rows. Weights need no second softmax, as an
  * attention that ran before left its log-sum-exp: a weight is exp(score − logSumExp).
  */
-
 import type { AttentionProblem, RowsProblem } from '../../problem/problem.js';
 import { hostElements } from '../../tensor/elements.js';
 import { bias, cap, readKeys, similarities } from './scores.js';

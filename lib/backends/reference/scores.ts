@@ -7,7 +7,6 @@
  * causal attention has one that ends at the query), or the mask says so. Being out of bounds is more than a low score: such
  * a key must not touch the result, not even when it holds NaN. So it is noted apart, in `attended`.
  */
-
 import type { AttentionProblem, HeadMatrix, MaskView, ScoreForm, Scoring } from '../../problem/problem.js';
 import { hostElements, readElements } from '../../tensor/elements.js';
 import { centerOf } from './selection.js';

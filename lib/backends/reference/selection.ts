@@ -3,7 +3,6 @@
  * every value. Hard selection takes one value, that of the best key or of one drawn by its share. Local
  * selection prefers keys around a center that was predicted for the query.
  */
-
 import type { AttentionProblem, SelectionForm } from '../../problem/problem.js';
 import { hostElements, readElements } from '../../tensor/elements.js';
 import { gumbelNoise, sinkKey } from './draws.js';

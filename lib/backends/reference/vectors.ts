@@ -1,5 +1,4 @@
 /** Rows of tensors as float64 numbers, in which everything here is computed. */
-
 import type { Pages, Sequence, StoredView, View } from '../../problem/problem.js';
 import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType, TypedArray } from '../../tensor/types.js';

@@ -1,9 +1,9 @@
 #include "cuda/solver/attention_choice.h"
+#include "cuda/tile_sizes.h"
 
 #include <algorithm>
 
 #include "cuda/attention_parameters.h"
-#include "cuda/decode_split.h"
 
 namespace heed::cuda {
 

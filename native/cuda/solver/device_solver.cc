@@ -1,12 +1,6 @@
 #include "cuda/solver/device_solver.h"
 
-#include "cuda/append.h"
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
-#include "cuda/attention_rows.h"
-#include "cuda/cast.h"
-#include "cuda/merge.h"
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 #include "cuda/solver/attention_choice.h"
 #include "cuda/unsupported.h"
 

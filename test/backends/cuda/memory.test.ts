@@ -1,5 +1,4 @@
 /** The memory of devices: what is used, what is limited, and what is left when there is none. */
-
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

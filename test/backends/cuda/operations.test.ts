@@ -1,5 +1,4 @@
 /** Operations on tensors of a device, against the oracle; their results stay there. */
-
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';

@@ -1,5 +1,4 @@
 /** What the cuda backend does not do is refused before any work starts, wherever the tensors are. */
-
 import assert from 'node:assert/strict';
 import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
 import type { AttentionOptions, Score, Selection } from '../../../lib/attention/options.js';

@@ -1,5 +1,4 @@
 /** Whole matrices give the same bits as row by row: they are the same sums. */
-
 import { referenceBackend } from '../../../lib/backends/reference/backend.js';
 import type { AttentionProblem, View } from '../../../lib/problem/problem.js';
 import type { Tensor } from '../../../lib/tensor/tensor.js';
