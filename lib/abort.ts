@@ -14,7 +14,10 @@ const abortedOf = getter<boolean>('aborted');
 const reasonOf = getter<unknown>('reason');
 const { addEventListener, removeEventListener } = AbortSignal.prototype;
 
-/** What is known of a signal of another make, which has one listener of heed's however many operations it is given to. */
+/**
+ * The state of a signal of another implementation; it has one listener of heed's, however many operations use
+ * it.
+ */
 interface ForeignSignal {
   aborted: boolean;
   reason: unknown;
