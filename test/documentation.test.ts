@@ -6,6 +6,7 @@ import { errorCodes } from '../lib/errors.js';
 import { commandsRunElsewhere, documentsRunElsewhere } from './documentation/commands.js';
 import { assertPrinted, expectedLines } from './documentation/expected-output.js';
 import { type CodeBlock, commandsOf, readDocument } from './documentation/markdown.js';
+import { proseWidth, wideLines } from './documentation/prose.js';
 import { compile, root, Workshop } from './documentation/runner.js';
 
 const documents = [
@@ -39,6 +40,10 @@ describe('documentation', () => {
 
       it('has links that lead somewhere', () => {
         for (const link of links) assertLeadsSomewhere(name, link);
+      });
+
+      it(`has prose of at most ${proseWidth} characters a line`, () => {
+        assert.deepEqual(wideLines(join(root, name)), []);
       });
     });
   }
