@@ -81,7 +81,7 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
   p.scale = 0.125f;
   p.causal = a.causal;
   Plan plan;
-  fused ? cpu::plan_attention(p, plan) : cpu::plan_unfused(p, plan);
+  fused ? cpu::plan(p, plan) : cpu::plan(UnfusedProblem{p}, plan);
   const Times t = time(plan);
   if (a.queries == 1) {
     const double bytes = static_cast<double>(key.size() + value.size());
@@ -112,7 +112,7 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
              {matrix.data(), a.type, 0},
              {matrix.data(), a.type, 0}};
   Plan plan;
-  cpu::plan_attention(p, plan);
+  cpu::plan(p, plan);
   const Times t = time(plan);
   const double pairs = static_cast<double>(heads * steps * steps);
   const double best =
@@ -154,7 +154,7 @@ void bench_projection(const std::string& name, int64_t rows, DType weight_type, 
     p.targets.push_back(target);
   }
   Plan plan;
-  cpu::plan_projection(p, plan);
+  cpu::plan(p, plan);
   const Times t = time(plan);
   const double flops = 2.0 * static_cast<double>(rows * inner * columns);
   std::printf("%-34s %9.3f ms (median %9.3f) %7.1f GFLOP/s %5.1f %% of peak\n", name.c_str(),
@@ -182,7 +182,7 @@ void bench_rows(const std::string& name, int64_t rows) {
   for (int32_t row = 0; row < rows; ++row) p.queries.push_back(row * static_cast<int32_t>(steps / rows));
   p.weights = weights.data();
   Plan plan;
-  cpu::plan_rows(p, plan);
+  cpu::plan(p, plan);
   const Times t = time(plan);
   std::printf("%-34s %9.3f ms (median %9.3f) %9.3f µs a row\n", name.c_str(), t.shortest * 1e3,
               t.median * 1e3, t.shortest * 1e6 / static_cast<double>(rows * heads));

@@ -51,13 +51,11 @@
 
 #include "addon/memory.h"
 #include "core/problem.h"
-#include "core/solver.h"
 
 namespace heed {
 
-// Gives all the problems to the solver, one after the other. Throws InvalidProblem, std::bad_alloc and what
-// the solver throws.
-void decode(std::span<const double> numbers, std::span<const Memory> memories, Solver& solver);
+// Throws InvalidProblem and std::bad_alloc.
+std::vector<Problem> decode(std::span<const double> numbers, std::span<const Memory> memories);
 
 // One problem each, after its kind.
 AttentionProblem decode_attention(NumberReader& numbers, const Memories& memories);

@@ -8,7 +8,7 @@
 #include "addon/packed_weight_handle.h"
 #include "addon/pin.h"
 #include "addon/typed_array.h"
-#include "cpu/planner.h"
+#include "cpu/backend.h"
 
 namespace heed {
 
@@ -36,9 +36,7 @@ Loan borrow(Napi::Env env, napi_value buffers, Pinning pinning) {
 }
 
 Plan plan(std::span<const double> numbers, const Loan& loan) {
-  cpu::Planner planner;
-  decode(numbers, loan.memories, planner);
-  return planner.take();
+  return cpu::plan(decode(numbers, loan.memories));
 }
 
 constexpr int on_cpu = -1;

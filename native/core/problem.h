@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "core/score.h"
@@ -41,6 +42,11 @@ struct AttentionProblem {
   std::vector<float> alibi_slopes;  // one per query head, or empty
   std::vector<float> sinks;         // one per query head, or empty
   Selection selection;
+};
+
+// The same with intermediate matrices, where that is faster: soft, and scored by products.
+struct UnfusedProblem {
+  AttentionProblem attention;
 };
 
 // Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
@@ -115,5 +121,10 @@ struct CastProblem {
   DType to_type = DType::float32;
   int64_t count = 0;
 };
+
+// An operation is a list of them, in the order in which they are solved: each may read what the ones before
+// it wrote. They are copied where they are needed longer; the buffers that they point to are not.
+using Problem = std::variant<AttentionProblem, UnfusedProblem, RowsProblem, ProjectionProblem, MergeProblem,
+                             AppendProblem, CastProblem>;
 
 }  // namespace heed

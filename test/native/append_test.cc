@@ -64,7 +64,7 @@ TEST_CASE("float32 goes into a bfloat16 cache as its nearest, and NaN as NaN") {
       problem.cached_key = {nullptr, DType::bfloat16, 0, 0, row_width, &problem.pages->key};
       problem.cached_value = {nullptr, DType::bfloat16, 0, 0, row_width, &problem.pages->value};
       Plan plan;
-      cpu::plan_append(problem, plan);
+      cpu::plan(problem, plan);
       Random random(3'000'000);
       run(plan, random);
 

@@ -103,7 +103,7 @@ void check_rows(RandomAttention& made, Random& random, uint64_t stream) {
   rows.biased_scores = biased.data();
   rows.weights = weights.data();
   Plan plan;
-  cpu::plan_rows(rows, plan);
+  cpu::plan(rows, plan);
   run(plan, random);
   double worst = 0;
   const auto compare = [&](double got, double truth) {
@@ -147,7 +147,7 @@ TEST_CASE("attention agrees with the oracle on random problems") {
         for (int64_t i = 0; i < made.log_sum_exp->size(); ++i) made.log_sum_exp->set(i, NAN);
         std::fill(made.choices.begin(), made.choices.end(), NAN);
         Plan plan;
-        (fused ? cpu::plan_attention : cpu::plan_unfused)(made.problem, plan);
+        fused ? cpu::plan(made.problem, plan) : cpu::plan(UnfusedProblem{made.problem}, plan);
         run(plan, random);
         check(made, truth, fused ? "fused" : "unfused", stream);
       }

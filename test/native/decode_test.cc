@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "cpu/planner.h"
+#include "cpu/backend.h"
 #include "encoded_problems.h"
 #include "support/run.h"
 
@@ -54,9 +54,7 @@ void damage(std::vector<double>& numbers, Random& random) {
 // Whether it was accepted.
 bool try_to_solve(const Encoded& encoded, Random& random) {
   try {
-    cpu::Planner planner;
-    decode(encoded.numbers, encoded.memories, planner);
-    run(planner.take(), random);
+    run(cpu::plan(decode(encoded.numbers, encoded.memories)), random);
     return true;
   } catch (const InvalidProblem&) {
     return false;

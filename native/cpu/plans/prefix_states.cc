@@ -1,4 +1,4 @@
-#include "cpu/prefix_states.h"
+#include "cpu/plans/prefix_states.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/solving.h"
+#include "cpu/plans/planned_attention.h"
 
 namespace heed::cpu {
 

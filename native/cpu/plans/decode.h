@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "cpu/solving.h"
+#include "cpu/plans/planned_attention.h"
 
 namespace heed::cpu {
 

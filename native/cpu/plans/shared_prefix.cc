@@ -1,4 +1,4 @@
-#include "cpu/shared_prefix.h"
+#include "cpu/plans/shared_prefix.h"
 
 #include <algorithm>
 

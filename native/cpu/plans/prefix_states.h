@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "cpu/shared_prefix.h"
+#include "cpu/plans/shared_prefix.h"
 
 namespace heed::cpu {
 

@@ -1,7 +1,7 @@
 // Unfused attention as three phases over score matrices that hold every score of every head at once.
 #include <algorithm>
 
-#include "cpu/solving.h"
+#include "cpu/plans/planned_attention.h"
 
 namespace heed::cpu {
 
@@ -35,8 +35,8 @@ Matrices lay_out(const SolvingAttention& solving) {
 
 }  // namespace
 
-void plan_unfused(const AttentionProblem& problem, Plan& plan) {
-  const auto solving = std::make_shared<const SolvingAttention>(problem);
+void plan(const UnfusedProblem& problem, Plan& plan) {
+  const auto solving = std::make_shared<const SolvingAttention>(problem.attention);
   const auto matrices = std::make_shared<const Matrices>(lay_out(*solving));
   const std::shared_ptr<float[]> scores(new float[matrices->size]);
   const auto phase = [&](auto run) {

@@ -1,11 +1,11 @@
 // Decoding as tasks: a chunk of keys of one sequence and key head each; where there are several, a second
 // phase joins them.
-#include "cpu/decode_plan.h"
+#include "cpu/plans/decode.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "cpu/prefix_states.h"
+#include "cpu/plans/prefix_states.h"
 
 namespace heed::cpu {
 

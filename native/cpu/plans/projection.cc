@@ -116,7 +116,7 @@ bool whole_heads(const ProjectionProblem& problem) {
 
 }  // namespace
 
-void plan_projection(const ProjectionProblem& problem, Plan& plan) {
+void plan(const ProjectionProblem& problem, Plan& plan) {
   if (problem.rows == 0 || problem.columns == 0) return;
   const auto solving = std::make_shared<const Solving>(problem);
   if (problem.packed) {

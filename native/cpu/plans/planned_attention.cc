@@ -1,4 +1,4 @@
-#include "cpu/solving.h"
+#include "cpu/plans/planned_attention.h"
 
 namespace heed::cpu {
 

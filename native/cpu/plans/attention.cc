@@ -1,12 +1,12 @@
 // Fused attention as tasks. A sequence with more than a few rows per key head goes through the forward
-// kernel, a task a block of rows; one with few rows goes through the decode kernel, see decode_plan.cc. Both
+// kernel, a task a block of rows; one with few rows goes through the decode kernel, see decode.cc. Both
 // cuts depend on the sequence alone, never on the batch or the number of threads, so that results do not
 // either.
 #include <algorithm>
 #include <numeric>
 
-#include "cpu/decode_plan.h"
-#include "cpu/solving.h"
+#include "cpu/plans/decode.h"
+#include "cpu/plans/planned_attention.h"
 
 namespace heed::cpu {
 
@@ -56,7 +56,7 @@ void plan_forward(const std::shared_ptr<const SolvingAttention>& solving, Plan& 
 
 }  // namespace
 
-void plan_attention(const AttentionProblem& problem, Plan& plan) {
+void plan(const AttentionProblem& problem, Plan& plan) {
   const auto solving = std::make_shared<const SolvingAttention>(problem);
   plan_forward(solving, plan);
   plan_decode(solving, plan);
