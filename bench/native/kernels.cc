@@ -78,8 +78,8 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
   p.value = dense<View>(value.data(), a, a.key_heads, a.keys);
   p.output = dense<MutableView>(output.data(), a, a.heads, a.queries);
   p.sequences = {{0, a.queries, 0, a.keys, a.keys - a.queries}};
-  p.scale = 0.125f;
-  p.causal = a.causal;
+  p.scoring.scale = 0.125f;
+  if (a.causal) p.scoring.window.right = 0;
   Plan plan;
   fused ? cpu::plan(p, plan) : cpu::plan(UnfusedProblem{p}, plan);
   const Times t = time(plan);
@@ -106,11 +106,11 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
   p.query = p.key = p.value = dense<View>(tensor.data(), a, heads, steps);
   p.output = dense<MutableView>(output.data(), a, heads, steps);
   p.sequences = {{0, steps, 0, steps, 0}};
-  p.score = {ScoreKind::additive,
-             {matrix.data(), a.type, 0},
-             hidden,
-             {matrix.data(), a.type, 0},
-             {matrix.data(), a.type, 0}};
+  p.scoring.score = {ScoreKind::additive,
+                     {matrix.data(), a.type, 0},
+                     hidden,
+                     {matrix.data(), a.type, 0},
+                     {matrix.data(), a.type, 0}};
   Plan plan;
   cpu::plan(p, plan);
   const Times t = time(plan);
@@ -176,7 +176,7 @@ void bench_rows(const std::string& name, int64_t rows) {
   a.key.data = a.value.data = key.data();
   a.log_sum_exp = {log_sum_exp.data(), DType::float32, heads * steps, steps, 1};
   a.sequences = {{0, steps, 0, steps, 0}};
-  a.scale = 0.125f;
+  a.scoring.scale = 0.125f;
   p.keys = steps;
   for (int32_t head = 0; head < heads; ++head) p.heads.push_back(head);
   for (int32_t row = 0; row < rows; ++row) p.queries.push_back(row * static_cast<int32_t>(steps / rows));

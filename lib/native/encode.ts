@@ -85,7 +85,7 @@ function encodeAttention(to: Encoder, problem: AttentionProblem): void {
   const { queryHeads, keyHeads, width, queryWidth = width, valueWidth } = problem;
   to.numbers(queryHeads, keyHeads, width, queryWidth, valueWidth);
   const { scale, softcap, causal, windowLeft, windowRight } = problem;
-  to.numbers(scale, softcap, causal ? 1 : 0, windowLeft, windowRight);
+  to.numbers(scale, softcap, windowLeft, causal ? Math.min(windowRight, 0) : windowRight);
   to.view(problem.query);
   to.view(problem.key);
   to.view(problem.value);

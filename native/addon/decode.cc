@@ -8,9 +8,9 @@ enum class Kind { attention, unfused, rows, projection, merge, append, cast };
 
 UnfusedProblem decode_unfused(NumberReader& numbers, const Memories& memories) {
   AttentionProblem problem = decode_attention(numbers, memories);
-  if (problem.selection.kind != SelectionKind::soft)
+  if (problem.scoring.selection.kind != SelectionKind::soft)
     throw InvalidProblem("Expected unfused attention to be soft");
-  if (problem.score.kind == ScoreKind::additive)
+  if (problem.scoring.score.kind == ScoreKind::additive)
     throw InvalidProblem("Expected unfused attention to score by products");
   return {std::move(problem)};
 }

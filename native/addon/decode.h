@@ -3,8 +3,7 @@
 //
 //   problems     count, then that many problems
 //   problem      kind, then what belongs to the kind:
-//   0 attention     queryHeads keyHeads width queryWidth valueWidth  scale softcap causal windowLeft
-//   windowRight
+//   0 attention     queryHeads keyHeads width queryWidth valueWidth  scale softcap windowLeft windowRight
 //                   query key value output (views)  logSumExp (view or -1)
 //                   sequences (count, then of each: queryStart querySteps keyStart keySteps queryOffset)
 //                   pages, a list for each sequence

@@ -168,7 +168,7 @@ Selection read_selection(NumberReader& numbers, const Memories& memories, const 
 void place(DType type, const EncodedView& key, const EncodedView& value, AttentionProblem& problem) {
   if (key.type != type || value.type != type)
     throw InvalidProblem("Expected query, key and value to have one type");
-  if (problem.score.kind == ScoreKind::location) {
+  if (problem.scoring.score.kind == ScoreKind::location) {
     require_common_keys(key, problem);
   } else {
     require_rows(key, problem.sequences, problem.key_heads, problem.width, keys_of);
@@ -186,7 +186,7 @@ void place_in_pages(const EncodedPages& pages, const EncodedView& key, const Enc
     if (sequence.key_start != 0 || sequence.key_steps > pages.steps_of(batch))
       throw InvalidProblem("Expected all keys to have a page");
   }
-  const bool located = problem.score.kind == ScoreKind::location;
+  const bool located = problem.scoring.score.kind == ScoreKind::location;
   const EncodedView& paged_key = located ? value : key;
   problem.pages = pages.tables({paged_key, value, problem.key_heads,
                                 located ? problem.value_width : problem.width, problem.value_width});
@@ -213,11 +213,10 @@ AttentionProblem decode_attention(NumberReader& numbers, const Memories& memorie
   problem.width = numbers.integer(1, largest_axis);
   problem.query_width = numbers.integer(1, largest_axis);
   problem.value_width = numbers.integer(1, largest_axis);
-  problem.scale = static_cast<float>(numbers.real());
-  problem.softcap = static_cast<float>(numbers.real());
-  problem.causal = numbers.flag();
-  problem.window_left = read_window(numbers);
-  problem.window_right = read_window(numbers);
+  problem.scoring.scale = static_cast<float>(numbers.real());
+  problem.scoring.softcap = static_cast<float>(numbers.real());
+  problem.scoring.window.left = read_window(numbers);
+  problem.scoring.window.right = read_window(numbers);
 
   const auto query = EncodedView::read(numbers, memories);
   const auto key = EncodedView::read_stored(numbers, memories);
@@ -228,11 +227,11 @@ AttentionProblem decode_attention(NumberReader& numbers, const Memories& memorie
 
   problem.sequences = read_sequences(numbers);
   const auto pages = EncodedPages::read(numbers, memories, problem.sequences.size());
-  problem.score = read_score(numbers, memories, problem);
-  problem.mask = read_mask(numbers, memories, problem.sequences, problem.query_heads);
-  problem.alibi_slopes = read_per_head(numbers, problem.query_heads);
-  problem.sinks = read_per_head(numbers, problem.query_heads);
-  problem.selection = read_selection(numbers, memories, problem);
+  problem.scoring.score = read_score(numbers, memories, problem);
+  problem.scoring.mask = read_mask(numbers, memories, problem.sequences, problem.query_heads);
+  for (const HeadNumbers list : head_numbers)
+    problem.scoring.*list = problem.keep(read_per_head(numbers, problem.query_heads));
+  problem.scoring.selection = read_selection(numbers, memories, problem);
 
   require_rows(query, problem.sequences, problem.query_heads, problem.query_width, queries_of);
   if (pages.present()) {

@@ -21,7 +21,7 @@ float* read_rows(NumberReader& numbers, const Memories& memories, Wide elements)
 }
 
 bool has_what_weights_are_made_from(const AttentionProblem& attention) {
-  const Selection& selection = attention.selection;
+  const Selection& selection = attention.scoring.selection;
   return selection.is_hard() ? selection.choices.data != nullptr : attention.log_sum_exp.data != nullptr;
 }
 

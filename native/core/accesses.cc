@@ -9,10 +9,14 @@ size_t bytes_of(int64_t elements, DType type) {
 }
 
 std::vector<const void*> read_by_attention(const AttentionProblem& problem) {
-  std::vector<const void*> reads{problem.query.data,        problem.key.data,
-                                 problem.value.data,        problem.mask.data,
-                                 problem.score.weight.data, problem.score.key.data,
-                                 problem.score.vector.data, problem.selection.centers.data};
+  std::vector<const void*> reads{problem.query.data,
+                                 problem.key.data,
+                                 problem.value.data,
+                                 problem.scoring.mask.data,
+                                 problem.scoring.score.weight.data,
+                                 problem.scoring.score.key.data,
+                                 problem.scoring.score.vector.data,
+                                 problem.scoring.selection.centers.data};
   if (problem.pages != nullptr) {
     reads.insert(reads.end(), problem.pages->keys.begin(), problem.pages->keys.end());
     reads.insert(reads.end(), problem.pages->values.begin(), problem.pages->values.end());
@@ -26,7 +30,7 @@ Accesses accesses(const AttentionProblem& problem) {
   return {read_by_attention(problem),
           {{problem.output.data, bytes_of(rows * problem.value_width, problem.output.type)},
            {problem.log_sum_exp.data, bytes_of(rows, DType::float32)},
-           {problem.selection.choices.data, static_cast<size_t>(rows) * sizeof(double)}}};
+           {problem.scoring.selection.choices.data, static_cast<size_t>(rows) * sizeof(double)}}};
 }
 
 Accesses accesses(const UnfusedProblem& problem) {
@@ -37,7 +41,7 @@ Accesses accesses(const RowsProblem& problem) {
   const AttentionProblem& attention = problem.attention;
   Accesses all{read_by_attention(attention), {}};
   all.reads.push_back(attention.log_sum_exp.data);
-  all.reads.push_back(attention.selection.choices.data);
+  all.reads.push_back(attention.scoring.selection.choices.data);
   const auto rows =
       static_cast<int64_t>(attention.sequences.size() * problem.heads.size() * problem.queries.size());
   for (const float* data : {problem.scores, problem.capped_scores, problem.biased_scores, problem.weights})

@@ -47,7 +47,7 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
 template <class T, int width>
 void launch_width(const DecodeParameters& p, int64_t blocks, Stream stream) {
   using Sizes = DecodeTiles<T, width>;
-  const MaskView& mask = p.attention.mask;
+  const MaskView& mask = p.attention.scoring.mask;
   const size_t mask_bytes = mask.data == nullptr ? 0 : decode_mask_bytes<Sizes::keys>(mask.type);
   launch(&attention_decode_kernel<T, width>, {blocks, Sizes::threads, Sizes::shared_bytes + mask_bytes},
          stream, p);

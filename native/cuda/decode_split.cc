@@ -60,7 +60,7 @@ DecodeEntry entry_of(const AttentionProblem& problem, const Sequence& sequence, 
 
 DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_at_once) {
   DecodeSplit split;
-  const KeyWindow window = window_of(problem);
+  const KeyWindow& window = problem.scoring.window;
   int64_t undivided = 0;
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
     const Sequence& sequence = problem.sequences[batch];

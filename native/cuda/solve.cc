@@ -19,8 +19,8 @@ namespace heed::cuda {
 namespace {
 
 void expect_supported(const AttentionProblem& problem) {
-  if (problem.score.kind != ScoreKind::product) throw Unsupported("scores other than products");
-  if (problem.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
+  if (problem.scoring.score.kind != ScoreKind::product) throw Unsupported("scores other than products");
+  if (problem.scoring.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
   if (problem.key.type == DType::int8 || problem.value.type == DType::int8)
     throw Unsupported("caches of int8");
 }

@@ -173,7 +173,7 @@ TEST_CASE("attention_rows: gives no weight to a key that is not attended, not ev
   problem.attention.key = {key.data(), DType::float32, keys * width, keys * width, width};
   problem.attention.log_sum_exp = {sum.data(), DType::float32, 1, 1, 1};
   problem.attention.sequences = {{0, 1, 0, keys, attended - 1}};
-  problem.attention.causal = true;
+  problem.attention.scoring.window.right = 0;
   problem.keys = keys;
   problem.heads = problem.queries = {0};
   problem.weights = weights.as<float>();

@@ -109,7 +109,7 @@ void add_list(Encoded& to, int64_t count, double low, Random& random) {
 void add_attention(Encoded& to, Random& random, const AttentionShape& s) {
   to.add({double(s.query_heads), double(s.key_heads), double(s.width), double(s.query_width)});
   to.add(double(s.value_width));
-  to.add({0.25, random.chance(0.3) ? 5.0 : 0.0, random.chance(0.5) ? 1.0 : 0.0});
+  to.add({0.25, random.chance(0.3) ? 5.0 : 0.0});
   for (int side = 0; side < 2; ++side) to.add(random.chance(0.5) ? infinity : double(random.integer(0, 30)));
   EncodedCache cache(to, random, s.key_heads, s.width, s.value_width);
   to.view(s.batch, s.query_heads, s.queries, s.query_width, s.type);

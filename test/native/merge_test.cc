@@ -28,7 +28,7 @@ TEST_CASE("merging two halves of the keys gives the whole") {
       whole.query = {query.data(), DType::float32, 0, 0, width};
       whole.key = {key.data(), DType::float32, 0, 0, width};
       whole.value = {value.data(), DType::float32, 0, 0, width};
-      whole.scale = 0.3f;
+      whole.scoring.scale = 0.3f;
       whole.sequences = {{0, rows, 0, keys, 0}};
 
       MergeProblem merge;

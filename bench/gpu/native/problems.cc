@@ -21,8 +21,8 @@ AttentionProblem problem_of(const HeedAttention& asked) {
   }
   problem.sequences.assign(static_cast<size_t>(asked.batch),
                            {0, asked.query_steps, 0, asked.key_steps, asked.key_steps - asked.query_steps});
-  problem.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(asked.width)));
-  problem.causal = asked.causal != 0;
+  problem.scoring.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(asked.width)));
+  if (asked.causal != 0) problem.scoring.window.right = 0;
   return problem;
 }
 

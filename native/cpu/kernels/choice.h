@@ -25,7 +25,7 @@ static inline bool is_better(float score, float best) {
 
 // Looks through a tile. The scores stay as they are.
 static inline void choose(const ScoreTile& tile, RowGroup& group) {
-  const bool drawn = tile.parameters->selection.kind == SelectionKind::drawn;
+  const bool drawn = tile.parameters->scoring.selection.kind == SelectionKind::drawn;
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     const KeyRange keys = tile.vector_keys[v];
     const UintVec first = load(group.stream_first + v * lanes),
@@ -48,7 +48,7 @@ static inline void choose(const ScoreTile& tile, RowGroup& group) {
 
 // The same for one row, keys along the lanes.
 static inline void choose(const ScoreRow& row, const Stream& stream, Choice& choice) {
-  const bool drawn = row.parameters->selection.kind == SelectionKind::drawn;
+  const bool drawn = row.parameters->scoring.selection.kind == SelectionKind::drawn;
   UintVec key = UintVec{} + static_cast<uint32_t>(row.first_key);
   for (int i = 0; i < lanes; ++i) key[i] += static_cast<uint32_t>(i);
   for (int64_t first = 0; first < row.padded_keys(); first += lanes, key += static_cast<uint32_t>(lanes)) {
@@ -63,9 +63,10 @@ static inline void choose(const ScoreRow& row, const Stream& stream, Choice& cho
 // A sink that beats every key leaves no choice; ties go to the key.
 static inline int64_t chosen_key(const AttentionParameters& p, int64_t batch, const RowOrigin& origin,
                                  const Choice& choice) {
-  if (!p.sinks || choice.key < 0) return choice.key;
-  float sink = p.sinks[origin.head] * log2_e;
-  if (p.selection.kind == SelectionKind::drawn) sink += noise_of(stream_of(p, batch, origin), sink_key);
+  if (!p.scoring.sinks || choice.key < 0) return choice.key;
+  float sink = p.scoring.sinks[origin.head] * log2_e;
+  if (p.scoring.selection.kind == SelectionKind::drawn)
+    sink += noise_of(stream_of(p, batch, origin), sink_key);
   return sink > choice.score ? -1 : choice.key;
 }
 
@@ -98,7 +99,7 @@ static inline void write_choice(const RowBlock& block, const RowOrigin& origin, 
                        out);
     }
   });
-  const Choices& choices = p.selection.choices;
+  const Choices& choices = p.scoring.selection.choices;
   if (choices.data) {
     choices.data[block.batch * choices.batch_stride + origin.head * choices.head_stride + origin.query] =
         static_cast<double>(key);

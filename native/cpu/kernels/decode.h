@@ -73,10 +73,10 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   };
   score_keys<Type>(block, keys, s);
   bool careful = false;
-  const Selection& selection = p.selection;
+  const Selection& selection = p.scoring.selection;
   for (int64_t r = 0; r < block.rows; ++r) {
     const ScoreRow row = row_of(r);
-    if (p.softcap > 0) cap_row(row, 1, p.softcap * log2_e);
+    if (p.scoring.softcap > 0) cap_row(row, 1, p.scoring.softcap * log2_e);
     bias_row(row, log2_e);
     exclude_from_row(row);
     if (selection.is_hard()) choose_in_chunk(row, block, partial, r);
@@ -84,7 +84,7 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
     const float decay = soften_row(row, partial.maximum[r], partial.sum[r]);
     if (selection.kind == SelectionKind::local) weigh(row);
     for (int64_t d = 0; d < p.value_width; ++d) partial.output[r * p.value_width + d] *= decay;
-    careful |= p.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
+    careful |= p.scoring.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
   }
   if (selection.is_hard()) return;
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
@@ -143,8 +143,8 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       if (partials[c].sum[r] != 0) empty = false;
     }
     float reference = highest, sum = 0;
-    if (p.sinks && !empty) {
-      const float sink = p.sinks[origin.head] * log2_e;
+    if (p.scoring.sinks && !empty) {
+      const float sink = p.scoring.sinks[origin.head] * log2_e;
       if (sink > reference) reference = sink;
       sum = __builtin_exp2f(sink - reference);
     }
@@ -157,7 +157,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       const float* output = partials[c].output + r * p.value_width;
       for (int64_t d = 0; d < p.value_width; ++d) joined[d] = multiply_add(output[d], share, joined[d]);
     }
-    if (p.selection.is_hard()) {
+    if (p.scoring.selection.is_hard()) {
       Choice choice = no_choice;
       for (int64_t c = 0; c < count; ++c) {
         if (is_better(partials[c].best[r], choice.score))
@@ -166,7 +166,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       write_choice(block, origin, choice);
     }
     with_type(p.output.type, [&](auto type) {
-      if (p.selection.is_hard()) return;
+      if (p.scoring.selection.is_hard()) return;
       using Type = decltype(type);
       auto* out = static_cast<typename Type::Element*>(p.output.data) +
                   offset_of(p.output, block.batch, origin.head, step);

@@ -105,8 +105,8 @@ static inline void take_best(const ScoreTile& tile, RowGroup& group, TileRows, b
 }
 
 static inline Take take_of(const AttentionParameters& p) {
-  if (p.selection.is_hard()) return take_best;
-  return p.selection.kind == SelectionKind::local ? take_local : take_soft;
+  if (p.scoring.selection.is_hard()) return take_best;
+  return p.scoring.selection.kind == SelectionKind::local ? take_local : take_soft;
 }
 
 // One group against the part of a tile that it attends.
@@ -132,7 +132,7 @@ constexpr int groups_per_block = row_block / group_rows;
 
 // What is prepared for all rows of a block at once, where it has to be.
 static inline int64_t prepared_stride(const AttentionParameters& p) {
-  return has_learnt(p) || p.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
+  return has_learnt(p) || p.scoring.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
 }
 
 struct ForwardScratch {
@@ -151,7 +151,8 @@ struct ForwardScratch {
     s.values = cursor.take<float>(needs_copies(p.value) ? key_tile * p.value_width : 0);
     s.key = KeyScratch::carve(p, cursor);
     s.prepared = cursor.take<float>(row_block * prepared_stride(p));
-    const int64_t additive = p.score.kind == ScoreKind::additive ? p.score.hidden * row_block : 0;
+    const int64_t additive =
+        p.scoring.score.kind == ScoreKind::additive ? p.scoring.score.hidden * row_block : 0;
     s.exponentials = cursor.take<float>(additive);
     s.vectors = cursor.take<float>(additive);
     s.query = QueryScratch::carve(p, row_block, cursor);
@@ -181,13 +182,14 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
     RowGroup& group = s.groups[g];
     group.rows = block.rows - g * group_rows < group_rows ? block.rows - g * group_rows : group_rows;
     group.query = s.queries + g * group_rows * depth_of(p);
-    group.exponential = s.exponentials + g * group_rows * p.score.hidden;
-    group.vector = s.vectors + g * group_rows * p.score.hidden;
+    group.exponential = s.exponentials + g * group_rows * p.scoring.score.hidden;
+    group.vector = s.vectors + g * group_rows * p.scoring.score.hidden;
     group.output = s.outputs + g * group_rows * p.value_width;
     describe_rows(block, g * group_rows, group);
     prepared ? load_prepared_queries(s.prepared, prepared, g * group_rows, depth_of(p), group)
              : load_queries(block, g * group_rows, query_factor(p), group);
-    if (p.score.kind == ScoreKind::additive) prepare_additive(block, g * group_rows, query_factor(p), group);
+    if (p.scoring.score.kind == ScoreKind::additive)
+      prepare_additive(block, g * group_rows, query_factor(p), group);
     for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
     if (group.keys.first < keys.first) keys.first = group.keys.first;
     if (group.keys.last > keys.last) keys.last = group.keys.last;
@@ -215,7 +217,7 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
   for (int64_t g = 0; g < groups; ++g) {
     alignas(64) float factor[group_rows] = {};
     finish_rows(block, g * group_rows, s.groups[g], factor);
-    if (p.selection.is_hard()) {
+    if (p.scoring.selection.is_hard()) {
       finish_choices(block, g * group_rows, s.groups[g]);
       continue;
     }

@@ -115,7 +115,7 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.slope[r] = row.slope * log2_e;
     group.mask_row[r] = row.mask;
     group.center[r] = row.center;
-    if (block.parameters->selection.kind == SelectionKind::drawn) {
+    if (block.parameters->scoring.selection.kind == SelectionKind::drawn) {
       const Stream stream = stream_of(*block.parameters, block.batch, row.origin);
       group.stream_first[r] = stream.first;
       group.stream_second[r] = stream.second;
@@ -138,8 +138,8 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
     // Not by the maximum: scores that are all NaN leave that at −∞, and they must not pass for nothing.
     const bool empty = group.sum[r] == 0;
     float maximum = group.maximum[r], sum = group.sum[r], share = 1;
-    if (p.sinks && !empty) {
-      const float sink = p.sinks[origin.head] * log2_e;
+    if (p.scoring.sinks && !empty) {
+      const float sink = p.scoring.sinks[origin.head] * log2_e;
       const float joint = sink > maximum ? sink : maximum;
       share = __builtin_exp2f(maximum - joint);
       sum = multiply_add(sum, share, __builtin_exp2f(sink - joint));

@@ -21,8 +21,8 @@ struct RowsScratch {
     s.query = cursor.take<float>(padded(depth_of(p)));
     s.row = cursor.take<float>(keys + lanes);  // vectors may run over the end
     s.prepared = QueryScratch::carve(p, 1, cursor);
-    if (p.score.kind != ScoreKind::additive) return s;
-    const int64_t pitch = padded(p.score.hidden);
+    if (p.scoring.score.kind != ScoreKind::additive) return s;
+    const int64_t pitch = padded(p.scoring.score.hidden);
     s.vector = cursor.take<float>(pitch);
     s.matrix = cursor.take<float>(p.width * pitch);
     s.keys = cursor.take<float>(decode_tile * p.width);
@@ -44,7 +44,7 @@ static inline void copy_row(const float* row, int64_t keys, float* to) {
 // All weight on the key that was chosen.
 static inline void write_chosen_weight(const RowsRequest& request) {
   __builtin_memset(request.weights, 0, static_cast<size_t>(request.keys) * sizeof(float));
-  const Choices& choices = request.parameters->selection.choices;
+  const Choices& choices = request.parameters->scoring.selection.choices;
   const double key =
       choices.data[request.batch * choices.batch_stride + request.head * choices.head_stride + request.query];
   // −1 is none. What is no key may not be written to, whatever has become of the memory meanwhile.
@@ -66,9 +66,9 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
 
 static inline void additive_row(const RowBlock& block, int64_t head, const RowsScratch& s) {
   const AttentionParameters& p = *block.parameters;
-  const Score& score = p.score;
+  const Score& score = p.scoring.score;
   load_matrix(score.vector, head, 1, score.hidden, s.vector);
-  for (int64_t h = 0; h < score.hidden; ++h) s.vector[h] *= p.scale;
+  for (int64_t h = 0; h < score.hidden; ++h) s.vector[h] *= p.scoring.scale;
   load_transposed(score.key, block.key_head, score.hidden, p.width, s.matrix);
   for (int64_t first = 0; first < block.sequence.key_steps; first += decode_tile) {
     const int64_t left = block.sequence.key_steps - first, count = left < decode_tile ? left : decode_tile;
@@ -87,8 +87,8 @@ static void rows(const RowsRequest& request, void* scratch) {
   const RowBlock block{
       &p, request.sequence, request.batch, key_head, request.query * p.group() + request.head % p.group(), 1};
 
-  load_query_rows(block, 1, p.scale, s.prepared, s.query, padded(depth_of(p)));
-  if (p.score.kind == ScoreKind::additive) {
+  load_query_rows(block, 1, p.scoring.scale, s.prepared, s.query, padded(depth_of(p)));
+  if (p.scoring.score.kind == ScoreKind::additive) {
     additive_row(block, request.head, s);
   } else {
     product_row(block, s);
@@ -99,7 +99,7 @@ static void rows(const RowsRequest& request, void* scratch) {
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.scores);
 
-  if (p.softcap > 0) cap_row(row, 1 / p.softcap, p.softcap);
+  if (p.scoring.softcap > 0) cap_row(row, 1 / p.scoring.softcap, p.scoring.softcap);
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.capped_scores);
 
@@ -108,7 +108,7 @@ static void rows(const RowsRequest& request, void* scratch) {
   copy_row(s.row, request.keys, request.biased_scores);
 
   if (!request.weights) return;
-  if (p.selection.is_hard()) {
+  if (p.scoring.selection.is_hard()) {
     write_chosen_weight(request);
     return;
   }
@@ -120,7 +120,7 @@ static void rows(const RowsRequest& request, void* scratch) {
     // A key that is not attended has no weight even where the others make NaN, or where there are none.
     store(s.row + key, score == -infinity ? Vec{} : weight);
   }
-  if (p.selection.kind == SelectionKind::local) weigh(row);
+  if (p.scoring.selection.kind == SelectionKind::local) weigh(row);
   copy_row(s.row, request.keys, request.weights);
 }
 

@@ -11,7 +11,7 @@ namespace heed::cpu::HEED_ISA {
 template <class Type>
 static inline void scale_scores(const AttentionParameters& p, const Run& run, int64_t rows, float* scores,
                                 int64_t pitch) {
-  const bool cosine = p.score.kind == ScoreKind::cosine;
+  const bool cosine = p.scoring.score.kind == ScoreKind::cosine;
   if (!cosine && !run.scales) return;
   for (int64_t key = 0; key < run.count; ++key) {
     float factor = run.scales ? run.scales[key] : 1;

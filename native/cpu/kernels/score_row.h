@@ -26,25 +26,25 @@ static inline void cap_row(const ScoreRow& row, float before, float after) {
 // ALiBi and mask, times `unit`: log2_e where scores are in log2 units, else 1.
 static inline void bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
-  if (p.alibi_slopes) {
+  if (p.scoring.alibi_slopes) {
     const float slope = row.row->slope * unit;
     for (int64_t key = row.first_key; key < row.last_key; ++key) {
       float& score = row.scores[key - row.first_key];
       score = multiply_add(slope, static_cast<float>(key - row.row->origin.position), score);
     }
   }
-  if (!p.mask.data) return;
-  with_mask_type(p.mask.type, [&](auto type) {
+  if (!p.scoring.mask.data) return;
+  with_mask_type(p.scoring.mask.type, [&](auto type) {
     using Type = decltype(type);
     const auto* mask = static_cast<const typename Type::Element*>(row.row->mask);
     int64_t key = row.first_key;
-    for (; p.mask.key_stride == 1 && key + lanes <= row.last_key; key += lanes) {
+    for (; p.scoring.mask.key_stride == 1 && key + lanes <= row.last_key; key += lanes) {
       float* at = row.scores + (key - row.first_key);
       store(at, biased(load(at), Type::load(mask + key), unit));
     }
     for (; key < row.last_key; ++key) {
       float* at = row.scores + (key - row.first_key);
-      *at = biased(splat(*at), splat(Type::get(mask[key * p.mask.key_stride])), unit)[0];
+      *at = biased(splat(*at), splat(Type::get(mask[key * p.scoring.mask.key_stride])), unit)[0];
     }
   });
 }
@@ -81,7 +81,7 @@ static inline float soften_row(const ScoreRow& row, float& maximum_score, float&
 // The same decision one key at a time, for the rare places that need it.
 static inline bool attends(const ScoreRow& row, int64_t key) {
   if (key < row.row->keys.first || key >= row.row->keys.last) return false;
-  const MaskView& mask = row.parameters->mask;
+  const MaskView& mask = row.parameters->scoring.mask;
   if (!mask.data) return true;
   return with_mask_type(mask.type, [&](auto type) {
     using Type = decltype(type);

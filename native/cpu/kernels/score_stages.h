@@ -11,7 +11,7 @@ using Stage = void (*)(const ScoreTile& tile);
 
 // Scores arrive divided by the cap; they leave capped and in log2 units.
 static inline void cap_scores(const ScoreTile& tile) {
-  const Vec cap = splat(tile.parameters->softcap * log2_e);
+  const Vec cap = splat(tile.parameters->scoring.softcap * log2_e);
   for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
     for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
       store(tile.at(key, v), tanh(load(tile.at(key, v))) * cap);
@@ -55,20 +55,20 @@ static inline void exclude_out_of_range(const ScoreTile& tile) {
 
 // Scores leave QKᵀ in log2 units, unless a cap is still to come.
 static inline float query_factor(const AttentionParameters& p) {
-  return p.softcap > 0 ? p.scale / p.softcap : p.scale * log2_e;
+  return p.scoring.softcap > 0 ? p.scoring.scale / p.scoring.softcap : p.scoring.scale * log2_e;
 }
 
 static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[2]) {
   int64_t count = 0;
-  if (p.softcap > 0) stages[count++] = cap_scores;
-  if (p.alibi_slopes) stages[count++] = add_alibi;
+  if (p.scoring.softcap > 0) stages[count++] = cap_scores;
+  if (p.scoring.alibi_slopes) stages[count++] = add_alibi;
   return count;
 }
 
 template <class Type>
 static inline void add_mask_of(const ScoreTile& tile) {
   const RowGroup& group = *tile.group;
-  const int64_t stride = tile.parameters->mask.key_stride;
+  const int64_t stride = tile.parameters->scoring.mask.key_stride;
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     const int64_t base = v * lanes;
     const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
@@ -99,14 +99,14 @@ static inline void add_mask_of(const ScoreTile& tile) {
 }
 
 static inline void add_mask(const ScoreTile& tile) {
-  with_mask_type(tile.parameters->mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
+  with_mask_type(tile.parameters->scoring.mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
 }
 
 // The same decisions one score at a time, for the rare places that need them.
 static inline bool attends(const ScoreTile& tile, int64_t row, int64_t key) {
   const RowGroup& group = *tile.group;
   if (key < group.first[row] || key >= group.last[row]) return false;
-  const MaskView& mask = tile.parameters->mask;
+  const MaskView& mask = tile.parameters->scoring.mask;
   if (!mask.data) return true;
   return with_mask_type(mask.type, [&](auto type) {
     using Type = decltype(type);

@@ -6,8 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/score.h"
-#include "core/selection.h"
+#include "core/attention.h"
 #include "core/view.h"
 
 namespace heed::cpu {
@@ -17,24 +16,6 @@ struct Stop {
   const void* state;
   bool (*requested)(const void* state);
   bool operator()() const { return requested(state); }
-};
-
-// An AttentionProblem without its vectors. Null pointers: the feature is absent.
-struct AttentionParameters {
-  int64_t query_heads, key_heads, width, query_width, value_width;
-  View query, key, value;
-  MutableView output;
-  MutableView log_sum_exp;
-  Score score;
-  float scale, softcap;
-  bool causal;
-  int64_t window_left, window_right;
-  MaskView mask;
-  const float* alibi_slopes;
-  const float* sinks;
-  Selection selection;
-
-  int64_t group() const { return query_heads / key_heads; }
 };
 
 // Rows of one (batch entry, key head). The group's query heads are folded into the rows, query-major:

@@ -75,7 +75,7 @@ static void unfused_softmax(const RowBlock& block, float* matrix, void* scratch)
     const ScoreTile tile{scores, 0, block.sequence.key_steps, 0, group.vectors, group.vector_keys,
                          &group, &p};
     for (int64_t i = 0; i < stage_count; ++i) stages[i](tile);
-    if (p.mask.data) add_mask(tile);
+    if (p.scoring.mask.data) add_mask(tile);
     exclude_out_of_range(tile);
     alignas(64) float decay[group_rows];
     soften(tile, group, decay);

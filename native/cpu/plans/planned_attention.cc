@@ -2,37 +2,8 @@
 
 namespace heed::cpu {
 
-namespace {
-
-AttentionParameters parameters_of(const AttentionProblem& p) {
-  return {
-      .query_heads = p.query_heads,
-      .key_heads = p.key_heads,
-      .width = p.width,
-      .query_width = p.query_width,
-      .value_width = p.value_width,
-      .query = p.query,
-      .key = p.key,
-      .value = p.value,
-      .output = p.output,
-      .log_sum_exp = p.log_sum_exp,
-      .score = p.score,
-      .scale = p.scale,
-      .softcap = p.softcap,
-      .causal = p.causal,
-      .window_left = p.window_left,
-      .window_right = p.window_right,
-      .mask = p.mask,
-      .alibi_slopes = p.alibi_slopes.empty() ? nullptr : p.alibi_slopes.data(),
-      .sinks = p.sinks.empty() ? nullptr : p.sinks.data(),
-      .selection = p.selection,
-  };
-}
-
-}  // namespace
-
 SolvingAttention::SolvingAttention(const AttentionProblem& problem)
-    : problem(problem), parameters(parameters_of(this->problem)), table(kernels()) {}
+    : problem(problem), parameters(this->problem), table(kernels()) {}
 
 RowBlock SolvingAttention::block_of(int64_t batch, int64_t key_head, int64_t first_row, int64_t rows) const {
   return {&parameters, problem.sequences[batch], batch, key_head, first_row, rows};
@@ -45,7 +16,7 @@ bool is_decoded(const SolvingAttention& solving, const Sequence& sequence) {
   constexpr int64_t folding = 1;  // in steps
   const AttentionParameters& p = solving.parameters;
   const int64_t rows = solving.rows_of(sequence), lanes = solving.table.lanes;
-  if (rows > decode_rows || p.score.kind == ScoreKind::additive) return false;
+  if (rows > decode_rows || p.scoring.score.kind == ScoreKind::additive) return false;
   // The kernel reads both as one type; they differ where positions stand in for the keys of a cache.
   if (p.key.type != p.value.type) return false;
   if (rows > lanes || sequence.key_steps > decode_chunk_keys) return true;

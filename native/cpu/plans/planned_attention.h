@@ -17,7 +17,7 @@ struct SolvingAttention {
   SolvingAttention& operator=(const SolvingAttention&) = delete;
 
   const AttentionProblem problem;
-  const AttentionParameters parameters;  // points into `problem`
+  const AttentionParameters& parameters;  // of `problem`, which kernels take
   const KernelTable& table;
 
   int64_t rows_of(const Sequence& sequence) const { return sequence.query_steps * parameters.group(); }

@@ -68,9 +68,8 @@ AttentionParameters PrefixStates::parameters_of(int64_t key_head, int64_t place)
   p.output = {outputs_.data() + (place - before) * value_width_, DType::float32, 0, value_width_,
               group_ * value_width_};
   p.log_sum_exp = {maxima_.data() + place - before, DType::float32, 0, 1, group_};
-  p.sinks = nullptr;
-  p.causal = false;
-  p.window_right = unbounded;
+  p.scoring.sinks = nullptr;
+  p.scoring.window.right = unbounded;
   return p;
 }
 

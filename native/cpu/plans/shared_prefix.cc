@@ -12,17 +12,15 @@ constexpr int64_t least_keys = 512;
 // Whether what a row makes of a key depends on nothing but the two of them.
 bool may_share(const SolvingAttention& solving) {
   const AttentionParameters& p = solving.parameters;
-  return p.key.pages != nullptr && p.value.pages != nullptr && p.mask.data == nullptr &&
-         p.alibi_slopes == nullptr && p.window_left == unbounded && p.selection.kind == SelectionKind::soft;
+  return p.key.pages != nullptr && p.value.pages != nullptr && p.scoring.mask.data == nullptr &&
+         p.scoring.alibi_slopes == nullptr && p.scoring.window.left == unbounded &&
+         p.scoring.selection.kind == SelectionKind::soft;
 }
 
 // How many keys all rows of a sequence may attend, from the first on.
 int64_t attended_keys(const AttentionProblem& problem, const Sequence& sequence) {
-  int64_t keys = sequence.key_steps;
-  if (problem.causal) keys = std::min(keys, sequence.query_offset + 1);
-  if (problem.window_right != unbounded)
-    keys = std::min(keys, sequence.query_offset + problem.window_right + 1);
-  return std::max<int64_t>(keys, 0);
+  const int64_t end = sequence.query_offset + problem.scoring.window.right + 1;
+  return std::clamp<int64_t>(end, 0, sequence.key_steps);
 }
 
 int64_t common_keys(const PageTables& tables, int64_t steps, int64_t a, int64_t b, int64_t most) {

@@ -28,8 +28,8 @@ class DecodeScores {
     const int64_t pairs = sequence.query_steps * group, end = int64_t{block.first_row} + decode_rows;
     const int64_t first_position = sequence.query_offset + block.first_row / group;
     const int64_t last_position = sequence.query_offset + ((end < pairs ? end : pairs) - 1) / group;
-    inner_first_ = ScoreRow::key_at(last_position - p_.window.left, block.last_key);
-    inner_last_ = ScoreRow::key_at(first_position + p_.window.right + 1, block.last_key);
+    inner_first_ = ScoreRow::key_at(last_position - p_.scoring.window.left, block.last_key);
+    inner_last_ = ScoreRow::key_at(first_position + p_.scoring.window.right + 1, block.last_key);
   }
 
   // Whether some row may not attend some of so many keys.
@@ -41,7 +41,7 @@ class DecodeScores {
   __device__ __forceinline__ void apply(Scores& scores, int tile, int32_t first_key, int from) const {
     const int32_t key = first_key + from;
     each(scores, [&](float& score, int, int) { score = ScoreRow::capped(p_, score) * log2_e; });
-    if (p_.alibi_slopes != nullptr) {
+    if (p_.scoring.alibi_slopes != nullptr) {
       each(scores,
            [&](float& score, int i, int column) { score += rows_[i].slope_at(key + column) * log2_e; });
     }
@@ -72,7 +72,7 @@ class DecodeScores {
     return first_key >= inner_first_ && first_key + keys <= inner_last_;
   }
 
-  const AttentionParameters& p_;
+  const DeviceAttention& p_;
   const Mask& mask_;
   int32_t inner_first_, inner_last_;
   ScoreRow rows_[Scores::rows];

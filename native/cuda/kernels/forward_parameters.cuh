@@ -19,7 +19,7 @@ struct ForwardEntry {
 };
 
 struct ForwardParameters {
-  AttentionParameters attention;
+  DeviceAttention attention;
   const ForwardEntry* entries;  // on the device
   int32_t entry_count;
   int32_t column_tiles;  // of the values: 1, unless they are wider than a block's outputs
@@ -43,7 +43,7 @@ struct ForwardBlock {
   int32_t inner_first_key, inner_last_key;  // that every row may attend, as far as ranges go
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
-    const AttentionParameters& a = p.attention;
+    const DeviceAttention& a = p.attention;
     const ForwardEntry& entry = entry_of_block(p);
     sequence = entry.sequence;
     batch = entry.batch;
@@ -61,11 +61,12 @@ struct ForwardBlock {
     const auto keys = static_cast<int32_t>(sequence.key_steps);
     const int64_t first_position = sequence.query_offset + first_row,
                   last_position = first_position + rows - 1;
-    first_key = ScoreRow::key_at(first_position - a.window.left, keys);
-    if (a.mask.data != nullptr) first_key = first_key / Sizes::keys * Sizes::keys;  // as its tiles are
-    last_key = ScoreRow::key_at(last_position + a.window.right + 1, keys);
-    inner_first_key = ScoreRow::key_at(last_position - a.window.left, keys);
-    inner_last_key = ScoreRow::key_at(first_position + a.window.right + 1, keys);
+    first_key = ScoreRow::key_at(first_position - a.scoring.window.left, keys);
+    if (a.scoring.mask.data != nullptr)
+      first_key = first_key / Sizes::keys * Sizes::keys;  // as its tiles are
+    last_key = ScoreRow::key_at(last_position + a.scoring.window.right + 1, keys);
+    inner_first_key = ScoreRow::key_at(last_position - a.scoring.window.left, keys);
+    inner_last_key = ScoreRow::key_at(first_position + a.scoring.window.right + 1, keys);
   }
 
   // Where a row of a view begins.

@@ -25,11 +25,11 @@ class PlainScores {
       : p_(p.attention),
         block_(block),
         position_(block.sequence.query_offset + block.first_row + warp_row + Scores::row(0)),
-        first_(near_keys(position_ - p_.window.left)),
-        last_(near_keys(position_ + p_.window.right + 1)) {}
+        first_(near_keys(position_ - p_.scoring.window.left)),
+        last_(near_keys(position_ + p_.scoring.window.right + 1)) {}
 
   __device__ __forceinline__ int32_t next_tile(int32_t key) const { return key; }
-  __device__ __forceinline__ float factor() const { return p_.scale * log2_e; }
+  __device__ __forceinline__ float factor() const { return p_.scoring.scale * log2_e; }
   __device__ __forceinline__ bool excludes(int32_t first_key) const { return !is_inside(first_key); }
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
     if (!is_inside(first_key)) exclude(scores, first_key);
@@ -60,7 +60,7 @@ class PlainScores {
     return Scores::row(i) - Scores::row(0);
   }
 
-  const AttentionParameters& p_;
+  const DeviceAttention& p_;
   const ForwardBlock<Sizes>& block_;
   int64_t position_;  // of the lane's first row
 
@@ -87,7 +87,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   __device__ __forceinline__ BiasedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
       : Plain(p, block, warp_row),
-        slope_(p_.alibi_slopes == nullptr ? 0 : p_.alibi_slopes[block.head] * log2_e) {}
+        slope_(p_.scoring.alibi_slopes == nullptr ? 0 : p_.scoring.alibi_slopes[block.head] * log2_e) {}
 
   // Masks make scores beyond 2^30. A product with a factor is not rounded, the maximum is, and there they
   // would lie too far apart.
@@ -99,12 +99,12 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
 
  protected:
   __device__ __forceinline__ void bias(Scores& scores, int32_t first_key) const {
-    if (p_.softcap > 0) {
+    if (p_.scoring.softcap > 0) {
       each(scores, [&](float& score) { score = ScoreRow::capped(p_, score) * log2_e; });
     } else {
-      each(scores, [factor = p_.scale * log2_e](float& score) { score *= factor; });
+      each(scores, [factor = p_.scoring.scale * log2_e](float& score) { score *= factor; });
     }
-    if (p_.alibi_slopes != nullptr) add_slopes(scores, first_key);
+    if (p_.scoring.alibi_slopes != nullptr) add_slopes(scores, first_key);
   }
   using Plain::p_;
   using Plain::row_of;

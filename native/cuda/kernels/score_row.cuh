@@ -12,20 +12,21 @@
 namespace heed::cuda {
 
 // Natural units; −∞: none.
-__device__ __forceinline__ float sink_of(const AttentionParameters& p, int32_t head) {
-  return p.sinks == nullptr ? negative_infinity : p.sinks[head];
+__device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head) {
+  return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
 }
 
 class ScoreRow {
  public:
   // Keys from `last_key` on are not the row's, whatever its window says.
-  __device__ __forceinline__ ScoreRow(const AttentionParameters& p, const Sequence& sequence, int64_t batch,
+  __device__ __forceinline__ ScoreRow(const DeviceAttention& p, const Sequence& sequence, int64_t batch,
                                       int32_t head, int64_t step, int32_t last_key)
       : position_(sequence.query_offset + step),
-        mask_(batch * p.mask.batch_stride + head * p.mask.head_stride + step * p.mask.query_stride),
-        first_(key_at(position_ - p.window.left, last_key)),
-        last_(key_at(position_ + p.window.right + 1, last_key)),
-        slope_(p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[head]) {}
+        mask_(batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +
+              step * p.scoring.mask.query_stride),
+        first_(key_at(position_ - p.scoring.window.left, last_key)),
+        last_(key_at(position_ + p.scoring.window.right + 1, last_key)),
+        slope_(p.scoring.alibi_slopes == nullptr ? 0 : p.scoring.alibi_slopes[head]) {}
   // A row without a query attends nothing.
   __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), first_(0), last_(0), slope_(0) {}
 
@@ -33,9 +34,9 @@ class ScoreRow {
     return key < 0 ? 0 : key > last_key ? last_key : static_cast<int32_t>(key);
   }
 
-  __device__ __forceinline__ static float capped(const AttentionParameters& p, float product) {
-    const float score = product * p.scale;
-    return p.softcap > 0 ? p.softcap * tanh(score * (1 / p.softcap)) : score;
+  __device__ __forceinline__ static float capped(const DeviceAttention& p, float product) {
+    const float score = product * p.scoring.scale;
+    return p.scoring.softcap > 0 ? p.scoring.softcap * tanh(score * (1 / p.scoring.softcap)) : score;
   }
 
   // As far as windows and lengths go.
@@ -47,20 +48,21 @@ class ScoreRow {
   }
 
   // With ALiBi and the mask, and −∞ where the row may not attend the key.
-  __device__ __forceinline__ float biased(const AttentionParameters& p, float score, int32_t key) const {
+  __device__ __forceinline__ float biased(const DeviceAttention& p, float score, int32_t key) const {
     if (!in_range(key)) return negative_infinity;
-    if (p.alibi_slopes != nullptr) score += slope_at(key);
-    if (p.mask.data == nullptr) return score;
+    if (p.scoring.alibi_slopes != nullptr) score += slope_at(key);
+    if (p.scoring.mask.data == nullptr) return score;
     const float bias = mask_of(p, key);
     return bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN
   }
 
  private:
-  __device__ __forceinline__ float mask_of(const AttentionParameters& p, int32_t key) const {
+  __device__ __forceinline__ float mask_of(const DeviceAttention& p, int32_t key) const {
     float value = 0;
-    with_mask_element(p.mask.type, [&](auto element) {
+    with_mask_element(p.scoring.mask.type, [&](auto element) {
       using Element = decltype(element);
-      value = mask_value(static_cast<const Element*>(p.mask.data)[mask_ + key * p.mask.key_stride]);
+      value = mask_value(
+          static_cast<const Element*>(p.scoring.mask.data)[mask_ + key * p.scoring.mask.key_stride]);
     });
     return value;
   }

@@ -90,7 +90,7 @@ TEST_CASE("solver: random attention, with buffers on the device and on the host"
     move(problem.query, *made.query, placement.input(*made.query));
     move(problem.key, *made.key, placement.input(*made.key));
     move(problem.value, *made.value, placement.input(*made.value));
-    if (made.mask != nullptr) move(problem.mask, *made.mask, placement.input(*made.mask));
+    if (made.mask != nullptr) move(problem.scoring.mask, *made.mask, placement.input(*made.mask));
     move(problem.output, *made.output, placement.output(*made.output));
     move(problem.log_sum_exp, *made.log_sum_exp, placement.output(*made.log_sum_exp));
     decoded += cuda::kernel_for(problem) == cuda::AttentionKernel::decode;
@@ -146,13 +146,13 @@ TEST_CASE("solver: what no kernel does is refused before anything is launched") 
     cuda::DeviceWorkspace workspace(*gpu.device);
     AttentionProblem problem;
     problem.query_heads = problem.key_heads = 1;
-    problem.score.kind = ScoreKind::additive;
+    problem.scoring.score.kind = ScoreKind::additive;
     CHECK_THROWS_WITH_AS(cuda::solve(problem, workspace),
                          "The cuda backend does not support scores other than products", cuda::Unsupported);
-    problem.score.kind = ScoreKind::product;
-    problem.selection.kind = SelectionKind::hard;
+    problem.scoring.score.kind = ScoreKind::product;
+    problem.scoring.selection.kind = SelectionKind::hard;
     CHECK_THROWS_AS(cuda::solve(problem, workspace), cuda::Unsupported);
-    problem.selection.kind = SelectionKind::soft;
+    problem.scoring.selection.kind = SelectionKind::soft;
     problem.key.type = DType::int8;
     CHECK_THROWS_AS(cuda::solve(problem, workspace), cuda::Unsupported);
   });
