@@ -67,7 +67,7 @@ export interface Addon {
   /** That of the heed it was built from. The two talk to each other in a way of their own, which every version may change. */
   readonly version: string;
   /**
-   * Starts an operation: the first `length` numbers are problems as native/addon/decode.h describes them. `device` −1 is
+   * Starts an operation: the first `length` numbers are problems as native/addon/wire/format.h describes them. `device` −1 is
    * the CPU; elsewhere, `written` are the indices of those host arrays among the buffers that come back changed.
    */
   solve(

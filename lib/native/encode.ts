@@ -1,4 +1,4 @@
-/** Problems, kind by kind, as the numbers and buffers that cross to the addon: see native/addon/decode.h. */
+/** Problems, kind by kind, as the numbers and buffers that cross to the addon: see native/addon/wire/format.h. */
 import type {
   AppendProblem,
   AttentionProblem,
@@ -74,11 +74,7 @@ function encodePages(to: Encoder, keys: Pages | undefined, values: Pages | undef
     to.optionalBuffer(scales?.[i]);
     to.optionalBuffer(values.scales?.[i]);
   }
-  for (let entry = 0; entry < entries; entry++) {
-    const { ids, count } = lists[entry];
-    to.number(count);
-    for (let i = 0; i < count; i++) to.number(ids[i]);
-  }
+  for (let entry = 0; entry < entries; entry++) to.pageList(lists[entry]);
 }
 
 function encodeAttention(to: Encoder, problem: AttentionProblem): void {

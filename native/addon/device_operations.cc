@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "addon/arguments.h"
-#include "addon/decode.h"
 #include "addon/device_memory.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
 #include "addon/pin.h"
 #include "addon/typed_array.h"
+#include "addon/wire/format.h"
 #include "core/accesses.h"
 #include "cuda/runtime/device_workspace.h"
 #include "cuda/runtime/devices.h"
@@ -193,7 +193,7 @@ DeviceOperation solve_on_device(Napi::Env env, std::span<const double> numbers, 
   cuda::StagedWork work;
   work.device = Environment::of(env).device(device);
   StagedBuffers staged(env, buffers, work);
-  std::vector<Problem> problems = decode(numbers, staged.memories);
+  std::vector<Problem> problems = read_problems(numbers, staged.memories);
   add_transfers(staged, {staged, problems}, named(env, written, staged.memories.size()), work);
   work.launch = [problems = std::move(problems)](cuda::Workspace& workspace) {
     for (const Problem& problem : problems) cuda::compiled()->solve(problem, workspace);
@@ -208,7 +208,7 @@ Napi::Value enqueue(const Napi::CallbackInfo& info) {
   std::vector<Memory> memories(count);
   for (uint32_t i = 0; i < count; ++i)
     memories[i] = memory_on(device, *device_memory(env, array_element(env, info[2], i)));
-  const std::vector<Problem> problems = decode(numbers_argument(env, info[0], info[1]), memories);
+  const std::vector<Problem> problems = read_problems(numbers_argument(env, info[0], info[1]), memories);
   device.use([&] {
     cuda::DeviceWorkspace workspace(device);
     for (const Problem& problem : problems) cuda::compiled()->solve(problem, workspace);

@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <span>
+
 #include "addon/environment.h"
 
 namespace heed {

@@ -1,13 +1,13 @@
 #include "addon/solve.h"
 
 #include "addon/arguments.h"
-#include "addon/decode.h"
 #include "addon/device_operations.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
 #include "addon/pin.h"
 #include "addon/typed_array.h"
+#include "addon/wire/format.h"
 #include "cpu/backend.h"
 
 namespace heed {
@@ -36,7 +36,7 @@ Loan borrow(Napi::Env env, napi_value buffers, Pinning pinning) {
 }
 
 Plan plan(std::span<const double> numbers, const Loan& loan) {
-  return cpu::plan(decode(numbers, loan.memories));
+  return cpu::plan(read_problems(numbers, loan.memories));
 }
 
 constexpr int on_cpu = -1;

@@ -6,9 +6,9 @@
 namespace heed {
 
 // solveSync(numbers, length, buffers, alone, device, written): the first `length` of the numbers are problems
-// as decode.h describes them, buffers is an array of typed arrays, packed weights and memory of the device.
-// `alone`: on the calling thread only. Device −1 is the CPU; elsewhere, `written` are the indices of the
-// typed arrays that come back changed.
+// as wire/format.h describes them, buffers is an array of typed arrays, packed weights and memory of the
+// device. `alone`: on the calling thread only. Device −1 is the CPU; elsewhere, `written` are the indices of
+// the typed arrays that come back changed.
 Napi::Value solve_sync(const Napi::CallbackInfo& info);
 // solve(numbers, length, buffers, device, written, onEnd) → id. onEnd(id, error) is called in the end.
 Napi::Value solve(const Napi::CallbackInfo& info);

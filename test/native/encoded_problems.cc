@@ -70,19 +70,15 @@ class EncodedCache {
   void add_key() { add_view(0, width_); }
   void add_value() { add_view(1, value_width_); }
 
-  // A list of pages for each entry that hold as many steps. No page comes twice: parts of it could be written
-  // to at once.
+  // A list of pages for each entry that hold as many steps. No page comes twice in one list: parts of it
+  // could be written to at once.
   void add_pages(const std::vector<int64_t>& lengths, bool positions_for_keys) {
     const int64_t key = positions_for_keys ? 1 : 0, key_width = positions_for_keys ? value_width_ : width_;
     to_.add({double(steps_), double(per_slab_), double(heads_ * steps_ * key_width)});
     to_.add({double(heads_ * steps_ * value_width_), double(slabs_.size())});
     for (const auto& slab : slabs_) to_.add({slab[key], slab[1], slab[2 + key], slab[3]});
-    int64_t next = 0;
-    for (const int64_t length : lengths) {
-      const int64_t pages = (length + steps_ - 1) / steps_;
-      to_.add(static_cast<double>(pages));
-      for (int64_t i = 0; i < pages; ++i) to_.add(static_cast<double>(next++));
-    }
+    const auto known = static_cast<int64_t>(slabs_.size()) * per_slab_;
+    for (const int64_t length : lengths) to_.page_list((length + steps_ - 1) / steps_, known);
   }
 
   // How many steps there are pages for, all entries together.

@@ -1,7 +1,7 @@
-// Whatever numbers arrive, decoding turns them away or gives a plan that stays inside its buffers: problems
+// Whatever numbers arrive, they are turned away or give a plan that stays inside its buffers: problems
 // that are right are damaged at random, and what still passes is solved on memory whose surroundings nobody
 // may touch.
-#include "addon/decode.h"
+#include "addon/wire/format.h"
 
 #include <doctest/doctest.h>
 
@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "addon/wire/reader.h"
 #include "cpu/backend.h"
 #include "encoded_problems.h"
 #include "support/run.h"
@@ -54,7 +55,7 @@ void damage(std::vector<double>& numbers, Random& random) {
 // Whether it was accepted.
 bool try_to_solve(const Encoded& encoded, Random& random) {
   try {
-    run(cpu::plan(decode(encoded.numbers, encoded.memories)), random);
+    run(cpu::plan(read_problems(encoded.numbers, encoded.memories)), random);
     return true;
   } catch (const InvalidProblem&) {
     return false;
@@ -65,7 +66,7 @@ bool try_to_solve(const Encoded& encoded, Random& random) {
 
 }  // namespace
 
-TEST_CASE("problems that are right are decoded") {
+TEST_CASE("problems that are right are read") {
   Random random(10);
   for (int repeat = 0; repeat < 200; ++repeat) {
     Encoded encoded(random);
@@ -82,8 +83,10 @@ TEST_CASE("problems that are damaged are turned away, or stay inside their buffe
   const auto repeats = static_cast<int>(40 * problems());
   for (int repeat = 0; repeat < repeats; ++repeat) {
     Encoded encoded(random);
-    encoded.add(1);
-    add_problem(encoded, random);
+    // With two, one may refer to what came with the other.
+    const int64_t count = random.integer(1, 2);
+    encoded.add(static_cast<double>(count));
+    for (int64_t i = 0; i < count; ++i) add_problem(encoded, random);
     damage(encoded.numbers, random);
     accepted += try_to_solve(encoded, random);
   }
@@ -104,6 +107,53 @@ TEST_CASE("numbers at random are turned away") {
     }
     encoded.add(std::nan(""));
     CHECK(!try_to_solve(encoded, random));
+  }
+}
+
+TEST_CASE("a list or count of more numbers than are left is turned away") {
+  for (int left = 0; left < 4; ++left) {
+    std::vector<double> numbers(static_cast<size_t>(left) + 1, 7);
+    numbers[0] = left;
+    CHECK(NumberReader(numbers).list<float>().size() == static_cast<size_t>(left));
+    numbers[0] = left + 1;
+    CHECK_THROWS_AS(NumberReader(numbers).list<float>(), InvalidProblem);
+    CHECK_THROWS_AS(NumberReader(numbers).count(), InvalidProblem);
+    numbers[0] = 1;
+    CHECK_THROWS_AS(NumberReader(numbers).count(static_cast<size_t>(left) + 1), InvalidProblem);
+  }
+  CHECK_THROWS_AS(NumberReader({}).count(), InvalidProblem);
+}
+
+TEST_CASE("page lists are given once, and referred to by index") {
+  const std::vector<double> numbers{0, 2, 7, 3, 0, 1, 1, 9, 3};
+  Reader from(numbers, {});
+  const PageList& first = from.page_list();
+  CHECK(first.pages == std::vector<int64_t>{7, 3});
+  CHECK(first.last == 7);
+  CHECK(&from.page_list() == &first);
+  const PageList& second = from.page_list();
+  CHECK(second.pages == std::vector<int64_t>{9});
+  CHECK(first.pages.size() == 2);
+  CHECK_THROWS_AS(from.page_list(), InvalidProblem);
+}
+
+TEST_CASE("a page that a later cache does not have is turned away, though an earlier one has it") {
+  Random random(13);
+  for (const int64_t slabs : {2, 1}) {
+    Encoded encoded(random);
+    encoded.add(2);
+    for (const bool first : {true, false}) {
+      const int64_t count = first ? 2 : slabs;
+      // One head, one element, pages of one step, a page a slab; nothing is appended.
+      const double data = encoded.buffer(4, DType::float32);
+      encoded.add({5, 1, 1, 1});
+      for (int view = 0; view < 4; ++view) encoded.add({data, 0, 0, 1, 1});
+      encoded.add({1, 0, 1, 1, 1, 1, double(count)});
+      for (int64_t slab = 0; slab < count; ++slab) encoded.add({data, data, -1, -1});
+      encoded.add(0);
+      if (first) encoded.add({2, 0, 1});
+    }
+    CHECK(try_to_solve(encoded, random) == (slabs == 2));
   }
 }
 

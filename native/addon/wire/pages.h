@@ -2,8 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
-#include "addon/memory.h"
+#include "addon/wire/reader.h"
 
 namespace heed {
 
@@ -20,13 +21,13 @@ struct PagedViews {
 // buffer; steps_of(b) of the tables' entry b have a page.
 class EncodedPages {
  public:
-  static EncodedPages read(NumberReader& numbers, const Memories& memories, size_t entries);
+  static EncodedPages read(Reader& from, size_t entries);
 
   bool present() const { return present_; }
   // Throws unless keys and values that are as `views` says have a place in every page.
   std::shared_ptr<const PageTables> tables(const PagedViews& views) const;
   // How many steps of a batch entry have a page.
-  Wide steps_of(size_t entry) const { return static_cast<Wide>(lists_[entry].size()) * steps_; }
+  Wide steps_of(size_t entry) const { return static_cast<Wide>(lists_[entry]->pages.size()) * steps_; }
 
  private:
   struct Slab {
@@ -44,7 +45,7 @@ class EncodedPages {
   int64_t pages_per_slab_ = 1;
   int64_t key_stride_ = 0, value_stride_ = 0;  // from page to page
   std::vector<Slab> slabs_;
-  std::vector<std::vector<int64_t>> lists_;
+  std::vector<const PageList*> lists_;  // the reader's
 };
 
 }  // namespace heed

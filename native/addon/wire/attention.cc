@@ -1,32 +1,32 @@
 #include <algorithm>
 
-#include "addon/decode.h"
-#include "addon/decode_pages.h"
+#include "addon/wire/pages.h"
+#include "addon/wire/problems.h"
 
 namespace heed {
 
 namespace {
 
-int64_t read_window(NumberReader& numbers) {
-  const double steps = numbers.real();
+int64_t read_window(Reader& from) {
+  const double steps = from.real();
   if (!(steps >= 0)) throw InvalidProblem("Expected a window of at least 0 keys");
   return steps > static_cast<double>(largest_integer) ? unbounded : static_cast<int64_t>(steps);
 }
 
-std::vector<Sequence> read_sequences(NumberReader& numbers) {
-  std::vector<Sequence> sequences(static_cast<size_t>(numbers.count(5)));
+std::vector<Sequence> read_sequences(Reader& from) {
+  std::vector<Sequence> sequences(static_cast<size_t>(from.count(5)));
   for (Sequence& sequence : sequences) {
-    sequence.query_start = numbers.length();
-    sequence.query_steps = numbers.length();
-    sequence.key_start = numbers.length();
-    sequence.key_steps = numbers.length();
-    sequence.query_offset = numbers.integer(-largest_integer, largest_integer);
+    sequence.query_start = from.length();
+    sequence.query_steps = from.length();
+    sequence.key_start = from.length();
+    sequence.key_steps = from.length();
+    sequence.query_offset = from.integer(-largest_integer, largest_integer);
   }
   return sequences;
 }
 
-std::vector<float> read_per_head(NumberReader& numbers, int64_t heads) {
-  auto values = numbers.list<float>();
+std::vector<float> read_per_head(Reader& from, int64_t heads) {
+  auto values = from.list<float>();
   if (!values.empty() && static_cast<int64_t>(values.size()) != heads) {
     throw InvalidProblem("Expected one value for each query head");
   }
@@ -75,17 +75,16 @@ Rows keys_of(const Sequence& sequence) {
   return {sequence.key_start, sequence.key_steps};
 }
 
-MaskView read_mask(NumberReader& numbers, const Memories& memories, const std::vector<Sequence>& sequences,
-                   int64_t heads) {
+MaskView read_mask(Reader& from, const std::vector<Sequence>& sequences, int64_t heads) {
   MaskView mask;
-  const Memory* memory = memories.read_optional(numbers);
+  const Memory* memory = from.optional_memory();
   if (memory == nullptr) return mask;
   mask.data = memory->data;
-  mask.type = read_type(numbers);
-  mask.batch_stride = numbers.length();
-  mask.head_stride = numbers.length();
-  mask.query_stride = numbers.length();
-  mask.key_stride = numbers.length();
+  mask.type = from.type();
+  mask.batch_stride = from.length();
+  mask.head_stride = from.length();
+  mask.query_stride = from.length();
+  mask.key_stride = from.length();
   for (size_t batch = 0; batch < sequences.size(); ++batch) {
     const Sequence& sequence = sequences[batch];
     require_inside(*memory, mask.type, static_cast<Wide>(batch) * mask.batch_stride,
@@ -99,34 +98,32 @@ MaskView read_mask(NumberReader& numbers, const Memories& memories, const std::v
 
 constexpr int64_t most_hidden = 4096;
 
-HeadMatrix read_matrix(NumberReader& numbers, const Memories& memories, int64_t heads, int64_t rows,
-                       int64_t columns) {
-  const Memory& memory = memories.read(numbers);
-  HeadMatrix matrix{memory.data, read_floating_type(numbers), numbers.length()};
+HeadMatrix read_matrix(Reader& from, int64_t heads, int64_t rows, int64_t columns) {
+  const Memory& memory = from.memory();
+  HeadMatrix matrix{memory.data, from.floating_type(), from.length()};
   require_inside(memory, matrix.type, 0, {{heads, matrix.head_stride}, {rows, columns}}, columns);
   return matrix;
 }
 
-Score read_score(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
+Score read_score(Reader& from, const AttentionProblem& problem) {
   Score score;
-  score.kind = static_cast<ScoreKind>(numbers.integer(0, static_cast<int64_t>(ScoreKind::additive)));
+  score.kind = static_cast<ScoreKind>(from.integer(0, static_cast<int64_t>(ScoreKind::additive)));
   if (score.kind == ScoreKind::general) {
-    score.weight = read_matrix(numbers, memories, problem.query_heads, problem.query_width, problem.width);
+    score.weight = read_matrix(from, problem.query_heads, problem.query_width, problem.width);
   } else if (score.kind == ScoreKind::additive) {
-    score.hidden = numbers.integer(1, most_hidden);
-    score.weight = read_matrix(numbers, memories, problem.query_heads, score.hidden, problem.query_width);
-    score.key = read_matrix(numbers, memories, problem.key_heads, score.hidden, problem.width);
-    score.vector = read_matrix(numbers, memories, problem.query_heads, 1, score.hidden);
+    score.hidden = from.integer(1, most_hidden);
+    score.weight = read_matrix(from, problem.query_heads, score.hidden, problem.query_width);
+    score.key = read_matrix(from, problem.key_heads, score.hidden, problem.width);
+    score.vector = read_matrix(from, problem.query_heads, 1, score.hidden);
   } else if (problem.query_width != problem.width) {
     throw InvalidProblem("Expected queries to be as wide as keys");
   }
   return score;
 }
 
-Centers read_centers(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
-  const Memory& memory = memories.read(numbers);
-  Centers centers{memory.data, read_floating_type(numbers), numbers.length(), numbers.length(),
-                  numbers.length()};
+Centers read_centers(Reader& from, const AttentionProblem& problem) {
+  const Memory& memory = from.memory();
+  Centers centers{memory.data, from.floating_type(), from.length(), from.length(), from.length()};
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
     require_inside(memory, centers.type, static_cast<Wide>(batch) * centers.batch_stride,
                    {{problem.query_heads, centers.head_stride},
@@ -136,11 +133,11 @@ Centers read_centers(NumberReader& numbers, const Memories& memories, const Atte
   return centers;
 }
 
-Choices read_choices(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
-  const Memory* memory = memories.read_optional(numbers);
+Choices read_choices(Reader& from, const AttentionProblem& problem) {
+  const Memory* memory = from.optional_memory();
   if (memory == nullptr) return {};
   // Doubles, which no DType stands for: counted and aligned as pairs of floats.
-  Choices choices{static_cast<double*>(memory->data), numbers.length(), numbers.length()};
+  Choices choices{static_cast<double*>(memory->data), from.length(), from.length()};
   if (reinterpret_cast<uintptr_t>(memory->data) % sizeof(double) != 0)
     throw InvalidProblem("Expected choices to be aligned");
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
@@ -151,16 +148,16 @@ Choices read_choices(NumberReader& numbers, const Memories& memories, const Atte
   return choices;
 }
 
-Selection read_selection(NumberReader& numbers, const Memories& memories, const AttentionProblem& problem) {
+Selection read_selection(Reader& from, const AttentionProblem& problem) {
   Selection selection;
-  selection.kind = static_cast<SelectionKind>(numbers.integer(0, static_cast<int64_t>(SelectionKind::local)));
-  if (selection.kind == SelectionKind::drawn) selection.seed = static_cast<uint64_t>(numbers.length());
+  selection.kind = static_cast<SelectionKind>(from.integer(0, static_cast<int64_t>(SelectionKind::local)));
+  if (selection.kind == SelectionKind::drawn) selection.seed = static_cast<uint64_t>(from.length());
   if (selection.kind == SelectionKind::local) {
-    selection.centers = read_centers(numbers, memories, problem);
-    selection.half_width = numbers.real();
+    selection.centers = read_centers(from, problem);
+    selection.half_width = from.real();
     if (!(selection.half_width > 0)) throw InvalidProblem("Expected a half width above 0");
   }
-  selection.choices = read_choices(numbers, memories, problem);
+  selection.choices = read_choices(from, problem);
   return selection;
 }
 
@@ -203,35 +200,35 @@ void place_in_pages(const EncodedPages& pages, const EncodedView& key, const Enc
 
 }  // namespace
 
-AttentionProblem decode_attention(NumberReader& numbers, const Memories& memories) {
+AttentionProblem read_attention(Reader& from) {
   AttentionProblem problem;
-  problem.query_heads = numbers.integer(1, largest_axis);
-  problem.key_heads = numbers.integer(1, problem.query_heads);
+  problem.query_heads = from.integer(1, largest_axis);
+  problem.key_heads = from.integer(1, problem.query_heads);
   if (problem.query_heads % problem.key_heads != 0) {
     throw InvalidProblem("Expected the key heads to divide the query heads");
   }
-  problem.width = numbers.integer(1, largest_axis);
-  problem.query_width = numbers.integer(1, largest_axis);
-  problem.value_width = numbers.integer(1, largest_axis);
-  problem.scoring.scale = static_cast<float>(numbers.real());
-  problem.scoring.softcap = static_cast<float>(numbers.real());
-  problem.scoring.window.left = read_window(numbers);
-  problem.scoring.window.right = read_window(numbers);
+  problem.width = from.integer(1, largest_axis);
+  problem.query_width = from.integer(1, largest_axis);
+  problem.value_width = from.integer(1, largest_axis);
+  problem.scoring.scale = static_cast<float>(from.real());
+  problem.scoring.softcap = static_cast<float>(from.real());
+  problem.scoring.window.left = read_window(from);
+  problem.scoring.window.right = read_window(from);
 
-  const auto query = EncodedView::read(numbers, memories);
-  const auto key = EncodedView::read_stored(numbers, memories);
-  const auto value = EncodedView::read_stored(numbers, memories);
-  const auto output = EncodedView::read(numbers, memories);
-  const auto log_sum_exp = EncodedView::read_optional(numbers, memories);
+  const auto query = EncodedView::read(from);
+  const auto key = EncodedView::read_stored(from);
+  const auto value = EncodedView::read_stored(from);
+  const auto output = EncodedView::read(from);
+  const auto log_sum_exp = EncodedView::read_optional(from);
   if (output.type != query.type) throw InvalidProblem("Expected query and output to have one type");
 
-  problem.sequences = read_sequences(numbers);
-  const auto pages = EncodedPages::read(numbers, memories, problem.sequences.size());
-  problem.scoring.score = read_score(numbers, memories, problem);
-  problem.scoring.mask = read_mask(numbers, memories, problem.sequences, problem.query_heads);
+  problem.sequences = read_sequences(from);
+  const auto pages = EncodedPages::read(from, problem.sequences.size());
+  problem.scoring.score = read_score(from, problem);
+  problem.scoring.mask = read_mask(from, problem.sequences, problem.query_heads);
   for (const HeadNumbers list : head_numbers)
-    problem.scoring.*list = problem.keep(read_per_head(numbers, problem.query_heads));
-  problem.scoring.selection = read_selection(numbers, memories, problem);
+    problem.scoring.*list = problem.keep(read_per_head(from, problem.query_heads));
+  problem.scoring.selection = read_selection(from, problem);
 
   require_rows(query, problem.sequences, problem.query_heads, problem.query_width, queries_of);
   if (pages.present()) {
@@ -252,6 +249,59 @@ AttentionProblem decode_attention(NumberReader& numbers, const Memories& memorie
   // Nothing to compute. No memory bounds the heads then, and nobody should count through them.
   const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
   if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
+  return problem;
+}
+
+namespace {
+
+std::vector<int32_t> read_indices(Reader& from, int64_t end) {
+  std::vector<int32_t> indices(static_cast<size_t>(from.count()));
+  for (int32_t& index : indices) index = static_cast<int32_t>(from.integer(0, end - 1));
+  return indices;
+}
+
+float* read_asked(Reader& from, Wide elements) {
+  const Memory* memory = from.optional_memory();
+  if (memory == nullptr) return nullptr;
+  if (elements > capacity(*memory, DType::float32))
+    throw InvalidProblem("Expected a buffer to hold all rows");
+  return static_cast<float*>(memory->data);
+}
+
+bool has_what_weights_are_made_from(const AttentionProblem& attention) {
+  const Selection& selection = attention.scoring.selection;
+  return selection.is_hard() ? selection.choices.data != nullptr : attention.log_sum_exp.data != nullptr;
+}
+
+}  // namespace
+
+RowsProblem read_rows(Reader& from) {
+  RowsProblem problem;
+  problem.attention = read_attention(from);
+  const auto& sequences = problem.attention.sequences;
+  problem.keys = from.length();
+  int64_t queries = INT32_MAX;
+  for (const Sequence& sequence : sequences) {
+    queries = std::min(queries, sequence.query_steps);
+    if (sequence.key_steps > problem.keys) throw InvalidProblem("Expected rows to hold all keys");
+  }
+  problem.heads = read_indices(from, problem.attention.query_heads);
+  problem.queries = read_indices(from, queries);
+
+  const auto rows = static_cast<int64_t>(sequences.size() * problem.heads.size());
+  const Wide elements = static_cast<Wide>(rows) * static_cast<int64_t>(problem.queries.size()) * problem.keys;
+  problem.scores = read_asked(from, elements);
+  problem.capped_scores = read_asked(from, elements);
+  problem.biased_scores = read_asked(from, elements);
+  problem.weights = read_asked(from, elements);
+  if (problem.scores == nullptr && problem.capped_scores == nullptr && problem.biased_scores == nullptr &&
+      problem.weights == nullptr && elements > 0) {
+    throw InvalidProblem("Expected something to be asked for");
+  }
+  if (problem.weights != nullptr && elements > 0 && !has_what_weights_are_made_from(problem.attention)) {
+    throw InvalidProblem(
+        "Expected weights to come with the logSumExp or the choices that they are made from");
+  }
   return problem;
 }
 
