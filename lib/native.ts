@@ -83,6 +83,11 @@ export function nativeStatus(): NativeStatus {
   };
 }
 
+/** For what no backend does: see unfused.ts. */
+export function nativeAddon(): Addon | undefined {
+  return native().addon;
+}
+
 /** What there is of CUDA, and why there is no device. */
 export function cudaStatus(): CudaDescription {
   const { addon, why } = native();

@@ -160,12 +160,6 @@ export interface AttentionProblem {
   readonly choices?: Choices | undefined;
 }
 
-/** The same result by way of whole score matrices: what fused attention is measured against. */
-export interface UnfusedProblem {
-  readonly kind: 'unfused';
-  readonly attention: AttentionProblem;
-}
-
 /**
  * Scores and weights of chosen heads and query rows, recomputed from an attention's logSumExp, or
  * weights from its choices where the selection is hard. Every
@@ -291,7 +285,6 @@ export interface CastProblem {
 
 export type Problem =
   | AttentionProblem
-  | UnfusedProblem
   | RowsProblem
   | ProjectionProblem
   | MergeProblem

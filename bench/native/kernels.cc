@@ -81,7 +81,7 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
   p.scoring.scale = 0.125f;
   if (a.causal) p.scoring.window.right = 0;
   Plan plan;
-  fused ? cpu::plan(p, plan) : cpu::plan(UnfusedProblem{p}, plan);
+  fused ? cpu::plan(p, plan) : cpu::plan_unfused(p, plan);
   const Times t = time(plan);
   if (a.queries == 1) {
     const double bytes = static_cast<double>(key.size() + value.size());

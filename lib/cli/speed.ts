@@ -1,6 +1,7 @@
 /** How fast: both layers, and attention alone against attention that writes its scores to memory. */
 import { chooseBackend, solve } from '../backends.js';
 import type { AttentionProblem, View } from '../problem.js';
+import { solveUnfused } from '../unfused.js';
 import { embeddingWidth } from './embedding.js';
 import { layers, widths } from './heads.js';
 import type { TwoLayers } from './two-layers.js';
@@ -38,7 +39,7 @@ export async function measureSpeed(
   const runs: Record<keyof Speed, () => Promise<unknown>> = {
     layers: () => model.forward(vectors),
     fused: () => solve(backend, [problem]),
-    unfused: () => solve(backend, [{ kind: 'unfused', attention: problem }]),
+    unfused: async () => solveUnfused(backend, problem),
   };
   const times: Record<keyof Speed, number[]> = { layers: [], fused: [], unfused: [] };
   const names = ['layers', 'fused', 'unfused'] as const;

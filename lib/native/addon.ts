@@ -87,6 +87,8 @@ export interface Addon {
     device: number,
     written: readonly number[],
   ): void;
+  /** A single attention by way of whole score matrices, on the CPU: see lib/unfused.ts. */
+  solveUnfused(numbers: Float64Array, length: number, buffers: Buffers): void;
   /** Puts an operation on a device's stream and waits for nothing: all buffers are in the device's memory. */
   enqueue(numbers: Float64Array, length: number, buffers: Buffers, device: number): void;
   /** The operation still ends the usual way, only sooner. */

@@ -48,7 +48,7 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
 
 /** Only a cache may be of another type than what attends it. */
 function expectOneType(problem: Problem): void {
-  if (problem.kind === 'unfused' || problem.kind === 'rows') expectOneType(problem.attention);
+  if (problem.kind === 'rows') expectOneType(problem.attention);
   if (problem.kind !== 'attention' || problem.query.type === problem.key.type) return;
   const { query, key } = problem;
   throw unsupported(

@@ -170,16 +170,13 @@ function encodeCast(to: Encoder, problem: CastProblem): void {
   to.typed(problem.to);
 }
 
-const kinds = ['attention', 'unfused', 'rows', 'projection', 'merge', 'append', 'cast'] as const;
+const kinds = ['attention', 'rows', 'projection', 'merge', 'append', 'cast'] as const;
 
 function encodeProblem(to: Encoder, problem: Problem): void {
   to.number(kinds.indexOf(problem.kind));
   switch (problem.kind) {
     case 'attention':
       encodeAttention(to, problem);
-      break;
-    case 'unfused':
-      encodeAttention(to, problem.attention);
       break;
     case 'rows':
       encodeRows(to, problem);

@@ -31,8 +31,6 @@ function of(problem: Problem): number {
   switch (problem.kind) {
     case 'attention':
       return ofAttention(problem);
-    case 'unfused':
-      return ofAttention(problem.attention);
     case 'rows': {
       const { attention, heads, queries, keys } = problem;
       return attention.sequences.length * heads.length * queries.length * keys * attention.width;

@@ -5,8 +5,6 @@ function of(problem: Problem): unknown[] {
   switch (problem.kind) {
     case 'attention':
       return [problem.output.data, problem.logSumExp?.data, problem.choices?.data];
-    case 'unfused':
-      return of(problem.attention);
     case 'rows':
       return [problem.scores, problem.cappedScores, problem.biasedScores, problem.weights];
     case 'projection':

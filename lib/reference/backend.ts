@@ -12,14 +12,11 @@ import { merge } from './merge.js';
 import { packReference, projectRows } from './projection.js';
 import { showRows } from './rows.js';
 import { runInSlices } from './time-slices.js';
-import { attendUnfused } from './unfused.js';
 
 function work(problem: Problem): Generator<void> {
   switch (problem.kind) {
     case 'attention':
       return attend(problem);
-    case 'unfused':
-      return attendUnfused(problem.attention);
     case 'rows':
       return showRows(problem);
     case 'projection':
@@ -59,7 +56,6 @@ function arraysOf(problem: Problem): Elements[] {
         ...weightsOf(problem.score),
         ...(problem.select?.kind === 'local' ? [problem.select.centers] : []),
       ].map(({ data }) => data);
-    case 'unfused':
     case 'rows':
       return arraysOf(problem.attention);
     case 'projection': {

@@ -25,6 +25,7 @@ void define(napi_env env, napi_value exports) {
   };
   add("solve", exported<solve>);
   add("solveSync", exported<solve_sync>);
+  add("solveUnfused", exported<solve_unfused>);
   add("cancel", exported<cancel>);
   add("packWeight", exported<pack_weight>);
   add("packedByteLength", exported<packed_byte_length>);

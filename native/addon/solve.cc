@@ -57,6 +57,20 @@ Napi::Value solve_sync(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value solve_unfused(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Loan loan = borrow(env, info[2], Pinning::none);
+  const auto problems = read_problems(numbers_argument(env, info[0], info[1]), loan.memories);
+  const auto* attention = problems.size() == 1 ? std::get_if<AttentionProblem>(&problems[0]) : nullptr;
+  if (attention == nullptr || attention->scoring.selection.kind != SelectionKind::soft ||
+      attention->scoring.score.kind == ScoreKind::additive)
+    throw InvalidProblem("Expected one attention, soft and scored by products");
+  Plan plan;
+  cpu::plan_unfused(*attention, plan);
+  Environment::of(env).run(std::move(plan), false);
+  return env.Undefined();
+}
+
 Napi::Value solve(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto numbers = numbers_argument(env, info[0], info[1]);

@@ -12,6 +12,8 @@ namespace heed {
 Napi::Value solve_sync(const Napi::CallbackInfo& info);
 // solve(numbers, length, buffers, device, written, onEnd) → id. onEnd(id, error) is called in the end.
 Napi::Value solve(const Napi::CallbackInfo& info);
+// solveUnfused(numbers, length, buffers): a single attention, by way of whole score matrices, on the CPU.
+Napi::Value solve_unfused(const Napi::CallbackInfo& info);
 // cancel(id). The operation still ends the usual way, only sooner.
 Napi::Value cancel(const Napi::CallbackInfo& info);
 

@@ -33,10 +33,6 @@ Accesses accesses(const AttentionProblem& problem) {
            {problem.scoring.selection.choices.data, static_cast<size_t>(rows) * sizeof(double)}}};
 }
 
-Accesses accesses(const UnfusedProblem& problem) {
-  return accesses(problem.attention);
-}
-
 Accesses accesses(const RowsProblem& problem) {
   const AttentionProblem& attention = problem.attention;
   Accesses all{read_by_attention(attention), {}};

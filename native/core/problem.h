@@ -36,11 +36,6 @@ struct AttentionProblem : AttentionParameters {
   std::vector<std::shared_ptr<const std::vector<float>>> kept_;
 };
 
-// The same with intermediate matrices, where that is faster: soft, and scored by products.
-struct UnfusedProblem {
-  AttentionProblem attention;
-};
-
 // Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
 // [batch, heads, queries, keys], contiguous; null when nobody asked.
 struct RowsProblem {
@@ -116,7 +111,7 @@ struct CastProblem {
 
 // An operation is a list of them, in the order in which they are solved: each may read what the ones before
 // it wrote. They are copied where they are needed longer; the buffers that they point to are not.
-using Problem = std::variant<AttentionProblem, UnfusedProblem, RowsProblem, ProjectionProblem, MergeProblem,
+using Problem = std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem,
                              AppendProblem, CastProblem>;
 
 }  // namespace heed

@@ -38,12 +38,14 @@ std::string_view name_of(InstructionSet isa);
 Plan plan(std::span<const Problem> problems);
 // Each appends its phases to the plan.
 void plan(const AttentionProblem& problem, Plan& plan);
-void plan(const UnfusedProblem& problem, Plan& plan);
 void plan(const RowsProblem& problem, Plan& plan);
 void plan(const ProjectionProblem& problem, Plan& plan);
 void plan(const MergeProblem& problem, Plan& plan);
 void plan(const AppendProblem& problem, Plan& plan);
 void plan(const CastProblem& problem, Plan& plan);
+// Attention by way of whole score matrices, soft and scored by products: what fused attention is measured
+// against.
+void plan_unfused(const AttentionProblem& problem, Plan& plan);
 
 // weight is [columns, inner], contiguous. Throws std::bad_alloc.
 std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns,

@@ -42,10 +42,6 @@ void launch(const AttentionProblem& problem, Workspace& workspace) {
   }
 }
 
-void launch(const UnfusedProblem& problem, Workspace& workspace) {
-  launch(problem.attention, workspace);
-}
-
 void launch(const RowsProblem& problem, Workspace& workspace) {
   expect_supported(problem.attention);
   attention_rows(problem, workspace);

@@ -147,7 +147,7 @@ TEST_CASE("attention agrees with the oracle on random problems") {
         for (int64_t i = 0; i < made.log_sum_exp->size(); ++i) made.log_sum_exp->set(i, NAN);
         std::fill(made.choices.begin(), made.choices.end(), NAN);
         Plan plan;
-        fused ? cpu::plan(made.problem, plan) : cpu::plan(UnfusedProblem{made.problem}, plan);
+        fused ? cpu::plan(made.problem, plan) : cpu::plan_unfused(made.problem, plan);
         run(plan, random);
         check(made, truth, fused ? "fused" : "unfused", stream);
       }

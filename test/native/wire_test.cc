@@ -146,7 +146,7 @@ TEST_CASE("a page that a later cache does not have is turned away, though an ear
       const int64_t count = first ? 2 : slabs;
       // One head, one element, pages of one step, a page a slab; nothing is appended.
       const double data = encoded.buffer(4, DType::float32);
-      encoded.add({5, 1, 1, 1});
+      encoded.add({4, 1, 1, 1});
       for (int view = 0; view < 4; ++view) encoded.add({data, 0, 0, 1, 1});
       encoded.add({1, 0, 1, 1, 1, 1, double(count)});
       for (int64_t slab = 0; slab < count; ++slab) encoded.add({data, data, -1, -1});

@@ -16,19 +16,18 @@
 //                   selection (0 soft, 1 hard, 2 drawn and the seed,
 //                              3 local and: buffer type batchStride headStride queryStride halfWidth)
 //                   choices (-1, or: buffer of doubles, batchStride headStride)
-//   1 unfused       as attention
-//   2 rows          as attention, then: keys  heads queries (lists)
+//   1 rows          as attention, then: keys  heads queries (lists)
 //                   scores cappedScores biasedScores weights (each a buffer or -1)
-//   3 projection    rows steps inner columns  input (buffer type)
+//   2 projection    rows steps inner columns  input (buffer type)
 //                   weight (buffer type; or the buffer of a packed weight, and -1)  bias (list)
 //                   targets (count, then of each: firstColumn columns headWidth view
 //                            norm (-1, or: weight (buffer) epsilon)
 //                            rotation (-1, or: width interleaved rows  cos sin (buffers)))
-//   4 merge         rows width type  parts (count, then of each: output logSumExp, both buffers)
+//   3 merge         rows width type  parts (count, then of each: output logSumExp, both buffers)
 //                   output logSumExp (buffers)
-//   5 append        heads width valueWidth  key value cachedKey cachedValue (views)  entries (count)
+//   4 append        heads width valueWidth  key value cachedKey cachedValue (views)  entries (count)
 //                   parts (count, then of each: entry start steps position)  pages, a page list for each entry
-//   6 cast          count  from to (buffer type)
+//   5 cast          count  from to (buffer type)
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
 //                slabs (count, then of each: keys values (buffers) keyScales valueScales (each a buffer or -1))

@@ -1,7 +1,5 @@
 #include "addon/wire/problems.h"
 
-#include <utility>
-
 #include "addon/wire/format.h"
 
 namespace heed {
@@ -39,23 +37,12 @@ CastProblem read_cast(Reader& from) {
   return problem;
 }
 
-enum class Kind { attention, unfused, rows, projection, merge, append, cast };
-
-UnfusedProblem read_unfused(Reader& from) {
-  AttentionProblem problem = read_attention(from);
-  if (problem.scoring.selection.kind != SelectionKind::soft)
-    throw InvalidProblem("Expected unfused attention to be soft");
-  if (problem.scoring.score.kind == ScoreKind::additive)
-    throw InvalidProblem("Expected unfused attention to score by products");
-  return {std::move(problem)};
-}
+enum class Kind { attention, rows, projection, merge, append, cast };
 
 Problem read_next(Reader& from) {
   switch (static_cast<Kind>(from.integer(0, static_cast<int64_t>(Kind::cast)))) {
     case Kind::attention:
       return read_attention(from);
-    case Kind::unfused:
-      return read_unfused(from);
     case Kind::rows:
       return read_rows(from);
     case Kind::projection:

@@ -35,8 +35,8 @@ Matrices lay_out(const SolvingAttention& solving) {
 
 }  // namespace
 
-void plan(const UnfusedProblem& problem, Plan& plan) {
-  const auto solving = std::make_shared<const SolvingAttention>(problem.attention);
+void plan_unfused(const AttentionProblem& problem, Plan& plan) {
+  const auto solving = std::make_shared<const SolvingAttention>(problem);
   const auto matrices = std::make_shared<const Matrices>(lay_out(*solving));
   const std::shared_ptr<float[]> scores(new float[matrices->size]);
   const auto phase = [&](auto run) {
