@@ -72,7 +72,7 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
   AttentionProblem p;
   p.query_heads = a.heads;
   p.key_heads = a.key_heads;
-  p.width = p.query_width = p.value_width = a.width;
+  p.key_width = p.query_width = p.value_width = a.width;
   p.query = dense<View>(query.data(), a, a.heads, a.queries);
   p.key = dense<View>(key.data(), a, a.key_heads, a.keys);
   p.value = dense<View>(value.data(), a, a.key_heads, a.keys);
@@ -102,7 +102,7 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
   const auto matrix = numbers(hidden * width, a.type);
   AttentionProblem p;
   p.query_heads = p.key_heads = heads;
-  p.width = p.query_width = p.value_width = width;
+  p.key_width = p.query_width = p.value_width = width;
   p.query = p.key = p.value = dense<View>(tensor.data(), a, heads, steps);
   p.output = dense<MutableView>(output.data(), a, heads, steps);
   p.sequences = {{0, steps, 0, steps, 0}};
@@ -171,7 +171,7 @@ void bench_rows(const std::string& name, int64_t rows) {
   RowsProblem p;
   AttentionProblem& a = p.attention;
   a.query_heads = a.key_heads = heads;
-  a.width = a.value_width = width;
+  a.key_width = a.value_width = width;
   a.query = a.key = a.value = {query.data(), DType::float32, 0, steps * width, width};
   a.key.data = a.value.data = key.data();
   a.log_sum_exp = {log_sum_exp.data(), DType::float32, heads * steps, steps, 1};

@@ -11,16 +11,17 @@ namespace heed {
 
 struct AttentionParameters {
   int64_t query_heads = 0;
-  int64_t key_heads = 0;    // divides query_heads: consecutive query heads share a key head
-  int64_t width = 0;        // of keys
-  int64_t query_width = 0;  // of queries: the same, unless the score says otherwise
+  int64_t key_heads = 0;  // divides query_heads: consecutive query heads share a key head
+  int64_t key_width = 0;
+  int64_t query_width = 0;  // the same as of keys, unless the score says otherwise
   int64_t value_width = 0;
   View query, key, value;
   MutableView output;
   MutableView log_sum_exp;  // float32, step_stride 1; data is null when nobody asked
   Scoring scoring;
 
-  int64_t group() const { return query_heads / key_heads; }
+  // How many query heads share a key head.
+  int64_t head_group() const { return query_heads / key_heads; }
 };
 
 }  // namespace heed

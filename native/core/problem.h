@@ -92,7 +92,7 @@ struct AppendProblem {
   // No two parts may go to the same place.
   std::vector<Part> parts;
   int64_t heads = 0;
-  int64_t width = 0;
+  int64_t key_width = 0;
   int64_t value_width = 0;
   View key, value;                       // the new ones
   MutableView cached_key, cached_value;  // paged
@@ -111,7 +111,7 @@ struct CastProblem {
 
 // An operation is a list of them, in the order in which they are solved: each may read what the ones before
 // it wrote. They are copied where they are needed longer; the buffers that they point to are not.
-using Problem = std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem,
-                             AppendProblem, CastProblem>;
+using Problem =
+    std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem, CastProblem>;
 
 }  // namespace heed

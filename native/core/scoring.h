@@ -19,10 +19,10 @@ struct HeadMatrix {
 enum class ScoreKind : uint8_t {
   product,   // q·k
   cosine,    // q·k / (‖q‖ ‖k‖), 0 where either is all zeros
-  general,   // qᵀ W k, W [query_width, width] per query head
+  general,   // qᵀ W k, W [query_width, key_width] per query head
   location,  // q·k over keys that every sequence has in common: key j is step j of the key view
-  additive   // vᵀ tanh(W q + U k), W [hidden, query_width] and v [hidden] per query head, U [hidden, width]
-             // per key head
+  additive   // vᵀ tanh(W q + U k), W [hidden, query_width] and v [hidden] per query head, U [hidden,
+             // key_width] per key head
 };
 
 // How alike a query and a key are: the function, and what it has learnt.

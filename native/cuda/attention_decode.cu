@@ -20,7 +20,7 @@ void check(const AttentionProblem& problem) {
   if (problem.query.type != problem.key.type || problem.query.type != problem.value.type) {
     throw Unsupported("queries, keys and values of different types");
   }
-  if (std::max(problem.width, problem.value_width) > widest_head) throw Unsupported("heads wider than 512");
+  if (std::max(problem.key_width, problem.value_width) > widest_head) throw Unsupported("heads wider than 512");
   for (const Sequence& sequence : problem.sequences) {
     if (sequence.key_steps > most_decode_keys) throw Unsupported("sequences of 2^31 keys or more");
   }

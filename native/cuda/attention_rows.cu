@@ -15,7 +15,7 @@ constexpr int64_t widest_head = 8192;  // that a row of float32 fits into shared
 void check(const RowsProblem& problem) {
   const AttentionProblem& attention = problem.attention;
   if (attention.query.type != attention.key.type) throw Unsupported("queries and keys of different types");
-  if (attention.width > widest_head) throw Unsupported("rows of heads wider than 8192");
+  if (attention.key_width > widest_head) throw Unsupported("rows of heads wider than 8192");
   if (problem.keys > INT32_MAX) throw Unsupported("rows of 2^31 keys or more");
 }
 
@@ -41,7 +41,7 @@ void attention_rows(const RowsProblem& problem, Workspace& workspace) {
   p.biased_scores = problem.biased_scores;
   p.weights = problem.weights;
   const LaunchShape shape{rows * p.key_blocks, rows_threads,
-                          static_cast<size_t>(problem.attention.width) * sizeof(float)};
+                          static_cast<size_t>(problem.attention.key_width) * sizeof(float)};
   with_element_type(problem.attention.query.type, [&](auto element) {
     launch(&attention_rows_kernel<typename decltype(element)::type>, shape, workspace.stream(), p);
   });

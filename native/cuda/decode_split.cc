@@ -21,7 +21,7 @@ int64_t round_up(int64_t count, int64_t multiple) {
 
 // How many keys a chunk has for each row of its tile, so that what comes beside them is little.
 double chunk_keys_per_row(const AttentionProblem& problem) {
-  const auto width = static_cast<double>(problem.width);
+  const auto width = static_cast<double>(problem.key_width);
   const auto value_width = static_cast<double>(problem.value_width);
   const auto element = static_cast<double>(size_of(problem.key.type));
   return (width * element + value_width * 2 * sizeof(float)) /

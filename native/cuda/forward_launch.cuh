@@ -73,7 +73,7 @@ void launch_forward_width(const AttentionProblem& problem, Workspace& workspace)
 
 template <class T>
 void launch_forward(const AttentionProblem& problem, Workspace& workspace) {
-  const int64_t width = std::max(problem.width, problem.value_width);
+  const int64_t width = std::max(problem.key_width, problem.value_width);
   if (width <= 64) return detail::launch_forward_width<T, 64>(problem, workspace);
   if (width <= 128) return detail::launch_forward_width<T, 128>(problem, workspace);
   if (width <= 256) return detail::launch_forward_width<T, 256>(problem, workspace);

@@ -254,7 +254,7 @@ TEST_CASE("attention_decode: what these kernels cannot do is refused") {
   problem.key.type = DType::float32;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
-  problem.width = 513;
+  problem.key_width = 513;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
   problem.scoring.score.kind = ScoreKind::cosine;

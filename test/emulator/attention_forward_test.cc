@@ -269,7 +269,7 @@ TEST_CASE("attention_forward: refuses what it cannot do, and has nothing to do f
   };
   refuses([](AttentionProblem& p) { p.key.type = DType::float32; });
   refuses([](AttentionProblem& p) { p.output.type = DType::float32; });
-  refuses([](AttentionProblem& p) { p.width = 513; });
+  refuses([](AttentionProblem& p) { p.key_width = 513; });
   refuses([](AttentionProblem& p) { p.scoring.score.kind = ScoreKind::cosine; });
   refuses([](AttentionProblem& p) { p.sequences[0].key_steps = INT32_MAX; });
   const Pages pages;

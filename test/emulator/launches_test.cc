@@ -74,7 +74,7 @@ void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
     cuda::cast({source, from, memory, to, 16}, workspace);
     AppendProblem problem;
     problem.heads = 1;
-    problem.width = problem.value_width = 64;
+    problem.key_width = problem.value_width = 64;
     problem.parts = {{0, 0, 1, 0}};
     problem.key = problem.value = {source, from, 64, 64, 64};
     const auto tables = std::make_shared<PageTables>();

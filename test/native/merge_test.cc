@@ -24,7 +24,7 @@ TEST_CASE("merging two halves of the keys gives the whole") {
       }
       AttentionProblem whole;
       whole.query_heads = whole.key_heads = 1;
-      whole.width = whole.query_width = whole.value_width = width;
+      whole.key_width = whole.query_width = whole.value_width = width;
       whole.query = {query.data(), DType::float32, 0, 0, width};
       whole.key = {key.data(), DType::float32, 0, 0, width};
       whole.value = {value.data(), DType::float32, 0, 0, width};

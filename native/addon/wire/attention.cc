@@ -63,7 +63,7 @@ void require_common_keys(const EncodedView& key, const AttentionProblem& problem
   for (const Sequence& sequence : problem.sequences) {
     require_inside(*key.memory, key.type, 0,
                    {{problem.key_heads, key.head_stride}, {sequence.key_steps, key.step_stride}},
-                   problem.width);
+                   problem.key_width);
   }
   if (key.batch_stride != 0) throw InvalidProblem("Expected one set of keys for all sequences");
 }
@@ -109,13 +109,13 @@ Score read_score(Reader& from, const AttentionProblem& problem) {
   Score score;
   score.kind = static_cast<ScoreKind>(from.integer(0, static_cast<int64_t>(ScoreKind::additive)));
   if (score.kind == ScoreKind::general) {
-    score.weight = read_matrix(from, problem.query_heads, problem.query_width, problem.width);
+    score.weight = read_matrix(from, problem.query_heads, problem.query_width, problem.key_width);
   } else if (score.kind == ScoreKind::additive) {
     score.hidden = from.integer(1, most_hidden);
     score.weight = read_matrix(from, problem.query_heads, score.hidden, problem.query_width);
-    score.key = read_matrix(from, problem.key_heads, score.hidden, problem.width);
+    score.key = read_matrix(from, problem.key_heads, score.hidden, problem.key_width);
     score.vector = read_matrix(from, problem.query_heads, 1, score.hidden);
-  } else if (problem.query_width != problem.width) {
+  } else if (problem.query_width != problem.key_width) {
     throw InvalidProblem("Expected queries to be as wide as keys");
   }
   return score;
@@ -168,7 +168,7 @@ void place(DType type, const EncodedView& key, const EncodedView& value, Attenti
   if (problem.scoring.score.kind == ScoreKind::location) {
     require_common_keys(key, problem);
   } else {
-    require_rows(key, problem.sequences, problem.key_heads, problem.width, keys_of);
+    require_rows(key, problem.sequences, problem.key_heads, problem.key_width, keys_of);
   }
   require_rows(value, problem.sequences, problem.key_heads, problem.value_width, keys_of);
   problem.key = key.as<View>();
@@ -186,7 +186,7 @@ void place_in_pages(const EncodedPages& pages, const EncodedView& key, const Enc
   const bool located = problem.scoring.score.kind == ScoreKind::location;
   const EncodedView& paged_key = located ? value : key;
   problem.pages = pages.tables({paged_key, value, problem.key_heads,
-                                located ? problem.value_width : problem.width, problem.value_width});
+                                located ? problem.value_width : problem.key_width, problem.value_width});
   problem.value = value.paged<View>(problem.pages->value);
   if (located) {
     if (key.type == DType::int8) throw InvalidProblem("Expected positions to be of a floating type");
@@ -207,7 +207,7 @@ AttentionProblem read_attention(Reader& from) {
   if (problem.query_heads % problem.key_heads != 0) {
     throw InvalidProblem("Expected the key heads to divide the query heads");
   }
-  problem.width = from.integer(1, largest_axis);
+  problem.key_width = from.integer(1, largest_axis);
   problem.query_width = from.integer(1, largest_axis);
   problem.value_width = from.integer(1, largest_axis);
   problem.scoring.scale = static_cast<float>(from.real());

@@ -96,7 +96,7 @@ void require_new_rows(const EncodedView& view, const AppendProblem& problem, int
 AppendProblem read_append(Reader& from) {
   AppendProblem problem;
   problem.heads = from.integer(1, largest_axis);
-  problem.width = from.integer(1, largest_axis);
+  problem.key_width = from.integer(1, largest_axis);
   problem.value_width = from.integer(1, largest_axis);
   const auto key = EncodedView::read(from);
   const auto value = EncodedView::read(from);
@@ -116,9 +116,10 @@ AppendProblem read_append(Reader& from) {
     if (static_cast<Wide>(part.position) + part.steps > pages.steps_of(static_cast<size_t>(part.entry)))
       throw InvalidProblem("Expected new steps to have a page");
   }
-  require_new_rows(key, problem, problem.width);
+  require_new_rows(key, problem, problem.key_width);
   require_new_rows(value, problem, problem.value_width);
-  problem.pages = pages.tables({cached_key, cached_value, problem.heads, problem.width, problem.value_width});
+  problem.pages =
+      pages.tables({cached_key, cached_value, problem.heads, problem.key_width, problem.value_width});
   problem.key = key.as<View>();
   problem.value = value.as<View>();
   problem.cached_key = cached_key.paged<MutableView>(problem.pages->key);

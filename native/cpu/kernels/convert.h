@@ -38,7 +38,7 @@ static inline void convert_row(const typename From::Element* from, int64_t width
 }
 
 template <class From>
-static inline void store_run(const StoredRows& rows, int64_t first, const Run& run) {
+static inline void append_run(const AppendedRows& rows, int64_t first, const Run& run) {
   const int64_t stride = rows.to.step_stride;
   for (int64_t i = 0; i < run.count; ++i) {
     const auto* from = static_cast<const typename From::Element*>(rows.from.data) +
@@ -57,12 +57,12 @@ static inline void store_run(const StoredRows& rows, int64_t first, const Run& r
   }
 }
 
-static void store_rows(const StoredRows& rows) {
+static void append_rows(const AppendedRows& rows) {
   const int64_t size = static_cast<int64_t>(size_of(rows.to.type));
   for (int64_t first = 0; first < rows.count;) {
     const Run run = run_of_pages(*rows.to.pages, size, rows.to.head_stride, rows.to.step_stride,
                                  rows.to_entry, rows.head, rows.to_step + first, rows.count - first);
-    with_type(rows.from.type, [&](auto type) { store_run<decltype(type)>(rows, first, run); });
+    with_type(rows.from.type, [&](auto type) { append_run<decltype(type)>(rows, first, run); });
     first += run.count;
   }
 }

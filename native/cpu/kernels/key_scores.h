@@ -72,7 +72,7 @@ static inline Scores scores_of(const AttentionParameters& p) {
 // Everything that happens to the scores of a tile before masks and ranges, in this order.
 struct Stages {
   Scores score;
-  Stage then[2];
+  Stage then[most_stages];
   int64_t count;
 };
 
@@ -92,14 +92,14 @@ struct KeyScratch {
     s.inverse_lengths = cursor.take<float>(key_tile);
     if (p.scoring.score.kind != ScoreKind::additive) return s;
     const int64_t pitch = padded(p.scoring.score.hidden);
-    s.matrix = cursor.take<float>(p.width * pitch);
+    s.matrix = cursor.take<float>(p.key_width * pitch);
     s.offered = OfferedKeys::carve(key_tile, pitch, cursor);
     return s;
   }
 
   void load(const AttentionParameters& p, int64_t key_head) const {
     if (p.scoring.score.kind == ScoreKind::additive)
-      load_transposed(p.scoring.score.key, key_head, p.scoring.score.hidden, p.width, matrix);
+      load_transposed(p.scoring.score.key, key_head, p.scoring.score.hidden, p.key_width, matrix);
   }
 };
 
@@ -108,7 +108,7 @@ static inline KeyTile key_tile_of(const AttentionParameters& p, TileRows rows, i
   const KeyTile tile{rows, first_key, s.inverse_lengths, s.offered};
   if (p.scoring.score.kind == ScoreKind::cosine) {
     for (int64_t key = 0; key < keys; ++key)
-      s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.width);
+      s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.key_width);
   }
   if (p.scoring.score.kind == ScoreKind::additive) offer_keys(p, rows, keys, s.matrix, s.offered);
   return tile;

@@ -24,7 +24,7 @@ struct RowOrigin {
 };
 
 static inline RowOrigin origin_of_row(const RowBlock& block, int64_t row) {
-  const int64_t group = block.parameters->group();
+  const int64_t group = block.parameters->head_group();
   const int64_t query = (block.first_row + row) / group;
   const int64_t head = block.key_head * group + (block.first_row + row) % group;
   return {query, head, block.sequence.query_offset + query};
@@ -72,7 +72,6 @@ static inline KeyRange keys_around(double center, double half_width, KeyRange ke
 struct Row {
   RowOrigin origin;
   KeyRange keys;
-  float slope;       // ALiBi, natural units
   const void* mask;  // this row of the mask
   double center;     // of a local selection; 0 where it reaches no key
 };
@@ -94,7 +93,7 @@ static inline Row describe_row(const RowBlock& block, int64_t row) {
     // NaN would make NaN of weights that are 0.
     if (keys.first < keys.last) center = predicted;
   }
-  return {origin, keys, p.scoring.alibi_slopes ? p.scoring.alibi_slopes[origin.head] : 0.0f, mask, center};
+  return {origin, keys, mask, center};
 }
 
 }  // namespace heed::cpu::HEED_ISA

@@ -1,4 +1,5 @@
-// What of a score is one number for each key: the length that cosines are divided by, the scale of int8.
+// Factors that all elements of a key share are applied to its scores: the length that cosines are divided by,
+// and the scale that dequantises a key of int8.
 #pragma once
 
 #include "cpu/kernels/length.h"
@@ -17,7 +18,7 @@ static inline void scale_scores(const AttentionParameters& p, const Run& run, in
     float factor = run.scales ? run.scales[key] : 1;
     if (cosine) {
       const float poison = factor * 0.0f;
-      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.width) + poison;
+      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.key_width) + poison;
     }
     for (int64_t r = 0; r < rows; ++r) scores[r * pitch + key] *= factor;
   }

@@ -17,8 +17,9 @@ struct ScoreRow {
   int64_t padded_keys() const { return (last_key - first_key + lanes - 1) / lanes * lanes; }
 };
 
-// tanh(score · before) · after
+// tanh(score · before) · after, where scores are capped.
 static inline void cap_row(const ScoreRow& row, float before, float after) {
+  if (!(row.parameters->scoring.softcap > 0)) return;
   for (int64_t i = 0; i < row.padded_keys(); i += lanes)
     store(row.scores + i, tanh(load(row.scores + i) * before) * after);
 }
@@ -27,7 +28,7 @@ static inline void cap_row(const ScoreRow& row, float before, float after) {
 static inline void bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
   if (p.scoring.alibi_slopes) {
-    const float slope = row.row->slope * unit;
+    const float slope = p.scoring.alibi_slopes[row.row->origin.head] * unit;
     for (int64_t key = row.first_key; key < row.last_key; ++key) {
       float& score = row.scores[key - row.first_key];
       score = multiply_add(slope, static_cast<float>(key - row.row->origin.position), score);
@@ -60,7 +61,7 @@ static inline void exclude_from_row(const ScoreRow& row) {
 
 // The online softmax of a row: scores become weights, `maximum` and `sum` take them in. What older sums have
 // to be multiplied by.
-static inline float soften_row(const ScoreRow& row, float& maximum_score, float& sum) {
+static inline float softmax_row(const ScoreRow& row, float& maximum_score, float& sum) {
   Vec highest = splat(maximum_score);
   for (int64_t i = 0; i < row.padded_keys(); i += lanes) highest = maximum(load(row.scores + i), highest);
   const float before = maximum_score;

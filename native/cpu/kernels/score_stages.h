@@ -8,6 +8,15 @@
 namespace heed::cpu::HEED_ISA {
 
 using Stage = void (*)(const ScoreTile& tile);
+constexpr int most_stages = 2;
+
+// What a list has for the heads of the rows along a vector; 0 in lanes without a row.
+static inline Vec numbers_of_heads(const float* list, const RowGroup& group, int64_t vector) {
+  Vec numbers{};
+  for (int64_t i = 0; i < lanes && vector * lanes + i < group.rows; ++i)
+    numbers[i] = list[group.head[vector * lanes + i]];
+  return numbers;
+}
 
 // Scores arrive divided by the cap; they leave capped and in log2 units.
 static inline void cap_scores(const ScoreTile& tile) {
@@ -24,7 +33,7 @@ static inline void add_alibi(const ScoreTile& tile) {
     for (int i = 0; i < lanes; ++i) {
       distance[i] = static_cast<float>(tile.first_key - tile.group->position[v * lanes + i]);
     }
-    const Vec slope = load(tile.group->slope + v * lanes);
+    const Vec slope = numbers_of_heads(tile.parameters->scoring.alibi_slopes, *tile.group, v) * splat(log2_e);
     for (int64_t key = tile.first_key; key < tile.last_key; ++key, distance += 1.0f) {
       store(tile.at(key, v), multiply_add(slope, distance, load(tile.at(key, v))));
     }
@@ -58,7 +67,7 @@ static inline float query_factor(const AttentionParameters& p) {
   return p.scoring.softcap > 0 ? p.scoring.scale / p.scoring.softcap : p.scoring.scale * log2_e;
 }
 
-static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[2]) {
+static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[most_stages]) {
   int64_t count = 0;
   if (p.scoring.softcap > 0) stages[count++] = cap_scores;
   if (p.scoring.alibi_slopes) stages[count++] = add_alibi;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "cpu/plans/decode.h"
 #include "cpu/plans/planned_attention.h"
 
 namespace heed::cpu {
@@ -18,8 +17,8 @@ struct ForwardTask {
 
 // Longest sequences first; within a head the blocks that see most keys first, so that the last tasks are the
 // lightest.
-std::vector<ForwardTask> forward_tasks(const SolvingAttention& solving) {
-  const auto& sequences = solving.problem.sequences;
+std::vector<ForwardTask> forward_tasks(const PlannedAttention& planned) {
+  const auto& sequences = planned.problem.sequences;
   std::vector<int64_t> order(sequences.size());
   std::iota(order.begin(), order.end(), 0);
   const auto pairs = [&](int64_t batch) { return sequences[batch].query_steps * sequences[batch].key_steps; };
@@ -27,39 +26,39 @@ std::vector<ForwardTask> forward_tasks(const SolvingAttention& solving) {
             [&](int64_t a, int64_t b) { return pairs(a) != pairs(b) ? pairs(a) > pairs(b) : a < b; });
   std::vector<ForwardTask> tasks;
   for (const int64_t batch : order) {
-    if (is_decoded(solving, sequences[batch])) continue;
-    const int64_t rows = solving.rows_of(sequences[batch]);
-    const int64_t block = solving.table.row_block;
+    if (is_decoded(planned, sequences[batch])) continue;
+    const int64_t rows = planned.rows_of(sequences[batch]);
+    const int64_t block = planned.table.row_block;
     const int64_t last_block = (rows - 1) / block * block;
-    for (int64_t head = 0; head < solving.parameters.key_heads; ++head) {
+    for (int64_t head = 0; head < planned.parameters.key_heads; ++head) {
       for (int64_t first = last_block; first >= 0; first -= block) tasks.push_back({batch, head, first});
     }
   }
   return tasks;
 }
 
-void plan_forward(const std::shared_ptr<const SolvingAttention>& solving, Plan& plan) {
-  auto tasks = std::make_shared<const std::vector<ForwardTask>>(forward_tasks(*solving));
+void plan_forward(const std::shared_ptr<const PlannedAttention>& planned, Plan& plan) {
+  auto tasks = std::make_shared<const std::vector<ForwardTask>>(forward_tasks(*planned));
   if (tasks->empty()) return;
   const auto count = static_cast<int64_t>(tasks->size());
-  plan.push_back({count, [solving, tasks](const TaskContext& context) {
+  plan.push_back({count, [planned, tasks](const TaskContext& context) {
                     const ForwardTask& task = (*tasks)[context.task];
                     const int64_t left =
-                        solving->rows_of(solving->problem.sequences[task.batch]) - task.first_row;
-                    const RowBlock block = solving->block_of(task.batch, task.key_head, task.first_row,
-                                                             std::min(left, solving->table.row_block));
+                        planned->rows_of(planned->problem.sequences[task.batch]) - task.first_row;
+                    const RowBlock block = planned->block_of(task.batch, task.key_head, task.first_row,
+                                                             std::min(left, planned->table.row_block));
                     void* scratch =
-                        context.scratch.reserve(solving->table.forward_scratch(solving->parameters));
-                    solving->table.forward(block, scratch, stop_of(context));
+                        context.scratch.reserve(planned->table.forward_scratch(planned->parameters));
+                    planned->table.forward(block, scratch, stop_of(context));
                   }});
 }
 
 }  // namespace
 
 void plan(const AttentionProblem& problem, Plan& plan) {
-  const auto solving = std::make_shared<const SolvingAttention>(problem);
-  plan_forward(solving, plan);
-  plan_decode(solving, plan);
+  const auto planned = std::make_shared<const PlannedAttention>(problem);
+  plan_forward(planned, plan);
+  plan_decode(planned, plan);
 }
 
 }  // namespace heed::cpu

@@ -33,7 +33,7 @@ Plan plan(std::span<const Problem> problems) {
 
 // A task a row.
 void plan(const RowsProblem& problem, Plan& plan) {
-  const auto solving = std::make_shared<const SolvingAttention>(problem.attention);
+  const auto planned = std::make_shared<const PlannedAttention>(problem.attention);
   const auto request = std::make_shared<const RowsProblem>(problem);
   const auto heads = static_cast<int64_t>(problem.heads.size()),
              queries = static_cast<int64_t>(problem.queries.size());
@@ -44,8 +44,8 @@ void plan(const RowsProblem& problem, Plan& plan) {
                       return array ? array + context.task * request->keys : nullptr;
                     };
                     const RowsRequest row{
-                        .parameters = &solving->parameters,
-                        .sequence = solving->problem.sequences[batch],
+                        .parameters = &planned->parameters,
+                        .sequence = planned->problem.sequences[batch],
                         .batch = batch,
                         .head = request->heads[context.task / queries % heads],
                         .query = request->queries[context.task % queries],
@@ -55,8 +55,8 @@ void plan(const RowsProblem& problem, Plan& plan) {
                         .biased_scores = place(request->biased_scores),
                         .weights = place(request->weights),
                     };
-                    solving->table.rows(row, context.scratch.reserve(
-                                                 solving->table.rows_scratch(solving->parameters, row.keys)));
+                    planned->table.rows(row, context.scratch.reserve(
+                                                 planned->table.rows_scratch(planned->parameters, row.keys)));
                   }});
 }
 
@@ -112,10 +112,10 @@ void plan(const AppendProblem& problem, Plan& plan) {
                     const Task& task = appending->tasks[context.task / 2];
                     const AppendProblem::Part& part = *task.part;
                     const bool key = context.task % 2 == 0;
-                    StoredRows rows{
+                    AppendedRows rows{
                         .from = key ? p.key : p.value,
                         .to = key ? p.cached_key : p.cached_value,
-                        .width = key ? p.width : p.value_width,
+                        .width = key ? p.key_width : p.value_width,
                         .head = 0,
                         .from_entry = part.entry,
                         .from_step = part.start + task.first,
@@ -123,7 +123,7 @@ void plan(const AppendProblem& problem, Plan& plan) {
                         .to_step = part.position + task.first,
                         .count = task.steps,
                     };
-                    for (; rows.head < p.heads; ++rows.head) table.store_rows(rows);
+                    for (; rows.head < p.heads; ++rows.head) table.append_rows(rows);
                   }});
 }
 

@@ -11,16 +11,16 @@
 namespace heed::cpu {
 
 // Kept alive by the phases that use it. The kernels are fixed when the plan is made.
-struct SolvingAttention {
-  explicit SolvingAttention(const AttentionProblem& problem);
-  SolvingAttention(const SolvingAttention&) = delete;
-  SolvingAttention& operator=(const SolvingAttention&) = delete;
+struct PlannedAttention {
+  explicit PlannedAttention(const AttentionProblem& problem);
+  PlannedAttention(const PlannedAttention&) = delete;
+  PlannedAttention& operator=(const PlannedAttention&) = delete;
 
   const AttentionProblem problem;
   const AttentionParameters& parameters;  // of `problem`, which kernels take
   const KernelTable& table;
 
-  int64_t rows_of(const Sequence& sequence) const { return sequence.query_steps * parameters.group(); }
+  int64_t rows_of(const Sequence& sequence) const { return sequence.query_steps * parameters.head_group(); }
   // Rows [first_row, first_row + rows) of one batch entry and key head.
   RowBlock block_of(int64_t batch, int64_t key_head, int64_t first_row, int64_t rows) const;
 };
@@ -29,7 +29,9 @@ struct SolvingAttention {
 constexpr int64_t decode_chunk_keys = 512;
 
 // Whether a sequence goes through the decode kernel.
-bool is_decoded(const SolvingAttention& solving, const Sequence& sequence);
+bool is_decoded(const PlannedAttention& planned, const Sequence& sequence);
+// Appends the phases for those sequences of the problem that do: see decode.cc.
+void plan_decode(const std::shared_ptr<const PlannedAttention>& planned, Plan& plan);
 
 inline Stop stop_of(const TaskContext& context) {
   return {&context.cancellation,

@@ -15,7 +15,7 @@ namespace heed::cpu {
 // forward kernel.
 class PrefixStates {
  public:
-  PrefixStates(const SolvingAttention& solving, const SharedPrefix& prefix);
+  PrefixStates(const PlannedAttention& planned, const SharedPrefix& prefix);
 
   // All or a block of the rows of one key head, over one chunk.
   int64_t tasks() const { return chunks_ * key_heads_ * blocks_; }
@@ -33,9 +33,9 @@ class PrefixStates {
   void decode(const RowBlock& all, int64_t place, const TaskContext& context);
   void forward(const RowBlock& block, int64_t place, const TaskContext& context);
 
-  const SolvingAttention& solving_;
+  const PlannedAttention& planned_;
   SharedPrefix prefix_;
-  int64_t key_heads_, group_, value_width_;
+  int64_t key_heads_, head_group_, value_width_;
   int64_t entry_rows_, rows_;  // of one entry and of all
   bool decoded_;
   int64_t chunk_keys_, chunks_, blocks_;

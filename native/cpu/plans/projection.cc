@@ -14,8 +14,8 @@ constexpr int64_t panels_per_task = 8;
 constexpr int64_t rows_worth_no_packing = 4;
 constexpr int64_t columns_per_task = 256;
 
-struct Solving {
-  explicit Solving(const ProjectionProblem& p) : problem(p) {}
+struct PlannedProjection {
+  explicit PlannedProjection(const ProjectionProblem& p) : problem(p) {}
   const ProjectionProblem problem;
 
   ProjectionArguments arguments(const void* weight, DType type) const {
@@ -80,30 +80,30 @@ std::vector<Columns> columns_of_tasks(const ProjectionProblem& problem, int64_t 
   return tasks;
 }
 
-void plan_panels(const std::shared_ptr<const Solving>& solving, const std::shared_ptr<const Panels>& owned,
-                 const Panels& panels, Plan& plan) {
-  const auto tasks = columns_of_tasks(solving->problem, panels.table().panel_columns);
+void plan_panels(const std::shared_ptr<const PlannedProjection>& planned,
+                 const std::shared_ptr<const Panels>& owned, const Panels& panels, Plan& plan) {
+  const auto tasks = columns_of_tasks(planned->problem, panels.table().panel_columns);
   const auto across = static_cast<int64_t>(tasks.size());
   plan.push_back(
-      {pieces(solving->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
+      {pieces(planned->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
          const Panels& weight = owned ? *owned : panels;
          const int64_t first_row = context.task / across * rows_per_task;
-         const int64_t rows = std::min(rows_per_task, solving->problem.rows - first_row);
+         const int64_t rows = std::min(rows_per_task, planned->problem.rows - first_row);
          const Columns columns = tasks[context.task % across];
-         const ProjectionArguments arguments = solving->arguments(weight.data(), weight.weight_type());
+         const ProjectionArguments arguments = planned->arguments(weight.data(), weight.weight_type());
          void* scratch = context.scratch.reserve(weight.table().projection_scratch(arguments, rows, columns));
          weight.table().project_panels(arguments, first_row, rows, columns, scratch);
        }});
 }
 
-void plan_columns(const std::shared_ptr<const Solving>& solving, Plan& plan) {
+void plan_columns(const std::shared_ptr<const PlannedProjection>& planned, Plan& plan) {
   const KernelTable& table = kernels();
   plan.push_back(
-      {pieces(solving->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
+      {pieces(planned->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
          const int64_t first = context.task * columns_per_task;
-         const Columns columns{first, std::min(first + columns_per_task, solving->problem.columns)};
+         const Columns columns{first, std::min(first + columns_per_task, planned->problem.columns)};
          const ProjectionArguments arguments =
-             solving->arguments(solving->problem.weight, solving->problem.weight_type);
+             planned->arguments(planned->problem.weight, planned->problem.weight_type);
          void* scratch =
              context.scratch.reserve(table.projection_scratch(arguments, arguments.rows, columns));
          table.project_columns(arguments, columns, scratch);
@@ -118,18 +118,18 @@ bool whole_heads(const ProjectionProblem& problem) {
 
 void plan(const ProjectionProblem& problem, Plan& plan) {
   if (problem.rows == 0 || problem.columns == 0) return;
-  const auto solving = std::make_shared<const Solving>(problem);
+  const auto planned = std::make_shared<const PlannedProjection>(problem);
   if (problem.packed) {
-    plan_panels(solving, nullptr, static_cast<const Panels&>(*problem.packed), plan);
+    plan_panels(planned, nullptr, static_cast<const Panels&>(*problem.packed), plan);
   } else if (problem.rows <= rows_worth_no_packing && !whole_heads(problem)) {
-    plan_columns(solving, plan);
+    plan_columns(planned, plan);
   } else {
     const auto panels =
         std::make_shared<Panels>(kernels(), problem.weight_type, problem.columns, problem.inner);
-    plan.push_back({panels->count(), [panels, solving](const TaskContext& context) {
-                      panels->pack(solving->problem.weight, context.task);
+    plan.push_back({panels->count(), [panels, planned](const TaskContext& context) {
+                      panels->pack(planned->problem.weight, context.task);
                     }});
-    plan_panels(solving, panels, *panels, plan);
+    plan_panels(planned, panels, *panels, plan);
   }
 }
 

@@ -19,6 +19,6 @@ struct SharedPrefix {
 
 // Those for which it pays to attend the common keys once for all. Depends on the sequences and their pages
 // alone.
-std::vector<SharedPrefix> shared_prefixes(const SolvingAttention& solving);
+std::vector<SharedPrefix> shared_prefixes(const PlannedAttention& planned);
 
 }  // namespace heed::cpu

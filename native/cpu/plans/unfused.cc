@@ -17,13 +17,13 @@ struct Matrices {
   int64_t size = 0;
 };
 
-Matrices lay_out(const SolvingAttention& solving) {
+Matrices lay_out(const PlannedAttention& planned) {
   Matrices matrices;
-  const int64_t size = solving.table.row_block;
-  for (int64_t batch = 0; batch < static_cast<int64_t>(solving.problem.sequences.size()); ++batch) {
-    const Sequence& sequence = solving.problem.sequences[batch];
-    const int64_t rows = solving.rows_of(sequence);
-    for (int64_t head = 0; head < solving.parameters.key_heads; ++head) {
+  const int64_t size = planned.table.row_block;
+  for (int64_t batch = 0; batch < static_cast<int64_t>(planned.problem.sequences.size()); ++batch) {
+    const Sequence& sequence = planned.problem.sequences[batch];
+    const int64_t rows = planned.rows_of(sequence);
+    for (int64_t head = 0; head < planned.parameters.key_heads; ++head) {
       for (int64_t first = 0; first < rows; first += size) {
         matrices.blocks.push_back({batch, head, first, std::min(size, rows - first), matrices.size});
         matrices.size += size * sequence.key_steps;
@@ -36,21 +36,21 @@ Matrices lay_out(const SolvingAttention& solving) {
 }  // namespace
 
 void plan_unfused(const AttentionProblem& problem, Plan& plan) {
-  const auto solving = std::make_shared<const SolvingAttention>(problem);
-  const auto matrices = std::make_shared<const Matrices>(lay_out(*solving));
+  const auto planned = std::make_shared<const PlannedAttention>(problem);
+  const auto matrices = std::make_shared<const Matrices>(lay_out(*planned));
   const std::shared_ptr<float[]> scores(new float[matrices->size]);
   const auto phase = [&](auto run) {
     plan.push_back({static_cast<int64_t>(matrices->blocks.size()), [=](const TaskContext& context) {
                       const Block& b = matrices->blocks[context.task];
-                      const RowBlock block{&solving->parameters,
-                                           solving->problem.sequences[b.batch],
+                      const RowBlock block{&planned->parameters,
+                                           planned->problem.sequences[b.batch],
                                            b.batch,
                                            b.key_head,
                                            b.first_row,
                                            b.rows};
                       void* scratch =
-                          context.scratch.reserve(solving->table.unfused_scratch(solving->parameters));
-                      run(solving->table, block, scores.get() + b.matrix, scratch, stop_of(context));
+                          context.scratch.reserve(planned->table.unfused_scratch(planned->parameters));
+                      run(planned->table, block, scores.get() + b.matrix, scratch, stop_of(context));
                     }});
   };
   phase([](const KernelTable& table, const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {

@@ -23,7 +23,7 @@ struct DenseAttention {
     const int64_t heads = key_heads * group;
     problem.query_heads = heads;
     problem.key_heads = key_heads;
-    problem.width = problem.query_width = problem.value_width = width;
+    problem.key_width = problem.query_width = problem.value_width = width;
     problem.query = {query.data(), type, heads * steps * width, steps * width, width};
     problem.key = {key.data(), type, key_heads * keys * width, keys * width, width};
     problem.value = {value.data(), type, key_heads * keys * width, keys * width, width};

@@ -46,7 +46,8 @@ double additive(const AttentionProblem& p, int64_t head, int64_t key_head, const
     double inner = 0;
     for (int64_t i = 0; i < p.query_width; ++i)
       inner += at(p.scoring.score.weight, head, h * p.query_width + i) * q(i);
-    for (int64_t i = 0; i < p.width; ++i) inner += at(p.scoring.score.key, key_head, h * p.width + i) * k(i);
+    for (int64_t i = 0; i < p.key_width; ++i)
+      inner += at(p.scoring.score.key, key_head, h * p.key_width + i) * k(i);
     sum += at(p.scoring.score.vector, head, h) * std::tanh(inner);
   }
   return sum;
@@ -63,13 +64,13 @@ double similarity(const AttentionProblem& p, int64_t batch, int64_t head, int64_
   if (p.scoring.score.kind == ScoreKind::general) {
     const HeadMatrix& w = p.scoring.score.weight;
     for (int64_t i = 0; i < p.query_width; ++i) {
-      for (int64_t j = 0; j < p.width; ++j)
-        sum += q(i) * read(w.data, w.type, head * w.head_stride + i * p.width + j) * k(j);
+      for (int64_t j = 0; j < p.key_width; ++j)
+        sum += q(i) * read(w.data, w.type, head * w.head_stride + i * p.key_width + j) * k(j);
     }
     return sum;
   }
   double query_squares = 0, key_squares = 0;
-  for (int64_t d = 0; d < p.width; ++d) {
+  for (int64_t d = 0; d < p.key_width; ++d) {
     sum += q(d) * k(d);
     query_squares += q(d) * q(d);
     key_squares += k(d) * k(d);

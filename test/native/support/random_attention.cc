@@ -57,16 +57,16 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   problem.key_heads = random.integer(1, limits.key_heads);
   problem.query_heads = problem.key_heads * std::min(limits.group, random.pick<int64_t>({1, 1, 2, 3, 5}));
   const auto width = [&](int64_t drawn) { return limits.whole_chunks ? (drawn + 7) / 8 * 8 : drawn; };
-  problem.width = width(std::min(
+  problem.key_width = width(std::min(
       limits.width, random.pick<int64_t>({1, 7, 8, 16, 33, 64, 80, 128, random.integer(1, limits.width)})));
   problem.value_width =
-      random.chance(0.6) ? problem.width : width(random.integer(1, std::min<int64_t>(limits.width, 100)));
+      random.chance(0.6) ? problem.key_width : width(random.integer(1, std::min<int64_t>(limits.width, 100)));
   const int64_t queries = std::min(
       limits.queries, random.pick<int64_t>({0, 1, 2, 5, 16, 63, 64, 65, random.integer(1, limits.queries)}));
   const int64_t keys =
       std::min(limits.keys,
                random.pick<int64_t>({0, 1, 5, 64, 191, 192, 193, 512, 513, random.integer(1, limits.keys)}));
-  problem.query_width = problem.width;
+  problem.query_width = problem.key_width;
   if (limits.scores) {
     problem.scoring.score.kind =
         random.pick({ScoreKind::product, ScoreKind::cosine, ScoreKind::general, ScoreKind::location});
@@ -77,7 +77,7 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   if (learnt) problem.query_width = random.integer(1, limits.width);
   query = lay_out(random, {batch, problem.query_heads, queries, problem.query_width}, type,
                   limits.whole_chunks, problem.query);
-  key = lay_out(random, {batch, problem.key_heads, keys, problem.width}, type, limits.whole_chunks,
+  key = lay_out(random, {batch, problem.key_heads, keys, problem.key_width}, type, limits.whole_chunks,
                 problem.key);
   if (problem.scoring.score.kind == ScoreKind::location) problem.key.batch_stride = 0;
   if (learnt) make_weights(random, type);
@@ -135,7 +135,7 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
 
 // Small enough that scores stay of ordinary size.
 void RandomAttention::make_weights(Random& random, DType type) {
-  const int64_t heads = problem.query_heads, wide = problem.query_width, width = problem.width;
+  const int64_t heads = problem.query_heads, wide = problem.query_width, width = problem.key_width;
   Score& score = problem.scoring.score;
   if (score.kind == ScoreKind::general) {
     weight = make_matrix(random, type, heads, wide * width, 1 / std::sqrt(width), score.weight);
