@@ -1,6 +1,8 @@
 # heed's addon, for node-gyp: machines without CMake. Sources and flags are those of native/sources.json.
 {
   "variables": {
+    # Those that there are to be kernels for, on x64 besides the baseline.
+    "instruction_sets%": "baseline,avx2,avx512",
     "flags": ["<!@(node -p \"require('./native/sources.json').flags.join(' ')\")"],
     "kernel_source": "<!(node -p \"require('./native/sources.json').kernels.source\")",
     "kernel_flags": ["<!@(node -p \"require('./native/sources.json').kernels.flags.join(' ')\")"]
@@ -45,11 +47,12 @@
       "dependencies": ["heed_kernels_baseline"],
       "conditions": [
         [
-          "target_arch=='x64'",
-          {
-            "defines": ["HEED_HAVE_AVX2", "HEED_HAVE_AVX512"],
-            "dependencies": ["heed_kernels_avx2", "heed_kernels_avx512"]
-          }
+          "target_arch=='x64' and 'avx2' in instruction_sets",
+          { "defines": ["HEED_HAVE_AVX2"], "dependencies": ["heed_kernels_avx2"] }
+        ],
+        [
+          "target_arch=='x64' and 'avx512' in instruction_sets",
+          { "defines": ["HEED_HAVE_AVX512"], "dependencies": ["heed_kernels_avx512"] }
         ],
         [
           "OS=='linux'",
@@ -67,7 +70,7 @@
   ],
   "conditions": [
     [
-      "target_arch=='x64'",
+      "target_arch=='x64' and 'avx2' in instruction_sets",
       {
         "targets": [
           {
@@ -79,7 +82,14 @@
               "<@(kernel_flags)",
               "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx2.join(' ')\")"
             ]
-          },
+          }
+        ]
+      }
+    ],
+    [
+      "target_arch=='x64' and 'avx512' in instruction_sets",
+      {
+        "targets": [
           {
             "target_name": "heed_kernels_avx512",
             "type": "static_library",

@@ -20,9 +20,9 @@ const failed = linesOf(report)
   .flatMap((run) => run.failed.map((test) => ({ ...test, seed: run.seed })));
 
 console.log(`\n━━ what failed in ${step} ━━`);
-for (const { title, errors, seed } of failed.slice(0, mostTests)) {
+for (const { title, error, seed } of failed.slice(0, mostTests)) {
   console.log(`\n  ${title} (HEED_TEST_SEED=${seed})`);
-  for (const error of errors) console.log(indented(error, linesOfAnError).join('\n'));
+  for (const each of error.split('\n\ncaused by: ')) console.log(indented(each, linesOfAnError).join('\n'));
 }
 if (failed.length > mostTests) console.log(`\n  and ${failed.length - mostTests} more tests`);
 if (failed.length === 0) console.log(linesOf(log).slice(-linesOfALog).join('\n'));

@@ -1,11 +1,14 @@
-/** Two contestants at the same work, call by call in turn, so that whatever else the machine does befalls them alike. */
+/**
+ * Two contestants at the same work in alternating calls, so that other load on the machine affects both
+ * alike.
+ */
 import type { Contestant } from './row.js';
 import { type Times, timesOf } from './statistics.js';
 
 export interface Duel {
   readonly heed: Times;
   readonly peer: Times;
-  /** Of medians: the peer's time over heed's. */
+  /** The ratio of medians: the peer's time over heed's. */
   readonly ratio: number;
 }
 
@@ -27,7 +30,7 @@ export async function duel(heed: Contestant, peer: Contestant, seconds: number):
   const times = { heed: [] as number[], peer: [] as number[] };
   const end = performance.now() + 1000 * seconds;
   for (let round = 0; round < mostRounds && (round < fewestRounds || performance.now() < end); round++) {
-    // Whoever comes second may find the caches warmer, or fuller.
+    // The caches may be warmer, or fuller, for the second contestant.
     if (round % 2 === 0) times.heed.push(await timed(heed));
     times.peer.push(await timed(peer));
     if (round % 2 === 1) times.heed.push(await timed(heed));
@@ -36,9 +39,9 @@ export async function duel(heed: Contestant, peer: Contestant, seconds: number):
   return { ...summary, ratio: summary.peer.median / summary.heed.median };
 }
 
-/** NaN, which agrees with nothing, where anything is NaN or missing. */
+/** NaN, which agrees with nothing, if anything is NaN or missing. */
 export interface Difference {
-  /** The greatest of any element. */
+  /** The greatest difference of any element. */
   readonly absolute: number;
   /** ‖heed − peer‖ / ‖peer‖. */
   readonly relative: number;

@@ -18,7 +18,7 @@ if (modified('node_modules/.package-lock.json') < modified('package-lock.json'))
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const { status, error } = spawnSync(npm, args, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
   if (status !== 0) {
-    console.error(`heed: installing them has failed${error ? `: ${error.message}` : ''}`);
+    console.error(`heed: installing them failed${error ? `: ${error.message}` : ''}`);
     process.exit(1);
   }
 }

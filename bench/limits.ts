@@ -1,4 +1,7 @@
-/** What the machine can do at best, measured beside each row by heed_machine (bench/native): peaks change with the weather. */
+/**
+ * The limits of the machine, measured next to each row by heed_machine (bench/native), because peaks change
+ * over time.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package-root.js';
@@ -7,7 +10,7 @@ import type { Work } from './row.js';
 import type { Times } from './statistics.js';
 
 /** Where bench/setup.mjs builds. */
-export const toolFolder = join(packageRoot, '.cache', 'bench');
+export const toolFolder = join(packageRoot, 'build', 'bench');
 
 const lanesOf: Readonly<Record<string, number>> = { baseline: 4, avx2: 8, avx512: 16 };
 const bytesBeyondCaches = 2 ** 29;

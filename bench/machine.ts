@@ -1,10 +1,9 @@
-/** What these measurements were made on. */
+/** The machine of these measurements. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { nativeStatus } from '../lib/native.js';
-import { packageRoot } from '../lib/package-root.js';
-import { version } from '../lib/version.js';
+import { nativeStatus } from '../lib/backends/native/native.js';
+import { packageRoot, version } from '../lib/package-root.js';
 import { measureLimit } from './limits.js';
 import type { Machine, Peaks } from './results.js';
 import type { Work } from './row.js';
@@ -17,7 +16,7 @@ export function describeHeed(): string {
   return status === 0 ? `${version} (${stdout.trim()})` : version;
 }
 
-/** Linux tells; elsewhere nothing is known. */
+/** Known on Linux only. */
 function cacheSizes(): Record<string, string> {
   const sizes: Record<string, string> = {};
   for (let index = 0; index < 4; index++) {

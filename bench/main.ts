@@ -1,4 +1,4 @@
-/** npm run bench: heed against everybody else. */
+/** npm run bench: heed against all other contenders. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -56,7 +56,7 @@ async function measure({ filter, threads, seed }: Options) {
       else if (process.stderr.isTTY) progress.begin(message.label);
       else console.error(`${batch.threads} × ${message.label}`);
     });
-    // What has been measured is worth having all the same.
+    // The measurements so far are kept nevertheless.
     await ended.catch((error: Error) => fail(error.message));
   }
   const order = allTasks.map(({ name }) => name);

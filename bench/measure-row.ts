@@ -1,5 +1,5 @@
 /** Measures a row: heed against each of its opponents, beside what the machine can do. */
-import { nativeStatus } from '../lib/native.js';
+import { nativeStatus } from '../lib/backends/native/native.js';
 import { difference, duel } from './duel.js';
 import { limitResult, measureLimit } from './limits.js';
 import { Random } from './random.js';

@@ -1,4 +1,4 @@
-/** Measures the tasks that its arguments name, one after the other, and tells its parent. */
+/** Measures the tasks that its arguments name, one after the other, and reports to its parent. */
 import { measureRow } from './measure-row.js';
 import type { Message } from './results.js';
 import { measureGrid } from './studies/grid.js';

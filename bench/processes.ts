@@ -1,10 +1,13 @@
-/** One process for each number of threads and instruction set, so that heed and its peers begin with what they are measured with. */
+/**
+ * One process for each number of threads and instruction set, so that heed and its peers start with these
+ * settings.
+ */
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import type { Message } from './results.js';
 import type { Batch } from './tasks.js';
 
-/** Rejects when the process ends otherwise than well. */
+/** Rejects if the process fails. */
 export function runBatch(
   { threads, instructionSet, tasks }: Batch,
   seed: string,

@@ -1,4 +1,7 @@
-/** Random inputs that the run's seed repeats: each row draws from a stream of its own, whichever others are measured. */
+/**
+ * Random inputs determined by the run's seed: each row draws from its own stream, whichever other rows are
+ * measured.
+ */
 import { createHash } from 'node:crypto';
 
 export class Random {

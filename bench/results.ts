@@ -54,7 +54,7 @@ export interface Machine {
 }
 
 export interface Results {
-  /** Version and, where git tells, commit. */
+  /** Version and, if git knows it, commit. */
   readonly heed: string;
   readonly date: string;
   readonly command: string;
@@ -66,7 +66,7 @@ export interface Results {
   readonly grid: readonly GridResult[];
 }
 
-/** What a process that measures tells the one that started it. */
+/** What a measuring process reports to the one that started it. */
 export type Message =
   | { readonly kind: 'begin'; readonly label: string }
   | { readonly kind: 'row'; readonly result: RowResult }

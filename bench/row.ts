@@ -1,4 +1,4 @@
-/** What a row of the benchmark is: some work, and whom heed is compared with at it. */
+/** A row of the benchmark: some work, and the contenders that heed is compared with. */
 import type { Random } from './random.js';
 
 /** What heed runs against; 'heed …' is heed itself, doing the work in another way. */
@@ -28,14 +28,14 @@ export type Work =
   | { readonly limit: 'multiply-adds'; readonly operations: number }
   | { readonly limit: 'reading from cache' | 'reading from memory'; readonly bytes: number };
 
-/** Somebody who can do a row's work. */
+/** A contender that can do a row's work. */
 export interface Contestant {
   /**
    * @param turn counts calls: where data shall come from memory, each turn takes other data
    * @returns how many milliseconds it took, from a contestant in another process: asking it takes time too
    */
   run(turn: number): unknown;
-  /** What a run of turn 0 left. */
+  /** The result of turn 0. */
   result(): Float32Array;
   dispose?(): void | Promise<void>;
 }
@@ -61,7 +61,7 @@ export interface Row {
   contest(random: Random): Contest;
 }
 
-/** They know no more than one thread: beside heed on several they would tell nothing. */
+/** Contenders that use only one thread, and cannot be compared with heed on several. */
 const singleThreaded: ReadonlySet<PeerName> = new Set(['tfjs wasm', 'heed reference']);
 
 export function opponentsOn(threads: number, { opponents }: Row): readonly Opponent[] {

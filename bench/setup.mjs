@@ -1,12 +1,11 @@
 // Makes the benchmark ready, once scripts/setup.mjs has made heed so: the peers, and the tools that measure the machine.
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import './install-peers.mjs';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const root = dirname(folder);
-const tools = join(root, '.cache', 'bench');
 
 function run(what, command, args, cwd) {
   console.error(`heed: ${what} …`);
@@ -18,19 +17,9 @@ function run(what, command, args, cwd) {
 
 /** Without them, which takes CMake, there is still a benchmark: it cannot tell how near to the machine's limit heed comes. */
 function buildTools() {
-  const configured = run(
-    'looking for OpenBLAS',
-    'cmake',
-    ['-S', root, '-B', tools, '-DHEED_BENCH=ON', '-DCMAKE_BUILD_TYPE=Release'],
-    root,
-  );
+  const configured = run('looking for OpenBLAS', 'cmake', ['--preset', 'bench'], root);
   if (configured) {
-    run(
-      'building the tools that measure the machine',
-      'cmake',
-      ['--build', tools, '--target', 'bench_tools'],
-      root,
-    );
+    run('building the tools that measure the machine', 'cmake', ['--build', '--preset', 'bench'], root);
   }
 }
 

@@ -1,4 +1,4 @@
-/** What is told of many times of the same work. */
+/** Statistics of many times of the same work. */
 
 /** All in milliseconds. */
 export interface Times {

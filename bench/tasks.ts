@@ -1,4 +1,4 @@
-/** What there is to measure, by name, and which process measures it. */
+/** The tasks, by name, and the process that measures each. */
 import { opponentsOn, type Row } from './row.js';
 import { allRows } from './rows/all.js';
 import { cellCount } from './studies/grid.js';
@@ -37,7 +37,7 @@ export function batches(tasks: readonly Task[], threadCounts: readonly number[])
   ].filter((batch) => batch.tasks.length > 0);
 }
 
-/** How many times a batch tells what it begins. */
+/** How many times a batch reports what it begins. */
 export function stepsOf({ threads, tasks }: Batch): number {
   return tasks
     .map((task) => {

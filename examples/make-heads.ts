@@ -8,7 +8,7 @@
  *
  * and looks at the words with the highest scores. All a head can do is to choose, with its matrices Q and K,
  * which parts of x_p are compared with which parts of x_j. What the parts are, `layout` in
- * lib/cli/embedding.ts says: the letters, the word, the place, and a slot for the previous word.
+ * lib/demo/embedding.ts says: the letters, the word, the place, and a slot for the previous word.
  *
  * 1. To compare a part with a part, copy both into the same dimensions of the head. Then
  *    (Q x_p) · (K x_j) is the sum of their products, and for parts of length 1 the cosine between them.
@@ -30,11 +30,11 @@
  *    "In-context learning and induction heads".)
  */
 import { resolve } from 'node:path';
-import { embeddingWidth, layout, placeFrequencies } from '../lib/cli/embedding.js';
-import { layers, strengths, widths } from '../lib/cli/heads.js';
-import { numberToFloat16 } from '../lib/half.js';
+import { embeddingWidth, layout, placeFrequencies } from '../lib/demo/embedding.js';
+import { layers, strengths, widths } from '../lib/demo/heads.js';
 import { save } from '../lib/safetensors.js';
-import type { TensorLike } from '../lib/tensor-type.js';
+import { numberToFloat16 } from '../lib/tensor/elements.js';
+import type { TensorLike } from '../lib/tensor/types.js';
 
 type Part = keyof typeof layout;
 

@@ -3,7 +3,6 @@
  * methods: what a caller may have put over them on one signal never runs. Those of other makes (jsdom, happy-dom, polyfills)
  * are read by their own.
  */
-import { invalid } from './checks/numbers.js';
 
 type Getter<Value> = ((this: unknown) => Value) | undefined;
 
@@ -15,7 +14,10 @@ const abortedOf = getter<boolean>('aborted');
 const reasonOf = getter<unknown>('reason');
 const { addEventListener, removeEventListener } = AbortSignal.prototype;
 
-/** What is known of a signal of another make, which has one listener of heed's however many operations it is given to. */
+/**
+ * The state of a signal of another implementation; it has one listener of heed's, however many operations use
+ * it.
+ */
 interface Foreign {
   aborted: boolean;
   reason: unknown;
@@ -24,7 +26,7 @@ interface Foreign {
 
 const foreigners = new WeakMap<object, Foreign>();
 
-/** As Node's own controllers give it, for signals that know no reason. */
+/** The reason that Node's own controllers give, for signals without a reason. */
 function abortError(): DOMException {
   return new DOMException('This operation was aborted', 'AbortError');
 }
@@ -65,19 +67,13 @@ function isOfKnownClass(value: object): boolean {
   }
 }
 
-function isSignal(value: unknown): value is AbortSignal {
+export function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false;
   try {
     return isOfKnownClass(value) || isForeign(value);
   } catch {
     return false;
   }
-}
-
-/** The signal among options. */
-export function readSignal(value: unknown, name: string): AbortSignal | undefined {
-  if (value === undefined || isSignal(value)) return value;
-  throw invalid(name, 'an AbortSignal', value);
 }
 
 export function isAborted(signal: AbortSignal): boolean {
@@ -94,16 +90,19 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal !== undefined && isAborted(signal)) throw abortReason(signal);
 }
 
-/** Who waits for a signal. One listener serves all: Node takes many on one signal for a leak, and says so. */
+/**
+ * The callbacks that wait for a signal. One listener serves all, because Node reports many listeners on one
+ * signal as a leak.
+ */
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
-function tellAll(this: AbortSignal): void {
+function callAll(this: AbortSignal): void {
   const callbacks = waiting.get(this);
   waiting.delete(this);
   for (const callback of callbacks ?? []) callback();
 }
 
-/** Calls back once when the signal aborts; the function returned takes that back. */
+/** Calls back once when the signal aborts; the returned function cancels this. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const foreign = foreigners.get(signal);
   if (foreign !== undefined) {
@@ -113,13 +112,13 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = waiting.get(signal) ?? new Set();
   if (callbacks.size === 0) {
     waiting.set(signal, callbacks);
-    addEventListener.call(signal, 'abort', tellAll, { once: true });
+    addEventListener.call(signal, 'abort', callAll, { once: true });
   }
   callbacks.add(callback);
   return () => {
     callbacks.delete(callback);
     if (callbacks.size > 0 || waiting.get(signal) !== callbacks) return;
     waiting.delete(signal);
-    removeEventListener.call(signal, 'abort', tellAll);
+    removeEventListener.call(signal, 'abort', callAll);
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Several copies of heed in one process: two versions among the packages, or one whose modules were loaded anew. Tensors of
- * another copy are taken as any other tensor-like; what holds memory in ways of its own serves only the copy that made it,
- * and is told apart here by a list that all copies share.
+ * Several copies of heed in one process: two versions among the packages, or one whose modules were loaded
+ * anew. Tensors of another copy are accepted like any other tensor-like. Other objects that hold memory work
+ * only with the copy that made them, and are recognised here by a list that all copies share.
  */
 
 interface Origin {

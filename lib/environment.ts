@@ -1,5 +1,6 @@
-/** All environment variables that heed reads. */
+/** All environment variables that heed reads, and the debug output that one of them asks for. */
 import { resolve } from 'node:path';
+import { format } from 'node:util';
 import { HeedError } from './errors.js';
 
 export interface Environment {
@@ -11,13 +12,13 @@ export interface Environment {
   readonly threads: number | undefined;
   /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
   readonly instructionSet: 'baseline' | 'avx2' | 'avx512' | undefined;
-  /** HEED_ADDON: the path of the addon, which is then looked for nowhere else; made absolute. */
+  /** HEED_ADDON: the absolute path of the only addon to load. */
   readonly addon: string | undefined;
-  /** HEED_DEBUG=1: say on stderr what heed does. */
+  /** HEED_DEBUG=1: print on stderr what heed does. */
   readonly debug: boolean;
-  /** HEED_REQUIRE_NATIVE=1: a build that gives no native backend has failed. */
+  /** HEED_REQUIRE_NATIVE=1: a build fails if it produces no native backend. */
   readonly requireNative: boolean;
-  /** HEED_CUDA: whether `heed build` builds the cuda backend, too; default AUTO: where there is nvcc. */
+  /** HEED_CUDA: whether `heed build` also builds the cuda backend; default AUTO: if nvcc is installed. */
   readonly cuda: 'AUTO' | 'ON' | 'OFF';
 }
 
@@ -59,7 +60,7 @@ let known: Environment | undefined;
 /**
  * The environment, as it was when heed first looked: later changes have no effect.
  *
- * @throws HeedError HEED_ENVIRONMENT, naming the variable with a value that it cannot have
+ * @throws HeedError HEED_ENVIRONMENT, naming the variable with an invalid value
  */
 export function environment(): Environment {
   if (known !== undefined) return known;
@@ -76,4 +77,9 @@ export function environment(): Environment {
     cuda: choice('HEED_CUDA', ['AUTO', 'ON', 'OFF']) ?? 'AUTO',
   };
   return known;
+}
+
+/** The message is only composed when somebody wants to read it. */
+export function debug(message: () => string): void {
+  if (environment().debug) process.stderr.write(format('HEED %d: %s\n', process.pid, message()));
 }

@@ -2,37 +2,38 @@
 
 /** Every code a {@link HeedError} can have, and what it means. Codes are stable: programs may rely on them. */
 export const errorCodes = {
-  HEED_INVALID_ARGUMENT: 'An argument or option is of the wrong kind or out of its range.',
+  HEED_INVALID_ARGUMENT: 'An argument or option has the wrong type or is out of range.',
   HEED_UNKNOWN_OPTION: 'An option does not exist; the message suggests the nearest one that does.',
   HEED_INVALID_DIMS:
-    'Dims are not a short list of non-negative integers, or an axis has a length that is not supported.',
-  HEED_SHAPE_MISMATCH: 'Dims, lengths or counts do not fit together.',
-  HEED_TYPE_MISMATCH: 'Element types do not fit together.',
-  HEED_UNSUPPORTED_TYPE: 'The operation or the chosen backend does not compute with this element type.',
-  HEED_UNSUPPORTED: 'The chosen backend does not do this; the message says what, and which backend does.',
+    'Dims are not a short list of non-negative integers, or the length of an axis is not supported.',
+  HEED_SHAPE_MISMATCH: 'Dims, lengths or counts do not match.',
+  HEED_TYPE_MISMATCH: 'Element types do not match.',
+  HEED_UNSUPPORTED_TYPE: 'The operation or the chosen backend does not support this element type.',
+  HEED_UNSUPPORTED:
+    'The chosen backend does not support the operation; the message names a backend that does.',
   HEED_LOCATION_MISMATCH: 'Tensors, weights or caches of one operation are in different places.',
-  HEED_NOT_ON_CPU: "A tensor's elements are not in the memory of the CPU.",
+  HEED_NOT_ON_CPU: 'The elements of a tensor are not in the memory of the CPU.',
   HEED_DISPOSED: 'A tensor, weight, layer or cache was used after dispose().',
   HEED_DETACHED: 'The memory under a tensor was transferred or detached.',
   HEED_RESIZABLE: 'An output lies in a resizable ArrayBuffer, which could shrink while it is written.',
   HEED_OVERLAP: 'An output shares memory with an input.',
-  HEED_CACHE_FULL: 'A cache has no room for the steps that are to be added.',
-  HEED_CACHE_BUSY: 'A cache was to be changed while an operation adds steps to it.',
-  HEED_OUT_OF_MEMORY: 'Memory for a result or for work in progress could not be had.',
-  HEED_ENVIRONMENT: 'A HEED_ environment variable has a value that it cannot have.',
-  HEED_NO_CUDA: 'A CUDA device is asked for and there is none; the message says why.',
+  HEED_CACHE_FULL: 'The steps to append exceed the capacity of a cache.',
+  HEED_CACHE_BUSY: 'A cache cannot be changed while an operation appends steps to it.',
+  HEED_OUT_OF_MEMORY: 'Memory for a result or for an operation could not be allocated.',
+  HEED_ENVIRONMENT: 'A HEED_ environment variable has an invalid value.',
+  HEED_NO_CUDA: 'A CUDA device was requested and none is available; the message says why.',
   HEED_DEVICE:
-    'A device failed in a way that no argument explains; the message names the call and its error.',
-  HEED_DEVICE_LOST: 'A device failed for good, as was reported before: no operation can run there any more.',
-  HEED_NO_NATIVE: 'The native addon is needed but could not be loaded; the message lists what was tried.',
-  HEED_NATIVE: 'The native addon failed in a way that no argument explains.',
+    'A device failed for a reason other than an argument; the message names the call and its error.',
+  HEED_DEVICE_LOST: 'A device failed permanently: no operation can run on it any more.',
+  HEED_NO_NATIVE: 'The native addon is required but could not be loaded; the message lists what was tried.',
+  HEED_NATIVE: 'The native addon failed for a reason other than an argument.',
   HEED_FILE_ERROR: 'The operating system could not open, read or write a file.',
-  HEED_MALFORMED_FILE: 'A file is truncated, or not of the format it should be.',
+  HEED_MALFORMED_FILE: 'A file is truncated, or does not have the expected format.',
   HEED_UNKNOWN_TENSOR:
-    'A file lacks a tensor that is asked for, or has one that no known naming of a layer explains.',
+    'A file lacks a requested tensor, or has a tensor whose name belongs to no known kind of layer.',
 } as const;
 
-/** What is wrong, as a stable name that programs may rely on. */
+/** A stable name of an error, which programs may rely on. */
 export type HeedErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('heed.HeedError');
@@ -42,7 +43,7 @@ const brand = Symbol.for('heed.HeedError');
  * stable, `message` is for people. `instanceof HeedError` also holds for errors of another copy of heed.
  */
 export class HeedError extends Error {
-  /** What is wrong, as a stable name. */
+  /** The kind of error, as a stable name. */
   readonly code: HeedErrorCode;
 
   /** @internal */

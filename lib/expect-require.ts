@@ -1,10 +1,10 @@
 /**
- * What every entry of heed loads first. heed is CommonJS: where esbuild makes an ES module of it, Node's own modules are
- * out of its reach, and esbuild says no more than "Dynamic require is not supported".
+ * Every entry of heed loads this first. heed is CommonJS: if esbuild bundles it into an ES module, Node's own
+ * modules are out of its reach, and esbuild says no more than "Dynamic require is not supported".
  */
 import { HeedError } from './errors.js';
 
-/** A function, and no `try` around `require`: rollup leaves what stands in one as it is. */
+/** A function instead of a `try` around `require`, because rollup does not transform code inside a `try`. */
 function expectRequire(load: () => unknown): void {
   try {
     load();

@@ -5,16 +5,37 @@
  */
 import './expect-require.js';
 
-export { attention, attentionSync } from './attention.js';
 export {
-  type AttentionDetail,
-  type AttentionDetails,
-  type AttentionDetailsOptions,
+  attention,
   attentionDetails,
   attentionDetailsSync,
-} from './attention-details.js';
-export type { AttentionOptions } from './attention-options.js';
-export type { BackendName } from './backends.js';
+  attentionSync,
+} from './attention/attention.js';
+export type { AttentionDetail, AttentionDetails, AttentionDetailsOptions } from './attention/details.js';
+export {
+  type AttentionPart,
+  type MergedAttention,
+  type MergeOptions,
+  mergeAttention,
+  mergeAttentionSync,
+} from './attention/merge.js';
+export type {
+  AdditiveScore,
+  AttentionOptions,
+  GeneralScore,
+  HardSelection,
+  LocalSelection,
+  LocationScore,
+  Score,
+  Selection,
+} from './attention/options.js';
+export {
+  type CachedPackedAttentionOptions,
+  type PackedAttentionOptions,
+  packedAttention,
+  packedAttentionSync,
+} from './attention/packed.js';
+export type { BackendName } from './backends/backend.js';
 export {
   type DeviceInfo,
   type DeviceMemory,
@@ -22,7 +43,7 @@ export {
   devices,
   limitDeviceMemory,
   trimDeviceMemory,
-} from './devices.js';
+} from './backends/devices.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
 export {
   type AppendOptions,
@@ -30,14 +51,7 @@ export {
   type ForkOptions,
   KeyValueCache,
   type KeyValueCacheOptions,
-} from './key-value-cache.js';
-export {
-  type AttentionPart,
-  type MergedAttention,
-  type MergeOptions,
-  mergeAttention,
-  mergeAttentionSync,
-} from './merge-attention.js';
+} from './key-value-cache/key-value-cache.js';
 export {
   type DynamicScaling,
   type ForwardDetailsOptions,
@@ -53,18 +67,10 @@ export {
   type RotaryOptions,
   type RotaryScaling,
   type YarnScaling,
-} from './multi-head-attention.js';
-export {
-  type CachedPackedAttentionOptions,
-  type PackedAttentionOptions,
-  packedAttention,
-  packedAttentionSync,
-} from './packed-attention.js';
-export { PackedWeight, type PackWeightOptions, packWeight } from './packed-weight.js';
-export { type ProjectOptions, project, projectSync } from './projection.js';
-export type { AdditiveScore, GeneralScore, LocationScore, Score } from './score.js';
-export type { HardSelection, LocalSelection, Selection } from './selection.js';
-export { Tensor } from './tensor.js';
+} from './multi-head-attention/multi-head-attention.js';
+export { PackedWeight, type PackWeightOptions, packWeight } from './projection/packed-weight.js';
+export { type ProjectOptions, project, projectSync } from './projection/project.js';
+export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,
   FloatType,
@@ -73,4 +79,4 @@ export type {
   TensorLike,
   TensorType,
   TypedArray,
-} from './tensor-type.js';
+} from './tensor/types.js';

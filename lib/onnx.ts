@@ -1,5 +1,6 @@
 /**
- * heed/onnx: operators of the default ONNX operator set, by their own names for inputs, attributes and outputs.
+ * heed/onnx: operators of the default ONNX operator set, with the standard's names of inputs, attributes and
+ * outputs.
  *
  * @module
  */

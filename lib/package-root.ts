@@ -1,18 +1,17 @@
-/** Where heed is: the folder of its package.json. In a bundle it is somewhere else than this code, or nowhere. */
+/** The folder of heed's package.json. In a bundle it is not where this code is, or does not exist. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { version } from './version.js';
 
 /** This module is compiled to dist/lib. A bundle that is an ES module has no __dirname. */
 export const packageRoot = resolve(typeof __dirname === 'string' ? __dirname : '', '../..');
 
-/** What the package.json in a folder says. Throws where there is none. */
+/** The content of the package.json in a folder. Throws if there is none. */
 function manifestIn(folder: string): { readonly name?: string; readonly version?: string } {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 }
 
-/** Whether a bundler has put this module into a file of its own: whatever lies around that is not heed's. */
+/** Whether a bundler has copied this module into another file, whose neighbours are not heed's files. */
 export function isBundled(): boolean {
   if (typeof __dirname !== 'string') return true;
   try {
@@ -23,10 +22,13 @@ export function isBundled(): boolean {
   }
 }
 
-/** What a bundle finds of heed in node_modules, or why that is of no use. */
+/** The installed heed that a bundle finds in node_modules, or why it cannot be used. */
 export type Installed = { readonly root: string } | { readonly complaint: string };
 
-/** Looks from the bundle, and from the program that has loaded it; never from the working directory, which may be anybody's. */
+/**
+ * Searches from the bundle and from the program that has loaded it; never from the working directory, which
+ * anyone may control.
+ */
 export function installedForBundle(): Installed {
   const bundle = typeof __filename === 'string' ? __filename : undefined;
   let complaint = 'heed in node_modules: not installed where the bundle runs';
@@ -43,3 +45,6 @@ export function installedForBundle(): Installed {
   }
   return { complaint };
 }
+
+/** Which heed this is: what package.json says, which a bundle does not have. */
+export const version = '0.1.0';

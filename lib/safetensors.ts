@@ -6,23 +6,25 @@
  * @module safetensors
  */
 import './expect-require.js';
+// Tensors move to devices: to('cuda').
+import './backends/native/native.js';
 import { SafetensorsFile } from './safetensors/file.js';
-import { readPath } from './safetensors/path.js';
+import { readPath } from './safetensors/paths.js';
 
 export type { SafetensorsFile, TensorInfo } from './safetensors/file.js';
 export { save } from './safetensors/save.js';
 
 /**
- * Opens a safetensors file and reads its header; the elements of a tensor are read when they are
- * asked for. Models in several files are opened by their index, whose name ends in `.json`: as one file,
- * with the tensors of all.
+ * Opens a safetensors file and reads its header; `read` reads the elements of a tensor.
+ * A model in several files is opened by its index, whose name ends in `.json`, as one file with the
+ * tensors of all.
  *
  * @param path file name or `file:` URL of a file, of an index (`model.safetensors.index.json`), or of a
  *   directory with `model.safetensors` or that index in it
  * @returns the file, to be closed when done
- * @throws HeedError (as a rejection) HEED_FILE_ERROR when there is no such file or it cannot be read, or
- *   one that the index names is missing, HEED_MALFORMED_FILE when a file is malformed in any way, or index
- *   and files disagree, with what is wrong
+ * @throws HeedError (as a rejection) HEED_FILE_ERROR if the file does not exist or cannot be read, or
+ *   a file that the index names is missing; HEED_MALFORMED_FILE if a file is malformed, or index and files
+ *   disagree, with the reason
  *
  * @example
  * const file = await open('model.safetensors');

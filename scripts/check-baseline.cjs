@@ -1,7 +1,7 @@
 // Run on a processor (or an emulated one) with SSE2 alone: the addon must load, choose the baseline and be right.
 const assert = require('node:assert/strict');
 const { attentionSync, Tensor } = require('../dist/lib/index.js');
-const { instructionSet } = require('../dist/lib/native.js');
+const { instructionSet } = require('../dist/lib/backends/native/native.js');
 
 assert.equal(instructionSet(), 'baseline');
 const numbers = Float32Array.from({ length: 2 * 20 * 16 }, (_, i) => Math.sin(i * i));

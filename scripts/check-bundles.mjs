@@ -1,8 +1,8 @@
 /**
- * Checks that heed can be deployed: follows docs/guides/deploying.md in a project that has heed installed from its tarball,
- * and bundles heed in ways that the guide advises against. A program computes natively and is silent, or fails at once
- * with what to write. Takes the addon of this checkout, and the npm registry. With --next it builds with Next.js instead,
- * which takes minutes.
+ * Checks that heed can be deployed: follows docs/guides/deploying.md in a project that has heed installed
+ * from its tarball, and bundles heed in ways that the guide advises against. A program computes natively and
+ * is silent, or fails at once with a message that says what to change. Needs the addon of this checkout, and
+ * the npm registry. With --next it builds with Next.js instead, which takes minutes.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -9,12 +9,11 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { build, configure, folderOf, root } from './cmake.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const emulator = join(root, 'build', 'emulator');
+const emulator = folderOf('emulator');
 
 // A multiprocessor: registers, KiB of shared memory, warps and blocks at once; a block takes 1 KiB more than it asks for.
 const processors = {
@@ -68,7 +67,7 @@ async function compileAll() {
 }
 
 async function compile(source) {
-  const result = join(scratch, `${basename(source, '.cu')}.${ptx ? 'ptx' : 'cubin'}`);
+  const result = join(scratch, `${source.replaceAll('/', '-')}.${ptx ? 'ptx' : 'cubin'}`);
   const args = ['-std=c++20', '-O3', '-I', 'native', ptx ? '-ptx' : '-cubin', `-arch=${options.arch}`];
   try {
     const { stderr, stdout } = await promisify(execFile)(
@@ -120,9 +119,8 @@ function report(kernels) {
 /** Threads and shared memory of every kernel, from its launches on the emulator. */
 function launchesByKernel() {
   const path = join(scratch, 'launches');
-  run('cmake', ['-S', '.', '-B', emulator, '-DCMAKE_BUILD_TYPE=Release', '-DHEED_EMULATOR=ON']);
-  const parallel = ['--parallel', String(availableParallelism())];
-  run('cmake', ['--build', emulator, ...parallel, '--target', 'heed_emulator_tests']);
+  configure('emulator');
+  build('emulator');
   process.env.HEED_KERNEL_LAUNCHES = path;
   run(join(emulator, 'heed_emulator_tests'), ['--test-case=every kernel fits*']);
   if (!existsSync(path)) fail('no test case of the emulator has written how kernels are launched');

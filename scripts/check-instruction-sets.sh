@@ -9,15 +9,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 oldest='qemu64,-sse3'
 
-build() { # directory, CMake options …
-  local directory=$1
-  shift
-  cmake -S . -B "$directory" -DCMAKE_BUILD_TYPE=Release -DHEED_TESTS=ON -DHEED_WERROR=ON "$@" > /dev/null
-  cmake --build "$directory" --target heed_native_tests -j "$(nproc)" | grep -v 'Built target' || true
+build() { # preset of CMakePresets.json
+  cmake --preset "$1" > /dev/null
+  cmake --build --preset "$1" -j "$(nproc)" | grep -v 'Built target' || true
 }
 
 echo '── this processor'
-build build/native-tests
+build native-tests
 build/native-tests/heed_native_tests
 
 echo '── SSE2 alone, native tests'
@@ -37,7 +35,7 @@ if grep -q avx512vl /proc/cpuinfo; then
   echo '── AVX-512 was tested as it is'
 elif grep -q avx2 /proc/cpuinfo; then
   echo '── 16 lanes, compiled to AVX2 (this processor has no AVX-512)'
-  build build/native-tests-wide -DHEED_WIDE_ON_AVX2=ON
+  build native-tests-wide
   build/native-tests-wide/heed_native_tests
 else
   echo '── 16 lanes were not tested: this processor has neither AVX-512 nor AVX2'

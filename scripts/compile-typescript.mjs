@@ -1,4 +1,4 @@
-// Compiles TypeScript, if something has changed since it was compiled last, and puts beside it what the package brings along.
+// Compiles TypeScript if a source has changed, and copies the other files of the package next to it.
 // npm runs this as `prepare`: before it packs, after it has installed a checkout, and where heed is installed from git.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -65,7 +65,7 @@ if (last.hash !== stamp.hash) {
   const present = new Set(files);
   if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
   run('compiling TypeScript', [tsc]);
-  run('compiling the script of pages', [tsc, '-p', 'lib/cli/page/browser']);
+  run('compiling the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
   // In the package's own root, package managers would take it for an order to build.
   copyFileSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
   writeFileSync(stampFile, JSON.stringify(stamp));

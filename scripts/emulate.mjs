@@ -7,41 +7,17 @@ import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { build, configure, folderOf } from './cmake.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folder = join('build', 'emulator');
-const program = join(root, folder, 'heed_emulator_tests');
+const program = join(folderOf('emulator'), 'heed_emulator_tests');
 const filters = process.argv.slice(2);
 const workers = availableParallelism();
 const fewestLaunches = 10_000;
 
-function run(command, args) {
-  const { status, signal, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  if (error) fail(`${command} cannot be run: ${error.message}`);
-  if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? status}`);
-}
-
 function fail(message) {
   console.error(`emulate: ${message}`);
   process.exit(1);
-}
-
-function build() {
-  run('cmake', [
-    '-S',
-    '.',
-    '-B',
-    folder,
-    '-DCMAKE_BUILD_TYPE=Release',
-    '-DHEED_EMULATOR=ON',
-    '-DHEED_WERROR=ON',
-  ]);
-  run('cmake', ['--build', folder, '--parallel', String(workers), '--target', 'heed_emulator']);
 }
 
 function countTestCases() {
@@ -100,11 +76,16 @@ async function runAll() {
 
 /** The other bodies: compiled where there is nvcc, and compared where there is a GPU. */
 function runOnGpu() {
-  const onGpu = join(root, folder, 'heed_wrappers_on_gpu');
-  if (existsSync(onGpu)) run(onGpu, []);
-  else console.log('there is no CUDA compiler: only the emulator was built');
+  const onGpu = join(folderOf('emulator'), 'heed_wrappers_on_gpu');
+  if (!existsSync(onGpu)) {
+    console.log('there is no CUDA compiler: only the emulator was built');
+    return;
+  }
+  const { status, signal } = spawnSync(onGpu, [], { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) fail(`${onGpu} ended with ${signal ?? status}`);
 }
 
-build();
+configure('emulator');
+build('emulator');
 await runAll();
 runOnGpu();

@@ -5,11 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { configure, folderOf, root } from './cmake.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folder = '.cache/clang-tidy';
+const folder = folderOf('tidy');
 const write = process.argv.includes('--write');
 
 const files = ['native', 'test/native', 'test/emulator', 'bench/native', 'bench/gpu']
@@ -21,19 +20,9 @@ console.log(`clang-format: ${files.length} files ${write ? 'written' : 'checked'
 if (!write) tidy();
 
 function tidy() {
-  run('cmake', [
-    '-S',
-    '.',
-    '-B',
-    folder,
-    '-DHEED_BENCH=ON',
-    '-DHEED_EMULATOR=ON',
-    '-DHEED_EMULATED_ADDON=ON',
-    // What nvcc compiles, clang-tidy takes as the emulator has it.
-    '-DCMAKE_CUDA_COMPILER=NOTFOUND',
-    '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON',
-  ]);
-  const commands = JSON.parse(readFileSync(join(root, folder, 'compile_commands.json'), 'utf8'));
+  // What nvcc compiles, clang-tidy takes as the emulator has it: the preset names no CUDA compiler.
+  configure('tidy');
+  const commands = JSON.parse(readFileSync(join(folder, 'compile_commands.json'), 'utf8'));
   // The kernels stand there once per instruction set; clang-tidy takes them with each set of flags.
   const units = [...new Set(commands.map((command) => command.file))];
   // xargs, because clang-tidy takes its files one after the other.

@@ -3,20 +3,18 @@
 // drives it. `node scripts/sanitize.mjs thread` or `… address` takes only one of the two.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { build, configure, folderOf, root } from './cmake.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
 
 // Those that cross between JavaScript and the addon. Not those that measure memory, which sanitizers take plenty
 // of, or want an allocation to fail, which they end the process for.
 const scripts = [
-  'dist/test/native/abort.test.js',
-  'dist/test/native/exit.test.js',
-  'dist/test/native/transfer.test.js',
-  'dist/test/native/workers.test.js',
+  'dist/test/backends/native/abort.test.js',
+  'dist/test/backends/native/exit.test.js',
+  'dist/test/backends/native/transfer.test.js',
+  'dist/test/backends/native/workers.test.js',
   'dist/test/fuzz/arguments.test.js',
   'dist/test/fuzz/memory.test.js',
   'dist/test/properties/native-reference.test.js',
@@ -45,42 +43,34 @@ function library(name) {
   return stdout.trim();
 }
 
-function build(name, sanitizers, targets) {
-  const folder = join('build', `sanitize-${name}`);
-  const options = [
-    '-DCMAKE_BUILD_TYPE=Release',
-    '-DHEED_TESTS=ON',
-    '-DHEED_WERROR=ON',
-    '-DHEED_CUDA=OFF',
-    `-DHEED_SANITIZE=${sanitizers}`,
-  ];
-  run('cmake', ['-S', '.', '-B', folder, '-DCMAKE_CXX_COMPILER=g++', ...options]);
-  run('cmake', ['--build', folder, '--parallel', String(availableParallelism()), '--target', ...targets]);
-  return folder;
+function built(preset) {
+  configure(preset);
+  build(preset);
+  return folderOf(preset);
 }
 
 /** A package of its own, whose addon is the sanitized one; packages are found further up. */
 function packageAround(folder) {
-  const copy = join(root, folder, 'package');
+  const copy = join(folder, 'package');
   rmSync(copy, { recursive: true, force: true });
   mkdirSync(join(copy, 'build', 'Release'), { recursive: true });
   for (const part of ['package.json', '.mocharc.json', 'dist', 'test', 'examples']) {
     cpSync(join(root, part), join(copy, part), { recursive: true });
   }
-  cpSync(join(root, folder, 'heed.node'), join(copy, 'build', 'Release', 'heed.node'));
+  cpSync(join(folder, 'heed.node'), join(copy, 'build', 'Release', 'heed.node'));
   return copy;
 }
 
 function thread() {
-  const folder = build('thread', 'thread', ['heed_native_tests']);
+  const folder = built('sanitize-thread');
   const env = { TSAN_OPTIONS: 'halt_on_error=1', HEED_TEST_PROBLEMS: '10' };
-  run(join(root, folder, 'heed_native_tests'), [], { env });
+  run(join(folder, 'heed_native_tests'), [], { env });
 }
 
 function address() {
-  const folder = build('address', 'address,undefined', ['heed_native_tests', 'heed']);
+  const folder = built('sanitize-address');
   const env = { UBSAN_OPTIONS: 'print_stacktrace=1', HEED_TEST_PROBLEMS: '40' };
-  run(join(root, folder, 'heed_native_tests'), [], { env });
+  run(join(folder, 'heed_native_tests'), [], { env });
   // Node and V8 keep what they have until the process ends: only the addon's own leaks would be of interest.
   const preloaded = { LD_PRELOAD: `${library('asan')}:${library('ubsan')}`, ASAN_OPTIONS: 'detect_leaks=0' };
   const fewer = { HEED_FUZZ_CALLS: '2000', HEED_TEST_SANITIZED: '1' };

@@ -1,5 +1,5 @@
 // Makes a checkout ready to run: packages, TypeScript, the native addon. Does only what is needed, and says nothing
-// when nothing is. With --report it always says what has become of the native addon.
+// when nothing is. The addon is then for this machine. With --report it is whole, and what has become of it is always said.
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -22,13 +22,13 @@ function installPackages() {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
   const { status, error } = spawnSync(npm, args, { cwd: root, stdio: 'inherit' });
   if (status === 0) return;
-  console.error(`heed: installing them has failed${error ? `: ${error.message}` : ''}`);
+  console.error(`heed: installing them failed${error ? `: ${error.message}` : ''}`);
   process.exit(1);
 }
 
 async function buildAddon(report) {
   const { build } = require(join(root, 'dist/lib/cli/build.js'));
-  process.exitCode = await build({ silentIfReady: !report });
+  process.exitCode = await build({ silentIfReady: !report, forThisMachine: !report });
 }
 
 installPackages();

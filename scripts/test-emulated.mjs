@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const everything = [
-  'dist/test/cuda/*.test.js',
+  'dist/test/backends/cuda/*.test.js',
   'dist/test/attention/*.test.js',
   'dist/test/bench/gpu.test.js',
   'dist/test/fuzz/*.test.js',

@@ -1,8 +1,8 @@
 /** Signals of other makes than Node's: of the DOM that a test runner puts in its place, and of polyfills. */
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../lib/attention.js';
-import { project, projectSync } from '../lib/projection.js';
-import { Tensor } from '../lib/tensor.js';
+import { attention, attentionSync } from '../lib/attention/attention.js';
+import { project, projectSync } from '../lib/projection/project.js';
+import { Tensor } from '../lib/tensor/tensor.js';
 import { backendsAtHand } from './support/backends.js';
 import { loadAnew } from './support/load-anew.js';
 

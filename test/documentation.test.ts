@@ -96,8 +96,8 @@ function runCommand(workshop: Workshop, command: string, cwd: string): void {
 }
 
 function assertIsStep(step: string, what: string): void {
-  const steps = /^all_steps=\((.*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8'))?.[1].split(' ');
-  assert.ok(steps?.includes(step), `${what} was to be run by step ${step} of .ci/run`);
+  const [, phases] = /^phases=\(\n([^)]*)\)$/m.exec(readFileSync(join(root, '.ci/run'), 'utf8')) ?? [];
+  assert.ok(phases?.match(/[\w-]+/g)?.includes(step), `${what} was to be run by step ${step} of .ci/run`);
 }
 
 function assertLeadsSomewhere(document: string, link: string): void {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import * as heed from '../lib/index.js';
 import * as onnx from '../lib/onnx.js';
-import { Tensor } from '../lib/tensor.js';
-import type { Location } from '../lib/tensor-type.js';
+import { Tensor } from '../lib/tensor/tensor.js';
+import type { Location } from '../lib/tensor/types.js';
 import { randomWeights } from './multi-head-attention/random-layer.js';
 import { randomInputs } from './support/attention.js';
 import { eachBackend, locationOf, type TestedBackend } from './support/backends.js';

@@ -8,9 +8,9 @@ import {
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
   type RotaryOptions,
-} from '../../lib/multi-head-attention.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
 import { save } from '../../lib/safetensors.js';
-import type { Tensor } from '../../lib/tensor.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { namings, partsOf, type Tensors } from '../../test/multi-head-attention/checkpoint-namings.js';
 import {
   type LayerSizes,

@@ -1,6 +1,6 @@
 /** The work of an attention row, and the memory for it. */
 import type { AttentionOptions } from '../../lib/index.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import type { Random } from '../random.js';
 
 /** One batch entry. */

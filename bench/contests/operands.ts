@@ -1,6 +1,6 @@
 /** Memory as the tensors and options of heed's attention. */
 import { type AttentionOptions, Tensor } from '../../lib/index.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import type { AttentionInputs, AttentionShape } from './attention-shape.js';
 
 /** The tensors of one call. */

@@ -14,6 +14,9 @@ from steps import Failure
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR = ROOT / "test" / "emulator"
 
+# Kernels whose tests have a folder of their own, as the kernels have one in native/cuda.
+KERNEL_FOLDERS = ["attention_decode", "attention_forward", "projection"]
+
 # Tests of what only the emulator can tell: faults, counts, and how kernels are launched.
 EMULATOR_ONLY = ["planted_test.cc", "counts_test.cc", "launches_test.cc"]
 
@@ -113,7 +116,8 @@ class Builder:
     def _compile(self, source, command, result):
         result.parent.mkdir(parents=True, exist_ok=True)
         whole = [*command, "-MD", "-MF", f"{result}.d", "-c", source, "-o", result]
-        self.steps.command(whole, f"compile-{source.name}", self.limit(), cwd=ROOT)
+        name = "-".join(source.relative_to(ROOT).parts)
+        self.steps.command(whole, f"compile-{name}", self.limit(), cwd=ROOT)
         Path(f"{result}.command").write_text(_joined(command), encoding="utf8")
 
 
@@ -147,7 +151,9 @@ def build_library(builder):
 
 def build_kernel_tests(builder):
     """The emulator's tests of kernels, with a GPU in place of the emulator."""
-    tests = [path for path in sorted(EMULATOR.glob("*_test.cc")) if path.name not in EMULATOR_ONLY]
+    folders = [EMULATOR, *(EMULATOR / name for name in KERNEL_FOLDERS)]
+    found = sorted(path for folder in folders for path in folder.glob("*_test.cc"))
+    tests = [path for path in found if path.name not in EMULATOR_ONLY]
     own = sorted((EMULATOR / "on_gpu" / "device").glob("*.cu"))
     support = sorted((ROOT / "test" / "native" / "support").glob("*.cc"))
     asked = [ROOT / "bench" / "gpu" / "native" / "problems.cc"]
@@ -166,11 +172,11 @@ def build_wrapper_tests(builder):
     """Both bodies of each wrapper: the emulator's in a library of its own."""
     include = [f"-I{EMULATOR}", f"-I{ROOT / 'test' / 'native'}", f"-I{ROOT / 'native'}", *_doctest_flags()]
     random = ROOT / "test" / "native" / "support" / "random.cc"
-    primitives = EMULATOR / "kernels" / "primitives.cu"
+    primitives = EMULATOR / "device" / "primitives.cu"
     machine = [
         *sorted((EMULATOR / "machine").glob("*.cc")),
         EMULATOR / "on_gpu" / "emulate.cc",
-        EMULATOR / "primitives" / "run_emulated.cc",
+        EMULATOR / "device" / "run_emulated.cc",
         random,
     ]
     emulated = [(source, [*builder.host_command(), *include]) for source in machine]
@@ -184,7 +190,7 @@ def build_wrapper_tests(builder):
     )
     on_gpu = [EMULATOR / "on_gpu" / "main.cu", EMULATOR / "on_gpu" / "run.cu", primitives]
     sources = units(builder, [*on_gpu, random], *include)
-    test = EMULATOR / "primitives" / "primitives_test.cc"
+    test = EMULATOR / "device" / "primitives_test.cc"
     sources.append((test, [*builder.host_command(), "-DHEED_ON_GPU", *include]))
     objects = builder.objects(sources, "wrappers")
     return builder.link([*objects, library], "heed_wrappers_on_gpu", f"-Xlinker=-rpath={builder.folder}")

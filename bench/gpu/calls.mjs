@@ -1,7 +1,8 @@
 /**
- * What a call of attention takes from JavaScript, tensors on the GPU in and out: many calls that nobody waits for, then one wait.
- * Reads rows of rows.py as JSON from its argument; writes [{ name, perCall, enqueue, calls }], in seconds, as JSON: `perCall` is
- * until the GPU is done with all of them, `enqueue` until all of them are on their way.
+ * The time of a call of attention from JavaScript, with tensors on the GPU: many calls without waiting, then
+ * one wait. Reads rows of rows.py as JSON from its argument; writes [{ name, perCall, enqueue, calls }], in
+ * seconds, as JSON: `perCall` is until the GPU is done with all of them, `enqueue` until all of them are on
+ * their way.
  */
 import { attention, Tensor } from '../../dist/lib/index.js';
 
@@ -49,7 +50,7 @@ async function measure({ name, type, shape, calls }) {
     const ended = performance.now();
     // The first round warms up.
     if (round === 0) continue;
-    // Without what it takes to wait for a GPU that has nothing else to do.
+    // Without the time of waiting for an idle GPU.
     perCall.push((ended - began - (began - start)) / 1000 / calls);
     enqueue.push((enqueued - began) / 1000 / calls);
   }

@@ -12,7 +12,7 @@ from steps import Skip
 MOST_OVER = 10e-6
 
 # What the addon says of CUDA, or why there is none.
-ASK = "console.log(JSON.stringify(require('./dist/lib/native.js').cudaStatus()))"
+ASK = "console.log(JSON.stringify(require('./dist/lib/backends/native/native.js').cudaStatus()))"
 # Rows of the benchmark that are called from JavaScript as well: a kernel of microseconds, and one of milliseconds.
 CALLED = {"decode B1 32/8 D128 1k bfloat16": 500, "causal D128 2k bfloat16": 50}
 # Those of the cuda backend and of devices; what else is in these folders is tested on processors.

@@ -49,8 +49,9 @@ function lastKeys(data: Float32Array, { keyHeads, keys, width }: AttentionShape)
 }
 
 /**
- * com.microsoft GroupQueryAttention, one query with a cache: the last key and value are the new ones. The cache that it
- * has grown is not asked for: onnxruntime-node would copy all of it to JavaScript, and take three times as long.
+ * com.microsoft GroupQueryAttention, one query with a cache: the last key and value are the new ones. The
+ * cache that it has grown is not fetched: onnxruntime-node would copy all of it to JavaScript, and take three
+ * times as long.
  */
 export function onnxGroupQueryAttention(
   shape: AttentionShape,

@@ -1,4 +1,4 @@
-/** onnxruntime-node, set up as fairly as it can be: the same threads, memory in place, results into memory that is there. */
+/** onnxruntime-node in a fair setting: the same threads, inputs in place, results into existing memory. */
 import type { TypedArray } from '../../lib/index.js';
 import type { Contestant } from '../row.js';
 import { type Graph, onnxModel, type Value } from './onnx-model.js';
@@ -9,7 +9,7 @@ export interface OrtTensor {
 }
 
 interface Session {
-  /** @param fetches memory for outputs; without it onnxruntime takes its own, for all of them */
+  /** @param fetches memory for outputs; without it onnxruntime allocates all of them */
   run(
     feeds: Record<string, OrtTensor>,
     fetches?: Record<string, OrtTensor>,
@@ -31,7 +31,7 @@ export async function openSession(graph: Graph<number | string>, threads: number
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
-    // Threads that wait by spinning would take from heed what they wait with.
+    // Threads that spin while they wait would take processor time from heed.
     extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
   });
   return { Tensor, session };

@@ -1,4 +1,6 @@
-/** OpenBLAS, in a process of its own: heed_openblas, which bench/setup.mjs builds where the library is installed. */
+/**
+ * OpenBLAS, in a separate process: heed_openblas, which bench/setup.mjs builds if the library is installed.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

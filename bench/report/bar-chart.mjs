@@ -13,7 +13,7 @@ const colours = [colour.query, colour.key, colour.value, colour.output, colour.h
  *
  * @param series their names; an entry's `series` is a place among them
  * @param scale from a value to a share of the width; bars begin at `origin`
- * @param format rounds down: what has not been reached shall not look as if it had
+ * @param format rounds down: a value below a bar must not look as if it met it
  */
 export function barChart({ title, axis, series, entries, origin, scale, marks, format }) {
   const names = [...new Set(entries.map((entry) => entry.name))];

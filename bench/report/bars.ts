@@ -1,4 +1,4 @@
-/** What has to be reached, and whether it is. */
+/** The bars, and whether they are met. */
 import type { Results, RowResult } from '../results.js';
 import { smallCallSection } from '../rows/small-calls.js';
 import { noSlower } from '../studies/grid.js';

@@ -1,4 +1,4 @@
-/** Charts of results: how much faster than the others, and how near to what the machine can do. */
+/** Charts of results: how much faster than the others, and how near to the limits of the machine. */
 import { barChart } from './bar-chart.mjs';
 
 function threadsOf(rows) {

@@ -110,15 +110,15 @@ function written(name: string, results: Results): string {
   const sections = [...new Set(rows.map(({ section }) => section))];
   return [
     `${provenance(results).join('.\n')}.\n`,
-    `${bars.filter(({ met }) => met).length} of ${bars.length} bars are met. ` +
+    `${bars.filter(({ met }) => met).length} of ${bars.length} bars are met.\n` +
       `Everything is in [${name}.json](../bench/results/${name}.json).\n`,
     chart('ratios', 'How much faster heed is than its peers'),
     chart('limits', 'How much of the machine heed uses'),
     ...sections.map((section) => `### ${section}\n\n${markdown(sectionTable(section, results))}\n`),
     '### Ratios that were not reached\n\n' +
-      'What they would be if heed did the work as fast as the machine can do it, and the other took as long as it did:\n\n' +
+      'The ratios at the limit of the machine, if the time of the other contender stayed the same:\n\n' +
       `${markdown(missedTable(results))}\n`,
-    `The times of small calls, spread out:\n\n${markdown(distributionTable(results))}\n`,
+    `The distribution of the times of small calls:\n\n${markdown(distributionTable(results))}\n`,
     ...(growth.length > 0
       ? [
           `### Growth\n\nDense attention, H12 D64: time grows as steps to the power of ${growth[0].slope.toFixed(3)}.\n\n${markdown(growthTable(results))}\n`,

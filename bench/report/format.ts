@@ -5,7 +5,7 @@ export function formatTime(milliseconds: number): string {
   return `${milliseconds < 1000 ? milliseconds.toPrecision(3) : milliseconds.toFixed(0)} ms`;
 }
 
-/** Down, never up: what has not been reached shall not look as if it had. */
+/** Rounds down: a value below a bar must not look as if it met it. */
 export function formatRatio(ratio: number): string {
   const digits = ratio < 10 ? 2 : 0;
   return `${(Math.floor(ratio * 10 ** digits) / 10 ** digits).toFixed(digits)}×`;
@@ -15,7 +15,7 @@ export function formatPercent(share: number): string {
   return `${Math.floor(100 * share)} %`;
 }
 
-/** What was reached, and what had to be. */
+/** The value, and the bar. */
 export function withBar(reached: string, met: boolean, bar: string): string {
   return `${reached} ${met ? '✓' : '✗'} ${bar}`;
 }

@@ -46,7 +46,7 @@ function ratios(rows) {
     origin: 1,
     scale: (value) => Math.log(value / least) / Math.log(most / least),
     marks: [0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5].filter((mark) => mark >= least && mark <= most),
-    // Rounds down: what has not been reached shall not look as if it had.
+    // Rounds down: a value below a bar must not look as if it met it.
     format: (value) => `${(Math.floor(100 * value) / 100).toFixed(2)}×`,
   });
 }

@@ -1,4 +1,4 @@
-/** Ratios that were not reached, and what they would be if heed used all that the machine can do. */
+/** Ratios that were not reached, and their values at the limit of the machine. */
 import type { Results, RowResult } from '../results.js';
 import { scalingOf } from './bars.js';
 

@@ -69,7 +69,7 @@ export function rowTable(results: Results, older?: Results): Table {
   return [[...head, 'against', 'takes', 'apart', 'ratio', ...(older ? ['before'] : [])], ...lines];
 }
 
-/** Where a call costs as much as its work, a median tells too little. */
+/** The distribution of the times of small calls, for which a median is not enough. */
 export function distributionTable({ rows }: Results): Table {
   const small = rows.filter(({ section }) => section === smallCallSection);
   const quantiles = ['p1', 'p10', 'median', 'p90', 'p99'] as const;

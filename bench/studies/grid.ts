@@ -26,7 +26,7 @@ const mostWork = 3e8;
 const seconds = 0.1;
 /** Two equal functions measure as far apart as this. */
 export const noSlower = 0.97;
-/** What seems to be slower is measured again, for longer. */
+/** Cells that seem slower are measured again, for longer. */
 const suspicious = 1.1;
 const secondsOnSuspicion = 1;
 

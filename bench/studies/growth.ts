@@ -17,7 +17,7 @@ export interface GrowthResult {
 }
 
 export const slopeBar = [1.95, 2.05] as const;
-/** What threads and garbage may come to; the scores of the longest sequence would be 768 MiB. */
+/** A limit for the memory of threads and garbage; the scores of the longest sequence would be 768 MiB. */
 export const memoryBarMiB = 8;
 
 const heads = 12;

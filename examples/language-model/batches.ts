@@ -1,5 +1,5 @@
 /** Stories as the sequences of tokens that a model is trained on and measured with. */
-import { endOfText, type Tokenizer } from '../../lib/cli/language-model/tokenizer.js';
+import { endOfText, type Tokenizer } from '../../lib/demo/language-model/tokenizer.js';
 import { stories } from './stories.js';
 
 export interface Batch {
@@ -9,7 +9,7 @@ export interface Batch {
   readonly next: Int32Array;
 }
 
-/** Stands for a token that nobody could foretell: the loss leaves it out. */
+/** Marks a token that cannot be predicted: the loss leaves it out. */
 export const notCounted = -1;
 
 /** Every sequence begins with a story; more follow until it is full. The same batches for the same seed. */

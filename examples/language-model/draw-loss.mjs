@@ -1,4 +1,4 @@
-/** The loss while the model was trained, as a picture. */
+/** The loss during training, as a picture. */
 import { colour, element, picture, text } from '../../scripts/pictures/svg.mjs';
 
 const width = 760;

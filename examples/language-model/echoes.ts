@@ -1,6 +1,6 @@
-/** Random tokens that come again and again: whoever would foretell them has to look back, and nothing else helps. */
+/** Random tokens that repeat: only looking back helps to predict them. */
 import { randomUniform } from '../../lib/cli/hashing.js';
-import { byteTokens, endOfText } from '../../lib/cli/language-model/tokenizer.js';
+import { byteTokens, endOfText } from '../../lib/demo/language-model/tokenizer.js';
 import { type Batch, notCounted } from './batches.js';
 
 /**

@@ -1,9 +1,9 @@
 /**
- * What the model is before it has learnt anything: random numbers, drawn such that its heads can learn to look back
+ * The initial weights of the model: random numbers, drawn such that its heads can learn to look back
  * within a million tokens. None of them looks anywhere in particular yet.
  */
 import { randomUniform } from '../../lib/cli/hashing.js';
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 import type { Tensorflow } from './tensorflow.js';
 import { type Parameters, parameterShapes } from './transformer.js';
 
@@ -16,7 +16,7 @@ export function initialize(tf: Tensorflow, configuration: Configuration, seed: s
   return parameters;
 }
 
-/** All that is learnt, row by row. */
+/** All parameters, row by row. */
 export function firstValues(configuration: Configuration, seed: string): Record<string, Float32Array> {
   const draw = randomUniform(seed);
   // Box and Muller 1958.
@@ -43,8 +43,8 @@ function deviationOf(name: string, [inputs]: readonly number[], layers: number):
 const embeddingDeviation = 0.1;
 
 /**
- * Half of what stands for a token is the same for all of them. Queries and keys have no bias here: a head can look at
- * a place, whatever stands there, only through what all tokens have in common.
+ * Half of the embedding is the same for all tokens. Queries and keys have no bias here: a head can look at
+ * a position, whatever token is there, only through what all tokens have in common.
  */
 function shareDirection(embedding: Float32Array, width: number, normal: () => number): void {
   const shared = Float32Array.from({ length: width }, () => embeddingDeviation * normal());

@@ -1,5 +1,5 @@
 /** Learns the tokens of a text: byte-pair encoding joins the most frequent pair of neighbours, again and again. */
-import { splitPieces } from '../../lib/cli/language-model/tokenizer.js';
+import { splitPieces } from '../../lib/demo/language-model/tokenizer.js';
 
 interface Piece {
   parts: string[];

@@ -1,5 +1,5 @@
 /** What is read in a lesson, step by step: sequences of stories, and of random tokens that come again. */
-import type { Tokenizer } from '../../lib/cli/language-model/tokenizer.js';
+import type { Tokenizer } from '../../lib/demo/language-model/tokenizer.js';
 import { type Batch, batches } from './batches.js';
 import { echoes } from './echoes.js';
 import type { Lesson } from './settings.js';

@@ -1,4 +1,4 @@
-/** How well a model foretells stories. */
+/** How well a model predicts stories. */
 import type { Batch } from './batches.js';
 
 /** Gives [tokens, vocabulary] for tokens that begin a text. */

@@ -1,4 +1,4 @@
-/** Names and words that nobody has heard before: made of syllables, so that they can be said. */
+/** Invented names and words, made of syllables, so that they can be pronounced. */
 
 const onsets = 'b d f g h j k l m n p r s t v w z br dr gr st tr'.split(' ');
 const vowels = 'a e i o u'.split(' ');

@@ -1,7 +1,7 @@
 /** The same weights in onnxruntime, with keys and values kept in place from token to token. */
 import type { Graph } from '../../bench/peers/onnx-model.js';
 import { type OrtTensor, openSession } from '../../bench/peers/onnxruntime.js';
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 import { onnxGraph } from './onnx-graph.js';
 
 type Opened = Awaited<ReturnType<typeof openSession>>;

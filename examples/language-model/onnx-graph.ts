@@ -1,7 +1,7 @@
 /** The model as a graph of ONNX, with the weights of its file: what onnxruntime runs to be compared with. */
 import { join } from 'node:path';
 import type { Graph, Node, Value } from '../../bench/peers/onnx-model.js';
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 import { open, type SafetensorsFile } from '../../lib/safetensors.js';
 
 type Constant = NonNullable<Graph['constants']>[number];

@@ -1,4 +1,4 @@
-/** Gradient descent with Adam, in which what stands for a token is learnt at a pace of its own. */
+/** Gradient descent with Adam, with a separate learning rate for the embedding. */
 import type { Tensorflow, TfTensor } from './tensorflow.js';
 
 export interface Rates {

@@ -1,5 +1,5 @@
-/** What the model is, and how it was trained. */
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+/** The shape of the model, and the settings of its training. */
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 
 export const configuration: Configuration = {
   vocab_size: 768,
@@ -22,7 +22,7 @@ export interface Lesson {
   readonly length: number;
   /** After so many tokens random tokens come again: at least, and at most. */
   readonly periods: readonly [least: number, most: number];
-  /** What stands for a token is learnt at so many times the learning rate. */
+  /** The factor of the learning rate for the embedding. */
   readonly embeddingPace: number;
 }
 

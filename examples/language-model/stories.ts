@@ -1,7 +1,7 @@
 /**
  * Little stories from a grammar, as many as one likes: what the model learns to tell. Who is in a story, where it
- * plays and what is sung in it has a name that no other story has, and that comes again and again: whoever tells
- * such a story well has to look back.
+ * plays and what is sung in it has a name that no other story has, and that is repeated: to tell
+ * such a story well, the model has to look back.
  */
 import { randomUniform } from '../../lib/cli/hashing.js';
 import { type Draw, inventName, inventSong, pick } from './names.js';

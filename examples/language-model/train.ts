@@ -9,8 +9,8 @@
  */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { byteTokens, Tokenizer } from '../../lib/cli/language-model/tokenizer.js';
 import { Progress } from '../../lib/cli/progress.js';
+import { byteTokens, Tokenizer } from '../../lib/demo/language-model/tokenizer.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { initialize } from './initialize.js';
 import { learnTokens } from './learn-tokens.js';

@@ -1,6 +1,6 @@
 /** Gradient descent: batch after batch of every lesson, the loss of each, and a step against its gradient. */
 import { setImmediate } from 'node:timers/promises';
-import type { Tokenizer } from '../../lib/cli/language-model/tokenizer.js';
+import type { Tokenizer } from '../../lib/demo/language-model/tokenizer.js';
 import { type Batch, batches } from './batches.js';
 import { lessonBatches } from './lesson-batches.js';
 import { Optimizer } from './optimizer.js';

@@ -2,7 +2,7 @@
  * The model as TensorFlow.js computes it, so that it can be differentiated: a decoder as in Llama (Touvron et al.
  * 2023), with RMSNorm, rotary positions and a gated feed-forward part; its last product is with the embedding.
  */
-import type { Configuration } from '../../lib/cli/language-model/configuration.js';
+import type { Configuration } from '../../lib/demo/language-model/configuration.js';
 import { attention, crossEntropy, embedding, product } from './differentiable.js';
 import type { Tensorflow, TfTensor } from './tensorflow.js';
 

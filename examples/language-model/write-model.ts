@@ -1,11 +1,11 @@
-/** What training has made, as files. */
+/** Writes the trained model to files. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { numberToFloat16 } from '../../lib/half.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { save } from '../../lib/safetensors.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import { numberToFloat16 } from '../../lib/tensor/elements.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { configuration, type TrainingSettings } from './settings.js';
 import type { Tensorflow, TfTensor } from './tensorflow.js';
 import type { Point } from './training-loop.js';

@@ -1,8 +1,9 @@
 /** The memory under a tensor: the right typed array, of the right length, that cannot shrink while it is used. */
-import { bufferOf, byteOffsetOf, bytesOf, lengthOf, typedArrayName } from '../array-memory.js';
+
 import { HeedError } from '../errors.js';
-import type { TensorType, TypedArray } from '../tensor-type.js';
-import { describe } from './describe.js';
+import { bufferOf, byteOffsetOf, bytesOf, lengthOf, typedArrayName } from '../memory/arrays.js';
+import type { TensorType, TypedArray } from '../tensor/types.js';
+import { describe } from './values.js';
 
 const arrayNames: Readonly<Record<TensorType, readonly string[]>> = {
   float32: ['Float32Array'],

@@ -1,9 +1,9 @@
-/** Where tensors and weights may be, and that those of one operation are in one place. */
+/** The locations of tensors and weights, and the check that those of one operation are in one place. */
 import { HeedError } from '../errors.js';
-import type { Location } from '../tensor-type.js';
-import { invalid } from './numbers.js';
+import type { Location } from '../tensor/types.js';
+import { invalid } from './values.js';
 
-/** The location by the name that tensors there give: 'cuda' is 'cuda:0'. */
+/** The normalised name of a location: 'cuda' is 'cuda:0'. */
 export function expectLocation(value: unknown, name: string): Location {
   if (value === 'cpu') return value;
   if (value === 'cuda') return 'cuda:0';
@@ -15,7 +15,7 @@ export function locationOption(value: unknown, name: string): Location {
   return value === undefined ? 'cpu' : expectLocation(value, name);
 }
 
-/** What is somewhere: a tensor that was read, or what a backend keeps. */
+/** Something with a location: a tensor that was read, or memory that a backend keeps. */
 interface Placed {
   readonly name: string;
   readonly location: Location;
@@ -26,15 +26,18 @@ export function expectPlace({ name, location }: Placed, expected: Location, sour
   if (location === expected) return;
   throw new HeedError(
     'HEED_LOCATION_MISMATCH',
-    `Expected ${name} to be where ${source} is ('${expected}'), received one at '${location}'; tensors move with to()`,
+    `Expected ${name} to be where ${source} is ('${expected}'), received one at '${location}'; tensors are copied with to()`,
   );
 }
 
-/** What a weight or cache at a location is used with: tensors that are there, or on the CPU, from where they travel. */
+/**
+ * Checks the tensors that are used with a weight or cache at a location: they are there, or on the CPU and
+ * will be copied.
+ */
 export function expectReach({ name, location }: Placed, of: Location, source: string): void {
   if (location === of || location === 'cpu') return;
   throw new HeedError(
     'HEED_LOCATION_MISMATCH',
-    `Expected ${name} to be where ${source} is ('${of}'), received one at '${location}'; tensors move with to()`,
+    `Expected ${name} to be where ${source} is ('${of}'), received one at '${location}'; tensors are copied with to()`,
   );
 }

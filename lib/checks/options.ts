@@ -1,9 +1,8 @@
 /** Options objects: every property is known, and read once. */
 import { HeedError } from '../errors.js';
-import { describe, isArray } from './describe.js';
-import { guard, readProperty } from './read.js';
+import { describe, guard, isArray, readProperty } from './values.js';
 
-/** Levenshtein's distance, stopping to care beyond what a typing error explains. */
+/** Levenshtein's distance, cut off beyond what a typing error explains. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,25 +1,26 @@
 /** Outputs: made here, or given by the caller to be reused. */
-import type { Allocations } from '../allocations.js';
-import { isResizable, overlaps } from '../array-memory.js';
+
 import { HeedError } from '../errors.js';
-import { type Elements, isOnDevice } from '../native/device-array.js';
-import { Tensor } from '../tensor.js';
-import type { FloatType, Location } from '../tensor-type.js';
+import type { Allocations } from '../memory/allocations.js';
+import { isResizable, overlaps } from '../memory/arrays.js';
+import { type Elements, isOnDevice } from '../memory/device.js';
+import type { NamedInput } from '../problem/accesses.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location } from '../tensor/types.js';
 import { checkData } from './data.js';
-import { isInstance } from './describe.js';
-import { expectDims } from './dims.js';
+import { expectDims } from './lists.js';
 import { expectPlace } from './location.js';
-import { invalid } from './numbers.js';
 import { expectType, readTensor, type TensorArgument } from './tensor.js';
+import { invalid, isInstance } from './values.js';
 
 /** A tensor to write to: the caller's `out`, or a new one that is made when its memory is asked for. */
 export interface OutArgument {
   readonly type: FloatType;
   readonly dims: readonly number[];
-  /** Where it is, or is to be. */
+  /** Its location. */
   readonly location: Location;
   readonly given: { readonly tensor: Tensor; readonly argument: TensorArgument } | undefined;
-  /** For the operation alone, and not for its caller. */
+  /** Whether it is for the operation only, not for its caller. */
   readonly temporary?: boolean;
 }
 
@@ -39,12 +40,6 @@ export function readOut(
   expectDims(argument.dims, name, dims);
   expectPlace(argument, location, input.name);
   return { type, dims, location, given: { tensor: value, argument } };
-}
-
-/** Memory that an operation reads. */
-export interface NamedInput {
-  readonly name: string;
-  readonly data: Elements;
 }
 
 function shareMemory(a: Elements, b: Elements): boolean {

@@ -1,17 +1,23 @@
 /** Tensors among arguments: a heed Tensor, an onnxruntime Tensor, or a plain object. */
-import { isResizable } from '../array-memory.js';
 import { describeFromAnotherCopy } from '../copies.js';
-import { readElements } from '../elements.js';
 import { HeedError } from '../errors.js';
-import { type DeviceArray, type Elements, isOnDevice } from '../native/device-array.js';
-import { Tensor } from '../tensor.js';
-import type { FloatType, Location, TensorType, TypedArray } from '../tensor-type.js';
-import { floatTypes, isFloatType, isTensorType, tensorTypes } from '../tensor-type.js';
+import { isResizable } from '../memory/arrays.js';
+import { type DeviceArray, type Elements, isOnDevice } from '../memory/device.js';
+import { readElements } from '../tensor/elements.js';
+import { Tensor } from '../tensor/tensor.js';
+import {
+  type FloatType,
+  floatTypes,
+  isFloatType,
+  isTensorType,
+  type Location,
+  type TensorType,
+  type TypedArray,
+  tensorTypes,
+} from '../tensor/types.js';
 import { allocate, checkData, copyData } from './data.js';
-import { describe, isInstance, listChoices } from './describe.js';
-import { readDims, sizeOf } from './dims.js';
-import { invalid } from './numbers.js';
-import { unreadable } from './read.js';
+import { readDims, sizeOf } from './lists.js';
+import { describe, describeDims, invalid, isInstance, listChoices, unreadable } from './values.js';
 
 /** What was read, once, from a tensor that a caller passed. `data` is checked by {@link dataOf}. */
 export interface TensorArgument {
@@ -31,7 +37,7 @@ function checkType(value: unknown, name: string): TensorType {
   );
 }
 
-/** onnxruntime's tensors tell where their elements are, and 'none' once they are disposed. */
+/** onnxruntime's tensors have a location, which is 'none' once they are disposed. */
 function isOnCpu(location: unknown): boolean {
   return location === undefined || location === 'cpu' || location === 'cpu-pinned';
 }
@@ -43,7 +49,7 @@ function notOnCpu(name: string, location: unknown): HeedError {
   );
 }
 
-/** A tensor of heed's on one of its devices: nothing else can be elsewhere than on the CPU. */
+/** A heed tensor on one of its devices; all other tensors are on the CPU. */
 function readDeviceData(
   value: Parts,
   location: unknown,
@@ -61,7 +67,7 @@ interface Parts {
   readonly data?: unknown;
 }
 
-/** Where elements are elsewhere or gone, asking for them throws: the location is the better explanation. */
+/** If the elements are elsewhere or disposed, reading them throws; the location is the better explanation. */
 function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'location' | 'data'> {
   try {
     const { type, location, dims } = value;
@@ -73,7 +79,7 @@ function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'lo
 }
 
 /**
- * Reads a tensor. This runs the caller's code where properties are getters, so whoever needs several
+ * Reads a tensor. This runs the caller's code if properties are getters, so a caller that needs several
  * arguments reads all of them first and asks for their memory with {@link dataOf} afterwards.
  */
 export function readTensor(value: unknown, name: string): TensorArgument {
@@ -90,14 +96,14 @@ export function dataOf(tensor: TensorArgument): Elements {
   return tensor.location === 'cpu' ? hostDataOf(tensor) : (tensor.data as DeviceArray);
 }
 
-/** The same, for what has to be in the memory of the CPU. */
+/** The same, for tensors that must be in the memory of the CPU. */
 export function hostDataOf(tensor: TensorArgument): TypedArray {
   if (tensor.location !== 'cpu') throw notOnCpu(tensor.name, tensor.location);
   const data = checkData(tensor.data, tensor.type, tensor.size, `${tensor.name}.data`);
   return isResizable(data) ? copyData(data, tensor.type, tensor.name) : data;
 }
 
-/** The same, wherever it is: a copy of what is on a device, which waits for all that was enqueued there. */
+/** The same, for any location: a copy if it is on a device, which waits for all enqueued work. */
 export function fetchedDataOf(tensor: TensorArgument): TypedArray {
   const data = dataOf(tensor);
   if (!isOnDevice(data)) return data;
@@ -125,7 +131,7 @@ export function computedData(
 function doubleOnDevice({ name, location }: TensorArgument): HeedError {
   return new HeedError(
     'HEED_UNSUPPORTED_TYPE',
-    `Expected ${name}.type to be one that is computed with at '${location}', received 'float64'`,
+    `Expected ${name}.type to be one that is supported at '${location}', received 'float64'`,
   );
 }
 
@@ -146,4 +152,28 @@ export function expectType(tensor: TensorArgument, type: TensorType, source: str
       `Expected ${tensor.name}.type to equal ${source} ('${type}'), received '${tensor.type}'`,
     );
   }
+}
+
+/** The stride of a tensor along each of the target's axes, 0 where it broadcasts; `axes` names the target. */
+export function broadcastStrides(
+  { dims, name }: TensorArgument,
+  target: readonly number[],
+  axes: string,
+): number[] {
+  const strides = target.map(() => 0);
+  const missing = target.length - dims.length;
+  let stride = 1;
+  for (let axis = dims.length - 1; axis >= 0; axis--) {
+    const length = dims[axis];
+    const wanted = target[axis + missing];
+    if (missing < 0 || (length !== wanted && length !== 1)) {
+      throw new HeedError(
+        'HEED_SHAPE_MISMATCH',
+        `Expected ${name}.dims to broadcast to [${axes}] ${describeDims(target)}, received ${describeDims(dims)}`,
+      );
+    }
+    if (length !== 1) strides[axis + missing] = stride;
+    stride *= length;
+  }
+  return strides;
 }

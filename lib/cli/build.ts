@@ -1,4 +1,4 @@
-/** `heed build`: sees to it that there is a native addon that works. */
+/** `heed build`: makes sure that there is a working native addon. */
 import {
   accessSync,
   constants,
@@ -14,34 +14,35 @@ import { environment } from '../environment.js';
 import { HeedError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { whyNotReady } from './addon/readiness.js';
-import { announceCpu } from './build/announcement.js';
-import { isCheckout } from './build/checkout.js';
+import { announceCpu, announceParts } from './build/announcement.js';
 import { seekCompiler } from './build/compiler.js';
-import { blamesMachine } from './build/complaints.js';
+import { blamesMachine, explain, isSystemError } from './build/complaints.js';
+import { type Parts, partsOf } from './build/parts.js';
 import type { Sought } from './build/programs.js';
-import { explain, isSystemError } from './build/refusal.js';
 import { remediesFor } from './build/remedies.js';
 import { runTool } from './build/run.js';
 import { fingerprint, hashOfSources, writeStamp } from './build/stamp.js';
 import { addonPath, allTools, survey, type Tool, type Way, wayOf } from './build/tools.js';
-import { findUsable } from './build/usable.js';
+import { findUsable, isCheckout } from './build/usable.js';
 import { removeFolder } from './build/work-folder.js';
 import { Stopped } from './supervised/run.js';
 
 export interface BuildOptions {
   /** Builds with this tool rather than with the first that works. */
   with?: Tool;
-  /** Builds even where a usable addon is there. */
+  /** Builds even if a usable addon exists. */
   force?: boolean;
-  /** Says nothing where nothing had to be done. */
+  /** Prints nothing if nothing had to be done. */
   silentIfReady?: boolean;
+  /** Builds for this processor alone, and without the cuda backend: soonest ready. */
+  forThisMachine?: boolean;
 }
 
 function say(message: string): void {
   console.error(`heed: ${message}`);
 }
 
-/** As a reader would write the path, who may be in a folder that is gone. */
+/** The path relative to the working directory, or as it is if that does not exist any more. */
 function shown(path: string): string {
   try {
     return relative(process.cwd(), path);
@@ -50,7 +51,10 @@ function shown(path: string): string {
   }
 }
 
-/** Renamed into place: a process that has the old one loaded keeps it, and no other sees a part of the new one. */
+/**
+ * Renamed into place: a process that has loaded the old one keeps it, and no process sees a partly written
+ * one.
+ */
 function putInPlace(made: string, target: string): void {
   const beside = `${target}.new`;
   try {
@@ -62,19 +66,21 @@ function putInPlace(made: string, target: string): void {
   }
 }
 
-/** One call of `heed build`: what was found out so far. */
+/** One call of `heed build`: what is known so far. */
 class Build {
   readonly #root: string;
-  /** What was looked for in vain. */
+  readonly #parts: Parts;
+  /** What was not found. */
   readonly #lacking = new Map<string, Sought>();
   readonly #said = new Set<string>();
   #complaints: readonly string[] = [];
 
-  constructor(root: string) {
+  constructor(root: string, parts: Parts) {
     this.#root = root;
+    this.#parts = parts;
   }
 
-  /** Whether one of the tools has given an addon that works. */
+  /** Whether one of the tools has built a working addon. */
   async run(candidates: readonly Tool[]): Promise<boolean> {
     this.#expectWritable();
     const compiler = seekCompiler();
@@ -86,19 +92,19 @@ class Build {
     return false;
   }
 
-  /** Why there is no native backend, and what to do. */
+  /** Prints why there is no native backend, and how to fix it. */
   explain(): void {
     const lacking = [...this.#lacking.values()];
     const absent = lacking.filter(({ problems }) => problems.length === 0).map(({ name }) => name);
     const why = [
       ...(absent.length > 0 ? [`this machine has no ${absent.join(', no ')}`] : []),
-      ...(lacking.length > absent.length ? ['what it has will not do, as is said above'] : []),
-      ...(this.#complaints.length > 0 ? ['building it has failed'] : []),
+      ...(lacking.length > absent.length ? ['its tools are not suitable, see above'] : []),
+      ...(this.#complaints.length > 0 ? ['building it failed'] : []),
     ];
     sayWhatToDo(why.join('; '), remediesFor(lacking, this.#complaints), this.#root);
   }
 
-  /** Found out now rather than after minutes. */
+  /** Checks now what would otherwise fail after minutes. */
   #expectWritable(): void {
     const folder = dirname(addonPath(this.#root));
     mkdirSync(folder, { recursive: true });
@@ -118,15 +124,17 @@ class Build {
       const { name, program, problems } = sought;
       for (const problem of problems) this.#sayOnce(problem);
       if (program === undefined) this.#lacking.set(name, sought);
-      else if (problems.length > 0) this.#sayOnce(`taking ${program.path} (${program.description}) instead`);
+      else if (problems.length > 0) this.#sayOnce(`using ${program.path} (${program.description}) instead`);
     }
-    return wayOf(found, this.#root);
+    return wayOf(found, this.#root, this.#parts);
   }
 
   async #buildWith(way: Way): Promise<boolean> {
     const { tool, folder, made } = way;
     const root = this.#root;
-    say(`${announceCpu(way, root)} …`);
+    say(`${announceCpu(way)} …`);
+    const without = announceParts(this.#parts);
+    if (without !== undefined) say(without);
     const hash = hashOfSources(root);
     const began = performance.now();
     try {
@@ -135,18 +143,18 @@ class Build {
       if (succeeded && why === undefined) {
         const target = addonPath(root);
         putInPlace(made, target);
-        writeStamp(root, { hash, tool, worked: fingerprint(target) });
+        writeStamp(root, { hash, tool, leftOut: this.#parts.leftOut, worked: fingerprint(target) });
         const seconds = ((performance.now() - began) / 1000).toFixed(0);
         say(`built ${shown(target)} in ${seconds} s`);
         return true;
       }
       this.#complaints = why === undefined ? complaints : [why];
-      say(succeeded ? `what ${tool} has built ${why}` : `${tool} has failed: ${complaints[0] ?? ''}`);
+      say(succeeded ? `the addon that ${tool} has built ${why}` : `${tool} failed: ${complaints[0] ?? ''}`);
       for (const line of complaints.slice(1)) console.error(`  ${line}`);
-      if (log !== undefined) say(`everything that it said is in ${shown(log)}`);
+      if (log !== undefined) say(`the whole output is in ${shown(log)}`);
       return false;
     } finally {
-      // Where heed is installed nobody builds it again from what was compiled.
+      // An installed heed is not built again from the compiled files.
       if (!isCheckout(root)) removeFolder(folder);
     }
   }
@@ -163,8 +171,9 @@ async function attempt(options: BuildOptions, root: string): Promise<number> {
   const { cuda, requireNative } = environment();
   const failure = options.with || requireNative || cuda === 'ON' ? 1 : 0;
   try {
+    const parts = partsOf(root, options.forThisMachine ?? false);
     if (!options.force) {
-      const { path, passedOver } = await findUsable(root, options.with);
+      const { path, passedOver } = await findUsable(root, { tool: options.with, parts });
       for (const unusable of passedOver) say(`${shown(unusable.path)} ${unusable.why}`);
       if (path !== undefined) {
         if (!options.silentIfReady || passedOver.length > 0)
@@ -178,7 +187,7 @@ async function attempt(options: BuildOptions, root: string): Promise<number> {
       say('HEED_CUDA is ON, and node-gyp does not build the cuda backend: leave out --with node-gyp');
       return failure;
     }
-    const building = new Build(root);
+    const building = new Build(root, parts);
     if (await building.run(able)) return 0;
     building.explain();
   } catch (error) {
@@ -190,9 +199,9 @@ async function attempt(options: BuildOptions, root: string): Promise<number> {
 }
 
 /**
- * Takes an addon that is there and works, else builds one with cmake-js, else with node-gyp, else says why there is
- * only the reference backend. The answer is an exit code: without an addon it is 0 all the same, as
- * heed works without, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON, or a tool was asked for; stopped by a signal, 128 and its
+ * Uses an existing addon that works, else builds one with cmake-js, else with node-gyp, else prints why there
+ * is only the reference backend. Returns an exit code: 0 even without an addon, because heed works without
+ * one, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON, or a tool was requested; after a signal, 128 plus its
  * number.
  */
 export async function build(options: BuildOptions = {}, root = packageRoot): Promise<number> {
@@ -200,7 +209,7 @@ export async function build(options: BuildOptions = {}, root = packageRoot): Pro
     return await attempt(options, root);
   } catch (error) {
     if (error instanceof Stopped) {
-      say(`${error.message}: nothing that was begun runs on, and nothing half-made is left`);
+      say(`${error.message}: what was started has ended, and partial files are removed`);
       return error.exitCode;
     }
     if (!(error instanceof HeedError)) throw error;

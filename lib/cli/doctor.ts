@@ -1,17 +1,14 @@
-/** `heed doctor`: what was found, tried and chosen, and what to do about what is missing. */
+/** `heed doctor`: what was found, tried and chosen, and how to fix what is missing. */
 
-import { packageRoot } from '../package-root.js';
-import { version } from '../version.js';
-import { examineBackend } from './doctor/backend.js';
+import { packageRoot, version } from '../package-root.js';
 import { examineBuildTools } from './doctor/build-tools.js';
-import { examineCuda } from './doctor/cuda.js';
 import type { Section } from './doctor/finding.js';
-import { examineMachine } from './doctor/machine.js';
+import { examineBackend, examineCuda, examineMachine } from './doctor/machine.js';
 import { examineNative } from './doctor/native.js';
 import { environmentComplaint, examineVariables } from './doctor/variables.js';
 import { Painter, pad } from './terminal.js';
 
-/** With a variable that cannot be understood heed does not load anything. */
+/** With an invalid variable heed does not load anything. */
 async function examineRest(): Promise<Section[]> {
   if (environmentComplaint()) return [];
   const { section, harmless } = await examineNative();
@@ -19,7 +16,7 @@ async function examineRest(): Promise<Section[]> {
   return [section, examineCuda(), examineBuildTools(), examineBackend()];
 }
 
-/** Prints the findings; answers whether all is well. */
+/** Prints the findings; returns whether all is well. */
 export async function doctor(): Promise<boolean> {
   const painter = Painter.for(process.stdout);
   const sections = [examineMachine(), examineVariables(), ...(await examineRest())];

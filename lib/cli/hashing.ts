@@ -1,4 +1,4 @@
-/** Random numbers that follow from a text: the same on every machine, unlike for different texts. */
+/** Random numbers determined by a text: the same on every machine, different for different texts. */
 
 /** FNV-1a over UTF-16 units, then MurmurHash3's finalizer, which spreads every bit. */
 function hash(text: string): number {

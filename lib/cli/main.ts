@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /** The command line: `heed attend`, `heed generate`, `heed doctor`, `heed build`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type AttendOptions, attend } from '../demo/attend.js';
+import { attendModel } from '../demo/attend-model.js';
+import { type GenerateOptions, generate } from '../demo/generate.js';
+import { scoreNames, selectionNames, usualKinds } from '../demo/kinds.js';
 import { HeedError } from '../errors.js';
-import { version } from '../version.js';
-import { type AttendOptions, attend } from './attend.js';
-import { attendModel } from './attend-model.js';
+import { version } from '../package-root.js';
 import { type BuildOptions, build } from './build.js';
 import { doctor } from './doctor.js';
-import { type GenerateOptions, generate } from './generate.js';
-import { scoreNames, selectionNames, usualKinds } from './kinds.js';
 import { Stopped } from './supervised/run.js';
 
 function positiveInteger(text: string): number {
@@ -18,66 +18,68 @@ function positiveInteger(text: string): number {
 
 function temperature(text: string): number {
   if (/^\d*\.?\d+$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Expected a number that is not negative.');
+  throw new InvalidArgumentError('Expected a non-negative number.');
 }
 
 const program = new Command('heed')
-  .description('Fused attention for Node.js: see it at work, and see to its native addon.')
+  .description(
+    'Fused attention for Node.js: shows attention at work, and builds and checks the native addon.',
+  )
   .version(version, '-v, --version', 'print the version of heed')
   .helpOption('-h, --help', 'print this help')
   .helpCommand('help [command]', 'print the help of a command')
-  .showHelpAfterError('(heed --help tells what there is)')
+  .showHelpAfterError('(heed --help lists the commands)')
   .addHelpText(
     'after',
     `
 Examples:
-  $ heed attend                                  on the text that heed brings along
+  $ heed attend                                  on the text that comes with heed
   $ heed attend letter.txt --word sincerely      on a file
   $ heed attend "to be or not to be" --causal    on a few words
   $ heed attend --model                          through the heads of a trained language model
-  $ heed generate "Once there was a fox"         lets that model tell a story
+  $ heed generate "Once there was a fox"         let that model tell a story
   $ heed attend --score cosine --select hard     with another kind of attention
   $ heed doctor                                  when something is slow or missing
 
 Environment:
-  HEED_BACKEND         auto, cuda, cpu or reference: what computes (default auto)
-  HEED_NUM_THREADS     how many threads the cpu backend uses (default one per core)
-  HEED_CPU_ISA         baseline, avx2 or avx512: the best instruction set it may use
+  HEED_BACKEND         auto, cuda, cpu or reference: the backend that computes (default auto)
+  HEED_NUM_THREADS     the number of threads of the cpu backend (default one per core)
+  HEED_CPU_ISA         baseline, avx2 or avx512: the best instruction set to use
   HEED_ADDON           the path of the addon to load (default: where heed builds and installs it)
-  HEED_DEBUG           1: say on stderr what heed does
-  HEED_REQUIRE_NATIVE  1: a build without a native addon has failed
-  HEED_CUDA            ON or OFF: whether a build has the cuda backend (default AUTO: where nvcc is)
+  HEED_DEBUG           1: print on stderr what heed does
+  HEED_REQUIRE_NATIVE  1: a build fails if it produces no native addon
+  HEED_CUDA            ON or OFF: build with the cuda backend or without (default AUTO: if nvcc is installed)
   NO_COLOR             1: print without colours`,
   );
 
 program
   .command('attend')
-  .summary('show what attention heads see in a text')
+  .summary('show what attention heads look at in a text')
   .description(
-    'Sends a text through two layers of multi-head attention with heads of known meaning, tells which words ' +
-      'influence one of them, and how fast that was, and writes a page with heat maps and lines.',
+    'Runs two layers of multi-head attention, whose heads have known meanings, over a text. Prints which words ' +
+      'influence one of them and how fast that was, and writes a page with heat maps and lines.',
   )
-  .argument('[text...]', 'the name of a text file, or words (default: a text that heed brings along)')
+  .argument('[text...]', 'the name of a text file, or words (default: a text that comes with heed)')
   .option('-f, --file <file>', 'read the text from this file')
-  .option('-w, --word <word>', 'tell about this word (default: one that is long and frequent)')
+  .option('-w, --word <word>', 'report on this word (default: one that is long and frequent)')
   .option('-c, --causal', 'let no word look at a later one')
   .addOption(
-    new Option(
-      '-m, --model',
-      'through the heads of the language model that heed brings along, which no one made by hand',
-    ).conflicts(['score', 'select']),
+    new Option('-m, --model', 'use the trained heads of the language model that comes with heed').conflicts([
+      'score',
+      'select',
+    ]),
   )
   .addOption(
-    new Option('--score <score>', 'how alike words are: the score function')
+    new Option('--score <score>', 'the score function, which measures how alike words are')
       .choices(scoreNames)
       .default(usualKinds.score),
   )
   .addOption(
-    new Option('--select <selection>', 'what is done with the weights; local is 8 words to either side')
+    new Option('--select <selection>', 'how the weights select values; local is 8 words to either side')
       .choices(selectionNames)
       .default(usualKinds.select),
   )
-  .option('-o, --out <page>', 'write the page here', 'attention.html')
+  .option('-o, --out <page>', 'write the page to this file', 'attention.html')
   .action((text: string[], { model, ...options }: AttendOptions & { model?: true }) =>
     model ? attendModel(text, options) : attend(text, options),
   );
@@ -86,13 +88,13 @@ program
   .command('generate')
   .summary('let a small language model tell a story')
   .description(
-    'Lets the language model that heed brings along write on, token by token, and tells how ' +
-      'fast. It has learnt from little stories of one kind, and knows nothing else.',
+    'Continues a text, token by token, with the language model that comes with heed, and prints the speed. ' +
+      'The model has learnt from little stories of one kind, and knows nothing else.',
   )
-  .argument('[prompt...]', 'how the story begins (default: as the model likes)')
+  .argument('[prompt...]', 'the beginning of the story (default: the model chooses one)')
   .option(
     '-l, --length <tokens>',
-    'the most tokens to write (default: until the story ends)',
+    'the largest number of tokens to write (default: until the story ends)',
     positiveInteger,
   )
   .option(
@@ -101,15 +103,15 @@ program
     temperature,
     0.8,
   )
-  .option('-s, --seed <text>', 'the same story for the same text (default: another every time)')
+  .option('-s, --seed <text>', 'the same text gives the same story (default: another one every time)')
   .action((prompt: string[], options: GenerateOptions) => generate(prompt, options));
 
 program
   .command('doctor')
-  .summary('tell what heed found, tried and chose, and what to do about what is missing')
+  .summary('print what heed found, tried and chose, and how to fix what is missing')
   .description(
-    'Tells what this machine has, what became of loading the native addon, which backend computes, and whether it ' +
-      'computes right; then what to do about what is missing. Exits with 1 if there is anything to do.',
+    'Prints what this machine has, whether the native addon was loaded, which backend computes, and whether its ' +
+      'results are correct; then how to fix what is missing. Exits with 1 if there is anything to fix.',
   )
   .action(async () => {
     process.exitCode = (await doctor()) ? 0 : 1;
@@ -117,11 +119,11 @@ program
 
 program
   .command('build')
-  .summary('build the native addon, if it is not there')
+  .summary('build the native addon, unless a usable one exists')
   .description(
-    'Takes the native addon that is there if it loads and computes right; else builds one with cmake-js, else with ' +
-      'node-gyp, else tells what is missing. heed then runs on its slow reference backend, and the command exits with 0 ' +
-      'all the same, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON or --with says that it must not.',
+    'Uses the existing native addon if it loads and computes correct results. Otherwise builds one with cmake-js, or ' +
+      'else with node-gyp. If neither works, prints what is missing; heed then runs on its slow reference backend. The ' +
+      'command exits with 0 in that case, too, unless HEED_REQUIRE_NATIVE=1, HEED_CUDA=ON or --with is given.',
   )
   .addOption(
     new Option('--with <tool>', 'build with this tool (default: the first that works)').choices([
@@ -129,7 +131,7 @@ program
       'node-gyp',
     ]),
   )
-  .option('--force', 'build even where a usable addon is there')
+  .option('--force', 'build even if a usable addon exists')
   .action(async (options: BuildOptions) => {
     process.exitCode = await build(options);
   });

@@ -1,4 +1,4 @@
-/** A progress bar on stderr for work that takes its time; none where nobody would see it move. */
+/** A progress bar on stderr for long work; none if stderr is not a terminal. */
 import { SingleBar } from 'cli-progress';
 
 export class Progress implements Disposable {
@@ -21,7 +21,7 @@ export class Progress implements Disposable {
     this.#bar.start(steps, 0, { label: 'beginning' });
   }
 
-  /** Says what comes next, and that everything before it is done. */
+  /** Names the next step; everything before it is done. */
   begin(label: string): void {
     this.#bar.update(this.#done, { label });
     this.#done++;

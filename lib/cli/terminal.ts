@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Styles text if what it is written to shows colours (and NO_COLOR does not forbid them). */
+/** Styles text if the output shows colours (and NO_COLOR does not forbid them). */
 export class Painter {
   constructor(private readonly coloured: boolean) {}
 

@@ -1,28 +1,21 @@
 /** The arguments of one use of a layer, read once and checked against the layer and against each other. */
-import { readSignal } from '../abort.js';
-import {
-  type AttentionArguments,
-  type AttentionShape,
-  expectComputable,
-  expectTogether,
-} from '../attention-arguments.js';
-import type { Backend } from '../backend.js';
-import type { CacheState } from '../cache/cache-state.js';
-import { expectLength, expectRank } from '../checks/dims.js';
+import { type AttentionArguments, type AttentionShape, readSettings } from '../attention/arguments.js';
+import { checkScore } from '../attention/score.js';
+import { readSelection } from '../attention/scoring.js';
+import { denseSequences, readKeyLengths } from '../attention/sequences.js';
+import { isCache } from '../attention/sources.js';
+import type { Backend } from '../backends/backend.js';
+import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach } from '../checks/location.js';
-import { readMask } from '../checks/mask.js';
-import { invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, readOut } from '../checks/out.js';
-import { checkScore, defaultScale } from '../checks/score.js';
-import { checkSelection, readSelection } from '../checks/selection.js';
-import { denseSequences, readKeyLengths } from '../checks/sequences.js';
 import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { isCache } from '../held-cache.js';
-import { KeyValueCache } from '../key-value-cache.js';
+import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import type { CacheState } from '../key-value-cache/state.js';
 import type { Angles } from '../rotary/angles.js';
-import type { FloatType } from '../tensor-type.js';
+import type { FloatType } from '../tensor/types.js';
 import type { LayerOptions } from './options.js';
 import { readPositions } from './positions.js';
 import { type LayerShape, layerNames } from './shape.js';
@@ -38,13 +31,13 @@ export const callOptionNames = [
   'signal',
 ] as const;
 
-/** What a call needs to know of its layer. */
+/** The properties of the layer that a call needs. */
 export interface Layer {
   readonly type: FloatType;
   readonly shape: LayerShape;
   readonly options: LayerOptions;
   readonly backend: Backend;
-  /** How queries and keys rotate, where they do. */
+  /** How queries and keys rotate, if they do. */
   readonly angles: Angles | undefined;
 }
 
@@ -156,37 +149,21 @@ export function readCall(
     keyWidth: shape.keyWidth,
     valueWidth: shape.valueWidth,
   };
-  const { keySteps } = attentionShape;
-  checkScore(options.score, attentionShape, layerNames);
+  checkScore(options.scoring.score, attentionShape, layerNames);
   const rotates = angles !== undefined;
   const positions = readPositions(values.positions, 'options.positions', {
     batch,
     steps: querySteps,
     rotates,
   });
-  // Steps that attend each other stand where their keys stand, behind those of the cache, however many of them are padding.
+  // In self attention queries have the positions of their keys, after those of the cache, even if some of them
+  // are padding.
   const queryOffset = context ? undefined : (cache?.lengths ?? 0);
-  const select =
-    values.select === undefined ? options.select : readSelection(values.select, 'options.select');
-  checkSelection(select, [batch, shape.heads, querySteps]);
-  expectComputable(backend, options.score, select);
-  const mask = readMask(values.mask, 'options.mask', [batch, shape.heads, querySteps, keySteps]);
-  expectTogether(input, { mask, score: options.score, select });
-  const settings = {
-    score: options.score,
-    scale: options.scale ?? defaultScale(options.score, shape.width),
-    softcap: options.softcap,
-    causal: options.causal,
-    windowLeft: options.window.left,
-    windowRight: options.window.right,
-    alibiSlopes: options.alibiSlopes,
-    sinks: options.sinks,
-    mask,
-    select,
-    backend,
-    location: input.location,
-    signal: readSignal(values.signal, 'options.signal'),
-  };
+  const scoring =
+    values.select === undefined
+      ? options.scoring
+      : { ...options.scoring, select: readSelection(values.select, 'options.select') };
+  const settings = readSettings(values, scoring, input, attentionShape, backend);
   const sequences = () => denseSequences(attentionShape, cache ? allLengths(cache) : keyLengths, queryOffset);
   const outDims = [batch, querySteps, shape.out];
   const out = readOut(values.out, 'options.out', type, outDims, "the layer's type", input);

@@ -1,21 +1,20 @@
 /**
- * The problems that answer one use of a layer. Everything goes to the backend as a single operation: project, attend,
+ * The problems of one call of a layer. The backend gets everything as a single operation: project, attend,
  * project.
  */
-import type { Allocations } from '../allocations.js';
-import type { AttentionArguments } from '../attention-arguments.js';
-import { buildProblem, tensorSource } from '../attention-arguments.js';
-import type { AttentionDetails, DetailsRequest } from '../attention-details.js';
-import { buildDetails } from '../attention-details.js';
-import type { Backend } from '../backend.js';
-import type { CacheWrite } from '../cache/cache-state.js';
-import { sizeOf } from '../checks/dims.js';
-import { type NamedInput, outTensor } from '../checks/out.js';
+
+import { type AttentionArguments, buildProblem, tensorSource } from '../attention/arguments.js';
+import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
+import { cacheSource } from '../attention/sources.js';
+import type { Backend } from '../backends/backend.js';
+import { sizeOf } from '../checks/lists.js';
+import { outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import { cacheSource } from '../held-cache.js';
-import { denseStrides, type Strides } from '../layout.js';
-import type { Elements } from '../native/device-array.js';
+import type { CacheWrite } from '../key-value-cache/state.js';
+import type { Allocations } from '../memory/allocations.js';
+import type { Elements } from '../memory/device.js';
+import { attentionReads, type NamedInput } from '../problem/accesses.js';
 import type {
   AttentionProblem,
   HeadNorm,
@@ -23,8 +22,9 @@ import type {
   ProjectionProblem,
   ProjectionTarget,
   Rotation,
-} from '../problem.js';
-import type { FloatType, Location } from '../tensor-type.js';
+} from '../problem/problem.js';
+import { denseStrides, type Strides } from '../tensor/layout.js';
+import type { FloatType, Location } from '../tensor/types.js';
 import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
 import type { LayerOptions } from './options.js';
 import { rotations } from './positions.js';
@@ -57,7 +57,7 @@ function projection(
   };
 }
 
-/** An intermediate result: heads to be attended, in memory of their own. */
+/** An intermediate result: projected heads in their own memory. */
 function makeHeads(
   name: string,
   { type, backend }: Layer,
@@ -111,17 +111,17 @@ function stridesOf({ dims: [, heads, steps, width] }: TensorArgument): Strides {
   return denseStrides('bhsd', heads, steps, width);
 }
 
-/** The new steps on their way into the cache of a call. */
+/** The problem that appends the new steps to the cache of a call. */
 function writeTo(
   { state, lengths, counts }: CacheArgument,
   type: FloatType,
   { key, value }: Heads,
 ): CacheWrite {
-  // Reading other arguments may have run code that changes it.
+  // Reading other arguments may have run code that changes the cache.
   if (state.lengths.some((length, entry) => length !== lengths[entry])) {
     throw new HeedError(
       'HEED_INVALID_ARGUMENT',
-      'Expected options.cache to stay as it is while arguments are read, received one that has changed',
+      'Expected options.cache to stay unchanged while arguments are read, received one that has changed',
     );
   }
   const view = (heads: TensorArgument) => ({ data: dataOf(heads), type, ...stridesOf(heads) });
@@ -176,7 +176,7 @@ function projectInputs(
     : [projection(input, type, [queries, keys, values])];
 }
 
-/** The problems of a call, and what they leave behind. */
+/** The problems of a call, and their results. */
 export interface BuiltCall {
   readonly problems: Problem[];
   readonly details: AttentionDetails;
@@ -184,7 +184,10 @@ export interface BuiltCall {
   readonly write: CacheWrite | undefined;
 }
 
-/** Looks at the memory of all arguments for the first time. From here to the backend, no code of the caller's runs. */
+/**
+ * Accesses the memory of all arguments for the first time. From here to the backend, none of the caller's
+ * code runs.
+ */
 export function buildCall(
   layer: Layer,
   weights: LayerWeights,
@@ -237,7 +240,7 @@ function buildProblems(
   });
   const before = write ? [...projections, write.problem] : projections;
   if (weights.output === undefined) {
-    // The attention wrote to `out` itself, and knows of no other input than its own.
+    // Attention wrote to `out` directly, and checked it only against its own inputs.
     if (call.out.given) outTensor(call.out, sources, allocations);
     return { problems: [...before, ...problems], details };
   }
@@ -255,7 +258,7 @@ function buildProblems(
   return { problems: [...before, ...problems, ...after], details: { ...details, output: output.tensor } };
 }
 
-/** With its tables where the backend reads them. */
+/** The rotation with its tables where the backend reads them. */
 function placed(rotation: Rotation | undefined, backend: Backend): Rotation | undefined {
   return rotation && { ...rotation, cos: backend.table(rotation.cos), sin: backend.table(rotation.sin) };
 }
@@ -273,10 +276,8 @@ function attend(args: AttentionArguments, allocations: Allocations, request: Det
   return { attention: problem, problems: [problem], details: { output } };
 }
 
-/** What of the caller's memory attention reads besides heads, which are the layer's own. */
-function readBeside({ mask, select }: AttentionProblem): NamedInput[] {
-  return [
-    ...(mask ? [{ name: 'options.mask', data: mask.data }] : []),
-    ...(select?.kind === 'local' ? [{ name: 'options.select.centers', data: select.centers.data }] : []),
-  ];
+/** What of its caller's memory attention reads besides heads, which are the layer's own. */
+function readBeside(attention: AttentionProblem): NamedInput[] {
+  const heads: readonly unknown[] = [attention.query.data, attention.key.data, attention.value.data];
+  return attentionReads(attention).filter(({ data }) => !heads.includes(data));
 }

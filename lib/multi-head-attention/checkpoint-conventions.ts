@@ -3,10 +3,10 @@
  * are relative to the prefix that the caller gives.
  */
 
-/** Where a checkpoint keeps one linear map. */
+/** The tensors of one linear map in a checkpoint. */
 export interface Place {
   readonly weight: string;
-  /** Read where the checkpoint has it: layers without biases are common. */
+  /** Optional, because layers without biases are common. */
   readonly bias: string;
   /** This map is that part of a weight or bias which holds query, key and value end to end. */
   readonly weightPart?: FusedPart;
@@ -22,16 +22,16 @@ export interface Convention {
   readonly key: Place;
   readonly value: Place;
   readonly output: Place;
-  /** Weights of the norms of queries and keys, read where the checkpoint has them. */
+  /** Weights of the norms of queries and keys, if the checkpoint has them. */
   readonly queryNorm?: string;
   readonly keyNorm?: string;
-  /** A layer without an output map exists in this convention. */
+  /** Whether layers without an output map exist in this convention. */
   readonly outputOptional?: true;
   /** Weights are kept [in, out], as GPT-2's Conv1D does, in place of [out, in]. */
   readonly transposed?: true;
-  /** Everything that starts so belongs to the layer, and must be known to this table. */
+  /** All tensors whose names start with these belong to the layer, and must be in this table. */
   readonly scope: string;
-  /** Tensors of the layer's scope that do not belong to multi-head attention, or hold nothing learnt. */
+  /** Tensors with the layer's prefix that are not part of multi-head attention, or are not learnt. */
   readonly ignored: readonly string[];
 }
 

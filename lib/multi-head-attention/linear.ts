@@ -1,13 +1,14 @@
 /** Linear maps among the arguments of a layer. */
-import { readBias } from '../checks/bias.js';
-import { expectRank } from '../checks/dims.js';
+
+import { expectRank } from '../checks/lists.js';
 import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { FloatType, Location, TensorLike } from '../tensor-type.js';
+import { readBias } from '../projection/bias.js';
+import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 
-/** y = x · weightᵀ + bias, as nn.Linear keeps it. */
+/** y = x · weightᵀ + bias, with the shapes of nn.Linear. */
 export interface Linear {
   /** [out, in], any floating-point type. */
   weight: TensorLike;
@@ -17,7 +18,7 @@ export interface Linear {
 
 /** A norm of queries or keys (Henry et al. 2020, "Query-Key Normalization for Transformers"): RMSNorm over the width of a head. */
 export interface HeadNormWeights {
-  /** [width], any floating-point type: what elements are multiplied with. */
+  /** [width], any floating-point type: the factors of the elements. */
   weight: TensorLike;
 }
 
@@ -29,7 +30,7 @@ export interface MultiHeadAttentionWeights {
   key: Linear;
   /** [keyValueHeads · valueWidth, context embed] */
   value: Linear;
-  /** [out, heads · valueWidth]. Without it the heads lie side by side in the result. */
+  /** [out, heads · valueWidth]. Without it the result contains the heads side by side. */
   output?: Linear;
   /** Normalises each head of the queries before it is rotated, as in Qwen3 (`q_norm`). Default: none. */
   queryNorm?: HeadNormWeights;
@@ -37,7 +38,7 @@ export interface MultiHeadAttentionWeights {
   keyNorm?: HeadNormWeights;
 }
 
-/** What was read of a linear map; the elements are looked at when it is packed. */
+/** What was read of a linear map; the elements are accessed when it is packed. */
 export interface LinearArgument {
   readonly name: string;
   readonly type: FloatType;
@@ -100,7 +101,7 @@ export function readLinears(weights: unknown): LinearArguments {
   };
 }
 
-/** All of them have to be where the layer is to be, or on the CPU, from where they travel. */
+/** All of them must be at the location of the layer, or on the CPU, from where they are copied. */
 export function expectReachable(linears: LinearArguments, location: Location): void {
   const { query, key, value, output, queryNorm, keyNorm } = linears;
   const tensors = [query, key, value, output].flatMap((linear) => [linear?.weight, linear?.bias]);
@@ -108,7 +109,7 @@ export function expectReachable(linears: LinearArguments, location: Location): v
     if (tensor) expectReach(tensor, location, 'the layer');
 }
 
-/** How many numbers the linear maps and norms hold. */
+/** The number of parameters of the linear maps and norms. */
 export function countParameters(linears: LinearArguments): number {
   const { query, key, value, output, queryNorm, keyNorm } = linears;
   let count = (queryNorm?.size ?? 0) + (keyNorm?.size ?? 0);

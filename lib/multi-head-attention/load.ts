@@ -1,11 +1,12 @@
 /** The linear maps of a layer from a safetensors file, whatever its tensors are called. */
-import { invalid } from '../checks/numbers.js';
+
+import { allocate } from '../checks/data.js';
+import { describeDims, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { listNames } from '../safetensors/names.js';
+import { listNames } from '../safetensors/paths.js';
 import { open, type SafetensorsFile } from '../safetensors.js';
-import type { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor/tensor.js';
 import { type Convention, conventions, type FusedPart, type Place } from './checkpoint-conventions.js';
-import { type Heads, takePart, transpose } from './checkpoint-parts.js';
 import type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
 
 /** The part of a file that a layer is in. */
@@ -52,12 +53,12 @@ function unknownTensor(checkpoint: Checkpoint, problem: string): HeedError {
   return new HeedError('HEED_UNKNOWN_TENSOR', `Expected ${checkpoint.file.path} to hold ${problem}`);
 }
 
-/** What stands under the prefix, or all that is there when nothing does. */
+/** The names with the prefix, or all names if there are none. */
 function listFound({ file, prefix, names }: Checkpoint): string {
   return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : [...file.tensors.keys()]);
 }
 
-/** The convention that explains the most names. */
+/** The convention that matches the most names. */
 function recognise(checkpoint: Checkpoint): Convention {
   let best: Convention | undefined;
   let most = 0;
@@ -87,7 +88,7 @@ function expectComplete(checkpoint: Checkpoint, convention: Convention): void {
   }
 }
 
-/** A tensor that is not read could have changed the result. */
+/** A tensor that is not read might have changed the result. */
 function expectExplained(checkpoint: Checkpoint, convention: Convention): void {
   const { names, prefix } = checkpoint;
   const known = namesIn(convention);
@@ -153,5 +154,48 @@ function linearAt(place: Place, tensors: ReadonlyMap<string, Tensor>, heads: Hea
 }
 
 function partOf(tensor: Tensor, part: FusedPart | undefined, heads: Heads, name: string): Tensor {
-  return part === undefined ? tensor : takePart(tensor, part, heads, name);
+  return part === undefined ? tensor : rowsOfPart(tensor, part, heads, name);
+}
+
+/** How many heads the rows are for. */
+export interface Heads {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+}
+
+/** Rows of query, key or value, sharing memory: as many for each head, one part after the other. */
+function rowsOfPart(tensor: Tensor, part: FusedPart, { heads, keyValueHeads }: Heads, name: string): Tensor {
+  const [rows, ...rest] = tensor.dims;
+  const all = heads + 2 * keyValueHeads;
+  if (rows === undefined || rows % all !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${name} to hold query, key and value of equal width for ${heads} + ${keyValueHeads} + ${keyValueHeads} heads, received dims ${describeDims(tensor.dims)}`,
+    );
+  }
+  const [before, count] = {
+    query: [0, heads],
+    key: [heads, keyValueHeads],
+    value: [heads + keyValueHeads, keyValueHeads],
+  }[part];
+  const size = tensor.size / all;
+  const data = tensor.data.subarray(before * size, (before + count) * size);
+  return new Tensor(tensor.type, data, [(rows / all) * count, ...rest]);
+}
+
+/** [in, out] → [out, in] */
+function transpose(tensor: Tensor, name: string): Tensor {
+  if (tensor.dims.length !== 2) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${name} to have 2 axes, [in, out], received dims ${describeDims(tensor.dims)}`,
+    );
+  }
+  const [rows, columns] = tensor.dims;
+  const from = tensor.data;
+  const to = allocate(tensor.type, tensor.size, name);
+  for (let column = 0; column < columns; column++) {
+    for (let row = 0; row < rows; row++) to[column * rows + row] = from[row * columns + column];
+  }
+  return new Tensor(tensor.type, to, [columns, rows]);
 }

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe } from '../checks/describe.js';
+import { describe } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { isObject, parseJson } from '../safetensors/json.js';
 import { checkLayerOptions, type LayerOptionName } from './options.js';
@@ -85,7 +85,7 @@ export async function readModelConfig(directory: string, given: LayerValues): Pr
   return values;
 }
 
-/** JSON has null for what is not there. */
+/** JSON uses null for missing values. */
 function valueAt(config: Config, name: string): unknown {
   return config[name] ?? undefined;
 }
@@ -103,18 +103,18 @@ function valuesOf({ heads, causal, isLlama, slides }: Family, config: Config): L
   return values;
 }
 
-/** Options that the configuration asks for, but in a way that no option of a layer can follow. */
+/** Settings that no option of a layer can express. */
 function unknowable({ isLlama, slides }: Family, config: Config): [LayerOptionName, string][] {
   const reasons: [LayerOptionName, string][] = [];
   if (config.scale_attn_by_inverse_layer_idx === true) {
     reasons.push(['scale', 'the scale depends on the layer (scale_attn_by_inverse_layer_idx)']);
   }
   if (isLlama && !slides && config.use_sliding_window === true) {
-    reasons.push(['window', 'some layers have a window and others have not (use_sliding_window)']);
+    reasons.push(['window', 'only some layers have a window (use_sliding_window)']);
   }
   const type = isLlama && scalingType(scalingOf(config));
   if (type && !Object.hasOwn(scalingNames, String(type))) {
-    reasons.push(['rotary', `heed knows no rotary scaling of type ${describe(type)}`]);
+    reasons.push(['rotary', `heed does not support rotary scaling of type ${describe(type)}`]);
   }
   return reasons;
 }
@@ -135,7 +135,7 @@ const scalingNames: Readonly<Record<string, readonly string[]>> = {
   llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
 };
 
-/** `rope_scaling`, which `rope_parameters` of newer files took the place of. */
+/** `rope_scaling`, which newer files replace by `rope_parameters`. */
 function scalingOf(config: Config): Config {
   const scaling = config.rope_parameters ?? config.rope_scaling;
   return isObject(scaling) ? scaling : {};

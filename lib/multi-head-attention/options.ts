@@ -1,27 +1,28 @@
 /** The options of a layer, checked without knowing its weights. */
-import type { Backend } from '../backend.js';
-import { type BackendName, chooseBackend } from '../backends.js';
+
+import type { Score, Selection } from '../attention/options.js';
+import { readScoring, type ScoringOptions } from '../attention/scoring.js';
+import type { Backend, BackendName } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
 import { expectLocation } from '../checks/location.js';
-import { booleanOption, choiceOption, finiteOption, integerBetween, invalid } from '../checks/numbers.js';
 import type { OptionValues } from '../checks/options.js';
-import { readScore, type ScoreArgument } from '../checks/score.js';
-import { readOptionalPerHead, readSoftcap, readWindow, type Window } from '../checks/scoring.js';
-import { readSelection, type SelectionArgument } from '../checks/selection.js';
+import { choiceOption, finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
-import type { Score } from '../score.js';
-import type { Selection } from '../selection.js';
-import { type FloatType, floatTypes, type Location } from '../tensor-type.js';
+import { type FloatType, floatTypes, type Location } from '../tensor/types.js';
 
-/** What a layer computes and how; weights do not tell. */
+/** What a layer computes and how: what its weights do not determine. */
 export interface MultiHeadAttentionOptions {
   /** Query heads. */
   heads: number;
   /** Key and value heads, shared by consecutive groups of query heads; divides `heads`. Default: as many as heads. */
   keyValueHeads?: number;
-  /** No step attends a later one. Default false. */
+  /** Whether steps attend only themselves and earlier steps. Default false. */
   causal?: boolean;
-  /** Local attention: keys further than this many positions before or after a query are out of reach. A missing side is unbounded. */
+  /**
+   * Local attention: a query attends only keys at most this many positions before or after it. A side that is
+   * not given is unbounded.
+   */
   window?: {
     /** Positions before the query. */
     left?: number;
@@ -30,26 +31,29 @@ export interface MultiHeadAttentionOptions {
   };
   /** Caps scores smoothly: cap · tanh(score / cap). Default 0: not capped. */
   softcap?: number;
-  /** How alike a query and a key are; its weights are copied. Default 'scaled-dot'. */
+  /** The score function: how similar a query and a key are. Its weights are copied. Default 'scaled-dot'. */
   score?: Score;
   /** Multiplies the score. Default 1/√width for 'scaled-dot', 1 for all other scores. */
   scale?: number;
   /** One per query head: slope · (key position − query position) is added to scores. */
   alibiSlopes?: ArrayLike<number>;
-  /** One logit per query head that takes part in the softmax and gives no value. */
+  /** One logit per query head that takes part in the softmax and contributes no value. */
   sinks?: ArrayLike<number>;
-  /** Turns queries and keys by their positions before they attend, as in Llama. Default: they stay as they are. */
+  /** Rotates queries and keys by their positions, as in Llama. Default: no rotation. */
   rotary?: RotaryOptions;
   /** Added to the mean square of a head that is normalised (`queryNorm`, `keyNorm`); `rms_norm_eps` of checkpoints. Default 1e-6. */
   normEpsilon?: number;
-  /** What is done with the weights; centers are copied. A call may say otherwise. Default 'soft'. */
+  /** How the weights select values; centers are copied. A call may override it. Default 'soft'. */
   select?: Selection;
   /**
-   * Where the layer computes, and keeps its weights: 'cpu', or a device, to which inputs in the memory of the CPU
-   * travel, and results from there. Default: where the query weight is.
+   * Where the layer computes and stores its weights: 'cpu', or a device. Inputs in the memory of the CPU are
+   * copied to the device, and their results back. Default: where the query weight is.
    */
   location?: Location;
-  /** The type of inputs, weights, intermediate and final results; weights of another are cast. Default: that of the query weight. */
+  /**
+   * The type of inputs, weights, intermediate and final results; weights of another type are cast. Default:
+   * that of the query weight.
+   */
   type?: FloatType;
   /** 'auto' (default) as for attention. */
   backend?: BackendName;
@@ -78,20 +82,12 @@ export type LayerOptionName = (typeof layerOptionNames)[number];
 export interface LayerOptions {
   readonly heads: number;
   readonly keyValueHeads: number;
-  readonly causal: boolean;
-  readonly window: Window;
-  readonly softcap: number;
-  readonly score: ScoreArgument;
-  /** Undefined for the default, which depends on the width. */
-  readonly scale: number | undefined;
-  readonly alibiSlopes: Float64Array | undefined;
-  readonly sinks: Float64Array | undefined;
+  readonly scoring: ScoringOptions;
   readonly rotary: Rotary | undefined;
   readonly normEpsilon: number;
-  readonly select: SelectionArgument;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
-  /** @param weights where they are: the default of where the layer is */
+  /** @param weights their location, which is the default location of the layer */
   readonly chooseBackend: (type: FloatType, weights: Location) => Backend;
 }
 
@@ -105,16 +101,9 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
   return {
     heads,
     keyValueHeads: readKeyValueHeads(values.keyValueHeads, heads),
-    causal: booleanOption(values.causal, 'options.causal', false),
-    window: readWindow(values.window, 'options.window'),
-    softcap: readSoftcap(values.softcap, 'options.softcap'),
-    score: readScore(values.score, 'options.score'),
-    scale: values.scale === undefined ? undefined : finiteOption(values.scale, 'options.scale', 0),
-    alibiSlopes: readOptionalPerHead(values.alibiSlopes, 'options.alibiSlopes', heads),
-    sinks: readOptionalPerHead(values.sinks, 'options.sinks', heads),
+    scoring: readScoring(values, heads),
     rotary: readRotary(values.rotary, 'options.rotary'),
     normEpsilon: readNormEpsilon(values.normEpsilon, 'options.normEpsilon'),
-    select: readSelection(values.select, 'options.select'),
     type:
       values.type === undefined
         ? undefined
@@ -125,7 +114,7 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
 
 function readNormEpsilon(value: unknown, name: string): number {
   const epsilon = finiteOption(value, name, 1e-6);
-  if (epsilon < 0) throw invalid(name, 'a finite number, not negative', value);
+  if (epsilon < 0) throw invalid(name, 'a finite, non-negative number', value);
   return epsilon;
 }
 

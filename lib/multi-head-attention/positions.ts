@@ -1,9 +1,9 @@
-/** Where the steps of a call stand, for rotary embedding. */
-import { type Backend, precisionOf } from '../backend.js';
+/** The positions of the steps of a call, for rotary embedding. */
+import { type Backend, precisionOf } from '../backends/backend.js';
 import { readList } from '../checks/lists.js';
-import { integerBetween, invalid } from '../checks/numbers.js';
+import { integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { Rotation, Sequence } from '../problem.js';
+import type { Rotation, Sequence } from '../problem/problem.js';
 import { Angles, type Steps } from '../rotary/angles.js';
 import { type Rotary, rotatedWidth } from '../rotary/options.js';
 
@@ -22,7 +22,7 @@ export function readPositions(
 ): readonly number[] | undefined {
   if (value === undefined) return undefined;
   if (!rotates) {
-    throw invalid(name, 'left out for a layer without options.rotary, which knows no positions', value);
+    throw invalid(name, 'left out for a layer without options.rotary, which does not use positions', value);
   }
   const list = readList(value, name);
   if (list.length !== steps && list.length !== batch * steps) {
@@ -44,8 +44,8 @@ export interface PlacedQueries {
 }
 
 /**
- * Query row i stands at queryOffset + i, as it does for `causal`, `window` and ALiBi, unless the caller says where.
- * Keys stand where the queries of the same rows do; those of a context at 0, 1, 2, …
+ * Query row i has the position queryOffset + i, as for `causal`, `window` and ALiBi, unless the caller gives
+ * positions. Keys have the positions of the queries of the same rows; those of a context have 0, 1, 2, …
  */
 export function rotations(
   angles: Angles,
@@ -64,7 +64,7 @@ export function rotations(
   const query = angles.rotation(shared(angles, queries));
   if (contextSteps === undefined) return { query, key: query };
   const keys = queries.map(({ length }) => ({ count: contextSteps, first: 0, positions: undefined, length }));
-  // Without queries nobody counts valid keys.
+  // Without queries the valid keys do not matter.
   const all = { count: contextSteps, first: 0, positions: undefined, length: contextSteps };
   return { query, key: angles.rotation(shared(angles, keys.length > 0 ? keys : [all])) };
 }
@@ -76,11 +76,11 @@ function largest(positions: readonly number[], count: number): number {
   return most;
 }
 
-const nothing: Steps = { count: 0, first: 0, positions: undefined, length: 0 };
+const noSteps: Steps = { count: 0, first: 0, positions: undefined, length: 0 };
 
 /** One part that holds for all batch entries, where they agree. */
 function shared(angles: Angles, parts: readonly Steps[]): readonly Steps[] {
-  if (parts.length === 0) return [nothing];
+  if (parts.length === 0) return [noSteps];
   const [one] = parts;
   const agree = parts.every(
     ({ first, positions, length }) =>

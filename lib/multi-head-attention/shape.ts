@@ -1,7 +1,7 @@
 /** The widths of a layer, from its weights and its numbers of heads. */
-import { checkShape } from '../attention-arguments.js';
-import { expectLength } from '../checks/dims.js';
-import type { ScoreArgument } from '../checks/score.js';
+import { checkShape } from '../attention/arguments.js';
+import type { ScoreArgument } from '../attention/score.js';
+import { expectLength } from '../checks/lists.js';
 import { HeedError } from '../errors.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
 

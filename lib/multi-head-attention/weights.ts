@@ -1,13 +1,16 @@
 /** The weights of a layer, packed so that a call multiplies as few and as large matrices as it can. */
-import { bytesOf } from '../array-memory.js';
-import { type Backend, precisionOf } from '../backend.js';
-import { biasNumbers } from '../checks/bias.js';
-import { allocate } from '../checks/data.js';
-import { fetchedDataOf, type TensorArgument } from '../checks/tensor.js';
-import { type Numbers, readElements, writeElements } from '../elements.js';
-import { type DeviceArray, isOnDevice } from '../native/device-array.js';
-import { PackedWeight } from '../packed-weight.js';
-import { bytesPerElement, type FloatType, type TypedArray } from '../tensor-type.js';
+
+import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../attention/score.js';
+import type { ScoringOptions, SelectionArgument } from '../attention/scoring.js';
+import { type Backend, precisionOf } from '../backends/backend.js';
+import { allocate, copyData } from '../checks/data.js';
+import { fetchedDataOf, hostDataOf, type TensorArgument } from '../checks/tensor.js';
+import { bytesOf } from '../memory/arrays.js';
+import { type DeviceArray, isOnDevice } from '../memory/device.js';
+import { biasNumbers } from '../projection/bias.js';
+import { PackedWeight } from '../projection/packed-weight.js';
+import { readElements, writeElements } from '../tensor/elements.js';
+import { bytesPerElement, type FloatType, type Numbers, type TypedArray } from '../tensor/types.js';
 import type { LinearArgument, LinearArguments } from './linear.js';
 
 /** Linear maps of the same input, end to end in one packed weight. */
@@ -131,4 +134,34 @@ function release(weights: readonly Releasable[]): void {
     if (isOnDevice(weight)) weight.release();
     else if (weight !== undefined && 'product' in weight) weight.product.weight.dispose();
   }
+}
+
+/** The score over memory of the layer's own; the positions of a location score in the type of its keys. */
+function ownScore(score: ScoreArgument, type: FloatType): ScoreArgument {
+  return withWeights(score, (weight) => {
+    if (score.kind === 'location' && weight.type !== type) {
+      return { ...weight, type, data: roundedTo(type, weight) };
+    }
+    return { ...weight, data: copyData(hostDataOf(weight), weight.type, weight.name) };
+  });
+}
+
+/** The selection over memory of the layer's own. */
+function ownSelection(select: SelectionArgument): SelectionArgument {
+  if (select.kind !== 'local') return select;
+  const { centers } = select;
+  return {
+    ...select,
+    centers: { ...centers, data: copyData(hostDataOf(centers), centers.type, centers.name) },
+  };
+}
+
+/** A layer keeps copies: of everything that its scoring has in tensors, too. */
+export function ownScoring(scoring: ScoringOptions, type: FloatType): ScoringOptions {
+  return { ...scoring, score: ownScore(scoring.score, type), select: ownSelection(scoring.select) };
+}
+
+/** How many numbers the score has learnt. */
+export function countScoreParameters(score: ScoreArgument): number {
+  return weightsOf(score).reduce((count, { size }) => count + size, 0);
 }

@@ -1,8 +1,9 @@
 /** What both operators' arguments have in common: an operator set, named inputs and outputs, integer attributes. */
-import { integerBetween, invalid } from '../checks/numbers.js';
+
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { Tensor } from '../tensor.js';
+import { integerBetween, invalid } from '../checks/values.js';
+import { Tensor } from '../tensor/tensor.js';
 
 /** A version of the default ONNX operator set. */
 export type Opset = 23 | 24 | 25;
@@ -19,7 +20,7 @@ type Read<Required extends string, Optional extends string> = {
   readonly [Name in Required]: TensorArgument;
 } & { readonly [Name in Optional]?: TensorArgument };
 
-/** Reads the inputs that are there; the caller's getters run here and nowhere later. */
+/** Reads the given inputs; the caller's getters run only here. */
 export function readInputs<Required extends string, Optional extends string>(
   inputs: unknown,
   required: readonly Required[],
@@ -32,7 +33,7 @@ export function readInputs<Required extends string, Optional extends string>(
   return Object.fromEntries(given.map((name) => [name, read(name)])) as Read<Required, Optional>;
 }
 
-/** The tensor that was read, over memory that stays as long as it is. */
+/** The tensor that was read, over memory that stays valid as long as the tensor. */
 export function toTensor(argument: TensorArgument): Tensor {
   return new Tensor(argument.type, hostDataOf(argument), argument.dims);
 }

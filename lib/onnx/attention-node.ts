@@ -1,15 +1,15 @@
 /** An Attention node: its arguments, checked against the operator's specification. */
-import type { Backend } from '../backend.js';
-import { chooseBackend } from '../backends.js';
-import { expectDims } from '../checks/dims.js';
-import { readNames } from '../checks/lists.js';
-import { finiteOption, integerBetween, invalid } from '../checks/numbers.js';
+
+import { readSoftcap } from '../attention/scoring.js';
+import type { Backend } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
+import { expectDims, readNames } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { readSoftcap } from '../checks/scoring.js';
 import { expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
+import { finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
-import type { FloatType } from '../tensor-type.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { FloatType } from '../tensor/types.js';
 import { type Opset, readInputs, readInteger, readOpset, toTensor } from './arguments.js';
 import { expectRankOf, readShapes, type Shapes } from './attention-shapes.js';
 import { type Heads, headsOf } from './heads.js';
@@ -36,7 +36,7 @@ export type AttentionOutputName = (typeof outputNames)[number];
 /** TensorProto's numbers of the types that a softmax may be computed in: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
 const softmaxPrecisions: readonly unknown[] = [1, 10, 11, 16];
 
-/** What the attribute qk_matmul_output_mode makes of the fourth output, by its number. */
+/** The content of the fourth output for each value of the attribute qk_matmul_output_mode. */
 const stages = ['scores', 'cappedScores', 'biasedScores', 'weights'] as const;
 
 export interface AttentionNode {
@@ -64,13 +64,13 @@ export interface AttentionNode {
 type Inputs = ReturnType<typeof readInputs<(typeof required)[number], (typeof optional)[number]>>;
 type Attributes = OptionValues<(typeof attributeNames)[number]>;
 
-/** Inputs and attributes that later operator sets brought. */
+/** Refuses inputs and attributes that only later operator sets have. */
 function expectKnownTo(opset: Opset, inputs: Inputs, attributes: Attributes): void {
   const since = (first: Opset, name: string, given: unknown) => {
     if (given === undefined || opset >= first) return;
     throw new HeedError(
       'HEED_UNKNOWN_OPTION',
-      `Expected no ${name} in operator set ${opset}, it came with ${first}`,
+      `Expected no ${name} in operator set ${opset}; it exists from ${first} on`,
     );
   };
   since(24, 'nonpad_kv_seqlen', inputs.nonpad_kv_seqlen);
@@ -99,7 +99,7 @@ function readPast(
   return { key, value };
 }
 
-/** V may be of another type than Q and K: then nothing may lose precision on the way. */
+/** V may have another type than Q and K; then nothing may lose precision in between. */
 function readType({ Q, K, V, past_key, past_value, nonpad_kv_seqlen }: Inputs): FloatType {
   const type = expectFloat(Q);
   const valueType = expectFloat(V);
@@ -129,7 +129,7 @@ function readWindowSide(attributes: Attributes, name: string): number {
 function readScale(value: unknown, width: number): number {
   const scale = finiteOption(value, 'scale', 1 / Math.sqrt(width));
   // The specification multiplies queries and keys by its root.
-  if (scale < 0) throw invalid('scale', 'a number that is not negative', value);
+  if (scale < 0) throw invalid('scale', 'a non-negative number', value);
   return scale;
 }
 
@@ -147,7 +147,10 @@ function readOutputs(value: unknown, inputs: Inputs): ReadonlySet<AttentionOutpu
   return outputs;
 }
 
-/** Where query row 0 stands among the keys: behind the past, or so that the last query sees the last valid key. */
+/**
+ * The position of query row 0 among the keys: after the past, or such that the last query is aligned with the
+ * last valid key.
+ */
 function queryOffsetOf(pastSteps: number, keyLengths: readonly number[] | undefined, querySteps: number) {
   return keyLengths ? keyLengths.map((length) => length - querySteps) : pastSteps;
 }

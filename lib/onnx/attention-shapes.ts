@@ -1,10 +1,9 @@
 /** The dims of Q, K and V: heads are an axis of four, or hidden in the last of three. */
-import type { AttentionShape } from '../attention-arguments.js';
-import { describeDims } from '../checks/describe.js';
-import { expectLength } from '../checks/dims.js';
-import { invalid } from '../checks/numbers.js';
+import type { AttentionShape } from '../attention/arguments.js';
+import { expectLength } from '../checks/lists.js';
 import type { OptionValues } from '../checks/options.js';
 import type { TensorArgument } from '../checks/tensor.js';
+import { describeDims, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { readInteger } from './arguments.js';
 

@@ -1,14 +1,10 @@
-import {
-  type AttentionDetails,
-  type AttentionDetailsOptions,
-  attentionDetails,
-  attentionDetailsSync,
-} from '../attention-details.js';
-import type { AttentionOptions } from '../attention-options.js';
-import type { BackendName } from '../backends.js';
-import { Tensor } from '../tensor.js';
-import type { TensorLike, TensorType } from '../tensor-type.js';
-import { atOnce, inTurns } from '../turns.js';
+import { attentionDetails, attentionDetailsSync } from '../attention/attention.js';
+import type { AttentionDetails, AttentionDetailsOptions } from '../attention/details.js';
+import type { AttentionOptions } from '../attention/options.js';
+import type { BackendName } from '../backends/backend.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorLike, TensorType } from '../tensor/types.js';
+import { atOnce, inTurns } from '../time-slices.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
 import { appendSteps, type Heads, headsOf, tensorOf, withStepsFirst } from './heads.js';
@@ -30,7 +26,10 @@ export interface AttentionInputs {
   readonly past_key?: TensorLike;
   /** [batch, kv_num_heads, past_steps, v_head_size]; goes before V. */
   readonly past_value?: TensorLike;
-  /** int64 [batch]: how many keys of each entry count, when K and V are a whole cache. From operator set 24 on. */
+  /**
+   * int64 [batch]: the number of valid keys of each entry, if K and V are a whole cache. From operator set 24
+   * on.
+   */
   readonly nonpad_kv_seqlen?: TensorLike;
 }
 
@@ -38,19 +37,23 @@ export interface AttentionInputs {
 export interface AttentionAttributes {
   /** 1: query i attends key j only if j ≤ i + offset, the offset being past_steps, nonpad_kv_seqlen − q_steps, or 0. */
   readonly is_causal?: 0 | 1;
-  /** For inputs of three axes, and only for them. */
+  /** The number of query heads; only for inputs of three axes. */
   readonly q_num_heads?: number;
   /** Key and value heads, as q_num_heads. */
   readonly kv_num_heads?: number;
   /** Default 1 / √head_size. */
   readonly scale?: number;
-  /** Scores become softcap · tanh(score / softcap); 0, the default, leaves them. */
+  /** Scores become softcap · tanh(score / softcap); 0, the default, leaves them unchanged. */
   readonly softcap?: number;
-  /** What qk_matmul_output is: 0 scaled products (default), 1 after the softcap, 2 after mask and bias, 3 after the softmax. */
+  /**
+   * The content of qk_matmul_output: 0 scaled products (default), 1 after the softcap, 2 after mask and bias,
+   * 3 after the softmax.
+   */
   readonly qk_matmul_output_mode?: 0 | 1 | 2 | 3;
   /**
-   * TensorProto's number of a type: 1 float, 10 float16, 11 double, 16 bfloat16. Taken as the least precision:
-   * the softmax is computed in float32, or in float64 for float64 inputs and on the reference backend, whatever it says.
+   * TensorProto's number of a type: 1 float, 10 float16, 11 double, 16 bfloat16. A lower bound of the
+   * precision: the softmax is always computed in float32, or in float64 for float64 inputs and on the
+   * reference backend.
    */
   readonly softmax_precision?: 1 | 10 | 11 | 16;
   /** How many keys before and after its own position a query attends; -1, the default, is all. From operator set 25 on. */
@@ -59,17 +62,17 @@ export interface AttentionAttributes {
   readonly right_window_size?: number;
 }
 
-/** What is not part of the node: its operator set, the backend, the outputs wanted. */
+/** Options outside the node: its operator set, the backend, the requested outputs. */
 export interface AttentionOperatorOptions {
   /** The operator set that the node belongs to; default 25. */
   readonly opset?: Opset;
-  /** What computes; default 'auto'. */
+  /** The backend; default 'auto'. */
   readonly backend?: BackendName;
-  /** Which optional outputs are wanted beside Y; default present_key and present_value when there is a past. */
+  /** The optional outputs to return besides Y; default present_key and present_value if there is a past. */
   readonly outputs?: readonly AttentionOutputName[];
 }
 
-/** The outputs that were asked for, by their ONNX names. */
+/** The requested outputs, by their ONNX names. */
 export interface AttentionOutputs {
   /** As Q, with v_head_size in place of head_size. */
   Y: Tensor;
@@ -85,7 +88,7 @@ function castTensor(tensor: Tensor, type: TensorType): Tensor {
   return tensor.type === type ? tensor : tensor.cast(type);
 }
 
-/** The operands of the attention itself: one type, one order of axes, the past in front. */
+/** The operands of attention: of one type and one order of axes, with the past in front. */
 interface Operands {
   readonly query: Tensor;
   readonly key: Tensor;
@@ -117,7 +120,10 @@ function* operandsOf(node: AttentionNode): Generator<void, Operands> {
   return needsPresent(node) ? yield* withPresent(node) : alike(node, node.query, node.key, node.value);
 }
 
-/** With which options details of attention are asked for: the first answer has the output, the last one the stage. */
+/**
+ * The options of each call of attention details: the first result has the output, the last one the requested
+ * stage.
+ */
 function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsOptions[] {
   const { stage, mask, keyLengths } = node;
   const unmasked = { layout, scale: node.scale, softcap: node.softcap, backend: node.backend };
@@ -140,7 +146,7 @@ function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsO
   ];
 }
 
-/** Y as the operator has it: the type of Q, and its axes. */
+/** Y as the operator specifies it: with the type and the axes of Q. */
 function* arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Generator<void, Tensor> {
   const typed = castTensor(output, node.query.type);
   if (!node.query.stepsFirst) return typed;
@@ -164,14 +170,14 @@ function* outputsOf(
 }
 
 /**
- * The ONNX operator Attention of the operator sets 23, 24 and 25, fused: no matrix of all scores exists unless
- * qk_matmul_output is asked for. A query with no key to attend gives zeros, and zero weights.
+ * The ONNX operator Attention of the operator sets 23, 24 and 25, fused: the matrix of scores is stored only
+ * if qk_matmul_output is requested. A query that may attend no key gets zeros, and zero weights.
  *
  * V may be of another floating-point type than Q and K; float64 runs on the reference backend.
  *
  * @see https://onnx.ai/onnx/operators/onnx__Attention.html
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that the operator set does not have,
- *   HEED_INVALID_ARGUMENT for an attribute out of its range or an input that is missing, HEED_SHAPE_MISMATCH,
+ *   HEED_INVALID_ARGUMENT for an attribute out of range or a missing input, HEED_SHAPE_MISMATCH,
  *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what `attention` of heed throws
  *
  * @example
@@ -189,7 +195,7 @@ export async function attention(
   return await inTurns(outputsOf(node, operands, await Promise.all(answers)));
 }
 
-/** {@link attention}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link attention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function attentionSync(
   inputs: AttentionInputs,
   attributes: AttentionAttributes = {},

@@ -1,9 +1,10 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
-import { bytesOf } from '../array-memory.js';
+
 import { allocate, isDetachedArray } from '../checks/data.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import type { TensorType, TypedArray } from '../tensor-type.js';
+import { bytesOf } from '../memory/arrays.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorType, TypedArray } from '../tensor/types.js';
 
 /** Bytes between two pauses: a few milliseconds of copying. */
 const bytesPerTurn = 1 << 23;

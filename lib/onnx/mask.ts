@@ -1,13 +1,14 @@
-/** The attn_mask input: broadcast from the right, and filled up when it covers fewer keys than there are. */
-import { bytesOf } from '../array-memory.js';
+/** The attn_mask input: broadcast from the right, and padded if it covers fewer keys than there are. */
+
 import { allocate } from '../checks/data.js';
-import { describeDims } from '../checks/describe.js';
-import { sizeOf } from '../checks/dims.js';
+import { sizeOf } from '../checks/lists.js';
 import type { TensorArgument } from '../checks/tensor.js';
-import { writeElements } from '../elements.js';
+import { describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import { isFloatType } from '../tensor-type.js';
+import { bytesOf } from '../memory/arrays.js';
+import { writeElements } from '../tensor/elements.js';
+import { Tensor } from '../tensor/tensor.js';
+import { isFloatType } from '../tensor/types.js';
 import { type Opset, toTensor } from './arguments.js';
 
 interface MaskContext {

@@ -1,18 +1,18 @@
-import { type BackendName, chooseBackend } from '../backends.js';
+import type { BackendName } from '../backends/backend.js';
+import { chooseBackend } from '../backends/choose.js';
 import { copyData } from '../checks/data.js';
-import { describeDims } from '../checks/describe.js';
-import { expectDims } from '../checks/dims.js';
-import { readNames } from '../checks/lists.js';
-import { integerBetween, invalid } from '../checks/numbers.js';
+import { expectDims, readNames } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { expectFloat, expectType, hostDataOf, type TensorArgument } from '../checks/tensor.js';
+import { describeDims, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { Tensor } from '../tensor.js';
-import type { TensorLike } from '../tensor-type.js';
-import { atOnce, inTurns } from '../turns.js';
+import { rotatePairs } from '../rotary/rotate-pairs.js';
+import { readElements, writeElements } from '../tensor/elements.js';
+import { Tensor } from '../tensor/tensor.js';
+import type { TensorLike, TensorType, TypedArray } from '../tensor/types.js';
+import { atOnce, inTurns } from '../time-slices.js';
 import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
 import type { Heads } from './heads.js';
-import { type Rotation, rotate } from './rotate.js';
 
 /** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
@@ -25,33 +25,33 @@ export interface RotaryEmbeddingInputs {
   readonly cos_cache: TensorLike;
   /** Their sines, of the same dims. */
   readonly sin_cache: TensorLike;
-  /** int64 [batch, steps]: which row of the caches each step takes. */
+  /** int64 [batch, steps]: the row of the caches for each step. */
   readonly position_ids?: TensorLike;
 }
 
 /** The attributes of a RotaryEmbedding node, by the operator's names. */
 export interface RotaryEmbeddingAttributes {
-  /** 1: neighbouring elements make a pair; 0, the default: an element and the one half a head further on. */
+  /** 1: neighbouring elements form a pair; 0, the default: an element and the one half a head further on. */
   readonly interleaved?: 0 | 1;
   /** How many leading elements of a head are rotated; 0, the default, is all. */
   readonly rotary_embedding_dim?: number;
-  /** For an input of three axes; one of four counts its own heads. */
+  /** The number of heads, for an input of three axes; the dims of an input of four axes contain it. */
   readonly num_heads?: number;
 }
 
-/** What is not part of the node: its operator set, the outputs wanted. */
+/** Options outside the node: its operator set, the requested outputs. */
 export interface RotaryEmbeddingOptions {
   /** The operator set that the node belongs to; default 25. The operator is the same in all of them. */
   readonly opset?: Opset;
-  /** Checked as everywhere; the rotation is the same code on each backend. */
+  /** Checked as everywhere; the rotation is the same on every backend. */
   readonly backend?: BackendName;
-  /** The outputs wanted; there is but one, 'output'. */
+  /** The requested outputs; there is only one, 'output'. */
   readonly outputs?: readonly 'output'[];
 }
 
 /** The outputs, by their ONNX names. */
 export interface RotaryEmbeddingOutputs {
-  /** Dims and type of the input. */
+  /** The result, with the dims and type of the input. */
   output: Tensor;
 }
 
@@ -93,7 +93,7 @@ function readRotated(attributes: Attributes, width: number): number {
   return rotated;
 }
 
-/** Which row of the caches each [batch, step] takes; undefined where every one has its own. */
+/** The row of the caches for each [batch, step]; undefined if every step has its own. */
 function readRows(ids: TensorArgument | undefined, positions: number): Float64Array | undefined {
   if (ids === undefined) return undefined;
   const rows = Array.from<number | bigint>(hostDataOf(ids));
@@ -145,13 +145,13 @@ function prepare(
   chooseBackend(asked.backend, type);
   expectType(cos_cache, type, 'input.type');
   expectType(sin_cache, type, 'input.type');
-  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX asks for');
+  if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX specifies');
   const shape = readHeadShape(input, values);
   const rotated = readRotated(values, shape.width);
   const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
   expectCaches(given, position_ids, shape, rotated / 2);
 
-  // The rotation may take turns with the event loop, so it works on copies.
+  // The rotation may yield to the event loop, so it works on copies.
   const copyOf = (tensor: TensorArgument) => ({
     type,
     data: copyData(hostDataOf(tensor), type, tensor.name),
@@ -171,13 +171,14 @@ function prepare(
 }
 
 /**
- * The ONNX operator RotaryEmbedding (operator set 23): turns pairs of elements of queries or keys by angles that
- * grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on distances.
+ * The ONNX operator RotaryEmbedding (operator set 23): rotates pairs of elements of queries or keys by angles
+ * that grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on
+ * distances.
  *
  * @see https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
- *   an attribute or position out of its range or an input that is missing, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
- *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not have
+ *   an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
+ *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
  *
  * @example
  * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });
@@ -192,7 +193,7 @@ export async function rotaryEmbedding(
   return { output };
 }
 
-/** {@link rotaryEmbedding}, done when it returns: throws what that rejects with, and blocks the event loop meanwhile. */
+/** {@link rotaryEmbedding}, synchronously: it throws instead of rejecting, and blocks the event loop. */
 export function rotaryEmbeddingSync(
   inputs: RotaryEmbeddingInputs,
   attributes: RotaryEmbeddingAttributes = {},
@@ -201,4 +202,54 @@ export function rotaryEmbeddingSync(
   const { rotation, output } = prepare(inputs, attributes, options);
   atOnce(rotate(rotation));
   return { output };
+}
+
+/** Elements between two pauses: a few milliseconds of work. */
+const elementsPerTurn = 1 << 18;
+
+/** Heads, to be rotated in place. Nobody else may hold their memory while the rotation runs, nor that of the caches. */
+export interface Rotation extends Omit<Heads, 'name'> {
+  /** How many leading elements of a head take part; even. */
+  readonly rotated: number;
+  /** Pairs are neighbours (x₀, x₁); otherwise they lie half of `rotated` apart. */
+  readonly interleaved: boolean;
+  /** [rows, rotated / 2] each. */
+  readonly cos: { readonly type: TensorType; readonly data: TypedArray };
+  readonly sin: { readonly type: TensorType; readonly data: TypedArray };
+  /** The cache row of each [batch, step]; undefined where every one has its own. */
+  readonly rows: ArrayLike<number> | undefined;
+}
+
+/** Turns each pair of a head by its step's angle. Pauses now and then. */
+export function* rotate(rotation: Rotation): Generator<void, void> {
+  const { type, data, batch, heads, steps, width, stepsFirst, rotated, interleaved } = rotation;
+  const half = rotated / 2;
+  const cos = new Float64Array(half);
+  const sin = new Float64Array(half);
+  const head = new Float64Array(rotated);
+  const headStride = stepsFirst ? width : steps * width;
+  const stepStride = stepsFirst ? heads * width : width;
+  let sinceTurn = 0;
+  // Axes beside an empty one may be of any length.
+  if (data.length === 0) return;
+
+  for (let b = 0; b < batch; b++) {
+    for (let s = 0; s < steps; s++) {
+      const step = b * steps + s;
+      const row = (rotation.rows ? rotation.rows[step] : step) * half;
+      readElements(rotation.cos.type, rotation.cos.data, row, half, cos);
+      readElements(rotation.sin.type, rotation.sin.data, row, half, sin);
+      for (let h = 0; h < heads; h++) {
+        const start = b * heads * steps * width + h * headStride + s * stepStride;
+        readElements(type, data, start, rotated, head);
+        rotatePairs(head, 0, { cos, sin, start: 0, pairs: half }, interleaved);
+        writeElements(type, data, start, rotated, head);
+      }
+      sinceTurn += heads * rotated;
+      if (sinceTurn >= elementsPerTurn) {
+        sinceTurn = 0;
+        yield;
+      }
+    }
+  }
 }

@@ -1,11 +1,12 @@
 /** Cosines and sines of rotary angles, as tables that projections read. Angles are computed in float64 throughout. */
+
 import { allocate } from '../checks/data.js';
-import type { Numbers } from '../elements.js';
-import type { Rotation } from '../problem.js';
+import type { Rotation } from '../problem/problem.js';
+import type { Numbers } from '../tensor/types.js';
 import { amplitude, frequencies, lengthsAlike } from './frequencies.js';
 import type { Rotary } from './options.js';
 
-/** Where consecutive rows of a product stand. */
+/** The positions of consecutive rows of a product. */
 export interface Steps {
   readonly count: number;
   /** One for each row. Without them, the first stands at `first`, and each one after the other. */
@@ -23,7 +24,7 @@ interface Tables {
   readonly sin: Numbers;
 }
 
-/** What one kind of rotation looks like at any position. Layers that rotate alike share one. */
+/** One kind of rotation at all positions. Layers with the same rotation share it. */
 export class Angles {
   readonly #rotary: Rotary;
   readonly #width: number;
@@ -31,7 +32,7 @@ export class Angles {
   readonly #amplitude: number;
   readonly #alike: number;
   readonly #frequencies: Float64Array;
-  /** Rows 0, 1, 2, … A longer table takes the place of a shorter one, which those who have it may go on reading. */
+  /** Rows 0, 1, 2, … A longer table replaces a shorter one, which its users may continue to read. */
   #kept: Tables & { readonly rows: number };
 
   private constructor(rotary: Rotary, width: number, precision: 'float32' | 'float64') {
@@ -61,7 +62,7 @@ export class Angles {
     return made;
   }
 
-  /** Whether {@link Steps.length} makes a difference. */
+  /** Whether {@link Steps.length} matters. */
   get dependsOnLength(): boolean {
     return this.#alike < Number.POSITIVE_INFINITY;
   }

@@ -8,7 +8,7 @@ function unscaled(theta: number, dims: number): Float64Array {
   return Float64Array.from({ length: dims / 2 }, (_, pair) => theta ** ((-2 * pair) / dims));
 }
 
-/** The frequencies of a sequence of this length, which only 'dynamic' looks at. */
+/** The frequencies of a sequence of this length, which only 'dynamic' depends on. */
 export function frequencies(
   theta: number,
   dims: number,

@@ -1,25 +1,30 @@
 /** The options of rotary position embedding. */
-import { booleanOption, integerBetween, invalid } from '../checks/numbers.js';
+
 import { readOptions } from '../checks/options.js';
+import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
 
 /**
- * Rotary position embedding (Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding"):
- * pairs of elements of queries and keys turn by angles that grow with the position, pair i of `dims` / 2 at position
- * p by p · θ^(−2i / dims) radians, so that their products depend on how far apart they stand.
+ * Rotary position embedding (Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position
+ * Embedding"): pairs of elements of queries and keys are rotated by angles that grow with the position, pair
+ * i of `dims` / 2 at position p by p · θ^(−2i / dims) radians, so that their products depend on the distance
+ * between positions.
  */
 export interface RotaryOptions {
   /** The base θ of the frequencies; `rope_theta` of checkpoints. Default 10000. */
   theta?: number;
-  /** How many leading elements of a head turn; the others stay. Even. Default: the width of a head. */
+  /**
+   * How many leading elements of a head are rotated; the others stay as they are. Even. Default: the width of
+   * a head.
+   */
   dims?: number;
   /**
-   * Which elements make a pair: neighbours, (x₀, x₁), (x₂, x₃), … (RoFormer, GPT-J, Cohere), or, by default, those
-   * half of `dims` apart, (x₀, x_d/2), (x₁, x_d/2+1), … (GPT-NeoX, Llama, Mistral, Qwen).
+   * Which elements form a pair: neighbours, (x₀, x₁), (x₂, x₃), … (RoFormer, GPT-J, Cohere), or, by default,
+   * elements half of `dims` apart, (x₀, x_d/2), (x₁, x_d/2+1), … (GPT-NeoX, Llama, Mistral, Qwen).
    */
   interleaved?: boolean;
-  /** How frequencies change for sequences longer than those that a model was trained with. Default: not at all. */
+  /** How frequencies change for sequences longer than in training. Default: not at all. */
   scaling?: RotaryScaling;
 }
 

@@ -1,6 +1,6 @@
 /** The rotation itself, on numbers: what RotaryEmbedding of ONNX and the reference's projections share. */
-import type { Numbers } from '../elements.js';
 
+import type { Numbers } from '../tensor/types.js';
 /** The cosines and sines of the angles of `pairs` pairs, from `start` on. */
 export interface Angles {
   readonly cos: Numbers;
@@ -10,7 +10,7 @@ export interface Angles {
 }
 
 /**
- * Turns each pair (x, y) among the leading elements of a head, which begins at `at`, into
+ * Rotates each pair (x, y) among the leading elements of a head, which begins at `at`, to
  * (x cos − y sin, x sin + y cos). Pairs are neighbours when interleaved, else they lie `pairs` elements apart.
  */
 export function rotatePairs(

@@ -1,11 +1,12 @@
 /** How rotary frequencies change for long sequences: the options, spelt as in the config.json of checkpoints. */
-import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/numbers.js';
+
 import { type OptionValues, readOptions } from '../checks/options.js';
+import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 
 /**
  * Position interpolation (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
- * Interpolation"): every frequency f becomes f / factor, as if steps stood closer to each other.
+ * Interpolation"): every frequency f becomes f / factor, as if positions were closer to each other.
  */
 export interface LinearScaling {
   /** `rope_type` of checkpoints. */
@@ -15,11 +16,11 @@ export interface LinearScaling {
 }
 
 /**
- * Dynamic NTK-aware scaling (bloc97 and emozilla 2023, in the LocalLLaMA community; section 3.2 of Peng et al. 2023):
- * in a sequence of length n > L = originalMaxPositionEmbeddings, θ becomes
- * θ · (factor · n / L − (factor − 1))^(dims / (dims − 2)). Shorter sequences are left alone. The length of a batch
- * entry is its largest position of a valid key, plus one. Keys of earlier calls that somebody has kept stay as they were
- * rotated then, as in transformers.
+ * Dynamic NTK-aware scaling (bloc97 and emozilla 2023, in the LocalLLaMA community; section 3.2 of Peng et al.
+ * 2023): in a sequence of length n > L = originalMaxPositionEmbeddings, θ becomes
+ * θ · (factor · n / L − (factor − 1))^(dims / (dims − 2)). Shorter sequences are unchanged. The length of a batch
+ * entry is its largest position of a valid key, plus one. Keys in a cache stay as they were rotated when they
+ * were appended, as in transformers.
  */
 export interface DynamicScaling {
   /** `rope_type` of checkpoints. */
@@ -31,12 +32,12 @@ export interface DynamicScaling {
 }
 
 /**
- * YaRN (Peng et al. 2023, "YaRN: Efficient Context Window Extension of Large Language Models"): pairs that turn often
- * within L = originalMaxPositionEmbeddings positions keep their frequency f, pairs that turn rarely get f / factor,
- * and between them f · (1 − γ) + f / factor · γ, where γ = (i − low) / (high − low), limited to 0 … 1, for pair i.
- * Pair d(β) = dims · ln(L / 2πβ) / (2 ln θ) makes β turns: low = ⌊d(betaFast)⌋, at least 0, and
- * high = ⌈d(betaSlow)⌉, at most dims − 1. Cosines and sines are multiplied by the attention factor, so that scores
- * are by its square.
+ * YaRN (Peng et al. 2023, "YaRN: Efficient Context Window Extension of Large Language Models"): pairs that turn
+ * often within L = originalMaxPositionEmbeddings positions keep their frequency f, pairs that turn rarely get
+ * f / factor, and pairs between them get f · (1 − γ) + f / factor · γ, where γ = (i − low) / (high − low),
+ * limited to 0 … 1, for pair i. Pair d(β) = dims · ln(L / 2πβ) / (2 ln θ) makes β turns:
+ * low = ⌊d(betaFast)⌋, at least 0, and high = ⌈d(betaSlow)⌉, at most dims − 1. Cosines and sines are
+ * multiplied by the attention factor, and scores therefore by its square.
  */
 export interface YarnScaling {
   /** `rope_type` of checkpoints. */
@@ -50,9 +51,9 @@ export interface YarnScaling {
    * where m(s) = 0.1 · s · ln(factor) + 1.
    */
   attentionFactor?: number;
-  /** Turns from which on a pair keeps its frequency. Default 32. */
+  /** Pairs with at least this many turns keep their frequency. Default 32. */
   betaFast?: number;
-  /** Turns up to which a pair gets f / factor. Default 1. */
+  /** Pairs with at most this many turns get f / factor. Default 1. */
   betaSlow?: number;
   /** DeepSeek's weight of the attention factor. */
   mscale?: number;
@@ -73,15 +74,18 @@ export interface Llama3Scaling {
   type: 'llama3';
   /** What low frequencies are divided by; at least 1. */
   factor: number;
-  /** Turns within the original length up to which a frequency is low. */
+  /** Frequencies with at most this many turns within the original length are low. */
   lowFreqFactor: number;
-  /** Turns within the original length from which on a frequency is high; greater than lowFreqFactor. */
+  /**
+   * Frequencies with at least this many turns within the original length are high; greater than
+   * lowFreqFactor.
+   */
   highFreqFactor: number;
   /** The length that the model was trained for. */
   originalMaxPositionEmbeddings: number;
 }
 
-/** What is done to the frequencies of {@link RotaryOptions}; `rope_scaling` of checkpoints. */
+/** The scaling of the frequencies of {@link RotaryOptions}; `rope_scaling` of checkpoints. */
 export type RotaryScaling = LinearScaling | DynamicScaling | YarnScaling | Llama3Scaling;
 
 /** What was read of the options, with every default resolved. */
@@ -142,7 +146,7 @@ function readType(value: unknown, name: string): keyof typeof optionNames {
   return choiceOption(value, name, types, 'linear');
 }
 
-/** Options of another scaling would have no effect: whoever gives them means something else. */
+/** Options of another scaling would have no effect, so they are probably a mistake. */
 function rejectOthers(values: OptionValues<Name>, type: keyof typeof optionNames, name: string): void {
   const known: readonly string[] = optionNames[type];
   const other = Object.keys(values).find((key) => !known.includes(key));
@@ -165,7 +169,7 @@ function number(
   if (typeof value !== 'number' || !(value >= least && value < Number.POSITIVE_INFINITY)) {
     throw invalid(
       `${name}.${key}`,
-      least > 0 ? `a finite number of at least ${least}` : 'a finite number, not negative',
+      least > 0 ? `a finite number of at least ${least}` : 'a finite, non-negative number',
       value,
     );
   }

@@ -1,16 +1,196 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { invalid } from '../checks/numbers.js';
+/** Files of the format: one, or several behind an index that are read as one. */
+import { type FileHandle, open as openHandle, readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { allocate } from '../checks/data.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
-import type { TensorType } from '../tensor-type.js';
-import { dtypes } from './dtype.js';
-import type { Entry } from './header.js';
-import { locate } from './locate.js';
-import { listNames } from './names.js';
-import { Shard } from './shard.js';
-import { openShards } from './shards.js';
+import { Tensor } from '../tensor/tensor.js';
+import { bytesPerElement, type TensorType, type TypedArray } from '../tensor/types.js';
+import {
+  dtypes,
+  type Entry,
+  type Header,
+  maxHeaderLength,
+  parseHeader,
+  parseHeaderLength,
+} from './header.js';
+import { isObject, malformed, parseJson, show } from './json.js';
+import { listNames, locate } from './paths.js';
 
-/** What a file says about one of its tensors. */
+/** The most that one read asks of the system, which takes no more than 2 GiB. */
+const maxReadLength = 2 ** 30;
+
+class Shard {
+  readonly path: string;
+  readonly header: Header;
+  readonly #handle: FileHandle;
+  readonly #dataStart: number;
+
+  private constructor(path: string, handle: FileHandle, header: Header, dataStart: number) {
+    this.path = path;
+    this.header = header;
+    this.#handle = handle;
+    this.#dataStart = dataStart;
+  }
+
+  static async open(path: string): Promise<Shard> {
+    const handle = await openRegularFile(path);
+    try {
+      const { size } = await handle.stat();
+      const prefix = new Uint8Array(Math.min(8, size));
+      await readInto(prefix, handle, 0, path);
+      const length = parseHeaderLength(prefix, size, path);
+      const bytes = new Uint8Array(length);
+      await readInto(bytes, handle, 8, path);
+      const header = parseHeader(bytes, size - 8 - length, path);
+      return new Shard(path, handle, header, 8 + length);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async read({ name, dtype, dims, start, end }: Entry): Promise<Tensor> {
+    const shown = `tensor ${JSON.stringify(name)}`;
+    const type = dtypes.get(dtype)?.type;
+    if (type === undefined) {
+      throw new HeedError(
+        'HEED_UNSUPPORTED_TYPE',
+        `Expected ${shown} in ${this.path} to be of a type that heed reads, received ${dtype}`,
+      );
+    }
+    const data = allocate(type, (end - start) / bytesPerElement[type], `${shown} in ${this.path}`);
+    await readInto(data, this.#handle, this.#dataStart + start, this.path);
+    return new Tensor(type, data, dims);
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** Looks before it opens: opening a named pipe would wait for a writer for ever. */
+async function openRegularFile(path: string): Promise<FileHandle> {
+  try {
+    if ((await stat(path)).isFile()) return await openHandle(path, 'r');
+  } catch (error) {
+    throw new HeedError('HEED_FILE_ERROR', `Could not open ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  throw new HeedError('HEED_FILE_ERROR', `Expected ${path} to be a regular file`);
+}
+
+/** Fills the memory of `data`. Positional, so that any number of reads may run at once. */
+async function readInto(data: TypedArray, handle: FileHandle, position: number, path: string): Promise<void> {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const length = Math.min(bytes.length - filled, maxReadLength);
+    const { bytesRead } = await handle
+      .read(bytes, filled, length, position + filled)
+      .catch((error: Error) => {
+        throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
+      });
+    if (bytesRead === 0) {
+      throw malformed(
+        path,
+        `expected ${bytes.length} bytes at ${position}, received ${filled}: it was cut while open`,
+      );
+    }
+    filled += bytesRead;
+  }
+}
+
+/** The names of the tensors of each file, in the order of the index. */
+type Contents = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Opens all files of an index. */
+async function openShards(index: string): Promise<Shard[]> {
+  const contents = await readIndex(index);
+  const opening = [...contents].map(([file, names]) => openShard(index, file, names));
+  const opened = await Promise.allSettled(opening);
+  const shards = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = opened.find((result) => result.status === 'rejected');
+  if (failed === undefined) return shards;
+  await Promise.all(shards.map((shard) => shard.close()));
+  throw failed.reason;
+}
+
+async function readIndex(index: string): Promise<Contents> {
+  const { weight_map: map } = parseJson(await readWhole(index), 'the index', index) as Record<
+    string,
+    unknown
+  >;
+  if (!isObject(map)) throw malformed(index, `expected weight_map to be an object, received ${show(map)}`);
+  const contents = new Map<string, Set<string>>();
+  for (const [name, file] of Object.entries(map)) {
+    // An index may come from anywhere, and has no business outside of its directory.
+    if (typeof file !== 'string' || file === '' || /[/\\]|^\.\.?$/.test(file)) {
+      throw malformed(
+        index,
+        `expected weight_map[${show(name)}] to be the name of a file beside it, received ${show(file)}`,
+      );
+    }
+    const names = contents.get(file) ?? new Set();
+    contents.set(file, names.add(name));
+  }
+  return contents;
+}
+
+async function readWhole(index: string): Promise<Uint8Array> {
+  try {
+    const info = await stat(index);
+    if (info.isFile() && info.size <= maxHeaderLength) return await readFile(index);
+  } catch (error) {
+    throw new HeedError('HEED_FILE_ERROR', `Could not read ${index}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  throw new HeedError(
+    'HEED_FILE_ERROR',
+    `Expected ${index} to be a regular file of at most ${maxHeaderLength} bytes`,
+  );
+}
+
+async function openShard(index: string, file: string, names: ReadonlySet<string>): Promise<Shard> {
+  const directory = dirname(index);
+  const files = await readdir(directory).catch((): string[] => []);
+  if (!files.includes(file)) {
+    const found = files.filter((other) => other.endsWith('.safetensors')).sort();
+    throw new HeedError(
+      'HEED_FILE_ERROR',
+      `Expected ${directory} to hold ${show(file)}, which ${index} names for ${listNames([...names])}, found ${listNames(found, 'no safetensors files')}`,
+    );
+  }
+  const shard = await Shard.open(join(directory, file));
+  try {
+    expectAgreement(index, shard, names);
+    return shard;
+  } catch (error) {
+    await shard.close();
+    throw error;
+  }
+}
+
+function expectAgreement(index: string, { path, header }: Shard, names: ReadonlySet<string>): void {
+  const held = header.entries.map(({ name }) => name);
+  const known = new Set(held);
+  const missing = [...names].filter((name) => !known.has(name));
+  if (missing.length > 0) {
+    throw malformed(index, `expected ${path} to hold ${listNames(missing)}, found ${listNames(held)}`);
+  }
+  const others = held.filter((name) => !names.has(name));
+  if (others.length > 0) {
+    throw malformed(
+      index,
+      `expected weight_map to name ${path} for all that is in it, found there also ${listNames(others)}`,
+    );
+  }
+}
+
+/** The header's entry of a tensor. */
 export interface TensorInfo {
   /** The name in the file. */
   readonly name: string;
@@ -20,7 +200,7 @@ export interface TensorInfo {
   readonly type: TensorType | undefined;
   /** The length along every axis, outermost first. */
   readonly dims: readonly number[];
-  /** How many bytes of the file it takes. */
+  /** The number of bytes of the tensor in the file. */
   readonly byteLength: number;
 }
 
@@ -31,13 +211,13 @@ interface Place {
 }
 
 /**
- * An open safetensors file, or several that an index makes one of. Only headers have been read: `read`
- * fetches the bytes of one tensor. Close it when done, with `close()` or `await using`.
+ * An open safetensors file, or several that an index combines into one. Only the headers have been read:
+ * `read` reads the bytes of one tensor. Close it when done, with `close()` or `await using`.
  */
 export class SafetensorsFile {
   /** The path of the file, or of the index. */
   readonly path: string;
-  /** The free text entries of the file, or of all its shards; of entries that disagree, the first. */
+  /** The free text entries of the file, or of all its shards; if entries disagree, the first. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Name, element type and dims of every tensor, by name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -70,8 +250,9 @@ export class SafetensorsFile {
   /**
    * Reads one tensor into memory of its own.
    *
-   * @throws HeedError `HEED_UNKNOWN_TENSOR` for a name that the file lacks, `HEED_UNSUPPORTED_TYPE` for an element
-   * type that heed has not, `HEED_DISPOSED` after `close()`, `HEED_FILE_ERROR` when the file cannot be read.
+   * @throws HeedError `HEED_UNKNOWN_TENSOR` for a name that is not in the file, `HEED_UNSUPPORTED_TYPE` for an element
+   * type that heed does not support, `HEED_DISPOSED` after `close()`, `HEED_FILE_ERROR` if the file cannot be
+   * read.
    */
   async read(name: string): Promise<Tensor> {
     if (this.closed)
@@ -87,7 +268,7 @@ export class SafetensorsFile {
     return await place.shard.read(place.entry);
   }
 
-  /** Ends the use of the file, once reads under way are done. May be called again. */
+  /** Closes the file once running reads are done. May be called again. */
   close(): Promise<void> {
     this.#closing ??= Promise.all(this.#shards.map((shard) => shard.close())).then(() => undefined);
     return this.#closing;

@@ -1,7 +1,7 @@
-import { type Dtype, dtypes } from './dtype.js';
+import type { TensorType } from '../tensor/types.js';
 import { isObject, malformed, parseJson, show } from './json.js';
 
-/** The format's own limit: a longer header is an attack, not a model. */
+/** The limit of the format: a longer header is an attack, not a model. */
 export const maxHeaderLength = 100_000_000;
 
 /** One tensor of the file; its bytes are [start, end) of the data that follows the header. */
@@ -19,7 +19,7 @@ export interface Header {
   readonly entries: readonly Entry[];
 }
 
-/** Reads the length that stands before the header, and checks it against the file's size. */
+/** Reads the length of the header, and checks it against the size of the file. */
 export function parseHeaderLength(bytes: Uint8Array, fileSize: number, path: string): number {
   if (fileSize < 8 || bytes.length < 8) {
     throw malformed(path, `expected at least 8 bytes (the header's length), received ${bytes.length}`);
@@ -49,7 +49,7 @@ export function parseHeader(bytes: Uint8Array, dataLength: number, path: string)
     if (name === '__metadata__') metadata = parseMetadata(value, path);
     else entries.push(parseEntry(name, value, path));
   }
-  // An empty tensor may stand where the next one starts: it must come before it.
+  // An empty tensor may have the same start as the next one, and must come before it.
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
   checkCoverage(entries, dataLength, path);
   return { metadata, entries };
@@ -136,7 +136,7 @@ function checkCoverage(entries: readonly Entry[], dataLength: number, path: stri
   }
 }
 
-/** Undefined where it is no whole number of bytes, or more than a number holds exactly. */
+/** Undefined if it is not a whole number of bytes, or more than a number represents exactly. */
 function byteLengthOf(dtype: Dtype, dims: readonly number[]): number | undefined {
   let elements = 1;
   for (const dim of dims) {
@@ -149,4 +149,52 @@ function byteLengthOf(dtype: Dtype, dims: readonly number[]): number | undefined
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+/** An element type of the format; `type` is there when heed computes with it. */
+export interface Dtype {
+  readonly bits: number;
+  readonly type?: TensorType;
+}
+
+/**
+ * Every element type the format knows, in the order of its reference implementation: `save` writes
+ * wide elements first, so that each tensor starts at a multiple of its element size.
+ */
+export const dtypes: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
+  ['BOOL', { bits: 8, type: 'bool' }],
+  ['F4', { bits: 4 }],
+  ['F6_E2M3', { bits: 6 }],
+  ['F6_E3M2', { bits: 6 }],
+  ['U8', { bits: 8 }],
+  ['I8', { bits: 8 }],
+  ['F8_E5M2', { bits: 8 }],
+  ['F8_E4M3', { bits: 8 }],
+  ['F8_E8M0', { bits: 8 }],
+  ['F8_E4M3FNUZ', { bits: 8 }],
+  ['F8_E5M2FNUZ', { bits: 8 }],
+  ['I16', { bits: 16 }],
+  ['U16', { bits: 16 }],
+  ['F16', { bits: 16, type: 'float16' }],
+  ['BF16', { bits: 16, type: 'bfloat16' }],
+  ['I32', { bits: 32, type: 'int32' }],
+  ['U32', { bits: 32 }],
+  ['F32', { bits: 32, type: 'float32' }],
+  ['C64', { bits: 64 }],
+  ['F64', { bits: 64, type: 'float64' }],
+  ['I64', { bits: 64, type: 'int64' }],
+  ['U64', { bits: 64 }],
+]);
+
+const order = [...dtypes.keys()];
+
+/** The format's name for a tensor type. */
+export function dtypeOf(type: TensorType): string {
+  for (const [name, dtype] of dtypes) if (dtype.type === type) return name;
+  throw new TypeError(`No safetensors dtype for ${type}`);
+}
+
+/** Where a dtype stands in the table: a later one is aligned at least as widely. */
+export function rankOf(dtype: string): number {
+  return order.indexOf(dtype);
 }

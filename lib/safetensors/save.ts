@@ -1,15 +1,15 @@
 import { writeFile } from 'node:fs/promises';
-import { isArray, isInstance } from '../checks/describe.js';
-import { invalid } from '../checks/numbers.js';
-import { guard, readProperty } from '../checks/read.js';
 import { hostDataOf, readTensor } from '../checks/tensor.js';
+import { guard, invalid, isArray, isInstance, readProperty } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { TensorLike, TypedArray } from '../tensor-type.js';
-import { dtypeOf, rankOf } from './dtype.js';
-import { maxHeaderLength } from './header.js';
-import { readPath } from './path.js';
+import type { TensorLike, TypedArray } from '../tensor/types.js';
+import { dtypeOf, maxHeaderLength, rankOf } from './header.js';
+import { readPath } from './paths.js';
 
-/** What is written at once: a copy, so that memory which is detached meanwhile is never touched. */
+/**
+ * The number of bytes that are written at once, from a copy, so that memory detached meanwhile is never
+ * accessed.
+ */
 const chunkLength = 2 ** 20;
 
 interface Item {
@@ -21,14 +21,14 @@ interface Item {
 }
 
 /**
- * Writes tensors to a safetensors file, replacing what was there. The same tensors and metadata
+ * Writes tensors to a safetensors file, replacing an existing file. The same tensors and metadata
  * always give the same bytes: wide elements first, then by name, and the data 8-byte aligned.
  *
  * @param path file name or `file:` URL
  * @param tensors by name; do not change their elements before the promise settles
- * @param metadata free text to keep beside them
- * @throws HeedError (as a rejection) what is wrong with an argument, or HEED_FILE_ERROR when the
- *   file cannot be written; a file that was begun is then incomplete, and `open` says so
+ * @param metadata free text to store with them
+ * @throws HeedError (as a rejection) for a bad argument, or HEED_FILE_ERROR if the file cannot be
+ *   written; a partly written file is then incomplete, and `open` reports it
  */
 export async function save(
   path: string | URL,
@@ -53,7 +53,7 @@ function readItems(tensors: unknown): Item[] {
     if (name === '__metadata__') {
       throw new HeedError(
         'HEED_INVALID_ARGUMENT',
-        "Expected names of tensors, received '__metadata__', a name of the format's",
+        "Expected names of tensors, received '__metadata__', which the format reserves",
       );
     }
     return { name, tensor: readTensor(value, `tensors[${JSON.stringify(name)}]`) };
@@ -84,7 +84,7 @@ function readEntries(value: unknown, name: string): [string, unknown][] {
   return keys.map((key) => [expectUnicode(key, `a name in ${name}`), readProperty(value, key, name)]);
 }
 
-/** Half of a surrogate pair has no UTF-8: it would come back as another name. */
+/** A lone surrogate has no UTF-8 encoding, and would be read back as another name. */
 function expectUnicode(text: string, name: string): string {
   if (Buffer.from(text).toString() !== text) throw invalid(name, 'well-formed Unicode', text);
   return text;
@@ -115,7 +115,7 @@ function headerOf(items: readonly Item[], metadata: [string, string][]): Buffer 
   return header;
 }
 
-/** Written by hand, as an object of JavaScript would move keys that look like numbers to the front. */
+/** Not JSON.stringify, because a JavaScript object would move keys that look like numbers to the front. */
 function object(members: readonly [string, string][]): string {
   return `{${members.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`;
 }

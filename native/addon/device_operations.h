@@ -1,4 +1,4 @@
-// What is done on devices, as lib/native starts it.
+// What is done on devices, as lib/backends/native starts it.
 #pragma once
 
 #include <napi.h>

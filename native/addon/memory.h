@@ -10,8 +10,8 @@
 
 namespace heed {
 
-// What lib/native sent makes no sense. The facade lets no such problem through, so this is a defect of heed,
-// but one that must not become an access out of bounds.
+// What lib/backends/native sent makes no sense. The facade lets no such problem through, so this is a defect
+// of heed, but one that must not become an access out of bounds.
 class InvalidProblem : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;

@@ -1,4 +1,4 @@
-// The exports of the addon. lib/native/addon.ts describes them in TypeScript.
+// The exports of the addon. lib/backends/native/addon.ts describes them in TypeScript.
 #include <napi.h>
 
 #include "addon/device_memory.h"

@@ -1,4 +1,4 @@
-// Operations, as lib/native starts them.
+// Operations, as lib/backends/native starts them.
 #pragma once
 
 #include <napi.h>

@@ -87,7 +87,7 @@ struct Scoring {
   Selection selection;
 };
 
-// The lists with one number for each query head, in the order in which lib/native/encode.ts writes them.
+// The lists with one number for each query head, in the order of headNumbers in lib/problem/problem.ts.
 using HeadNumbers = const float* Scoring::*;
 constexpr HeadNumbers head_numbers[] = {&Scoring::alibi_slopes, &Scoring::sinks};
 

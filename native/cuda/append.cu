@@ -1,14 +1,61 @@
-#include "cuda/append.h"
-
+// New steps into a cache: a warp copies a row, and rounds it to the cache's type.
 #include <algorithm>
+#include <cstdint>
 
-#include "cuda/aligned_rows.h"
+#include "core/problem.h"
+#include "cuda/common/aligned_rows.h"
+#include "cuda/common/element_type.h"
+#include "cuda/common/entry_at.cuh"
+#include "cuda/device/block.cuh"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
-#include "cuda/kernels/append.cuh"
+#include "cuda/device/thread.cuh"
+#include "cuda/device/types.cuh"
+#include "cuda/device/vector.cuh"
+#include "cuda/device/warp.cuh"
+#include "cuda/launchers.h"
+#include "cuda/tile_sizes.h"
 #include "cuda/unsupported.h"
 
 namespace heed::cuda {
+
+struct AppendEntry {
+  AppendProblem::Part part;
+  int64_t first_row;  // of all new steps
+};
+
+// Of keys, or of values.
+struct AppendParameters {
+  View from;
+  MutableView to;
+  Pages pages;                 // with its tables on the device
+  const AppendEntry* entries;  // on the device
+  int64_t entry_count, rows, heads, width;
+};
+
+constexpr int64_t append_rows_per_block = append_threads / 32;
+
+// `vector` neighbours at once: 4 where both sides are aligned to as many elements, else 1.
+template <int vector, class From, class To>
+__global__ void __launch_bounds__(append_threads) append_kernel(const __grid_constant__ AppendParameters p) {
+  const int64_t index = block::index() * append_rows_per_block + warp::index();
+  if (index >= p.rows * p.heads) return;
+  const int64_t row = index / p.heads, head = index % p.heads;
+  const AppendEntry& entry =
+      entry_at(p.entries, p.entry_count, row, [](const AppendEntry& e) { return e.first_row; });
+  const AppendProblem::Part& part = entry.part;
+  const int64_t step = row - entry.first_row, position = part.position + step;
+  const From* from = static_cast<const From*>(p.from.data) + part.entry * p.from.batch_stride +
+                     head * p.from.head_stride + (part.start + step) * p.from.step_stride;
+  void* const page = p.pages.data[p.pages.first[part.entry] + position / p.pages.steps];
+  To* to = static_cast<To*>(page) + head * p.to.head_stride + position % p.pages.steps * p.to.step_stride;
+  for (int64_t d = thread::lane() * vector; d < p.width; d += warp::size * vector) {
+    const Vector<From, vector> read = thread::load_global<vector>(from + d);
+    Vector<To, vector> written;
+#pragma unroll
+    for (int i = 0; i < vector; ++i) written[i] = thread::from_float<To>(thread::to_float(read[i]));
+    thread::store_global(to + d, written);
+  }
+}
 
 namespace {
 
@@ -44,8 +91,7 @@ void launch_side(const Side& side, AppendParameters p, Stream stream) {
   p.pages = side.pages;
   p.width = side.width;
   if (p.rows * p.heads * p.width == 0) return;
-  const LaunchShape shape{(p.rows * p.heads + append_rows_per_block - 1) / append_rows_per_block,
-                          append_threads, 0};
+  const LaunchShape shape{tiles_of(p.rows * p.heads, append_rows_per_block), append_threads, 0};
   with_element_type(side.from.type, [&](auto from_element) {
     with_element_type(side.to.type, [&](auto to_element) {
       using From = typename decltype(from_element)::type;

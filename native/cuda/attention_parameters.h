@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/problem.h"
-#include "cuda/device_pages.h"
+#include "cuda/common/device_pages.h"
 #include "cuda/workspace.h"
 
 namespace heed::cuda {

@@ -1,10 +1,33 @@
-#include "cuda/cast.h"
+// Elements from one floating type to another.
+#include <cstdint>
 
+#include "cuda/common/element_type.h"
+#include "cuda/device/block.cuh"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
-#include "cuda/kernels/cast.cuh"
+#include "cuda/device/thread.cuh"
+#include "cuda/device/types.cuh"
+#include "cuda/device/vector.cuh"
+#include "cuda/launchers.h"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
+
+// `vector` neighbours are read and written at once: 4 where both sides are aligned to as many elements,
+// else 1.
+template <int vector, class From, class To>
+__global__ void __launch_bounds__(cast_threads)
+    cast_kernel(const From* __restrict__ from, To* __restrict__ to, int64_t count) {
+  const int64_t begin = block::index() * cast_elements_per_block;
+  const int64_t end = begin + cast_elements_per_block < count ? begin + cast_elements_per_block : count;
+  int64_t at = begin + thread::index() * vector;
+  for (; at + vector <= end; at += cast_threads * vector) {
+    const Vector<From, vector> read = thread::load_global<vector>(from + at);
+    Vector<To, vector> written;
+    for (int i = 0; i < vector; ++i) written[i] = thread::from_float<To>(thread::to_float(read[i]));
+    thread::store_global(to + at, written);
+  }
+  for (; at < end; ++at) to[at] = thread::from_float<To>(thread::to_float(from[at]));
+}
 
 namespace {
 
@@ -16,8 +39,7 @@ bool is_aligned(const void* pointer, DType type) {
 
 void cast(const CastProblem& problem, Workspace& workspace) {
   if (problem.count == 0) return;
-  const LaunchShape shape{(problem.count + cast_elements_per_block - 1) / cast_elements_per_block,
-                          cast_threads, 0};
+  const LaunchShape shape{tiles_of(problem.count, cast_elements_per_block), cast_threads, 0};
   const bool aligned = is_aligned(problem.from, problem.from_type) && is_aligned(problem.to, problem.to_type);
   with_element_type(problem.from_type, [&](auto from_element) {
     with_element_type(problem.to_type, [&](auto to_element) {

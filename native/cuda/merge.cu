@@ -1,10 +1,59 @@
-#include "cuda/merge.h"
+// Joins attention over disjoint sets of keys: each part weighs as much as its share of the joint log-sum-exp.
+// A warp a row.
+#include <cstdint>
 
+#include "core/problem.h"
+#include "cuda/common/element_type.h"
+#include "cuda/common/online_softmax.cuh"
+#include "cuda/device/block.cuh"
 #include "cuda/device/launch.cuh"
-#include "cuda/element_type.h"
-#include "cuda/kernels/merge.cuh"
+#include "cuda/device/thread.cuh"
+#include "cuda/device/types.cuh"
+#include "cuda/device/warp.cuh"
+#include "cuda/launchers.h"
+#include "cuda/tile_sizes.h"
 
 namespace heed::cuda {
+
+struct MergeParameters {
+  const MergeProblem::Part* parts;  // on the device
+  void* output;
+  float* log_sum_exp;
+  int64_t rows, width;
+  int32_t part_count;
+};
+
+constexpr int64_t merge_rows_per_block = merge_threads / 32;
+
+template <class T>
+__global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_constant__ MergeParameters p) {
+  const int64_t row = block::index() * merge_rows_per_block + warp::index();
+  if (row >= p.rows) return;
+  float highest = negative_infinity;
+  for (int32_t i = 0; i < p.part_count; ++i) {
+    const float part = p.parts[i].log_sum_exp[row];
+    if (part > highest) highest = part;
+  }
+  const auto share = [&](int32_t i) {
+    return thread::exp2((p.parts[i].log_sum_exp[row] - highest) * log2_e);
+  };
+  float sum = 0;
+  // A part that has attended nothing counts for nothing, whatever its output is.
+  for (int32_t i = 0; i < p.part_count; ++i)
+    sum += p.parts[i].log_sum_exp[row] == negative_infinity ? 0 : share(i);
+  for (int64_t d = thread::lane(); d < p.width; d += warp::size) {
+    float joined = 0;
+    for (int32_t i = 0; i < p.part_count; ++i) {
+      if (p.parts[i].log_sum_exp[row] == negative_infinity) continue;
+      const auto* output = static_cast<const T*>(p.parts[i].output);
+      joined += share(i) * thread::to_float(output[row * p.width + d]);
+    }
+    static_cast<T*>(p.output)[row * p.width + d] = thread::from_float<T>(sum == 0 ? 0 : joined / sum);
+  }
+  warp::sync();
+  if (thread::lane() == 0)
+    p.log_sum_exp[row] = sum == 0 ? negative_infinity : highest + thread::log2(sum) * ln_2;
+}
 
 void merge(const MergeProblem& problem, Workspace& workspace) {
   if (problem.rows == 0) return;
@@ -14,7 +63,7 @@ void merge(const MergeProblem& problem, Workspace& workspace) {
                           problem.rows,
                           problem.width,
                           static_cast<int32_t>(problem.parts.size())};
-  const LaunchShape shape{(problem.rows + merge_rows_per_block - 1) / merge_rows_per_block, merge_threads, 0};
+  const LaunchShape shape{tiles_of(problem.rows, merge_rows_per_block), merge_threads, 0};
   with_element_type(problem.type, [&](auto element) {
     launch(&merge_kernel<typename decltype(element)::type>, shape, workspace.stream(), p);
   });

@@ -2,16 +2,10 @@
 
 #include <algorithm>
 
-#include "cuda/append.h"
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
 #include "cuda/attention_parameters.h"
-#include "cuda/attention_rows.h"
-#include "cuda/cast.h"
-#include "cuda/decode_split.h"
-#include "cuda/merge.h"
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 #include "cuda/runtime/devices.h"
+#include "cuda/tile_sizes.h"
 #include "cuda/unsupported.h"
 
 namespace heed::cuda {

@@ -1,4 +1,4 @@
-/** Running a program that uses heed, and holding what it says against what it was to say. */
+/** Runs a program that uses heed, and compares its output with the expected one. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 
@@ -11,7 +11,7 @@ function runProgram(command, { cwd, env }) {
   return { status, stdout, stderr };
 }
 
-/** Computes on this backend, and says nothing else. */
+/** Expects that a program computes on this backend, and prints nothing else. */
 export function expectBackend(backend, what, command, options) {
   const { status, stdout, stderr } = runProgram(command, options);
   assert.equal(stderr, '', `${what}: ${command} was to be silent`);

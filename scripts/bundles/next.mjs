@@ -54,7 +54,7 @@ function build(project, bundler, config) {
   run('npx', ['next', 'build', bundler], { cwd: project });
 }
 
-/** A port that nobody listens to. */
+/** A free port. */
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

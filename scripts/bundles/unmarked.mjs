@@ -1,4 +1,4 @@
-/** Bundles with heed in them: nobody has told the bundler to leave it out. */
+/** Bundles that contain heed, because it is not marked as external. */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../package/run.mjs';

@@ -1,4 +1,4 @@
-/** The addon of a prebuilt package: how it is compiled, and what it may ask of a machine. */
+/** The addon of a prebuilt package: how it is compiled, and what it may require of a machine. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -37,7 +37,10 @@ export function buildAddon(checkout, { cuda }, folder) {
   return addon;
 }
 
-/** Fails where the addon would not load on a machine that the package is for, or gets in anybody's way there. */
+/**
+ * Fails if the addon would not load on a machine that the package is for, or would conflict with other
+ * libraries there.
+ */
 export function checkAddon(addon, { name, cuda }) {
   const { size } = statSync(addon);
   assert(size <= maximumBytes, `${name}: the addon has ${size} bytes, more than ${maximumBytes}`);

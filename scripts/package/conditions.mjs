@@ -13,7 +13,7 @@ const addressSpace = 8 << 20;
 /** `programs` can be CommonJS and a module, both with the three entry points of heed. */
 export function checkConditions(project, programs, tools, work) {
   const oldest = join(nodeFolder(tools, 'oldest'), 'node');
-  // A user without rights or belongings, where the check runs as root, whose own Node may be nobody else's.
+  // A user without privileges, if the check runs as root; that user may not be able to run root's Node.
   const nobody = process.getuid() === 0 ? { command: oldest, uid: 65534, gid: 65534 } : {};
   const hosts = {
     'the oldest Node': { command: oldest },

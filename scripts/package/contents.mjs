@@ -1,4 +1,6 @@
-/** What may be in the tarball, what must be, and that every source map in it stands on its own. */
+/**
+ * Checks which files may and must be in the tarball, and that every source map in it contains its sources.
+ */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,7 +10,7 @@ const allowed = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|CMakeLists\.txt)$/,
   /^dist\/binding\.gyp$/,
   /^dist\/lib\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts|js\.map|mjs\.map)$/,
-  /^lib\/cli\/page\/[a-z/-]+\.(html|css)$/,
+  /^lib\/demo\/page\/[a-z/-]+\.(html|css)$/,
   /^native\/sources\.json$/,
   /^native\/node-gyp\/include\/node\/common\.gypi$/,
   /^native\/addon\/exports\.map$/,

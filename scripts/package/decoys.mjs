@@ -1,4 +1,4 @@
-/** Programs that stand where a compiler would: whoever runs one is written down, and fails. */
+/** Programs in place of compilers and build tools: each records that it was run, and fails. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -20,7 +20,7 @@ export function architecture() {
     text(
       430,
       152,
-      'checks every argument, resolves every default, and writes problem descriptions (lib/problem.ts)',
+      'checks every argument, resolves every default, and writes problem descriptions (lib/problem/problem.ts)',
       {
         'font-size': 13,
         fill: colour.faint,
@@ -49,7 +49,7 @@ export function architecture() {
       230,
       320,
       72,
-      ['lib/reference/', 'TypeScript, float64 inside:', 'the oracle, and the fallback'],
+      ['lib/backends/reference/', 'TypeScript, float64 inside:', 'the oracle, and the fallback'],
       { stroke: colour.value },
       colour.value,
     ),
@@ -58,7 +58,7 @@ export function architecture() {
       230,
       400,
       72,
-      ['lib/native.ts', 'the only file that touches the addon'],
+      ['lib/backends/native/native.ts', 'the only file that touches the addon'],
       { stroke: colour.key },
       colour.key,
     ),

@@ -3,10 +3,10 @@ import { createRequire } from 'node:module';
 import { colour, element, grid, picture, shade, text } from './svg.mjs';
 
 const require = createRequire(import.meta.url);
-const { embed } = require('../../dist/lib/cli/embedding.js');
-const { layers } = require('../../dist/lib/cli/heads.js');
-const { TwoLayers } = require('../../dist/lib/cli/two-layers.js');
-const { readWords } = require('../../dist/lib/cli/words.js');
+const { embed } = require('../../dist/lib/demo/embedding.js');
+const { layers } = require('../../dist/lib/demo/heads.js');
+const { TwoLayers } = require('../../dist/lib/demo/two-layers.js');
+const { readWords } = require('../../dist/lib/demo/words.js');
 
 const sentence = 'the cat chased the mouse and the cats chased the mice until the cat slept';
 const size = 15;

@@ -1,7 +1,7 @@
 /** How far results may be from exact ones, and that fusing does not make them worse. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync, Tensor } from '../../lib/index.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { attend, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
 import { relativeError, tolerances } from '../support/compare.js';

@@ -1,6 +1,6 @@
 /** Which keys are in reach: causal, windows, valid lengths, and where queries stand. */
 
-import { Tensor } from '../../lib/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, checkAttention, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

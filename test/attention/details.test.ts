@@ -1,13 +1,9 @@
 /** Scores, weights and log-sum-exps. */
+
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import {
-  type AttentionDetail,
-  type AttentionDetailsOptions,
-  attentionDetails,
-  attentionDetailsSync,
-} from '../../lib/attention-details.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { attentionDetails, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
+import type { AttentionDetail, AttentionDetailsOptions } from '../../lib/attention/details.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';

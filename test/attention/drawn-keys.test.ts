@@ -1,6 +1,6 @@
 /** Keys drawn from the weights: as frequent as these say, independent, and the same everywhere. */
 import assert from 'node:assert/strict';
-import type { AttentionOptions } from '../../lib/attention-options.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
 import { eachBackend, eachInstructionSet } from '../support/backends.js';
 import { Random, tensorOf } from '../support/random.js';
 import { choicesOf, decidedInputs } from '../support/selections.js';

@@ -1,9 +1,9 @@
 /** Rows without a key to attend, and axes of length 0. */
+
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, checkAttention, type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { toNumbers } from '../support/numbers.js';

@@ -1,8 +1,9 @@
 /** Hard selection, of the best key or a drawn one, by its formula, with every other option, and the weights that go with it. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import { packedAttention } from '../../lib/packed-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import { packedAttention } from '../../lib/attention/packed.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, checkAttention, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits } from '../support/compare.js';

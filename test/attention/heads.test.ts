@@ -1,8 +1,8 @@
 /** Heads: how many, how wide, who shares whose keys, and how they lie in memory. */
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TypedArray } from '../../lib/tensor-type.js';
+import { attentionSync } from '../../lib/attention/attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TypedArray } from '../../lib/tensor/types.js';
 import { attend, checkAttention, type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

@@ -1,6 +1,6 @@
 /** Masks: bool and float, in every form that broadcasts. */
 
-import type { FloatType } from '../../lib/tensor-type.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { attend, checkAttention, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';

@@ -1,9 +1,10 @@
 /** Joining attention over disjoint sets of keys. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import { type AttentionPart, mergeAttention } from '../../lib/merge-attention.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import { type AttentionPart, mergeAttention } from '../../lib/attention/merge.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';

@@ -1,9 +1,10 @@
 /** NaN and ±∞: as IEEE says where a key is attended, without effect where it is not. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { attend, type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

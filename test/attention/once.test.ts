@@ -1,7 +1,7 @@
 /** Hostile arguments: every property is read once, and what was checked is what is used. */
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import { attentionSync } from '../../lib/attention/attention.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { type Inputs, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

@@ -1,8 +1,8 @@
 /** Reusing outputs. */
+
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

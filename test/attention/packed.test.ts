@@ -1,10 +1,10 @@
 /** Sequences end to end. */
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import { type PackedAttentionOptions, packedAttention } from '../../lib/packed-attention.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { attentionSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { type PackedAttentionOptions, packedAttention } from '../../lib/attention/packed.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { type Inputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';

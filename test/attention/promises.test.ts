@@ -1,9 +1,9 @@
 /** Promises: the event loop stays free, signals cancel, and memory may come and go meanwhile. */
+
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetails } from '../../lib/attention-details.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attention, attentionDetails, attentionSync } from '../../lib/attention/attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { randomInputs } from '../support/attention.js';
 import { eachBackend, emulatedOnly } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

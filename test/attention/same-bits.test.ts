@@ -1,7 +1,7 @@
 /** The same inputs give the same bits: whatever the number of threads, and whatever else is in the batch. */
-import { attention, attentionSync } from '../../lib/attention.js';
-import { setThreads } from '../../lib/native.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attention, attentionSync } from '../../lib/attention/attention.js';
+import { setThreads } from '../../lib/backends/native/native.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend, eachInstructionSet, emulatedOnly } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

@@ -1,9 +1,9 @@
 /** Score functions: each by its formula, with weights that heads share or have to themselves, and with every other option. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { LocationScore, Score } from '../../lib/score.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions, LocationScore, Score } from '../../lib/attention/options.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, checkAttention, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';

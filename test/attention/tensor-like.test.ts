@@ -1,6 +1,6 @@
 /** What counts as a tensor: heed's own, onnxruntime's, and plain objects. */
-import { attentionSync } from '../../lib/attention.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import { attentionSync } from '../../lib/attention/attention.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { type Inputs, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

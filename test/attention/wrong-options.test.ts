@@ -1,9 +1,14 @@
 /** Options that attention refuses, and the odd ones that it takes. */
+
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import { Tensor } from '../../lib/tensor.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';
 import { describeRefusals, goodInputs, type Refusal, zeros } from '../support/refusals.js';
 
@@ -76,7 +81,7 @@ const options: readonly Refusal[] = [
     'a weight of four axes',
     { score: { type: 'general', weight: zeros(1, 1, 5, 5) } },
     'HEED_SHAPE_MISMATCH',
-    /weight\.dims to be \[width, key width\], with an axis of heads before it or without, received \[1, 1, 5, 5\]/,
+    /weight\.dims to be \[width, key width\], optionally with an axis of heads before them, received \[1, 1, 5, 5\]/,
   ],
   [
     'too few positions',

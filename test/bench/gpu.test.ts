@@ -109,7 +109,7 @@ import json, sys
 from javascript import JavaScript
 from steps import Steps
 side = JavaScript(Steps(100, sys.argv[1], lambda _: None), "cuda-emulator")
-side.test(60, "dist/test/cuda/devices.test.js")
+side.test(60, "dist/test/backends/cuda/devices.test.js")
 print(json.dumps(side.calls(60, json.loads(sys.argv[2]))))`;
       const logs = at('javascript-logs');
       const { stdout, stderr, status } = spawnSync(

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unitsToCompile } from '../../lib/cli/build/announcement.js';
+import { sourcesOf } from '../../lib/cli/build/sources.js';
 import { hashOfSources, readStamp } from '../../lib/cli/build/stamp.js';
 import { addonPath } from '../../lib/cli/build/tools.js';
 import { packageRoot } from '../../lib/package-root.js';
@@ -62,7 +63,7 @@ describe('building the addon, from beginning to end', function () {
           new RegExp(`building the native backend with ${tool} and /.* \\((GCC|Clang) [\\d.]+\\)`),
         );
         assert.match(stderr, /the CPU's kernels for baseline.*, about .*minute/);
-        assert.match(stderr, /leaving out CUDA's half/);
+        assert.match(stderr, /skipping the cuda backend/);
         assert.equal(answer(root()), '42\n');
         assert.deepEqual(filesIn(join(root(), 'build')), [
           'Release/heed.json',
@@ -71,7 +72,7 @@ describe('building the addon, from beginning to end', function () {
         ]);
         const log = readFileSync(join(root(), 'build', `${tool}.log`), 'utf8');
         const compiled = log.match(/Building CXX object|CXX\(target\)/g)?.length;
-        assert.equal(compiled, unitsToCompile(root(), false), log);
+        assert.equal(compiled, unitsToCompile(root(), sourcesOf(root()).instructionSets, false), log);
 
         const again = await runBuild(root());
         assert.match(again.stderr, /^heed: the native backend is ready: .*heed\.node\n$/);
@@ -79,7 +80,7 @@ describe('building the addon, from beginning to end', function () {
         const failed = await runBuild(root(), { with: tool });
         assert.equal(failed.status, 1);
         assert.match(failed.stderr, /heed\.node was built from other sources/);
-        assert.match(failed.stderr, new RegExp(`${tool} has failed: .*core\\.cc:1:.*error.*nonsense`));
+        assert.match(failed.stderr, new RegExp(`${tool} failed: .*core\\.cc:1:.*error.*nonsense`));
         assert.match(failed.stderr, /stays as it was/);
         assert.match(readFileSync(join(root(), 'build', `${tool}.log`), 'utf8'), /nonsense/);
         assert.equal(answer(root()), '42\n', 'the addon that was there is gone');
@@ -93,6 +94,49 @@ describe('building the addon, from beginning to end', function () {
   }
 });
 
+describe('building the addon for this machine', function () {
+  this.timeout(120_000);
+
+  for (const [tool, programs, prefix] of [
+    ['cmake-js', ['cmake'], undefined],
+    ['node-gyp', ['make', 'python3'], 'test-ü-'],
+  ] as const) {
+    describeWith(programs, `by ${tool}`, () => {
+      const root = fixturePackage(prefix);
+
+      it('leaves out what the processor lacks, and says how to have everything', async () => {
+        // Neither processor nor compiler know it.
+        const listed = join(root(), 'native/sources.json');
+        writeFileSync(listed, readFileSync(listed, 'utf8').replace('-mavx512f', '-mavx999'));
+        const quick = await runBuild(root(), { with: tool, forThisMachine: true });
+        assert.equal(quick.status, 0, quick.stderr);
+        assert.match(
+          quick.stderr,
+          /skipping the kernels for AVX-512, to be ready sooner; `npm run build` builds everything/,
+        );
+        assert.equal(answer(root()), '42\n');
+        const again = await runBuild(root(), { forThisMachine: true });
+        assert.match(again.stderr, /^heed: the native backend is ready: .*\n$/);
+        // It is not taken for a whole one.
+        const whole = await runBuild(root(), { with: tool });
+        assert.match(whole.stderr, /heed\.node was built without the kernels for AVX-512\n/);
+        assert.match(whole.stderr, new RegExp(`${tool} failed: .*avx999`));
+      });
+    });
+  }
+
+  const fixture = fixturePackage();
+
+  it('leaves out the cuda backend, which takes longest', async () => {
+    const root = fixture();
+    const nvcc = script(root, 'nvcc', 'exit 1');
+    const { stderr } = await runBuild(root, { forThisMachine: true }, { HEED_CUDA: 'AUTO', CUDACXX: nvcc });
+    assert.match(stderr, /skipping .*the cuda backend, to be ready sooner/);
+    assert.doesNotMatch(stderr, /Without the cuda backend|as HEED_CUDA is OFF/);
+    assert.equal(answer(root), '42\n');
+  });
+});
+
 describe('building the addon', function () {
   this.timeout(120_000);
   const root = fixturePackage();
@@ -100,7 +144,7 @@ describe('building the addon', function () {
   it('keeps nothing of a configuration that has failed, and sees another compiler', async () => {
     const compiler = script(root(), 'a compiler', 'case "$*" in *" -o "*) exit 1;; *) exec c++ "$@";; esac');
     const broken = await runBuild(root(), { with: 'cmake-js' }, { CXX: compiler });
-    assert.match(broken.stderr, /cmake-js has failed: .*is not able to compile a simple test program/);
+    assert.match(broken.stderr, /cmake-js failed: .*is not able to compile a simple test program/);
     assert.doesNotMatch(broken.stderr, stack);
     assert.equal(existsSync(addonPath(root())), false);
     assert.equal(readStamp(root()), undefined);
@@ -128,7 +172,7 @@ describe('building the addon', function () {
     );
     const { status, stderr } = await runBuild(root(), { with: 'cmake-js' });
     assert.equal(status, 1);
-    assert.match(stderr, /cmake-js has failed: CMake Error at CMakeLists\.txt:3: The moon is full\.\n/);
+    assert.match(stderr, /cmake-js failed: CMake Error at CMakeLists\.txt:3: The moon is full\.\n/);
   });
 
   /** Starts a build whose compiler, or whose CMake, writes its process ids to a file and never ends. */
@@ -161,7 +205,7 @@ describe('building the addon', function () {
     assert.equal(status, 143);
     assert.match(
       stderr,
-      /heed: stopped by SIGTERM: nothing that was begun runs on, and nothing half-made is left\n/,
+      /heed: stopped by SIGTERM: what was started has ended, and partial files are removed\n/,
     );
     assert.deepEqual(filesIn(join(root(), 'build')), []);
   });
@@ -243,11 +287,8 @@ describe('building the addon', function () {
       assert.match(stderr, /\/cmake is CMake 3\.18\.4, and 3\.19 or later is needed\n/);
       assert.match(stderr, /\/python3 is Python 3\.8\.10, and 3\.9 or later is needed\n/);
       assert.match(stderr, /\/make does not run: make: lib\.so: cannot open shared object file\n/);
-      assert.match(stderr, /\/g\+\+ is GCC 11\.0\.0, and heed needs GCC 12 or Clang 15, or later ones\n/);
-      assert.match(
-        stderr,
-        /\/clang\+\+ is Clang 14\.0\.0, and heed needs GCC 12 or Clang 15, or later ones\n/,
-      );
+      assert.match(stderr, /\/g\+\+ is GCC 11\.0\.0, and heed needs GCC 12 or Clang 15, or later\n/);
+      assert.match(stderr, /\/clang\+\+ is Clang 14\.0\.0, and heed needs GCC 12 or Clang 15, or later\n/);
       assert.match(stderr, /g\+\+-12/);
     });
 
@@ -261,8 +302,8 @@ describe('building the addon', function () {
     it('says that CXX names no compiler, and takes no other', async () => {
       script(bin, 'c++', 'case "$*" in *-dM*) echo "#define __GNUC__ 13";; esac');
       const stderr = await said({ CXX: 'nope' });
-      assert.match(stderr, /CXX is 'nope', which is no program that can be found\n/);
-      assert.match(stderr, /What to do:\n {2}name another compiler by CXX, or unset it/);
+      assert.match(stderr, /CXX is 'nope', which was not found\n/);
+      assert.match(stderr, /What to do:\n {2}set CXX to another compiler, or unset it/);
     });
 
     it('takes no word for a variable that it is not', async () => {
@@ -291,7 +332,7 @@ describe('building the addon', function () {
     it('says that a part of heed is missing', async () => {
       rmSync(join(root(), 'native/sources.json'));
       const { stderr } = await runBuild(root(), { with: 'cmake-js' });
-      assert.match(stderr, /could not open .*sources\.json: it is not there \(ENOENT\)/);
+      assert.match(stderr, /could not open .*sources\.json: it does not exist \(ENOENT\)/);
       assert.doesNotMatch(stderr, stack);
     });
   });
@@ -317,14 +358,14 @@ describe('building the addon', function () {
       assert.ok(worked?.startsWith(`${statSync(place()).size} `));
       // Where it is remembered nothing is loaded: this would not be.
       writeFileSync(join(root(), 'build/Release/heed.node'), 'changed');
-      assert.match((await runBuild(root(), {}, nowhere())).stderr, /heed\.node is no addon/);
+      assert.match((await runBuild(root(), {}, nowhere())).stderr, /heed\.node is not an addon/);
     });
 
     it('says what is wrong with it', async () => {
       pretendBuilt();
       for (const [content, complaint] of [
         ['', /heed\.node is empty\n/],
-        ['not an addon', /heed\.node (is no addon for Linux|does not load)/],
+        ['not an addon', /heed\.node (is not an addon for Linux|does not load)/],
       ] as const) {
         writeFileSync(place(), content);
         const { status, stderr } = await runBuild(root(), {}, nowhere());

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { devices } from '../../lib/devices.js';
-import { nativeStatus } from '../../lib/native.js';
+import { devices } from '../../lib/backends/devices.js';
+import { nativeStatus } from '../../lib/backends/native/native.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { compile, meddling, realAddon } from './addon/fixtures.js';
@@ -85,7 +85,7 @@ describe('heed doctor', function () {
         stdout.includes(`environment variable ${name}: did you mean ${meant}?\n`),
         `${name}: ${stdout}`,
       );
-    assert.match(stdout, /HEED_OF_OUR_FIRM +no variable of heed: it has no effect\n/);
+    assert.match(stdout, /HEED_OF_OUR_FIRM +not a variable of heed: it has no effect\n/);
     assert.doesNotMatch(stdout, /HEED_TEST_SEED|HEED_FUZZ_CALLS|SHEEP_CUDA/);
     assert.match(stdout, /HEED_CUDA +OFF\n/);
     const onlyStrangers = runHeed(['doctor'], { env: { HEED_OF_OUR_FIRM: '1' } });
@@ -110,7 +110,7 @@ describe('heed doctor', function () {
     });
     assert.equal(status, 1);
     assert.match(stdout, /HEED_ADDON +.*nothing\.node/);
-    assert.match(stdout, /addon +not loaded: .*nothing\.node, which HEED_ADDON names, is not there/);
+    assert.match(stdout, /addon +not loaded: .*nothing\.node, which HEED_ADDON names, does not exist/);
     assert.match(stdout, /What to do\n.*unset HEED_ADDON/);
   });
 
@@ -127,7 +127,7 @@ describe('heed doctor', function () {
     it('says what was tried and what to do', () => {
       const { status, stdout } = runHeed(['doctor'], { root, env: { HEED_BACKEND: 'auto' } });
       assert.equal(status, 1);
-      assert.match(stdout, /tried .*heed\.node: not there/);
+      assert.match(stdout, /tried .*heed\.node: not found/);
       assert.match(stdout, /addon +not loaded: it is not built/);
       assert.match(stdout, /chosen +reference backend/);
       assert.match(stdout, /What to do\n.*npx heed build/);
@@ -172,7 +172,7 @@ describe('heed doctor', function () {
         });
         assert.match(
           stdout,
-          new RegExp(`not usable +.*heed\\.node is for \\w+, and this is ${process.arch}\n`),
+          new RegExp(`not usable +.*heed\\.node is for \\w+, but this is ${process.arch}\n`),
         );
         assert.match(stdout, /is for +(s390x|x64)/);
       });

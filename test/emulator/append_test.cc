@@ -1,5 +1,5 @@
 // append on the emulator: every element where it belongs, and nothing else touched.
-#include "cuda/append.h"
+#include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // attention_rows on the emulator against the float64 oracle.
-#include "cuda/attention_rows.h"
+#include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
 

@@ -5,10 +5,7 @@
 #include <vector>
 
 #include "../../bench/gpu/native/problems.h"
-#include "cuda/append.h"
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 #include "machine/device_memory.h"
 #include "support/half.h"
 #include "support/random.h"

@@ -1,7 +1,7 @@
 // The smallest kernel there is: how a kernel is tested.
 #include <doctest/doctest.h>
 
-#include "cuda/cast.h"
+#include "cuda/launchers.h"
 #include "machine/device_memory.h"
 #include "machine/machine.h"
 #include "support/half.h"

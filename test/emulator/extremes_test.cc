@@ -5,8 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
+#include "cuda/launchers.h"
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 #include "support/dense_attention.h"

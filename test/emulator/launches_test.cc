@@ -9,13 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "cuda/append.h"
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
-#include "cuda/attention_rows.h"
-#include "cuda/cast.h"
-#include "cuda/merge.h"
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 #include "support/dense_attention.h"
 #include "support/workspace.h"
 

@@ -1,5 +1,5 @@
 // merge on the emulator, held against the definition in float64.
-#include "cuda/merge.h"
+#include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
 

@@ -6,8 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
+#include "cuda/launchers.h"
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 

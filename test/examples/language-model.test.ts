@@ -12,8 +12,8 @@ import { configuration, stepsOf, training } from '../../examples/language-model/
 import { stories } from '../../examples/language-model/stories.js';
 import { learnVocabulary } from '../../examples/language-model/train.js';
 import { drawLoss } from '../../examples/language-model/write-model.js';
-import { LanguageModel } from '../../lib/cli/language-model/language-model.js';
-import { byteTokens, endOfText, Tokenizer } from '../../lib/cli/language-model/tokenizer.js';
+import { LanguageModel } from '../../lib/demo/language-model/language-model.js';
+import { byteTokens, endOfText, Tokenizer } from '../../lib/demo/language-model/tokenizer.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { Random } from '../support/random.js';
 

@@ -1,8 +1,12 @@
 /** Good calls of attention in all its forms. */
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
-import { mergeAttention, mergeAttentionSync } from '../../lib/merge-attention.js';
-import { packedAttention, packedAttentionSync } from '../../lib/packed-attention.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
+import { mergeAttention, mergeAttentionSync } from '../../lib/attention/merge.js';
+import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
 import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';
 import { floatArray, floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';

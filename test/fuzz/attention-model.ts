@@ -1,6 +1,6 @@
 /** What attention must give for whatever it is given: the arguments read strictly and anew, the numbers from the oracle. */
-import { attentionOptionNames } from '../../lib/attention-options.js';
-import type { Score } from '../../lib/score.js';
+
+import { attentionOptionNames, type Score } from '../../lib/attention/options.js';
 import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
 import { heldBy } from './cache-model.js';
 import { readScore } from './score-model.js';
@@ -181,7 +181,7 @@ const overCache =
   (layout) => {
     expect(
       more.every((value) => value === undefined),
-      'nothing but options after a cache',
+      'only options after a cache',
     );
     const query = model.floatTensor(queryValue);
     expect(query.dims.length === 4, 'the axes');

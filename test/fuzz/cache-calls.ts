@@ -1,9 +1,13 @@
 /** Good calls of caches, and of attention over them. */
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
-import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
-import { packedAttention, packedAttentionSync } from '../../lib/packed-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
+import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
+import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { locationOf, type TestedBackend } from '../support/backends.js';
 import { attentionOracle } from '../support/oracle.js';
 import { detailsOptions, sharedOptions } from './attention-calls.js';

@@ -1,6 +1,6 @@
 /** What caches must hold, and what their methods must make of it: arguments read strictly and anew. */
-import type { CacheType } from '../../lib/key-value-cache.js';
-import { Tensor } from '../../lib/tensor.js';
+import type { CacheType } from '../../lib/key-value-cache/key-value-cache.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { asKept } from '../support/cached.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor } from './tensor-model.js';

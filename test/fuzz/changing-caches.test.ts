@@ -1,6 +1,6 @@
 /** Caches that change while arguments are read: a getter of the caller's appends, truncates, forks or disposes before it answers. */
 import assert from 'node:assert/strict';
-import type { KeyValueCache } from '../../lib/key-value-cache.js';
+import type { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { backendsAtHand, type TestedBackend } from '../support/backends.js';
 import type { Expected } from './attention-model.js';
 import {

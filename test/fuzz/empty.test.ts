@@ -1,15 +1,15 @@
 /** Tensors without elements may have an axis of any length: nothing may be allocated or walked through by it. */
+
 import assert from 'node:assert/strict';
-import { attention } from '../../lib/attention.js';
-import { attentionDetails } from '../../lib/attention-details.js';
-import { mergeAttention } from '../../lib/merge-attention.js';
-import { MultiHeadAttention } from '../../lib/multi-head-attention.js';
+import { attention, attentionDetails } from '../../lib/attention/attention.js';
+import { mergeAttention } from '../../lib/attention/merge.js';
+import { packedAttention } from '../../lib/attention/packed.js';
+import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { attention as onnxAttention, rotaryEmbedding } from '../../lib/onnx.js';
-import { packedAttention } from '../../lib/packed-attention.js';
-import { packWeight } from '../../lib/packed-weight.js';
-import { project } from '../../lib/projection.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import { packWeight } from '../../lib/projection/packed-weight.js';
+import { project } from '../../lib/projection/project.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
 import { attentionDetailsModel, attentionModel } from './attention-model.js';
 import { isGoodError } from './outcome.js';

@@ -1,14 +1,14 @@
 /** Good calls of projections, packed weights and layers. */
-import { isInstance } from '../../lib/checks/describe.js';
+import { isInstance } from '../../lib/checks/values.js';
 import {
   MultiHeadAttention,
   type RotaryOptions,
   type RotaryScaling,
-} from '../../lib/multi-head-attention.js';
-import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
-import { project, projectSync } from '../../lib/projection.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import { type PackedWeight, packWeight } from '../../lib/projection/packed-weight.js';
+import { project, projectSync } from '../../lib/projection/project.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';

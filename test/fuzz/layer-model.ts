@@ -2,8 +2,7 @@
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
-import type { Expected } from './attention-model.js';
-import { expectHeads, leastLead, readSettings } from './attention-model.js';
+import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
 import { appended, type Holding, holdingOf, tensorsOf } from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';

@@ -2,7 +2,7 @@
  * Takes a good list of arguments apart and puts something hostile in. Whatever can be read from the
  * result is known: a call may do right by any one reading, and by nothing else.
  */
-import { describe } from '../../lib/checks/describe.js';
+import { describe } from '../../lib/checks/values.js';
 import { type Draw, hostileNumbers, hostileValue, pick, UserError } from './hostile-values.js';
 
 export interface Mutation {

@@ -1,7 +1,7 @@
 /** What may come out of a hostile call: a HeedError with a code, or a right answer; nothing else. */
 import assert from 'node:assert/strict';
 import { errorCodes, HeedError } from '../../lib/errors.js';
-import { Tensor } from '../../lib/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { decode } from '../onnx/nd-array.js';
 import { emulatedOnly } from '../support/backends.js';
 import type { Expected } from './attention-model.js';
@@ -134,7 +134,7 @@ export async function judgeGood(target: Target): Promise<void> {
   try {
     result = await target.call(args);
   } catch (error) {
-    // What a GPU does not do yet is good, and refused: test/cuda/refusals.test.ts is about that.
+    // What a GPU does not do yet is good, and refused: test/backends/cuda/refusals.test.ts is about that.
     if (emulatedOnly && error instanceof HeedError && error.code === 'HEED_UNSUPPORTED') return;
     throw error;
   }

@@ -1,5 +1,5 @@
 /** What attention over sequences that lie end to end must give: each of them is attended alone. */
-import { packedOptionNames } from '../../lib/attention-options.js';
+import { packedOptionNames } from '../../lib/attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import {
   type Expected,
@@ -68,7 +68,7 @@ export function packedAttentionModel(args: readonly unknown[]): Expected {
 export function cachedPackedModel([queryValue, cache, optionValues, ...more]: readonly unknown[]): Expected {
   expect(
     more.every((value) => value === undefined),
-    'nothing but options after a cache',
+    'only options after a cache',
   );
   const given = model.options(optionValues, [...packedOptionNames, 'queryStarts', 'keyStarts', 'kvLengths']);
   expect(given.keyStarts === undefined, 'no starts of keys');

@@ -1,5 +1,5 @@
 /** What rotary options and positions may be, read strictly and anew, and where they place steps. */
-import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention.js';
+import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 import * as model from './tensor-model.js';
 import { expect } from './tensor-model.js';

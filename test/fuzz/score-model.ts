@@ -1,5 +1,5 @@
 /** The option `score`, read strictly and anew, for the oracle. */
-import type { Score } from '../../lib/score.js';
+import type { Score } from '../../lib/attention/options.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 

@@ -1,5 +1,5 @@
 /** The option `select`, read strictly and anew, for the oracle. */
-import type { Selection } from '../../lib/selection.js';
+import type { Selection } from '../../lib/attention/options.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 

@@ -1,6 +1,6 @@
 /** Good calls of everything that a Tensor does. */
-import { Tensor } from '../../lib/tensor.js';
-import type { TypedArray } from '../../lib/tensor-type.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { TypedArray } from '../../lib/tensor/types.js';
 import type { Expected } from './attention-model.js';
 import { floatArray, loosely } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';

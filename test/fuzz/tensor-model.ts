@@ -1,5 +1,5 @@
 /** What the interface says about tensors among arguments, read strictly and anew. */
-import type { TensorType } from '../../lib/tensor-type.js';
+import type { TensorType } from '../../lib/tensor/types.js';
 import { decode, type NdArray } from '../onnx/nd-array.js';
 
 /** The arguments break the contract: only an error is a right answer. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import { KeyValueCache } from '../../lib/key-value-cache.js';
+import { attentionSync } from '../../lib/attention/attention.js';
+import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { eachInstructionSet } from '../support/backends.js';
 import { collected } from '../support/collected.js';
 import { Random } from '../support/random.js';

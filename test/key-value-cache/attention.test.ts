@@ -1,12 +1,17 @@
 /** Attention over a cache is attention over the tensors that went into it, whatever is asked for and however it is kept. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetails, attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { CacheType, KeyValueCache } from '../../lib/key-value-cache.js';
-import { packedAttention } from '../../lib/packed-attention.js';
-import type { Tensor } from '../../lib/tensor.js';
+import {
+  attention,
+  attentionDetails,
+  attentionDetailsSync,
+  attentionSync,
+} from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { packedAttention } from '../../lib/attention/packed.js';
+import type { CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import {
   type AttentionCase,
   attentionCases,
@@ -111,7 +116,7 @@ eachBackend('attention over a cache', (backend) => {
     );
   });
 
-  // A GPU chooses none: test/cuda/refusals.test.ts.
+  // A GPU chooses none: test/backends/cuda/refusals.test.ts.
   if (backend !== 'cuda') {
     it('chooses the same keys', () => {
       fc.assert(

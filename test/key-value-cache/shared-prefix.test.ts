@@ -1,13 +1,13 @@
 /** Entries that were forked from one prefix attend it together, and nobody can tell but by the time it takes. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionSync } from '../../lib/attention.js';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { CacheType, KeyValueCache } from '../../lib/key-value-cache.js';
-import { setThreads, threads } from '../../lib/native.js';
-import { packedAttention } from '../../lib/packed-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { packedAttention } from '../../lib/attention/packed.js';
+import { setThreads, threads } from '../../lib/backends/native/native.js';
+import type { CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { runs } from '../properties/attention-case.js';
 import { expectDetailsNear, expectNear } from '../properties/near.js';
 import { eachInstructionSet } from '../support/backends.js';

@@ -4,15 +4,15 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { KeyValueCache } from '../../lib/key-value-cache.js';
+import { attention, attentionSync } from '../../lib/attention/attention.js';
+import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { randomInputs } from '../support/attention.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
 import { filledCache } from '../support/cached.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 
-const children = join(__dirname, '..', 'native', 'children');
+const children = join(__dirname, '..', 'backends', 'native', 'children');
 
 eachBackend('a cache under running operations', (backend) => {
   const location = locationOf(backend);

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { type CacheType, KeyValueCache } from '../../lib/key-value-cache.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attention, attentionSync } from '../../lib/attention/attention.js';
+import { type CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { runs } from '../properties/attention-case.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
 import { asKept } from '../support/cached.js';

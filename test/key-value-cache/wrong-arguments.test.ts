@@ -1,11 +1,11 @@
 /** What a cache, and attention over one, refuse; and that nothing has changed then. */
+
 import assert from 'node:assert/strict';
-import { attention, attentionSync } from '../../lib/attention.js';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
+import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
+import { packedAttention } from '../../lib/attention/packed.js';
 import type { HeedErrorCode } from '../../lib/errors.js';
-import { KeyValueCache } from '../../lib/key-value-cache.js';
-import { packedAttention } from '../../lib/packed-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { zeros } from '../support/refusals.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 
@@ -171,7 +171,7 @@ describe('wrong arguments of a cache', () => {
       'more than there is room for',
       [zeros(2, 3, 5, 8), zeros(2, 3, 5, 5)],
       'HEED_CACHE_FULL',
-      'Expected entry 0 of the cache to have room for 5 more steps, received 6 of 10 taken',
+      'Expected entry 0 of the cache to have room for 5 more steps, received one with 6 of 10 in use',
     ],
   ];
   for (const [title, args, code, message] of additions) {
@@ -285,12 +285,7 @@ describe('wrong arguments of attention over a cache', () => {
         'HEED_SHAPE_MISMATCH',
         'multiple of cache.heads (3)',
       ],
-      [
-        'a value beside it',
-        [query, cache, {}, {}],
-        'HEED_INVALID_ARGUMENT',
-        'nothing but options after a cache',
-      ],
+      ['a value beside it', [query, cache, {}, {}], 'HEED_INVALID_ARGUMENT', 'only options after a cache'],
       [
         'more keys than there are',
         [query, cache, { kvLengths: [6, 7] }],

@@ -1,8 +1,11 @@
 /** A layer that is given a text piece by piece, with a cache, answers as one that is given all of it. */
 import assert from 'node:assert/strict';
-import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
-import { MultiHeadAttention, type MultiHeadAttentionOptions } from '../../lib/multi-head-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
+import {
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
 import { stepsOf } from '../support/cached.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
@@ -179,8 +182,8 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       signal: controller.signal,
     });
     assert.deepEqual([...cache.lengths], [5, 5]);
-    throwsHeed(() => cache.truncate(0), 'HEED_CACHE_BUSY', 'two operations at once');
-    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_CACHE_BUSY', 'two operations at once');
+    throwsHeed(() => cache.truncate(0), 'HEED_CACHE_BUSY', 'one operation at a time');
+    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_CACHE_BUSY', 'one operation at a time');
     controller.abort();
     await assert.rejects(running, { name: 'AbortError' });
     assert.deepEqual([...cache.lengths], [5, 5]);

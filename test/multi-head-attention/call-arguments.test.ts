@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import type { ForwardOptions } from '../../lib/multi-head-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import type { ForwardOptions } from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 import { resizableBuffer } from '../support/resizable.js';

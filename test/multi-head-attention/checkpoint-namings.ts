@@ -1,7 +1,7 @@
 /** What the tensors of one layer are called, and how they are laid out, in checkpoints of each kind. */
 import assert from 'node:assert/strict';
-import type { MultiHeadAttentionWeights } from '../../lib/multi-head-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import type { MultiHeadAttentionWeights } from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 
 export type Tensors = Record<string, Tensor>;
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Tensor } from '../../lib/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { Random } from '../support/random.js';
 import { throwsHeed } from '../support/rejects.js';
 import { makeUntyped as make, randomWeights } from './random-layer.js';

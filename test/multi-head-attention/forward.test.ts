@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
+import { referenceBackend } from '../../lib/backends/reference/backend.js';
 import {
   type ForwardOptions,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
-} from '../../lib/multi-head-attention.js';
-import { referenceBackend } from '../../lib/reference/backend.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { typesOf } from '../support/attention.js';
 import { eachBackend, emulatedOnly, locationOf, many } from '../support/backends.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';

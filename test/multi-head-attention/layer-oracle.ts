@@ -2,15 +2,15 @@
  * A second opinion on what a layer is: linear maps, norms, rotations, the oracle of attention, and a linear map, each
  * step rounded to the layer's type as its intermediate results are.
  */
+
+import type { Score, Selection } from '../../lib/attention/options.js';
 import type {
   HeadNormWeights,
   MultiHeadAttentionOptions,
   MultiHeadAttentionWeights,
-} from '../../lib/multi-head-attention.js';
-import type { Score } from '../../lib/score.js';
-import type { Selection } from '../../lib/selection.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';

@@ -5,9 +5,9 @@ import {
   type LoadOptions,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
-} from '../../lib/multi-head-attention.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
 import { save } from '../../lib/safetensors.js';
-import type { Tensor } from '../../lib/tensor.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';
@@ -235,12 +235,12 @@ describe('MultiHeadAttention.load of a model', () => {
     const refused: [object, string, LoadOptions][] = [
       [
         { ...llama, rope_scaling: { type: 'longrope' } },
-        "options.rotary to be given, since heed knows no rotary scaling of type 'longrope' in ",
+        "options.rotary to be given, since heed does not support rotary scaling of type 'longrope' in ",
         { rotary: {} },
       ],
       [
         { ...llama, model_type: 'qwen2', use_sliding_window: true },
-        'options.window to be given, since some layers have a window',
+        'options.window to be given, since only some layers have a window',
         { window: {} },
       ],
       [

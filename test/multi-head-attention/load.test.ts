@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
-import { MultiHeadAttention, type MultiHeadAttentionOptions } from '../../lib/multi-head-attention.js';
+import {
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+} from '../../lib/multi-head-attention/multi-head-attention.js';
 import { save } from '../../lib/safetensors.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { entry, fileBytes } from '../safetensors/file-bytes.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';

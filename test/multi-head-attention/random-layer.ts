@@ -1,13 +1,14 @@
 /** Layers drawn at random, and inputs for them. */
+
+import type { Selection } from '../../lib/attention/options.js';
 import {
   type Linear,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
-} from '../../lib/multi-head-attention.js';
-import type { Selection } from '../../lib/selection.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { type Random, tensorOf } from '../support/random.js';
 import { randomRotary } from '../support/random-rotary.js';

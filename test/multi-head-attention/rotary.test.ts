@@ -4,8 +4,8 @@ import {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type RotaryOptions,
-} from '../../lib/multi-head-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+} from '../../lib/multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';

@@ -1,4 +1,4 @@
-// Random problems, written as lib/native writes them.
+// Random problems, written as lib/backends/native writes them.
 #pragma once
 
 #include <initializer_list>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { HeedError } from '../../lib/errors.js';
 import { type AttentionInputs, attention } from '../../lib/onnx.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { eachBackend } from '../support/backends.js';
 import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';

@@ -1,6 +1,6 @@
 /** Comparison as the ONNX backend tests do it: element by element, absolute and relative. */
 import assert from 'node:assert/strict';
-import type { Tensor } from '../../lib/tensor.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { decode, type NdArray } from './nd-array.js';
 
 /** |actual − expected| ≤ absolute + relative · |expected|, as numpy's allclose. */

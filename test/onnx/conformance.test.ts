@@ -1,8 +1,8 @@
 /** The cases that ONNX publishes for its operators, their numbers where test/conformance has them, else by the oracles. */
 import assert from 'node:assert/strict';
 import { attention, rotaryEmbedding } from '../../lib/onnx.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
 import { Random } from '../support/random.js';
 import { attentionOracle } from './attention-oracle.js';

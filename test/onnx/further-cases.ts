@@ -2,7 +2,7 @@
  * The ONNX backend tests whose numbers are not in test/conformance, by name, shape and attributes. Their
  * inputs are drawn afresh; what they must give, the oracles say.
  */
-import type { TensorType } from '../../lib/tensor-type.js';
+import type { TensorType } from '../../lib/tensor/types.js';
 
 /** Type and dims, and the elements where the test names them. */
 export type Recipe = readonly [type: TensorType, dims: readonly number[], values?: readonly number[]];

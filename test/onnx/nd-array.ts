@@ -1,6 +1,6 @@
 /** Just enough of an n-dimensional array to write an operator's specification down: float64 inside, right-aligned broadcasting. */
 
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from '../support/numbers.js';
 
 export interface NdArray {

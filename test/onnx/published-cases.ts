@@ -1,7 +1,7 @@
 /** The published cases: inputs and expected outputs of the ONNX backend tests (see test/conformance). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TensorLike, TensorType } from '../../lib/tensor-type.js';
+import type { TensorLike, TensorType } from '../../lib/tensor/types.js';
 
 export interface PublishedTensor extends TensorLike {
   readonly name: string;

@@ -1,7 +1,6 @@
-import { Tensor } from '../../lib/tensor.js';
-import { isFloatType } from '../../lib/tensor-type.js';
-import type { Random } from '../support/random.js';
-import { tensorOf } from '../support/random.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import { isFloatType } from '../../lib/tensor/types.js';
+import { type Random, tensorOf } from '../support/random.js';
 import type { Recipe } from './further-cases.js';
 
 /** A tensor by a recipe: uniform in [0, 1) as the ONNX tests draw it, or the elements that it names. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { HeedError } from '../../lib/errors.js';
 import { type RotaryEmbeddingInputs, rotaryEmbedding } from '../../lib/onnx.js';
-import { Tensor } from '../../lib/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
 import { expectAllClose } from './compare.js';

@@ -1,6 +1,6 @@
 /** Inputs in the middle of larger memory full of NaN: whatever is read or written beside them shows. */
 import assert from 'node:assert/strict';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 
 export interface Surrounded {
   readonly tensor: TensorLike;

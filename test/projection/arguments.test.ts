@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
-import { project } from '../../lib/projection.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import { type PackedWeight, packWeight } from '../../lib/projection/packed-weight.js';
+import { project } from '../../lib/projection/project.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { expectClose } from '../support/compare.js';
 import { linearOracle } from '../support/linear.js';
 import { toNumbers } from '../support/numbers.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { type PackedWeight, packWeight } from '../../lib/packed-weight.js';
-import { type ProjectOptions, project } from '../../lib/projection.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import { type PackedWeight, packWeight } from '../../lib/projection/packed-weight.js';
+import { type ProjectOptions, project } from '../../lib/projection/project.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
@@ -203,7 +203,7 @@ eachBackend('project', (backend) => {
     it('leaves float64 to the reference backend', async () => {
       const single = random.tensor('float32', [2, 3]);
       const double = random.tensor('float64', [2, 3]);
-      const refusal = /the cpu backend computes with, received 'float64'/;
+      const refusal = /the cpu backend supports, received 'float64'/;
       throwsHeed(() => packWeight(double, { backend }), 'HEED_UNSUPPORTED_TYPE', refusal);
       for (const [input, weight] of [
         [double, single],

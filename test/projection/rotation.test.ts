@@ -1,10 +1,10 @@
 /** The rotation in a projection's epilogue on the cases that ONNX publishes for RotaryEmbedding: x times the identity, rotated. */
-import { precisionOf } from '../../lib/backend.js';
-import { chooseBackend } from '../../lib/backends.js';
-import { denseStrides } from '../../lib/layout.js';
-import type { ProjectionProblem } from '../../lib/problem.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import { precisionOf } from '../../lib/backends/backend.js';
+import { chooseBackend } from '../../lib/backends/choose.js';
+import type { ProjectionProblem } from '../../lib/problem/problem.js';
+import { denseStrides } from '../../lib/tensor/layout.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { expectAllClose } from '../onnx/compare.js';
 import { furtherRotaryEmbeddingCases } from '../onnx/further-cases.js';
 import { decode, type NdArray } from '../onnx/nd-array.js';

@@ -1,9 +1,8 @@
 /** Any attention: shapes, options, layouts, types and places in memory, drawn by fast-check so that a failure shrinks. */
 import fc from 'fast-check';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { Selection } from '../../lib/selection.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TypedArray } from '../../lib/tensor-type.js';
+import type { AttentionOptions, Selection } from '../../lib/attention/options.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TypedArray } from '../../lib/tensor/types.js';
 import { dimsOf } from '../support/attention.js';
 import { emulatedOnly, type TestedBackend } from '../support/backends.js';
 import { Random } from '../support/random.js';
@@ -177,7 +176,7 @@ export function undecided(each: AttentionCase): AttentionCase {
   return each.select === 'hard' || each.select === 'drawn' ? { ...each, select: 'soft' } : each;
 }
 
-/** The nearest case that the backend has: what it refuses instead is tested in test/cuda/refusals.test.ts. */
+/** The nearest case that the backend has: what it refuses instead is tested in test/backends/cuda/refusals.test.ts. */
 export function possibleOn(backend: TestedBackend, each: AttentionCase): AttentionCase {
   if (backend !== 'cuda') return each;
   return { ...each, select: 'soft', score: each.score === 'dot' ? 'dot' : 'scaled-dot' };

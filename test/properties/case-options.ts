@@ -1,6 +1,6 @@
 /** Taking cases apart: their axes, their masks, their offsets. */
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { Tensor } from '../../lib/tensor.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { DrawnCase } from './attention-case.js';
 
 export const headAxis = (layout: string) => (layout === 'bhsd' ? 1 : 2);

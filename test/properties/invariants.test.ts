@@ -1,11 +1,12 @@
 /** What must not matter does not: on every backend, for any case. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import { mergeAttention } from '../../lib/merge-attention.js';
-import { packedAttention } from '../../lib/packed-attention.js';
-import { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import { mergeAttention } from '../../lib/attention/merge.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import { packedAttention } from '../../lib/attention/packed.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { Random, tensorOf } from '../support/random.js';

@@ -1,12 +1,13 @@
 /** Whatever is asked, the native backend answers as the reference does, whichever instruction set it uses. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import { nativeBackend } from '../../lib/native.js';
-import { packWeight } from '../../lib/packed-weight.js';
-import { project } from '../../lib/projection.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import { nativeBackend } from '../../lib/backends/native/native.js';
+import { packWeight } from '../../lib/projection/packed-weight.js';
+import { project } from '../../lib/projection/project.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import { attend } from '../support/attention.js';
 import { eachInstructionSet } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

@@ -1,7 +1,7 @@
 /** Element by element comparison, relative to the largest element around. */
 import assert from 'node:assert/strict';
-import type { AttentionDetail, AttentionDetails } from '../../lib/attention-details.js';
-import type { Tensor } from '../../lib/tensor.js';
+import type { AttentionDetail, AttentionDetails } from '../../lib/attention/details.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { toNumbers } from '../support/numbers.js';
 
 /** What elements may be off by, in shares of the numbers that went into them, when two ways of computing differ in rounding. */

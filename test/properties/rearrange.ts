@@ -1,5 +1,5 @@
 /** The same elements in another order. */
-import { Tensor } from '../../lib/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 
 /** The given entries along an axis, in the given order; counted from the end if negative. */
 export function take(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {

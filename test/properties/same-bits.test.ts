@@ -1,9 +1,10 @@
 /** What must not matter does not, to the last bit. */
+
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import { setThreads } from '../../lib/native.js';
-import type { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import { setThreads } from '../../lib/backends/native/native.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { attend } from '../support/attention.js';
 import { eachBackend, eachInstructionSet } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';

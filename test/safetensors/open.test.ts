@@ -195,7 +195,7 @@ describe('safetensors open', () => {
     );
     await using file = await open(path);
     await truncate(path, 1000);
-    await rejectsHeed(() => file.read('a'), 'HEED_MALFORMED_FILE', /cut while open/);
+    await rejectsHeed(() => file.read('a'), 'HEED_MALFORMED_FILE', /truncated while open/);
   });
 
   it('refuses what is no file', async () => {

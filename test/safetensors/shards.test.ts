@@ -3,7 +3,7 @@ import { mkdir, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { open, save } from '../../lib/safetensors.js';
-import type { Tensor } from '../../lib/tensor.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';

@@ -1,9 +1,8 @@
 /** Random inputs of attention, and holding a backend's answer against the oracle's. */
-import { attentionSync } from '../../lib/attention.js';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { Tensor } from '../../lib/tensor.js';
-import { type FloatType, floatTypes } from '../../lib/tensor-type.js';
+import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import { type FloatType, floatTypes } from '../../lib/tensor/types.js';
 import type { TestedBackend } from './backends.js';
 import { expectClose, toleranceOf, tolerances } from './compare.js';
 import { attentionOracle, type OracleOptions } from './oracle.js';

@@ -6,8 +6,8 @@ import {
   nativeBackend,
   nativeStatus,
   setInstructionSet,
-} from '../../lib/native.js';
-import type { Location } from '../../lib/tensor-type.js';
+} from '../../lib/backends/native/native.js';
+import type { Location } from '../../lib/tensor/types.js';
 
 export type TestedBackend = 'reference' | 'cpu' | 'cuda';
 
@@ -56,7 +56,7 @@ function onInstructionSet(name: string, suite: () => void): void {
  * nobody takes a run for complete that was not; HEED_BACKEND=reference asks for such a run, and HEED_BACKEND=cuda-emulator
  * for one with the emulated GPU, which is slow: a machine with a real one runs these suites there, too.
  *
- * @param refusedOn backends that refuse all of it: test/cuda/refusals.test.ts holds them to that
+ * @param refusedOn backends that refuse all of it: test/backends/cuda/refusals.test.ts holds them to that
  */
 export function eachBackend(
   title: string,

@@ -1,7 +1,11 @@
 /** Caches in tests: filled with what tensors hold, and what int8 makes of it. */
-import { type CacheType, KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import {
+  type CacheType,
+  KeyValueCache,
+  type KeyValueCacheOptions,
+} from '../../lib/key-value-cache/key-value-cache.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 import type { Random } from './random.js';
 

@@ -1,7 +1,7 @@
 /** How far numbers are from what they should be. */
 import assert from 'node:assert/strict';
-import type { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from './backends.js';
 import { toNumbers } from './numbers.js';
 

@@ -1,9 +1,9 @@
 /** Tensors on a GPU: that of the machine, or with HEED_BACKEND=cuda-emulator one that is emulated. */
 import assert from 'node:assert/strict';
-import { deviceMemory } from '../../lib/devices.js';
-import { cudaStatus } from '../../lib/native.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { Location, TypedArray } from '../../lib/tensor-type.js';
+import { deviceMemory } from '../../lib/backends/devices.js';
+import { cudaStatus } from '../../lib/backends/native/native.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { Location, TypedArray } from '../../lib/tensor/types.js';
 import { emulatedOnly } from './backends.js';
 
 export const isEmulated = emulatedOnly;

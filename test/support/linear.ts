@@ -1,5 +1,5 @@
 /** A second opinion on linear maps, written apart from the library, in float64. */
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 
 export interface LinearMap {

@@ -1,5 +1,5 @@
 /** Elements as numbers, decoded apart from the library's own conversions. */
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 
 function power(exponent: number): number {
   return 2 ** exponent;

@@ -1,5 +1,5 @@
 /** Drawn keys, written apart from the library: the same hash, in integers of any size. */
-import type { Selection } from '../../lib/selection.js';
+import type { Selection } from '../../lib/attention/options.js';
 
 const word = (value: number | bigint) => BigInt.asUintN(32, BigInt(value));
 

@@ -1,6 +1,6 @@
 /** How alike a query and a key are, by each score function's formula: a second opinion, one pair at a time. */
-import type { Score } from '../../lib/score.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { Score } from '../../lib/attention/options.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 
 /** A query and a key, and where they are. */

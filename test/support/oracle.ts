@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { serialize } from 'node:v8';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { TensorLike } from '../../lib/tensor-type.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 import { drawnNoise } from './oracle-draws.js';
 import { similarityOf } from './oracle-score.js';

@@ -1,7 +1,7 @@
 /** Outputs that tell whether everything inside them was written, and nothing around them. */
 import assert from 'node:assert/strict';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 
 const canary = 0xa5;
 const marginElements = 67;

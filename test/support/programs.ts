@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import type { Suite } from 'mocha';
 
 const runs = new Map<string, boolean>();
@@ -16,8 +17,16 @@ export function hasProgram(program: string): boolean {
   return there;
 }
 
-/** What is left out of this run, a line for each suite. */
-export const leftOut: string[] = [];
+/** In a file, as Mocha may run every test file in a process of its own. */
+const leftOut = process.env.HEED_TEST_LEFT_OUT ?? '';
+
+/** What was left out of this run, a line for each suite. */
+export function takeLeftOut(): string[] {
+  if (!existsSync(leftOut)) return [];
+  const lines = readFileSync(leftOut, 'utf8').trimEnd().split('\n');
+  rmSync(leftOut);
+  return lines;
+}
 
 /** Describes a suite, where these programs are there; its title names them. */
 export function describeWith(
@@ -34,6 +43,6 @@ export function describeWith(
       it(`has ${missing.join(' and ')}`, () => assert.fail('not found on this machine'));
     });
   } else {
-    leftOut.push(`${title}: there is no ${missing.join(', no ')}`);
+    appendFileSync(leftOut, `${title}: there is no ${missing.join(', no ')}\n`);
   }
 }

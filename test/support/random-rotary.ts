@@ -1,5 +1,5 @@
 /** Rotary options drawn at random. */
-import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention.js';
+import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
 import type { Random } from './random.js';
 
 /** Short original lengths, so that short sequences already show a difference. */

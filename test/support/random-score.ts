@@ -1,7 +1,7 @@
 /** Score functions with random weights, made for given heads and widths. */
-import type { Score } from '../../lib/score.js';
-import type { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import type { Score } from '../../lib/attention/options.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 import type { Random } from './random.js';
 
 export const scoreNames = ['scaled-dot', 'dot', 'cosine', 'general', 'additive', 'location'] as const;

@@ -1,7 +1,7 @@
 /** Random inputs that the run's seed repeats. Each suite draws from a stream of its own, so that running it alone changes nothing. */
-import { numberToBfloat16, numberToFloat16 } from '../../lib/half.js';
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType } from '../../lib/tensor-type.js';
+import { numberToBfloat16, numberToFloat16 } from '../../lib/tensor/elements.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType } from '../../lib/tensor/types.js';
 
 function hash(text: string): number {
   let state = 2166136261;

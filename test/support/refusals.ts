@@ -1,9 +1,9 @@
 /** Calling attention with wrong arguments: a HeedError has to say what was expected, before any work starts. */
+
 import assert from 'node:assert/strict';
-import { attentionSync } from '../../lib/attention.js';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
+import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { HeedError } from '../../lib/errors.js';
-import { Tensor } from '../../lib/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { randomInputs } from './attention.js';
 import { Random } from './random.js';
 

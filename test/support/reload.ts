@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const child = join(__dirname, '..', 'native', 'children', 'reload.js');
+const child = join(__dirname, '..', 'backends', 'native', 'children', 'reload.js');
 
 interface ReloadOptions {
   readonly times: number;

@@ -2,7 +2,7 @@
  * A second opinion on rotary embedding: a pair is a complex number, which is multiplied with e^(i · angle). Written
  * from the papers and from what checkpoints' authors publish, not from the library.
  */
-import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention.js';
+import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
 
 /** The magnitude and the angle, in radians, of the complex number that pair `index` at a position is multiplied with. */
 export function rotaryFactor(

@@ -1,8 +1,9 @@
 /** What tests of selections have in common: inputs in which the choice is clear, and what was chosen. */
+
 import assert from 'node:assert/strict';
-import { attentionDetailsSync } from '../../lib/attention-details.js';
-import type { AttentionOptions } from '../../lib/attention-options.js';
-import type { Tensor } from '../../lib/tensor.js';
+import { attentionDetailsSync } from '../../lib/attention/attention.js';
+import type { AttentionOptions } from '../../lib/attention/options.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { type InputShape, type Inputs, randomInputs } from './attention.js';
 import type { TestedBackend } from './backends.js';
 import { toNumbers } from './numbers.js';

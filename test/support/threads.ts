@@ -1,5 +1,5 @@
 /** Tests that set the number of threads, which is the whole process's. */
-import { setThreads, threads } from '../../lib/native.js';
+import { setThreads, threads } from '../../lib/backends/native/native.js';
 
 /** After each test of the suite it is what it was before. */
 export function keepThreads(): void {

@@ -3,8 +3,8 @@
  * both rounded to the storage type, as a framework does that computes them one after the other. Sums
  * are in float32, term by term.
  */
-import { Tensor } from '../../lib/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor-type.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 
 type Rounding = (value: number) => number;

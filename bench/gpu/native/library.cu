@@ -8,10 +8,7 @@
 #include <functional>
 #include <memory>
 
-#include "cuda/append.h"
-#include "cuda/attention_decode.h"
-#include "cuda/attention_forward.h"
-#include "cuda/projection.h"
+#include "cuda/launchers.h"
 #include "problems.h"
 #include "replayed_workspace.h"
 

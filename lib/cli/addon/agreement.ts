@@ -1,8 +1,8 @@
-/** Whether a backend computes right: small computations, compared with the reference. */
-import { attentionSync } from '../../attention.js';
-import type { BackendName } from '../../backends.js';
-import { MultiHeadAttention } from '../../multi-head-attention.js';
-import { Tensor } from '../../tensor.js';
+/** Whether a backend computes correct results: small computations, compared with the reference. */
+import { attentionSync } from '../../attention/attention.js';
+import type { BackendName } from '../../backends/backend.js';
+import { MultiHeadAttention } from '../../multi-head-attention/multi-head-attention.js';
+import { Tensor } from '../../tensor/tensor.js';
 import { randomUniform } from '../hashing.js';
 
 /** The accuracy promised for float32, as ‖result − reference‖ / ‖reference‖. */

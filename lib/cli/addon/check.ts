@@ -1,8 +1,8 @@
 /**
- * Computes with the addon that HEED_ADDON names: in a process of its own, as what is wrong with an addon may end the
- * process that loads it. Writes one line of JSON: an empty list, or what is wrong.
+ * Computes with the addon that HEED_ADDON names, in a separate process, because a broken addon may end the
+ * process that loads it. Writes one line of JSON: an empty list, or the reason.
  */
-import { availableInstructionSets, nativeStatus, setInstructionSet } from '../../native.js';
+import { availableInstructionSets, nativeStatus, setInstructionSet } from '../../backends/native/native.js';
 import { compareWithReference } from './agreement.js';
 
 function check(): string[] {
@@ -15,7 +15,7 @@ function check(): string[] {
         .filter(({ agrees }) => !agrees)
         .map(
           ({ name, error }) =>
-            `computes wrong: with ${set}, ${name} has an error of ${error.toExponential(1)}`,
+            `computes wrong results: with ${set}, ${name} has an error of ${error.toExponential(1)}`,
         );
     });
   } catch (error) {

@@ -1,4 +1,4 @@
-/** What a file in the Executable and Linkable Format asks of a machine; it need not be loadable here. */
+/** The requirements of a file in the Executable and Linkable Format, which need not be loadable here. */
 
 /** The numbers of processors (e_machine), by the name that Node.js has for them. */
 const machines: Readonly<Record<string, number>> = {
@@ -32,7 +32,9 @@ const [programLoad, programDynamic] = [1, 2];
 const sectionStrings = 3;
 const tag = { needed: 1, strings: 5, versions: 0x6ffffffe } as const;
 
-/** Of 64 bits and with the lowest byte first, as are all machines that heed is built for; of others only the machine. */
+/**
+ * 64-bit and little-endian files, as on all machines that heed is built for; of other files only the machine.
+ */
 class Reader {
   constructor(readonly bytes: Buffer) {}
 
@@ -57,7 +59,7 @@ class Reader {
     for (let i = 0; i < count; i++) yield offset + i * size;
   }
 
-  /** Of records that say themselves how far it is to the next one: 0 after the last. */
+  /** Records that contain the distance to the next one, 0 in the last. */
   *chain(offset: number, atNext: number): Generator<number> {
     for (let at = offset, next = -1; next !== 0; at += next) {
       yield at;
@@ -70,12 +72,12 @@ export function isElf(bytes: Buffer): boolean {
   return bytes.subarray(0, magic.length).equals(magic);
 }
 
-/** @throws MalformedElf where the file is cut off, or its header is wrong */
+/** @throws MalformedElf if the file is truncated, or its header is wrong */
 export function readElf(bytes: Buffer): Elf {
   try {
     return read(new Reader(bytes));
   } catch (error) {
-    if (error instanceof RangeError) throw new MalformedElf('it is not what its header promises');
+    if (error instanceof RangeError) throw new MalformedElf('its content contradicts its header');
     throw error;
   }
 }
@@ -124,7 +126,7 @@ function stringTables(file: Reader): Buffer[] {
   const tables: Buffer[] = [];
   const [start, count] = [file.u64(40), file.u16(60)];
   if (count === 0) return tables;
-  // The table is the last thing in most files: where one was cut off it is what lacks.
+  // The table is the last part of most files, and so the part that a truncated file lacks.
   if (file.u16(58) !== header.section || start + count * header.section > file.bytes.length)
     throw new RangeError();
   for (const at of file.table(start, count, header.section)) {

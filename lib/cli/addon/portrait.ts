@@ -1,6 +1,5 @@
-/** What can be said of an addon's file without loading it: what it holds, and whether it fits this machine. */
+/** What is known of an addon's file without loading it: its content, and whether it fits this machine. */
 import { readFileSync, statSync } from 'node:fs';
-import { glibcVersion } from '../libc.js';
 import { type Elf, isElf, MalformedElf, readElf } from './elf.js';
 
 export interface Portrait {
@@ -46,7 +45,7 @@ function portraitOf(elf: Elf): Portrait {
   };
 }
 
-/** Undefined where it is no whole ELF file, as on other systems than Linux. */
+/** Undefined if it is not a complete ELF file, as on systems other than Linux. */
 export function portrait(path: string): Portrait | undefined {
   try {
     const bytes = readFileSync(path);
@@ -56,29 +55,39 @@ export function portrait(path: string): Portrait | undefined {
   }
 }
 
-/** Why a file cannot be an addon for this machine, to be read after its name; undefined if nothing speaks against it. */
+/**
+ * Why a file cannot be an addon for this machine, as the rest of a sentence that begins with its name;
+ * undefined if it can.
+ */
 export function misfit(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return 'leads nowhere';
+  if (stats === undefined) return 'is a broken symbolic link';
   if (stats.isDirectory()) return 'is a directory';
   if (stats.size === 0) return 'is empty';
   if (process.platform !== 'linux') return undefined;
   const bytes = readFileSync(path);
-  if (!isElf(bytes)) return 'is no addon for Linux (not an ELF file)';
+  if (!isElf(bytes)) return 'is not an addon for Linux (not an ELF file)';
   try {
     return misfitOf(portraitOf(readElf(bytes)));
   } catch (error) {
-    if (error instanceof MalformedElf) return `is cut off or changed: ${error.message}`;
+    if (error instanceof MalformedElf) return `is truncated or corrupt: ${error.message}`;
     throw error;
   }
 }
 
 function misfitOf({ machine, libc, glibc }: Portrait): string | undefined {
-  if (machine !== process.arch) return `is for ${machine}, and this is ${process.arch}`;
+  if (machine !== process.arch) return `is for ${machine}, but this is ${process.arch}`;
   const here = glibcVersion();
-  if (libc === 'musl' && here !== undefined) return `is for musl, and this system has glibc ${here}`;
-  if (libc === 'glibc' && here === undefined) return 'is for glibc, and this system has another C library';
+  if (libc === 'musl' && here !== undefined) return `is for musl, but this system has glibc ${here}`;
+  if (libc === 'glibc' && here === undefined) return 'is for glibc, but this system has another C library';
   if (glibc !== undefined && here !== undefined && compareVersions(glibc, here) > 0)
-    return `needs glibc ${glibc}, and this system has ${here}`;
+    return `needs glibc ${glibc}, but this system has ${here}`;
   return undefined;
+}
+
+/** Such as '2.36'; undefined where it is not glibc. */
+export function glibcVersion(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runSupervised } from '../supervised/run.js';
 import { misfit } from './portrait.js';
 
-/** Seconds. Emulated machines take ten to do what takes half of one. */
+/** Seconds. It takes half a second, and ten on emulated machines. */
 const usualLimit = 120;
 
 function nameOf(signal: number): string | undefined {
@@ -14,16 +14,16 @@ function nameOf(signal: number): string | undefined {
 function crash(status: number): string {
   const signal = nameOf(status - 128);
   if (signal === undefined) return `ends the process that uses it, with exit code ${status}`;
-  const why = signal === 'SIGILL' ? ', as one that was compiled for another processor' : '';
+  const why = signal === 'SIGILL' ? ', as an addon compiled for another processor does' : '';
   return `crashes the process that uses it (${signal}${why})`;
 }
 
-/** Heed's variables are the user's wishes for computing, and nothing that an addon can be judged by. */
+/** The user's variables for computing must not influence the check of an addon. */
 function withoutVariables(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEED_')));
 }
 
-/** Why it cannot be used, to be read after its path; undefined if it can. */
+/** Why it cannot be used, as the rest of a sentence that begins with its path; undefined if it can. */
 export async function whyNotReady(path: string, limit = usualLimit): Promise<string | undefined> {
   const unfit = misfit(path);
   if (unfit !== undefined) return unfit;
@@ -33,7 +33,7 @@ export async function whyNotReady(path: string, limit = usualLimit): Promise<str
     limit,
     onLine: (line) => lines.push(line),
   });
-  if (expired) return `has not answered within ${limit} s`;
+  if (expired) return `did not answer within ${limit} s`;
   const found = lines.find((line) => line.startsWith('['));
   if (status !== 0 || found === undefined) return crash(status);
   const [complaint]: string[] = JSON.parse(found);

@@ -1,40 +1,19 @@
-/** What is about to be built, and about how long that takes. */
-import { readFileSync } from 'node:fs';
+/** Announces what will be built, and about how long that takes. */
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { environment } from '../../environment.js';
+import { cudaBackend, type Parts } from './parts.js';
+import { nameOfSet, sourcesOf } from './sources.js';
 import type { Tool, Way } from './tools.js';
 
-interface Sources {
-  readonly files: number;
-  readonly cudaFiles: number;
-  readonly instructionSets: readonly string[];
-}
-
-/** As CMakeLists.txt and binding.gyp read them. */
-export function sourcesOf(root: string): Sources {
-  const listed = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
-  const { core, cpu, decoder, runtime, addon, withoutCuda, withCuda, solver, cuda, kernels } = listed;
-  const all = Object.keys(kernels.instructionSets);
-  const instructionSets = process.arch === 'x64' ? all : all.slice(0, 1);
-  const common: string[] = [core, cpu, decoder, runtime, addon].flat();
-  const files = common.length + instructionSets.length;
-  return {
-    files: files + withoutCuda.length,
-    cudaFiles: files + [withCuda, solver, cuda].flat().length,
-    instructionSets,
-  };
-}
-
-/** How many files are compiled. */
-export function unitsToCompile(root: string, cuda: boolean): number {
-  const { files, cudaFiles } = sourcesOf(root);
-  return cuda ? cudaFiles : files;
+/** The number of files to compile. */
+export function unitsToCompile(root: string, instructionSets: readonly string[], cuda: boolean): number {
+  const { files, withCuda, withoutCuda } = sourcesOf(root);
+  return files + instructionSets.length + (cuda ? withCuda : withoutCuda);
 }
 
 /**
- * Seconds of one core of 2020's at 3 GHz: for everything, and for the file that takes longest. CUDA's is for one kind of GPU;
- * every further one takes as long again.
+ * Seconds on one 3 GHz core of 2020: for all files, and for the slowest one. CUDA's are for one compute
+ * capability; every further one takes the same time again.
  */
 const work = { cpu: { all: 150, longest: 40 }, cuda: { all: 300, longest: 60 } };
 
@@ -47,21 +26,24 @@ function list(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-const setNames: Readonly<Record<string, string>> = { avx2: 'AVX2', avx512: 'AVX-512' };
-
-export function announceCpu({ tool, compiler }: Way, root: string): string {
-  const sets = list(sourcesOf(root).instructionSets.map((set) => setNames[set] ?? set));
+export function announceCpu({ tool, compiler, parts }: Way): string {
   return (
     `building the native backend with ${tool} and ${compiler.path} (${compiler.description}): ` +
-    `the CPU's kernels for ${sets}, ${duration(work.cpu)}`
+    `the CPU's kernels for ${list(parts.instructionSets.map(nameOfSet))}, ${duration(work.cpu)}`
   );
 }
 
-/** Reads what CMake says of CUDA while it configures. */
+/** @returns undefined where nothing is left out */
+export function announceParts({ leftOut }: Parts): string | undefined {
+  if (leftOut.length === 0) return undefined;
+  return `skipping ${list(leftOut)}, to be ready sooner; \`npm run build\` builds everything`;
+}
+
+/** Reads CMake's output about CUDA while it configures. */
 export class CudaAnnouncement {
   #compiler = 'nvcc';
 
-  /** Answers what to say, once it is known. */
+  /** Returns the announcement once it is known. */
   listen(line: string): string | undefined {
     this.#compiler = /^-- Looking for a CUDA compiler - (\/.+)$/.exec(line)?.[1] ?? this.#compiler;
     const [, version, capabilities] = /^-- CUDA ([\d.]+), for compute capabilities (.+)$/.exec(line) ?? [];
@@ -69,17 +51,19 @@ export class CudaAnnouncement {
       const kinds = capabilities.split(';');
       const time = duration({ all: work.cuda.all * kinds.length, longest: work.cuda.longest * kinds.length });
       return (
-        `building CUDA's half, too, as CUDA ${version} is here (${this.#compiler}), for compute capabilities ` +
-        `${list(kinds)}: ${time} more; HEED_CUDA=OFF leaves it out`
+        `also building the cuda backend with CUDA ${version} (${this.#compiler}), for compute capabilities ` +
+        `${list(kinds)}: ${time} more; HEED_CUDA=OFF skips it`
       );
     }
     const why = /^-- Without the cuda backend: (.+)$/.exec(line)?.[1];
-    return why === undefined ? undefined : `leaving out CUDA's half: ${why}`;
+    return why === undefined ? undefined : `skipping the cuda backend: ${why}`;
   }
 }
 
-/** What is known of CUDA's half before anything is configured. */
-export function announceWithoutCuda(tool: Tool): string | undefined {
-  if (tool === 'node-gyp') return "leaving out CUDA's half, which takes CMake";
-  return environment().cuda === 'OFF' ? "leaving out CUDA's half, as HEED_CUDA is OFF" : undefined;
+/** The announcement if the cuda backend is excluded before CMake configures. */
+export function announceWithoutCuda(tool: Tool, { leftOut }: Parts): string | undefined {
+  // announceParts has said it already.
+  if (leftOut.includes(cudaBackend)) return '';
+  if (tool === 'node-gyp') return 'skipping the cuda backend, which needs CMake';
+  return environment().cuda === 'OFF' ? 'skipping the cuda backend, because HEED_CUDA is OFF' : undefined;
 }

@@ -1,4 +1,4 @@
-/** The C++ compiler to build with: the first that has what heed is written in. */
+/** The C++ compiler to build with: the first that is recent enough. */
 import { readdirSync } from 'node:fs';
 import { ask, locate, type Program, type Sought, searchPath } from './programs.js';
 
@@ -6,9 +6,12 @@ const name = 'C++ compiler (GCC or Clang)';
 
 /** The first versions that compile heed. */
 const oldest = { GCC: 12, Clang: 15 } as const;
-const wanted = `heed needs GCC ${oldest.GCC} or Clang ${oldest.Clang}, or later ones`;
+const wanted = `heed needs GCC ${oldest.GCC} or Clang ${oldest.Clang}, or later`;
 
-/** What a compiler may lack whatever its version is: C++20, vector extensions, and the headers of a standard library. */
+/**
+ * Tests what a compiler may lack in any version: C++20, vector extensions, and the headers of a standard
+ * library.
+ */
 const sample = `
 #if __cplusplus < 202002L
 #error "this is no C++20"
@@ -41,7 +44,7 @@ interface Kind {
   readonly version: string;
 }
 
-/** By the macros that it defines: what --version prints is for people. */
+/** Recognised by the macros that it defines, because the output of --version is for people. */
 function kindOf({ path, args }: Command): Kind | string {
   const { succeeded, output, why } = ask(path, [...args, '-dM', '-E', '-x', 'c++', '-']);
   if (!succeeded) return `does not run: ${why}`;
@@ -63,7 +66,10 @@ function describe({ family, version }: Kind): string {
   return family === 'GCC' || family === 'Clang' ? text : `${text} (heed is not tested with it)`;
 }
 
-/** The compiler behind a command, or what is wrong with it, to be read after its path. */
+/**
+ * The compiler behind a command, or why it cannot be used, as the rest of a sentence that begins with its
+ * path.
+ */
 function examine(command: Command): { description: string } | { wrong: string } {
   const kind = kindOf(command);
   if (typeof kind === 'string') return { wrong: kind };
@@ -107,7 +113,7 @@ function named(text: string): Sought {
   if (command === undefined)
     return {
       name,
-      problems: [`the environment variable CXX is '${text}', which is no program that can be found`],
+      problems: [`the environment variable CXX is '${text}', which was not found`],
     };
   const found = examine(command);
   if ('wrong' in found) return { name, problems: [`${command.path}, which CXX names, ${found.wrong}`] };

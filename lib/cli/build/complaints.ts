@@ -1,30 +1,30 @@
-/** Finding, among everything that a build tool has said, what tells why it has failed. */
+/** Finds the cause of a failure in the output of a build tool. */
 
 const most = 12;
 
-/** Of the system, whoever reports it. */
+/** Errors of the system, whichever program reports them. */
 const noRoom =
   /No space left on device|Read-only file system|Disk quota exceeded|Permission denied|Too many open files/;
 const noMemory =
   /Killed signal|[Cc]annot allocate memory|out of memory|virtual memory exhausted|std::bad_alloc/;
 
-/** From those that name a cause to those that only say that something has failed; the first that match anything count. */
+/** From patterns of causes to patterns of mere failures; the first that match anything count. */
 const ranks: readonly RegExp[] = [
   noRoom,
   noMemory,
-  // Of linkers, after which the compiler only says that linking has failed.
+  // Linkers, after which the compiler only reports that linking has failed.
   /undefined reference|undefined symbol|cannot find -l|multiple definition|\bld(\.\w+)?: error/,
-  // Of compilers.
+  // Compilers.
   /(^|[^-\w])(fatal )?error: |\(\d+\): error|internal compiler error/,
-  // Of CMake, put together from several lines.
+  // CMake, joined from several lines.
   /^CMake Error/,
-  // Of Python, and of gyp, which is written in it.
+  // Python, and gyp, which is written in it.
   /^([\w.]+\.)?\w*(Error|Exception): |^gyp: /,
   /^gyp ERR! (stack )?\w*Error: |^gyp ERR! find Python/,
   /\b(error|Error|ERR!|not found|cannot)\b/,
 ];
 
-/** Repeats that something has failed, or tells where it ran. */
+/** Lines that only repeat that something has failed, or where it ran. */
 const noise = new RegExp(
   [
     '^\\s+at ',
@@ -61,7 +61,7 @@ function joinCMakeErrors(lines: readonly string[]): string[] {
   return joined;
 }
 
-/** The lines that tell what went wrong, that which says most first; where none does, the last ones. */
+/** The lines that explain the failure, the most informative first; if there are none, the last lines. */
 export function complaintsAmong(lines: readonly string[]): string[] {
   const telling = joinCMakeErrors(lines.map((line) => line.trimEnd()))
     .filter((line) => !noise.test(line))
@@ -73,7 +73,71 @@ export function complaintsAmong(lines: readonly string[]): string[] {
   return telling.filter((line) => line !== '').slice(-most);
 }
 
-/** Whether it is the machine that would let every other tool fail, too. */
+/** Whether the machine is the cause, so that every other tool would fail, too. */
 export function blamesMachine([first = '']: readonly string[]): boolean {
   return noRoom.test(first) || noMemory.test(first);
+}
+
+const meanings: Readonly<Record<string, readonly [why: string, remedy: string]>> = {
+  EACCES: ['this user may not write there', 'run heed build as the user who has installed heed'],
+  EPERM: ['the system does not allow it', 'run heed build as the user who has installed heed'],
+  EROFS: [
+    'it is on a file system that can only be read',
+    'run heed build before the file system is made read-only',
+  ],
+  ENOSPC: [
+    'no space is left on the device',
+    'make room: building takes some 50 MB, with CUDA several hundred',
+  ],
+  EDQUOT: [
+    'the quota of the disk is used up',
+    'make room: building takes some 50 MB, with CUDA several hundred',
+  ],
+  ENOTDIR: ['a file is in the place of a folder', 'remove or rename that file'],
+  EEXIST: ['something else is in the place of a folder', 'remove or rename it'],
+  EISDIR: ['a folder is in the place of a file', 'remove or rename that folder'],
+  ENOENT: ['it is not there', 'install heed anew: a part of it is missing'],
+  ELOOP: ['its symbolic links lead in a circle', 'remove those links'],
+  ENAMETOOLONG: ['its path is too long', 'install heed in a folder with a shorter path'],
+  EMFILE: ['too many files are open', 'raise the limit of open files (ulimit -n)'],
+  ENFILE: ['too many files are open on this system', 'close other programs'],
+  EBUSY: ['it is in use', 'end what uses it'],
+  EAGAIN: ['the system has no more processes to give', 'raise the limit of processes (ulimit -u)'],
+  ENOMEM: ['the system has no more memory to give', 'close other programs'],
+};
+
+/** An error of a system call. */
+export interface SystemError extends Error {
+  readonly code: string;
+  readonly syscall: string;
+  readonly path?: string;
+  readonly dest?: string;
+}
+
+export function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'code' in error && 'syscall' in error;
+}
+
+export interface Refusal {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+const reading = /^(read|scandir|stat|lstat|readlink|realpath)/;
+const verbs: Readonly<Record<string, string>> = {
+  open: 'open',
+  mkdir: 'make the folder',
+  access: 'write to',
+};
+
+function attempted({ syscall, path, dest }: SystemError): string {
+  if (syscall.startsWith('spawn')) return `could not run ${path ?? 'a program'}`;
+  const verb = verbs[syscall] ?? (reading.test(syscall) ? 'read' : 'write');
+  return `could not ${verb} ${dest ?? path ?? 'a file'}`;
+}
+
+/** What the system has refused, why, and what to do. */
+export function explain(error: SystemError): Refusal {
+  const [why, remedy] = meanings[error.code] ?? [error.message, 'see that heed can write to its own folder'];
+  return { what: `${attempted(error)}: ${why} (${error.code})`, remedy };
 }

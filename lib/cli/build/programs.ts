@@ -1,33 +1,33 @@
-/** Finding the programs that building takes, and seeing whether they run. */
+/** Finds the programs that a build needs, and checks that they run. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** A program that runs. */
 export interface Program {
-  /** As it was named: the tools look for it on the same PATH. */
+  /** Its name: the tools search the same PATH. */
   readonly command: string;
   readonly path: string;
   /** What it is, such as 'cmake version 3.25.1'. */
   readonly description: string;
 }
 
-/** What was looked for: the program that will be taken, or why those that are there will not do. */
+/** The result of a search: the program to use, or why the existing ones cannot be used. */
 export interface Sought {
-  /** What to call it where there is none. */
+  /** Its name in messages if none is found. */
   readonly name: string;
   readonly program?: Program;
-  /** About every one that was passed over, a sentence without its full stop. */
+  /** For every program that was rejected, a sentence without its full stop. */
   readonly problems: readonly string[];
 }
 
-/** Milliseconds for a program to say its version. */
+/** Milliseconds for a program to print its version. */
 const patience = 20_000;
 
 export interface Said {
   readonly succeeded: boolean;
   readonly output: string;
-  /** Why it has not succeeded. */
+  /** Why it failed. */
   readonly why: string;
 }
 
@@ -44,7 +44,7 @@ export function searchPath(): string[] {
   return (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
 }
 
-/** Where a command would be found. */
+/** The path of a command. */
 export function locate(command: string): string | undefined {
   if (command === '') return undefined;
   if (command.includes('/')) return isProgram(command) ? command : undefined;
@@ -53,7 +53,7 @@ export function locate(command: string): string | undefined {
     .find(isProgram);
 }
 
-/** The line of a program's complaint that says most: the last of a Python traceback, else the first. */
+/** The most informative line of an error message: the last of a Python traceback, else the first. */
 function tellingLine(text: string): string {
   const lines = text
     .split('\n')
@@ -63,7 +63,7 @@ function tellingLine(text: string): string {
   return known ?? (lines[0]?.startsWith('Traceback') ? lines.at(-1) : lines[0]) ?? '';
 }
 
-/** Runs a program that is done at once. */
+/** Runs a short program. */
 export function ask(path: string, args: readonly string[], input = ''): Said {
   const { status, signal, error, stdout, stderr } = spawnSync(path, args, {
     encoding: 'utf8',
@@ -75,20 +75,20 @@ export function ask(path: string, args: readonly string[], input = ''): Said {
   if (status === 0) return { succeeded: true, output: stdout || stderr, why: '' };
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'ETIMEDOUT') return { succeeded: false, output, why: `no answer within ${patience / 1000} s` };
-  // Of a program that has not read its input there is an error as well.
+  // A program that has not read its input causes an error as well.
   const ended = status !== null ? `exit code ${status}` : (error?.message ?? `ended by ${signal}`);
   return { succeeded: false, output, why: tellingLine(stderr || stdout || '') || ended };
 }
 
-/** The number after the first word that says what it is of, or the first of all. */
+/** The first number with a dot. */
 export function versionIn(description: string): string | undefined {
   return /(\d+(?:\.\d+)+)/.exec(description)?.[1];
 }
 
 /**
- * The first of these commands that runs, and that nothing is wrong with.
+ * The first of these commands that runs and has no objection.
  *
- * @param objection what is wrong with one that runs, to be read after its path
+ * @param objection why a program that runs cannot be used, as the rest of a sentence that begins with its path
  */
 export function seek(
   name: string,

@@ -1,4 +1,4 @@
-/** What to do where the addon cannot be built. */
+/** How to fix it if the addon cannot be built. */
 import type { Sought } from './programs.js';
 
 const toInstall: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -14,28 +14,29 @@ const forOldCompilers: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   linux: [
     'on Ubuntu 22.04: apt-get install g++-12, which heed then finds by itself',
     'on Red Hat Enterprise Linux 8 and 9: dnf install gcc-toolset-13-gcc-c++; scl enable gcc-toolset-13 "npx heed build"',
-    'elsewhere: install GCC 12 or Clang 15, or later ones; another than the default is named by CXX=g++-13 npx heed build',
+    'elsewhere: install GCC 12 or Clang 15, or later; to use a compiler other than the default: CXX=g++-13 npx heed build',
   ],
 };
 
-/** Where the way that compiles was tried: what stands in its complaints. */
+/** Remedies by the complaints of a build that was tried. */
 function ofFailure(complaints: readonly string[]): string {
   const text = complaints.join('\n');
   if (/Killed|memory|bad_alloc/.test(text))
-    return 'the memory did not suffice: build on fewer cores (taskset -c 0 npx heed build), or where there is more';
+    return 'memory ran out: build on fewer cores (taskset -c 0 npx heed build), or on a machine with more memory';
   if (/No space left|quota/.test(text))
-    return 'make room: building takes some 50 MB, with CUDA several hundred';
-  if (/Permission denied|Read-only/.test(text)) return 'see that this user may write to the folder of heed';
-  return 'read the log; if your tools are not what it is about, report it to the authors of heed';
+    return 'free some space: building takes about 50 MB, with CUDA several hundred';
+  if (/Permission denied|Read-only/.test(text))
+    return 'make sure that this user may write to the folder of heed';
+  return 'read the log; if your tools are not the cause, report it to the authors of heed';
 }
 
-/** @param lacking what was looked for, and is not there or will not do */
+/** @param lacking what was not found or cannot be used */
 export function remediesFor(lacking: readonly Sought[], complaints: readonly string[]): string[] {
   if (process.platform === 'win32') return ['the native backend needs Linux or macOS'];
   const compilers = lacking.filter(({ name, problems }) => name.startsWith('C++') && problems.length > 0);
-  // Whoever has named a compiler need not install one.
+  // A user who has named a compiler need not install one.
   if (process.env.CXX && compilers.length > 0)
-    return ['name another compiler by CXX, or unset it: heed then takes the first that will do'];
+    return ['set CXX to another compiler, or unset it: heed then uses the first that is suitable'];
   const absent = lacking.filter(({ problems }) => problems.length === 0);
   const remedies = [
     ...(compilers.length > 0 ? (forOldCompilers[process.platform] ?? []) : []),
@@ -43,5 +44,5 @@ export function remediesFor(lacking: readonly Sought[], complaints: readonly str
     ...(complaints.length > 0 ? [ofFailure(complaints)] : []),
   ];
   if (remedies.length > 0) return remedies;
-  return ['install the versions that are needed, or mend what does not run; then: npx heed build'];
+  return ['install the required versions, or repair what does not run; then: npx heed build'];
 }

@@ -1,4 +1,4 @@
-/** Running a build tool: a progress bar while it works, its complaints when it fails. */
+/** Runs a build tool, with a progress bar while it works and its complaints if it fails. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Progress } from '../progress.js';
@@ -10,9 +10,9 @@ import { closeFolder, openFolder, removeFolder } from './work-folder.js';
 
 export interface Outcome {
   readonly succeeded: boolean;
-  /** The lines that tell what went wrong, or the last ones. */
+  /** The lines that explain the failure, or the last ones. */
   readonly complaints: readonly string[];
-  /** The file with everything that the tool said; undefined where it could not be written. */
+  /** The file with the whole output of the tool; undefined if it could not be written. */
   readonly log: string | undefined;
 }
 
@@ -23,21 +23,24 @@ function writeLog(file: string, lines: readonly string[]): string | undefined {
     writeFileSync(file, `${lines.join('\n')}\n`);
     return file;
   } catch {
-    // A full disk is what the build will have failed by; it has said so.
+    // If the disk is full, the build has failed for the same reason and has reported it.
     return undefined;
   }
 }
 
-/** The bar of what is compiled: how much that is, CMake tells before it begins. */
+/** The progress bar of compiled files; CMake prints their number before it begins. */
 class Compilation implements Disposable {
   #progress: Progress | undefined;
 
-  constructor(private readonly root: string) {}
+  constructor(
+    private readonly root: string,
+    private readonly instructionSets: readonly string[],
+  ) {}
 
   listen(line: string, cuda: boolean): void {
     const [, file, object] = compiling.exec(line) ?? [];
     if (file === undefined && object === undefined) return;
-    this.#progress ??= new Progress(unitsToCompile(this.root, cuda));
+    this.#progress ??= new Progress(unitsToCompile(this.root, this.instructionSets, cuda));
     this.#progress.begin(file ?? `${object}.cc`);
   }
 
@@ -47,19 +50,19 @@ class Compilation implements Disposable {
 }
 
 /**
- * @param say tells what is built, as soon as that is known
- * @throws Stopped, when a signal has come meanwhile; nothing that was half-made is left then
+ * @param say prints what is built, as soon as that is known
+ * @throws Stopped, after a signal; no partial files are left then
  */
 export async function runTool(way: Way, root: string, say: (message: string) => void): Promise<Outcome> {
-  const { tool, folder, command, env, configured, furnish } = way;
+  const { tool, folder, command, env, configured, furnish, parts } = way;
   const settings = settingsOf(way);
   const before = openFolder(folder, settings);
   furnish?.();
   const lines: string[] = [];
   const announcement = new CudaAnnouncement();
-  let cuda = before?.cuda ?? announceWithoutCuda(tool);
-  if (cuda !== undefined) say(cuda);
-  using compilation = new Compilation(root);
+  let cuda = before?.cuda ?? announceWithoutCuda(tool, parts);
+  if (cuda) say(cuda);
+  using compilation = new Compilation(root, parts.instructionSets);
   const onLine = (line: string) => {
     lines.push(line);
     const news = announcement.listen(line);

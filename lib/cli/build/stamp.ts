@@ -1,16 +1,20 @@
-/** What is known of the addon that was built: from which sources it comes, and that it was seen to work here. */
+/**
+ * A record of the built addon: the sources it was built from, and the last successful check on this machine.
+ */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { glibcVersion } from '../libc.js';
+import { glibcVersion } from '../addon/portrait.js';
 import { gypFile, type Tool } from './tools.js';
 
-/** What stands beside a built addon. */
+/** The content of the file next to a built addon. */
 export interface Stamp {
   readonly hash: string;
   readonly tool: Tool;
-  /** The fingerprint of the addon and the machine that it was last seen to work on. */
+  /** The parts that a whole addon has and this one lacks. */
+  readonly leftOut?: readonly string[];
+  /** The fingerprint of the addon and the machine at the last successful check. */
   readonly worked?: string;
 }
 
@@ -29,7 +33,9 @@ export function hashOfSources(root: string): string {
   return hash.digest('hex');
 }
 
-/** Changes where an addon that has worked may not work any more: with the file, Node.js, the C library, the processor. */
+/**
+ * Changes whenever an addon that has worked may fail: with the file, Node.js, the C library, the processor.
+ */
 export function fingerprint(addon: string): string {
   const { size, mtimeMs, ctimeMs } = statSync(addon);
   const machine = [process.version, process.arch, glibcVersion() ?? 'no glibc', cpus()[0]?.model ?? ''];

@@ -2,33 +2,34 @@
 import { copyFileSync, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { environment } from '../../environment.js';
 import { compareVersions } from '../addon/portrait.js';
+import type { Parts } from './parts.js';
 import { type Program, type Sought, seek, versionIn } from './programs.js';
 
 export type Tool = 'cmake-js' | 'node-gyp';
 
 export const allTools: readonly Tool[] = ['cmake-js', 'node-gyp'];
 
-/** What a tool needs, as this machine has it. */
+/** The requirements of a tool on this machine. */
 export interface Survey {
   readonly tool: Tool;
   readonly needs: readonly Sought[];
 }
 
-/** How a tool is run, once everything that it needs is there. */
+/** How to run a tool once its requirements are met. */
 export interface Way {
   readonly tool: Tool;
   readonly compiler: Program;
-  /** Where it works: everything there can be made anew. */
+  readonly parts: Parts;
+  /** Its working folder, whose content can be made again. */
   readonly folder: string;
   readonly command: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   /** Where it leaves the addon. */
   readonly made: string;
-  /** Files in its folder, one of which is there once configuring has come to its end. */
+  /** Files in its folder, one of which exists once configuring is complete. */
   readonly configured: readonly string[];
-  /** Puts into the folder what the tool looks for there. */
+  /** Puts files into the folder that the tool needs there. */
   readonly furnish?: () => void;
 }
 
@@ -49,7 +50,7 @@ function binOf(tool: Tool): string | undefined {
   }
 }
 
-/** Any, where the file that says so is missing: that is told when it is needed. */
+/** Any version, if the file that names it is missing: the error follows when it is needed. */
 function oldestCMake(root: string): string {
   const file = join(root, 'CMakeLists.txt');
   if (!existsSync(file)) return '0';
@@ -67,7 +68,7 @@ function before(oldest: string, what: string): (description: string) => string |
   };
 }
 
-/** What make, or the shell that it gives commands to, takes for something else than a part of a path. */
+/** The characters in a path that make, or its shell, would interpret. */
 const notForMake = /[\s'`$&;()|<>#,\\]/;
 
 function seekTool(tool: Tool, root: string): Sought {
@@ -91,7 +92,7 @@ function seekGenerator(): Sought {
 }
 
 function seekPython(): Sought {
-  // node-gyp's own order.
+  // The order of node-gyp.
   const { NODE_GYP_FORCE_PYTHON, npm_config_python, PYTHON } = process.env;
   const named = NODE_GYP_FORCE_PYTHON || npm_config_python || PYTHON;
   return seek('Python', [...(named ? [named] : []), 'python3', 'python'], before(oldestPython, 'Python'));
@@ -104,9 +105,9 @@ function seekMake(): Sought {
 }
 
 /**
- * Looks for everything that a tool needs, in this order: itself, its programs, the compiler.
+ * Searches for everything that a tool needs, in this order: itself, its programs, the compiler.
  *
- * @param compiler what `seekCompiler` has found: that takes a second, and is the same for every tool
+ * @param compiler the result of `seekCompiler`, which takes a second and is the same for every tool
  */
 export function survey(tool: Tool, root: string, compiler: Sought): Survey {
   const programs = tool === 'cmake-js' ? [seekCMake(root), seekGenerator()] : [seekPython(), seekMake()];
@@ -117,43 +118,50 @@ export function isReady({ needs }: Survey): boolean {
   return needs.every(({ program }) => program !== undefined);
 }
 
-/** @param folder stands in for that of a user who has none, where the tools look for settings */
+/** @param folder the home folder for a user without one, where the tools look for settings */
 function environmentFor(compiler: Program, folder: string): NodeJS.ProcessEnv {
   const env = { ...process.env, CXX: compiler.command, HOME: process.env.HOME || folder };
-  // Of a machine's compilers nvcc takes its default, too, which was passed over.
+  // nvcc would use the machine's default compiler, which may have been rejected.
   if (!process.env.CXX && compiler.command !== 'c++' && compiler.description.startsWith('GCC'))
     return { CUDAHOSTCXX: compiler.path, ...env };
   return env;
 }
 
 /**
- * In the repository, or where `npm pack` has put it: where heed is installed the package's own root has no `binding.gyp`, as package
- * managers would build whatever has one there.
+ * In the repository, or where `npm pack` has put it: the root of an installed package has no `binding.gyp`,
+ * because package managers build every package that has one there.
  */
 export function gypFile(root: string): string {
   const own = join(root, 'binding.gyp');
   return existsSync(own) ? own : join(root, 'dist', 'binding.gyp');
 }
 
-/** node-gyp works where its file is; beside the addon that is in place it would put a half-made one over it. */
+/**
+ * node-gyp works in the folder of its file; next to the existing addon it would overwrite that with a partial
+ * one.
+ */
 function furnishForGyp(root: string, folder: string): void {
   copyFileSync(gypFile(root), join(folder, 'binding.gyp'));
-  // Its paths begin at the root of the package.
+  // Its paths are relative to the root of the package.
   const sources = join(folder, 'native');
   if (!existsSync(sources)) symlinkSync(join('..', '..', 'native'), sources, 'dir');
 }
 
-/** Undefined as long as something is missing. */
-export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
+/** Undefined while something is missing. */
+export function wayOf({ tool, needs }: Survey, root: string, parts: Parts): Way | undefined {
   const [own, first, , compiler] = needs.map(({ program }) => program);
   const builder = needs[2].program;
   if (!own || !first || !builder || !compiler) return undefined;
-  const folder = join(root, 'build', tool === 'cmake-js' ? 'cmake' : 'node-gyp');
-  const common = { tool, compiler, folder, env: environmentFor(compiler, folder) };
+  // Each keeps what it has compiled, however often the two follow each other.
+  const name = tool === 'cmake-js' ? 'cmake' : 'node-gyp';
+  const folder = join(root, 'build', parts.leftOut.length === 0 ? name : `${name}-for-this-machine`);
+  const common = { tool, compiler, parts, folder, env: environmentFor(compiler, folder) };
   const jobs = availableParallelism();
   if (tool === 'node-gyp') {
+    const defines = [process.env.GYP_DEFINES, `instruction_sets=${parts.instructionSets.join(',')}`];
     return {
       ...common,
+      env: { ...common.env, GYP_DEFINES: defines.filter(Boolean).join(' ') },
       command: [
         process.execPath,
         own.path,
@@ -172,7 +180,7 @@ export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
   }
   return {
     ...common,
-    // `compile` would answer an error in the sources by building everything once more.
+    // After an error in the sources, `compile` would build everything a second time.
     command: [
       process.execPath,
       own.path,
@@ -183,18 +191,19 @@ export function wayOf({ tool, needs }: Survey, root: string): Way | undefined {
       `--cmake-path=${first.path}`,
       `--generator=${builder.command === 'ninja' ? 'Ninja' : 'Unix Makefiles'}`,
       `--parallel=${jobs}`,
-      `--CDHEED_CUDA=${environment().cuda}`,
+      `--CDHEED_CUDA=${parts.cuda}`,
+      `--CDHEED_INSTRUCTION_SETS=${parts.instructionSets.join(';')}`,
     ],
     made: join(folder, 'Release', 'heed.node'),
     configured: ['build.ninja', 'Makefile'],
   };
 }
 
-/** Variables that compilers and the tools heed. */
+/** Variables that influence compilers and tools. */
 const telling =
   /^(CC|CXX|CUDACXX|CUDAHOSTCXX|AR|LD|LINK|HEED_CUDA)$|FLAGS$|^(CMAKE|CUDA|NVCC)_|^CUDAToolkit_|^GYP_/;
 
-/** All that a configuration depends on: made with other settings it would be kept, and be wrong. */
+/** Everything that a configuration depends on: one with other settings must not be reused. */
 export function settingsOf(way: Way): string {
   const { command, compiler, env } = way;
   const variables = Object.entries(env).filter(([name]) => telling.test(name));

@@ -1,17 +1,17 @@
 /**
- * The folder in which a tool works. Developers build often and want what is compiled to stay, but it may stay only where it is
- * in order: configured to the end, with the same settings, and not broken off.
+ * The working folder of a tool. Developers build often and want to keep compiled files, but they are kept
+ * only if the folder is valid: completely configured, with the same settings, and not interrupted.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Gone while a tool works, so that a build that was killed is told from one that has ended. */
+/** Removed while a tool works, so that a killed build differs from a finished one. */
 const recordName = 'in-order.json';
 
 export interface InOrder {
-  /** All that the configuration depends on: with other settings it would be kept, and be wrong. */
+  /** Everything that the configuration depends on: one with other settings must not be reused. */
   readonly settings: string;
-  /** What was said of CUDA's half as it was configured. */
+  /** What was announced about the cuda backend when it was configured. */
   readonly cuda: string | undefined;
 }
 
@@ -23,7 +23,7 @@ function readRecord(folder: string): InOrder | undefined {
   }
 }
 
-/** Sees to it that the folder is there, and that nothing in it leads a build astray. Answers what is known of it. */
+/** Creates the folder, and removes invalid content. Returns what is known of it. */
 export function openFolder(folder: string, settings: string): InOrder | undefined {
   const before = readRecord(folder);
   const inOrder = before?.settings === settings ? before : undefined;
@@ -33,7 +33,7 @@ export function openFolder(folder: string, settings: string): InOrder | undefine
   return inOrder;
 }
 
-/** @param configured files, one of which is there once configuring has come to its end */
+/** @param configured files, one of which exists once configuring is complete */
 export function closeFolder(folder: string, configured: readonly string[], inOrder: InOrder): void {
   if (configured.some((file) => existsSync(join(folder, file))))
     writeFileSync(join(folder, recordName), JSON.stringify(inOrder));

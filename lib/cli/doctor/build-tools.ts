@@ -1,5 +1,5 @@
 /** What the native addon can be built with. */
-import { nativeStatus } from '../../native.js';
+import { nativeStatus } from '../../backends/native/native.js';
 import { packageRoot } from '../../package-root.js';
 import { seekCompiler } from '../build/compiler.js';
 import type { Sought } from '../build/programs.js';
@@ -7,7 +7,7 @@ import { remediesFor } from '../build/remedies.js';
 import { allTools, isReady, survey } from '../build/tools.js';
 import type { Finding, Section } from './finding.js';
 
-/** The program that a build would take; before it, those that it would pass over. */
+/** The program that a build would use, after those that it would reject. */
 function describe({ name, program, problems }: Sought): Finding[] {
   const passedOver = problems.map((problem) => ({ name, value: problem }));
   if (program !== undefined)
@@ -19,7 +19,7 @@ function describe({ name, program, problems }: Sought): Finding[] {
 export function examineBuildTools(needed = !nativeStatus().loaded): Section {
   const compiler = seekCompiler();
   const surveys = allTools.map((tool) => survey(tool, packageRoot, compiler));
-  // What a tool needs first is its own package, which was installed with heed.
+  // A tool needs first of all its own package, which was installed with heed.
   const needs = surveys.flatMap((found) => found.needs.slice(found.needs[0].program === undefined ? 0 : 1));
   const distinct = new Map(needs.map((sought) => [sought.name, sought]));
   const findings = [...distinct.values()].flatMap(describe);
@@ -28,7 +28,7 @@ export function examineBuildTools(needed = !nativeStatus().loaded): Section {
     const value = lacking.length === 0 ? 'ready' : `needs ${lacking.map(({ name }) => name).join(', ')}`;
     findings.push({ name: found.tool, value });
   }
-  // Nobody has to build what is there already.
+  // An existing addon need not be built.
   if (needed && !surveys.some(isReady)) {
     const lacking = [...distinct.values()].filter(({ program }) => program === undefined);
     const last = findings.pop();

@@ -1,9 +1,9 @@
-/** What a doctor writes down. */
+/** The findings of the doctor. */
 
 export interface Finding {
   readonly name: string;
   readonly value: string;
-  /** What to do about it; where this is missing, all is well. */
+  /** How to fix it; if this is missing, all is well. */
   readonly remedy?: string;
 }
 

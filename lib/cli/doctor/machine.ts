@@ -1,10 +1,14 @@
-/** What the machine is. */
-import { readFileSync } from 'node:fs';
+/** What computes: the machine, its GPUs, and the backend, and whether that computes what the reference does. */
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
-import { glibcVersion } from '../libc.js';
-import type { Section } from './finding.js';
+import { devices } from '../../backends/devices.js';
+import { cudaStatus } from '../../backends/native/native.js';
+import { HeedError } from '../../errors.js';
+import { compareWithReference } from '../addon/agreement.js';
+import { glibcVersion } from '../addon/portrait.js';
+import { processorFlags } from '../processor.js';
+import type { Finding, Section } from './finding.js';
 
-/** What heed's kernels are compiled for; the names are Linux's. */
+/** The features that heed's kernels are compiled for, with Linux's names. */
 const features = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512bw', 'avx512vl', 'asimd'];
 
 export function examineMachine(): Section {
@@ -29,30 +33,60 @@ function libc(): string {
   return glibc === undefined ? ', no glibc' : `, glibc ${glibc}`;
 }
 
-/** Undefined where the system does not tell. */
-function flags(): ReadonlySet<string> | undefined {
-  try {
-    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
-    return new Set(line?.[1].split(/\s+/));
-  } catch {
-    return undefined;
-  }
-}
-
 function processorFeatures(): string {
-  const known = flags();
-  if (known === undefined) return 'not told by this system';
+  const known = processorFlags();
+  if (known === undefined) return 'unknown on this system';
   return features.filter((feature) => known.has(feature)).join(' ') || 'nothing beyond the baseline';
 }
 
-/** What the processor can run of the instruction sets that heed has kernels for; undefined where the system does not tell. */
-export function processorInstructionSets(): string[] | undefined {
-  const known = flags();
-  if (known === undefined) return undefined;
-  const has = (...needed: string[]) => needed.every((flag) => known.has(flag));
-  return [
-    'baseline',
-    ...(has('avx2', 'fma', 'f16c') ? ['avx2'] : []),
-    ...(has('avx512f', 'avx512bw', 'avx512dq', 'avx512vl', 'fma', 'f16c') ? ['avx512'] : []),
+const gibibyte = 2 ** 30;
+
+export function examineCuda(): Section {
+  const { compiled, emulated, reason, driver, runtime, devices } = cudaStatus();
+  const gpus: Finding[] = devices.map(({ name, computeCapability, memory, multiprocessors }, index) => ({
+    name: `cuda:${index}`,
+    value:
+      `${name}, compute capability ${computeCapability}, ${(memory / gibibyte).toFixed(1)} GiB, ` +
+      `${multiprocessors} multiprocessors`,
+  }));
+  const findings: Finding[] = [
+    { name: 'in this build', value: compiled ? 'yes' : 'no' },
+    ...(emulated ? [{ name: 'note', value: 'the GPU is emulated on the processor, as in tests' }] : []),
+    ...(driver === undefined ? [] : [{ name: 'driver', value: driver }]),
+    ...(runtime === undefined ? [] : [{ name: 'runtime', value: runtime }]),
+    ...gpus,
   ];
+  if (gpus.length === 0) findings.push({ name: 'no GPU is used', value: reason ?? 'no device was found' });
+  return { title: 'CUDA', findings };
+}
+
+export function examineBackend(): Section {
+  try {
+    const preferred = devices().find((device) => device.preferred);
+    const backend = preferred?.backend ?? 'reference';
+    const findings: Finding[] = [
+      { name: 'chosen', value: `${backend} backend, for ${preferred?.types.join(', ')}` },
+      ...(backend === 'reference'
+        ? [{ name: 'note', value: 'the reference backend is right, and slow' }]
+        : [
+            { name: 'note', value: 'the reference backend computes with float64' },
+            ...checkAgainstReference(backend),
+          ]),
+    ];
+    return { title: 'Backend', findings };
+  } catch (error) {
+    if (!(error instanceof HeedError)) throw error;
+    return { title: 'Backend', findings: [{ name: 'chosen', value: 'none', remedy: error.message }] };
+  }
+}
+
+function checkAgainstReference(backend: 'cuda' | 'cpu'): Finding[] {
+  return compareWithReference(backend).map(({ name, error, agrees }) => {
+    if (agrees) return { name, value: `agrees with the reference: error ${error.toExponential(1)}` };
+    return {
+      name,
+      value: `differs from the reference: error ${error.toExponential(1)}`,
+      remedy: `this build of heed computes wrong: build it anew (npx heed build --force), and use HEED_BACKEND=reference until then`,
+    };
+  });
 }

@@ -1,20 +1,20 @@
-/** What became of the native addon. */
+/** The state of the native addon. */
 import { existsSync, lstatSync } from 'node:fs';
+import { prebuiltAddons } from '../../backends/native/load.js';
+import { availableInstructionSets, nativeStatus } from '../../backends/native/native.js';
+import { remedies } from '../../backends/native/remedies.js';
 import { environment } from '../../environment.js';
-import { prebuiltAddons } from '../../native/load.js';
-import { remedies } from '../../native/remedies.js';
-import { availableInstructionSets, nativeStatus } from '../../native.js';
 import { packageRoot } from '../../package-root.js';
 import { portrait } from '../addon/portrait.js';
 import { whyNotReady } from '../addon/readiness.js';
 import { addonPath } from '../build/tools.js';
+import { processorInstructionSets } from '../processor.js';
 import type { Finding, Section } from './finding.js';
-import { processorInstructionSets } from './machine.js';
 
 const title = 'Native addon';
 
-/** What to do where the addon is missing, or will not do. */
-function remedyFor(what: 'build the native addon' | 'build it anew'): string {
+/** How to fix it if the addon is missing or cannot be used. */
+function remedyFor(what: 'build the native addon' | 'rebuild it'): string {
   if (environment().addon !== undefined) return remedies().join('; ');
   return `${what}: npx heed build (in a checkout of heed: npm run build)`;
 }
@@ -28,17 +28,17 @@ function firstAddon(): string | undefined {
   return prebuiltAddons().find((path) => existsSync(path));
 }
 
-/** What its file tells, which is there to be read even where it does not load. */
+/** What its file says, which can be read even if it does not load. */
 function describeFile(path: string): Finding[] {
   const seen = portrait(path);
   if (seen === undefined) return [];
   const { machine, libc, glibc, instructionSets, cuda } = seen;
   const needs = libc === undefined ? '' : `, ${libc}${glibc === undefined ? '' : ` ${glibc} or later`}`;
-  const has = processorInstructionSets();
+  const has = processorInstructionSets(packageRoot);
   const usable = instructionSets?.filter((set) => has?.includes(set));
   const kernels =
     instructionSets === undefined
-      ? 'not told by its file, which is stripped'
+      ? 'unknown, since its file is stripped'
       : `${instructionSets.join(', ')}${has === undefined ? '' : `; this processor has ${usable?.join(', ')}`}`;
   return [
     { name: 'is for', value: `${machine}${needs}` },
@@ -48,7 +48,7 @@ function describeFile(path: string): Finding[] {
 
 export interface NativeFindings {
   readonly section: Section;
-  /** Whether it may be loaded: where it is known to end the process that does so, that is what the rest would do. */
+  /** Whether it may be loaded: an addon that crashes the process would end the doctor, too. */
   readonly harmless: boolean;
 }
 
@@ -56,10 +56,10 @@ export interface NativeFindings {
 export async function examineNative(): Promise<NativeFindings> {
   const path = firstAddon();
   const file = path === undefined ? [] : describeFile(path);
-  // In a process of its own, before it is loaded in this one.
+  // In a separate process, before it is loaded in this one.
   const why = path === undefined ? undefined : await whyNotReady(path);
   if (path !== undefined && why !== undefined && /^(crashes|ends|has not answered)/.test(why)) {
-    const remedy = `${path} ${why}: build it anew: npx heed build --force`;
+    const remedy = `${path} ${why}: rebuild it: npx heed build --force`;
     const findings = [{ name: 'addon', value: `not loaded: ${path} ${why}`, remedy }, ...file];
     return { harmless: false, section: { title, findings } };
   }
@@ -76,7 +76,7 @@ function examineLoaded(
   const unfit: Finding[] =
     first === undefined || why === undefined
       ? []
-      : [{ name: 'not usable', value: `${first} ${why}`, remedy: remedyFor('build it anew') }];
+      : [{ name: 'not usable', value: `${first} ${why}`, remedy: remedyFor('rebuild it') }];
   if (!loaded) {
     const addon = { name: 'addon', value: `not loaded: ${whyNotLoaded}` };
     const remedy = remedyFor('build the native addon');

@@ -1,4 +1,4 @@
-/** The environment variables that heed reads, and those that somebody may have meant. */
+/** The environment variables that heed reads, and misspelt ones. */
 import { nearest } from '../../checks/options.js';
 import { environment } from '../../environment.js';
 import { HeedError } from '../../errors.js';
@@ -7,16 +7,16 @@ import type { Finding, Section } from './finding.js';
 const defaults: Readonly<Record<string, string>> = {
   HEED_BACKEND: 'auto',
   HEED_NUM_THREADS: 'one per processor core',
-  HEED_CPU_ISA: 'the best there is',
+  HEED_CPU_ISA: 'the best available',
   HEED_ADDON: 'where heed builds and installs its addon',
   HEED_DEBUG: '0',
   HEED_REQUIRE_NATIVE: '0',
-  HEED_CUDA: 'AUTO: heed build builds the cuda backend where there is nvcc',
+  HEED_CUDA: 'AUTO: heed build builds the cuda backend if nvcc is installed',
 };
 
 const known = Object.keys(defaults);
 
-/** Read by heed's own tests and by what they are run with, and by nothing that is installed. */
+/** Read by heed's tests and their tools only. */
 const ofTests = /^HEED_(TEST|EMULATED|EMULATOR|FUZZ|KERNEL)_/;
 
 /** The variable that was meant by a name like HEED_THREADS or HEED_NUM_THREAD. */
@@ -26,7 +26,7 @@ function meant(name: string): string | undefined {
   return longer.length === 1 && words.length > 1 ? longer[0] : nearest(name, known);
 }
 
-/** Of variables with another beginning, those that differ from one of heed's by a letter, such as HEAD_BACKEND. */
+/** Variables with another prefix that differ from one of heed's by a letter, such as HEAD_BACKEND. */
 function isMisspelt(name: string): boolean {
   if (known.includes(name) || ofTests.test(name)) return false;
   return /^HEED_/i.test(name) || nearest(name, known, 1) !== undefined;
@@ -38,9 +38,9 @@ function examineUnknown(): Finding[] {
     .sort()
     .map((name) => {
       const suggestion = meant(name);
-      if (suggestion === undefined) return { name, value: 'no variable of heed: it has no effect' };
+      if (suggestion === undefined) return { name, value: 'not a variable of heed: it has no effect' };
       const remedy = `heed does not know the environment variable ${name}: did you mean ${suggestion}?`;
-      return { name, value: 'no variable of heed', remedy };
+      return { name, value: 'not a variable of heed', remedy };
     });
 }
 
@@ -54,7 +54,7 @@ export function examineVariables(): Section {
   return { title: 'Environment', findings: [...findings, ...examineUnknown()] };
 }
 
-/** What is wrong with a variable, if anything is. */
+/** Why a variable is invalid, or undefined. */
 export function environmentComplaint(): string | undefined {
   try {
     environment();

@@ -1,4 +1,4 @@
-/** Running a program of which nothing is left when this process is stopped or killed. */
+/** Runs a program of which nothing is left if this process is stopped or killed. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export interface Supervision {
   readonly env?: NodeJS.ProcessEnv;
   /** Seconds after which the program is ended. */
   readonly limit?: number;
-  /** Gets what the program writes on either stream. */
+  /** Receives what the program writes on either stream. */
   readonly onLine: (line: string) => void;
 }
 
@@ -22,7 +22,7 @@ export interface Ended {
 
 const stopping = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** This process was told to stop while a program ran; nothing of that program runs any more. */
+/** This process received a signal to stop while a program ran; nothing of that program runs any more. */
 export class Stopped extends Error {
   constructor(readonly signal: (typeof stopping)[number]) {
     super(`stopped by ${signal}`);
@@ -37,7 +37,7 @@ async function collect(stream: NodeJS.ReadableStream, onLine: (line: string) => 
   for await (const line of createInterface({ input: stream })) onLine(line);
 }
 
-/** @throws Stopped, when a signal has come meanwhile */
+/** @throws Stopped, after a signal */
 export async function runSupervised(command: readonly string[], supervision: Supervision): Promise<Ended> {
   const { cwd, env, limit, onLine } = supervision;
   const child = spawn(process.execPath, [join(__dirname, 'supervisor.js'), ...command], {
@@ -48,7 +48,7 @@ export async function runSupervised(command: readonly string[], supervision: Sup
   });
   // The supervisor ends everything when this pipe is closed; the system does so if this process is killed.
   const end = () => child.stdin.destroy();
-  // That the supervisor has gone is seen by its end.
+  // The end of the supervisor shows that it is gone.
   child.stdin.on('error', end);
   let stopped: (typeof stopping)[number] | undefined;
   let expired = false;

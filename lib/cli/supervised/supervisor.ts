@@ -1,14 +1,14 @@
 /**
- * Runs a program, and ends it with all that it has started once nobody holds the other end of standard input: whoever
- * asked for the program has been stopped, or killed. Leads a session of its own, which is how it knows what was started:
- * build tools make process groups of their own for compilers, but no sessions.
+ * Runs a program, and ends it with everything that it has started once the other end of standard input is
+ * closed: the process that asked for the program was stopped or killed. Leads its own session, which shows
+ * what was started: build tools create process groups for compilers, but no sessions.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Milliseconds in which a tool may tidy up. */
+/** Milliseconds that a tool gets to clean up. */
 const grace = 1500;
 const interval = 20;
 
@@ -41,7 +41,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** What the system does not list at least belongs to this process group. */
+/** Processes that the system does not list belong at least to this process group. */
 function signalAll(name: NodeJS.Signals): void {
   for (const pid of others() ?? [-process.pid]) signal(pid, name);
 }

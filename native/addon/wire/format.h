@@ -1,5 +1,5 @@
 // Operations on their way from JavaScript: a Float64Array of numbers, and the list of buffers they refer to.
-// This is the one description of the format: lib/native/encode.ts writes it, and the files in this folder
+// This is the one description of the format: lib/backends/native/encode.ts writes it, and the files in this folder
 // read it.
 //
 // clang-format off
@@ -12,7 +12,7 @@
 //                   score (0 product, 1 cosine, 2 general and its matrix, 3 location,
 //                          4 additive, hidden, and its matrices W, U and v)
 //                   mask (-1, or: buffer type batchStride headStride queryStride keyStride)
-//                   alibiSlopes sinks (lists)
+//                   a list for each of head_numbers, see core/scoring.h: one number per query head, or none
 //                   selection (0 soft, 1 hard, 2 drawn and the seed,
 //                              3 local and: buffer type batchStride headStride queryStride halfWidth)
 //                   choices (-1, or: buffer of doubles, batchStride headStride)

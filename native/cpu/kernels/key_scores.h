@@ -26,7 +26,7 @@ using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
 template <Sums order>
 static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_tile) {
   const TileRows keys = key_tile.from(tile.first_key);
-  const int64_t width = tile.parameters->width;
+  const int64_t width = tile.parameters->key_width;
   for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     const float* queries = tile.group->query + first_vector * lanes;
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {

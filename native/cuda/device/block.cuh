@@ -1,5 +1,5 @@
-// What the threads of a block share: their place in the grid, barriers, and memory. Grids and blocks have one
-// dimension, since the others end at 65535.
+// What the threads of a block share: their place in the grid, a barrier, and memory. Grids and blocks have
+// one dimension, since the others end at 65535.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,7 @@
 #include "cuda/device/emulator.h"
 #endif
 
-namespace heed::cuda {
-
-namespace block {
+namespace heed::cuda::block {
 
 // Its place in the grid.
 __device__ __forceinline__ uint32_t index() {
@@ -40,25 +38,6 @@ __device__ __forceinline__ void sync() {
 #endif
 }
 
-// A barrier of some warps, numbered 1 … 15, for as many threads as `threads` says: 32 for each warp that
-// syncs or arrives. All lanes of a warp come together.
-__device__ __forceinline__ void sync(uint32_t barrier, uint32_t threads) {
-#if HEED_EMULATED
-  emulator::barrier_sync(barrier, threads);
-#else
-  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-#endif
-}
-
-// Counts the warp as having come, and goes on.
-__device__ __forceinline__ void arrive(uint32_t barrier, uint32_t threads) {
-#if HEED_EMULATED
-  emulator::barrier_arrive(barrier, threads);
-#else
-  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-#endif
-}
-
 // The block's only shared memory, as long as the launch says; aligned to 128 bytes. Whoever launches a kernel
 // lays it out.
 template <class T>
@@ -71,18 +50,4 @@ __device__ __forceinline__ T* shared_memory() {
 #endif
 }
 
-}  // namespace block
-
-namespace grid {
-
-__device__ __forceinline__ uint32_t blocks() {
-#if HEED_EMULATED
-  return emulator::block_count();
-#else
-  return gridDim.x;
-#endif
-}
-
-}  // namespace grid
-
-}  // namespace heed::cuda
+}  // namespace heed::cuda::block

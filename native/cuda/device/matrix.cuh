@@ -1,8 +1,7 @@
-// Matrix instructions of a warp, and the loads and stores that suit them. All 32 lanes have to come.
+// Matrix instructions of a warp, and the loads that suit them. All 32 lanes have to come.
 // Fragments are as the PTX ISA numbers them: lane l holds of
-//   A (16 × 16)  rows l/4 and l/4 + 8, columns 2(l%4), +1, +8, +9: a[0] is (l/4, left half), a[1] (l/4 + 8,
-//   left),
-//                a[2] (l/4, right), a[3] (l/4 + 8, right), each two neighbours in a register
+//   A (16 × 16)  rows l/4 and l/4 + 8, columns 2(l%4), +1, +8, +9: a[0] is (l/4, left half), a[1]
+//                (l/4 + 8, left), a[2] (l/4, right), a[3] (l/4 + 8, right), two neighbours in each
 //   B (16 × 8)   column l/4, rows 2(l%4), +1 in b[0] and the same + 8 in b[1]
 //   C (16 × 8)   row l/4 in sums[0], sums[1] and row l/4 + 8 in sums[2], sums[3], columns 2(l%4), +1
 #pragma once
@@ -48,144 +47,32 @@ __device__ __forceinline__ void multiply_accumulate(float (&sums)[4], const uint
 #endif
 }
 
-// ldmatrix: loads `count` (1, 2, 4) matrices of 8 × 8 elements of 16 bits. Lane 8m + r says where row r of
-// matrix m is: 16 bytes of shared memory, aligned. Lane l gets, of matrix m, columns 2(l%4), +1 of row l/4 in
-// fragments[m]; transposed, rows 2(l%4), +1 of column l/4.
-template <int count>
-__device__ __forceinline__ void load_matrices(uint32_t (&fragments)[count], const void* row) {
-  static_assert(count == 1 || count == 2 || count == 4);
+// ldmatrix: loads four matrices of 8 × 8 elements of 16 bits. Lane 8m + r says where row r of matrix m is: 16
+// bytes of shared memory, aligned. Lane l gets, of matrix m, columns 2(l%4), +1 of row l/4 in fragments[m];
+// transposed, rows 2(l%4), +1 of column l/4.
+__device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], const void* row) {
 #if HEED_EMULATED
-  uint32_t loaded[count];
-  emulator::load_matrices(loaded, row, count, false);
-  for (int m = 0; m < count; ++m) fragments[m] = loaded[m];
+  uint32_t loaded[4];
+  emulator::load_matrices(loaded, row, false);
+  for (int m = 0; m < 4; ++m) fragments[m] = loaded[m];
 #else
-  const uint32_t address = cuda::detail::shared_address(row);
-  if constexpr (count == 1) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
-                 : "=r"(fragments[0])
-                 : "r"(address)
-                 : "memory");
-  } else if constexpr (count == 2) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(fragments[0]), "=r"(fragments[1])
-                 : "r"(address)
-                 : "memory");
-  } else {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
-                 : "r"(address)
-                 : "memory");
-  }
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
+               : "r"(cuda::detail::shared_address(row))
+               : "memory");
 #endif
 }
 
-template <int count>
-__device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[count], const void* row) {
-  static_assert(count == 1 || count == 2 || count == 4);
+__device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[4], const void* row) {
 #if HEED_EMULATED
-  uint32_t loaded[count];
-  emulator::load_matrices(loaded, row, count, true);
-  for (int m = 0; m < count; ++m) fragments[m] = loaded[m];
+  uint32_t loaded[4];
+  emulator::load_matrices(loaded, row, true);
+  for (int m = 0; m < 4; ++m) fragments[m] = loaded[m];
 #else
-  const uint32_t address = cuda::detail::shared_address(row);
-  if constexpr (count == 1) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];"
-                 : "=r"(fragments[0])
-                 : "r"(address)
-                 : "memory");
-  } else if constexpr (count == 2) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(fragments[0]), "=r"(fragments[1])
-                 : "r"(address)
-                 : "memory");
-  } else {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
-                 : "r"(address)
-                 : "memory");
-  }
-#endif
-}
-
-namespace detail {
-
-#if !HEED_EMULATED
-// stmatrix is there from sm_90 on. Before, each lane asks the lane that knows for the address of its row, and
-// stores its own two elements.
-template <int count>
-__device__ __forceinline__ void store_by_shuffles(void* row, const uint32_t (&fragments)[count],
-                                                  bool transposed) {
-  const uint32_t lane = threadIdx.x % 32, own = cuda::detail::shared_address(row);
-#pragma unroll
-  for (int m = 0; m < count; ++m) {
-    if (transposed) {
-      const uint32_t first = __shfl_sync(0xffffffff, own, 8 * m + 2 * (lane % 4)) + lane / 4 * 2;
-      const uint32_t second = __shfl_sync(0xffffffff, own, 8 * m + 2 * (lane % 4) + 1) + lane / 4 * 2;
-      asm volatile("st.shared.b16 [%0], %1;" ::"r"(first), "h"(static_cast<uint16_t>(fragments[m]))
-                   : "memory");
-      asm volatile("st.shared.b16 [%0], %1;" ::"r"(second), "h"(static_cast<uint16_t>(fragments[m] >> 16))
-                   : "memory");
-    } else {
-      const uint32_t at = __shfl_sync(0xffffffff, own, 8 * m + lane / 4) + lane % 4 * 4;
-      asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(fragments[m]) : "memory");
-    }
-  }
-}
-#endif
-
-}  // namespace detail
-
-// stmatrix: the reverse of load_matrices.
-template <int count>
-__device__ __forceinline__ void store_matrices(void* row, const uint32_t (&fragments)[count]) {
-  static_assert(count == 1 || count == 2 || count == 4);
-#if HEED_EMULATED
-  uint32_t stored[count];
-  for (int m = 0; m < count; ++m) stored[m] = fragments[m];
-  emulator::store_matrices(row, stored, count, false);
-#elif __CUDA_ARCH__ >= 900
-  const uint32_t address = cuda::detail::shared_address(row);
-  if constexpr (count == 1) {
-    asm volatile("stmatrix.sync.aligned.m8n8.x1.shared.b16 [%0], {%1};" ::"r"(address), "r"(fragments[0])
-                 : "memory");
-  } else if constexpr (count == 2) {
-    asm volatile("stmatrix.sync.aligned.m8n8.x2.shared.b16 [%0], {%1,%2};" ::"r"(address), "r"(fragments[0]),
-                 "r"(fragments[1])
-                 : "memory");
-  } else {
-    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address),
-                 "r"(fragments[0]), "r"(fragments[1]), "r"(fragments[2]), "r"(fragments[3])
-                 : "memory");
-  }
-#else
-  detail::store_by_shuffles<count>(row, fragments, false);
-#endif
-}
-
-template <int count>
-__device__ __forceinline__ void store_matrices_transposed(void* row, const uint32_t (&fragments)[count]) {
-  static_assert(count == 1 || count == 2 || count == 4);
-#if HEED_EMULATED
-  uint32_t stored[count];
-  for (int m = 0; m < count; ++m) stored[m] = fragments[m];
-  emulator::store_matrices(row, stored, count, true);
-#elif __CUDA_ARCH__ >= 900
-  const uint32_t address = cuda::detail::shared_address(row);
-  if constexpr (count == 1) {
-    asm volatile("stmatrix.sync.aligned.m8n8.x1.trans.shared.b16 [%0], {%1};" ::"r"(address),
-                 "r"(fragments[0])
-                 : "memory");
-  } else if constexpr (count == 2) {
-    asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1,%2};" ::"r"(address),
-                 "r"(fragments[0]), "r"(fragments[1])
-                 : "memory");
-  } else {
-    asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address),
-                 "r"(fragments[0]), "r"(fragments[1]), "r"(fragments[2]), "r"(fragments[3])
-                 : "memory");
-  }
-#else
-  detail::store_by_shuffles<count>(row, fragments, true);
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
+               : "r"(cuda::detail::shared_address(row))
+               : "memory");
 #endif
 }
 

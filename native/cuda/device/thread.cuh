@@ -62,20 +62,4 @@ __device__ __forceinline__ float reciprocal(float x) {
 #endif
 }
 
-// Its writes so far are seen by others before its later ones: by its block, or by the whole device.
-__device__ __forceinline__ void fence_block() {
-#if HEED_EMULATED
-  emulator::fence(false);
-#else
-  __threadfence_block();
-#endif
-}
-__device__ __forceinline__ void fence_device() {
-#if HEED_EMULATED
-  emulator::fence(true);
-#else
-  __threadfence();
-#endif
-}
-
 }  // namespace heed::cuda::thread

@@ -93,15 +93,6 @@ __device__ __forceinline__ uint32_t pack(float low, float high) {
 #endif
 }
 
-template <class From>
-__device__ __forceinline__ float low_of(uint32_t pair) {
-  return to_float(From{static_cast<uint16_t>(pair & 0xffff)});
-}
-template <class From>
-__device__ __forceinline__ float high_of(uint32_t pair) {
-  return to_float(From{static_cast<uint16_t>(pair >> 16)});
-}
-
 }  // namespace thread
 
 }  // namespace heed::cuda

@@ -51,51 +51,24 @@ __device__ __forceinline__ T from_register(uint32_t bits) {
 
 }  // namespace detail
 
-// The value of lane `lane` of the segment of `width` lanes (a power of two).
+// The value of lane `lane`.
 template <class T>
-__device__ __forceinline__ T shuffle(T value, uint32_t lane, uint32_t width = size,
-                                     uint32_t mask = all_lanes) {
+__device__ __forceinline__ T shuffle(T value, uint32_t lane, uint32_t mask = all_lanes) {
 #if HEED_EMULATED
-  return detail::from_register<T>(
-      emulator::shuffle(emulator::Shuffle::index, mask, detail::to_register(value), lane, width));
+  return detail::from_register<T>(emulator::shuffle(mask, detail::to_register(value), lane % size));
 #else
-  return detail::from_register<T>(__shfl_sync(mask, detail::to_register(value), lane, width));
+  return detail::from_register<T>(__shfl_sync(mask, detail::to_register(value), lane));
 #endif
 }
 
-// The value of the lane whose number differs in the bits of `bits`.
+// The value of the lane whose number differs in the bits of `bits`, below 32.
 template <class T>
-__device__ __forceinline__ T shuffle_xor(T value, uint32_t bits, uint32_t width = size,
-                                         uint32_t mask = all_lanes) {
+__device__ __forceinline__ T shuffle_xor(T value, uint32_t bits, uint32_t mask = all_lanes) {
 #if HEED_EMULATED
   return detail::from_register<T>(
-      emulator::shuffle(emulator::Shuffle::exclusive_or, mask, detail::to_register(value), bits, width));
+      emulator::shuffle(mask, detail::to_register(value), emulator::thread_index() % size ^ bits));
 #else
-  return detail::from_register<T>(__shfl_xor_sync(mask, detail::to_register(value), bits, width));
-#endif
-}
-
-// The value of the lane `delta` before; the first `delta` lanes of a segment keep their own.
-template <class T>
-__device__ __forceinline__ T shuffle_up(T value, uint32_t delta, uint32_t width = size,
-                                        uint32_t mask = all_lanes) {
-#if HEED_EMULATED
-  return detail::from_register<T>(
-      emulator::shuffle(emulator::Shuffle::up, mask, detail::to_register(value), delta, width));
-#else
-  return detail::from_register<T>(__shfl_up_sync(mask, detail::to_register(value), delta, width));
-#endif
-}
-
-// The value of the lane `delta` behind; the last `delta` lanes of a segment keep their own.
-template <class T>
-__device__ __forceinline__ T shuffle_down(T value, uint32_t delta, uint32_t width = size,
-                                          uint32_t mask = all_lanes) {
-#if HEED_EMULATED
-  return detail::from_register<T>(
-      emulator::shuffle(emulator::Shuffle::down, mask, detail::to_register(value), delta, width));
-#else
-  return detail::from_register<T>(__shfl_down_sync(mask, detail::to_register(value), delta, width));
+  return detail::from_register<T>(__shfl_xor_sync(mask, detail::to_register(value), bits));
 #endif
 }
 
@@ -113,14 +86,6 @@ __device__ __forceinline__ bool any(bool predicate, uint32_t mask = all_lanes) {
   return emulator::ballot(mask, predicate) != 0;
 #else
   return __any_sync(mask, predicate);
-#endif
-}
-
-__device__ __forceinline__ bool all(bool predicate, uint32_t mask = all_lanes) {
-#if HEED_EMULATED
-  return emulator::ballot(mask, predicate) == mask;
-#else
-  return __all_sync(mask, predicate);
 #endif
 }
 

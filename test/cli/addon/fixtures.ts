@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { nativeStatus } from '../../../lib/native.js';
+import { nativeStatus } from '../../../lib/backends/native/native.js';
 
 const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
 

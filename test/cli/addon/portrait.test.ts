@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableInstructionSets } from '../../../lib/backends/native/native.js';
 import { readElf } from '../../../lib/cli/addon/elf.js';
-import { compareVersions, misfit, portrait } from '../../../lib/cli/addon/portrait.js';
-import { processorInstructionSets } from '../../../lib/cli/doctor/machine.js';
-import { glibcVersion } from '../../../lib/cli/libc.js';
-import { availableInstructionSets } from '../../../lib/native.js';
+import { compareVersions, glibcVersion, misfit, portrait } from '../../../lib/cli/addon/portrait.js';
+import { processorInstructionSets } from '../../../lib/cli/processor.js';
+import { packageRoot } from '../../../lib/package-root.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { compile, realAddon } from './fixtures.js';
 
@@ -24,7 +24,7 @@ if (process.platform === 'linux') {
       assert.equal(seen?.libc, glibcVersion() === undefined ? 'musl' : 'glibc');
       if (seen?.libc === 'glibc') assert.ok(compareVersions(String(seen.glibc), String(glibcVersion())) <= 0);
       // What this processor has of it.
-      const has = processorInstructionSets();
+      const has = processorInstructionSets(packageRoot);
       assert.deepEqual(
         seen?.instructionSets?.filter((set) => has?.includes(set)),
         availableInstructionSets(),
@@ -43,10 +43,10 @@ if (process.platform === 'linux') {
     it('is for which processor it is', () => {
       const [other, name] = process.arch === 'arm64' ? [62, 'x64'] : [183, 'arm64'];
       const path = changed('other.node', (bytes) => bytes.writeUInt16LE(other, 18));
-      assert.equal(misfit(path), `is for ${name}, and this is ${process.arch}`);
+      assert.equal(misfit(path), `is for ${name}, but this is ${process.arch}`);
       assert.equal(portrait(path)?.machine, name);
       const unknown = changed('unknown.node', (bytes) => bytes.writeUInt16LE(9999, 18));
-      assert.equal(misfit(unknown), `is for machine 9999, and this is ${process.arch}`);
+      assert.equal(misfit(unknown), `is for machine 9999, but this is ${process.arch}`);
     });
 
     if (glibcVersion() !== undefined) {
@@ -55,7 +55,7 @@ if (process.platform === 'linux') {
         compile(at(musl), 'int in_libc() { return 1; }', [`-Wl,-soname,${musl}`]);
         const path = compile(at('musl.node'), 'int in_libc(); int f() { return in_libc(); }', [at(musl)]);
         assert.equal(portrait(path)?.libc, 'musl');
-        assert.match(String(misfit(path)), /^is for musl, and this system has glibc 2\.\d+$/);
+        assert.match(String(misfit(path)), /^is for musl, but this system has glibc 2\.\d+$/);
       });
 
       it('is how late a glibc it needs', () => {
@@ -66,7 +66,7 @@ if (process.platform === 'linux') {
           for (let i = bytes.indexOf(name); i >= 0; i = bytes.indexOf(name, i + 1))
             bytes.write(`GLIBC_${later}`, i);
         });
-        assert.equal(misfit(path), `needs glibc ${later}, and this system has ${glibcVersion()}`);
+        assert.equal(misfit(path), `needs glibc ${later}, but this system has ${glibcVersion()}`);
       });
     }
 

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nativeStatus } from '../../../lib/backends/native/native.js';
 import type { BuildOptions } from '../../../lib/cli/build.js';
-import { nativeStatus } from '../../../lib/native.js';
 import { packageRoot } from '../../../lib/package-root.js';
 
 /** An addon that answers 42 and for the rest is the real one, which it loads: it can be seen to compute right. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { explain, isSystemError } from '../../../lib/cli/build/refusal.js';
+import { explain, isSystemError } from '../../../lib/cli/build/complaints.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 describe('what the operating system refuses', () => {

@@ -28,7 +28,7 @@ __device__ __forceinline__ void load_rows(const float* tile, bool exchanged, flo
   uint32_t sum = 0;
   for (uint32_t chunk = 0; chunk < 8; ++chunk) {
     uint32_t fragments[4];
-    warp::load_matrices<4>(fragments, tile + l * 32 + (exchanged ? chunk ^ l % 8 : chunk) * 4);
+    warp::load_matrices(fragments, tile + l * 32 + (exchanged ? chunk ^ l % 8 : chunk) * 4);
     sum += fragments[0] ^ fragments[1] ^ fragments[2] ^ fragments[3];
   }
   out[thread::index()] = static_cast<float>(sum % 1024);

@@ -53,7 +53,7 @@ __global__ void matrix_row_not_aligned(PlantedOperands p) {
   for (uint32_t i = t; i < 256; i += 32) tile[i] = p.in[i];
   warp::sync();
   uint32_t fragments[4];
-  warp::load_matrices<4>(fragments, tile + t * (planted ? 5 : 4));  // found here
+  warp::load_matrices(fragments, tile + t * (planted ? 5 : 4));  // found here
   p.out[t] = static_cast<float>(fragments[0] % 2);
 }
 

@@ -13,7 +13,7 @@ template <bool planted>
 __global__ void half_a_warp_shuffles_for_all(PlantedOperands p) {
   const uint32_t t = thread::index();
   float x = p.in[t];
-  if (t < 16) x += warp::shuffle_xor(x, 1, 32, planted ? 0xffffffff : 0xffff);  // found here
+  if (t < 16) x += warp::shuffle_xor(x, 1, planted ? 0xffffffff : 0xffff);  // found here
   p.out[t] = x;
 }
 
@@ -28,7 +28,7 @@ template <bool planted>
 __global__ void shuffle_from_outside_the_mask(PlantedOperands p) {
   const uint32_t t = thread::index();
   float x = p.in[t];
-  if (t < 16) x = warp::shuffle(x, planted ? 16 : 15, 32, 0xffff);  // found here
+  if (t < 16) x = warp::shuffle(x, planted ? 16 : 15, 0xffff);  // found here
   p.out[t] = x;
 }
 

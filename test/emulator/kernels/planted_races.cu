@@ -79,47 +79,11 @@ __global__ void blocks_write_one_place(PlantedOperands p) {
 }
 
 template <bool planted>
-__global__ void sum_without_atomic(PlantedOperands p) {
+__global__ void flag_without_atomic(PlantedOperands p) {
   if (planted) {
-    *p.counter += 1;  // found here
+    *p.counter = 1;  // found here
   } else {
-    thread::atomic_add(p.counter, 1u);
-  }
-}
-
-template <bool planted>
-__global__ void last_block_does_not_fence(PlantedOperands p) {
-  uint32_t* shared = block::shared_memory<uint32_t>();
-  const uint32_t t = thread::index(), blocks = cuda::grid::blocks();
-  p.out[block::index() * block::threads() + t] = p.in[t];
-  block::sync();
-  if (t == 0) {
-    if (!planted) thread::fence_device();
-    *shared = thread::atomic_add(p.counter, 1u);
-    if (!planted) thread::fence_device();
-  }
-  block::sync();
-  if (*shared != blocks - 1) return;
-  float sum = 0;
-  for (uint32_t b = 0; b < blocks; ++b) sum += p.out[b * block::threads() + t];  // found here
-  p.out[blocks * block::threads() + t] = sum;
-}
-
-template <bool planted>
-__global__ void numbered_barrier_for_too_few(PlantedOperands p) {
-  float* tile = block::shared_memory<float>();
-  const uint32_t t = thread::index();
-  // Warp 0 writes what warps 1 and 2 read, and all of them wait.
-  if (warp::index() == 0) {
-    tile[t] = p.in[t];  // found here
-    block::arrive(1, planted ? 64 : 96);
-  } else if (warp::index() == 1) {
-    block::sync(1, planted ? 64 : 96);
-    p.out[t] = tile[t - 32];
-  } else {
-    if (!planted) block::sync(1, 96);
-    if (planted) block::sync(2, 32);
-    p.out[t] = tile[t - 64];  // found here
+    thread::atomic_exchange(p.counter, 1u);
   }
 }
 
@@ -134,9 +98,7 @@ std::vector<PlantedBug> planted_races() {
       HEED_PLANTED(shuffle_taken_for_barrier, 1, 32, 32, race),
       HEED_PLANTED(two_write_one_place, 1, 128, 128, race),
       HEED_PLANTED(blocks_write_one_place, 3, 64, 0, race),
-      HEED_PLANTED(sum_without_atomic, 2, 32, 0, race),
-      HEED_PLANTED(last_block_does_not_fence, 3, 64, 1, race),
-      HEED_PLANTED(numbered_barrier_for_too_few, 1, 96, 32, race, unwritten_read),
+      HEED_PLANTED(flag_without_atomic, 2, 32, 0, race),
   };
 }
 

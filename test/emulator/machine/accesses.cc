@@ -23,16 +23,10 @@ std::string bytes_of(uint32_t bytes) {
 
 bool Block::is_ordered(const Thread& thread, const Record& record, bool shared) const {
   const Tick tick = record.tick();
-  if (tick < begin_) {
-    if (shared || tick < machine_->launch_begin) return true;
-    return std::any_of(acquired_.begin(), acquired_.end(), [&](const std::pair<Tick, Tick>& other) {
-      return tick >= other.first && tick < other.second;
-    });
-  }
+  // Nothing orders what blocks of one launch do to global memory.
+  if (tick < begin_) return shared || tick < machine_->launch_begin;
   if (record.thread() == thread.index || tick < all_before_) return true;
-  const uint32_t warp = record.thread() / 32;
-  if (tick < thread.knowledge.warps[warp]) return true;
-  return warp == thread.warp && tick < thread.knowledge.own_lanes[record.thread() % 32];
+  return record.thread() / 32 == thread.warp && tick < thread.knowledge[record.thread() % 32];
 }
 
 void Block::check_word(Thread& thread, Word& word, uint32_t bytes, Kind kind, uint32_t site, bool shared) {
@@ -174,11 +168,11 @@ void Block::global_access(Thread& thread, Region& region, uintptr_t address, uin
   warps_[thread.warp].requests.add(site, request, thread.lane, address, bytes);
 }
 
-void Block::access_matrix_row(Thread& thread, uintptr_t address, Kind kind, uint32_t site) {
-  check_space(cuda::emulator::Space::shared, thread, address, 16, kind, site);
-  if (address % 16 != 0) fail_misaligned(thread, 16, kind, site);
-  if (address - shared_begin_ + 16 > shape_.shared_bytes) fail_outside(thread, address, 16, kind, site);
-  touch(thread, shared_shadow_, address - shared_begin_, 16, kind, site, true);
+void Block::access_matrix_row(Thread& thread, uintptr_t address, uint32_t site) {
+  check_space(cuda::emulator::Space::shared, thread, address, 16, Kind::read, site);
+  if (address % 16 != 0) fail_misaligned(thread, 16, Kind::read, site);
+  if (address - shared_begin_ + 16 > shape_.shared_bytes) fail_outside(thread, address, 16, Kind::read, site);
+  touch(thread, shared_shadow_, address - shared_begin_, 16, Kind::read, site, true);
 }
 
 void Block::check_space(cuda::emulator::Space space, Thread& thread, uintptr_t address, uint32_t bytes,
@@ -201,21 +195,6 @@ void Block::access_in(cuda::emulator::Space space, Thread& thread, uintptr_t add
                       Kind kind, uint32_t site) {
   check_space(space, thread, address, bytes, kind, site);
   access(thread, address, bytes, kind, site, true);
-}
-
-// The way to tell other blocks: write, fence for the device, and change a number by an atomic access; and
-// there change that number, fence, and read.
-void Block::fence_device(Thread& thread) {
-  thread.fence = next_tick();
-  thread.tick = thread.fence;
-  acquired_.insert(acquired_.end(), thread.announced.begin(), thread.announced.end());
-}
-
-void Block::atomic(Thread& thread, uintptr_t address, uint32_t bytes, uint32_t site) {
-  access(thread, address, bytes, Kind::atomic, site, true);
-  auto& announced = machine_->announced[address];
-  thread.announced = announced;
-  if (thread.fence != 0) announced.emplace_back(begin_, thread.fence);
 }
 
 }  // namespace heed::emulator

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <tuple>
+#include <utility>
 
 #include "machine/machine.h"
 #include "machine/report.h"
@@ -35,10 +35,8 @@ void Block::run(uint32_t index, const void* parameters, size_t parameter_bytes, 
   std::memset(shared_.data(), 0xff, shared_.size());  // NaN in every type
   shared_shadow_.forget_contents();
   begin_ = all_before_ = next_tick();
-  acquired_.clear();
   come_to_sync_ = done_ = 0;
   idle_accesses_ = 0;
-  barriers_.fill({});
   runnable_warps_ = 0;
   constexpr uint32_t limits[] = {64, 1024, 16384, 1u << 20};
   most_accesses_ = limits[random_.below(4)];
@@ -77,8 +75,6 @@ void Block::start(Thread& thread) {
   thread.done = false;
   thread.tick = begin_;
   thread.knowledge = {};
-  thread.fence = 0;
-  thread.announced.clear();
   thread.accesses_left = 1 + random_.below(most_accesses_);
   thread.waiting = Waiting::nothing;
   thread.uncommitted.clear();
@@ -115,6 +111,38 @@ void Block::end(Thread& thread) {
   if (warp.done == warp.lanes) warp.requests.flush();
   next(nullptr);
   __builtin_unreachable();
+}
+
+void Block::sync(Thread& thread, uint32_t site) {
+  if (done_ > 0) {
+    fail({FaultKind::missing_barrier,
+          "threads wait at a barrier that others have ended without coming to",
+          site,
+          {thread.index},
+          {}});
+  }
+  if (come_to_sync_ == 0) {
+    sync_site_ = site;
+  } else if (sync_site_ != site && !machine_->sites.same_line(sync_site_, site)) {
+    fail({FaultKind::divergent_barrier,
+          "threads meet at different lines, each a barrier for the whole block",
+          site,
+          {thread.index},
+          {{sync_site_, "others wait here"}}});
+  }
+  if (++come_to_sync_ < shape_.threads) {
+    wait(thread, Waiting::block, site);
+    return;
+  }
+  come_to_sync_ = 0;
+  idle_accesses_ = 0;
+  all_before_ = next_tick();
+  machine_->site_counts.at(site).barriers += 1;
+  for (Warp& warp : warps_) warp.requests.flush();
+  for (Thread& other : threads_) {
+    other.tick = all_before_;
+    if (&other != &thread) wake(other);
+  }
 }
 
 void Block::fail(Finding finding) {
@@ -183,13 +211,12 @@ void Block::take_turn_after_access(Thread& thread, uint32_t site) {
 void Block::fail_blocked() {
   Finding finding{FaultKind::deadlock, "every thread waits for another", 0, {}, {}};
   // One line for each place and kind of waiting.
-  using Place = std::tuple<uint32_t, Waiting, uint32_t>;
+  using Place = std::pair<uint32_t, Waiting>;
   std::vector<std::pair<Place, std::vector<uint32_t>>> places;
   for (const Thread& thread : threads_) {
     if (thread.done) continue;
     finding.threads.push_back(thread.index);
-    const Place key{thread.waiting_site, thread.waiting,
-                    thread.waiting == Waiting::barrier ? thread.barrier : 0};
+    const Place key{thread.waiting_site, thread.waiting};
     auto place = std::find_if(places.begin(), places.end(), [&](const auto& p) { return p.first == key; });
     if (place == places.end()) {
       places.push_back({key, {}});
@@ -197,12 +224,11 @@ void Block::fail_blocked() {
     }
     place->second.push_back(thread.index);
   }
-  finding.site = std::get<0>(places.front().first);
+  finding.site = places.front().first.first;
   for (const auto& [place, threads] : places) {
-    const auto [site, waiting, barrier] = place;
-    const std::string what = waiting == Waiting::warp    ? "for other lanes of their warp"
-                             : waiting == Waiting::block ? "at the block's barrier"
-                                                         : "at barrier " + std::to_string(barrier);
+    const auto [site, waiting] = place;
+    const std::string what =
+        waiting == Waiting::warp ? "for other lanes of their warp" : "at the block's barrier";
     finding.others.emplace_back(site, describe(threads) + " wait " + what);
   }
   fail(std::move(finding));

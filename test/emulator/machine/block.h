@@ -23,7 +23,7 @@ namespace heed::emulator {
 class Block;
 class Machine;
 
-enum class Waiting : uint8_t { nothing, warp, block, barrier };
+enum class Waiting : uint8_t { nothing, warp, block };
 
 struct AsyncCopy {
   uintptr_t to = 0, from = 0;
@@ -37,14 +37,12 @@ struct Thread {
   uintptr_t stack_bottom = 0, stack_top = 0;
   bool done = false;
 
-  Tick tick = 0;  // of its last meeting
-  Knowledge knowledge;
-  Tick fence = 0;                                // its last fence for the whole device, if in this block
-  std::vector<std::pair<Tick, Tick>> announced;  // by what its last atomic access read
+  Tick tick = 0;                     // of its last meeting
+  std::array<Tick, 32> knowledge{};  // what lanes of its warp did before these ticks has happened before
 
   uint32_t accesses_left = 0;  // until another thread gets its turn
   Waiting waiting = Waiting::nothing;
-  uint32_t waiting_site = 0, barrier = 0;
+  uint32_t waiting_site = 0;
 
   std::vector<AsyncCopy> uncommitted;
   std::deque<std::vector<AsyncCopy>> groups;
@@ -73,12 +71,6 @@ struct Warp {
   Requests requests;
 };
 
-struct Barrier {
-  uint32_t threads = 0, come = 0, site = 0;
-  uint32_t waiting_warps = 0;  // a bit for each
-  Knowledge joined;
-};
-
 // What is wrong, before it has been put into words.
 struct Finding {
   FaultKind kind;
@@ -102,6 +94,9 @@ class Block {
   Thread& thread(uint32_t warp, uint32_t lane) { return threads_[warp * 32 + lane]; }
   Warp& warp(uint32_t index) { return warps_[index]; }
 
+  // The barrier of the block.
+  void sync(Thread& thread, uint32_t site);
+
   // Ends the block.
   [[noreturn]] void fail(Finding finding);
 
@@ -110,21 +105,13 @@ class Block {
             uint32_t site);
   void order_lanes(uint32_t warp, uint32_t mask);
 
-  // barriers.cc
-  void sync(Thread& thread, uint32_t site);
-  void sync(Thread& thread, uint32_t barrier, uint32_t threads, uint32_t site);
-  void arrive(Thread& thread, uint32_t barrier, uint32_t threads, uint32_t site);
-  void come_to_barrier(uint32_t warp, uint32_t barrier, uint32_t threads, uint32_t site, bool wait);
-
   // accesses.cc
   enum class Kind : uint8_t { read, write, atomic };
   void access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site,
               bool one_instruction);
-  void access_matrix_row(Thread& thread, uintptr_t address, Kind kind, uint32_t site);
-  void atomic(Thread& thread, uintptr_t address, uint32_t bytes, uint32_t site);
+  void access_matrix_row(Thread& thread, uintptr_t address, uint32_t site);
   void access_in(cuda::emulator::Space space, Thread& thread, uintptr_t address, uint32_t bytes, Kind kind,
                  uint32_t site);
-  void fence_device(Thread& thread);
   bool is_shared(uintptr_t address) const { return address - shared_begin_ < shape_.shared_bytes; }
 
   // copies.cc
@@ -178,12 +165,10 @@ class Block {
   std::vector<uint8_t> shared_;
   uintptr_t shared_begin_ = 0;
   Shadow shared_shadow_{false};
-  Tick begin_ = 0;                               // of the block
-  Tick all_before_ = 0;                          // the last barrier of the whole block
-  std::vector<std::pair<Tick, Tick>> acquired_;  // of other blocks
+  Tick begin_ = 0;       // of the block
+  Tick all_before_ = 0;  // its last barrier
 
   uint32_t come_to_sync_ = 0, sync_site_ = 0;
-  std::array<Barrier, 16> barriers_;
 };
 
 // Whose turn it is; null outside of kernels.

@@ -12,7 +12,6 @@ enum class FaultKind : uint8_t {
   race,
   missing_barrier,
   divergent_barrier,
-  wrong_barrier,   // a number, or a count of threads, that cannot be
   divergent_warp,  // lanes of a mask at different operations
   wrong_mask,
   deadlock,

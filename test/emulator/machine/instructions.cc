@@ -33,9 +33,6 @@ uint32_t thread_count() {
 uint32_t block_index() {
   return current_thread->block->index();
 }
-uint32_t block_count() {
-  return current_thread->block->shape().blocks;
-}
 void* shared_memory() {
   return current_thread->block->shared_memory();
 }
@@ -52,11 +49,10 @@ uint32_t ballot(uint32_t mask, bool predicate) {
   return operands.result;
 }
 
-uint32_t shuffle(Shuffle kind, uint32_t mask, uint32_t value, uint32_t operand, uint32_t width) {
+uint32_t shuffle(uint32_t mask, uint32_t value, uint32_t source) {
   Thread& thread = *current_thread;
-  heed::emulator::ShuffleOperands operands{kind, value, operand, width, 0};
-  thread.block->meet(thread, heed::emulator::shuffle_lanes, static_cast<uint32_t>(kind), mask, &operands,
-                     HEED_SITE);
+  heed::emulator::ShuffleOperands operands{value, source, 0};
+  thread.block->meet(thread, heed::emulator::shuffle_lanes, 0, mask, &operands, HEED_SITE);
   return operands.result;
 }
 
@@ -67,29 +63,14 @@ void multiply_accumulate(MatrixType type, float (&sums)[4], const uint32_t (&a)[
                      &operands, HEED_SITE);
 }
 
-void load_matrices(uint32_t* fragments, const void* row, uint32_t count, bool transposed) {
+void load_matrices(uint32_t (&fragments)[4], const void* row, bool transposed) {
   Thread& thread = *current_thread;
-  heed::emulator::MatricesOperands operands{reinterpret_cast<uintptr_t>(row), fragments, count, transposed};
-  thread.block->meet(thread, heed::emulator::load_matrices, count * 2 + transposed, 0xffffffff, &operands,
-                     HEED_SITE);
-}
-
-void store_matrices(void* row, const uint32_t* fragments, uint32_t count, bool transposed) {
-  Thread& thread = *current_thread;
-  heed::emulator::MatricesOperands operands{reinterpret_cast<uintptr_t>(row),
-                                            const_cast<uint32_t*>(fragments), count, transposed};
-  thread.block->meet(thread, heed::emulator::store_matrices, count * 2 + transposed, 0xffffffff, &operands,
-                     HEED_SITE);
+  heed::emulator::MatricesOperands operands{reinterpret_cast<uintptr_t>(row), fragments, transposed};
+  thread.block->meet(thread, heed::emulator::load_matrices, transposed, 0xffffffff, &operands, HEED_SITE);
 }
 
 void block_sync() {
   current_thread->block->sync(*current_thread, HEED_SITE);
-}
-void barrier_sync(uint32_t barrier, uint32_t threads) {
-  current_thread->block->sync(*current_thread, barrier, threads, HEED_SITE);
-}
-void barrier_arrive(uint32_t barrier, uint32_t threads) {
-  current_thread->block->arrive(*current_thread, barrier, threads, HEED_SITE);
 }
 
 void copy_async(void* shared, const void* global, uint32_t bytes, uint32_t valid_bytes) {
@@ -116,16 +97,12 @@ void store(Space space, void* to, const void* value, uint32_t bytes) {
   std::memcpy(to, value, bytes);
 }
 
-void atomic_load(void* value, const void* from, uint32_t bytes) {
-  current_thread->block->atomic(*current_thread, reinterpret_cast<uintptr_t>(from), bytes, HEED_SITE);
-  std::memcpy(value, from, bytes);
-}
-void atomic_store(void* to, const void* value, uint32_t bytes) {
-  std::memcpy(to, value, bytes);
-}
-
-void fence(bool whole_device) {
-  if (whole_device) current_thread->block->fence_device(*current_thread);
+void atomic_exchange(void* at, void* before, const void* value, uint32_t bytes) {
+  // Threads of the emulator take turns, and none in here.
+  current_thread->block->access(*current_thread, reinterpret_cast<uintptr_t>(at), bytes, Block::Kind::atomic,
+                                HEED_SITE, true);
+  std::memcpy(before, at, bytes);
+  std::memcpy(at, value, bytes);
 }
 
 void count_exponential() {

@@ -71,7 +71,6 @@ void Machine::launch(const void* the_kernel, const cuda::emulator::Shape& shape,
   expect_launchable(shape, architecture_);
   if (instead_of_running) return instead_of_running(name_of_kernel(kernel), shape);
   launch_begin = next_tick();
-  announced.clear();
   // One block after the other, in any order: a kernel may not wait for another block.
   std::vector<uint32_t> order(shape.blocks);
   std::iota(order.begin(), order.end(), 0);

@@ -9,9 +9,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "cuda/device/emulator.h"
 #include "machine/counts.h"
@@ -75,8 +73,6 @@ class Machine {
   Tick launch_begin = 0;
   const void* kernel = nullptr;
   uint64_t schedule_seed;
-  // What blocks had done before they announced it by an atomic access after a fence, by its address.
-  std::unordered_map<uintptr_t, std::vector<std::pair<Tick, Tick>>> announced;
 
  private:
   uint32_t architecture_;

@@ -11,6 +11,16 @@ namespace {
 
 using cuda::emulator::MatrixType;
 
+// The halves of a register.
+template <class T>
+float low_of(uint32_t pair) {
+  return cuda::thread::to_float(T{static_cast<uint16_t>(pair)});
+}
+template <class T>
+float high_of(uint32_t pair) {
+  return cuda::thread::to_float(T{static_cast<uint16_t>(pair >> 16)});
+}
+
 template <class T>
 void multiply(Meeting& meeting) {
   float a[16][16], b[16][8], c[16][8];
@@ -19,12 +29,12 @@ void multiply(Meeting& meeting) {
     const uint32_t group = lane / 4, pair = lane % 4 * 2;
     for (uint32_t i = 0; i < 4; ++i) {
       float* at = &a[group + i % 2 * 8][pair + i / 2 * 8];
-      at[0] = cuda::thread::low_of<T>(mine.a[i]);
-      at[1] = cuda::thread::high_of<T>(mine.a[i]);
+      at[0] = low_of<T>(mine.a[i]);
+      at[1] = high_of<T>(mine.a[i]);
     }
     for (uint32_t i = 0; i < 2; ++i) {
-      b[pair + i * 8][group] = cuda::thread::low_of<T>(mine.b[i]);
-      b[pair + i * 8 + 1][group] = cuda::thread::high_of<T>(mine.b[i]);
+      b[pair + i * 8][group] = low_of<T>(mine.b[i]);
+      b[pair + i * 8 + 1][group] = high_of<T>(mine.b[i]);
     }
     for (uint32_t i = 0; i < 4; ++i) c[group + i / 2 * 8][pair + i % 2] = mine.sums[i];
   }
@@ -49,23 +59,17 @@ void run_multiply(Block& block, Meeting& meeting) {
 }
 
 // Checks the rows' addresses, and counts each matrix as one pass over 8 rows of 16 bytes.
-void visit_rows(Block& block, const Meeting& meeting, Block::Kind kind) {
-  const auto& first = *static_cast<const MatricesOperands*>(meeting.operands[0]);
+void visit_rows(Block& block, const Meeting& meeting) {
   Request request;
   request.bytes = 16;
-  for (uint32_t lane = 0; lane < first.count * 8; ++lane) {
+  for (uint32_t lane = 0; lane < 32; ++lane) {
     const uintptr_t row = static_cast<const MatricesOperands*>(meeting.operands[lane])->row;
     Thread& thread = block.thread(meeting.warp, lane);
-    block.access_matrix_row(thread, row, kind, meeting.sites[lane]);
+    block.access_matrix_row(thread, row, meeting.sites[lane]);
     request.lanes |= 1u << lane;
     request.addresses[lane] = row;
   }
-  Counts& counts = block.machine().site_counts.at(meeting.site);
-  if (kind == Block::Kind::read) {
-    counts.shared_loads += traffic_of(Access::shared_load, request);
-  } else {
-    counts.shared_stores += traffic_of(Access::shared_store, request);
-  }
+  block.machine().site_counts.at(meeting.site).shared_loads += traffic_of(Access::shared_load, request);
 }
 
 // Element (row, column) of matrix m; of 16 bits.
@@ -76,11 +80,11 @@ uint16_t* element(const Meeting& meeting, uint32_t matrix, uint32_t row, uint32_
 }
 
 void run_load(Block& block, Meeting& meeting) {
-  visit_rows(block, meeting, Block::Kind::read);
+  visit_rows(block, meeting);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     const auto& mine = *static_cast<const MatricesOperands*>(meeting.operands[lane]);
     const uint32_t group = lane / 4, pair = lane % 4 * 2;
-    for (uint32_t m = 0; m < mine.count; ++m) {
+    for (uint32_t m = 0; m < 4; ++m) {
       const uint32_t low =
           mine.transposed ? *element(meeting, m, pair, group) : *element(meeting, m, group, pair);
       const uint32_t high =
@@ -90,25 +94,9 @@ void run_load(Block& block, Meeting& meeting) {
   }
 }
 
-void run_store(Block& block, Meeting& meeting) {
-  visit_rows(block, meeting, Block::Kind::write);
-  for (uint32_t lane = 0; lane < 32; ++lane) {
-    const auto& mine = *static_cast<const MatricesOperands*>(meeting.operands[lane]);
-    const uint32_t group = lane / 4, pair = lane % 4 * 2;
-    for (uint32_t m = 0; m < mine.count; ++m) {
-      uint16_t* low = mine.transposed ? element(meeting, m, pair, group) : element(meeting, m, group, pair);
-      uint16_t* high =
-          mine.transposed ? element(meeting, m, pair + 1, group) : element(meeting, m, group, pair + 1);
-      *low = static_cast<uint16_t>(mine.fragments[m]);
-      *high = static_cast<uint16_t>(mine.fragments[m] >> 16);
-    }
-  }
-}
-
 }  // namespace
 
 const Operation multiply_matrices{"a matrix instruction", &run_multiply};
 const Operation load_matrices{"a load of matrices", &run_load};
-const Operation store_matrices{"a store of matrices", &run_store};
 
 }  // namespace heed::emulator

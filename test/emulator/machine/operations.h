@@ -6,8 +6,7 @@
 namespace heed::emulator {
 
 struct ShuffleOperands {
-  cuda::emulator::Shuffle kind;
-  uint32_t value, operand, width, result;
+  uint32_t value, source, result;
 };
 struct BallotOperands {
   bool predicate;
@@ -21,10 +20,9 @@ struct MultiplyOperands {
 struct MatricesOperands {
   uintptr_t row;
   uint32_t* fragments;
-  uint32_t count;
   bool transposed;
 };
 
-extern const Operation sync_lanes, shuffle_lanes, vote, multiply_matrices, load_matrices, store_matrices;
+extern const Operation sync_lanes, shuffle_lanes, vote, multiply_matrices, load_matrices;
 
 }  // namespace heed::emulator

@@ -15,8 +15,6 @@ const char* name_of(FaultKind kind) {
       return "missing barrier";
     case FaultKind::divergent_barrier:
       return "divergent barrier";
-    case FaultKind::wrong_barrier:
-      return "wrong barrier";
     case FaultKind::divergent_warp:
       return "divergent warp";
     case FaultKind::wrong_mask:

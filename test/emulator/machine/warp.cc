@@ -78,24 +78,20 @@ void Block::meet(Thread& thread, const Operation& operation, uint32_t variant, u
   operation.run(*this, complete);
   for (uint32_t others = mask & ~bit; others != 0; others &= others - 1) {
     Thread& other = threads_[thread.warp * 32 + static_cast<uint32_t>(std::countr_zero(others))];
-    // Those that now wait for more than their warp were told so by the operation.
-    if (other.waiting == Waiting::warp) wake(other);
+    wake(other);
   }
-  if (thread.waiting != Waiting::nothing) next(&thread);
 }
 
 // What the lanes of the mask have done is known to all of them.
 void Block::order_lanes(uint32_t warp, uint32_t mask) {
   const Tick tick = next_tick();
-  Knowledge joined;
+  std::array<Tick, 32> joined{};
   for (uint32_t lane = 0; lane < 32; ++lane) {
     if ((mask >> lane & 1) == 0) continue;
     const Thread& member = threads_[warp * 32 + lane];
-    joined.learn_warps(member.knowledge);
-    joined.learn_lanes(member.knowledge);
-    joined.own_lanes[lane] = tick;
+    for (uint32_t l = 0; l < 32; ++l) joined[l] = std::max(joined[l], member.knowledge[l]);
+    joined[lane] = tick;
   }
-  if (mask == warps_[warp].lanes) joined.warps[warp] = tick;
   for (uint32_t lane = 0; lane < 32; ++lane) {
     if ((mask >> lane & 1) == 0) continue;
     Thread& member = threads_[warp * 32 + lane];

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "primitives/run.h"
+#include "device/run.h"
 
 extern "C" __attribute__((visibility("default"))) void heed_emulate_primitive(const char* name,
                                                                               const uint32_t* in,

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "primitives/run.h"
+#include "device/run.h"
 
 namespace heed::test {
 

@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "cuda/cast.h"
+#include "cuda/launchers.h"
 #include "cuda/runtime/device_workspace.h"
 #include "runtime/support.h"
 #include "support/random.h"

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "cuda/cast.h"
+#include "cuda/launchers.h"
 #include "cuda/runtime/device_workspace.h"
 #include "runtime/support.h"
 
@@ -93,7 +93,7 @@ TEST_CASE("errors: a kernel that goes out of bounds loses the device, and is rep
   });
   report = message_of([&] { gpu.device->use([&] { gpu.driver.synchronize(gpu.device->stream()); }); });
   CHECK(report.find("out of bounds") != std::string::npos);
-  CHECK(report.find("native/cuda/kernels/cast.cuh") != std::string::npos);
+  CHECK(report.find("native/cuda/cast.cu") != std::string::npos);
 }
 
 TEST_CASE("errors: memory that was given back is nobody's, and what is taken again is unwritten") {

@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "cuda/cast.h"
+#include "cuda/launchers.h"
 #include "cuda/runtime/device_workspace.h"
 #include "runtime/support.h"
 #include "support/random.h"

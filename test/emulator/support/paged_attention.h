@@ -31,7 +31,8 @@ class PagedAttention {
     tables->key = {page_steps, tables->first.data(), tables->keys.data()};
     tables->value = {page_steps, tables->first.data(), tables->values.data()};
     problem.pages = tables;
-    problem.key = {nullptr, problem.key.type, 0, page_steps * problem.key_width, problem.key_width, &tables->key};
+    problem.key = {nullptr,           problem.key.type, 0, page_steps * problem.key_width,
+                   problem.key_width, &tables->key};
     problem.value = {
         nullptr,       problem.value.type, 0, page_steps * problem.value_width, problem.value_width,
         &tables->value};

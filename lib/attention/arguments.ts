@@ -1,0 +1,223 @@
+/**
+ * The arguments of every kind of attention. Reading them may run the caller's code; building the
+ * problem from what was read does not, so that nothing changes between the checks and the work.
+ */
+import type { Backend } from '../backends/backend.js';
+import type { Operation } from '../backends/operation.js';
+import { allocate } from '../checks/data.js';
+import { expectPlace } from '../checks/location.js';
+import type { OptionValues } from '../checks/options.js';
+import { type OutArgument, outTensor } from '../checks/out.js';
+import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { signalOption } from '../checks/values.js';
+import { HeedError } from '../errors.js';
+import type { Allocations } from '../memory/allocations.js';
+import type { Elements } from '../memory/device.js';
+import { attentionReads } from '../problem/accesses.js';
+import type { AttentionProblem, Choices, Sequence, StoredView, View } from '../problem/problem.js';
+import type { Strides } from '../tensor/layout.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location } from '../tensor/types.js';
+import { checkScore, locationKeys, type ScoreArgument, type ScoredNames } from './score.js';
+import { fitScoring, type ScoringArgument, type ScoringOptions, scoringForm } from './scoring.js';
+
+/** The source of keys and values. */
+export interface KeyValueSource {
+  /** Looks at their memory for the first time. */
+  views(): { readonly key: StoredView; readonly value: StoredView };
+}
+
+export interface AttentionInputs {
+  readonly type: FloatType;
+  readonly query: TensorArgument;
+  readonly stored: KeyValueSource;
+}
+
+export interface AttentionShape {
+  readonly batch: number;
+  readonly queryHeads: number;
+  readonly keyHeads: number;
+  readonly querySteps: number;
+  readonly keySteps: number;
+  /** Of queries. */
+  readonly width: number;
+  readonly keyWidth: number;
+  readonly valueWidth: number;
+}
+
+/** How tensors lie in memory. */
+export interface Placement {
+  readonly query: Strides;
+  readonly output: Strides;
+}
+
+/** The options, except where sequences begin and end. */
+export interface AttentionSettings {
+  readonly scoring: ScoringArgument;
+  readonly backend: Backend;
+  /** Of what the caller passes, and of the results. */
+  readonly location: Location;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface AttentionArguments {
+  readonly inputs: AttentionInputs;
+  readonly shape: AttentionShape;
+  readonly placement: Placement;
+  readonly settings: AttentionSettings;
+  /**
+   * One for each batch entry. Dims may claim any number of entries, so this is made once elements for all of
+   * them exist.
+   */
+  readonly sequences: () => readonly Sequence[];
+  readonly out: OutArgument;
+}
+
+/** How all four tensors lie in memory. */
+export interface TensorPlacement extends Placement {
+  readonly key: Strides;
+  readonly value: Strides;
+}
+
+/** Query, key and value as they are passed. */
+export interface TensorInputs {
+  readonly type: FloatType;
+  readonly query: TensorArgument;
+  readonly key: TensorArgument;
+  readonly value: TensorArgument;
+}
+
+export function readInputs(query: unknown, key: unknown, value: unknown): TensorInputs {
+  const q = readTensor(query, 'query');
+  const k = readTensor(key, 'key');
+  const v = readTensor(value, 'value');
+  const type = expectFloat(q);
+  expectType(k, type, 'query.type');
+  expectType(v, type, 'query.type');
+  expectPlace(k, q.location, q.name);
+  expectPlace(v, q.location, q.name);
+  return { type, query: q, key: k, value: v };
+}
+
+/** Keys and values in tensors of the query's type. */
+export function tensorSource(
+  { type, key, value }: Omit<TensorInputs, 'query'>,
+  placement: Pick<TensorPlacement, 'key' | 'value'>,
+): KeyValueSource {
+  return {
+    views: () => ({
+      key: view(dataOf(key), type, placement.key),
+      value: view(dataOf(value), type, placement.value),
+    }),
+  };
+}
+
+const widest = 512;
+
+function expectWidth(width: number, name: string): void {
+  if (width < 1 || width > widest) {
+    throw new HeedError('HEED_INVALID_DIMS', `Expected ${name} to be from 1 to ${widest}, received ${width}`);
+  }
+}
+
+/** Heads, widths and the score's weights, which are checked alike whatever the layout; the names say where they came from. */
+export function checkShape(
+  shape: AttentionShape,
+  score: ScoreArgument,
+  names: ScoredNames & { readonly valueWidth: string },
+): void {
+  expectWidth(shape.width, names.queryWidth);
+  expectWidth(shape.valueWidth, names.valueWidth);
+  if (shape.keyHeads < 1) {
+    throw new HeedError('HEED_INVALID_DIMS', `Expected ${names.keyHeads} to be at least 1, received 0`);
+  }
+  if (shape.queryHeads < 1 || shape.queryHeads % shape.keyHeads !== 0) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${names.queryHeads} to be a multiple of ${names.keyHeads} (${shape.keyHeads}), received ${shape.queryHeads}`,
+    );
+  }
+  checkScore(score, shape, names);
+  expectWidth(shape.keyWidth, names.keyWidth);
+}
+
+/** @param backend of those that compute with the query's type */
+export function readSettings(
+  options: OptionValues<'mask' | 'signal'>,
+  scoring: ScoringOptions,
+  query: TensorArgument,
+  shape: AttentionShape,
+  backend: Backend,
+): AttentionSettings {
+  return {
+    scoring: fitScoring(scoring, options.mask, shape, query, backend),
+    backend,
+    location: query.location,
+    signal: signalOption(options.signal, 'options.signal'),
+  };
+}
+
+function view(data: Elements, type: FloatType, { batchStride, headStride, stepStride }: Strides): View {
+  return { data, type, batchStride, headStride, stepStride };
+}
+
+function logSumExpView(tensor: Tensor, { queryHeads, querySteps }: AttentionShape): View {
+  return {
+    data: tensor.elements,
+    type: tensor.type,
+    batchStride: queryHeads * querySteps,
+    headStride: querySteps,
+    stepStride: 1,
+  };
+}
+
+/** Memory for the keys that a hard selection chooses. */
+export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): Choices {
+  const data = allocate('float64', batch * queryHeads * querySteps, 'the chosen keys') as Float64Array;
+  return { data, batchStride: queryHeads * querySteps, headStride: querySteps };
+}
+
+/**
+ * Accesses the memory of all arguments for the first time. From here to the backend, none of the caller's
+ * code runs.
+ */
+export function buildProblem(
+  { inputs, shape, placement, settings, sequences, out }: AttentionArguments,
+  allocations: Allocations,
+  wanted: { readonly logSumExp?: Tensor; readonly choices?: Choices } = {},
+): { problem: AttentionProblem; output: Tensor } {
+  const { type } = inputs;
+  const query = view(dataOf(inputs.query), type, placement.query);
+  const stored = inputs.stored.views();
+  const scoring = scoringForm(settings.scoring, shape, type);
+  const positions = locationKeys(settings.scoring.score, type);
+  const key = positions ?? stored.key;
+  const read = attentionReads({ query, key, value: stored.value, scoring });
+  // Positions stand in for the keys, which the caller has passed all the same.
+  if (positions && !stored.key.pages) read.push({ name: 'key', data: stored.key.data as Elements });
+  const output = outTensor(out, read, allocations);
+  const problem: AttentionProblem = {
+    kind: 'attention',
+    queryHeads: shape.queryHeads,
+    keyHeads: shape.keyHeads,
+    width: positions ? shape.width : shape.keyWidth,
+    queryWidth: shape.width,
+    valueWidth: shape.valueWidth,
+    query,
+    key,
+    value: stored.value,
+    output: view(output.data, type, placement.output),
+    logSumExp: wanted.logSumExp && logSumExpView(wanted.logSumExp, shape),
+    sequences: sequences(),
+    scoring,
+    choices: wanted.choices,
+  };
+  return { problem, output: output.tensor };
+}
+
+/** Attention with nothing beside the output. */
+export function attentionOperation(args: AttentionArguments, allocations: Allocations): Operation<Tensor> {
+  const { problem, output } = buildProblem(args, allocations);
+  const { backend, signal } = args.settings;
+  return { backend, problems: [problem], result: output, signal };
+}

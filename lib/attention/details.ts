@@ -1,0 +1,186 @@
+/** Attention with what a fused kernel does not store: scores, weights and log-sum-exps. */
+
+import type { Operation } from '../backends/operation.js';
+import { readList, readNames } from '../checks/lists.js';
+import { type OptionValues, readOptions } from '../checks/options.js';
+import { integerBetween } from '../checks/values.js';
+import type { Allocations } from '../memory/allocations.js';
+import type { AttentionProblem, Problem, RowsProblem } from '../problem/problem.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location } from '../tensor/types.js';
+import { type AttentionArguments, type AttentionShape, buildProblem, makeChoices } from './arguments.js';
+import { type AttentionOptions, attentionOptionNames } from './options.js';
+import { isHard } from './scoring.js';
+
+const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+type MatrixName = (typeof matrixNames)[number];
+const detailNames = ['logSumExp', ...matrixNames] as const;
+
+/** What {@link attentionDetails} can return besides the output. */
+export type AttentionDetail = (typeof detailNames)[number];
+
+/** The options of {@link attentionDetails}: those of attention, what to return, and for which rows. */
+export interface AttentionDetailsOptions extends AttentionOptions {
+  /**
+   * What to return besides the output: float32 (float64 for float64 inputs), [batch, heads, queries, keys]
+   * in every layout, except logSumExp:
+   * - `scores`: scale · query·key
+   * - `cappedScores`: after the softcap
+   * - `biasedScores`: after mask and ALiBi, −∞ where a key may not be attended
+   * - `weights`: exp(biasedScores − logSumExp), the factors of the values; 0 where a key may not be attended.
+   *   For a hard selection 1 for the chosen key and 0 for all others; for a local one multiplied by its Gaussian.
+   *   As exact as a log-sum-exp in float32: to 1 % where scores are around 10⁵, and meaningless beyond 10⁸.
+   * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
+   *   the sink, −∞ for a row without any key to attend
+   *
+   * Past kvLengths all scores are −∞.
+   */
+  include: readonly AttentionDetail[];
+  /** Limits weights and scores to these heads and query rows, in this order. Default: all. */
+  rows?: {
+    /** Query heads. Default: all. */
+    heads?: ArrayLike<number>;
+    /** Query rows. Default: all. */
+    queries?: ArrayLike<number>;
+  };
+}
+
+/** What {@link attentionDetails} returns: the output, and what `include` names. */
+export interface AttentionDetails {
+  /** [batch, heads, queries, valueWidth], in the layout of the query. */
+  output: Tensor;
+  /** `[batch, heads, queries]`: ln Σ exp(biasedScores), sink included. */
+  logSumExp?: Tensor;
+  /** The factors of the values in the output. */
+  weights?: Tensor;
+  /** scale · query·key. */
+  scores?: Tensor;
+  /** Scores after the softcap. */
+  cappedScores?: Tensor;
+  /** Scores after mask and ALiBi. */
+  biasedScores?: Tensor;
+}
+
+/** Undefined means all. */
+function readIndices(value: unknown, name: string, count: number): Int32Array | undefined {
+  if (value === undefined) return undefined;
+  const list = readList(value, name, count);
+  return Int32Array.from(list, (element, i) => integerBetween(element, `${name}[${i}]`, 0, count - 1));
+}
+
+interface Rows {
+  readonly heads: Int32Array | undefined;
+  readonly queries: Int32Array | undefined;
+}
+
+function readRows(value: unknown, shape: AttentionShape): Rows {
+  const { heads, queries } = readOptions(value, ['heads', 'queries'], 'options.rows');
+  return {
+    heads: readIndices(heads, 'options.rows.heads', shape.queryHeads),
+    queries: readIndices(queries, 'options.rows.queries', shape.querySteps),
+  };
+}
+
+type Matrices = { [Name in MatrixName]?: Tensor };
+
+function makeMatrices(
+  type: FloatType,
+  { batch, queryHeads, querySteps, keySteps }: AttentionShape,
+  { heads, queries }: Rows,
+  include: ReadonlySet<AttentionDetail>,
+  location: Location,
+  allocations: Allocations,
+): Matrices {
+  const dims = [batch, heads?.length ?? queryHeads, queries?.length ?? querySteps, keySteps];
+  const matrixType = type === 'float64' ? 'float64' : 'float32';
+  const matrices: Matrices = {};
+  for (const name of matrixNames) {
+    if (include.has(name)) matrices[name] = allocations.result(matrixType, dims, location);
+  }
+  return matrices;
+}
+
+function allIndices(count: number): Int32Array {
+  const indices = new Int32Array(count);
+  for (let i = 0; i < count; i++) indices[i] = i;
+  return indices;
+}
+
+function rowsProblem(
+  attention: AttentionProblem,
+  shape: AttentionShape,
+  { heads, queries }: Rows,
+  { weights, scores, cappedScores, biasedScores }: Matrices,
+): RowsProblem {
+  return {
+    kind: 'rows',
+    attention,
+    keys: shape.keySteps,
+    heads: heads ?? allIndices(shape.queryHeads),
+    queries: queries ?? allIndices(shape.querySteps),
+    ...(weights && { weights: weights.elements }),
+    ...(scores && { scores: scores.elements }),
+    ...(cappedScores && { cappedScores: cappedScores.elements }),
+    ...(biasedScores && { biasedScores: biasedScores.elements }),
+  };
+}
+
+export const detailsOptionNames = [...attentionOptionNames, 'include', 'rows'] as const;
+
+/** What is asked for besides the output. */
+export interface DetailsRequest {
+  readonly include: ReadonlySet<AttentionDetail>;
+  readonly rows: Rows;
+}
+
+export function readDetails(values: OptionValues<'include' | 'rows'>, shape: AttentionShape): DetailsRequest {
+  return {
+    include: readNames(values.include, 'options.include', detailNames),
+    rows: readRows(values.rows, shape),
+  };
+}
+
+/** [batch, heads, queries], natural logarithms, in the precision of the computation; weights are made of them. */
+function makeLogSumExp(
+  { inputs, shape: { batch, queryHeads, querySteps }, settings: { location } }: AttentionArguments,
+  include: ReadonlySet<AttentionDetail>,
+  hard: boolean,
+  allocations: Allocations,
+): Tensor | undefined {
+  const type = inputs.type === 'float64' ? 'float64' : 'float32';
+  const dims = [batch, queryHeads, querySteps];
+  if (include.has('logSumExp')) return allocations.result(type, dims, location);
+  return include.has('weights') && !hard ? allocations.temporary(type, dims, location) : undefined;
+}
+
+/** The attention and whatever the request adds to it: its results are the details, once the problems are solved. */
+export function buildDetails(
+  args: AttentionArguments,
+  { include, rows }: DetailsRequest,
+  allocations: Allocations,
+): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
+  const { shape, settings } = args;
+  const matrices = makeMatrices(args.inputs.type, shape, rows, include, settings.location, allocations);
+  const hard = isHard(settings.scoring.select);
+  const logSumExp = makeLogSumExp(args, include, hard, allocations);
+  const { problem, output } = buildProblem(args, allocations, {
+    ...(logSumExp && { logSumExp }),
+    ...(hard && include.has('weights') && { choices: makeChoices(shape) }),
+  });
+  const problems: Problem[] = [problem];
+  // What is empty may claim any number of rows; none of them exists.
+  if (Object.values(matrices).some(({ size }) => size > 0)) {
+    problems.push(rowsProblem(problem, shape, rows, matrices));
+  }
+  const details = { output, ...(include.has('logSumExp') && logSumExp && { logSumExp }), ...matrices };
+  return { attention: problem, problems, details };
+}
+
+export function detailsOperation(
+  args: AttentionArguments,
+  values: OptionValues<'include' | 'rows'>,
+  allocations: Allocations,
+): Operation<AttentionDetails> {
+  const { problems, details } = buildDetails(args, readDetails(values, args.shape), allocations);
+  return { backend: args.settings.backend, problems, result: details, signal: args.settings.signal };
+}

@@ -1,0 +1,173 @@
+/** Keys and values, in tensors or in a cache: attention over either, and queries over a cache. */
+import { chooseBackendAt } from '../backends/choose.js';
+import { type Operation, run, runSync } from '../backends/operation.js';
+import { expectReach } from '../checks/location.js';
+import type { OptionValues } from '../checks/options.js';
+import { readOut } from '../checks/out.js';
+import { expectFloat, type TensorArgument } from '../checks/tensor.js';
+import { describe } from '../checks/values.js';
+import { HeedError } from '../errors.js';
+import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import type { CacheViews } from '../key-value-cache/state.js';
+import type { Allocations } from '../memory/allocations.js';
+import type { Sequence } from '../problem/problem.js';
+import type { Strides } from '../tensor/layout.js';
+import {
+  type AttentionArguments,
+  type AttentionShape,
+  checkShape,
+  type KeyValueSource,
+  readSettings,
+} from './arguments.js';
+import type { AttentionOptionName } from './options.js';
+import type { ScoredNames } from './score.js';
+import { readScoring } from './scoring.js';
+import { type QueryOffset, readCachedLengths, readQueryOffset } from './sequences.js';
+
+export function isCache(value: unknown): value is KeyValueCache {
+  return value instanceof KeyValueCache;
+}
+
+/** Keys and values of a cache, none of whose memory is the caller's. */
+export function cacheSource({ key, value }: CacheViews): KeyValueSource {
+  return { views: () => ({ key, value }) };
+}
+
+/** A cache as it was when an operation began, kept that way until it is released. */
+export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
+  readonly lengths: Int32Array;
+  readonly source: KeyValueSource;
+  release(): void;
+}
+
+/** Throws HEED_DISPOSED. */
+function attendedCache(cache: KeyValueCache): AttendedCache {
+  const state = KeyValueCache.stateOf(cache);
+  const { heads, width, valueWidth } = state.pool.form;
+  const { location } = state.pool;
+  const { lengths } = state;
+  const snapshot = state.snapshot();
+  return {
+    heads,
+    width,
+    valueWidth,
+    location,
+    lengths,
+    source: cacheSource(snapshot),
+    release: snapshot.release,
+  };
+}
+
+/** How each form is prepared: no more runs of the caller's code once that is done. */
+export interface AttentionForms<Result> {
+  readonly overTensors: (
+    allocations: Allocations,
+    query: unknown,
+    key: unknown,
+    value: unknown,
+    options: unknown,
+  ) => Operation<Result>;
+  readonly overCache: (
+    allocations: Allocations,
+    query: unknown,
+    cache: AttendedCache,
+    options: unknown,
+  ) => Operation<Result>;
+}
+
+/** What came after a query and a cache: options, and nothing else. */
+function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
+  if (more.every((value) => value === undefined)) return options;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected nothing but options after a cache, which has the values too, received ${describe(options)}`,
+  );
+}
+
+/** @param rest what came after the query: a cache and options, or key, value and options */
+export async function attend<Result>(
+  { overTensors, overCache }: AttentionForms<Result>,
+  query: unknown,
+  [key, ...rest]: readonly unknown[],
+): Promise<Result> {
+  if (!isCache(key))
+    return await run((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
+  const cache = attendedCache(key);
+  try {
+    return await run((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
+  } finally {
+    cache.release();
+  }
+}
+
+/** The same, done when it returns. */
+export function attendSync<Result>(
+  { overTensors, overCache }: AttentionForms<Result>,
+  query: unknown,
+  [key, ...rest]: readonly unknown[],
+): Result {
+  if (!isCache(key)) return runSync((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
+  const cache = attendedCache(key);
+  try {
+    return runSync((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
+  } finally {
+    cache.release();
+  }
+}
+
+/** Queries over a cache: how they lie in memory is all that dense and packed ones differ in. */
+export interface Queries {
+  readonly tensor: TensorArgument;
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  readonly names: Pick<ScoredNames, 'queryHeads' | 'queryWidth'>;
+  /** Of rows as wide as these. */
+  readonly strides: (width: number) => Strides;
+  readonly sequences: (
+    shape: AttentionShape,
+    keyLengths: readonly number[],
+    queryOffset: QueryOffset,
+  ) => readonly Sequence[];
+}
+
+const cacheNames = {
+  keyHeads: 'cache.heads',
+  keyWidth: 'cache.width',
+  valueWidth: 'cache.valueWidth',
+  keySteps: 'the longest entry of the cache',
+};
+
+export function readCachedArguments(
+  { tensor, batch, heads, steps, width, names, strides, sequences }: Queries,
+  cache: AttendedCache,
+  options: OptionValues<AttentionOptionName>,
+): AttentionArguments {
+  const type = expectFloat(tensor);
+  expectReach(tensor, cache.location, 'cache');
+  const keyLengths = readCachedLengths(options.kvLengths, 'options.kvLengths', cache.lengths);
+  const scoring = readScoring(options, heads);
+  const shape: AttentionShape = {
+    batch,
+    queryHeads: heads,
+    keyHeads: cache.heads,
+    querySteps: steps,
+    keySteps: cache.lengths.reduce((most, length) => Math.max(most, length), 0),
+    width,
+    keyWidth: cache.width,
+    valueWidth: cache.valueWidth,
+  };
+  checkShape(shape, scoring.score, { ...cacheNames, ...names });
+  const backend = chooseBackendAt(options.backend, type, cache.location);
+  const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', batch);
+  const outDims = [...tensor.dims.slice(0, -1), shape.valueWidth];
+  return {
+    inputs: { type, query: tensor, stored: cache.source },
+    shape,
+    placement: { query: strides(width), output: strides(shape.valueWidth) },
+    settings: readSettings(options, scoring, tensor, shape, backend),
+    sequences: () => sequences(shape, keyLengths, queryOffset),
+    out: readOut(options.out, 'options.out', type, outDims, 'query.type', tensor),
+  };
+}

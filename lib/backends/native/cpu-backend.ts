@@ -1,0 +1,115 @@
+/** The `cpu` backend: problems are encoded and handed to the addon, which computes on threads of its own. */
+
+import { throwIfAborted } from '../../abort.js';
+import { allocate } from '../../checks/data.js';
+import type { DeviceArray } from '../../memory/device.js';
+import { workOf } from '../../problem/accesses.js';
+import type { Problem } from '../../problem/problem.js';
+import { hostElements } from '../../tensor/elements.js';
+import type { Numbers } from '../../tensor/types.js';
+import type { Backend } from '../backend.js';
+import { type Addon, type Buffers, callAddon } from './addon.js';
+import { encode } from './encode.js';
+import { type Encoded, Encoder, typeNumber } from './encoder.js';
+import type { Operations } from './operations.js';
+import { PackedPanels } from './packed-panels.js';
+import { PrivateCopies } from './private-copies.js';
+
+/** The number of the CPU among devices. */
+const cpu = -1;
+
+/** The host arrays that have to come back from a device: the CPU writes to them where they are. */
+const noneToFetch: readonly number[] = [];
+
+/**
+ * Multiplications up to which one thread computes, the calling one, and a promise is settled before it is returned: that
+ * takes a few microseconds, less than another thread would take to begin. See `bench/NOTES.md`.
+ */
+const mostForOneThread = 2 ** 18;
+
+/** How long it takes to copy a byte into memory that is new, in multiplications of all threads. See `bench/NOTES.md`. */
+const copying = 24;
+
+function isSmall(problems: readonly Problem[]): boolean {
+  return workOf(problems) <= mostForOneThread;
+}
+
+class CpuBackend implements Backend {
+  readonly name = 'cpu';
+  readonly location = 'cpu';
+  readonly allocate = allocate;
+  readonly #addon: Addon;
+  readonly #operations: Operations;
+  readonly #pins: boolean;
+  readonly #encoder = new Encoder();
+
+  constructor(addon: Addon, operations: Operations) {
+    this.#addon = addon;
+    this.#operations = operations;
+    this.#pins = addon.pins();
+  }
+
+  supports(type: string): boolean {
+    return type === 'float32' || type === 'float16' || type === 'bfloat16';
+  }
+
+  expectComputable(): void {
+    // All scores and selections.
+  }
+
+  table<Table extends Numbers | DeviceArray>(numbers: Table): Table {
+    return numbers;
+  }
+
+  place(numbers: Numbers): Numbers {
+    return numbers;
+  }
+
+  solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
+    // A signal may still abort until the promise settles: such an operation always has a thread.
+    if (signal === undefined && isSmall(problems)) return this.#solveAtOnce(problems);
+    const { numbers, length, buffers } = this.#encode(problems);
+    const copies = PrivateCopies.of(buffers, this.#pins);
+    // Copying would hold up the event loop for longer than solving.
+    if (copies !== undefined && workOf(problems) <= copies.bytes * copying)
+      return this.#solveAtOnce(problems).then(() => throwIfAborted(signal));
+    const memory = copies?.substitute(buffers) ?? buffers;
+    const finish = copies && (() => copies.restore(problems));
+    return new Promise((resolve, reject) => {
+      this.#operations.add({ resolve, reject, memory, signal, finish }, (onEnd) =>
+        this.#addon.solve(numbers, length, memory, cpu, noneToFetch, onEnd),
+      );
+    });
+  }
+
+  solveSync(problems: readonly Problem[]): void {
+    const { numbers, length, buffers } = this.#encode(problems);
+    callAddon(() => this.#addon.solveSync(numbers, length, buffers, isSmall(problems), cpu, noneToFetch));
+  }
+
+  #solveAtOnce(problems: readonly Problem[]): Promise<void> {
+    try {
+      this.solveSync(problems);
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {
+    const { data, type, columns, inner } = weight;
+    return callAddon(() => {
+      const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
+      return new PackedPanels(this.#addon, external, columns, inner);
+    });
+  }
+
+  /** The choice of this backend implies that no argument is on a device. */
+  #encode(problems: readonly Problem[]): Encoded<Buffers> {
+    return encode(this.#encoder, problems) as Encoded<Buffers>;
+  }
+}
+
+export function cpuBackend(addon: Addon, operations: Operations): Backend {
+  return new CpuBackend(addon, operations);
+}

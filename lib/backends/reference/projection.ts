@@ -1,0 +1,100 @@
+/** Linear maps by the definition, y = x Wᵀ + b, summed in float64. */
+
+import { allocate } from '../../checks/data.js';
+import type { Elements } from '../../memory/device.js';
+import type { HeadNorm, PackedHandle, ProjectionProblem, ProjectionTarget } from '../../problem/problem.js';
+import { rotatePairs } from '../../rotary/rotate-pairs.js';
+import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
+import type { TensorType } from '../../tensor/types.js';
+
+interface Weight {
+  readonly data: Elements;
+  readonly type: TensorType;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+/** A packed weight of the reference: the weight as numbers, [columns, inner]. */
+class ReferencePackedWeight implements PackedHandle {
+  readonly backend = 'reference';
+  readonly location = 'cpu';
+  readonly columns: number;
+  readonly inner: number;
+  readonly byteLength: number;
+  readonly numbers: Float64Array;
+
+  constructor(weight: Weight) {
+    this.columns = weight.columns;
+    this.inner = weight.inner;
+    this.numbers = numbersOf(weight);
+    this.byteLength = this.numbers.byteLength;
+  }
+
+  dispose(): void {
+    // Nothing to release: running operations may still read the numbers, and the garbage collector frees them.
+  }
+}
+
+/** Copies a weight, so that the caller's may change afterwards. */
+export function packReference(weight: Weight): PackedHandle {
+  return new ReferencePackedWeight(weight);
+}
+
+function numbersOf({ data, type, columns, inner }: Weight): Float64Array {
+  const numbers = allocate('float64', columns * inner, 'a weight') as Float64Array;
+  readElements(type, hostElements(data), 0, numbers.length, numbers);
+  return numbers;
+}
+
+function weightOf({ weight, columns, inner }: ProjectionProblem): Float64Array {
+  if (weight instanceof ReferencePackedWeight) return weight.numbers;
+  if ('data' in weight) return numbersOf({ data: weight.data, type: weight.type, columns, inner });
+  throw new TypeError('A weight must be packed by the backend that multiplies with it');
+}
+
+/** Solves a projection, pausing after every row of x so that the caller may do something else, or stop. */
+export function* projectRows(problem: ProjectionProblem): Generator<void> {
+  const { rows, inner, columns, input, targets, bias } = problem;
+  const weight = weightOf(problem);
+  const x = new Float64Array(inner);
+  const y = new Float64Array(columns);
+  for (let row = 0; row < rows; row++) {
+    readElements(input.type, hostElements(input.data), row * inner, inner, x);
+    for (const target of targets) {
+      for (let column = target.firstColumn; column < target.firstColumn + target.columns; column++) {
+        let sum = 0;
+        for (let i = 0; i < inner; i++) sum += x[i] * weight[column * inner + i];
+        y[column] = sum + (bias ? bias[column] : 0);
+      }
+      writeRow(problem, target, row, y);
+    }
+    yield;
+  }
+}
+
+/** RMSNorm (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization") of one head, in place. */
+function normalise(norm: HeadNorm, y: Float64Array, at: number, width: number): void {
+  const weight = hostElements(norm.weight);
+  let squares = 0;
+  for (let i = 0; i < width; i++) squares += y[at + i] ** 2;
+  const factor = 1 / Math.sqrt(squares / width + norm.epsilon);
+  for (let i = 0; i < width; i++) y[at + i] *= factor * weight[i];
+}
+
+/** Cuts a row of y into heads, each normalised, rotated and written to where the view keeps that head's step. */
+function writeRow(problem: ProjectionProblem, target: ProjectionTarget, row: number, y: Float64Array): void {
+  const { view, firstColumn, columns, headWidth, norm, rotation } = target;
+  const entry = Math.floor(row / problem.steps);
+  const step = row % problem.steps;
+  for (let head = 0; head * headWidth < columns; head++) {
+    if (norm) normalise(norm, y, firstColumn + head * headWidth, headWidth);
+    if (rotation) {
+      const pairs = rotation.width / 2;
+      const [cos, sin] = [hostElements(rotation.cos), hostElements(rotation.sin)];
+      const angles = { cos, sin, start: (row % rotation.rows) * pairs, pairs };
+      rotatePairs(y, firstColumn + head * headWidth, angles, rotation.interleaved);
+    }
+    const at = entry * view.batchStride + head * view.headStride + step * view.stepStride;
+    writeElements(view.type, hostElements(view.data), at, headWidth, y, firstColumn + head * headWidth);
+  }
+}

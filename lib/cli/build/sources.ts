@@ -1,0 +1,40 @@
+/** What there is to compile, as CMakeLists.txt and binding.gyp read it from native/sources.json. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Sources {
+  /** How many files are compiled whatever is left out; each instruction set is one more. */
+  readonly files: number;
+  readonly withoutCuda: number;
+  readonly withCuda: number;
+  /** For the architecture of this process. */
+  readonly instructionSets: readonly string[];
+  /** What the compiler is given for each. */
+  readonly flags: Readonly<Record<string, readonly string[]>>;
+}
+
+const listOf = (root: string) => join(root, 'native', 'sources.json');
+
+/** Not so where somebody has kept of the package only what runs. */
+export function hasSources(root: string): boolean {
+  return existsSync(listOf(root));
+}
+
+export function sourcesOf(root: string): Sources {
+  const listed = JSON.parse(readFileSync(listOf(root), 'utf8'));
+  const { core, cpu, decoder, runtime, addon, withoutCuda, withCuda, solver, cuda, kernels } = listed;
+  const all = Object.keys(kernels.instructionSets);
+  return {
+    files: [core, cpu, decoder, runtime, addon].flat().length,
+    withoutCuda: withoutCuda.length,
+    withCuda: [withCuda, solver, cuda].flat().length,
+    instructionSets: process.arch === 'x64' ? all : all.slice(0, 1),
+    flags: kernels.instructionSets,
+  };
+}
+
+const setNames: Readonly<Record<string, string>> = { avx2: 'AVX2', avx512: 'AVX-512' };
+
+export function nameOfSet(set: string): string {
+  return setNames[set] ?? set;
+}

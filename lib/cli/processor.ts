@@ -1,0 +1,25 @@
+/** What the processor can run. */
+import { readFileSync } from 'node:fs';
+import { hasSources, sourcesOf } from './build/sources.js';
+
+/** By Linux's names; undefined where the system does not tell. */
+export function processorFlags(): ReadonlySet<string> | undefined {
+  try {
+    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'));
+    return new Set(line?.[1].split(/\s+/));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Of the instruction sets that heed has kernels for; undefined where neither the system nor the package tells. Their
+ * compiler flags are named as Linux names what processors have.
+ */
+export function processorInstructionSets(root: string): string[] | undefined {
+  const known = processorFlags();
+  if (known === undefined || !hasSources(root)) return undefined;
+  const { instructionSets, flags } = sourcesOf(root);
+  const has = (flag: string) => flag.includes('=') || known.has(flag.replace(/^-m/, ''));
+  return instructionSets.filter((set) => flags[set].every(has));
+}

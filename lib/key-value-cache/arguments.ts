@@ -1,0 +1,156 @@
+/** The options of a cache, and what is appended to one. */
+
+import { expectLength, expectRank, readIntegers } from '../checks/lists.js';
+import { expectPlace, expectReach, locationOption } from '../checks/location.js';
+import { readOptions } from '../checks/options.js';
+import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { choiceOption, integerBetween, invalid } from '../checks/values.js';
+import { HeedError } from '../errors.js';
+import { deviceAt } from '../memory/device.js';
+import type { View } from '../problem/problem.js';
+import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
+import type { Location } from '../tensor/types.js';
+import { PagePool } from './page-pool.js';
+import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
+import { CacheState } from './state.js';
+
+/** The shape of a KeyValueCache, and how it stores keys and values. */
+export interface KeyValueCacheOptions {
+  /** The number of sequences. */
+  batch: number;
+  /** Key and value heads. */
+  heads: number;
+  /** Elements of a key, from 1 to 512. */
+  width: number;
+  /** Elements of a value, from 1 to 512. Default: width. */
+  valueWidth?: number;
+  /**
+   * The most steps that an entry may have. With `pageSize`, memory is allocated page by page; without, all at
+   * the first append.
+   */
+  capacity: number;
+  /**
+   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
+   * the elements of one step and head, is stored as multiples of its largest magnitude / 127.
+   */
+  type?: CacheType;
+  /**
+   * Where the memory is: 'cpu' (default), or a device, which does not support 'int8'. Attention computes
+   * there.
+   */
+  location?: Location;
+  /**
+   * The number of steps in a page. With pages, forks share all but the page that they are about to append to,
+   * and memory is allocated page by page. Default: no pages. All steps of an entry then lie together, and a
+   * fork copies them when it appends.
+   */
+  pageSize?: number;
+}
+
+const optionNames = [
+  'batch',
+  'heads',
+  'width',
+  'valueWidth',
+  'capacity',
+  'type',
+  'location',
+  'pageSize',
+] as const;
+
+/** The most entries that a cache may have. */
+export const mostEntries = 2 ** 22;
+const mostHeads = 2 ** 16;
+const widest = 512;
+const farthest = 2 ** 31 - 1;
+
+function memoryAt(location: Location, type: CacheType): SlabMemory {
+  if (location === 'cpu') return hostSlabs;
+  if (type === 'int8') {
+    throw new HeedError(
+      'HEED_UNSUPPORTED_TYPE',
+      `Expected options.type to be one that caches at '${location}' support, received 'int8'; use 'float16' or 'bfloat16'`,
+    );
+  }
+  return deviceSlabs(deviceAt(location));
+}
+
+/** A cache without steps, and its page size, if one was given. */
+export function readCacheOptions(options: unknown): {
+  readonly state: CacheState;
+  readonly pageSize: number | undefined;
+} {
+  if (options === undefined) throw invalid('options', 'an object', options);
+  const values = readOptions(options, optionNames);
+  const batch = integerBetween(values.batch, 'options.batch', 0, mostEntries);
+  const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
+  const width = integerBetween(values.width, 'options.width', 1, widest);
+  const valueWidth =
+    values.valueWidth === undefined
+      ? width
+      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widest);
+  const capacity = integerBetween(values.capacity, 'options.capacity', 0, farthest);
+  const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
+  const memory = memoryAt(locationOption(values.location, 'options.location'), type);
+  const pageSize =
+    values.pageSize === undefined
+      ? undefined
+      : integerBetween(values.pageSize, 'options.pageSize', 1, farthest);
+  const steps = Math.max(1, Math.min(pageSize ?? capacity, capacity));
+  const pages = batch * Math.ceil(capacity / steps);
+  const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
+  return { state: CacheState.empty(pool, batch, capacity), pageSize };
+}
+
+/** What `append` of a KeyValueCache may be told besides keys and values. */
+export interface AppendOptions {
+  /** How many of the steps count, per batch entry: the first ones. Default: all. */
+  lengths?: ArrayLike<number>;
+  /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
+  layout?: 'bhsd' | 'bshd';
+}
+
+/** New steps: of each entry, the first `counts[entry]`. */
+export interface NewSteps {
+  readonly key: View;
+  readonly value: View;
+  readonly counts: readonly number[];
+}
+
+export function readAppendArguments(
+  { batch, pool }: CacheState,
+  keyValue: unknown,
+  valueValue: unknown,
+  options: unknown,
+): NewSteps {
+  const given = readOptions(options, ['lengths', 'layout']);
+  const layout = readLayout(given.layout);
+  const axes = axesOf[layout];
+  const key = readTensor(keyValue, 'key');
+  const value = readTensor(valueValue, 'value');
+  const type = expectFloat(key);
+  expectType(value, type, 'key.type');
+  expectReach(key, pool.location, 'cache');
+  expectPlace(value, key.location, key.name);
+  const { heads, width, valueWidth } = pool.form;
+  const check = ({ dims, name }: TensorArgument, expected: number, source: string) => {
+    expectRank(dims, 4, name, axes.names);
+    expectLength(dims[0], `${name}.dims[0]`, batch, 'cache.batch');
+    expectLength(dims[axes.heads], `${name}.dims[${axes.heads}]`, heads, 'cache.heads');
+    expectLength(dims[3], `${name}.dims[3]`, expected, source);
+  };
+  check(key, width, 'cache.width');
+  check(value, valueWidth, 'cache.valueWidth');
+  const steps = key.dims[axes.steps];
+  expectLength(value.dims[axes.steps], `value.dims[${axes.steps}]`, steps, `key.dims[${axes.steps}]`);
+  const counts =
+    given.lengths === undefined
+      ? new Array<number>(batch).fill(steps)
+      : readIntegers(given.lengths, 'options.lengths', batch, 'batch entry', 0, steps);
+  const view = (tensor: TensorArgument): View => ({
+    data: dataOf(tensor),
+    type,
+    ...denseStrides(layout, heads, steps, tensor.dims[3]),
+  });
+  return { key: view(key), value: view(value), counts };
+}

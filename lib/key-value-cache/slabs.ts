@@ -1,0 +1,142 @@
+/** The memory under the pages of a cache, here or on a device. */
+import { type Device, type DeviceArray, isOnDevice } from '../memory/device.js';
+import { lastingMemory } from '../memory/lasting.js';
+import type { StoredElements } from '../problem/problem.js';
+import type { Location } from '../tensor/types.js';
+
+/** Rows of elements, with a scale for each where the type is int8. */
+export interface Part {
+  readonly elements: StoredElements;
+  readonly scales?: Float32Array | undefined;
+}
+
+/** Keys and values of some pages. */
+export interface Slab {
+  readonly keys: Part;
+  readonly values: Part;
+}
+
+/** How many rows a slab has, and how wide those of keys and of values are. */
+export interface SlabForm {
+  readonly type: CacheType;
+  readonly rows: number;
+  readonly width: number;
+  readonly valueWidth: number;
+}
+
+/** The same number of rows of every head of a page: `count` times `rows` rows, `pitch` rows apart. */
+export interface RowBlocks {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
+  readonly count: number;
+  readonly pitch: number;
+}
+
+export interface SlabMemory {
+  readonly location: Location;
+  /** A placeholder for elements if there is no slab. */
+  empty(type: CacheType): StoredElements;
+  make(form: SlabForm): Slab;
+  copy(from: Part, to: Part, type: CacheType, width: number, blocks: RowBlocks): void;
+  release(part: Part): void;
+}
+
+type HostElements = Float32Array | Uint16Array | Int8Array;
+
+/** In whole cache lines, so that what follows is aligned. */
+function partBytes({ type, rows }: SlabForm, width: number): number {
+  const { bytes, scaled } = elementsOf[type];
+  return Math.ceil((rows * (width * bytes + (scaled ? 4 : 0))) / 64) * 64;
+}
+
+/** Scales come first, so that they are aligned whatever follows. */
+function makePart({ type, rows }: SlabForm, width: number, memory: ArrayBuffer, start: number): Part {
+  const { array, scaled } = elementsOf[type];
+  const scales = scaled ? new Float32Array(memory, start, rows) : undefined;
+  return { elements: new array(memory, start + (scales?.byteLength ?? 0), rows * width), scales };
+}
+
+/** In the memory of the CPU, which the garbage collector releases. */
+export const hostSlabs: SlabMemory = {
+  location: 'cpu',
+  empty: (type) => new elementsOf[type].array(new ArrayBuffer(0)),
+  make(form) {
+    const start = partBytes(form, form.width);
+    const memory = lastingMemory(start + partBytes(form, form.valueWidth), 'pages of a cache');
+    return {
+      keys: makePart(form, form.width, memory, 0),
+      values: makePart(form, form.valueWidth, memory, start),
+    };
+  },
+  copy(source, target, _, width, { from, to, rows, count, pitch }) {
+    const [read, written] = [source.elements, target.elements] as [HostElements, HostElements];
+    for (let block = 0; block < count; block++) {
+      const first = from + block * pitch;
+      const at = to + block * pitch;
+      written.set(read.subarray(first * width, (first + rows) * width), at * width);
+      if (source.scales) target.scales?.set(source.scales.subarray(first, first + rows), at);
+    }
+  },
+  release() {
+    // The garbage collector does.
+  },
+};
+
+/** On a device, in the order of its stream: what is let go may be needed by operations that were started before. */
+export function deviceSlabs(device: Device): SlabMemory {
+  let empty: DeviceArray | undefined;
+  return {
+    location: device.location,
+    empty() {
+      empty ??= device.allocate(0);
+      return empty;
+    },
+    make({ type, rows, width, valueWidth }) {
+      const { bytes } = elementsOf[type];
+      const keys = { elements: device.allocate(rows * width * bytes) };
+      try {
+        return { keys, values: { elements: device.allocate(rows * valueWidth * bytes) } };
+      } catch (error) {
+        keys.elements.release();
+        throw error;
+      }
+    },
+    copy(source, target, type, width, { from, to, rows, count, pitch }) {
+      const row = width * elementsOf[type].bytes;
+      const at = (elements: StoredElements, first: number) => ({
+        array: elements as DeviceArray,
+        offset: first * row,
+        pitch: pitch * row,
+      });
+      if (rows > 0) device.copy(at(source.elements, from), at(target.elements, to), rows * row, count);
+    },
+    release({ elements }) {
+      if (isOnDevice(elements)) elements.release();
+    },
+  };
+}
+
+/** int8 holds each row, the elements of one step and head, as multiples of a float32 scale: its largest magnitude / 127. */
+export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8';
+
+export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
+
+interface ElementKind {
+  /** A constructor of typed arrays, by the one way to call it that all have in common. */
+  readonly array: new (
+    memory: ArrayBuffer,
+    start?: number,
+    length?: number,
+  ) => Float32Array | Uint16Array | Int8Array;
+  readonly bytes: number;
+  /** Whether each row has a scale. */
+  readonly scaled: boolean;
+}
+
+export const elementsOf: Readonly<Record<CacheType, ElementKind>> = {
+  float32: { array: Float32Array, bytes: 4, scaled: false },
+  float16: { array: Uint16Array, bytes: 2, scaled: false },
+  bfloat16: { array: Uint16Array, bytes: 2, scaled: false },
+  int8: { array: Int8Array, bytes: 1, scaled: true },
+};

@@ -1,0 +1,73 @@
+/** Element types, locations, and the typed arrays that store elements. */
+
+/** float16 and bfloat16 are stored as their bits, bool as 0 and 1. */
+export type TensorType = 'float32' | 'float16' | 'bfloat16' | 'float64' | 'bool' | 'int32' | 'int64';
+
+/** The types that attention and projections compute with. */
+export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
+
+/** Where a tensor's elements are: in the memory of the CPU, or of a CUDA device; 'cuda' is the first of them, 'cuda:0'. */
+export type Location = 'cpu' | 'cuda' | `cuda:${number}`;
+
+/** The arrays that hold elements. */
+export type TypedArray = Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Array | BigInt64Array;
+
+/** The arrays that numbers are computed in. */
+export type Numbers = Float32Array | Float64Array;
+
+/** A `Float16Array`, described by its shape because not every supported runtime has the class. */
+export interface Float16Elements {
+  /** Distinguishes the class from other typed arrays. */
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  /** As of every typed array. */
+  readonly buffer: ArrayBufferLike;
+  /** As of every typed array. */
+  readonly byteOffset: number;
+  /** As of every typed array. */
+  readonly byteLength: number;
+  /** As of every typed array. */
+  readonly length: number;
+}
+
+/** What a tensor may wrap: a typed array, or a Float16Array where the runtime has it. */
+export type TensorData = TypedArray | Float16Elements;
+
+/** What every operation accepts: a heed Tensor, an onnxruntime Tensor, or a plain object. */
+export interface TensorLike {
+  /** The element type. */
+  readonly type: TensorType;
+  /** The length along every axis, outermost first. */
+  readonly dims: readonly number[];
+  /** The elements in row-major order, as many as the product of dims. */
+  readonly data: TensorData;
+}
+
+export const tensorTypes: readonly TensorType[] = [
+  'float32',
+  'float16',
+  'bfloat16',
+  'float64',
+  'bool',
+  'int32',
+  'int64',
+];
+
+export const floatTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
+
+export const bytesPerElement: Readonly<Record<TensorType, number>> = {
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  float64: 8,
+  bool: 1,
+  int32: 4,
+  int64: 8,
+};
+
+export function isTensorType(type: unknown): type is TensorType {
+  return tensorTypes.includes(type as TensorType);
+}
+
+export function isFloatType(type: TensorType): type is FloatType {
+  return type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
+}

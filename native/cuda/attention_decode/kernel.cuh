@@ -1,0 +1,170 @@
+// Attention of few query rows to a long cache: as fast as keys and values can be read. The query heads of one
+// key head are the 16 rows of a tile; a block takes a chunk of the keys, and for each tile of them
+//
+//   1. scores    S = Q Kᵀ                      each warp for keys of its own
+//   2. variant   scale, cap, ALiBi, mask, range
+//   3. softmax   P = 2^(S − m), online         warps tell each other their maxima, then their weights
+//   4. values    O = O + P V                   each warp for columns of its own
+//
+// attention_combine joins the chunks. docs/cuda.md draws it.
+#pragma once
+
+#include "cuda/attention_decode/products.cuh"
+#include "cuda/attention_decode/result.cuh"
+#include "cuda/attention_decode/tiles.cuh"
+#include "cuda/attention_decode/variants.cuh"
+#include "cuda/common/special_values.cuh"
+
+namespace heed::cuda {
+
+namespace detail {
+
+// The online softmax of rows whose scores are spread over the warps.
+template <class T, class Sizes, class Products>
+class DecodeSoftmax {
+ public:
+  using Scores = typename Products::Scores;
+  using Outputs = typename Products::Outputs;
+
+  __device__ __forceinline__ explicit DecodeSoftmax(const DecodeMemory<T, Sizes>& memory) : memory_(memory) {}
+
+  // Weights of the warp's keys, from `first_key` of the tile on, to where every warp reads them; older
+  // outputs are scaled to go with them. Warps without keys have no scores.
+  __device__ __forceinline__ void weigh(Scores& scores, Outputs& outputs, int first_key) {
+    const bool has_keys = first_key < Sizes::keys;
+    float highest[rows];
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
+      highest[i] = negative_infinity;
+#pragma unroll
+      for (int j = 0; has_keys && j < Scores::elements; ++j)
+        highest[i] = Larger{}(highest[i], scores.at(i, j));
+      highest[i] = Scores::reduce(highest[i], Larger{});
+    }
+    tell(highest);
+    block::sync();
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
+      const float maximum = Larger{}(state_.maximum[i], gather(i, negative_infinity, Larger{}));
+      // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+      const float reference = maximum == negative_infinity ? 0 : maximum;
+      const float decay = thread::exp2(state_.maximum[i] - reference);
+      state_.maximum[i] = maximum;
+      state_.sum[i] *= decay;
+#pragma unroll
+      for (int j = 0; j < Outputs::elements; ++j) outputs.at(i, j) *= decay;
+      if (!has_keys) continue;
+      T* weights = memory_.weights() + Scores::row(i) * Sizes::weight_stride + first_key;
+#pragma unroll
+      for (int j = 0; j < Scores::elements; j += 2) {
+        const float first = thread::exp2(scores.at(i, j) - reference);
+        const float second = thread::exp2(scores.at(i, j + 1) - reference);
+        state_.sum[i] += first + second;
+        Products::store(weights + Scores::column(j), first, second);
+      }
+    }
+    block::sync();
+  }
+
+  // Whether a key of the tile has a weight in the lane's i-th row.
+  __device__ __forceinline__ bool weighs(int i, int key) const {
+    return cuda::weighs(memory_.weights()[Scores::row(i) * Sizes::weight_stride + key]);
+  }
+
+  // All sums, in the order of the warps. Only once.
+  __device__ __forceinline__ SoftmaxState<2> finish() {
+    SoftmaxState<2> whole = state_;
+#pragma unroll
+    for (int i = 0; i < rows; ++i) whole.sum[i] = Scores::reduce(whole.sum[i], Sum{});
+    block::sync();
+    tell(whole.sum);
+    block::sync();
+#pragma unroll
+    for (int i = 0; i < rows; ++i) whole.sum[i] = gather(i, 0, Sum{});
+    return whole;
+  }
+
+ private:
+  static constexpr int rows = Scores::rows;
+
+  __device__ __forceinline__ void tell(const float (&numbers)[rows]) const {
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
+      if (Scores::leads_row()) memory_.statistics(warp::index())[Scores::row(i)] = numbers[i];
+    }
+  }
+  template <class F>
+  __device__ __forceinline__ float gather(int i, float start, F f) const {
+#pragma unroll
+    for (uint32_t w = 0; w < Sizes::warps; ++w) start = f(start, memory_.statistics(w)[Scores::row(i)]);
+    return start;
+  }
+
+  DecodeMemory<T, Sizes> memory_;
+  SoftmaxState<2> state_;
+};
+
+// The queries of the block's rows; others are zeros.
+template <class T, class Sizes>
+__device__ __forceinline__ void copy_queries(const DecodeParameters& p, const DecodeBlock& block,
+                                             const DecodeMemory<T, Sizes>& memory) {
+  const DeviceAttention& a = p.attention;
+  block::copy_rows<decode_rows, Sizes::threads>(memory.queries(), a.width, p.aligned, [&](int row) {
+    const DecodeQuery query(p, block, row);
+    const T* from = static_cast<const T*>(a.query.data) + block.entry.batch * a.query.batch_stride +
+                    query.head * a.query.head_stride +
+                    (block.entry.sequence.query_start + query.step) * a.query.step_stride;
+    return query.exists ? from : nullptr;
+  });
+}
+
+}  // namespace detail
+
+template <class T, int width>
+__global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_at_once)
+    attention_decode_kernel(const __grid_constant__ DecodeParameters p) {
+  using Sizes = DecodeTiles<T, width>;
+  using Products = DecodeProducts<T, Sizes>;
+  const DeviceAttention& attention = p.attention;
+  const DecodeBlock block(p);
+  const int warp_key = static_cast<int>(warp::index()) * Sizes::warp_keys;
+  const int warp_column = static_cast<int>(warp::index()) * Sizes::warp_columns;
+  const DecodeMemory<T, Sizes> memory;
+  const DecodePipeline<T, Sizes> pipeline(p, block, memory);
+  using Mask = DecodeMask<Sizes::keys, Sizes::threads>;
+  const Mask mask(p, block, memory.mask());
+  const DecodeScores<typename Products::Scores, Mask> variant(p, block, mask);
+  detail::DecodeSoftmax<T, Sizes, Products> softmax(memory);
+  typename Products::Outputs outputs;
+  clear(outputs);
+
+  detail::copy_queries(p, block, memory);
+  mask.start(0, block.first_key);
+  pipeline.start(0, block.first_key);
+  int32_t first_key = block.first_key;
+  for (int tile = 0; first_key < block.last_key; ++tile, first_key += Sizes::keys) {
+    pipeline.next();
+    mask.start(tile + 1, first_key + Sizes::keys);
+    pipeline.start(tile + 1, first_key + Sizes::keys);
+    const auto keys = memory.keys(tile % 2), values = memory.values(tile % 2);
+
+    typename Products::Scores scores;
+    clear(scores);
+    if (warp_key < Sizes::keys) {
+      Products::score(scores, memory.queries(), keys, warp_key, attention.width);
+      variant.apply(scores, tile, first_key, warp_key);
+    }
+    softmax.weigh(scores, outputs, warp_key);
+    if (variant.excludes(first_key, Sizes::keys)) {
+      const auto attendance = [&](int i, int key) {
+        return Attendance{variant.attends(i, tile, first_key, key), softmax.weighs(i, key)};
+      };
+      warp::move_special<Sizes::keys>(outputs, values, warp_column, attention.value_width, attendance);
+    }
+    Products::accumulate(outputs, memory.weights(), values, warp_column, attention.value_width);
+  }
+  thread::wait_for_copies<0>();
+  write_decoded<T>(p, block, softmax.finish(), outputs, warp_column);
+}
+
+}  // namespace heed::cuda

@@ -1,0 +1,65 @@
+// What attention_decode is told, and which part of it is a block's.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/attention_decode/split.h"
+#include "cuda/attention_parameters.h"
+#include "cuda/common/entry_at.cuh"
+#include "cuda/device/block.cuh"
+#include "cuda/device/vector.cuh"
+#include "cuda/tile_sizes.h"
+
+namespace heed::cuda {
+
+struct DecodeParameters {
+  DeviceAttention attention;
+  const DecodeEntry* entries;  // on the device
+  int32_t entry_count;
+  bool aligned;                    // rows of keys, values and queries begin at multiples of 16 bytes
+  bool mask_aligned;               // and those of the mask, whose keys are neighbours
+  float* partial_outputs;          // [partials, partial_width]
+  Vector<float, 2>* partial_sums;  // [partials]: the maximum, in log2 units, and the sum relative to it
+  int32_t partial_width;
+  int64_t rows;  // of all entries
+};
+
+struct DecodeBlock {
+  DecodeEntry entry;
+  int32_t key_head, chunk;
+  int32_t first_row;            // of the (step, head) pairs that share the key head
+  int32_t first_key, last_key;  // of the chunk
+
+  // Blocks of different rows that read the same keys come one after the other.
+  __device__ __forceinline__ explicit DecodeBlock(const DecodeParameters& p) {
+    entry = entry_at(p.entries, p.entry_count, block::index(),
+                     [](const DecodeEntry& e) { return e.first_block; });
+    const auto within = static_cast<int32_t>(block::index() - entry.first_block);
+    first_row = within % entry.row_tiles * decode_rows;
+    chunk = within / entry.row_tiles % entry.chunks;
+    key_head = within / entry.row_tiles / entry.chunks;
+    first_key = entry.first_key + chunk * entry.chunk_keys;
+    const int32_t keys_left = entry.last_key - first_key;
+    last_key = first_key + (keys_left < entry.chunk_keys ? keys_left : entry.chunk_keys);
+  }
+};
+
+// A row of a block: the step and the head of a query.
+struct DecodeQuery {
+  int64_t step;
+  int32_t head;
+  bool exists;
+  __device__ __forceinline__ DecodeQuery(const DecodeParameters& p, const DecodeBlock& block, int32_t row) {
+    const int32_t group_heads = p.attention.query_heads / p.attention.key_heads;
+    const int64_t pair = int64_t{block.first_row} + row;
+    step = pair / group_heads;
+    head = block.key_head * group_heads + static_cast<int32_t>(pair % group_heads);
+    exists = step < block.entry.sequence.query_steps;
+  }
+  // Of all rows of all entries.
+  __device__ __forceinline__ int64_t row_of(const DecodeEntry& entry) const {
+    return entry.first_row + head * entry.sequence.query_steps + step;
+  }
+};
+
+}  // namespace heed::cuda

@@ -1,0 +1,69 @@
+// What happens to scores in attention_decode between Q Kᵀ and softmax. Each feature costs a look at whether
+// it is there, once for a tile.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/attention_decode/masks.cuh"
+#include "cuda/attention_decode/parameters.cuh"
+#include "cuda/common/score.cuh"
+
+namespace heed::cuda {
+
+template <class Scores, class Mask>
+class DecodeScores {
+ public:
+  __device__ __forceinline__ DecodeScores(const DecodeParameters& p, const DecodeBlock& block,
+                                          const Mask& mask)
+      : p_(p.attention), mask_(mask) {
+    const Sequence& sequence = block.entry.sequence;
+#pragma unroll
+    for (int i = 0; i < Scores::rows; ++i) {
+      const DecodeQuery query(p, block, Scores::row(i));
+      if (query.exists) {
+        rows_[i] = ScoreRow(p_, sequence, block.entry.batch, query.head, query.step, block.last_key);
+      }
+    }
+    const int32_t group_heads = p_.query_heads / p_.key_heads;
+    const int64_t pairs = sequence.query_steps * group_heads, end = int64_t{block.first_row} + decode_rows;
+    const int64_t first_position = sequence.query_offset + block.first_row / group_heads;
+    const int64_t last_position = sequence.query_offset + ((end < pairs ? end : pairs) - 1) / group_heads;
+    inner_ = keys_of_every_row(p_.scoring.window, first_position, last_position, block.last_key);
+  }
+
+  // Whether some row may not attend some of so many keys.
+  __device__ __forceinline__ bool excludes(int32_t first_key, int keys) const {
+    return mask_.exists() || !inner_.covers(first_key, keys);
+  }
+
+  // Those of a tile's keys from `from` on. Products come in, scores in log2 units leave.
+  __device__ __forceinline__ void apply(Scores& scores, int tile, int32_t first_key, int from) const {
+    const int32_t key = first_key + from;
+    apply_score_rules(scores, p_, *this, key);
+    if (mask_.exists()) mask_.add(scores, tile, from);
+    if (!inner_.covers(key, Scores::columns)) exclude_out_of_range(scores, *this, key);
+  }
+
+  __device__ __forceinline__ float scaled(const DeviceAttention& p, float product) const {
+    return product * p.scoring.scale * log2_e;
+  }
+  __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
+    return rows_[i].alibi(first_key + column) * log2_e;
+  }
+  __device__ __forceinline__ bool in_range(int i, int32_t key) const {
+    return rows_[i].in_range(key);
+  }
+
+  // Whether the lane's i-th row attends a tile's key.
+  __device__ __forceinline__ bool attends(int i, int tile, int32_t first_key, int key) const {
+    return rows_[i].in_range(first_key + key) && (!mask_.exists() || mask_.keeps(tile, Scores::row(i), key));
+  }
+
+ private:
+  const DeviceAttention& p_;
+  const Mask& mask_;
+  KeyRange inner_;  // that every row of the block may attend
+  ScoreRow rows_[Scores::rows];
+};
+
+}  // namespace heed::cuda

@@ -1,0 +1,44 @@
+#include "cuda/launchers.h"
+
+#include <algorithm>
+#include <string>
+
+#include "cuda/attention_parameters.h"
+#include "cuda/common/element_type.h"
+#include "cuda/tile_sizes.h"
+#include "cuda/unsupported.h"
+
+namespace heed::cuda {
+
+// In float16.cu, bfloat16.cu and float32.cu, which are compiled side by side.
+template <class T>
+void launch_forward(const AttentionProblem& problem, Workspace& workspace);
+
+namespace {
+
+constexpr int64_t most_keys = INT32_MAX - 4096;  // so that keys are counted in 32 bits
+constexpr int64_t most_rows = int64_t{1} << 36;  // and tiles of rows as well
+
+void check(const AttentionProblem& problem) {
+  for (const DType type : {problem.key.type, problem.value.type, problem.output.type}) {
+    if (type != problem.query.type) throw Unsupported("queries, keys, values and outputs of different types");
+  }
+  if (is_paged(problem)) throw Unsupported("keys and values in pages, other than by attention_decode");
+  if (std::max(problem.key_width, problem.value_width) > widest_head)
+    throw Unsupported("heads wider than " + std::to_string(widest_head));
+  for (const Sequence& sequence : problem.sequences) {
+    if (sequence.key_steps > most_keys) throw Unsupported("sequences of 2^31 keys or more");
+    if (sequence.query_steps > most_rows) throw Unsupported("sequences of 2^36 queries or more");
+  }
+}
+
+}  // namespace
+
+void attention_forward(const AttentionProblem& problem, Workspace& workspace) {
+  check(problem);
+  with_element_type(problem.query.type, [&](auto element) {
+    launch_forward<typename decltype(element)::type>(problem, workspace);
+  });
+}
+
+}  // namespace heed::cuda

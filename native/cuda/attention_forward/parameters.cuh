@@ -1,0 +1,85 @@
+// What attention_forward is told, and which part of it is a block's.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/attention_forward/mask_tiles.h"
+#include "cuda/attention_parameters.h"
+#include "cuda/common/entry_at.cuh"
+#include "cuda/common/score.cuh"
+#include "cuda/device/block.cuh"
+
+namespace heed::cuda {
+
+// One batch entry that has query rows.
+struct ForwardEntry {
+  Sequence sequence;
+  int32_t batch = 0;
+  int32_t row_tiles = 0;
+  int64_t first_block = 0;
+};
+
+struct ForwardParameters {
+  DeviceAttention attention;
+  const ForwardEntry* entries;  // on the device
+  int32_t entry_count;
+  int32_t column_tiles;  // of the values: 1, unless they are wider than a block's outputs
+  bool aligned;          // rows of queries, keys and values begin at multiples of 16 bytes
+  bool output_aligned;   // and those of outputs
+  MaskTiles mask_tiles;
+  bool mask_aligned;  // keys of a mask are neighbours, and each fourth is aligned as four are
+};
+
+// A block has a tile of rows of one query head. Blocks that read the same keys come one after the other, so
+// that these stay in the second-level cache; of one key head's, the last rows first, which have the most keys
+// where attention is causal.
+template <class Sizes>
+struct ForwardBlock {
+  Sequence sequence;
+  int32_t batch, head, key_head;
+  int64_t first_row;  // of the sequence's query steps
+  int32_t rows;       // that exist
+  int32_t first_column, columns;
+  KeyRange keys;   // that some row may attend
+  KeyRange inner;  // that every row may attend, as far as ranges go
+
+  __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
+    const DeviceAttention& a = p.attention;
+    const ForwardEntry& entry = entry_at(p.entries, p.entry_count, block::index(),
+                                         [](const ForwardEntry& e) { return e.first_block; });
+    sequence = entry.sequence;
+    batch = entry.batch;
+    const auto within = static_cast<int32_t>(block::index() - entry.first_block);
+    const int32_t group_heads = a.query_heads / a.key_heads, tile = within / p.column_tiles;
+    first_column = within % p.column_tiles * Sizes::value_columns;
+    const int32_t left = a.value_width - first_column;
+    columns = left < Sizes::value_columns ? left : Sizes::value_columns;
+    key_head = tile / group_heads / entry.row_tiles;
+    head = key_head * group_heads + tile % group_heads;
+    first_row = int64_t{entry.row_tiles - 1 - tile / group_heads % entry.row_tiles} * Sizes::rows;
+    const int64_t rows_left = sequence.query_steps - first_row;
+    rows = rows_left < Sizes::rows ? static_cast<int32_t>(rows_left) : Sizes::rows;
+
+    const auto all_keys = static_cast<int32_t>(sequence.key_steps);
+    const int64_t last_position = first_position() + rows - 1;
+    keys = keys_of_some_row(a.scoring.window, first_position(), last_position, all_keys);
+    if (a.scoring.mask.data != nullptr)
+      keys.first = keys.first / Sizes::keys * Sizes::keys;  // as its tiles are
+    inner = keys_of_every_row(a.scoring.window, first_position(), last_position, all_keys);
+  }
+
+  // Of the first row.
+  __device__ __forceinline__ int64_t first_position() const { return sequence.query_offset + first_row; }
+
+  // Where a row of a view begins.
+  template <class Pointer>
+  __device__ __forceinline__ int64_t query_offset(const BasicView<Pointer>& view) const {
+    return batch * view.batch_stride + head * view.head_stride +
+           (sequence.query_start + first_row) * view.step_stride;
+  }
+  __device__ __forceinline__ int64_t key_offset(const View& view) const {
+    return batch * view.batch_stride + key_head * view.head_stride + sequence.key_start * view.step_stride;
+  }
+};
+
+}  // namespace heed::cuda

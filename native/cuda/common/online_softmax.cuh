@@ -1,0 +1,86 @@
+// The online softmax (Milakov & Gimelshein, 2018) in powers of two, over scores that are spread over a warp.
+#pragma once
+
+#include <cmath>
+
+#include "cuda/common/fragments.cuh"
+#include "cuda/device/thread.cuh"
+
+namespace heed::cuda {
+
+constexpr float log2_e = 1.4426950408889634f;
+constexpr float ln_2 = 0.6931471805599453f;
+
+constexpr float negative_infinity = -__builtin_huge_valf();
+
+// Of a number and NaN, the number.
+struct Larger {
+  __device__ __forceinline__ float operator()(float a, float b) const { return fmaxf(a, b); }
+};
+struct Sum {
+  __device__ __forceinline__ float operator()(float a, float b) const { return a + b; }
+};
+
+// Of a lane's rows. `maximum` is in log2 units and the same in all lanes of a row; each lane has a part of
+// the sum.
+template <int rows>
+struct SoftmaxState {
+  float maximum[rows], sum[rows];
+
+  __device__ __forceinline__ SoftmaxState() {
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
+      maximum[i] = negative_infinity;
+      sum[i] = 0;
+    }
+  }
+};
+
+// Turns scores into weights, in place, and scales older outputs to go with them. Scores times `factor`, which
+// is positive, are in log2 units.
+template <class Scores, class Outputs>
+__device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores& scores, Outputs& outputs,
+                                       float factor) {
+#pragma unroll
+  for (int i = 0; i < Scores::rows; ++i) {
+    float highest = scores.at(i, 0);
+#pragma unroll
+    for (int j = 1; j < Scores::elements; ++j) highest = Larger{}(highest, scores.at(i, j));
+    highest = Larger{}(state.maximum[i], Scores::reduce(highest, Larger{}) * factor);
+    // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+    const float reference = highest == negative_infinity ? 0 : highest;
+    const float decay = thread::exp2(state.maximum[i] - reference);
+    float sum = 0;
+#pragma unroll
+    for (int j = 0; j < Scores::elements; ++j) {
+      const float weight = thread::exp2(fmaf(scores.at(i, j), factor, -reference));
+      scores.at(i, j) = weight;
+      sum += weight;
+    }
+    state.maximum[i] = highest;
+    state.sum[i] = state.sum[i] * decay + sum;
+#pragma unroll
+    for (int j = 0; j < Outputs::elements; ++j) outputs.at(i, j) *= decay;
+  }
+}
+
+// What a row comes to in the end.
+struct SoftmaxResult {
+  float factor;       // of its outputs
+  float log_sum_exp;  // natural
+  // Without a weight it is 0, even where there was 0 · ∞.
+  __device__ __forceinline__ float scaled(float output) const { return factor == 0 ? 0 : output * factor; }
+};
+
+// From the maximum in log2 units, the sum of the weights relative to it, and the sink logit (natural units;
+// −∞: none). A row without a weight gives zeros and −∞, sink or not.
+__device__ __forceinline__ SoftmaxResult result_of(float maximum, float sum, float sink) {
+  if (sum == 0) return {0, negative_infinity};
+  if (maximum == negative_infinity) maximum = 0;
+  const float reference = Larger{}(maximum, sink * log2_e);
+  const float faded = thread::exp2(maximum - reference);
+  const float total = sum * faded + thread::exp2(sink * log2_e - reference);
+  return {faded / total, (reference + thread::log2(total)) * ln_2};
+}
+
+}  // namespace heed::cuda

@@ -1,0 +1,137 @@
+// How the product q·k of a query row and a key becomes a score: the rules, each in one place.
+//
+//   1. scale    score = scale · q·k
+//   2. softcap  score = softcap · tanh(score / softcap)
+//   3. ALiBi    score = score + slope · (key − position)
+//   4. mask     score = score + element, and −∞ where that excludes the key (mask_element.cuh)
+//   5. range    score = −∞ beyond the row's window, causality included, and beyond its keys (key_range.h)
+//
+// attention_rows asks ScoreRow for every step of one score. attention_decode and attention_forward have a
+// tile of scores in registers: apply_score_rules applies one rule after the other to all of them, so that a
+// kernel asks once a tile whether there is such a rule, adds the mask as the kernel reads it, and ends with
+// exclude_out_of_range. What these need to know of rows, the kernels' variants tell them: attention_decode
+// has a ScoreRow for each row, and attention_forward, for want of registers, one position and one range for
+// all rows of a lane.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "cuda/attention_parameters.h"
+#include "cuda/common/key_range.h"
+#include "cuda/common/mask_element.cuh"
+#include "cuda/common/online_softmax.cuh"
+#include "cuda/device/thread.cuh"
+
+namespace heed::cuda {
+
+// With a relative error below 1e-6 everywhere.
+__device__ __forceinline__ float tanh(float x) {
+  const float magnitude = fabsf(x), square = x * x;
+  // Near 0 the other formula would cancel: there the first terms of the continued fraction.
+  const float small =
+      x *
+      (1 + square * (-0.33333333f + square * (0.13333333f + square * (-0.05396825f + square * 0.02186949f))));
+  const float large = 1 - 2 * thread::reciprocal(1 + thread::exp2(magnitude * 2.885390081777927f));
+  return magnitude < 0.25f ? small : copysignf(large, x);
+}
+
+// Natural units; −∞: none.
+__device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head) {
+  return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
+}
+
+// Rules 1 and 2, in natural units.
+__device__ __forceinline__ float capped_score(const DeviceAttention& p, float product) {
+  const float score = product * p.scoring.scale;
+  return p.scoring.softcap > 0 ? p.scoring.softcap * tanh(score * (1 / p.scoring.softcap)) : score;
+}
+
+// One query row.
+class ScoreRow {
+ public:
+  // Keys from `last_key` on are not the row's, whatever its window says.
+  __device__ __forceinline__ ScoreRow(const DeviceAttention& p, const Sequence& sequence, int64_t batch,
+                                      int32_t head, int64_t step, int32_t last_key)
+      : position_(sequence.query_offset + step),
+        mask_(batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +
+              step * p.scoring.mask.query_stride),
+        keys_(keys_of_row(p.scoring.window, position_, last_key)),
+        slope_(p.scoring.alibi_slopes == nullptr ? 0 : p.scoring.alibi_slopes[head]) {}
+  // A row without a query attends nothing.
+  __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), slope_(0) {}
+
+  __device__ __forceinline__ bool in_range(int32_t key) const { return keys_.contains(key); }
+
+  // Rules 1 and 2, in natural units.
+  __device__ __forceinline__ float capped(const DeviceAttention& p, float product) const {
+    return capped_score(p, product);
+  }
+
+  // What ALiBi adds, in natural units.
+  __device__ __forceinline__ float alibi(int32_t key) const {
+    return slope_ * static_cast<float>(key - position_);
+  }
+
+  // Rules 3 to 5, in natural units.
+  __device__ __forceinline__ float biased(const DeviceAttention& p, float score, int32_t key) const {
+    if (!in_range(key)) return negative_infinity;
+    if (p.scoring.alibi_slopes != nullptr) score += alibi(key);
+    if (p.scoring.mask.data == nullptr) return score;
+    const float bias = mask_of(p, key);
+    return bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN
+  }
+
+ private:
+  __device__ __forceinline__ float mask_of(const DeviceAttention& p, int32_t key) const {
+    float value = 0;
+    with_mask_element(p.scoring.mask.type, [&](auto element) {
+      using Element = decltype(element);
+      value = mask_value(
+          static_cast<const Element*>(p.scoring.mask.data)[mask_ + key * p.scoring.mask.key_stride]);
+    });
+    return value;
+  }
+
+  int64_t position_, mask_;
+  KeyRange keys_;
+  float slope_;
+};
+
+// f(score, the lane's row, column)
+template <class Scores, class F>
+__device__ __forceinline__ void each_score(Scores& scores, F f) {
+#pragma unroll
+  for (int i = 0; i < Scores::rows; ++i) {
+#pragma unroll
+    for (int j = 0; j < Scores::elements; ++j) f(scores.at(i, j), i, Scores::column(j));
+  }
+}
+
+// Rules 1 to 3 for a lane's scores of neighbouring keys, from `first_key` on: products come in, scores in
+// log2 units leave. `rows` knows
+//
+//   scaled(p, product)  scale times the product, in log2 units
+//   alibi(i, key, j)    what ALiBi adds to the lane's i-th row at a key and j more, in log2 units
+template <class Scores, class Rows>
+__device__ __forceinline__ void apply_score_rules(Scores& scores, const DeviceAttention& p, const Rows& rows,
+                                                  int32_t first_key) {
+  if (p.scoring.softcap > 0) {
+    each_score(scores, [&](float& score, int, int) { score = capped_score(p, score) * log2_e; });
+  } else {
+    each_score(scores, [&](float& score, int, int) { score = rows.scaled(p, score); });
+  }
+  if (p.scoring.alibi_slopes != nullptr) {
+    each_score(scores, [&](float& score, int i, int column) { score += rows.alibi(i, first_key, column); });
+  }
+}
+
+// Rule 5: `rows.in_range(i, key)` says whether the lane's i-th row may attend a key.
+template <class Scores, class Rows>
+__device__ __forceinline__ void exclude_out_of_range(Scores& scores, const Rows& rows, int32_t first_key) {
+  each_score(scores, [&](float& score, int i, int column) {
+    if (!rows.in_range(i, first_key + column)) score = negative_infinity;
+  });
+}
+
+}  // namespace heed::cuda

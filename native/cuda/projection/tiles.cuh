@@ -1,0 +1,105 @@
+// What the tiled projection kernels share: which tile is a block's, and how the two operands arrive.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/common/operand_tile.cuh"
+#include "cuda/device/block.cuh"
+#include "cuda/projection/output.cuh"
+#include "cuda/tile_sizes.h"
+
+namespace heed::cuda {
+
+using ProjectionSums = SumTile<projection_tile, projection_tile>;
+
+struct ProjectionCorner {
+  int64_t row, column;
+};
+
+// Blocks that run at the same time share rows of x and of W in the second-level cache: eight tiles of rows go
+// through all columns together.
+__device__ __forceinline__ ProjectionCorner corner_of_block(const ProjectionParameters& p) {
+  constexpr uint32_t band = projection_band;
+  const auto columns =
+      static_cast<uint32_t>((p.last_column - p.first_column + projection_tile - 1) / projection_tile);
+  const uint32_t first = block::index() / (band * columns) * band;
+  const uint32_t rows = p.row_tiles - first < band ? p.row_tiles - first : band;
+  const uint32_t within = block::index() - first * columns;
+  return {int64_t{first + within % rows} * projection_tile,
+          p.first_column + int64_t{within / rows} * projection_tile};
+}
+
+// Tiles of x and W in as many places of shared memory as there are stages, one being multiplied and the
+// others on their way.
+template <class T, uint32_t threads>
+class ProjectionRing {
+ public:
+  static constexpr uint32_t tile_inner = OperandTile::row_bytes / sizeof(T);
+
+  __device__ __forceinline__ ProjectionRing(const ProjectionParameters& p, const ProjectionCorner& corner)
+      : input_{p.input, p.rows, p.inner, p.aligned},
+        weight_{p.weight, p.last_column, p.inner, p.aligned},
+        corner_(corner),
+        tiles_((p.inner + tile_inner - 1) / tile_inner) {}
+
+  __device__ __forceinline__ int64_t tiles() const { return tiles_; }
+
+  __device__ __forceinline__ void fill() const {
+    for (int64_t tile = 0; tile + 1 < stages; ++tile) copy(tile);
+  }
+
+  // Behind it, `tile` is there, and a later one is on its way to where the one before lay.
+  __device__ __forceinline__ void next(int64_t tile) const {
+    thread::wait_for_copies<stages - 2>();
+    block::sync();
+    copy(tile + stages - 1);
+  }
+
+  // Nobody needs the shared memory any more.
+  __device__ __forceinline__ void drain() const {
+    thread::wait_for_copies<0>();
+    block::sync();
+  }
+
+  __device__ __forceinline__ const unsigned char* input(int64_t tile) const { return place(tile); }
+  __device__ __forceinline__ const unsigned char* weight(int64_t tile) const {
+    return place(tile) + operand_bytes;
+  }
+
+  static constexpr int stages = projection_stages;
+  static constexpr uint32_t operand_bytes = projection_tile * OperandTile::row_bytes;
+  static constexpr uint32_t shared_bytes = stages * 2 * operand_bytes;
+  static_assert(shared_bytes >= ProjectionSums::elements * sizeof(float),
+                "the sums take the place of the operands");
+
+ private:
+  __device__ __forceinline__ unsigned char* place(int64_t tile) const {
+    return block::shared_memory<unsigned char>() + static_cast<uint32_t>(tile % stages) * 2 * operand_bytes;
+  }
+
+  // A group of copies, whether there is such a tile or not: so waiting is the same at the end.
+  __device__ __forceinline__ void copy(int64_t tile) const {
+    if (tile < tiles_) {
+      unsigned char* to = place(tile);
+      block::copy_tile<T, projection_tile, threads>(to, input_, corner_.row, tile * tile_inner);
+      block::copy_tile<T, projection_tile, threads>(to + operand_bytes, weight_, corner_.column,
+                                                    tile * tile_inner);
+    }
+    thread::commit_copies();
+  }
+
+  Matrix input_, weight_;
+  ProjectionCorner corner_;
+  int64_t tiles_;
+};
+
+template <uint32_t threads>
+__device__ __forceinline__ void write_projection_tile(const ProjectionParameters& p,
+                                                      const ProjectionCorner& corner, const float* sums) {
+  block::write_products<ProjectionSums, threads>(
+      p, corner.row, corner.column, [sums](uint32_t row, uint32_t column) {
+        return thread::load_shared<4>(sums + ProjectionSums::offset(row, column));
+      });
+}
+
+}  // namespace heed::cuda

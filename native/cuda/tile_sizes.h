@@ -1,0 +1,186 @@
+// How much of a problem a block of each kernel takes on at a time: all sizes of tiles, and why each is what
+// it is. None has been measured on a GPU yet. Each follows from what a GPU of compute capability 8.0 or later
+// has: 255 registers a thread, 64 warps and 164 KiB of shared memory on an A100's multiprocessor, and 99 KiB
+// of shared memory for a block on the smallest of them (8.6, 8.9). docs/cuda.md has what nvcc makes of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace heed::cuda {
+
+// Neither keys nor values of a head have more elements, other than in attention_rows.
+constexpr int64_t widest_head = 512;
+
+constexpr int most_shared_bytes_of_block = 99 * 1024;
+
+// How many tiles, or blocks, it takes.
+constexpr int64_t tiles_of(int64_t count, int64_t size) {
+  return (count + size - 1) / size;
+}
+
+// The row of a table for elements of so many bytes. Its width is that of a tile: as many elements as a key or
+// a value may have at most.
+template <class Row, size_t rows>
+constexpr Row tile_sizes_of(const Row (&table)[rows], int element_bytes, int width) {
+  for (const Row& row : table) {
+    if (row.element_bytes == element_bytes && row.width == width) return row;
+  }
+  return {};
+}
+
+// Calls f with the smallest width that tables have and that both keys and values fit into, as a constant.
+template <class F>
+void with_tile_width(int64_t key_width, int64_t value_width, F f) {
+  const int64_t width = key_width > value_width ? key_width : value_width;
+  if (width <= 64) return f(std::integral_constant<int, 64>{});
+  if (width <= 128) return f(std::integral_constant<int, 128>{});
+  if (width <= 256) return f(std::integral_constant<int, 256>{});
+  f(std::integral_constant<int, widest_head>{});
+}
+
+// ── attention_forward ──
+// Each of 4 warps has query rows of its own, and goes along tiles of keys and values, which the block shares.
+// A lane's outputs and scores are warp_rows · (value_columns + keys) / 32 registers; the rest are for
+// fragments, addresses and what biases and masks need, so that biased scores get smaller tiles of some
+// widths. Shared memory has the queries, and a tile each of keys and values. Warps with 32 rows read half as
+// much of it for a product as warps with 16.
+
+constexpr int forward_warps = 4;
+constexpr int forward_blocks_at_once = 2;  // that share a multiprocessor, as far as registers go
+
+struct ForwardTileSizes {
+  struct Variant {
+    int warp_rows, keys;
+  };
+  int element_bytes;
+  int width;
+  Variant plain, biased;
+  int value_columns;  // of a block: wider values are computed in several
+
+  constexpr const Variant& variant(bool is_biased) const { return is_biased ? biased : plain; }
+  constexpr int sum_registers(bool is_biased) const {
+    const Variant& sizes = variant(is_biased);
+    return sizes.warp_rows * (value_columns + sizes.keys) / 32;
+  }
+  constexpr int tile_bytes(bool is_biased) const {
+    const Variant& sizes = variant(is_biased);
+    const int query_elements = forward_warps * sizes.warp_rows * width;
+    return (query_elements + sizes.keys * (width + value_columns)) * element_bytes;
+  }
+};
+
+// clang-format off
+constexpr ForwardTileSizes forward_tile_sizes[] = {
+    // bytes, width, plain {warp_rows, keys}, biased, value_columns
+    {2,  64, {32, 64}, {32, 32},  64},  // 128 and  96 registers, 32 and 24 KiB
+    {2, 128, {32, 64}, {16, 64}, 128},  // 192 and  96 registers, 64 and 48 KiB: 192 leave nothing for a mask
+    {2, 256, {16, 32}, {16, 32}, 256},  // 144 registers, 64 KiB: 32 rows would take 256 for outputs alone
+    {2, 512, {16, 16}, {16, 16}, 256},  // 136 registers, 88 KiB: 32 keys would take 112 KiB
+    {4,  64, {32, 32}, {32, 32},  64},  //  96 registers, 48 KiB
+    {4, 128, {32, 16}, {16, 32}, 128},  // 144 and  80 registers, 80 and 64 KiB: 32 × 32 would take 96 KiB, so
+                                        //   that one block fits instead of two
+    {4, 256, {16, 16}, {16, 16}, 256},  // 136 registers, 96 KiB: 32 keys would take 128 KiB
+    {4, 512, { 8,  8}, { 8,  8}, 256},  //  66 registers, 88 KiB: queries of 16 rows a warp would take 128 KiB
+};
+// clang-format on
+
+// ── attention_decode ──
+// A block has 16 query rows, as a matrix instruction does, and two stages of keys and values in shared
+// memory. Of a stage, keys take 16 KiB, so that two blocks fit onto an A100 and three onto an H100, whose
+// multiprocessor has 228 KiB: enough on its way to hide the memory's latency. A tile has at least the keys
+// that a product with the values takes at once (16 of 16 bits, 8 of float32), and at most 64, of which chunks
+// are multiples.
+
+constexpr int decode_rows = 16;
+constexpr int decode_warps = 4;
+constexpr int decode_blocks_at_once = 2;  // that share a multiprocessor, as far as registers go
+constexpr int most_decode_tile_keys = 64;
+
+struct DecodeTileSizes {
+  int element_bytes;
+  int width, keys;
+};
+
+// clang-format off
+constexpr DecodeTileSizes decode_tile_sizes[] = {
+    // bytes, width, keys
+    {2,  64, 64},  //  8 KiB
+    {2, 128, 64},  // 16 KiB
+    {2, 256, 32},  // 16 KiB
+    {2, 512, 16},  // 16 KiB
+    {4,  64, 64},  // 16 KiB
+    {4, 128, 32},  // 16 KiB
+    {4, 256, 16},  // 16 KiB: the queries take as much beside them, so that one block fits onto an A100
+    {4, 512,  8},  // 16 KiB: the queries take 32 KiB beside them, the same
+};
+// clang-format on
+
+constexpr uint32_t combine_threads = 128;  // a warp a row; blocks of 4 warps fill a multiprocessor's 64
+
+// ── attention_rows ──
+// A block copies a query into shared memory once, for as many keys that this is 1/512 of what it reads.
+
+constexpr uint32_t rows_threads = 128;
+constexpr int32_t rows_keys_per_block = 512;
+constexpr int64_t widest_rows_query = 8192;  // of float32 takes 32 KiB, which needs no opt-in
+
+// ── projection ──
+// A block has 128 × 128 sums. Of 16 bits, each of 4 warps has 64 × 64 of them, which are 128 registers a
+// lane; of float32, each of 256 threads has 8 × 8, since FMA wants operands in registers as well. Every step
+// of the inner dimension reads 64 bytes of a row of x and of W, 8 KiB each. Four stages of them are 64 KiB,
+// so that two blocks fit onto an A100: three are on their way while one is multiplied. The sums take the
+// place of the stages in the end, which they fill exactly.
+
+constexpr uint32_t projection_tile = 128;  // rows, and columns
+constexpr int projection_stages = 4;
+constexpr uint32_t projection_threads = 128, projection_float_threads = 256;
+constexpr uint32_t projection_band = 8;  // tiles of rows that go through all columns together
+
+// Up to 16 rows, as many as a matrix instruction has. 32 columns a block: a weight of 4096 rows gives 128
+// blocks, which an A100's 108 multiprocessors have work with; 64 would leave it half idle.
+constexpr uint32_t few_rows = 16, few_rows_columns = 32;
+constexpr uint32_t few_rows_warps = 4, few_rows_threads = 32 * few_rows_warps;
+
+constexpr uint32_t finish_heads_threads = 128;  // a warp a head of a row
+
+// ── others ──
+// What is bound by memory has a warp for each row, in blocks of 4 warps: 16 blocks fill the 64 warps of a
+// multiprocessor, and a block ends early where there are few rows. A cast's thread has four elements, which
+// it reads and writes at once.
+
+constexpr uint32_t append_threads = 128;
+constexpr uint32_t merge_threads = 128;
+constexpr uint32_t mask_tiles_threads = 128;
+constexpr uint32_t cast_threads = 256;
+constexpr int64_t cast_elements_per_block = 4 * cast_threads;
+
+// ── what the tables have to keep ──
+
+namespace detail {
+
+constexpr bool forward_tiles_fit() {
+  for (const ForwardTileSizes& sizes : forward_tile_sizes) {
+    for (const bool biased : {false, true}) {
+      // The rest of the 255 is for fragments and addresses.
+      if (sizes.sum_registers(biased) > 192) return false;
+      if (sizes.tile_bytes(biased) + 4 > most_shared_bytes_of_block) return false;
+    }
+  }
+  return true;
+}
+static_assert(forward_tiles_fit());
+
+constexpr bool decode_tiles_fit() {
+  for (const DecodeTileSizes& sizes : decode_tile_sizes) {
+    if (sizes.keys * sizes.width * sizes.element_bytes > 16384) return false;
+    if (sizes.keys > most_decode_tile_keys) return false;
+  }
+  return true;
+}
+static_assert(decode_tiles_fit());
+
+}  // namespace detail
+
+}  // namespace heed::cuda

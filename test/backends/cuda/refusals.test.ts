@@ -1,0 +1,146 @@
+/** What the cuda backend does not do is refused before any work starts, wherever the tensors are. */
+
+import assert from 'node:assert/strict';
+import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
+import type { AttentionOptions, Score, Selection } from '../../../lib/attention/options.js';
+import { packedAttention } from '../../../lib/attention/packed.js';
+import { deviceMemory } from '../../../lib/backends/devices.js';
+import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
+import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
+import { attention as onnxAttention } from '../../../lib/onnx/attention.js';
+import { project } from '../../../lib/projection/project.js';
+import { Tensor } from '../../../lib/tensor/tensor.js';
+import { randomInputs } from '../../support/attention.js';
+import { collected } from '../../support/collected.js';
+import { onDevice, toDevice } from '../../support/device.js';
+import { Random } from '../../support/random.js';
+import { rejectsHeed, throwsHeed } from '../../support/rejects.js';
+
+const width = 16;
+const weight = Tensor.zeros('float32', [width, width]);
+const scores: Readonly<Record<string, Score>> = {
+  cosine: 'cosine',
+  general: { type: 'general', weight },
+  additive: { type: 'additive', query: weight, key: weight, vector: Tensor.zeros('float32', [width]) },
+  location: { type: 'location', weight },
+};
+const selections: Readonly<Record<string, Selection>> = {
+  hard: 'hard',
+  drawn: { type: 'hard', seed: 1 },
+  local: { type: 'local', centers: Tensor.zeros('float32', [1]), halfWidth: 2 },
+};
+
+onDevice('the cuda backend', () => {
+  const random = new Random('refusals of the cuda backend');
+  const inputs = randomInputs(random, { width });
+  const { query, key, value } = inputs;
+  const linear = { weight: Tensor.zeros('float32', [width, width]) };
+  const weights = { query: linear, key: linear, value: linear };
+
+  async function refuses(options: AttentionOptions, message: string): Promise<void> {
+    const call = { ...options, backend: 'cuda' } as const;
+    const { used } = deviceMemory();
+    await rejectsHeed(() => attention(query, key, value, call), 'HEED_UNSUPPORTED', message);
+    throwsHeed(() => attentionSync(query, key, value, call), 'HEED_UNSUPPORTED', message);
+    await rejectsHeed(
+      () => attentionDetails(query, key, value, { ...call, include: ['weights'] }),
+      'HEED_UNSUPPORTED',
+      message,
+    );
+    const tokens = new Tensor(new Float32Array(9 * width), [9, 1, width]);
+    await rejectsHeed(
+      () => packedAttention(tokens, tokens, tokens, { ...call, queryStarts: [0, 9] }),
+      'HEED_UNSUPPORTED',
+      message,
+    );
+    const { score, select } = options;
+    const layer = { heads: 1, backend: 'cuda', ...(score && { score }), ...(select && { select }) } as const;
+    throwsHeed(() => new MultiHeadAttention(weights, layer), 'HEED_UNSUPPORTED', message);
+    assert.equal(deviceMemory().used, used);
+  }
+
+  for (const [name, score] of Object.entries(scores)) {
+    it(`has no scores of type ${name} yet, and says which backend has`, () =>
+      refuses({ score }, `scores of type '${name}' yet; use backend 'cpu'`));
+  }
+  for (const [name, select] of Object.entries(selections)) {
+    it(`has no ${name} selection yet, and says which backend has`, () =>
+      refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
+  }
+
+  it('does not compute with float64', async () => {
+    const doubles = query.cast('float64');
+    await rejectsHeed(
+      () => attention(doubles, doubles, doubles, { backend: 'cuda' }),
+      'HEED_UNSUPPORTED_TYPE',
+      "received 'float64'; use the reference backend",
+    );
+    const [q, k, v, d] = await toDevice([query, key, value, doubles]);
+    await rejectsHeed(() => attention(d, d, d), 'HEED_UNSUPPORTED_TYPE', "received 'float64'");
+    const mask = await Tensor.zeros('float64', [9, 13]).to('cuda');
+    await rejectsHeed(
+      () => attention(q, k, v, { mask }),
+      'HEED_UNSUPPORTED_TYPE',
+      'Expected options.mask.type',
+    );
+  });
+
+  it('does not select or score otherwise in one call of a layer', async () => {
+    using layer = new MultiHeadAttention(weights, { heads: 1, backend: 'cuda' });
+    const input = Tensor.zeros('float32', [1, 3, width]);
+    await rejectsHeed(
+      () => layer.forward(input, { select: 'hard' }),
+      'HEED_UNSUPPORTED',
+      "the selection 'hard'",
+    );
+  });
+
+  it('has no queries of another type than that of the cache, and says what to do instead', async () => {
+    const location = 'cuda:0';
+    using cache = new KeyValueCache({ batch: 1, heads: 1, width, capacity: 8, type: 'bfloat16', location });
+    const tokens = await random.tensor('float32', [1, 1, 3, width]).to(location);
+    cache.append(tokens, tokens);
+    using layer = new MultiHeadAttention(weights, { heads: 1, location });
+    const input = tokens.reshape([1, 3, width]);
+    // What any operation needs is there after the first one.
+    (await attention(tokens.cast('bfloat16'), cache)).dispose();
+    await collected();
+    const { used } = deviceMemory();
+    const message =
+      "queries of 'float32' over a cache of 'bfloat16' yet; cast() the queries, or make the cache";
+    await rejectsHeed(() => attention(tokens, cache), 'HEED_UNSUPPORTED', message);
+    throwsHeed(() => attentionSync(tokens, cache), 'HEED_UNSUPPORTED', message);
+    await rejectsHeed(
+      () => attentionDetails(tokens, cache, { include: ['weights'] }),
+      'HEED_UNSUPPORTED',
+      message,
+    );
+    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_UNSUPPORTED', message);
+    assert.deepEqual([...cache.lengths], [3]);
+    assert.equal(deviceMemory().used, used);
+    assert.equal((await attention(tokens.cast('bfloat16'), cache)).type, 'bfloat16');
+  });
+
+  it('keeps no caches of int8, and says which types there are', () => {
+    const options = { batch: 1, heads: 1, width, capacity: 8, type: 'int8', location: 'cuda' } as const;
+    throwsHeed(() => new KeyValueCache(options), 'HEED_UNSUPPORTED_TYPE', "use 'float16' or 'bfloat16'");
+  });
+
+  it('adds no bias that is on a device to a projection', async () => {
+    const [input, matrix, bias] = await toDevice([
+      random.tensor('float32', [3, width]),
+      weight,
+      Tensor.zeros('float32', [width]),
+    ]);
+    await rejectsHeed(
+      () => project(input, matrix, bias),
+      'HEED_NOT_ON_CPU',
+      "Expected the elements of bias to be in the memory of the CPU, received location 'cuda:0'",
+    );
+  });
+
+  it('has no ONNX operators on tensors of a device', async () => {
+    const [Q, K, V] = await toDevice([query, key, value]);
+    await rejectsHeed(() => onnxAttention({ Q, K, V }), 'HEED_NOT_ON_CPU', 'the elements of Q');
+  });
+});

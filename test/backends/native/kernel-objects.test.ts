@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../../lib/package-root.js';
+import { describeWith } from '../../support/programs.js';
+
+const instructionSets = ['baseline', 'avx2', 'avx512'];
+
+/** Where cmake-js and node-gyp leave what they have compiled. */
+function objectsOf(instructionSet: string): string[] {
+  const folders = [
+    ['build', 'cmake', 'CMakeFiles', `heed_kernels_${instructionSet}.dir`],
+    ['build', 'node-gyp', 'build', 'Release', 'obj.target', `heed_kernels_${instructionSet}`],
+  ].map((parts) => join(packageRoot, ...parts));
+  return folders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.o'))
+        .map((file) => join(folder, file)),
+    );
+}
+
+interface Symbol {
+  readonly kind: string;
+  readonly name: string;
+}
+
+function definedSymbols(object: string): Symbol[] {
+  const { status, stdout, stderr } = spawnSync('nm', ['--defined-only', '--demangle', object], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => /^[0-9a-f]+ (\S) (.*)$/.exec(line))
+    .map((match) => ({ kind: match?.[1] ?? '?', name: match?.[2] ?? '?' }));
+}
+
+/** Of these the linker keeps one for the whole addon, wherever it was compiled. */
+function isShared({ kind }: Symbol): boolean {
+  return 'wWvVu'.includes(kind);
+}
+
+/** Upper case: other units see it. */
+function isVisible({ kind }: Symbol): boolean {
+  return kind === kind.toUpperCase();
+}
+
+// A function that every unit has a copy of might be kept from the unit of the newest instruction set, and end the
+// process on an older processor, far away from any kernel.
+describeWith(['nm'], 'units compiled for one instruction set', () => {
+  const units = instructionSets.flatMap((set) => objectsOf(set).map((object) => ({ set, object })));
+
+  it('are there to look at', () => {
+    assert.ok(
+      units.some(({ set }) => set === 'baseline'),
+      'heed has not been built here',
+    );
+  });
+
+  for (const { set, object } of units) {
+    it(`share no definition with other units, and show them nothing but their kernels: ${set}`, () => {
+      const symbols = definedSymbols(object);
+      const own = `heed::cpu::${set}::`;
+      assert.ok(symbols.some(({ name }) => name === `${own}table`));
+      const foreign = symbols.filter((symbol) => isShared(symbol) || isVisible(symbol));
+      assert.deepEqual(
+        foreign.filter(({ name }) => !name.includes(own)),
+        [],
+      );
+    });
+  }
+});

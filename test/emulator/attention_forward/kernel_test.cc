@@ -1,0 +1,282 @@
+// attention_forward on the emulator against the float64 oracle.
+#include "cuda/launchers.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "cuda/unsupported.h"
+#include "machine/device_memory.h"
+#include "support/attention_truth.h"
+#include "support/dense_attention.h"
+#include "support/sparse.h"
+
+namespace heed::emulator {
+
+namespace {
+
+using test::AttentionLimits;
+using test::Buffer;
+using test::Random;
+using test::RandomAttention;
+
+constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
+
+uint64_t schedule(Random& random) {
+  return static_cast<uint64_t>(random.integer(0, INT32_MAX));
+}
+
+void solve_random(uint64_t stream, const AttentionLimits& limits) {
+  Random random(stream);
+  RandomAttention made(random, limits);
+  Machine machine(schedule(random));
+  give(machine, made);
+  EmulatedWorkspace workspace(machine);
+  cuda::attention_forward(made.problem, workspace);
+  check_against_oracle(made.problem, made.output.get());
+}
+
+struct Forward : DenseAttention {
+  using DenseAttention::DenseAttention;
+  Counts solve(Machine& machine) {
+    return solve_on(machine, [](const AttentionProblem& on_device, cuda::Workspace& workspace) {
+      cuda::attention_forward(on_device, workspace);
+    });
+  }
+  Counts solve(Random& random) {
+    Machine machine(schedule(random));
+    return solve(machine);
+  }
+};
+
+// How many rows a block has, up to width 256.
+int64_t tile_rows(int64_t width, bool biased) {
+  return width <= 64 || (width <= 128 && !biased) ? 128 : 64;
+}
+
+}  // namespace
+
+TEST_CASE("attention_forward: random problems on random schedules, in whole chunks") {
+  for (uint64_t stream = 0; stream < 3 * test::problems(); ++stream) {
+    CAPTURE(stream);
+    solve_random(6'000'000 + stream, {2, 2, 2, 80, 200, 200, true});
+  }
+}
+
+TEST_CASE("attention_forward: random problems on random schedules, in any rows") {
+  for (uint64_t stream = 0; stream < 3 * test::problems(); ++stream) {
+    CAPTURE(stream);
+    solve_random(6'500'000 + stream, {2, 2, 2, 80, 200, 200, false});
+  }
+}
+
+TEST_CASE("attention_forward: random problems on random schedules, with wide heads") {
+  for (uint64_t stream = 0; stream < test::problems(); ++stream) {
+    CAPTURE(stream);
+    Random random(7'000'000 + stream);
+    const int64_t width = random.pick<int64_t>({140, 256, 512});
+    solve_random(7'500'000 + stream, {2, 1, 2, width, 70, 100, random.chance(0.5)});
+  }
+}
+
+TEST_CASE("attention_forward: at the edges of tiles") {
+  Random random(12);
+  for (const DType type : types) {
+    for (const int64_t keys : {0, 1, 31, 32, 33, 63, 64, 65, 127, 128, 129}) {
+      Forward made(random, type, 1, 1, 1, random.pick<int64_t>({1, 127, 128, 129, 257}), keys,
+                   random.pick<int64_t>({1, 31, 32, 33, 63, 64, 65}));
+      made.solve(random);
+      check_against_oracle(made.problem, &made.output);
+    }
+    for (const int64_t rows : {0, 1, 63, 64, 65, 127, 128, 129}) {
+      Forward made(random, type, 1, 1, 2, rows, random.integer(1, 70), random.pick<int64_t>({96, 127, 128}));
+      made.problem.scoring.window.right = random.chance(0.5) ? 0 : unbounded;
+      made.solve(random);
+      check_against_oracle(made.problem, &made.output);
+    }
+    for (const int64_t width : {129, 255, 256, 257, 511, 512}) {
+      Forward made(random, type, 1, 1, 1, random.pick<int64_t>({31, 32, 33, 63, 64, 65}), 40, width);
+      made.problem.value_width = random.pick<int64_t>({width, 7, 256});
+      made.problem.value_width = std::min(made.problem.value_width, width);
+      made.solve(random);
+      check_against_oracle(made.problem);
+    }
+  }
+}
+
+TEST_CASE("attention_forward: sequences packed one behind the other, of any lengths") {
+  for (const DType type : types) {
+    Random random(13);
+    constexpr int64_t lengths[][2] = {{130, 70}, {0, 9}, {5, 0}, {64, 64}, {1, 67}};
+    Forward made(random, type, 1, 2, 2, 200, 210, 40);
+    made.problem.sequences.clear();
+    int64_t query = 0, key = 0;
+    for (const auto& [queries, keys] : lengths) {
+      made.problem.sequences.push_back({query, queries, key, keys, keys - queries});
+      query += queries;
+      key += keys;
+    }
+    for (BasicView<const void*>* view : {&made.problem.query, &made.problem.key, &made.problem.value})
+      view->batch_stride = 0;
+    made.problem.output.batch_stride = made.problem.log_sum_exp.batch_stride = 0;
+    made.solve(random);
+    check_against_oracle(made.problem, &made.output);
+  }
+}
+
+TEST_CASE("attention_forward: what is masked has no effect, whatever it is, and what is attended does") {
+  for (const DType type : types) {
+    for (const bool masked : {false, true}) {
+      Random random(14);
+      constexpr int64_t rows = 140, keys = 190, width = 40;
+      Forward made(random, type, 1, 1, 2, rows, keys, width);
+      made.problem.scoring.window.left = 30;
+      Buffer mask(DType::boolean, rows * keys);
+      for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, random.chance(0.5));
+      if (masked) made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
+      const auto special = [&] { return random.pick({NAN, INFINITY, -INFINITY}); };
+      // The first keys are beyond every window.
+      for (int64_t key = 0; key < 10; ++key) {
+        made.key.set(key * width + random.integer(0, width - 1), special());
+        made.value.set(key * width + random.integer(0, width - 1), special());
+      }
+      // A key in the middle that nobody attends.
+      if (masked) {
+        for (int64_t row = 0; row < rows; ++row) mask.set(row * keys + 100, 0);
+        for (int64_t d = 0; d < width; ++d) {
+          made.key.set(100 * width + d, special());
+          made.value.set(100 * width + d, special());
+        }
+      }
+      // Values that only some rows attend.
+      for (const int64_t key : {60, 127, 128, 189}) made.value.set(key * width + key % width, special());
+      Machine machine(schedule(random));
+      machine.input(mask.data(), static_cast<size_t>(rows * keys), "mask");
+      made.solve(machine);
+      check_against_oracle(made.problem, &made.output);
+      // And a key that some attend.
+      made.key.set(80 * width + 3, NAN);
+      made.solve(machine);
+      check_against_oracle(made.problem, &made.output);
+    }
+  }
+}
+
+TEST_CASE("attention_forward: reads tiles in whole sectors and never meets in a bank") {
+  Random random(15);
+  for (const DType type : types) {
+    for (const int64_t width : {32, 40, 64, 96, 128, 160, 256}) {
+      const bool biased = random.chance(0.5);
+      constexpr int64_t keys = 256;
+      const int64_t rows = 2 * tile_rows(width, biased);
+      Forward made(random, type, 1, 1, 1, rows, keys, width);
+      made.problem.scoring.window.right = unbounded;
+      if (biased) made.problem.scoring.alibi_slopes = made.problem.keep({0.1F});
+      Machine machine(schedule(random));
+      const Counts all = made.solve(machine);
+      check_against_oracle(made.problem, &made.output);
+      CAPTURE(width);
+      CAPTURE(biased);
+      CAPTURE(static_cast<int>(type));
+      const Counts copies = machine.counts_within("copy_strided_rows"),
+                   results = machine.counts_within("write_forward");
+      CHECK(all.bank_conflicts() == 0);
+      CHECK(copies.global_loads.wasted() == 0);
+      CHECK(results.global_stores.wasted() <= static_cast<uint64_t>(rows) / 8 * 3);  // log-sum-exps
+      // Queries and outputs once, keys and values once for each tile of rows.
+      const auto row = static_cast<uint64_t>(width) * size_of(type);
+      const uint64_t unavoidable = (2 * rows + 2 * 2 * keys) * row + rows * sizeof(float);
+      CHECK(static_cast<double>(all.global_loads.bytes + all.global_stores.bytes) <=
+            1.05 * static_cast<double>(unavoidable));
+      CHECK(all.matrix_instructions ==
+            (type == DType::float32
+                 ? 0
+                 : static_cast<uint64_t>(2 * (rows / 16) * (keys / 8) * ((width + 31) / 32 * 2))));
+      // One for each score; and what rows decay by, and what their sums come to, in each lane.
+      CHECK(all.exponentials >= static_cast<uint64_t>(rows * keys));
+      CHECK(static_cast<double>(all.exponentials) <= 1.6 * static_cast<double>(rows * keys));
+    }
+  }
+}
+
+TEST_CASE("attention_forward: skips tiles that windows and causality leave nothing of") {
+  Random random(16);
+  for (const DType type : types) {
+    constexpr int64_t steps = 512, width = 64, window = 64;
+    const auto row = static_cast<uint64_t>(width) * size_of(type);
+    const int64_t tile = tile_rows(width, false), tiles = steps / tile;
+    for (const bool windowed : {false, true}) {
+      Forward made(random, type, 1, 1, 1, steps, steps, width);
+      if (windowed) made.problem.scoring.window.left = window;
+      Machine machine(schedule(random));
+      made.solve(machine);
+      check_against_oracle(made.problem, &made.output);
+      uint64_t read = 0;
+      for (int64_t t = 0; t < tiles; ++t)
+        read +=
+            static_cast<uint64_t>((t + 1) * tile - (windowed ? std::max<int64_t>(0, t * tile - window) : 0));
+      CHECK(machine.counts_within("copy_strided_rows").global_loads.bytes == (steps + 2 * read) * row);
+    }
+  }
+}
+
+TEST_CASE("attention_forward: reaches beyond 2^31 elements") {
+  Random random(17);
+  constexpr int64_t keys = 70, rows = 20, width = 64, far = (int64_t{1} << 31) + 64;
+  for (const DType type : {DType::float16, DType::float32}) {
+    Forward made(random, type, 1, 2, 1, rows, keys, width);
+    const auto bytes = size_of(type);
+    const Sparse query(static_cast<size_t>(far + rows * width) * bytes),
+        key(static_cast<size_t>(far + keys * width) * bytes),
+        value(static_cast<size_t>(keys * (far / 2)) * bytes),
+        output(static_cast<size_t>(far + rows * width) * bytes);
+    AttentionProblem& problem = made.problem;
+    for (int64_t h = 0; h < 2; ++h) {
+      for (int64_t d = 0; d < rows * width; ++d)
+        test::write(query.data(), type, h * far + d, made.query[h * rows * width + d]);
+      for (int64_t d = 0; d < keys * width; ++d) {
+        const double k = made.key[h * keys * width + d], v = made.value[h * keys * width + d];
+        test::write(key.data(), type, h * far + d, k);
+        test::write(value.data(), type, d / width * (far / 2) + h * width + d % width, v);
+      }
+    }
+    problem.query = {query.data(), type, 0, far, width};
+    problem.key = {key.data(), type, 0, far, width};
+    problem.value = {value.data(), type, 0, width, far / 2};
+    problem.output = {output.data(), type, 0, far, width};
+    Machine machine(schedule(random));
+    machine.input(query.data(), query.bytes(), "query");
+    machine.input(key.data(), key.bytes(), "key");
+    machine.input(value.data(), value.bytes(), "value");
+    machine.output(output.data(), output.bytes(), "output");
+    machine.output(made.log_sum_exp.data(), static_cast<size_t>(made.log_sum_exp.size()) * 4, "log-sum-exp");
+    EmulatedWorkspace workspace(machine);
+    cuda::attention_forward(problem, workspace);
+    check_against_oracle(problem);
+  }
+}
+
+TEST_CASE("attention_forward: refuses what it cannot do, and has nothing to do for no rows") {
+  Random random(18);
+  Forward made(random, DType::float16, 1, 1, 1, 1, 4, 8);
+  Machine machine(1);
+  EmulatedWorkspace workspace(machine);
+  const auto refuses = [&](auto change) {
+    AttentionProblem problem = made.problem;
+    change(problem);
+    CHECK_THROWS_AS(cuda::attention_forward(problem, workspace), cuda::Unsupported);
+  };
+  refuses([](AttentionProblem& p) { p.key.type = DType::float32; });
+  refuses([](AttentionProblem& p) { p.output.type = DType::float32; });
+  refuses([](AttentionProblem& p) { p.key_width = 513; });
+  refuses([](AttentionProblem& p) { p.scoring.score.kind = ScoreKind::cosine; });
+  refuses([](AttentionProblem& p) { p.sequences[0].key_steps = INT32_MAX; });
+  const Pages pages;
+  refuses([&](AttentionProblem& p) { p.key.pages = p.value.pages = &pages; });
+  AttentionProblem problem = made.problem;
+  problem.sequences.clear();
+  cuda::attention_forward(problem, workspace);
+}
+
+}  // namespace heed::emulator
