@@ -33,7 +33,7 @@
     {
       "target_name": "heed",
       "sources": [
-        "<!@(node -p \"const all = require('./native/sources.json'); [all.core, all.cpu, all.decoder, all.runtime, all.withoutCuda, all.addon].flat().join(' ')\")"
+        "<!@(node -p \"const all = require('./native/sources.json'); [all.core, all.cpu, all.wire, all.runtime, all.withoutCuda, all.addon].flat().join(' ')\")"
       ],
       "include_dirs": [
         "<!(node -p \"require('node-addon-api').include_dir\")",

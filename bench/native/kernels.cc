@@ -72,16 +72,16 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
   AttentionProblem p;
   p.query_heads = a.heads;
   p.key_heads = a.key_heads;
-  p.width = p.query_width = p.value_width = a.width;
+  p.key_width = p.query_width = p.value_width = a.width;
   p.query = dense<View>(query.data(), a, a.heads, a.queries);
   p.key = dense<View>(key.data(), a, a.key_heads, a.keys);
   p.value = dense<View>(value.data(), a, a.key_heads, a.keys);
   p.output = dense<MutableView>(output.data(), a, a.heads, a.queries);
   p.sequences = {{0, a.queries, 0, a.keys, a.keys - a.queries}};
-  p.scale = 0.125f;
-  p.causal = a.causal;
+  p.scoring.scale = 0.125f;
+  if (a.causal) p.scoring.window.right = 0;
   Plan plan;
-  fused ? cpu::plan_attention(p, plan) : cpu::plan_unfused(p, plan);
+  fused ? cpu::plan(p, plan) : cpu::plan_unfused(p, plan);
   const Times t = time(plan);
   if (a.queries == 1) {
     const double bytes = static_cast<double>(key.size() + value.size());
@@ -102,17 +102,17 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
   const auto matrix = numbers(hidden * width, a.type);
   AttentionProblem p;
   p.query_heads = p.key_heads = heads;
-  p.width = p.query_width = p.value_width = width;
+  p.key_width = p.query_width = p.value_width = width;
   p.query = p.key = p.value = dense<View>(tensor.data(), a, heads, steps);
   p.output = dense<MutableView>(output.data(), a, heads, steps);
   p.sequences = {{0, steps, 0, steps, 0}};
-  p.score = {ScoreKind::additive,
-             {matrix.data(), a.type, 0},
-             hidden,
-             {matrix.data(), a.type, 0},
-             {matrix.data(), a.type, 0}};
+  p.scoring.score = {ScoreKind::additive,
+                     {matrix.data(), a.type, 0},
+                     hidden,
+                     {matrix.data(), a.type, 0},
+                     {matrix.data(), a.type, 0}};
   Plan plan;
-  cpu::plan_attention(p, plan);
+  cpu::plan(p, plan);
   const Times t = time(plan);
   const double pairs = static_cast<double>(heads * steps * steps);
   const double best =
@@ -154,7 +154,7 @@ void bench_projection(const std::string& name, int64_t rows, DType weight_type, 
     p.targets.push_back(target);
   }
   Plan plan;
-  cpu::plan_projection(p, plan);
+  cpu::plan(p, plan);
   const Times t = time(plan);
   const double flops = 2.0 * static_cast<double>(rows * inner * columns);
   std::printf("%-34s %9.3f ms (median %9.3f) %7.1f GFLOP/s %5.1f %% of peak\n", name.c_str(),
@@ -171,18 +171,18 @@ void bench_rows(const std::string& name, int64_t rows) {
   RowsProblem p;
   AttentionProblem& a = p.attention;
   a.query_heads = a.key_heads = heads;
-  a.width = a.value_width = width;
+  a.key_width = a.value_width = width;
   a.query = a.key = a.value = {query.data(), DType::float32, 0, steps * width, width};
   a.key.data = a.value.data = key.data();
   a.log_sum_exp = {log_sum_exp.data(), DType::float32, heads * steps, steps, 1};
   a.sequences = {{0, steps, 0, steps, 0}};
-  a.scale = 0.125f;
+  a.scoring.scale = 0.125f;
   p.keys = steps;
   for (int32_t head = 0; head < heads; ++head) p.heads.push_back(head);
   for (int32_t row = 0; row < rows; ++row) p.queries.push_back(row * static_cast<int32_t>(steps / rows));
   p.weights = weights.data();
   Plan plan;
-  cpu::plan_rows(p, plan);
+  cpu::plan(p, plan);
   const Times t = time(plan);
   std::printf("%-34s %9.3f ms (median %9.3f) %9.3f µs a row\n", name.c_str(), t.shortest * 1e3,
               t.median * 1e3, t.shortest * 1e6 / static_cast<double>(rows * heads));

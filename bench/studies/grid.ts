@@ -1,5 +1,4 @@
 /** Fused against unfused attention for random shapes, options and types: fusing must never be slower. */
-import { solveSync } from '../../lib/backends/operation.js';
 import { type AttentionOptions, attentionSync, type FloatType, Tensor } from '../../lib/index.js';
 import { duel } from '../duel.js';
 import { unfusedAttention } from '../peers/unfused.js';
@@ -112,7 +111,7 @@ function draw(random: Random): Case {
 async function measureCell({ what, query, key, value, options }: Case): Promise<Cell> {
   const result = () => options.out.data as Float32Array;
   const fused: Contestant = { run: () => attentionSync(query, key, value, options), result };
-  const unfused = unfusedAttention([{ query, key, value, options }], solveSync);
+  const unfused = unfusedAttention([{ query, key, value, options }]);
   let found = await duel(fused, unfused, seconds);
   if (found.ratio < suspicious) found = await duel(fused, unfused, secondsOnSuspicion);
   return { what, fused: found.heed.median, unfused: found.peer.median, ratio: found.ratio };

@@ -1,6 +1,7 @@
 /** Measures both layers, and attention alone against attention that writes its scores to memory. */
 import { chooseBackend } from '../backends/choose.js';
 import { solve } from '../backends/operation.js';
+import { solveUnfused } from '../backends/unfused.js';
 import type { AttentionProblem, View } from '../problem/problem.js';
 import { embeddingWidth } from './embedding.js';
 import { layers, widths } from './heads.js';
@@ -39,7 +40,7 @@ export async function measureSpeed(
   const runs: Record<keyof Speed, () => Promise<unknown>> = {
     layers: () => model.forward(vectors),
     fused: () => solve(backend, [problem]),
-    unfused: () => solve(backend, [{ kind: 'unfused', attention: problem }]),
+    unfused: async () => solveUnfused(backend, problem),
   };
   const times: Record<keyof Speed, number[]> = { layers: [], fused: [], unfused: [] };
   const names = ['layers', 'fused', 'unfused'] as const;

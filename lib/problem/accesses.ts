@@ -78,8 +78,6 @@ export function accessesOf(problem: Problem): Accesses {
         writes: () => [problem.output.data, problem.logSumExp?.data, problem.choices?.data],
         work: () => attentionWork(problem),
       };
-    case 'unfused':
-      return accessesOf(problem.attention);
     case 'rows': {
       const { attention, heads, queries, keys } = problem;
       return {

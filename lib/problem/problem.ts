@@ -135,6 +135,9 @@ export interface Scoring {
   readonly select: SelectionForm;
 }
 
+/** The lists of a scoring with one number for each query head, in the order in which they cross to the addon. */
+export const headNumbers = ['alibiSlopes', 'sinks'] as const satisfies readonly (keyof Scoring)[];
+
 /** One batch entry: its rows of query and key. In a dense batch both starts are 0. */
 export interface Sequence {
   readonly queryStart: number;
@@ -168,12 +171,6 @@ export interface AttentionProblem {
   readonly scoring: Scoring;
   /** Where to write the choices of a hard selection. */
   readonly choices?: Choices | undefined;
-}
-
-/** The same result by way of whole score matrices, as a baseline for fused attention. */
-export interface UnfusedProblem {
-  readonly kind: 'unfused';
-  readonly attention: AttentionProblem;
 }
 
 /**
@@ -301,7 +298,6 @@ export interface CastProblem {
 
 export type Problem =
   | AttentionProblem
-  | UnfusedProblem
   | RowsProblem
   | ProjectionProblem
   | MergeProblem

@@ -2,6 +2,7 @@
 
 #include "addon/errors.h"
 #include "addon/typed_array.h"
+#include "addon/wire/reader.h"
 
 namespace heed {
 

@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "addon/arguments.h"
-#include "addon/decode.h"
 #include "addon/device_memory.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
 #include "addon/pin.h"
-#include "addon/recorder.h"
 #include "addon/typed_array.h"
+#include "addon/wire/format.h"
+#include "core/accesses.h"
 #include "cuda/runtime/device_workspace.h"
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/staged_operation.h"
@@ -51,15 +51,6 @@ struct StagedBuffers {
     }
   }
 
-  // As the recorder wants to know of them; the device's own are none of its business.
-  std::vector<Recorder::Buffer> recorded() const {
-    std::vector<Recorder::Buffer> buffers(memories.size());
-    for (size_t i = 0; i < memories.size(); ++i) {
-      if (host[i]) buffers[i] = {bytes_of(memories[i]), memories[i].bytes};
-    }
-    return buffers;
-  }
-
  private:
   void add_other(Napi::Env env, napi_value buffer, uint32_t i, cuda::StagedWork& work) {
     Memory memory;
@@ -88,17 +79,62 @@ std::vector<bool> named(Napi::Env env, napi_value indices, size_t buffers) {
   return named;
 }
 
-void add_transfers(const StagedBuffers& buffers, const Recorder& recorder, const std::vector<bool>& written,
+// What problems do to the buffers in whose place others stand.
+class StagedUse {
+ public:
+  struct Use {
+    bool touched = false;
+    bool written = false;      // some problem writes to it
+    bool overwritten = false;  // the first that any problem does with it is to write all of it
+  };
+
+  StagedUse(const StagedBuffers& buffers, std::span<const Problem> problems)
+      : buffers_(buffers), uses_(buffers.memories.size()) {
+    for (const Problem& problem : problems) {
+      const Accesses accesses = accesses_of(problem);
+      for (const void* data : accesses.reads) add_read(data);
+      for (const Accesses::Write& write : accesses.writes) add_write(write);
+    }
+  }
+
+  const Use& of(size_t buffer) const { return uses_[buffer]; }
+
+ private:
+  // The index of a buffer that is the host's, by any place in the memory that stands in for it.
+  std::optional<size_t> find(const void* data) const {
+    const auto* place = static_cast<const std::byte*>(data);
+    for (size_t i = 0; i < uses_.size(); ++i) {
+      const std::byte* first = bytes_of(buffers_.memories[i]);
+      if (buffers_.host[i] && place >= first && place < first + buffers_.memories[i].bytes) return i;
+    }
+    return std::nullopt;
+  }
+  void add_read(const void* data) {
+    if (const auto buffer = find(data)) uses_[*buffer].touched = true;
+  }
+  void add_write(const Accesses::Write& write) {
+    const auto buffer = find(write.data);
+    if (!buffer) return;
+    Use& use = uses_[*buffer];
+    use.written = true;
+    if (!use.touched) use.overwritten = write.bytes == buffers_.memories[*buffer].bytes;
+    use.touched = true;
+  }
+
+  const StagedBuffers& buffers_;
+  std::vector<Use> uses_;
+};
+
+void add_transfers(const StagedBuffers& buffers, const StagedUse& uses, const std::vector<bool>& written,
                    cuda::StagedWork& work) {
   for (size_t i = 0; i < buffers.memories.size(); ++i) {
     if (!buffers.host[i]) continue;
-    const Recorder::Buffer& recorded = recorder.buffers()[i];
-    if (recorded.written && !written[i])
+    if (uses.of(i).written && !written[i])
       throw InvalidProblem("Expected all arrays that are written to be named");
     const cuda::Transfer transfer{bytes_of(*buffers.host[i]), bytes_of(buffers.memories[i]),
                                   buffers.memories[i].bytes};
     // What is written in part keeps the rest of what it was.
-    if (!(written[i] && recorded.overwritten)) work.inputs.push_back(transfer);
+    if (!(written[i] && uses.of(i).overwritten)) work.inputs.push_back(transfer);
     if (written[i]) work.outputs.push_back(transfer);
   }
 }
@@ -157,11 +193,10 @@ DeviceOperation solve_on_device(Napi::Env env, std::span<const double> numbers, 
   cuda::StagedWork work;
   work.device = Environment::of(env).device(device);
   StagedBuffers staged(env, buffers, work);
-  const auto recorder = std::make_shared<Recorder>(staged.recorded());
-  decode(numbers, staged.memories, *recorder);
-  add_transfers(staged, *recorder, named(env, written, staged.memories.size()), work);
-  work.launch = [recorder](cuda::Workspace& workspace) {
-    recorder->replay(*cuda::compiled()->solver(workspace));
+  std::vector<Problem> problems = read_problems(numbers, staged.memories);
+  add_transfers(staged, {staged, problems}, named(env, written, staged.memories.size()), work);
+  work.launch = [problems = std::move(problems)](cuda::Workspace& workspace) {
+    for (const Problem& problem : problems) cuda::compiled()->solve(problem, workspace);
   };
   return {std::move(staged.loan), cuda::plan_staged(std::move(work))};
 }
@@ -173,9 +208,10 @@ Napi::Value enqueue(const Napi::CallbackInfo& info) {
   std::vector<Memory> memories(count);
   for (uint32_t i = 0; i < count; ++i)
     memories[i] = memory_on(device, *device_memory(env, array_element(env, info[2], i)));
+  const std::vector<Problem> problems = read_problems(numbers_argument(env, info[0], info[1]), memories);
   device.use([&] {
     cuda::DeviceWorkspace workspace(device);
-    decode(numbers_argument(env, info[0], info[1]), memories, *cuda::compiled()->solver(workspace));
+    for (const Problem& problem : problems) cuda::compiled()->solve(problem, workspace);
   });
   return env.Undefined();
 }

@@ -1,7 +1,9 @@
-// What is done on devices, as lib/native starts it.
+// What is done on devices, as lib/backends/native starts it.
 #pragma once
 
 #include <napi.h>
+
+#include <span>
 
 #include "addon/environment.h"
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "addon/errors.h"
-#include "addon/number_reader.h"
+#include "addon/memory.h"
 #include "cuda/runtime/devices.h"
 
 namespace heed {

@@ -1,4 +1,5 @@
-// C++ exceptions on their way to JavaScript: errors with a code, from which lib/native makes a HeedError.
+// C++ exceptions on their way to JavaScript: errors with a code, from which lib/backends/native makes a
+// HeedError.
 //
 // Whatever Node calls is noexcept and made here or like here. In an environment that is being terminated,
 // Node-API refuses to throw and to call, at any moment: a C++ exception that came of that has nobody left to

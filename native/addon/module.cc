@@ -1,4 +1,4 @@
-// The exports of the addon. lib/native/addon.ts describes them in TypeScript.
+// The exports of the addon. lib/backends/native/addon.ts describes them in TypeScript.
 #include <napi.h>
 
 #include "addon/device_memory.h"
@@ -25,6 +25,7 @@ void define(napi_env env, napi_value exports) {
   };
   add("solve", exported<solve>);
   add("solveSync", exported<solve_sync>);
+  add("solveUnfused", exported<solve_unfused>);
   add("cancel", exported<cancel>);
   add("packWeight", exported<pack_weight>);
   add("packedByteLength", exported<packed_byte_length>);

@@ -1,8 +1,8 @@
 #include "addon/packed_weight_handle.h"
 
-#include "addon/decode.h"
 #include "addon/handle.h"
 #include "addon/typed_array.h"
+#include "addon/wire/reader.h"
 
 namespace heed {
 

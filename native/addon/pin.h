@@ -5,8 +5,8 @@
 // goes when that one is done with it. Node-API has nothing against this. V8 has: the backing store is a
 // std::shared_ptr, and v8::ArrayBuffer::GetBackingStore() gives another one. An addon that speaks Node-API
 // only must not be linked against V8, so that one function is looked up when heed is loaded, and tried. Where
-// it is missing or is not what it was, lib/native solves operations at once or copies, whichever is sooner:
-// heed needs nothing but Node-API then.
+// it is missing or is not what it was, lib/backends/native solves operations at once or copies, whichever is
+// sooner: heed needs nothing but Node-API then.
 #pragma once
 
 #include <node_api.h>

@@ -1,14 +1,14 @@
 #include "addon/solve.h"
 
 #include "addon/arguments.h"
-#include "addon/decode.h"
 #include "addon/device_operations.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/packed_weight_handle.h"
 #include "addon/pin.h"
 #include "addon/typed_array.h"
-#include "cpu/planner.h"
+#include "addon/wire/format.h"
+#include "cpu/backend.h"
 
 namespace heed {
 
@@ -36,9 +36,7 @@ Loan borrow(Napi::Env env, napi_value buffers, Pinning pinning) {
 }
 
 Plan plan(std::span<const double> numbers, const Loan& loan) {
-  cpu::Planner planner;
-  decode(numbers, loan.memories, planner);
-  return planner.take();
+  return cpu::plan(read_problems(numbers, loan.memories));
 }
 
 constexpr int on_cpu = -1;
@@ -56,6 +54,20 @@ Napi::Value solve_sync(const Napi::CallbackInfo& info) {
     const Loan loan = borrow(env, info[2], Pinning::none);
     Environment::of(env).run(plan(numbers, loan), info[3].ToBoolean().Value());
   }
+  return env.Undefined();
+}
+
+Napi::Value solve_unfused(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Loan loan = borrow(env, info[2], Pinning::none);
+  const auto problems = read_problems(numbers_argument(env, info[0], info[1]), loan.memories);
+  const auto* attention = problems.size() == 1 ? std::get_if<AttentionProblem>(&problems[0]) : nullptr;
+  if (attention == nullptr || attention->scoring.selection.kind != SelectionKind::soft ||
+      attention->scoring.score.kind == ScoreKind::additive)
+    throw InvalidProblem("Expected one attention, soft and scored by products");
+  Plan plan;
+  cpu::plan_unfused(*attention, plan);
+  Environment::of(env).run(std::move(plan), false);
   return env.Undefined();
 }
 

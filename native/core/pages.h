@@ -12,7 +12,7 @@ struct Pages {
   int64_t steps = 1;
   const int64_t* first = nullptr;  // for each batch entry
   void* const* data = nullptr;
-  // Of int8: what a row's elements have to be multiplied by, [heads, steps] for each page. Otherwise null.
+  // Of int8: the scale that dequantises each row, [heads, steps] for each page. Otherwise null.
   float* const* scales = nullptr;
 };
 

@@ -4,10 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include "core/score.h"
-#include "core/selection.h"
+#include "core/attention.h"
 #include "core/view.h"
 
 namespace heed {
@@ -20,27 +21,19 @@ struct PageTables {
   Pages key, value;                              // point to the above
 };
 
-struct AttentionProblem {
-  int64_t query_heads = 0;
-  int64_t key_heads = 0;    // divides query_heads: consecutive query heads share a key head
-  int64_t width = 0;        // of keys
-  int64_t query_width = 0;  // of queries: the same, unless the score says otherwise
-  int64_t value_width = 0;
-  View query, key, value;
-  std::shared_ptr<const PageTables> pages;  // that key and value may refer to
-  MutableView output;
-  MutableView log_sum_exp;  // float32, step_stride 1; data is null when nobody asked
+// Its parameters, and what they point to.
+struct AttentionProblem : AttentionParameters {
   std::vector<Sequence> sequences;
-  Score score;
-  float scale = 1;
-  float softcap = 0;  // 0: scores are not capped
-  bool causal = false;
-  int64_t window_left = unbounded;
-  int64_t window_right = unbounded;
-  MaskView mask;                    // data is null without a mask
-  std::vector<float> alibi_slopes;  // one per query head, or empty
-  std::vector<float> sinks;         // one per query head, or empty
-  Selection selection;
+  std::shared_ptr<const PageTables> pages;  // that key and value may refer to
+
+  // Keeps numbers of the scoring for as long as this and its copies last. Null where there are none.
+  const float* keep(std::vector<float> numbers) {
+    if (numbers.empty()) return nullptr;
+    return kept_.emplace_back(std::make_shared<const std::vector<float>>(std::move(numbers)))->data();
+  }
+
+ private:
+  std::vector<std::shared_ptr<const std::vector<float>>> kept_;
 };
 
 // Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
@@ -99,7 +92,7 @@ struct AppendProblem {
   // No two parts may go to the same place.
   std::vector<Part> parts;
   int64_t heads = 0;
-  int64_t width = 0;
+  int64_t key_width = 0;
   int64_t value_width = 0;
   View key, value;                       // the new ones
   MutableView cached_key, cached_value;  // paged
@@ -115,5 +108,10 @@ struct CastProblem {
   DType to_type = DType::float32;
   int64_t count = 0;
 };
+
+// An operation is a list of them, in the order in which they are solved: each may read what the ones before
+// it wrote. They are copied where they are needed longer; the buffers that they point to are not.
+using Problem =
+    std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem, CastProblem>;
 
 }  // namespace heed

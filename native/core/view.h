@@ -41,8 +41,6 @@ struct Sequence {
   int64_t query_offset = 0;  // key position of query row 0; may be negative
 };
 
-constexpr int64_t unbounded = INT64_MAX;
-
 // Divides a head x by its root mean square, √(Σ x² / head_width + epsilon), and multiplies it with the
 // weight, element by element.
 struct HeadNorm {

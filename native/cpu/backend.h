@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -32,15 +33,19 @@ InstructionSet instruction_set();
 void set_instruction_set(InstructionSet isa);
 std::string_view name_of(InstructionSet isa);
 
-// Each appends its phases to the plan. Problems are copied in; the buffers they point to must outlive the
+// Of all problems, one after the other. Problems are copied in; the buffers they point to must outlive the
 // plan.
-void plan_attention(const AttentionProblem& problem, Plan& plan);
+Plan plan(std::span<const Problem> problems);
+// Each appends its phases to the plan.
+void plan(const AttentionProblem& problem, Plan& plan);
+void plan(const RowsProblem& problem, Plan& plan);
+void plan(const ProjectionProblem& problem, Plan& plan);
+void plan(const MergeProblem& problem, Plan& plan);
+void plan(const AppendProblem& problem, Plan& plan);
+void plan(const CastProblem& problem, Plan& plan);
+// Attention by way of whole score matrices, soft and scored by products: what fused attention is measured
+// against.
 void plan_unfused(const AttentionProblem& problem, Plan& plan);
-void plan_rows(const RowsProblem& problem, Plan& plan);
-void plan_projection(const ProjectionProblem& problem, Plan& plan);
-void plan_merge(const MergeProblem& problem, Plan& plan);
-void plan_append(const AppendProblem& problem, Plan& plan);
-void plan_cast(const CastProblem& problem, Plan& plan);
 
 // weight is [columns, inner], contiguous. Throws std::bad_alloc.
 std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns,

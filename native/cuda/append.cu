@@ -120,7 +120,7 @@ void append(const AppendProblem& problem, Workspace& workspace) {
   p.rows = rows;
   p.heads = problem.heads;
   const DevicePages pages = upload_pages(*problem.pages, workspace);
-  launch_side({problem.key, problem.cached_key, pages.key, problem.pages->keys, problem.width}, p,
+  launch_side({problem.key, problem.cached_key, pages.key, problem.pages->keys, problem.key_width}, p,
               workspace.stream());
   launch_side({problem.value, problem.cached_value, pages.value, problem.pages->values, problem.value_width},
               p, workspace.stream());

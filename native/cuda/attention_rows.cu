@@ -18,7 +18,7 @@
 namespace heed::cuda {
 
 struct RowsParameters {
-  AttentionParameters attention;
+  DeviceAttention attention;
   const int32_t *heads, *queries;  // on the device
   int32_t head_count, query_count;
   int64_t keys, key_blocks;
@@ -44,7 +44,7 @@ struct AskedRow {
 
 // The query as float32, for everyone.
 template <class T>
-__device__ __forceinline__ void copy_query(float* to, const AttentionParameters& p, const AskedRow& row) {
+__device__ __forceinline__ void copy_query(float* to, const DeviceAttention& p, const AskedRow& row) {
   const T* from = static_cast<const T*>(p.query.data) + row.batch * p.query.batch_stride +
                   row.head * p.query.head_stride +
                   (row.sequence.query_start + row.step) * p.query.step_stride;
@@ -82,12 +82,12 @@ __device__ __forceinline__ void store_score(float* to, int64_t at, float value) 
 __device__ __forceinline__ void write_score(const RowsParameters& p, const AskedRow& asked,
                                             const ScoreRow& row, float log_sum_exp, int64_t key,
                                             float product) {
-  const AttentionParameters& a = p.attention;
+  const DeviceAttention& a = p.attention;
   const int64_t at = asked.first_output + key;
   const bool exists = key < asked.sequence.key_steps;
-  const float capped = exists ? capped_score(a, product) : negative_infinity;
+  const float capped = exists ? row.capped(a, product) : negative_infinity;
   const float biased = exists ? row.biased(a, capped, static_cast<int32_t>(key)) : negative_infinity;
-  store_score(p.scores, at, exists ? product * a.scale : negative_infinity);
+  store_score(p.scores, at, exists ? product * a.scoring.scale : negative_infinity);
   store_score(p.capped_scores, at, capped);
   store_score(p.biased_scores, at, biased);
   // A key that is not attended has no weight even where the others make NaN, or where there are none.
@@ -101,7 +101,7 @@ __device__ __forceinline__ void write_score(const RowsParameters& p, const Asked
 template <class T>
 __global__ void __launch_bounds__(rows_threads)
     attention_rows_kernel(const __grid_constant__ RowsParameters p) {
-  const AttentionParameters& a = p.attention;
+  const DeviceAttention& a = p.attention;
   const AskedRow asked(p, block::index() / p.key_blocks);
   auto* query = block::shared_memory<float>();
   copy_query<T>(query, a, asked);
@@ -144,7 +144,7 @@ namespace {
 void check(const RowsProblem& problem) {
   const AttentionProblem& attention = problem.attention;
   if (attention.query.type != attention.key.type) throw Unsupported("queries and keys of different types");
-  if (attention.width > widest_rows_query)
+  if (attention.key_width > widest_rows_query)
     throw Unsupported("rows of heads wider than " + std::to_string(widest_rows_query));
   if (problem.keys > INT32_MAX) throw Unsupported("rows of 2^31 keys or more");
 }
@@ -171,7 +171,7 @@ void attention_rows(const RowsProblem& problem, Workspace& workspace) {
   p.biased_scores = problem.biased_scores;
   p.weights = problem.weights;
   const LaunchShape shape{rows * p.key_blocks, rows_threads,
-                          static_cast<size_t>(problem.attention.width) * sizeof(float)};
+                          static_cast<size_t>(problem.attention.key_width) * sizeof(float)};
   with_element_type(problem.attention.query.type, [&](auto element) {
     launch(&attention_rows_kernel<typename decltype(element)::type>, shape, workspace.stream(), p);
   });

@@ -108,7 +108,7 @@ void append_and_compare(Random& random) {
   Side key = side(), value = side();
   AppendProblem problem;
   problem.heads = heads;
-  problem.width = key.width;
+  problem.key_width = key.width;
   problem.value_width = value.width;
   problem.key = key.view;
   problem.value = value.view;
@@ -153,7 +153,7 @@ TEST_CASE("append: moves whole sectors, each once") {
   EmulatedWorkspace workspace(machine);
   AppendProblem problem;
   problem.heads = 1;
-  problem.width = problem.value_width = width;
+  problem.key_width = problem.value_width = width;
   problem.parts = {{0, 0, steps, 0}};
   problem.key = {key.data(), DType::float32, 0, width, width};
   problem.value = {value.data(), DType::float32, 0, width, width};
@@ -172,7 +172,7 @@ TEST_CASE("append: a cache of another type is refused") {
   Machine machine(1);
   EmulatedWorkspace workspace(machine);
   AppendProblem problem;
-  problem.heads = problem.width = problem.value_width = 1;
+  problem.heads = problem.key_width = problem.value_width = 1;
   problem.parts = {{0, 0, 1, 0}};
   problem.cached_value.type = DType::int8;
   CHECK_THROWS_AS(cuda::append(problem, workspace), cuda::Unsupported);
@@ -188,7 +188,7 @@ TEST_CASE("append: reaches beyond 2^31 elements") {
     Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));
     AppendProblem problem;
     problem.heads = 2;
-    problem.width = problem.value_width = width;
+    problem.key_width = problem.value_width = width;
     problem.key = problem.value = {from.data(), type, 0, width, far};
     problem.parts = {{0, 0, steps, 0}};
     const auto tables = tables_of({0}, {key.data()}, {value.data()}, steps);

@@ -139,7 +139,7 @@ TEST_CASE("attention_rows: reads keys once for each row, in whole sectors, and n
     const DeviceMemory scores(machine, "scores", DeviceMemory::Use::output, nullptr, keys * sizeof(float));
     RowsProblem problem;
     problem.attention.query_heads = problem.attention.key_heads = 1;
-    problem.attention.width = problem.attention.query_width = width;
+    problem.attention.key_width = problem.attention.query_width = width;
     problem.attention.query = {query.data(), type, width, width, width};
     problem.attention.key = {key.data(), type, keys * width, keys * width, width};
     problem.attention.sequences = {{0, 1, 0, keys, keys - 1}};
@@ -168,12 +168,12 @@ TEST_CASE("attention_rows: gives no weight to a key that is not attended, not ev
   const DeviceMemory weights(machine, "weights", DeviceMemory::Use::output, nullptr, keys * sizeof(float));
   RowsProblem problem;
   problem.attention.query_heads = problem.attention.key_heads = 1;
-  problem.attention.width = problem.attention.query_width = width;
+  problem.attention.key_width = problem.attention.query_width = width;
   problem.attention.query = {query.data(), DType::float32, width, width, width};
   problem.attention.key = {key.data(), DType::float32, keys * width, keys * width, width};
   problem.attention.log_sum_exp = {sum.data(), DType::float32, 1, 1, 1};
   problem.attention.sequences = {{0, 1, 0, keys, attended - 1}};
-  problem.attention.causal = true;
+  problem.attention.scoring.window.right = 0;
   problem.keys = keys;
   problem.heads = problem.queries = {0};
   problem.weights = weights.as<float>();
@@ -209,7 +209,7 @@ TEST_CASE("attention_rows: reaches beyond 2^31 elements") {
     machine.output(scores.data(), keys * sizeof(float), "scores");
     RowsProblem problem;
     problem.attention.query_heads = problem.attention.key_heads = 1;
-    problem.attention.width = problem.attention.query_width = width;
+    problem.attention.key_width = problem.attention.query_width = width;
     problem.attention.query = {query.data(), type, width, width, width};
     problem.attention.key = {key.data(), type, 0, 0, far};
     problem.attention.sequences = {{0, 1, 0, keys, keys - 1}};

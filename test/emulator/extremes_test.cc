@@ -44,7 +44,7 @@ TEST_CASE("attention: keys that the lowest finite numbers push away are kept, wh
           Random random(41);
           constexpr int64_t rows = 6, keys = 90;
           DenseAttention made(random, type, 1, 1, 2, rows, keys, 40);
-          made.problem.causal = random.chance(0.5);
+          made.problem.scoring.window.right = random.chance(0.5) ? 0 : unbounded;
           Buffer mask(mask_type, rows * keys), bounded(DType::float32, rows * keys);
           for (int64_t i = 0; i < mask.size(); ++i) {
             // The first two rows have nothing else.
@@ -55,10 +55,11 @@ TEST_CASE("attention: keys that the lowest finite numbers push away are kept, wh
             mask.set(at, number);
             bounded.set(at, number == -INFINITY ? number : std::fmax(mask[at], lowest));
           }
-          made.problem.mask = {mask.data(), mask_type, 0, 0, transposed ? 1 : keys, transposed ? rows : 1};
+          made.problem.scoring.mask = {mask.data(),          mask_type, 0, 0, transposed ? 1 : keys,
+                                       transposed ? rows : 1};
           solve(random, made, solver, &mask);
-          made.problem.mask.data = bounded.data();
-          made.problem.mask.type = DType::float32;
+          made.problem.scoring.mask.data = bounded.data();
+          made.problem.scoring.mask.type = DType::float32;
           check_against_oracle(made.problem, &made.output);
         }
       }
@@ -75,7 +76,7 @@ TEST_CASE("attention: NaN of a mask is NaN in its row") {
       Buffer mask(DType::float32, rows * keys);
       for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, random.chance(0.5) ? -INFINITY : random.normal());
       mask.set(2 * keys + 30, NAN);
-      made.problem.mask = {mask.data(), DType::float32, 0, 0, keys, 1};
+      made.problem.scoring.mask = {mask.data(), DType::float32, 0, 0, keys, 1};
       solve(random, made, solver, &mask);
       check_against_oracle(made.problem, &made.output);
     }
@@ -90,10 +91,10 @@ TEST_CASE("attention: an infinite value is NaN where its key is attended with th
           Random random(43);
           constexpr int64_t rows = 8, keys = 70, width = 40, weightless = 65, weighing = 66;
           DenseAttention made(random, type, 1, 1, 2, rows, keys, width);
-          made.problem.causal = causal;
+          made.problem.scoring.window.right = causal ? 0 : unbounded;
           Buffer mask(DType::boolean, rows * keys);
           for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, i % keys < 60 || random.chance(0.7));
-          if (masked) made.problem.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
+          if (masked) made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
           // Queries have no zeros there, and are all of one sign, so that scores of −∞ are no NaN.
           for (int64_t row = 0; row < 2 * rows; ++row) made.query.set(row * width, 1 + random.integer(0, 3));
           made.key.set(weightless * width, -INFINITY);
@@ -131,7 +132,7 @@ TEST_CASE("attention_decode: NaN of a chunk is NaN, however little the chunk wei
     Random random(44);
     constexpr int64_t keys = 600, width = 32;
     DenseAttention made(random, type, 1, 1, 1, 1, keys, width);
-    made.problem.scale = 1;
+    made.problem.scoring.scale = 1;
     for (int64_t d = 0; d < width; ++d) made.query.set(d, d == 0);
     // Those of the first chunk lie 240 below the others.
     for (int64_t key = 0; key < keys; ++key) made.key.set(key * width, key < 256 ? -120 : 120);

@@ -30,10 +30,10 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   rows.heads = rows.queries = {0};
   rows.keys = 600;
   cuda::attention_rows(rows, workspace);
-  made.problem.softcap = 1;
+  made.problem.scoring.softcap = 1;
   cuda::attention_forward(made.problem, workspace);
   for (const DType mask : {DType::boolean, type}) {
-    made.problem.mask = {made.query.data(), mask, 0, 0, 0, 1};
+    made.problem.scoring.mask = {made.query.data(), mask, 0, 0, 0, 1};
     cuda::attention_forward(made.problem, workspace);
   }
 }
@@ -68,7 +68,7 @@ void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
     cuda::cast({source, from, memory, to, 16}, workspace);
     AppendProblem problem;
     problem.heads = 1;
-    problem.width = problem.value_width = 64;
+    problem.key_width = problem.value_width = 64;
     problem.parts = {{0, 0, 1, 0}};
     problem.key = problem.value = {source, from, 64, 64, 64};
     const auto tables = std::make_shared<PageTables>();
@@ -107,7 +107,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     for (const int64_t width : {64, 128, 256, 512}) {
       DenseAttention made(random, type, 1, 1, 1, 1, 600, width);
       EmulatedWorkspace memory(with_mask);
-      made.problem.mask = {made.query.data(), DType::float32, 0, 0, 0, 1};
+      made.problem.scoring.mask = {made.query.data(), DType::float32, 0, 0, 0, 1};
       cuda::attention_decode(made.problem, memory);
     }
   }

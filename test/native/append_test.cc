@@ -58,13 +58,13 @@ TEST_CASE("float32 goes into a bfloat16 cache as its nearest, and NaN as NaN") {
       tables.value = {row_steps, tables.first.data(), tables.values.data()};
       problem.pages = std::make_shared<const PageTables>(std::move(tables));
       problem.heads = 1;
-      problem.width = problem.value_width = row_width;
+      problem.key_width = problem.value_width = row_width;
       problem.parts = {{0, 0, row_steps, 0}};
       problem.key = problem.value = {rows.data(), DType::float32, 0, 0, row_width};
       problem.cached_key = {nullptr, DType::bfloat16, 0, 0, row_width, &problem.pages->key};
       problem.cached_value = {nullptr, DType::bfloat16, 0, 0, row_width, &problem.pages->value};
       Plan plan;
-      cpu::plan_append(problem, plan);
+      cpu::plan(problem, plan);
       Random random(3'000'000);
       run(plan, random);
 

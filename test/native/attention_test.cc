@@ -56,15 +56,15 @@ void check(const RandomAttention& made, const std::vector<TrueRow>& truth, const
   int64_t wrong_choices = 0;
   for_each_row(p, [&](int64_t b, int64_t h, int64_t q, size_t row) {
     const auto& [output, log_sum_exp, lead, choice] = truth[row];
-    const bool clear = !p.selection.is_hard() || lead > clear_lead;
+    const bool clear = !p.scoring.selection.is_hard() || lead > clear_lead;
     const int64_t at = b * p.output.batch_stride + h * p.output.head_stride + q * p.output.step_stride;
     for (int64_t d = 0; clear && d < p.value_width; ++d) {
       const double got = read(p.output.data, p.output.type, at + d);
       error += (got - output[d]) * (got - output[d]);
       norm += output[d] * output[d];
     }
-    if (p.selection.is_hard() && clear) {
-      const Choices& choices = p.selection.choices;
+    if (p.scoring.selection.is_hard() && clear) {
+      const Choices& choices = p.scoring.selection.choices;
       wrong_choices +=
           choices.data[b * choices.batch_stride + h * choices.head_stride + q] != static_cast<double>(choice);
     }
@@ -103,7 +103,7 @@ void check_rows(RandomAttention& made, Random& random, uint64_t stream) {
   rows.biased_scores = biased.data();
   rows.weights = weights.data();
   Plan plan;
-  cpu::plan_rows(rows, plan);
+  cpu::plan(rows, plan);
   run(plan, random);
   double worst = 0;
   const auto compare = [&](double got, double truth) {
@@ -140,14 +140,14 @@ TEST_CASE("attention agrees with the oracle on random problems") {
       cpu::set_instruction_set(isa);
       for (const bool fused : {false, true}) {
         // Unfused attention is soft, and scores by products.
-        const bool plain = made.problem.selection.kind == SelectionKind::soft &&
-                           made.problem.score.kind != ScoreKind::additive;
+        const bool plain = made.problem.scoring.selection.kind == SelectionKind::soft &&
+                           made.problem.scoring.score.kind != ScoreKind::additive;
         if (!fused && !plain) continue;
         for (int64_t i = 0; i < made.output->size(); ++i) made.output->set(i, NAN);
         for (int64_t i = 0; i < made.log_sum_exp->size(); ++i) made.log_sum_exp->set(i, NAN);
         std::fill(made.choices.begin(), made.choices.end(), NAN);
         Plan plan;
-        (fused ? cpu::plan_attention : cpu::plan_unfused)(made.problem, plan);
+        fused ? cpu::plan(made.problem, plan) : cpu::plan_unfused(made.problem, plan);
         run(plan, random);
         check(made, truth, fused ? "fused" : "unfused", stream);
       }

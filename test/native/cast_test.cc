@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "cpu/backend.h"
-#include "cpu/planner.h"
 #include "support/half.h"
 #include "support/run.h"
 
@@ -18,9 +17,9 @@ namespace {
 constexpr DType types[] = {DType::float32, DType::float16, DType::bfloat16};
 
 void cast(const CastProblem& problem, Random& random) {
-  cpu::Planner planner;
-  planner.cast(problem);
-  run(planner.take(), random);
+  Plan plan;
+  cpu::plan(problem, plan);
+  run(plan, random);
 }
 
 // Of the numbers of a type around x, the nearest; of two equally near, the one whose last bit is 0.

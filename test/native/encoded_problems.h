@@ -1,4 +1,4 @@
-// Random problems, written as lib/native writes them.
+// Random problems, written as lib/backends/native writes them.
 #pragma once
 
 #include <initializer_list>
@@ -49,11 +49,22 @@ class Encoded {
 
   static double number_of(DType type) { return static_cast<double>(type); }
 
+  // Some earlier list with as many pages, all of them below `known`; otherwise a new one.
+  void page_list(int64_t pages, int64_t known) {
+    for (size_t index = 0; index < page_lists_.size(); ++index) {
+      if (page_lists_[index] == pages && pages <= known && random_.chance(0.5)) return add(double(index));
+    }
+    add({double(page_lists_.size()), double(pages)});
+    for (int64_t page = 0; page < pages; ++page) add(double(page));
+    page_lists_.push_back(pages);
+  }
+
   std::vector<double> numbers;
   std::vector<Memory> memories;
 
  private:
   Random& random_;
+  std::vector<int64_t> page_lists_;  // how many pages each has: from 0 on
   std::vector<std::unique_ptr<Guarded>> owned_;
   std::vector<std::unique_ptr<const PackedWeight>> weights_;
 };

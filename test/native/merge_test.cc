@@ -24,11 +24,11 @@ TEST_CASE("merging two halves of the keys gives the whole") {
       }
       AttentionProblem whole;
       whole.query_heads = whole.key_heads = 1;
-      whole.width = whole.query_width = whole.value_width = width;
+      whole.key_width = whole.query_width = whole.value_width = width;
       whole.query = {query.data(), DType::float32, 0, 0, width};
       whole.key = {key.data(), DType::float32, 0, 0, width};
       whole.value = {value.data(), DType::float32, 0, 0, width};
-      whole.scale = 0.3f;
+      whole.scoring.scale = 0.3f;
       whole.sequences = {{0, rows, 0, keys, 0}};
 
       MergeProblem merge;
@@ -45,14 +45,14 @@ TEST_CASE("merging two halves of the keys gives the whole") {
         half.output = {outputs[part].data(), DType::float32, 0, 0, width};
         half.log_sum_exp = {sums[part].data(), DType::float32, 0, 0, 1};
         Plan plan;
-        cpu::plan_attention(half, plan);
+        cpu::plan(half, plan);
         run(plan, random);
         merge.parts.push_back({outputs[part].data(), static_cast<const float*>(sums[part].data())});
       }
       merge.output = outputs[2].data();
       merge.log_sum_exp = static_cast<float*>(sums[2].data());
       Plan plan;
-      cpu::plan_merge(merge, plan);
+      cpu::plan(merge, plan);
       run(plan, random);
 
       double error = 0, norm = 0;

@@ -37,7 +37,7 @@ TEST_CASE("any number of threads gives the same bits") {
       const auto solve = [&](int threads) {
         pool.set_threads(threads);
         Plan plan;
-        (fused ? cpu::plan_attention : cpu::plan_unfused)(attention.problem, plan);
+        fused ? cpu::plan(attention.problem, plan) : cpu::plan_unfused(attention.problem, plan);
         const auto operation = std::make_shared<Operation>(std::move(plan));
         pool.run(operation, scratch);
         REQUIRE(!operation->error());

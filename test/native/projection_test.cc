@@ -150,7 +150,7 @@ TEST_CASE("projections agree with float64 sums on random problems") {
       Random random(1'000'000 + stream);
       RandomProjection made(random);
       Plan plain;
-      cpu::plan_projection(made.problem, plain);
+      cpu::plan(made.problem, plain);
       run(plain, random);
       check(made, stream);
 
@@ -162,7 +162,7 @@ TEST_CASE("projections agree with float64 sums on random problems") {
       made.problem.packed = packed.get();
       made.problem.weight = nullptr;
       Plan panels;
-      cpu::plan_projection(made.problem, panels);
+      cpu::plan(made.problem, panels);
       run(panels, random);
       check(made, stream);
     }
@@ -172,7 +172,7 @@ TEST_CASE("projections agree with float64 sums on random problems") {
 TEST_CASE("an empty projection has nothing to do") {
   ProjectionProblem nothing;
   Plan plan;
-  cpu::plan_projection(nothing, plan);
+  cpu::plan(nothing, plan);
   CHECK(plan.empty());
 }
 

@@ -8,7 +8,7 @@ AttentionProblem problem_of(const HeedAttention& asked) {
   AttentionProblem problem;
   problem.query_heads = asked.query_heads;
   problem.key_heads = asked.key_heads;
-  problem.width = problem.query_width = problem.value_width = asked.width;
+  problem.key_width = problem.query_width = problem.value_width = asked.width;
   const auto type = static_cast<DType>(asked.type);
   const int64_t query_head = asked.query_steps * asked.width, key_head = asked.key_capacity * asked.width;
   problem.query = {asked.query, type, asked.query_heads * query_head, query_head, asked.width};
@@ -21,8 +21,8 @@ AttentionProblem problem_of(const HeedAttention& asked) {
   }
   problem.sequences.assign(static_cast<size_t>(asked.batch),
                            {0, asked.query_steps, 0, asked.key_steps, asked.key_steps - asked.query_steps});
-  problem.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(asked.width)));
-  problem.causal = asked.causal != 0;
+  problem.scoring.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(asked.width)));
+  if (asked.causal != 0) problem.scoring.window.right = 0;
   return problem;
 }
 
@@ -51,7 +51,7 @@ AppendProblem problem_of(const HeedAppend& asked) {
   AppendProblem problem;
   const auto type = static_cast<DType>(asked.type);
   problem.heads = asked.heads;
-  problem.width = problem.value_width = asked.width;
+  problem.key_width = problem.value_width = asked.width;
   problem.key = {asked.key, type, asked.heads * asked.width, asked.width, asked.width};
   problem.value = {asked.value, type, asked.heads * asked.width, asked.width, asked.width};
   // A contiguous cache has one page for each entry.

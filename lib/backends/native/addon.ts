@@ -66,7 +66,7 @@ export interface Addon {
   /** The version of heed that it was built from. Every version may change the interface between the two. */
   readonly version: string;
   /**
-   * Starts an operation: the first `length` numbers are problems as native/addon/decode.h describes them. `device` −1 is
+   * Starts an operation: the first `length` numbers are problems as native/addon/wire/format.h describes them. `device` −1 is
    * the CPU; elsewhere, `written` are the indices of those host arrays among the buffers that come back changed.
    */
   solve(
@@ -86,6 +86,8 @@ export interface Addon {
     device: number,
     written: readonly number[],
   ): void;
+  /** A single attention by way of whole score matrices, on the CPU: see ../unfused.ts. */
+  solveUnfused(numbers: Float64Array, length: number, buffers: Buffers): void;
   /** Puts an operation on a device's stream and waits for nothing: all buffers are in the device's memory. */
   enqueue(numbers: Float64Array, length: number, buffers: Buffers, device: number): void;
   /** The operation still ends as usual, only sooner. */

@@ -43,7 +43,7 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
 
 /** Only a cache may have another type than the queries. */
 function expectOneType(problem: Problem): void {
-  if (problem.kind === 'unfused' || problem.kind === 'rows') expectOneType(problem.attention);
+  if (problem.kind === 'rows') expectOneType(problem.attention);
   if (problem.kind !== 'attention' || problem.query.type === problem.key.type) return;
   const { query, key } = problem;
   throw unsupported(

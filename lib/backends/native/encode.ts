@@ -1,21 +1,22 @@
-/** Problems, kind by kind, as the numbers and buffers that cross to the addon: see native/addon/decode.h. */
+/** Problems, kind by kind, as the numbers and buffers that cross to the addon: see native/addon/wire/format.h. */
 import { isPacked } from '../../problem/accesses.js';
-import type {
-  AppendProblem,
-  AttentionProblem,
-  CastProblem,
-  Choices,
-  HeadMatrix,
-  HeadNorm,
-  MaskView,
-  MergeProblem,
-  Pages,
-  Problem,
-  ProjectionProblem,
-  Rotation,
-  RowsProblem,
-  ScoreForm,
-  SelectionForm,
+import {
+  type AppendProblem,
+  type AttentionProblem,
+  type CastProblem,
+  type Choices,
+  type HeadMatrix,
+  type HeadNorm,
+  headNumbers,
+  type MaskView,
+  type MergeProblem,
+  type Pages,
+  type Problem,
+  type ProjectionProblem,
+  type Rotation,
+  type RowsProblem,
+  type ScoreForm,
+  type SelectionForm,
 } from '../../problem/problem.js';
 import { type Encoded, type Encoder, typeNumber } from './encoder.js';
 import { externalOf } from './packed-panels.js';
@@ -75,19 +76,14 @@ function encodePages(to: Encoder, keys: Pages | undefined, values: Pages | undef
     to.optionalBuffer(scales?.[i]);
     to.optionalBuffer(values.scales?.[i]);
   }
-  for (let entry = 0; entry < entries; entry++) {
-    const { ids, count } = lists[entry];
-    to.number(count);
-    for (let i = 0; i < count; i++) to.number(ids[i]);
-  }
+  for (let entry = 0; entry < entries; entry++) to.pageList(lists[entry]);
 }
 
 function encodeAttention(to: Encoder, problem: AttentionProblem): void {
   const { queryHeads, keyHeads, width, queryWidth = width, valueWidth } = problem;
   to.numbers(queryHeads, keyHeads, width, queryWidth, valueWidth);
   const { scoring } = problem;
-  // The third is a flag that nothing sets any more.
-  to.numbers(scoring.scale, scoring.softcap, 0, scoring.window.left, scoring.window.right);
+  to.numbers(scoring.scale, scoring.softcap, scoring.window.left, scoring.window.right);
   to.view(problem.query);
   to.view(problem.key);
   to.view(problem.value);
@@ -100,8 +96,7 @@ function encodeAttention(to: Encoder, problem: AttentionProblem): void {
   encodePages(to, problem.key.pages, problem.value.pages, problem.sequences.length);
   encodeScore(to, scoring.score);
   to.optional(scoring.mask, encodeMask);
-  to.list(scoring.alibiSlopes);
-  to.list(scoring.sinks);
+  for (const list of headNumbers) to.list(scoring[list]);
   encodeSelection(to, scoring.select);
   to.optional(problem.choices, encodeChoices);
 }
@@ -176,16 +171,13 @@ function encodeCast(to: Encoder, problem: CastProblem): void {
   to.typed(problem.to);
 }
 
-const kinds = ['attention', 'unfused', 'rows', 'projection', 'merge', 'append', 'cast'] as const;
+const kinds = ['attention', 'rows', 'projection', 'merge', 'append', 'cast'] as const;
 
 function encodeProblem(to: Encoder, problem: Problem): void {
   to.number(kinds.indexOf(problem.kind));
   switch (problem.kind) {
     case 'attention':
       encodeAttention(to, problem);
-      break;
-    case 'unfused':
-      encodeAttention(to, problem.attention);
       break;
     case 'rows':
       encodeRows(to, problem);

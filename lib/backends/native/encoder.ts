@@ -1,5 +1,5 @@
-/** Writes problems in the format that native/addon/decode.h describes. */
-import type { StoredElements, StoredType, StoredView } from '../../problem/problem.js';
+/** Writes problems in the format that native/addon/wire/format.h describes. */
+import type { PageIds, StoredElements, StoredType, StoredView } from '../../problem/problem.js';
 import type { External } from './addon.js';
 
 const typeNumbers: Partial<Record<StoredType, number>> = {
@@ -27,11 +27,14 @@ export class Encoder {
   #numbers = new Float64Array(1024);
   #length = 0;
   #buffers: (StoredElements | External)[] = [];
+  /** Which page list of the operation each one is: an append and an attention over the same cache have the same. */
+  readonly #pageLists = new Map<PageIds, number>();
 
   /** Starts over. */
   reset(): void {
     this.#length = 0;
     this.#buffers = [];
+    this.#pageLists.clear();
   }
 
   /** Returns what was written and forgets it, so that a long-lived encoder does not keep buffers alive. */
@@ -85,6 +88,20 @@ export class Encoder {
     if (this.#length + count > this.#numbers.length) this.#grow(count);
     this.#numbers.set(values, this.#length);
     this.#length += count;
+  }
+
+  /** Its index, and the list itself the first time. */
+  pageList(list: PageIds): void {
+    const index = this.#pageLists.get(list);
+    if (index !== undefined) {
+      this.number(index);
+      return;
+    }
+    this.number(this.#pageLists.size);
+    this.#pageLists.set(list, this.#pageLists.size);
+    const { ids, count } = list;
+    this.number(count);
+    for (let i = 0; i < count; i++) this.number(ids[i]);
   }
 
   #grow(count: number): void {

@@ -84,6 +84,11 @@ export function nativeStatus(): NativeStatus {
   };
 }
 
+/** For what is no backend's: see unfused.ts. */
+export function nativeAddon(): Addon | undefined {
+  return native().addon;
+}
+
 /** Which CUDA devices there are, and why there is none. */
 export function cudaStatus(): CudaDescription {
   const { addon, why } = native();

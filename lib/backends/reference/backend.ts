@@ -17,14 +17,11 @@ import { attend } from './attention.js';
 import { merge } from './merge.js';
 import { packReference, projectRows } from './projection.js';
 import { showRows } from './rows.js';
-import { attendUnfused } from './unfused.js';
 
 function work(problem: Problem): Generator<void> {
   switch (problem.kind) {
     case 'attention':
       return attend(problem);
-    case 'unfused':
-      return attendUnfused(problem.attention);
     case 'rows':
       return showRows(problem);
     case 'projection':

@@ -42,9 +42,9 @@ static inline bool exponentiate(const float* from, int64_t count, float* to) {
 // nothing of the others in the tile may change what a key comes to.
 static inline void offer_keys(const AttentionParameters& p, TileRows keys, int64_t count, const float* matrix,
                               const OfferedKeys& offered) {
-  const int64_t pitch = padded(p.score.hidden);
-  multiply_rows<Sums::in_order>(keys.data, keys.stride, count, matrix, p.width, p.score.hidden, offered.sums,
-                                pitch);
+  const int64_t pitch = padded(p.scoring.score.hidden);
+  multiply_rows<Sums::in_order>(keys.data, keys.stride, count, matrix, p.key_width, p.scoring.score.hidden,
+                                offered.sums, pitch);
   for (int64_t key = 0; key < count; ++key)
     offered.safe[key] = exponentiate(offered.sums + key * pitch, pitch, offered.exponentials + key * pitch);
 }
@@ -52,14 +52,14 @@ static inline void offer_keys(const AttentionParameters& p, TileRows keys, int64
 // v of the head of each row of a group, times the scale, along the lanes; and the sum of each.
 static inline void load_vectors(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
   const AttentionParameters& p = *block.parameters;
-  const int64_t hidden = p.score.hidden;
+  const int64_t hidden = p.scoring.score.hidden;
   for (int64_t i = 0; i < hidden * group_rows; i += lanes) store(group.vector + i, Vec{});
   for (int64_t r = 0; r < group_rows; ++r) group.vector_sum[r] = 0;
-  with_type(p.score.vector.type, [&](auto type) {
+  with_type(p.scoring.score.vector.type, [&](auto type) {
     using Type = decltype(type);
     for (int64_t r = 0; r < group.rows; ++r) {
-      const auto* vector = static_cast<const typename Type::Element*>(p.score.vector.data) +
-                           origin_of_row(block, first_row + r).head * p.score.vector.head_stride;
+      const auto* vector = static_cast<const typename Type::Element*>(p.scoring.score.vector.data) +
+                           origin_of_row(block, first_row + r).head * p.scoring.score.vector.head_stride;
       for (int64_t h = 0; h < hidden; ++h) {
         const float element = Type::get(vector[h]) * factor;
         group.vector[h * group_rows + r] = element;
@@ -75,7 +75,7 @@ static inline void prepare_additive(const RowBlock& block, int64_t first_row, fl
   // Vectors of lanes without rows hold nothing.
   const int64_t used = group.vectors * lanes;
   group.safe = true;
-  for (int64_t h = 0; h < block.parameters->score.hidden; ++h)
+  for (int64_t h = 0; h < block.parameters->scoring.score.hidden; ++h)
     group.safe &= exponentiate(group.query + h * group_rows, used, group.exponential + h * group_rows);
 }
 
@@ -83,7 +83,7 @@ template <bool safe, int rows, int vectors>
 static inline void add_tile(const ScoreTile& tile, const OfferedKeys& offered, int64_t first_offered,
                             int64_t key, int64_t vector) {
   const RowGroup& group = *tile.group;
-  const int64_t hidden = tile.parameters->score.hidden, pitch = padded(hidden);
+  const int64_t hidden = tile.parameters->scoring.score.hidden, pitch = padded(hidden);
   const float* keys = (safe ? offered.exponentials : offered.sums) + (key - first_offered) * pitch;
   const float* queries = (safe ? group.exponential : group.query) + vector * lanes;
   const float* weights = group.vector + vector * lanes;

@@ -3,9 +3,9 @@
 // combined at the end.
 #pragma once
 
-#include "cpu/kernels/choice.h"
 #include "cpu/kernels/decode_values.h"
 #include "cpu/kernels/dot.h"
+#include "cpu/kernels/hard_selection.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/query_rows.h"
 #include "cpu/kernels/scale_scores.h"
@@ -20,7 +20,7 @@ struct DecodeScratch {
 
   static DecodeScratch carve(const AttentionParameters& p, int64_t rows, ScratchCursor& cursor) {
     DecodeScratch s;
-    s.queries = cursor.take<float>(rows * padded(p.width));
+    s.queries = cursor.take<float>(rows * padded(p.key_width));
     s.scores = cursor.take<float>(rows * decode_tile);
     s.values = cursor.take<float>(decode_tile * p.value_width);
     s.query = QueryScratch::carve(p, rows, cursor);
@@ -51,8 +51,8 @@ static inline void score_keys(const RowBlock& block, KeyRange keys, const Decode
   for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
     const Upcoming<typename Type::Element> values{
         run_at(p.value, block, value_step + first, 1).template as<Type>(), p.value.step_stride};
-    dot_rows<Type>(s.queries, block.rows, padded(p.width), run.as<Type>(), p.key.step_stride, run.count,
-                   p.width, s.scores + first, decode_tile, values);
+    dot_rows<Type>(s.queries, block.rows, padded(p.key_width), run.as<Type>(), p.key.step_stride, run.count,
+                   p.key_width, s.scores + first, decode_tile, values);
     scale_scores<Type>(p, run, block.rows, s.scores + first, decode_tile);
   });
 }
@@ -73,18 +73,18 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   };
   score_keys<Type>(block, keys, s);
   bool careful = false;
-  const Selection& selection = p.selection;
+  const Selection& selection = p.scoring.selection;
   for (int64_t r = 0; r < block.rows; ++r) {
     const ScoreRow row = row_of(r);
-    if (p.softcap > 0) cap_row(row, 1, p.softcap * log2_e);
+    cap_row(row, 1, p.scoring.softcap * log2_e);
     bias_row(row, log2_e);
     exclude_from_row(row);
     if (selection.is_hard()) choose_in_chunk(row, block, partial, r);
     if (selection.is_hard() && !p.log_sum_exp.data) continue;
-    const float decay = soften_row(row, partial.maximum[r], partial.sum[r]);
+    const float decay = softmax_row(row, partial.maximum[r], partial.sum[r]);
     if (selection.kind == SelectionKind::local) weigh(row);
     for (int64_t d = 0; d < p.value_width; ++d) partial.output[r * p.value_width + d] *= decay;
-    careful |= p.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
+    careful |= p.scoring.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
   }
   if (selection.is_hard()) return;
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
@@ -93,8 +93,8 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
              // Behind the last page there is no other; elsewhere there may be the next head.
              const int64_t next = key_step + keys.first + first + decode_tile;
              const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
-             take_values<Type>(block, run, [&](int64_t r) { return part_of(row_of(r), run, first); }, careful,
-                               s.values, partial, {upcoming.as<Type>(), p.key.step_stride});
+             add_values_of_run<Type>(block, run, [&](int64_t r) { return part_of(row_of(r), run, first); },
+                                     careful, s.values, partial, {upcoming.as<Type>(), p.key.step_stride});
            });
 }
 
@@ -104,7 +104,7 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const DecodeScratch s = DecodeScratch::carve(p, block.rows, cursor);
-  Row rows[decode_rows];
+  Row rows[most_decode_rows];
   KeyRange keys{INT64_MAX, 0};
   for (int64_t r = 0; r < block.rows; ++r) {
     rows[r] = describe_row(block, r);
@@ -116,7 +116,7 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
   }
   for (int64_t i = 0; i < block.rows * p.value_width; ++i) partial.output[i] = 0;
 
-  load_query_rows(block, block.rows, query_factor(p), s.query, s.queries, padded(p.width));
+  load_query_rows(block, block.rows, query_factor(p), s.query, s.queries, padded(p.key_width));
   with_stored_type(p.key.type, [&](auto type) {
     using Type = decltype(type);
     const int64_t begin = first_key > keys.first ? first_key : keys.first;
@@ -143,8 +143,8 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       if (partials[c].sum[r] != 0) empty = false;
     }
     float reference = highest, sum = 0;
-    if (p.sinks && !empty) {
-      const float sink = p.sinks[origin.head] * log2_e;
+    if (p.scoring.sinks && !empty) {
+      const float sink = p.scoring.sinks[origin.head] * log2_e;
       if (sink > reference) reference = sink;
       sum = __builtin_exp2f(sink - reference);
     }
@@ -157,7 +157,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       const float* output = partials[c].output + r * p.value_width;
       for (int64_t d = 0; d < p.value_width; ++d) joined[d] = multiply_add(output[d], share, joined[d]);
     }
-    if (p.selection.is_hard()) {
+    if (p.scoring.selection.is_hard()) {
       Choice choice = no_choice;
       for (int64_t c = 0; c < count; ++c) {
         if (is_better(partials[c].best[r], choice.score))
@@ -166,7 +166,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       write_choice(block, origin, choice);
     }
     with_type(p.output.type, [&](auto type) {
-      if (p.selection.is_hard()) return;
+      if (p.scoring.selection.is_hard()) return;
       using Type = decltype(type);
       auto* out = static_cast<typename Type::Element*>(p.output.data) +
                   offset_of(p.output, block.batch, origin.head, step);

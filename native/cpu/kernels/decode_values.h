@@ -110,9 +110,9 @@ static inline void add_other_values(const ScoreRow& row, const typename Type::El
   }
 }
 
-// Weights of int8 values take in their scales, so that values are summed as they are. One that is not finite
-// must not touch a row that does not attend it.
-static inline void scale_weights(const ScoreRow& row, const float* scales, bool careful) {
+// Dequantises int8 values by way of their weights, which take in the scales, so that values are summed as
+// they are. A scale that is not finite must not touch a row that does not attend its key.
+static inline void dequantise_by_weights(const ScoreRow& row, const float* scales, bool careful) {
   const int64_t count = row.last_key - row.first_key;
   for (int64_t i = 0; i < count; ++i) {
     const bool poisons = careful && scales[i] * 0.0f != 0.0f && !attends(row, row.first_key + i);
@@ -120,17 +120,19 @@ static inline void scale_weights(const ScoreRow& row, const float* scales, bool 
   }
 }
 
-// Takes in the values of a run. `row_of(r)` gives the weights of row r over the run's keys; `careful` says
-// that some row may not attend some of them. 0 · ∞ must not happen where a row does not attend ∞; nor may
-// that change the order of its sums. So all rows sum up what is finite, and those that attend the rest take
-// it in afterwards. `copies` has room for the run's values.
+// Adds the values of a run to the outputs of all rows, by their weights. `row_of(r)` gives the weights of row
+// r over the run's keys; `careful` says that some row may not attend some of them. 0 · ∞ must not happen
+// where a row does not attend ∞; nor may that change the order of its sums. So all rows sum up what is
+// finite, and those that attend the rest take it in afterwards. `copies` has room for the run's values.
 template <class Type, class RowOf>
-static inline void take_values(const RowBlock& block, const Run& run, RowOf row_of, bool careful,
-                               float* copies, const Partial& partial, Upcoming<typename Type::Element> next) {
+static inline void add_values_of_run(const RowBlock& block, const Run& run, RowOf row_of, bool careful,
+                                     float* copies, const Partial& partial,
+                                     Upcoming<typename Type::Element> next) {
   const AttentionParameters& p = *block.parameters;
   const typename Type::Element* values = run.as<Type>();
   int64_t stride = p.value.step_stride;
-  for (int64_t r = 0; run.scales && r < block.rows; ++r) scale_weights(row_of(r), run.scales, careful);
+  for (int64_t r = 0; run.scales && r < block.rows; ++r)
+    dequantise_by_weights(row_of(r), run.scales, careful);
   careful = careful && !all_finite_rows<Type>(values, stride, run.count, p.value_width);
   if (careful) {
     auto* finite = reinterpret_cast<typename Type::Element*>(copies);

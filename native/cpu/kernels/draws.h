@@ -29,7 +29,7 @@ static inline uint32_t mixed_words(uint32_t state, const uint32_t (&words)[5]) {
 }
 
 static inline Stream stream_of(const AttentionParameters& p, int64_t batch, const RowOrigin& origin) {
-  const uint64_t seed = p.selection.seed;
+  const uint64_t seed = p.scoring.selection.seed;
   const uint32_t words[5] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
                              static_cast<uint32_t>(batch), static_cast<uint32_t>(origin.head),
                              static_cast<uint32_t>(origin.position)};

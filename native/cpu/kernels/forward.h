@@ -8,7 +8,7 @@
 // (Dao et al., FlashAttention, 2022; the transposed form is heed's.) No buffer grows with the number of keys.
 #pragma once
 
-#include "cpu/kernels/choice.h"
+#include "cpu/kernels/hard_selection.h"
 #include "cpu/kernels/key_scores.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/masked_keys.h"
@@ -68,17 +68,17 @@ static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* 
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
 }
 
-// What becomes of the scores of a tile: values are those from the tile's first key on; `exclusions` says
-// whether some row does not attend some of its keys.
-using Take = void (*)(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions);
+// What a selection makes of the scores of a tile: values are those from the tile's first key on; `exclusions`
+// says whether some row does not attend some of its keys.
+using Attend = void (*)(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions);
 
 // The softmax so far takes in a tile, and the output so far its values. `weigh` changes weights once they are
 // summed.
 template <class Weigh>
-static inline void take_weighted(const ScoreTile& tile, RowGroup& group, TileRows value_rows, bool exclusions,
-                                 Weigh weigh) {
+static inline void attend_weighted(const ScoreTile& tile, RowGroup& group, TileRows value_rows,
+                                   bool exclusions, Weigh weigh) {
   alignas(64) float decay[group_rows];
-  soften(tile, group, decay);
+  softmax_tile(tile, group, decay);
   weigh(tile);
   const bool careful = exclusions && !all_finite(value_rows, tile.keys(), tile.parameters->value_width);
   if (!all_vectors_alike(tile)) scale_outputs(tile, group, decay);
@@ -89,29 +89,30 @@ static inline void take_weighted(const ScoreTile& tile, RowGroup& group, TileRow
   });
 }
 
-static inline void take_soft(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
-  take_weighted(tile, group, values, exclusions, [](const ScoreTile&) {});
+static inline void attend_soft(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
+  attend_weighted(tile, group, values, exclusions, [](const ScoreTile&) {});
 }
 
-static inline void take_local(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
-  take_weighted(tile, group, values, exclusions, [](const ScoreTile& weights) { weigh(weights); });
+static inline void attend_local(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
+  attend_weighted(tile, group, values, exclusions, [](const ScoreTile& weights) { weigh(weights); });
 }
 
-static inline void take_best(const ScoreTile& tile, RowGroup& group, TileRows, bool) {
+static inline void attend_best(const ScoreTile& tile, RowGroup& group, TileRows, bool) {
   choose(tile, group);
   if (!tile.parameters->log_sum_exp.data) return;
   alignas(64) float decay[group_rows];
-  soften(tile, group, decay);
+  softmax_tile(tile, group, decay);
 }
 
-static inline Take take_of(const AttentionParameters& p) {
-  if (p.selection.is_hard()) return take_best;
-  return p.selection.kind == SelectionKind::local ? take_local : take_soft;
+static inline Attend attend_of(const AttentionParameters& p) {
+  if (p.scoring.selection.is_hard()) return attend_best;
+  return p.scoring.selection.kind == SelectionKind::local ? attend_local : attend_soft;
 }
 
 // One group against the part of a tile that it attends.
-static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stages& stages, Take take,
-                               KeyRange keys, float* scores, const KeyTile& key_tile, TileRows value_rows) {
+static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stages& stages,
+                               Attend attend, KeyRange keys, float* scores, const KeyTile& key_tile,
+                               TileRows value_rows) {
   const TileKeys attended = keys_of_tile(group, p, keys);
   if (attended.any.first >= attended.any.last) return;
   const ScoreTile tile{
@@ -125,14 +126,14 @@ static inline void attend_tile(RowGroup& group, const AttentionParameters& p, co
     if (attended.masked) add_mask(part);
     if (!in_range) exclude_out_of_range(part);
   });
-  take(tile, group, value_rows.from(tile.first_key - keys.first), !in_range || attended.masked);
+  attend(tile, group, value_rows.from(tile.first_key - keys.first), !in_range || attended.masked);
 }
 
 constexpr int groups_per_block = row_block / group_rows;
 
 // What is prepared for all rows of a block at once, where it has to be.
 static inline int64_t prepared_stride(const AttentionParameters& p) {
-  return has_learnt(p) || p.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
+  return has_learnt(p) || p.scoring.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
 }
 
 struct ForwardScratch {
@@ -147,11 +148,12 @@ struct ForwardScratch {
     s.queries = cursor.take<float>(depth_of(p) * row_block);
     s.outputs = cursor.take<float>(p.value_width * row_block);
     s.scores = cursor.take<float>(key_tile * group_rows);
-    s.keys = cursor.take<float>(needs_copies(p.key) ? key_tile * p.width : 0);
+    s.keys = cursor.take<float>(needs_copies(p.key) ? key_tile * p.key_width : 0);
     s.values = cursor.take<float>(needs_copies(p.value) ? key_tile * p.value_width : 0);
     s.key = KeyScratch::carve(p, cursor);
     s.prepared = cursor.take<float>(row_block * prepared_stride(p));
-    const int64_t additive = p.score.kind == ScoreKind::additive ? p.score.hidden * row_block : 0;
+    const int64_t additive =
+        p.scoring.score.kind == ScoreKind::additive ? p.scoring.score.hidden * row_block : 0;
     s.exponentials = cursor.take<float>(additive);
     s.vectors = cursor.take<float>(additive);
     s.query = QueryScratch::carve(p, row_block, cursor);
@@ -170,7 +172,7 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
   ScratchCursor cursor{scratch};
   const ForwardScratch s = ForwardScratch::carve(p, cursor);
   const Stages stages = stages_of(p);
-  const Take take = take_of(p);
+  const Attend attend = attend_of(p);
   const int64_t prepared = prepared_stride(p);
   if (prepared) load_query_rows(block, block.rows, query_factor(p), s.query, s.prepared, prepared);
   s.key.load(p, block.key_head);
@@ -181,13 +183,14 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
     RowGroup& group = s.groups[g];
     group.rows = block.rows - g * group_rows < group_rows ? block.rows - g * group_rows : group_rows;
     group.query = s.queries + g * group_rows * depth_of(p);
-    group.exponential = s.exponentials + g * group_rows * p.score.hidden;
-    group.vector = s.vectors + g * group_rows * p.score.hidden;
+    group.exponential = s.exponentials + g * group_rows * p.scoring.score.hidden;
+    group.vector = s.vectors + g * group_rows * p.scoring.score.hidden;
     group.output = s.outputs + g * group_rows * p.value_width;
     describe_rows(block, g * group_rows, group);
     prepared ? load_prepared_queries(s.prepared, prepared, g * group_rows, depth_of(p), group)
              : load_queries(block, g * group_rows, query_factor(p), group);
-    if (p.score.kind == ScoreKind::additive) prepare_additive(block, g * group_rows, query_factor(p), group);
+    if (p.scoring.score.kind == ScoreKind::additive)
+      prepare_additive(block, g * group_rows, query_factor(p), group);
     for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
     if (group.keys.first < keys.first) keys.first = group.keys.first;
     if (group.keys.last > keys.last) keys.last = group.keys.last;
@@ -199,7 +202,7 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
     last =
         first + keys_of_tile_at(p.value, block.sequence.key_start + first, left < key_tile ? left : key_tile);
     const TileRows key_rows =
-        tile_rows_of(p.key, block, first_key_step(block) + first, last - first, p.width, s.keys);
+        tile_rows_of(p.key, block, first_key_step(block) + first, last - first, p.key_width, s.keys);
     const TileRows value_rows =
         tile_rows_of(p.value, block, block.sequence.key_start + first, last - first, p.value_width, s.values);
     const KeyTile key_tile_rows = key_tile_of(p, key_rows, first, last - first, s.key);
@@ -208,14 +211,15 @@ static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
       const KeyRange mine{first > group.keys.first ? first : group.keys.first,
                           last < group.keys.last ? last : group.keys.last};
       if (mine.first >= mine.last) continue;
-      attend_tile(group, p, stages, take, mine, s.scores, key_tile_rows, value_rows.from(mine.first - first));
+      attend_tile(group, p, stages, attend, mine, s.scores, key_tile_rows,
+                  value_rows.from(mine.first - first));
     }
   }
 
   for (int64_t g = 0; g < groups; ++g) {
     alignas(64) float factor[group_rows] = {};
     finish_rows(block, g * group_rows, s.groups[g], factor);
-    if (p.selection.is_hard()) {
+    if (p.scoring.selection.is_hard()) {
       finish_choices(block, g * group_rows, s.groups[g]);
       continue;
     }

@@ -1,7 +1,7 @@
 // Learnt matrices as the matrix kernel reads them, and products with rows.
 #pragma once
 
-#include "core/score.h"
+#include "core/scoring.h"
 #include "cpu/kernels/multiply.h"
 
 namespace heed::cpu::HEED_ISA {

@@ -5,13 +5,13 @@
 #include "cpu/kernels/merge.h"
 #include "cpu/kernels/projection.h"
 #include "cpu/kernels/rows.h"
-#include "cpu/kernels/store_rows.h"
+#include "cpu/kernels/convert.h"
 #include "cpu/kernels/unfused.h"
 
 namespace heed::cpu::HEED_ISA {
 
 static_assert(row_block % group_rows == 0);
-static_assert(decode_rows <= group_rows);
+static_assert(most_decode_rows <= group_rows);
 
 extern const KernelTable table;
 const KernelTable table = {
@@ -36,7 +36,7 @@ const KernelTable table = {
     .project_columns = project_columns,
     .merge_scratch = merge_scratch,
     .merge = merge,
-    .store_rows = store_rows,
+    .append_rows = append_rows,
     .cast = cast,
 };
 

@@ -26,7 +26,7 @@ using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
 template <Sums order>
 static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_tile) {
   const TileRows keys = key_tile.from(tile.first_key);
-  const int64_t width = tile.parameters->width;
+  const int64_t width = tile.parameters->key_width;
   for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     const float* queries = tile.group->query + first_vector * lanes;
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
@@ -60,19 +60,19 @@ static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
 
 template <Sums order>
 static inline Scores scores_in(const AttentionParameters& p) {
-  return p.score.kind == ScoreKind::cosine ? multiply_cosines<order> : multiply_scores<order>;
+  return p.scoring.score.kind == ScoreKind::cosine ? multiply_cosines<order> : multiply_scores<order>;
 }
 
 // Of several best keys a hard selection takes the first: they have to be as good, to the last bit.
 static inline Scores scores_of(const AttentionParameters& p) {
-  if (p.score.kind == ScoreKind::additive) return add_scores;
-  return p.selection.is_hard() ? scores_in<Sums::in_order>(p) : scores_in<Sums::in_any_order>(p);
+  if (p.scoring.score.kind == ScoreKind::additive) return add_scores;
+  return p.scoring.selection.is_hard() ? scores_in<Sums::in_order>(p) : scores_in<Sums::in_any_order>(p);
 }
 
 // Everything that happens to the scores of a tile before masks and ranges, in this order.
 struct Stages {
   Scores score;
-  Stage then[2];
+  Stage then[most_stages];
   int64_t count;
 };
 
@@ -90,27 +90,27 @@ struct KeyScratch {
   static KeyScratch carve(const AttentionParameters& p, ScratchCursor& cursor) {
     KeyScratch s{};
     s.inverse_lengths = cursor.take<float>(key_tile);
-    if (p.score.kind != ScoreKind::additive) return s;
-    const int64_t pitch = padded(p.score.hidden);
-    s.matrix = cursor.take<float>(p.width * pitch);
+    if (p.scoring.score.kind != ScoreKind::additive) return s;
+    const int64_t pitch = padded(p.scoring.score.hidden);
+    s.matrix = cursor.take<float>(p.key_width * pitch);
     s.offered = OfferedKeys::carve(key_tile, pitch, cursor);
     return s;
   }
 
   void load(const AttentionParameters& p, int64_t key_head) const {
-    if (p.score.kind == ScoreKind::additive)
-      load_transposed(p.score.key, key_head, p.score.hidden, p.width, matrix);
+    if (p.scoring.score.kind == ScoreKind::additive)
+      load_transposed(p.scoring.score.key, key_head, p.scoring.score.hidden, p.key_width, matrix);
   }
 };
 
 static inline KeyTile key_tile_of(const AttentionParameters& p, TileRows rows, int64_t first_key,
                                   int64_t keys, const KeyScratch& s) {
   const KeyTile tile{rows, first_key, s.inverse_lengths, s.offered};
-  if (p.score.kind == ScoreKind::cosine) {
+  if (p.scoring.score.kind == ScoreKind::cosine) {
     for (int64_t key = 0; key < keys; ++key)
-      s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.width);
+      s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.key_width);
   }
-  if (p.score.kind == ScoreKind::additive) offer_keys(p, rows, keys, s.matrix, s.offered);
+  if (p.scoring.score.kind == ScoreKind::additive) offer_keys(p, rows, keys, s.matrix, s.offered);
   return tile;
 }
 

@@ -24,6 +24,7 @@ static inline bool needs_copies(const View& view) {
   return !in_place(view) || view.pages;
 }
 
+// Dequantises int8: each element times the scale of its row.
 template <class Type>
 static inline void widen_run(const Run& run, int64_t stride, int64_t width, float* copy) {
   for (int64_t i = 0; i < run.count; ++i, copy += width) {

@@ -15,7 +15,7 @@ static inline Vec bell(Vec t) {
 
 // The weights of a tile, whose sums have been taken already.
 static inline void weigh(const ScoreTile& tile) {
-  const Vec inverse = splat(static_cast<float>(1 / tile.parameters->selection.half_width));
+  const Vec inverse = splat(static_cast<float>(1 / tile.parameters->scoring.selection.half_width));
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     const KeyRange keys = tile.vector_keys[v];
     Vec distance;
@@ -28,7 +28,7 @@ static inline void weigh(const ScoreTile& tile) {
 
 // The weights of one row, keys along the lanes.
 static inline void weigh(const ScoreRow& row) {
-  const Vec inverse = splat(static_cast<float>(1 / row.parameters->selection.half_width));
+  const Vec inverse = splat(static_cast<float>(1 / row.parameters->scoring.selection.half_width));
   Vec distance = splat(static_cast<float>(static_cast<double>(row.first_key) - row.row->center));
   for (int i = 0; i < lanes; ++i) distance[i] += static_cast<float>(i);
   for (int64_t i = 0; i < row.padded_keys(); i += lanes, distance += static_cast<float>(lanes))

@@ -62,13 +62,14 @@ struct TileKeys {
 static inline TileKeys keys_of_tile(const RowGroup& group, const AttentionParameters& p, KeyRange tile) {
   TileKeys keys;
   keys.any = {INT64_MAX, 0};
-  keys.masked = p.mask.data && p.mask.type != DType::boolean;
+  keys.masked = p.scoring.mask.data && p.scoring.mask.type != DType::boolean;
   for (int64_t v = 0; v < group.vectors; ++v) {
     KeyRange& mine = keys.of_vectors[v];
     mine = group.vector_keys[v];
     if (mine.first < tile.first) mine.first = tile.first;
     if (mine.last > tile.last) mine.last = tile.last;
-    if (p.mask.data && p.mask.type == DType::boolean) keys.masked |= !narrow_by_mask(group, p.mask, v, mine);
+    if (p.scoring.mask.data && p.scoring.mask.type == DType::boolean)
+      keys.masked |= !narrow_by_mask(group, p.scoring.mask, v, mine);
     include(keys.any, mine);
   }
   return keys;
@@ -76,7 +77,7 @@ static inline TileKeys keys_of_tile(const RowGroup& group, const AttentionParame
 
 // A row of the mask is far from the next: no processor sees by itself which lines will be wanted.
 static inline void prefetch_mask(const ScoreTile& tile) {
-  const MaskView& mask = tile.parameters->mask;
+  const MaskView& mask = tile.parameters->scoring.mask;
   if (mask.key_stride != 1) return;
   const int64_t size = static_cast<int64_t>(size_of(mask.type));
   for (int64_t r = 0; r < tile.group->rows; ++r) {

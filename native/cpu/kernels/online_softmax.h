@@ -46,7 +46,7 @@ static inline void soften_vectors(const ScoreTile& tile, int64_t first_vector, K
 
 // Turns the scores that some row of each vector attends into weights, in place, and returns in `decay` what
 // older sums have to be multiplied by.
-static inline void soften(const ScoreTile& tile, RowGroup& group, float* decay) {
+static inline void softmax_tile(const ScoreTile& tile, RowGroup& group, float* decay) {
   if (all_vectors_alike(tile)) {
     for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first) {
       soften_vectors<vectors.value>(tile, first, {tile.first_key, tile.last_key}, group, decay);

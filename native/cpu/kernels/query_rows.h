@@ -10,12 +10,12 @@
 namespace heed::cpu::HEED_ISA {
 
 static inline bool has_learnt(const AttentionParameters& p) {
-  return p.score.kind == ScoreKind::general || p.score.kind == ScoreKind::additive;
+  return p.scoring.score.kind == ScoreKind::general || p.scoring.score.kind == ScoreKind::additive;
 }
 
 // How wide queries are once they are prepared.
 static inline int64_t depth_of(const AttentionParameters& p) {
-  return p.score.kind == ScoreKind::additive ? p.score.hidden : p.width;
+  return p.scoring.score.kind == ScoreKind::additive ? p.scoring.score.hidden : p.key_width;
 }
 
 struct QueryScratch {
@@ -48,15 +48,15 @@ static inline void widen_query_rows(const RowBlock& block, int64_t rows, float* 
 static inline void multiply_query_rows(const RowBlock& block, int64_t rows, const QueryScratch& s, float* out,
                                        int64_t stride) {
   const AttentionParameters& p = *block.parameters;
-  const HeadMatrix& weight = p.score.weight;
-  const int64_t heads = weight.head_stride == 0 ? 1 : p.group();
+  const HeadMatrix& weight = p.scoring.score.weight;
+  const int64_t heads = weight.head_stride == 0 ? 1 : p.head_group();
   for (int64_t h = 0; h < heads; ++h) {
     const int64_t first = (h + heads - block.first_row % heads) % heads;
     if (first >= rows) continue;
     const int64_t head = origin_of_row(block, first).head;
-    p.score.kind == ScoreKind::additive
-        ? load_transposed(weight, head, p.score.hidden, p.query_width, s.matrix)
-        : load_matrix(weight, head, p.query_width, p.width, s.matrix);
+    p.scoring.score.kind == ScoreKind::additive
+        ? load_transposed(weight, head, p.scoring.score.hidden, p.query_width, s.matrix)
+        : load_matrix(weight, head, p.query_width, p.key_width, s.matrix);
     multiply_rows(s.rows + first * p.query_width, heads * p.query_width, (rows - first + heads - 1) / heads,
                   s.matrix, p.query_width, depth_of(p), out + first * stride, heads * stride);
   }
@@ -73,12 +73,13 @@ static inline void load_query_rows(const RowBlock& block, int64_t rows, float fa
   } else {
     widen_query_rows(block, rows, out, stride);
   }
-  if (p.score.kind == ScoreKind::additive) return;
+  if (p.scoring.score.kind == ScoreKind::additive) return;
   for (int64_t r = 0; r < rows; ++r) {
     float* row = out + r * stride;
-    const float times =
-        p.score.kind == ScoreKind::cosine ? factor * inverse_length<Float32>(row, p.width) : factor;
-    for (int64_t d = 0; d < p.width; ++d) row[d] *= times;
+    const float times = p.scoring.score.kind == ScoreKind::cosine
+                            ? factor * inverse_length<Float32>(row, p.key_width)
+                            : factor;
+    for (int64_t d = 0; d < p.key_width; ++d) row[d] *= times;
   }
 }
 

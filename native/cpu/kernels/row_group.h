@@ -25,7 +25,7 @@ struct RowGroup {
   alignas(64) int64_t first[group_rows];  // keys of each row; none in the lanes beyond
   alignas(64) int64_t last[group_rows];
 
-  alignas(64) float slope[group_rows];  // ALiBi, log2 units
+  int64_t head[group_rows];  // of the queries
   int64_t position[group_rows];
   const void* mask_row[group_rows];
 
@@ -78,7 +78,7 @@ static inline void load_queries(const RowBlock& block, int64_t first_row, float 
       row[r] = static_cast<const typename Type::Element*>(p.query.data) +
                offset_of(p.query, block.batch, origin.head, block.sequence.query_start + origin.query);
     }
-    transpose_queries<Type>(row, p.width, factor, group);
+    transpose_queries<Type>(row, p.key_width, factor, group);
   });
 }
 
@@ -101,7 +101,7 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.sum[r] = 0;
     group.first[r] = group.last[r] = 0;
     group.position[r] = 0;
-    group.slope[r] = 0;
+    group.head[r] = 0;
     group.mask_row[r] = nullptr;
     group.center[r] = 0;
     group.best[r] = -infinity;
@@ -112,10 +112,10 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.position[r] = row.origin.position;
     group.first[r] = row.keys.first;
     group.last[r] = row.keys.last;
-    group.slope[r] = row.slope * log2_e;
+    group.head[r] = row.origin.head;
     group.mask_row[r] = row.mask;
     group.center[r] = row.center;
-    if (block.parameters->selection.kind == SelectionKind::drawn) {
+    if (block.parameters->scoring.selection.kind == SelectionKind::drawn) {
       const Stream stream = stream_of(*block.parameters, block.batch, row.origin);
       group.stream_first[r] = stream.first;
       group.stream_second[r] = stream.second;
@@ -138,8 +138,8 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
     // Not by the maximum: scores that are all NaN leave that at −∞, and they must not pass for nothing.
     const bool empty = group.sum[r] == 0;
     float maximum = group.maximum[r], sum = group.sum[r], share = 1;
-    if (p.sinks && !empty) {
-      const float sink = p.sinks[origin.head] * log2_e;
+    if (p.scoring.sinks && !empty) {
+      const float sink = p.scoring.sinks[origin.head] * log2_e;
       const float joint = sink > maximum ? sink : maximum;
       share = __builtin_exp2f(maximum - joint);
       sum = multiply_add(sum, share, __builtin_exp2f(sink - joint));

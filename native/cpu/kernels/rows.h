@@ -21,11 +21,11 @@ struct RowsScratch {
     s.query = cursor.take<float>(padded(depth_of(p)));
     s.row = cursor.take<float>(keys + lanes);  // vectors may run over the end
     s.prepared = QueryScratch::carve(p, 1, cursor);
-    if (p.score.kind != ScoreKind::additive) return s;
-    const int64_t pitch = padded(p.score.hidden);
+    if (p.scoring.score.kind != ScoreKind::additive) return s;
+    const int64_t pitch = padded(p.scoring.score.hidden);
     s.vector = cursor.take<float>(pitch);
-    s.matrix = cursor.take<float>(p.width * pitch);
-    s.keys = cursor.take<float>(decode_tile * p.width);
+    s.matrix = cursor.take<float>(p.key_width * pitch);
+    s.keys = cursor.take<float>(decode_tile * p.key_width);
     s.offered = OfferedKeys::carve(decode_tile, pitch, cursor);
     return s;
   }
@@ -44,7 +44,7 @@ static inline void copy_row(const float* row, int64_t keys, float* to) {
 // All weight on the key that was chosen.
 static inline void write_chosen_weight(const RowsRequest& request) {
   __builtin_memset(request.weights, 0, static_cast<size_t>(request.keys) * sizeof(float));
-  const Choices& choices = request.parameters->selection.choices;
+  const Choices& choices = request.parameters->scoring.selection.choices;
   const double key =
       choices.data[request.batch * choices.batch_stride + request.head * choices.head_stride + request.query];
   // −1 is none. What is no key may not be written to, whatever has become of the memory meanwhile.
@@ -57,8 +57,8 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
     using Type = decltype(type);
     for_runs(p.key, block, first_key_step(block), block.sequence.key_steps,
              [&](const Run& run, int64_t first) {
-               dot_rows<Type>(s.query, 1, p.width, run.as<Type>(), p.key.step_stride, run.count, p.width,
-                              s.row + first, 0);
+               dot_rows<Type>(s.query, 1, p.key_width, run.as<Type>(), p.key.step_stride, run.count,
+                              p.key_width, s.row + first, 0);
                scale_scores<Type>(p, run, 1, s.row + first, 0);
              });
   });
@@ -66,14 +66,14 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
 
 static inline void additive_row(const RowBlock& block, int64_t head, const RowsScratch& s) {
   const AttentionParameters& p = *block.parameters;
-  const Score& score = p.score;
+  const Score& score = p.scoring.score;
   load_matrix(score.vector, head, 1, score.hidden, s.vector);
-  for (int64_t h = 0; h < score.hidden; ++h) s.vector[h] *= p.scale;
-  load_transposed(score.key, block.key_head, score.hidden, p.width, s.matrix);
+  for (int64_t h = 0; h < score.hidden; ++h) s.vector[h] *= p.scoring.scale;
+  load_transposed(score.key, block.key_head, score.hidden, p.key_width, s.matrix);
   for (int64_t first = 0; first < block.sequence.key_steps; first += decode_tile) {
     const int64_t left = block.sequence.key_steps - first, count = left < decode_tile ? left : decode_tile;
     const TileRows keys =
-        tile_rows_of(p.key, block, block.sequence.key_start + first, count, p.width, s.keys);
+        tile_rows_of(p.key, block, block.sequence.key_start + first, count, p.key_width, s.keys);
     offer_keys(p, keys, count, s.matrix, s.offered);
     add_row(s.query, s.vector, score.hidden, s.offered, count, s.row + first);
   }
@@ -83,12 +83,16 @@ static void rows(const RowsRequest& request, void* scratch) {
   const AttentionParameters& p = *request.parameters;
   ScratchCursor cursor{scratch};
   const RowsScratch s = RowsScratch::carve(p, request.keys, cursor);
-  const int64_t key_head = request.head / p.group(), valid = request.sequence.key_steps;
-  const RowBlock block{
-      &p, request.sequence, request.batch, key_head, request.query * p.group() + request.head % p.group(), 1};
+  const int64_t key_head = request.head / p.head_group(), valid = request.sequence.key_steps;
+  const RowBlock block{&p,
+                       request.sequence,
+                       request.batch,
+                       key_head,
+                       request.query * p.head_group() + request.head % p.head_group(),
+                       1};
 
-  load_query_rows(block, 1, p.scale, s.prepared, s.query, padded(depth_of(p)));
-  if (p.score.kind == ScoreKind::additive) {
+  load_query_rows(block, 1, p.scoring.scale, s.prepared, s.query, padded(depth_of(p)));
+  if (p.scoring.score.kind == ScoreKind::additive) {
     additive_row(block, request.head, s);
   } else {
     product_row(block, s);
@@ -99,7 +103,7 @@ static void rows(const RowsRequest& request, void* scratch) {
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.scores);
 
-  if (p.softcap > 0) cap_row(row, 1 / p.softcap, p.softcap);
+  cap_row(row, 1 / p.scoring.softcap, p.scoring.softcap);
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
   copy_row(s.row, request.keys, request.capped_scores);
 
@@ -108,7 +112,7 @@ static void rows(const RowsRequest& request, void* scratch) {
   copy_row(s.row, request.keys, request.biased_scores);
 
   if (!request.weights) return;
-  if (p.selection.is_hard()) {
+  if (p.scoring.selection.is_hard()) {
     write_chosen_weight(request);
     return;
   }
@@ -120,7 +124,7 @@ static void rows(const RowsRequest& request, void* scratch) {
     // A key that is not attended has no weight even where the others make NaN, or where there are none.
     store(s.row + key, score == -infinity ? Vec{} : weight);
   }
-  if (p.selection.kind == SelectionKind::local) weigh(row);
+  if (p.scoring.selection.kind == SelectionKind::local) weigh(row);
   copy_row(s.row, request.keys, request.weights);
 }
 

@@ -6,7 +6,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Keys [first, last) of one row. Causality, windows and lengths only ever cut an interval.
+// Keys [first, last) of one row. Windows and lengths only ever cut an interval.
 struct KeyRange {
   int64_t first, last;
 };
@@ -24,25 +24,21 @@ struct RowOrigin {
 };
 
 static inline RowOrigin origin_of_row(const RowBlock& block, int64_t row) {
-  const int64_t group = block.parameters->group();
+  const int64_t group = block.parameters->head_group();
   const int64_t query = (block.first_row + row) / group;
   const int64_t head = block.key_head * group + (block.first_row + row) % group;
   return {query, head, block.sequence.query_offset + query};
 }
 
-static inline KeyRange keys_of_position(const AttentionParameters& p, int64_t position, int64_t keys) {
-  int64_t first = 0, last = keys;
-  if (p.causal && position + 1 < last) last = position + 1;
-  if (p.window_right != unbounded && position + p.window_right + 1 < last)
-    last = position + p.window_right + 1;
-  if (p.window_left != unbounded && position - p.window_left > first) first = position - p.window_left;
-  if (last <= first) return {0, 0};
-  return {first, last};
+static inline KeyRange keys_of_position(const KeyWindow& window, int64_t position, int64_t keys) {
+  const int64_t first = position - window.left, last = position + window.right + 1;
+  const KeyRange range{first > 0 ? first : 0, last < keys ? last : keys};
+  return range.first < range.last ? range : KeyRange{0, 0};
 }
 
 // The step of the key view that holds the first key of a block's sequence.
 static inline int64_t first_key_step(const RowBlock& block) {
-  return block.parameters->score.kind == ScoreKind::location ? 0 : block.sequence.key_start;
+  return block.parameters->scoring.score.kind == ScoreKind::location ? 0 : block.sequence.key_start;
 }
 
 template <class Pointer>
@@ -55,7 +51,7 @@ static inline int64_t mask_offset(const MaskView& mask, int64_t batch, int64_t h
 }
 
 static inline double center_of(const AttentionParameters& p, int64_t batch, const RowOrigin& origin) {
-  const Centers& centers = p.selection.centers;
+  const Centers& centers = p.scoring.selection.centers;
   const int64_t at =
       batch * centers.batch_stride + origin.head * centers.head_stride + origin.query * centers.query_stride;
   return with_type(centers.type, [&](auto type) {
@@ -76,7 +72,6 @@ static inline KeyRange keys_around(double center, double half_width, KeyRange ke
 struct Row {
   RowOrigin origin;
   KeyRange keys;
-  float slope;       // ALiBi, natural units
   const void* mask;  // this row of the mask
   double center;     // of a local selection; 0 where it reaches no key
 };
@@ -85,19 +80,20 @@ static inline Row describe_row(const RowBlock& block, int64_t row) {
   const AttentionParameters& p = *block.parameters;
   const RowOrigin origin = origin_of_row(block, row);
   const void* mask = nullptr;
-  if (p.mask.data) {
-    const int64_t offset = mask_offset(p.mask, block.batch, origin.head, origin.query);
-    mask = static_cast<const char*>(p.mask.data) + offset * static_cast<int64_t>(size_of(p.mask.type));
+  if (p.scoring.mask.data) {
+    const int64_t offset = mask_offset(p.scoring.mask, block.batch, origin.head, origin.query);
+    mask = static_cast<const char*>(p.scoring.mask.data) +
+           offset * static_cast<int64_t>(size_of(p.scoring.mask.type));
   }
-  KeyRange keys = keys_of_position(p, origin.position, block.sequence.key_steps);
+  KeyRange keys = keys_of_position(p.scoring.window, origin.position, block.sequence.key_steps);
   double center = 0;
-  if (p.selection.kind == SelectionKind::local) {
+  if (p.scoring.selection.kind == SelectionKind::local) {
     const double predicted = center_of(p, block.batch, origin);
-    keys = keys_around(predicted, p.selection.half_width, keys);
+    keys = keys_around(predicted, p.scoring.selection.half_width, keys);
     // NaN would make NaN of weights that are 0.
     if (keys.first < keys.last) center = predicted;
   }
-  return {origin, keys, p.alibi_slopes ? p.alibi_slopes[origin.head] : 0.0f, mask, center};
+  return {origin, keys, mask, center};
 }
 
 }  // namespace heed::cpu::HEED_ISA

@@ -1,4 +1,5 @@
-// What of a score is one number for each key: the length that cosines are divided by, the scale of int8.
+// Factors that all elements of a key share are applied to its scores: the length that cosines are divided by,
+// and the scale that dequantises a key of int8.
 #pragma once
 
 #include "cpu/kernels/length.h"
@@ -11,13 +12,13 @@ namespace heed::cpu::HEED_ISA {
 template <class Type>
 static inline void scale_scores(const AttentionParameters& p, const Run& run, int64_t rows, float* scores,
                                 int64_t pitch) {
-  const bool cosine = p.score.kind == ScoreKind::cosine;
+  const bool cosine = p.scoring.score.kind == ScoreKind::cosine;
   if (!cosine && !run.scales) return;
   for (int64_t key = 0; key < run.count; ++key) {
     float factor = run.scales ? run.scales[key] : 1;
     if (cosine) {
       const float poison = factor * 0.0f;
-      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.width) + poison;
+      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.key_width) + poison;
     }
     for (int64_t r = 0; r < rows; ++r) scores[r * pitch + key] *= factor;
   }

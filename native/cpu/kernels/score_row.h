@@ -17,8 +17,9 @@ struct ScoreRow {
   int64_t padded_keys() const { return (last_key - first_key + lanes - 1) / lanes * lanes; }
 };
 
-// tanh(score · before) · after
+// tanh(score · before) · after, where scores are capped.
 static inline void cap_row(const ScoreRow& row, float before, float after) {
+  if (!(row.parameters->scoring.softcap > 0)) return;
   for (int64_t i = 0; i < row.padded_keys(); i += lanes)
     store(row.scores + i, tanh(load(row.scores + i) * before) * after);
 }
@@ -26,25 +27,25 @@ static inline void cap_row(const ScoreRow& row, float before, float after) {
 // ALiBi and mask, times `unit`: log2_e where scores are in log2 units, else 1.
 static inline void bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
-  if (p.alibi_slopes) {
-    const float slope = row.row->slope * unit;
+  if (p.scoring.alibi_slopes) {
+    const float slope = p.scoring.alibi_slopes[row.row->origin.head] * unit;
     for (int64_t key = row.first_key; key < row.last_key; ++key) {
       float& score = row.scores[key - row.first_key];
       score = multiply_add(slope, static_cast<float>(key - row.row->origin.position), score);
     }
   }
-  if (!p.mask.data) return;
-  with_mask_type(p.mask.type, [&](auto type) {
+  if (!p.scoring.mask.data) return;
+  with_mask_type(p.scoring.mask.type, [&](auto type) {
     using Type = decltype(type);
     const auto* mask = static_cast<const typename Type::Element*>(row.row->mask);
     int64_t key = row.first_key;
-    for (; p.mask.key_stride == 1 && key + lanes <= row.last_key; key += lanes) {
+    for (; p.scoring.mask.key_stride == 1 && key + lanes <= row.last_key; key += lanes) {
       float* at = row.scores + (key - row.first_key);
       store(at, biased(load(at), Type::load(mask + key), unit));
     }
     for (; key < row.last_key; ++key) {
       float* at = row.scores + (key - row.first_key);
-      *at = biased(splat(*at), splat(Type::get(mask[key * p.mask.key_stride])), unit)[0];
+      *at = biased(splat(*at), splat(Type::get(mask[key * p.scoring.mask.key_stride])), unit)[0];
     }
   });
 }
@@ -60,7 +61,7 @@ static inline void exclude_from_row(const ScoreRow& row) {
 
 // The online softmax of a row: scores become weights, `maximum` and `sum` take them in. What older sums have
 // to be multiplied by.
-static inline float soften_row(const ScoreRow& row, float& maximum_score, float& sum) {
+static inline float softmax_row(const ScoreRow& row, float& maximum_score, float& sum) {
   Vec highest = splat(maximum_score);
   for (int64_t i = 0; i < row.padded_keys(); i += lanes) highest = maximum(load(row.scores + i), highest);
   const float before = maximum_score;
@@ -81,7 +82,7 @@ static inline float soften_row(const ScoreRow& row, float& maximum_score, float&
 // The same decision one key at a time, for the rare places that need it.
 static inline bool attends(const ScoreRow& row, int64_t key) {
   if (key < row.row->keys.first || key >= row.row->keys.last) return false;
-  const MaskView& mask = row.parameters->mask;
+  const MaskView& mask = row.parameters->scoring.mask;
   if (!mask.data) return true;
   return with_mask_type(mask.type, [&](auto type) {
     using Type = decltype(type);

@@ -8,10 +8,19 @@
 namespace heed::cpu::HEED_ISA {
 
 using Stage = void (*)(const ScoreTile& tile);
+constexpr int most_stages = 2;
+
+// What a list has for the heads of the rows along a vector; 0 in lanes without a row.
+static inline Vec numbers_of_heads(const float* list, const RowGroup& group, int64_t vector) {
+  Vec numbers{};
+  for (int64_t i = 0; i < lanes && vector * lanes + i < group.rows; ++i)
+    numbers[i] = list[group.head[vector * lanes + i]];
+  return numbers;
+}
 
 // Scores arrive divided by the cap; they leave capped and in log2 units.
 static inline void cap_scores(const ScoreTile& tile) {
-  const Vec cap = splat(tile.parameters->softcap * log2_e);
+  const Vec cap = splat(tile.parameters->scoring.softcap * log2_e);
   for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
     for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
       store(tile.at(key, v), tanh(load(tile.at(key, v))) * cap);
@@ -24,7 +33,7 @@ static inline void add_alibi(const ScoreTile& tile) {
     for (int i = 0; i < lanes; ++i) {
       distance[i] = static_cast<float>(tile.first_key - tile.group->position[v * lanes + i]);
     }
-    const Vec slope = load(tile.group->slope + v * lanes);
+    const Vec slope = numbers_of_heads(tile.parameters->scoring.alibi_slopes, *tile.group, v) * splat(log2_e);
     for (int64_t key = tile.first_key; key < tile.last_key; ++key, distance += 1.0f) {
       store(tile.at(key, v), multiply_add(slope, distance, load(tile.at(key, v))));
     }
@@ -55,20 +64,20 @@ static inline void exclude_out_of_range(const ScoreTile& tile) {
 
 // Scores leave QKᵀ in log2 units, unless a cap is still to come.
 static inline float query_factor(const AttentionParameters& p) {
-  return p.softcap > 0 ? p.scale / p.softcap : p.scale * log2_e;
+  return p.scoring.softcap > 0 ? p.scoring.scale / p.scoring.softcap : p.scoring.scale * log2_e;
 }
 
-static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[2]) {
+static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[most_stages]) {
   int64_t count = 0;
-  if (p.softcap > 0) stages[count++] = cap_scores;
-  if (p.alibi_slopes) stages[count++] = add_alibi;
+  if (p.scoring.softcap > 0) stages[count++] = cap_scores;
+  if (p.scoring.alibi_slopes) stages[count++] = add_alibi;
   return count;
 }
 
 template <class Type>
 static inline void add_mask_of(const ScoreTile& tile) {
   const RowGroup& group = *tile.group;
-  const int64_t stride = tile.parameters->mask.key_stride;
+  const int64_t stride = tile.parameters->scoring.mask.key_stride;
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     const int64_t base = v * lanes;
     const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
@@ -99,14 +108,14 @@ static inline void add_mask_of(const ScoreTile& tile) {
 }
 
 static inline void add_mask(const ScoreTile& tile) {
-  with_mask_type(tile.parameters->mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
+  with_mask_type(tile.parameters->scoring.mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
 }
 
 // The same decisions one score at a time, for the rare places that need them.
 static inline bool attends(const ScoreTile& tile, int64_t row, int64_t key) {
   const RowGroup& group = *tile.group;
   if (key < group.first[row] || key >= group.last[row]) return false;
-  const MaskView& mask = tile.parameters->mask;
+  const MaskView& mask = tile.parameters->scoring.mask;
   if (!mask.data) return true;
   return with_mask_type(mask.type, [&](auto type) {
     using Type = decltype(type);

@@ -21,7 +21,7 @@ struct ScoreTile {
   }
 };
 
-// By causality, windows and lengths; masks are another matter.
+// By windows and lengths; masks are another matter.
 static inline bool in_range_of_every_row(const ScoreTile& tile) {
   const KeyRange shared = tile.group->shared_keys;
   return tile.first_key >= shared.first && tile.last_key <= shared.last;

@@ -43,7 +43,7 @@ static inline auto with_stored_type(DType type, F f) {
 // Rows that lie one after the other, a step stride apart.
 struct Run {
   void* rows;
-  float* scales;  // of int8, one for each row; otherwise null
+  float* scales;  // of int8, one for each row, which dequantises it; otherwise null
   int64_t count;
 
   template <class Type>

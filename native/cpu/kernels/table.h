@@ -6,8 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/score.h"
-#include "core/selection.h"
+#include "core/attention.h"
 #include "core/view.h"
 
 namespace heed::cpu {
@@ -17,24 +16,6 @@ struct Stop {
   const void* state;
   bool (*requested)(const void* state);
   bool operator()() const { return requested(state); }
-};
-
-// An AttentionProblem without its vectors. Null pointers: the feature is absent.
-struct AttentionParameters {
-  int64_t query_heads, key_heads, width, query_width, value_width;
-  View query, key, value;
-  MutableView output;
-  MutableView log_sum_exp;
-  Score score;
-  float scale, softcap;
-  bool causal;
-  int64_t window_left, window_right;
-  MaskView mask;
-  const float* alibi_slopes;
-  const float* sinks;
-  Selection selection;
-
-  int64_t group() const { return query_heads / key_heads; }
 };
 
 // Rows of one (batch entry, key head). The group's query heads are folded into the rows, query-major:
@@ -48,8 +29,8 @@ struct RowBlock {
   int64_t rows;
 };
 
-// The most rows that decode kernels take; the fewest lanes of any register tile.
-constexpr int64_t decode_rows = 8;
+// The most rows that the decode kernel takes; the fewest lanes of any register tile.
+constexpr int64_t most_decode_rows = 8;
 
 // Softmax state of a few rows over a chunk of keys: unnormalised output, running maximum (log2 units) and
 // sum.
@@ -89,7 +70,7 @@ struct Columns {
 };
 
 // Rows of one head and batch entry on their way into the pages of a cache.
-struct StoredRows {
+struct AppendedRows {
   View from;
   MutableView to;
   int64_t width;
@@ -140,7 +121,7 @@ struct KernelTable {
   void (*merge)(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, int64_t row,
                 int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
 
-  void (*store_rows)(const StoredRows& rows);
+  void (*append_rows)(const AppendedRows& rows);
 
   // Contiguous elements, rounded to nearest even.
   void (*cast)(const void* from, DType from_type, void* to, DType to_type, int64_t count);

@@ -13,10 +13,10 @@ struct UnfusedScratch {
   QueryScratch query;
 
   static UnfusedScratch carve(const AttentionParameters& p, ScratchCursor& cursor) {
-    const int64_t widest = p.width > p.value_width ? p.width : p.value_width;
+    const int64_t widest = p.key_width > p.value_width ? p.key_width : p.value_width;
     UnfusedScratch s;
     s.group = cursor.take<RowGroup>(1);
-    s.queries = cursor.take<float>(p.width * group_rows);
+    s.queries = cursor.take<float>(p.key_width * group_rows);
     s.output = cursor.take<float>(p.value_width * group_rows);
     s.keys = cursor.take<float>(key_tile * widest);
     s.key = KeyScratch::carve(p, cursor);
@@ -52,11 +52,12 @@ static void unfused_scores(const RowBlock& block, float* matrix, void* scratch, 
   const int64_t prepared = prepared_stride(p);
   if (prepared) load_query_rows(block, block.rows, query_factor(p), s.query, s.prepared, prepared);
   for_unfused_groups(block, matrix, *s.group, [&](int64_t first_row, float* scores) {
-    prepared ? load_prepared_queries(s.prepared, prepared, first_row, p.width, *s.group)
+    prepared ? load_prepared_queries(s.prepared, prepared, first_row, p.key_width, *s.group)
              : load_queries(block, first_row, query_factor(p), *s.group);
     for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
       const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;
-      const TileRows rows = tile_rows_of(p.key, block, first_key_step(block) + first, keys, p.width, s.keys);
+      const TileRows rows =
+          tile_rows_of(p.key, block, first_key_step(block) + first, keys, p.key_width, s.keys);
       score({scores + first * group_rows, first, first + keys, 0, s.group->vectors, s.group->vector_keys,
              s.group, &p},
             key_tile_of(p, rows, first, keys, s.key));
@@ -69,16 +70,16 @@ static void unfused_softmax(const RowBlock& block, float* matrix, void* scratch)
   ScratchCursor cursor{scratch};
   const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
   RowGroup& group = *s.group;
-  Stage stages[2];
+  Stage stages[most_stages];
   const int64_t stage_count = list_stages(p, stages);
   for_unfused_groups(block, matrix, group, [&](int64_t first_row, float* scores) {
     const ScoreTile tile{scores, 0, block.sequence.key_steps, 0, group.vectors, group.vector_keys,
                          &group, &p};
     for (int64_t i = 0; i < stage_count; ++i) stages[i](tile);
-    if (p.mask.data) add_mask(tile);
+    if (p.scoring.mask.data) add_mask(tile);
     exclude_out_of_range(tile);
     alignas(64) float decay[group_rows];
-    soften(tile, group, decay);
+    softmax_tile(tile, group, decay);
     alignas(64) float factor[group_rows] = {};
     finish_rows(block, first_row, group, factor);
     for (int64_t key = 0; key < tile.last_key; ++key) {

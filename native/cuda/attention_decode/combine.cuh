@@ -12,7 +12,7 @@ constexpr int64_t combine_rows_per_block = combine_threads / 32;
 
 __global__ void __launch_bounds__(combine_threads)
     attention_combine_kernel(const __grid_constant__ DecodeParameters p) {
-  const AttentionParameters& a = p.attention;
+  const DeviceAttention& a = p.attention;
   const int64_t row = block::index() * combine_rows_per_block + warp::index();
   if (row >= p.rows) return;
   const DecodeEntry entry =

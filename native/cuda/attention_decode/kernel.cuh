@@ -108,7 +108,7 @@ class DecodeSoftmax {
 template <class T, class Sizes>
 __device__ __forceinline__ void copy_queries(const DecodeParameters& p, const DecodeBlock& block,
                                              const DecodeMemory<T, Sizes>& memory) {
-  const AttentionParameters& a = p.attention;
+  const DeviceAttention& a = p.attention;
   block::copy_rows<decode_rows, Sizes::threads>(memory.queries(), a.width, p.aligned, [&](int row) {
     const DecodeQuery query(p, block, row);
     const T* from = static_cast<const T*>(a.query.data) + block.entry.batch * a.query.batch_stride +
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_
     attention_decode_kernel(const __grid_constant__ DecodeParameters p) {
   using Sizes = DecodeTiles<T, width>;
   using Products = DecodeProducts<T, Sizes>;
-  const AttentionParameters& attention = p.attention;
+  const DeviceAttention& attention = p.attention;
   const DecodeBlock block(p);
   const int warp_key = static_cast<int>(warp::index()) * Sizes::warp_keys;
   const int warp_column = static_cast<int>(warp::index()) * Sizes::warp_columns;

@@ -20,7 +20,7 @@ void check(const AttentionProblem& problem) {
   if (problem.query.type != problem.key.type || problem.query.type != problem.value.type) {
     throw Unsupported("queries, keys and values of different types");
   }
-  if (std::max(problem.width, problem.value_width) > widest_head)
+  if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
     if (sequence.key_steps > most_decode_keys) throw Unsupported("sequences of 2^31 keys or more");
@@ -48,7 +48,7 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
 template <class T, int width>
 void launch_width(const DecodeParameters& p, int64_t blocks, Stream stream) {
   using Sizes = DecodeTiles<T, width>;
-  const MaskView& mask = p.attention.mask;
+  const MaskView& mask = p.attention.scoring.mask;
   const size_t mask_bytes = mask.data == nullptr ? 0 : decode_mask_bytes<Sizes::keys>(mask.type);
   launch(&attention_decode_kernel<T, width>, {blocks, Sizes::threads, Sizes::shared_bytes + mask_bytes},
          stream, p);
@@ -62,7 +62,7 @@ void attention_decode(const AttentionProblem& problem, Workspace& workspace, int
   if (split.blocks == 0) return;
   const DecodeParameters p = parameters_of(problem, split, workspace);
   with_element_type(problem.query.type, [&](auto element) {
-    with_tile_width(problem.width, problem.value_width, [&](auto width) {
+    with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
       launch_width<typename decltype(element)::type, decltype(width)::value>(p, split.blocks,
                                                                              workspace.stream());
     });

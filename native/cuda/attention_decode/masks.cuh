@@ -43,7 +43,7 @@ class DecodeMask {
  public:
   // `memory` is as much as the mask takes.
   __device__ __forceinline__ DecodeMask(const DecodeParameters& p, const DecodeBlock& block, void* memory)
-      : mask_(p.attention.mask),
+      : mask_(p.attention.scoring.mask),
         last_key_(block.last_key),
         aligned_(p.mask_aligned),
         rows_(static_cast<DecodeMaskRows*>(memory)) {

@@ -13,7 +13,7 @@
 namespace heed::cuda {
 
 struct DecodeParameters {
-  AttentionParameters attention;
+  DeviceAttention attention;
   const DecodeEntry* entries;  // on the device
   int32_t entry_count;
   bool aligned;                    // rows of keys, values and queries begin at multiples of 16 bytes

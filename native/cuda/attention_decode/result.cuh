@@ -30,7 +30,7 @@ __device__ __forceinline__ int64_t row_offset(const BasicView<Pointer>& view, co
          (entry.sequence.query_start + step) * view.step_stride;
 }
 
-__device__ __forceinline__ void store_log_sum_exp(const AttentionParameters& p, const DecodeEntry& entry,
+__device__ __forceinline__ void store_log_sum_exp(const DeviceAttention& p, const DecodeEntry& entry,
                                                   int32_t head, int64_t step, float log_sum_exp) {
   if (p.log_sum_exp.data == nullptr) return;
   static_cast<float*>(p.log_sum_exp.data)[row_offset(p.log_sum_exp, entry, head, step)] = log_sum_exp;
@@ -40,7 +40,7 @@ template <class T, class Outputs>
 __device__ __forceinline__ void write_decoded(const DecodeParameters& p, const DecodeBlock& block,
                                               const SoftmaxState<2>& state, Outputs& outputs,
                                               int first_column) {
-  const AttentionParameters& a = p.attention;
+  const DeviceAttention& a = p.attention;
   const bool whole = block.entry.chunks == 1;
 #pragma unroll
   for (int i = 0; i < Outputs::rows; ++i) {

@@ -17,7 +17,7 @@ constexpr int64_t most_chunks = 64;
 
 // How many keys a chunk has for each row of its tile, so that what comes beside them is little.
 double chunk_keys_per_row(const AttentionProblem& problem) {
-  const auto width = static_cast<double>(problem.width);
+  const auto width = static_cast<double>(problem.key_width);
   const auto value_width = static_cast<double>(problem.value_width);
   const auto element = static_cast<double>(size_of(problem.key.type));
   return (width * element + value_width * 2 * sizeof(float)) /
@@ -56,7 +56,7 @@ DecodeEntry entry_of(const AttentionProblem& problem, const Sequence& sequence, 
 
 DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_at_once) {
   DecodeSplit split;
-  const KeyWindow window = window_of(problem);
+  const KeyWindow& window = problem.scoring.window;
   int64_t undivided = 0;
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
     const Sequence& sequence = problem.sequences[batch];

@@ -28,7 +28,7 @@ class DecodeScores {
     const int64_t pairs = sequence.query_steps * group_heads, end = int64_t{block.first_row} + decode_rows;
     const int64_t first_position = sequence.query_offset + block.first_row / group_heads;
     const int64_t last_position = sequence.query_offset + ((end < pairs ? end : pairs) - 1) / group_heads;
-    inner_ = keys_of_every_row(p_.window, first_position, last_position, block.last_key);
+    inner_ = keys_of_every_row(p_.scoring.window, first_position, last_position, block.last_key);
   }
 
   // Whether some row may not attend some of so many keys.
@@ -44,8 +44,8 @@ class DecodeScores {
     if (!inner_.covers(key, Scores::columns)) exclude_out_of_range(scores, *this, key);
   }
 
-  __device__ __forceinline__ float scaled(const AttentionParameters& p, float product) const {
-    return product * p.scale * log2_e;
+  __device__ __forceinline__ float scaled(const DeviceAttention& p, float product) const {
+    return product * p.scoring.scale * log2_e;
   }
   __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
     return rows_[i].alibi(first_key + column) * log2_e;
@@ -60,7 +60,7 @@ class DecodeScores {
   }
 
  private:
-  const AttentionParameters& p_;
+  const DeviceAttention& p_;
   const Mask& mask_;
   KeyRange inner_;  // that every row of the block may attend
   ScoreRow rows_[Scores::rows];

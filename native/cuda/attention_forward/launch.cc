@@ -24,7 +24,7 @@ void check(const AttentionProblem& problem) {
     if (type != problem.query.type) throw Unsupported("queries, keys, values and outputs of different types");
   }
   if (is_paged(problem)) throw Unsupported("keys and values in pages, other than by attention_decode");
-  if (std::max(problem.width, problem.value_width) > widest_head)
+  if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
     if (sequence.key_steps > most_keys) throw Unsupported("sequences of 2^31 keys or more");

@@ -31,7 +31,7 @@ struct ForwardPlan {
 };
 
 inline bool is_plain(const AttentionProblem& problem) {
-  return problem.scale > 0 && problem.softcap == 0 && problem.alibi_slopes.empty();
+  return problem.scoring.scale > 0 && problem.scoring.softcap == 0 && problem.scoring.alibi_slopes == nullptr;
 }
 
 inline bool has_aligned_fours(const MaskView& mask) {
@@ -52,9 +52,9 @@ void launch_forward_variant(const AttentionProblem& problem, Workspace& workspac
   p.aligned =
       has_aligned_rows(problem.query) && has_aligned_rows(problem.key) && has_aligned_rows(problem.value);
   p.output_aligned = has_aligned_rows(problem.output);
-  if (problem.mask.data != nullptr) {
+  if (problem.scoring.mask.data != nullptr) {
     p.mask_tiles = mask_tiles(problem, Sizes::rows, Sizes::keys, workspace);
-    p.mask_aligned = has_aligned_fours(problem.mask);
+    p.mask_aligned = has_aligned_fours(problem.scoring.mask);
   }
   launch(&attention_forward_kernel<T, Sizes, Variant>, {plan.blocks, Sizes::threads, Sizes::shared_bytes},
          workspace.stream(), p);
@@ -62,7 +62,7 @@ void launch_forward_variant(const AttentionProblem& problem, Workspace& workspac
 
 template <class T, int width>
 void launch_forward_width(const AttentionProblem& problem, Workspace& workspace) {
-  if (problem.mask.data != nullptr)
+  if (problem.scoring.mask.data != nullptr)
     return launch_forward_variant<T, ForwardTiles<T, width, true>, MaskedScores>(problem, workspace);
   if (is_plain(problem))
     return launch_forward_variant<T, ForwardTiles<T, width, false>, PlainScores>(problem, workspace);
@@ -73,7 +73,7 @@ void launch_forward_width(const AttentionProblem& problem, Workspace& workspace)
 
 template <class T>
 void launch_forward(const AttentionProblem& problem, Workspace& workspace) {
-  with_tile_width(problem.width, problem.value_width, [&](auto width) {
+  with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
     detail::launch_forward_width<T, decltype(width)::value>(problem, workspace);
   });
 }

@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(mask_tiles_threads)
 namespace {
 
 MaskTilesParameters parameters_of(const AttentionProblem& problem, int32_t rows, int32_t keys) {
-  const MaskView& mask = problem.mask;
+  const MaskView& mask = problem.scoring.mask;
   MaskTilesParameters p{};
   p.mask = mask;
   for (const Sequence& sequence : problem.sequences) {
@@ -115,7 +115,7 @@ MaskTiles mask_tiles(const AttentionProblem& problem, int32_t rows, int32_t keys
   p.tiles = workspace.allocate_array<MaskTile>(static_cast<size_t>(tiles));
   const LaunchShape shape{tiles_of(tiles, mask_tiles_per_block), mask_tiles_threads, 0};
   const auto start = [&](auto kernel) { launch(kernel, shape, workspace.stream(), p); };
-  switch (problem.mask.type) {
+  switch (problem.scoring.mask.type) {
     case DType::float32:
       start(&mask_tiles_kernel<float>);
       break;

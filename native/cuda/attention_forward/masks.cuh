@@ -22,8 +22,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
     // Rows that do not exist have the last one's; a warp may have none.
     const int32_t last = block.rows - 1, row = warp_row < last ? warp_row : last;
     last_row_ = last - row;
-    warp_mask_ = block.batch * p_.mask.batch_stride + block.head * p_.mask.head_stride +
-                 (block.first_row + row) * p_.mask.query_stride;
+    warp_mask_ = block.batch * p_.scoring.mask.batch_stride + block.head * p_.scoring.mask.head_stride +
+                 (block.first_row + row) * p_.scoring.mask.query_stride;
     tiles_ = p.mask_tiles.data + block.batch * p.mask_tiles.batch_stride +
              block.head * p.mask_tiles.head_stride + block.first_row / Sizes::rows * p.mask_tiles.row_stride;
   }
@@ -39,11 +39,11 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
     apply_score_rules(scores, p_, *this, first_key);
     if (tile_at(first_key) != MaskTile::everything) {
-      if (p_.mask.key_stride != 1) {
+      if (p_.scoring.mask.key_stride != 1) {
         add_strided(scores, first_key);
-      } else if (p_.mask.type != DType::boolean) {
+      } else if (p_.scoring.mask.type != DType::boolean) {
         add_neighbours(scores, first_key);
-      } else if (p_.mask.query_stride != 0) {
+      } else if (p_.scoring.mask.query_stride != 0) {
         exclude_by_bits(scores, first_key);
       } else {
         exclude_by_common_bits(scores, first_key);
@@ -55,8 +55,9 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   __device__ __forceinline__ bool attends(int i, int32_t key) const {
     if (!Biased::attends(i, key)) return false;
     bool attended = true;
-    with_mask_element(p_.mask.type, [&](auto element) {
-      attended = mask_value(mask_row<decltype(element)>(i)[key * p_.mask.key_stride]) != negative_infinity;
+    with_mask_element(p_.scoring.mask.type, [&](auto element) {
+      attended =
+          mask_value(mask_row<decltype(element)>(i)[key * p_.scoring.mask.key_stride]) != negative_infinity;
     });
     return attended;
   }
@@ -85,7 +86,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   __device__ __forceinline__ void exclude_by_bits(Scores& scores, int32_t first_key) const {
     constexpr int at_once = 8;  // rows of the warp: the lanes' i-th ones
     const auto lane = static_cast<int32_t>(thread::lane());
-    const auto* mask = static_cast<const uint8_t*>(p_.mask.data) + warp_mask_ + first_key + lane;
+    const auto* mask = static_cast<const uint8_t*>(p_.scoring.mask.data) + warp_mask_ + first_key + lane;
     const int32_t left = masked_keys(first_key) - lane;
 #pragma unroll
     for (int i = 0; i < Scores::rows; ++i) {
@@ -95,8 +96,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
 #pragma unroll
         for (int r = 0; r < at_once; ++r) {
           const int32_t row = i * at_once + r < last_row_ ? i * at_once + r : last_row_;
-          keep[r] =
-              begin + lane < Sizes::keys && begin < left && mask[row * p_.mask.query_stride + begin] != 0;
+          keep[r] = begin + lane < Sizes::keys && begin < left &&
+                    mask[row * p_.scoring.mask.query_stride + begin] != 0;
         }
         uint32_t kept = 0;
 #pragma unroll
@@ -112,7 +113,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   // The same where all rows have the same mask.
   __device__ __forceinline__ void exclude_by_common_bits(Scores& scores, int32_t first_key) const {
     const auto lane = static_cast<int32_t>(thread::lane());
-    const auto* mask = static_cast<const uint8_t*>(p_.mask.data) + warp_mask_ + first_key + lane;
+    const auto* mask = static_cast<const uint8_t*>(p_.scoring.mask.data) + warp_mask_ + first_key + lane;
     const int32_t left = masked_keys(first_key) - lane;
 #pragma unroll
     for (int begin = 0; begin < Sizes::keys; begin += 32) {
@@ -125,7 +126,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   // Numbers.
   __device__ __forceinline__ void add_neighbours(Scores& scores, int32_t first_key) const {
     const int32_t count = masked_keys(first_key);
-    with_mask_element(p_.mask.type, [&](auto element) {
+    with_mask_element(p_.scoring.mask.type, [&](auto element) {
       using Element = decltype(element);
       if constexpr (sizeof(Element) > 1) {
         using Share = MaskShare<Scores, Element>;
@@ -147,8 +148,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   // Any mask, an element at a time.
   __device__ __forceinline__ void add_strided(Scores& scores, int32_t first_key) const {
     const int32_t left = masked_keys(first_key) - Scores::column(0);
-    const int64_t stride = p_.mask.key_stride;
-    with_mask_element(p_.mask.type, [&](auto element) {
+    const int64_t stride = p_.scoring.mask.key_stride;
+    with_mask_element(p_.scoring.mask.type, [&](auto element) {
       // Pointers that go along: the addresses of all rows and columns would take too many registers.
       const auto* row = mask_row<decltype(element)>(0) + (first_key + Scores::column(0)) * stride;
 #pragma unroll
@@ -162,7 +163,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
         }
         // Rows that do not exist have one that does.
         if (Scores::row(i + 1) <= last_row_)
-          row += (Biased::row_of(i + 1) - Biased::row_of(i)) * p_.mask.query_stride;
+          row += (Biased::row_of(i + 1) - Biased::row_of(i)) * p_.scoring.mask.query_stride;
       }
     });
   }
@@ -170,7 +171,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   template <class Element>
   __device__ __forceinline__ const Element* mask_row(int i) const {
     const int32_t row = Scores::row(i) < last_row_ ? Scores::row(i) : last_row_;
-    return static_cast<const Element*>(p_.mask.data) + warp_mask_ + row * p_.mask.query_stride;
+    return static_cast<const Element*>(p_.scoring.mask.data) + warp_mask_ +
+           row * p_.scoring.mask.query_stride;
   }
 
   const MaskTile* tiles_;  // of the block's rows

@@ -20,7 +20,7 @@ struct ForwardEntry {
 };
 
 struct ForwardParameters {
-  AttentionParameters attention;
+  DeviceAttention attention;
   const ForwardEntry* entries;  // on the device
   int32_t entry_count;
   int32_t column_tiles;  // of the values: 1, unless they are wider than a block's outputs
@@ -44,7 +44,7 @@ struct ForwardBlock {
   KeyRange inner;  // that every row may attend, as far as ranges go
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
-    const AttentionParameters& a = p.attention;
+    const DeviceAttention& a = p.attention;
     const ForwardEntry& entry = entry_at(p.entries, p.entry_count, block::index(),
                                          [](const ForwardEntry& e) { return e.first_block; });
     sequence = entry.sequence;
@@ -62,9 +62,10 @@ struct ForwardBlock {
 
     const auto all_keys = static_cast<int32_t>(sequence.key_steps);
     const int64_t last_position = first_position() + rows - 1;
-    keys = keys_of_some_row(a.window, first_position(), last_position, all_keys);
-    if (a.mask.data != nullptr) keys.first = keys.first / Sizes::keys * Sizes::keys;  // as its tiles are
-    inner = keys_of_every_row(a.window, first_position(), last_position, all_keys);
+    keys = keys_of_some_row(a.scoring.window, first_position(), last_position, all_keys);
+    if (a.scoring.mask.data != nullptr)
+      keys.first = keys.first / Sizes::keys * Sizes::keys;  // as its tiles are
+    inner = keys_of_every_row(a.scoring.window, first_position(), last_position, all_keys);
   }
 
   // Of the first row.

@@ -17,7 +17,7 @@ __device__ __forceinline__ void write_forward(const ForwardParameters& p, const 
                                               typename Products::Outputs& outputs) {
   using Outputs = typename Products::Outputs;
   using Tile = typename Products::Queries;
-  const AttentionParameters& a = p.attention;
+  const DeviceAttention& a = p.attention;
   const float sink = sink_of(a, block.head);
   warp::sync();
 #pragma unroll

@@ -24,11 +24,11 @@ class PlainScores {
       : p_(p.attention),
         block_(block),
         position_(block.first_position() + warp_row + Scores::row(0)),
-        first_(near_keys(position_ - p_.window.left)),
-        last_(near_keys(position_ + p_.window.right + 1)) {}
+        first_(near_keys(position_ - p_.scoring.window.left)),
+        last_(near_keys(position_ + p_.scoring.window.right + 1)) {}
 
   __device__ __forceinline__ int32_t next_tile(int32_t key) const { return key; }
-  __device__ __forceinline__ float factor() const { return p_.scale * log2_e; }
+  __device__ __forceinline__ float factor() const { return p_.scoring.scale * log2_e; }
   __device__ __forceinline__ bool excludes(int32_t first_key) const { return !is_inside(first_key); }
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
     if (!is_inside(first_key)) exclude_out_of_range(scores, *this, first_key);
@@ -47,7 +47,7 @@ class PlainScores {
   // The lane's i-th row, counted from its first.
   static __device__ __forceinline__ int32_t row_of(int i) { return Scores::row(i) - Scores::row(0); }
 
-  const AttentionParameters& p_;
+  const DeviceAttention& p_;
   const ForwardBlock<Sizes>& block_;
   int64_t position_;  // of the lane's first row
 
@@ -77,7 +77,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   __device__ __forceinline__ BiasedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
       : Plain(p, block, warp_row),
-        slope_(p_.alibi_slopes == nullptr ? 0 : p_.alibi_slopes[block.head] * log2_e) {}
+        slope_(p_.scoring.alibi_slopes == nullptr ? 0 : p_.scoring.alibi_slopes[block.head] * log2_e) {}
 
   // Masks make scores beyond 2^30. A product with a factor is not rounded, the maximum is, and there they
   // would lie too far apart.
@@ -87,8 +87,8 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
     Plain::apply(scores, first_key);
   }
 
-  __device__ __forceinline__ float scaled(const AttentionParameters& p, float product) const {
-    return product * (p.scale * log2_e);
+  __device__ __forceinline__ float scaled(const DeviceAttention& p, float product) const {
+    return product * (p.scoring.scale * log2_e);
   }
   __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
     const auto distance = static_cast<float>(first_key - position_ - row_of(i));

@@ -26,7 +26,7 @@ inline bool has_aligned_values(const AttentionProblem& problem) {
 
 // Keys of the mask are neighbours as well. Strides along axes of one element do not matter.
 inline bool has_aligned_mask(const AttentionProblem& problem) {
-  const MaskView& mask = problem.mask;
+  const MaskView& mask = problem.scoring.mask;
   int64_t strides = problem.query_heads > 1 ? mask.head_stride : 0;
   if (problem.sequences.size() > 1) strides |= mask.batch_stride;
   for (const Sequence& sequence : problem.sequences) {

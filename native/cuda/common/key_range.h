@@ -1,6 +1,6 @@
 // Which keys queries may attend, as far as windows and lengths go. Here, and nowhere else, CUDA kernels and
 // their launchers decide causality: to them it is a window like any other, which ends at the row's own
-// position (window_of folds it in).
+// position.
 #pragma once
 
 #include <cstdint>

@@ -37,30 +37,36 @@ __device__ __forceinline__ float tanh(float x) {
 }
 
 // Natural units; −∞: none.
-__device__ __forceinline__ float sink_of(const AttentionParameters& p, int32_t head) {
-  return p.sinks == nullptr ? negative_infinity : p.sinks[head];
+__device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head) {
+  return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
 }
 
 // Rules 1 and 2, in natural units.
-__device__ __forceinline__ float capped_score(const AttentionParameters& p, float product) {
-  const float score = product * p.scale;
-  return p.softcap > 0 ? p.softcap * tanh(score * (1 / p.softcap)) : score;
+__device__ __forceinline__ float capped_score(const DeviceAttention& p, float product) {
+  const float score = product * p.scoring.scale;
+  return p.scoring.softcap > 0 ? p.scoring.softcap * tanh(score * (1 / p.scoring.softcap)) : score;
 }
 
 // One query row.
 class ScoreRow {
  public:
   // Keys from `last_key` on are not the row's, whatever its window says.
-  __device__ __forceinline__ ScoreRow(const AttentionParameters& p, const Sequence& sequence, int64_t batch,
+  __device__ __forceinline__ ScoreRow(const DeviceAttention& p, const Sequence& sequence, int64_t batch,
                                       int32_t head, int64_t step, int32_t last_key)
       : position_(sequence.query_offset + step),
-        mask_(batch * p.mask.batch_stride + head * p.mask.head_stride + step * p.mask.query_stride),
-        keys_(keys_of_row(p.window, position_, last_key)),
-        slope_(p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[head]) {}
+        mask_(batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +
+              step * p.scoring.mask.query_stride),
+        keys_(keys_of_row(p.scoring.window, position_, last_key)),
+        slope_(p.scoring.alibi_slopes == nullptr ? 0 : p.scoring.alibi_slopes[head]) {}
   // A row without a query attends nothing.
   __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), slope_(0) {}
 
   __device__ __forceinline__ bool in_range(int32_t key) const { return keys_.contains(key); }
+
+  // Rules 1 and 2, in natural units.
+  __device__ __forceinline__ float capped(const DeviceAttention& p, float product) const {
+    return capped_score(p, product);
+  }
 
   // What ALiBi adds, in natural units.
   __device__ __forceinline__ float alibi(int32_t key) const {
@@ -68,20 +74,21 @@ class ScoreRow {
   }
 
   // Rules 3 to 5, in natural units.
-  __device__ __forceinline__ float biased(const AttentionParameters& p, float score, int32_t key) const {
+  __device__ __forceinline__ float biased(const DeviceAttention& p, float score, int32_t key) const {
     if (!in_range(key)) return negative_infinity;
-    if (p.alibi_slopes != nullptr) score += alibi(key);
-    if (p.mask.data == nullptr) return score;
+    if (p.scoring.alibi_slopes != nullptr) score += alibi(key);
+    if (p.scoring.mask.data == nullptr) return score;
     const float bias = mask_of(p, key);
     return bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN
   }
 
  private:
-  __device__ __forceinline__ float mask_of(const AttentionParameters& p, int32_t key) const {
+  __device__ __forceinline__ float mask_of(const DeviceAttention& p, int32_t key) const {
     float value = 0;
-    with_mask_element(p.mask.type, [&](auto element) {
+    with_mask_element(p.scoring.mask.type, [&](auto element) {
       using Element = decltype(element);
-      value = mask_value(static_cast<const Element*>(p.mask.data)[mask_ + key * p.mask.key_stride]);
+      value = mask_value(
+          static_cast<const Element*>(p.scoring.mask.data)[mask_ + key * p.scoring.mask.key_stride]);
     });
     return value;
   }
@@ -107,14 +114,14 @@ __device__ __forceinline__ void each_score(Scores& scores, F f) {
 //   scaled(p, product)  scale times the product, in log2 units
 //   alibi(i, key, j)    what ALiBi adds to the lane's i-th row at a key and j more, in log2 units
 template <class Scores, class Rows>
-__device__ __forceinline__ void apply_score_rules(Scores& scores, const AttentionParameters& p,
-                                                  const Rows& rows, int32_t first_key) {
-  if (p.softcap > 0) {
+__device__ __forceinline__ void apply_score_rules(Scores& scores, const DeviceAttention& p, const Rows& rows,
+                                                  int32_t first_key) {
+  if (p.scoring.softcap > 0) {
     each_score(scores, [&](float& score, int, int) { score = capped_score(p, score) * log2_e; });
   } else {
     each_score(scores, [&](float& score, int, int) { score = rows.scaled(p, score); });
   }
-  if (p.alibi_slopes != nullptr) {
+  if (p.scoring.alibi_slopes != nullptr) {
     each_score(scores, [&](float& score, int i, int column) { score += rows.alibi(i, first_key, column); });
   }
 }

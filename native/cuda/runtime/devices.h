@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "core/solver.h"
+#include "core/problem.h"
 #include "cuda/runtime/device.h"
 #include "cuda/workspace.h"
 
@@ -12,8 +12,8 @@ namespace heed::cuda {
 // What of CUDA was compiled in.
 struct Compiled {
   Driver& (*driver)();
-  // Launches what it is given, on the workspace's stream; buffers are the device's memory.
-  std::unique_ptr<Solver> (*solver)(Workspace& workspace);
+  // Launches a problem on the workspace's stream; buffers are the device's memory.
+  void (*solve)(const Problem& problem, Workspace& workspace);
 };
 
 // Null where nothing was: which of two sources is linked decides it.

@@ -93,10 +93,10 @@ TEST_CASE("attention_decode: what is masked has no effect, whatever it is, and w
   for (const DType type : {DType::float16, DType::bfloat16, DType::float32}) {
     Random random(8);
     Decoding made(random, type, 1, 1, 3, 2, 150, 40);
-    made.problem.window_left = 60;
+    made.problem.scoring.window.left = 60;
     Buffer mask(DType::boolean, 2 * 150);
     for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, random.chance(0.8));
-    made.problem.mask = {mask.data(), DType::boolean, 0, 0, 150, 1};
+    made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, 150, 1};
     for (int64_t key = 0; key < 150; ++key) {
       const bool attended = key >= 88 && (mask[key] != 0 || mask[150 + key] != 0);
       if (!attended) made.key.set(key * 40 + random.integer(0, 39), random.pick({NAN, INFINITY, -INFINITY}));
@@ -192,7 +192,7 @@ TEST_CASE("attention_decode: reads masks in whole sectors, each element once for
           CAPTURE(aligned);
           const int64_t rows = steps * (of_heads ? group : 1);
           Decoding made(random, type, 1, 1, group, steps, keys, random.pick<int64_t>({64, 128}));
-          made.problem.causal = false;
+          made.problem.scoring.window.right = unbounded;
           Buffer values(mask_type, rows * stride);
           for (int64_t i = 0; i < values.size(); ++i)
             values.set(i, mask_type == DType::boolean ? random.chance(0.5) : random.integer(-64, 64) / 32.0);
@@ -200,7 +200,7 @@ TEST_CASE("attention_decode: reads masks in whole sectors, each element once for
           const DeviceMemory mask(machine, "mask", DeviceMemory::Use::input, values.data(),
                                   static_cast<size_t>(values.size()) * size_of(mask_type),
                                   aligned ? 0 : size_of(mask_type));
-          made.problem.mask = {mask.data(), mask_type, 0, of_heads ? steps * stride : 0, stride, 1};
+          made.problem.scoring.mask = {mask.data(), mask_type, 0, of_heads ? steps * stride : 0, stride, 1};
           const Counts all = made.solve(machine);
           check_against_oracle(made.problem, &made.output);
           const Counts counts = machine.counts_within(aligned ? "copy_chunks" : "copy_elements");
@@ -254,10 +254,10 @@ TEST_CASE("attention_decode: what these kernels cannot do is refused") {
   problem.key.type = DType::float32;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
-  problem.width = 513;
+  problem.key_width = 513;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
-  problem.score.kind = ScoreKind::cosine;
+  problem.scoring.score.kind = ScoreKind::cosine;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
   problem.sequences.clear();

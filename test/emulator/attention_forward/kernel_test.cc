@@ -91,7 +91,7 @@ TEST_CASE("attention_forward: at the edges of tiles") {
     }
     for (const int64_t rows : {0, 1, 63, 64, 65, 127, 128, 129}) {
       Forward made(random, type, 1, 1, 2, rows, random.integer(1, 70), random.pick<int64_t>({96, 127, 128}));
-      made.problem.causal = random.chance(0.5);
+      made.problem.scoring.window.right = random.chance(0.5) ? 0 : unbounded;
       made.solve(random);
       check_against_oracle(made.problem, &made.output);
     }
@@ -131,10 +131,10 @@ TEST_CASE("attention_forward: what is masked has no effect, whatever it is, and 
       Random random(14);
       constexpr int64_t rows = 140, keys = 190, width = 40;
       Forward made(random, type, 1, 1, 2, rows, keys, width);
-      made.problem.window_left = 30;
+      made.problem.scoring.window.left = 30;
       Buffer mask(DType::boolean, rows * keys);
       for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, random.chance(0.5));
-      if (masked) made.problem.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
+      if (masked) made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
       const auto special = [&] { return random.pick({NAN, INFINITY, -INFINITY}); };
       // The first keys are beyond every window.
       for (int64_t key = 0; key < 10; ++key) {
@@ -171,8 +171,8 @@ TEST_CASE("attention_forward: reads tiles in whole sectors and never meets in a 
       constexpr int64_t keys = 256;
       const int64_t rows = 2 * tile_rows(width, biased);
       Forward made(random, type, 1, 1, 1, rows, keys, width);
-      made.problem.causal = false;
-      if (biased) made.problem.alibi_slopes = {0.1F};
+      made.problem.scoring.window.right = unbounded;
+      if (biased) made.problem.scoring.alibi_slopes = made.problem.keep({0.1F});
       Machine machine(schedule(random));
       const Counts all = made.solve(machine);
       check_against_oracle(made.problem, &made.output);
@@ -208,7 +208,7 @@ TEST_CASE("attention_forward: skips tiles that windows and causality leave nothi
     const int64_t tile = tile_rows(width, false), tiles = steps / tile;
     for (const bool windowed : {false, true}) {
       Forward made(random, type, 1, 1, 1, steps, steps, width);
-      if (windowed) made.problem.window_left = window;
+      if (windowed) made.problem.scoring.window.left = window;
       Machine machine(schedule(random));
       made.solve(machine);
       check_against_oracle(made.problem, &made.output);
@@ -269,8 +269,8 @@ TEST_CASE("attention_forward: refuses what it cannot do, and has nothing to do f
   };
   refuses([](AttentionProblem& p) { p.key.type = DType::float32; });
   refuses([](AttentionProblem& p) { p.output.type = DType::float32; });
-  refuses([](AttentionProblem& p) { p.width = 513; });
-  refuses([](AttentionProblem& p) { p.score.kind = ScoreKind::cosine; });
+  refuses([](AttentionProblem& p) { p.key_width = 513; });
+  refuses([](AttentionProblem& p) { p.scoring.score.kind = ScoreKind::cosine; });
   refuses([](AttentionProblem& p) { p.sequences[0].key_steps = INT32_MAX; });
   const Pages pages;
   refuses([&](AttentionProblem& p) { p.key.pages = p.value.pages = &pages; });

@@ -26,7 +26,7 @@ uint64_t schedule(Random& random) {
 struct Forward : DenseAttention {
   Forward(Random& random, DType type, int64_t batch, int64_t group, int64_t rows, int64_t keys, int64_t width)
       : DenseAttention(random, type, batch, 1, group, rows, keys, width) {
-    problem.causal = false;
+    problem.scoring.window.right = unbounded;
   }
   void solve(Machine& machine) {
     solve_on(machine, [](const AttentionProblem& on_device, cuda::Workspace& workspace) {
@@ -93,9 +93,11 @@ TEST_CASE("attention_forward: masks of documents, in every broadcast form and la
                   keys = random.integer(1, 300);
     const DType type = random.pick({DType::float16, DType::bfloat16, DType::float32});
     Forward made(random, type, batch, group, rows, keys, random.pick<int64_t>({16, 64, 72, 128, 160, 260}));
-    if (random.chance(0.3)) made.problem.window_left = random.integer(0, 100);
-    if (random.chance(0.3)) made.problem.softcap = 3;
-    if (random.chance(0.3)) made.problem.alibi_slopes.assign(static_cast<size_t>(group), 0.1F);
+    if (random.chance(0.3)) made.problem.scoring.window.left = random.integer(0, 100);
+    if (random.chance(0.3)) made.problem.scoring.softcap = 3;
+    if (random.chance(0.3))
+      made.problem.scoring.alibi_slopes =
+          made.problem.keep(std::vector<float>(static_cast<size_t>(group), 0.1F));
     for (Sequence& sequence : made.problem.sequences) sequence.key_steps = random.integer(0, keys);
     const auto axis = [&](int64_t length) { return random.chance(0.3) ? 1 : length; };
     const Mask shape{axis(batch), axis(group), axis(rows), axis(keys)};
@@ -112,11 +114,11 @@ TEST_CASE("attention_forward: masks of documents, in every broadcast form and la
     const auto bytes = static_cast<size_t>(mask.size()) * size_of(mask_type);
     const DeviceMemory memory(machine, "mask", DeviceMemory::Use::input, mask.data(), bytes,
                               random.pick<size_t>({0, 0, size_of(mask_type)}));
-    made.problem.mask = shape.view(memory.data(), mask_type);
+    made.problem.scoring.mask = shape.view(memory.data(), mask_type);
     // Queries and keys may have changed places in memory: then keys are no neighbours.
     if (random.chance(0.2)) {
-      made.problem.mask.key_stride = shape.keys > 1 ? shape.queries : 0;
-      made.problem.mask.query_stride = shape.queries > 1 ? 1 : 0;
+      made.problem.scoring.mask.key_stride = shape.keys > 1 ? shape.queries : 0;
+      made.problem.scoring.mask.query_stride = shape.queries > 1 ? 1 : 0;
     }
     made.solve(machine);
   }
@@ -143,7 +145,7 @@ TEST_CASE(
       Machine machine(schedule(random));
       const DeviceMemory memory(machine, "mask", DeviceMemory::Use::input, mask.data(),
                                 static_cast<size_t>(mask.size()) * size_of(mask_type));
-      made.problem.mask = {memory.data(), mask_type, 0, 0, keys, 1};
+      made.problem.scoring.mask = {memory.data(), mask_type, 0, 0, keys, 1};
       made.solve(machine);
       const auto row = static_cast<uint64_t>(width) * size_of(type);
       CHECK(machine.counts_within("copy_strided_rows").global_loads.bytes ==
@@ -164,7 +166,7 @@ TEST_CASE("attention_forward: nothing is read where a mask leaves nothing at all
     for (int64_t i = 0; i < made.value.size(); ++i) made.value.set(i, NAN);
     Machine machine(schedule(random));
     const DeviceMemory mask(machine, "mask", DeviceMemory::Use::input, std::vector<uint8_t>(keys));
-    made.problem.mask = {mask.data(), DType::boolean, 0, 0, 0, 1};
+    made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, 0, 1};
     made.solve(machine);
     CHECK(machine.counts_within("start_values").global_loads.bytes == 0);
     CHECK(machine.counts_within("start_keys").global_loads.bytes == 0);
@@ -186,7 +188,7 @@ TEST_CASE("attention_forward: reads masks in whole sectors, each element once fo
         const auto bytes = static_cast<uint64_t>(rows * keys) * size_of(mask_type);
         Machine machine(schedule(random));
         const DeviceMemory mask(machine, "mask", DeviceMemory::Use::input, values.data(), bytes);
-        made.problem.mask = {mask.data(), mask_type, 0, 0, keys, 1};
+        made.problem.scoring.mask = {mask.data(), mask_type, 0, 0, keys, 1};
         made.solve(machine);
         for (const char* reader :
              {mask_type == DType::boolean ? "exclude_by_bits" : "add_neighbours", "read_mask"}) {
@@ -195,7 +197,7 @@ TEST_CASE("attention_forward: reads masks in whole sectors, each element once fo
           CHECK(counts.global_loads.wasted() == 0);
         }
         // The same for all rows.
-        made.problem.mask.query_stride = 0;
+        made.problem.scoring.mask.query_stride = 0;
         Machine another(schedule(random));
         another.input(mask.data(), bytes, "mask");
         made.solve(another);

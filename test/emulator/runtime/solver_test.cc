@@ -2,11 +2,8 @@
 // some the host's and staged. Held against the oracle.
 #include <doctest/doctest.h>
 
-#include <functional>
-
 #include "cuda/runtime/device_workspace.h"
-#include "cuda/solver/attention_choice.h"
-#include "cuda/solver/device_solver.h"
+#include "cuda/solve.h"
 #include "cuda/unsupported.h"
 #include "runtime/support.h"
 #include "support/attention_truth.h"
@@ -45,11 +42,8 @@ class Placement {
     (random_.chance(0.5) ? work_.outputs : later_).push_back(there);
     return there.device;
   }
-  void solve(std::function<void(Solver&)> problems) {
-    work_.launch = [problems = std::move(problems)](cuda::Workspace& workspace) {
-      cuda::DeviceSolver solver(workspace);
-      problems(solver);
-    };
+  void solve(const Problem& problem) {
+    work_.launch = [problem](cuda::Workspace& workspace) { cuda::solve(problem, workspace); };
     StagedWork download;
     download.device = work_.device;
     download.outputs = later_;
@@ -96,11 +90,11 @@ TEST_CASE("solver: random attention, with buffers on the device and on the host"
     move(problem.query, *made.query, placement.input(*made.query));
     move(problem.key, *made.key, placement.input(*made.key));
     move(problem.value, *made.value, placement.input(*made.value));
-    if (made.mask != nullptr) move(problem.mask, *made.mask, placement.input(*made.mask));
+    if (made.mask != nullptr) move(problem.scoring.mask, *made.mask, placement.input(*made.mask));
     move(problem.output, *made.output, placement.output(*made.output));
     move(problem.log_sum_exp, *made.log_sum_exp, placement.output(*made.log_sum_exp));
     decoded += cuda::kernel_for(problem) == cuda::AttentionKernel::decode;
-    placement.solve([&problem](Solver& solver) { solver.attention(problem); });
+    placement.solve(problem);
     check_against_oracle(on_host, made.output.get());
   }
   CHECK(decoded > 0);
@@ -132,7 +126,7 @@ TEST_CASE("solver: an input and a weight of different types are multiplied in fl
       problem.weight_type = weight_type;
       problem.targets = {
           {0, columns, columns, {placement.output(output), DType::float32, 0, 0, columns}, {}, {}}};
-      placement.solve([&problem](Solver& solver) { solver.projection(problem); });
+      placement.solve(problem);
       int64_t wrong = 0;
       for (int64_t row = 0; row < rows; ++row) {
         for (int64_t column = 0; column < columns; ++column) {
@@ -150,18 +144,17 @@ TEST_CASE("solver: what no kernel does is refused before anything is launched") 
   EmulatedGpu gpu;
   gpu.device->use([&] {
     cuda::DeviceWorkspace workspace(*gpu.device);
-    cuda::DeviceSolver solver(workspace);
     AttentionProblem problem;
     problem.query_heads = problem.key_heads = 1;
-    problem.score.kind = ScoreKind::additive;
-    CHECK_THROWS_WITH_AS(solver.attention(problem),
+    problem.scoring.score.kind = ScoreKind::additive;
+    CHECK_THROWS_WITH_AS(cuda::solve(problem, workspace),
                          "The cuda backend does not support scores other than products", cuda::Unsupported);
-    problem.score.kind = ScoreKind::product;
-    problem.selection.kind = SelectionKind::hard;
-    CHECK_THROWS_AS(solver.attention(problem), cuda::Unsupported);
-    problem.selection.kind = SelectionKind::soft;
+    problem.scoring.score.kind = ScoreKind::product;
+    problem.scoring.selection.kind = SelectionKind::hard;
+    CHECK_THROWS_AS(cuda::solve(problem, workspace), cuda::Unsupported);
+    problem.scoring.selection.kind = SelectionKind::soft;
     problem.key.type = DType::int8;
-    CHECK_THROWS_AS(solver.attention(problem), cuda::Unsupported);
+    CHECK_THROWS_AS(cuda::solve(problem, workspace), cuda::Unsupported);
   });
 }
 

@@ -66,7 +66,7 @@ inline void check_against_oracle(const AttentionProblem& p, const test::Buffer* 
     }
   }
   CAPTURE(static_cast<int>(p.query.type));
-  CAPTURE(p.width);
+  CAPTURE(p.key_width);
   CAPTURE(p.value_width);
   CHECK(std::sqrt(error) <= tolerance_of(p.query.type) * std::fmax(std::sqrt(norm), 0.2));
   CHECK(log_sum_error <= 3e-6);

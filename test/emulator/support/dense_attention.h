@@ -23,14 +23,14 @@ struct DenseAttention {
     const int64_t heads = key_heads * group;
     problem.query_heads = heads;
     problem.key_heads = key_heads;
-    problem.width = problem.query_width = problem.value_width = width;
+    problem.key_width = problem.query_width = problem.value_width = width;
     problem.query = {query.data(), type, heads * steps * width, steps * width, width};
     problem.key = {key.data(), type, key_heads * keys * width, keys * width, width};
     problem.value = {value.data(), type, key_heads * keys * width, keys * width, width};
     problem.output = {output.data(), type, heads * steps * width, steps * width, width};
     problem.log_sum_exp = {log_sum_exp.data(), DType::float32, heads * steps, steps, 1};
-    problem.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(width)));
-    problem.causal = true;
+    problem.scoring.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(width)));
+    problem.scoring.window.right = 0;
     for (test::Buffer* buffer : {&query, &key, &value}) {
       for (int64_t i = 0; i < buffer->size(); ++i) buffer->set(i, random.normal());
     }

@@ -22,7 +22,7 @@ class PagedAttention {
       tables->first.push_back(static_cast<int64_t>(tables->keys.size()));
       for (int64_t begin = 0; begin < problem.sequences[b].key_steps; begin += page_steps) {
         tables->keys.push_back(
-            page(random, machine, contiguous, contiguous.key, problem.width, b, begin, page_steps));
+            page(random, machine, contiguous, contiguous.key, problem.key_width, b, begin, page_steps));
         tables->values.push_back(
             page(random, machine, contiguous, contiguous.value, problem.value_width, b, begin, page_steps));
       }
@@ -31,7 +31,8 @@ class PagedAttention {
     tables->key = {page_steps, tables->first.data(), tables->keys.data()};
     tables->value = {page_steps, tables->first.data(), tables->values.data()};
     problem.pages = tables;
-    problem.key = {nullptr, problem.key.type, 0, page_steps * problem.width, problem.width, &tables->key};
+    problem.key = {nullptr,           problem.key.type, 0, page_steps * problem.key_width,
+                   problem.key_width, &tables->key};
     problem.value = {
         nullptr,       problem.value.type, 0, page_steps * problem.value_width, problem.value_width,
         &tables->value};

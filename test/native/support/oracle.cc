@@ -23,11 +23,11 @@ uint32_t mix(uint32_t bits) {
 // What is added to the score of a key before the best is taken: lib/reference/draws.ts says why. −1 is the
 // sink.
 double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, int64_t key) {
-  if (p.selection.kind != SelectionKind::drawn) return 0;
+  if (p.scoring.selection.kind != SelectionKind::drawn) return 0;
   uint32_t states[2] = {0x243f6a88u, 0x85a308d3u};
   for (uint32_t& state : states) {
-    for (const int64_t word : {static_cast<int64_t>(p.selection.seed & 0xffffffffu),
-                               static_cast<int64_t>(p.selection.seed >> 32), batch, head, position}) {
+    for (const int64_t word : {static_cast<int64_t>(p.scoring.selection.seed & 0xffffffffu),
+                               static_cast<int64_t>(p.scoring.selection.seed >> 32), batch, head, position}) {
       state = mix((state ^ static_cast<uint32_t>(word)) + 0x9e3779b9u);
     }
   }
@@ -42,12 +42,13 @@ double additive(const AttentionProblem& p, int64_t head, int64_t key_head, const
     return read(matrix.data, matrix.type, of * matrix.head_stride + index);
   };
   double sum = 0;
-  for (int64_t h = 0; h < p.score.hidden; ++h) {
+  for (int64_t h = 0; h < p.scoring.score.hidden; ++h) {
     double inner = 0;
     for (int64_t i = 0; i < p.query_width; ++i)
-      inner += at(p.score.weight, head, h * p.query_width + i) * q(i);
-    for (int64_t i = 0; i < p.width; ++i) inner += at(p.score.key, key_head, h * p.width + i) * k(i);
-    sum += at(p.score.vector, head, h) * std::tanh(inner);
+      inner += at(p.scoring.score.weight, head, h * p.query_width + i) * q(i);
+    for (int64_t i = 0; i < p.key_width; ++i)
+      inner += at(p.scoring.score.key, key_head, h * p.key_width + i) * k(i);
+    sum += at(p.scoring.score.vector, head, h) * std::tanh(inner);
   }
   return sum;
 }
@@ -55,31 +56,32 @@ double additive(const AttentionProblem& p, int64_t head, int64_t key_head, const
 double similarity(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query, int64_t key) {
   const Sequence& sequence = p.sequences[batch];
   const int64_t key_head = head / (p.query_heads / p.key_heads);
-  const int64_t key_step = p.score.kind == ScoreKind::location ? key : sequence.key_start + key;
+  const int64_t key_step = p.scoring.score.kind == ScoreKind::location ? key : sequence.key_start + key;
   const auto q = [&](int64_t d) { return element(p.query, batch, head, sequence.query_start + query, d); };
   const auto k = [&](int64_t d) { return element(p.key, batch, key_head, key_step, d); };
-  if (p.score.kind == ScoreKind::additive) return additive(p, head, key_head, q, k);
+  if (p.scoring.score.kind == ScoreKind::additive) return additive(p, head, key_head, q, k);
   double sum = 0;
-  if (p.score.kind == ScoreKind::general) {
-    const HeadMatrix& w = p.score.weight;
+  if (p.scoring.score.kind == ScoreKind::general) {
+    const HeadMatrix& w = p.scoring.score.weight;
     for (int64_t i = 0; i < p.query_width; ++i) {
-      for (int64_t j = 0; j < p.width; ++j)
-        sum += q(i) * read(w.data, w.type, head * w.head_stride + i * p.width + j) * k(j);
+      for (int64_t j = 0; j < p.key_width; ++j)
+        sum += q(i) * read(w.data, w.type, head * w.head_stride + i * p.key_width + j) * k(j);
     }
     return sum;
   }
   double query_squares = 0, key_squares = 0;
-  for (int64_t d = 0; d < p.width; ++d) {
+  for (int64_t d = 0; d < p.key_width; ++d) {
     sum += q(d) * k(d);
     query_squares += q(d) * q(d);
     key_squares += k(d) * k(d);
   }
-  if (p.score.kind != ScoreKind::cosine || sum == 0) return sum;  // of zeros too, which have no direction
+  if (p.scoring.score.kind != ScoreKind::cosine || sum == 0)
+    return sum;  // of zeros too, which have no direction
   return sum / std::sqrt(query_squares * key_squares);
 }
 
 double center_of(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query) {
-  const Centers& centers = p.selection.centers;
+  const Centers& centers = p.scoring.selection.centers;
   if (centers.data == nullptr) return 0;
   return read(centers.data, centers.type,
               batch * centers.batch_stride + head * centers.head_stride + query * centers.query_stride);
@@ -87,7 +89,8 @@ double center_of(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
 
 // All the weight for the largest sum, the first of several. A sink with a larger one leaves nothing.
 void choose(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, OracleRow& row) {
-  double best = p.sinks.empty() ? -INFINITY : p.sinks[head] + noise(p, batch, head, position, -1);
+  double best =
+      p.scoring.sinks == nullptr ? -INFINITY : p.scoring.sinks[head] + noise(p, batch, head, position, -1);
   double second = -INFINITY;
   for (size_t key = 0; key < row.biased.size(); ++key) {
     if (row.biased[key] == -INFINITY) continue;
@@ -114,23 +117,23 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   double highest = -INFINITY;
   for (int64_t key = 0; key < sequence.key_steps; ++key) {
     double score = similarity(p, batch, head, query, key);
-    row.scores.push_back(score *= p.scale);
-    if (p.softcap > 0) score = p.softcap * std::tanh(score / p.softcap);
+    row.scores.push_back(score *= p.scoring.scale);
+    if (p.scoring.softcap > 0) score = p.scoring.softcap * std::tanh(score / p.scoring.softcap);
     row.capped.push_back(score);
-    bool may = !(p.causal && key > position);
-    may &= p.window_left == unbounded || key >= position - p.window_left;
-    may &= p.window_right == unbounded || key <= position + p.window_right;
+    const KeyWindow& window = p.scoring.window;
+    bool may = key >= position - window.left && key <= position + window.right;
     const double distance = static_cast<double>(key) - center_of(p, batch, head, query);
-    const bool local = p.selection.kind == SelectionKind::local;
-    may &= !local || std::fabs(distance) <= p.selection.half_width;
-    const double sigma = p.selection.half_width / 2;
+    const bool local = p.scoring.selection.kind == SelectionKind::local;
+    may &= !local || std::fabs(distance) <= p.scoring.selection.half_width;
+    const double sigma = p.scoring.selection.half_width / 2;
     bells.push_back(local ? std::exp(-distance * distance / (2 * sigma * sigma)) : 1);
-    if (!p.alibi_slopes.empty()) score += p.alibi_slopes[head] * static_cast<double>(key - position);
-    if (p.mask.data) {
-      const double mask = read(p.mask.data, p.mask.type,
-                               batch * p.mask.batch_stride + head * p.mask.head_stride +
-                                   query * p.mask.query_stride + key * p.mask.key_stride);
-      if (p.mask.type == DType::boolean) {
+    if (p.scoring.alibi_slopes != nullptr)
+      score += p.scoring.alibi_slopes[head] * static_cast<double>(key - position);
+    if (p.scoring.mask.data) {
+      const double mask = read(p.scoring.mask.data, p.scoring.mask.type,
+                               batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +
+                                   query * p.scoring.mask.query_stride + key * p.scoring.mask.key_stride);
+      if (p.scoring.mask.type == DType::boolean) {
         may &= mask != 0;
       } else {
         may &= mask != -INFINITY;
@@ -146,13 +149,13 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   row.weights.assign(row.biased.size(), 0.0);
   row.log_sum_exp = -INFINITY;
   if (highest == -INFINITY) return row;
-  double sum = p.sinks.empty() ? 0 : std::exp(p.sinks[head] - highest);
+  double sum = p.scoring.sinks == nullptr ? 0 : std::exp(p.scoring.sinks[head] - highest);
   for (const double score : row.biased) sum += std::exp(score - highest);
   row.log_sum_exp = highest + std::log(sum);
   for (size_t key = 0; key < row.biased.size(); ++key) {
     if (attended[key]) row.weights[key] = std::exp(row.biased[key] - highest) / sum * bells[key];
   }
-  if (p.selection.is_hard()) {
+  if (p.scoring.selection.is_hard()) {
     choose(p, batch, head, position, row);
     attended.assign(attended.size(), false);
     if (row.choice >= 0) attended[row.choice] = true;

@@ -57,28 +57,29 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   problem.key_heads = random.integer(1, limits.key_heads);
   problem.query_heads = problem.key_heads * std::min(limits.group, random.pick<int64_t>({1, 1, 2, 3, 5}));
   const auto width = [&](int64_t drawn) { return limits.whole_chunks ? (drawn + 7) / 8 * 8 : drawn; };
-  problem.width = width(std::min(
+  problem.key_width = width(std::min(
       limits.width, random.pick<int64_t>({1, 7, 8, 16, 33, 64, 80, 128, random.integer(1, limits.width)})));
   problem.value_width =
-      random.chance(0.6) ? problem.width : width(random.integer(1, std::min<int64_t>(limits.width, 100)));
+      random.chance(0.6) ? problem.key_width : width(random.integer(1, std::min<int64_t>(limits.width, 100)));
   const int64_t queries = std::min(
       limits.queries, random.pick<int64_t>({0, 1, 2, 5, 16, 63, 64, 65, random.integer(1, limits.queries)}));
   const int64_t keys =
       std::min(limits.keys,
                random.pick<int64_t>({0, 1, 5, 64, 191, 192, 193, 512, 513, random.integer(1, limits.keys)}));
-  problem.query_width = problem.width;
+  problem.query_width = problem.key_width;
   if (limits.scores) {
-    problem.score.kind =
+    problem.scoring.score.kind =
         random.pick({ScoreKind::product, ScoreKind::cosine, ScoreKind::general, ScoreKind::location});
-    if (limits.additive && random.chance(0.2)) problem.score.kind = ScoreKind::additive;
+    if (limits.additive && random.chance(0.2)) problem.scoring.score.kind = ScoreKind::additive;
   }
-  const bool learnt = problem.score.kind == ScoreKind::general || problem.score.kind == ScoreKind::additive;
+  const bool learnt =
+      problem.scoring.score.kind == ScoreKind::general || problem.scoring.score.kind == ScoreKind::additive;
   if (learnt) problem.query_width = random.integer(1, limits.width);
   query = lay_out(random, {batch, problem.query_heads, queries, problem.query_width}, type,
                   limits.whole_chunks, problem.query);
-  key = lay_out(random, {batch, problem.key_heads, keys, problem.width}, type, limits.whole_chunks,
+  key = lay_out(random, {batch, problem.key_heads, keys, problem.key_width}, type, limits.whole_chunks,
                 problem.key);
-  if (problem.score.kind == ScoreKind::location) problem.key.batch_stride = 0;
+  if (problem.scoring.score.kind == ScoreKind::location) problem.key.batch_stride = 0;
   if (learnt) make_weights(random, type);
   value = lay_out(random, {batch, problem.key_heads, keys, problem.value_width}, type, limits.whole_chunks,
                   problem.value);
@@ -95,20 +96,22 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
     const int64_t offset = random.chance(0.7) ? length - queries : random.integer(-10, keys + 10);
     problem.sequences.push_back({0, queries, 0, length, offset});
   }
-  problem.scale = static_cast<float>(random.chance(0.8) ? 1 / std::sqrt(problem.query_width) : 0.3);
-  if (random.chance(0.2)) problem.softcap = static_cast<float>(random.pick({0.5, 5.0, 50.0}));
-  problem.causal = random.chance(0.4);
-  if (random.chance(0.25)) problem.window_left = random.integer(0, 100);
-  if (random.chance(0.15)) problem.window_right = random.integer(0, 100);
-  for (int64_t h = 0; h < problem.query_heads; ++h) {
-    if (h == 0 ? random.chance(0.2) : !problem.alibi_slopes.empty())
-      problem.alibi_slopes.push_back(0.25f / static_cast<float>(h + 1));
-    if (h == 0 ? random.chance(0.2) : !problem.sinks.empty())
-      problem.sinks.push_back(static_cast<float>(random.normal() * 3));
-  }
+  problem.scoring.scale = static_cast<float>(random.chance(0.8) ? 1 / std::sqrt(problem.query_width) : 0.3);
+  if (random.chance(0.2)) problem.scoring.softcap = static_cast<float>(random.pick({0.5, 5.0, 50.0}));
+  if (random.chance(0.25)) problem.scoring.window.left = random.integer(0, 100);
+  if (random.chance(0.15)) problem.scoring.window.right = random.integer(0, 100);
+  if (random.chance(0.4)) problem.scoring.window.right = 0;
+  const auto per_head = [&](auto number) {
+    std::vector<float> numbers;
+    for (int64_t h = 0; h < problem.query_heads; ++h) numbers.push_back(static_cast<float>(number(h)));
+    return problem.keep(std::move(numbers));
+  };
+  if (random.chance(0.2))
+    problem.scoring.alibi_slopes = per_head([](int64_t h) { return 0.25 / static_cast<double>(h + 1); });
+  if (random.chance(0.2)) problem.scoring.sinks = per_head([&](int64_t) { return random.normal() * 3; });
   select(random, type, queries, keys, limits);
   if (random.chance(0.4)) {
-    problem.mask.type = random.pick({DType::boolean, DType::boolean, DType::float32, type});
+    problem.scoring.mask.type = random.pick({DType::boolean, DType::boolean, DType::float32, type});
     int64_t size = 1;
     const auto axis = [&](int64_t length) {
       if (random.chance(0.3)) return int64_t{0};
@@ -116,24 +119,24 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
       size *= length;
       return stride;
     };
-    problem.mask.key_stride = axis(keys);
-    problem.mask.query_stride = axis(queries);
-    problem.mask.head_stride = axis(problem.query_heads);
-    problem.mask.batch_stride = axis(batch);
-    mask = std::make_unique<Buffer>(problem.mask.type, size);
-    problem.mask.data = mask->data();
+    problem.scoring.mask.key_stride = axis(keys);
+    problem.scoring.mask.query_stride = axis(queries);
+    problem.scoring.mask.head_stride = axis(problem.query_heads);
+    problem.scoring.mask.batch_stride = axis(batch);
+    mask = std::make_unique<Buffer>(problem.scoring.mask.type, size);
+    problem.scoring.mask.data = mask->data();
     const double kept = random.pick({0.0, 0.1, 0.9, 1.0});
     for (int64_t i = 0; i < size; ++i) {
       const bool keep = random.chance(kept);
-      mask->set(i, problem.mask.type == DType::boolean ? keep : keep ? random.normal() : -INFINITY);
+      mask->set(i, problem.scoring.mask.type == DType::boolean ? keep : keep ? random.normal() : -INFINITY);
     }
   }
 }
 
 // Small enough that scores stay of ordinary size.
 void RandomAttention::make_weights(Random& random, DType type) {
-  const int64_t heads = problem.query_heads, wide = problem.query_width, width = problem.width;
-  Score& score = problem.score;
+  const int64_t heads = problem.query_heads, wide = problem.query_width, width = problem.key_width;
+  Score& score = problem.scoring.score;
   if (score.kind == ScoreKind::general) {
     weight = make_matrix(random, type, heads, wide * width, 1 / std::sqrt(width), score.weight);
     return;
@@ -146,7 +149,7 @@ void RandomAttention::make_weights(Random& random, DType type) {
 
 void RandomAttention::select(Random& random, DType type, int64_t queries, int64_t keys,
                              const AttentionLimits& limits) {
-  Selection& selection = problem.selection;
+  Selection& selection = problem.scoring.selection;
   if (limits.local && random.chance(0.3)) {
     centers = std::make_unique<Buffer>(random.pick({type, DType::float32}), problem.query_heads * queries);
     for (int64_t i = 0; i < centers->size(); ++i)

@@ -1,0 +1,51 @@
+// The pages of a cache, on their way from JavaScript.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "addon/wire/reader.h"
+
+namespace heed {
+
+// Views of keys and values that lie in pages, and what the pages have to hold.
+struct PagedViews {
+  const EncodedView& key;
+  const EncodedView& value;
+  int64_t heads = 0;
+  int64_t width = 0;
+  int64_t value_width = 0;
+};
+
+// Pages for `entries` batch entries, or null. Every page, with all its heads and steps, lies inside its
+// buffer; steps_of(b) of the tables' entry b have a page.
+class EncodedPages {
+ public:
+  static EncodedPages read(Reader& from, size_t entries);
+
+  bool present() const { return present_; }
+  // Throws unless keys and values that are as `views` says have a place in every page.
+  std::shared_ptr<const PageTables> tables(const PagedViews& views) const;
+  // How many steps of a batch entry have a page.
+  Wide steps_of(size_t entry) const { return static_cast<Wide>(lists_[entry]->pages.size()) * steps_; }
+
+ private:
+  struct Slab {
+    const Memory* keys;
+    const Memory* values;
+    const Memory* key_scales;
+    const Memory* value_scales;
+  };
+  void require_room(const Memory& memory, const EncodedView& view, int64_t page_stride, int64_t heads,
+                    int64_t width) const;
+  void require_scales(const Memory* memory, bool needed, int64_t heads) const;
+
+  bool present_ = false;
+  int64_t steps_ = 1;
+  int64_t pages_per_slab_ = 1;
+  int64_t key_stride_ = 0, value_stride_ = 0;  // from page to page
+  std::vector<Slab> slabs_;
+  std::vector<const PageList*> lists_;  // the reader's
+};
+
+}  // namespace heed

@@ -1,0 +1,15 @@
+// Problems with files of their own, each after the number of its kind. Throws InvalidProblem and
+// std::bad_alloc.
+#pragma once
+
+#include "addon/wire/reader.h"
+#include "core/problem.h"
+
+namespace heed {
+
+AttentionProblem read_attention(Reader& from);
+RowsProblem read_rows(Reader& from);
+ProjectionProblem read_projection(Reader& from);
+AppendProblem read_append(Reader& from);
+
+}  // namespace heed

@@ -1,0 +1,100 @@
+#include "addon/wire/problems.h"
+#include "cpu/backend.h"
+
+namespace heed {
+
+namespace {
+
+void read_weight(Reader& from, ProjectionProblem& problem) {
+  const Memory& memory = from.memory();
+  if (memory.packed != nullptr) {
+    if (from.integer(-1, -1) != -1 || memory.packed->columns() != problem.columns ||
+        memory.packed->inner() != problem.inner) {
+      throw InvalidProblem("Expected the packed weight to have the shape of the product");
+    }
+    problem.packed = memory.packed;
+    return;
+  }
+  problem.weight_type = from.floating_type();
+  if (static_cast<Wide>(problem.columns) * problem.inner > capacity(memory, problem.weight_type)) {
+    throw InvalidProblem("Expected the weight to hold all elements");
+  }
+  problem.weight = memory.data;
+}
+
+HeadNorm read_norm(Reader& from, int64_t head_width) {
+  HeadNorm norm;
+  const Memory* memory = from.optional_memory();
+  if (memory == nullptr) return norm;
+  if (head_width > capacity(*memory, DType::float32)) {
+    throw InvalidProblem("Expected a norm to have one weight for each element of a head");
+  }
+  norm.weight = static_cast<const float*>(memory->data);
+  norm.epsilon = static_cast<float>(from.real());
+  return norm;
+}
+
+Rotation read_rotation(Reader& from, int64_t head_width) {
+  Rotation rotation;
+  const int64_t width = from.integer(-1, head_width);
+  if (width == -1) return rotation;
+  if (width % 2 != 0) throw InvalidProblem("Expected a rotation of pairs");
+  rotation.width = width;
+  rotation.interleaved = from.flag();
+  rotation.rows = from.integer(1, largest_integer);
+  const Wide elements = static_cast<Wide>(rotation.rows) * (width / 2);
+  rotation.cos = static_cast<const float*>(from.contiguous(DType::float32, elements));
+  rotation.sin = static_cast<const float*>(from.contiguous(DType::float32, elements));
+  return rotation;
+}
+
+ProjectionTarget read_target(Reader& from, const ProjectionProblem& problem) {
+  ProjectionTarget target;
+  target.first_column = from.integer(0, problem.columns);
+  target.columns = from.integer(0, problem.columns - target.first_column);
+  target.head_width = from.integer(1, largest_axis);
+  if (target.columns % target.head_width != 0)
+    throw InvalidProblem("Expected the head width to divide the columns");
+  const auto view = EncodedView::read(from);
+  const int64_t entries = problem.steps == 0 ? 0 : (problem.rows + problem.steps - 1) / problem.steps;
+  require_inside(*view.memory, view.type, 0,
+                 {{entries, view.batch_stride},
+                  {target.columns / target.head_width, view.head_stride},
+                  {problem.steps, view.step_stride}},
+                 target.head_width);
+  // No target broadcasts, and so the work is bounded by the memory that came with it.
+  if (static_cast<Wide>(problem.rows) * target.columns > capacity(*view.memory, view.type)) {
+    throw InvalidProblem("Expected a target not to touch an element twice");
+  }
+  target.view = view.as<MutableView>();
+  target.norm = read_norm(from, target.head_width);
+  target.rotation = read_rotation(from, target.head_width);
+  return target;
+}
+
+}  // namespace
+
+ProjectionProblem read_projection(Reader& from) {
+  ProjectionProblem problem;
+  problem.rows = from.length();
+  problem.steps = from.integer(problem.rows > 0 ? 1 : 0, largest_integer);
+  problem.inner = from.integer(0, largest_axis);
+  problem.columns = from.integer(0, largest_axis);
+  const Memory& input = from.memory();
+  problem.input_type = from.floating_type();
+  if (static_cast<Wide>(problem.rows) * problem.inner > capacity(input, problem.input_type)) {
+    throw InvalidProblem("Expected the input to hold all elements");
+  }
+  problem.input = input.data;
+  read_weight(from, problem);
+  problem.bias = from.list<float>();
+  if (!problem.bias.empty() && static_cast<int64_t>(problem.bias.size()) != problem.columns) {
+    throw InvalidProblem("Expected one bias for each column");
+  }
+  for (int64_t left = from.count(10); left > 0; --left) {
+    problem.targets.push_back(read_target(from, problem));
+  }
+  return problem;
+}
+
+}  // namespace heed

@@ -1,0 +1,94 @@
+// How scores become weights, and what is done with the weights: all that attention knows besides its tensors.
+// Plain structs, so that kernels compiled for one instruction set, and those of a GPU, may include them.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "core/view.h"
+
+namespace heed {
+
+// A matrix for each head, contiguous, or one for all where the stride is 0.
+struct HeadMatrix {
+  const void* data = nullptr;
+  DType type = DType::float32;
+  int64_t head_stride = 0;
+};
+
+enum class ScoreKind : uint8_t {
+  product,   // q·k
+  cosine,    // q·k / (‖q‖ ‖k‖), 0 where either is all zeros
+  general,   // qᵀ W k, W [query_width, key_width] per query head
+  location,  // q·k over keys that every sequence has in common: key j is step j of the key view
+  additive   // vᵀ tanh(W q + U k), W [hidden, query_width] and v [hidden] per query head, U [hidden,
+             // key_width] per key head
+};
+
+// How alike a query and a key are: the function, and what it has learnt.
+struct Score {
+  ScoreKind kind = ScoreKind::product;
+  HeadMatrix weight;   // W of general and additive
+  int64_t hidden = 0;  // of additive, with U and v
+  HeadMatrix key, vector;
+};
+
+// A side without a bound ends behind every key, and sums with positions do not overflow.
+constexpr int64_t unbounded = int64_t{1} << 60;
+
+// A row at position p may attend keys p − left … p + right. Causal attention has a right side of 0.
+struct KeyWindow {
+  int64_t left = unbounded;
+  int64_t right = unbounded;
+};
+
+enum class SelectionKind : uint8_t {
+  soft,   // the weighted sum of all values
+  hard,   // the value of the best key, the first of several
+  drawn,  // the value of a key drawn from the weights
+  local   // weights times a Gaussian around each query's own center, in a window around it
+};
+
+// Key positions, real numbers. A stride is 0 along every axis that they broadcast.
+struct Centers {
+  const void* data = nullptr;
+  DType type = DType::float32;
+  int64_t batch_stride = 0;
+  int64_t head_stride = 0;
+  int64_t query_stride = 0;
+};
+
+// The key of each row of [batch, heads, queries], −1 for none; numbers that a double holds exactly.
+struct Choices {
+  double* data = nullptr;
+  int64_t batch_stride = 0;
+  int64_t head_stride = 0;
+};
+
+// What is done with the weights.
+struct Selection {
+  SelectionKind kind = SelectionKind::soft;
+  uint64_t seed = 0;
+  Centers centers;
+  double half_width = 0;
+  Choices choices;  // where the keys of a hard selection are written; null when nobody asked
+
+  bool is_hard() const { return kind == SelectionKind::hard || kind == SelectionKind::drawn; }
+};
+
+struct Scoring {
+  Score score;
+  float scale = 1;
+  float softcap = 0;  // 0: scores are not capped
+  KeyWindow window;
+  MaskView mask;                        // data is null without a mask
+  const float* alibi_slopes = nullptr;  // one per query head, or null
+  const float* sinks = nullptr;         // one per query head, or null
+  Selection selection;
+};
+
+// The lists with one number for each query head, in the order of headNumbers in lib/problem/problem.ts.
+using HeadNumbers = const float* Scoring::*;
+constexpr HeadNumbers head_numbers[] = {&Scoring::alibi_slopes, &Scoring::sinks};
+
+}  // namespace heed

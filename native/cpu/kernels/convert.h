@@ -1,0 +1,81 @@
+// Elements in another type: new keys or values on their way into a cache, rounded to its type or to multiples
+// of a scale for each row, and tensors.
+#pragma once
+
+#include "cpu/kernels/stored_rows.h"
+
+namespace heed::cpu::HEED_ISA {
+
+// x rounded to the nearest integer, ties to even, for |x| < 2²²: the addition leaves no room for a fraction.
+static inline int8_t rounded(float x) {
+  constexpr float magic = 12582912;  // 1.5 · 2²³
+  return static_cast<int8_t>(__builtin_bit_cast(int32_t, x + magic) - __builtin_bit_cast(int32_t, magic));
+}
+
+// The largest magnitude becomes 127. A row with a number that is not finite gets a scale of NaN, and is NaN
+// altogether.
+template <class Type>
+static inline void quantise_row(const typename Type::Element* from, int64_t width, int8_t* to, float* scale) {
+  float largest = 0, poison = 0;
+  for (int64_t d = 0; d < width; ++d) {
+    const float x = Type::get(from[d]), magnitude = __builtin_fabsf(x);
+    if (magnitude > largest) largest = magnitude;
+    poison += x * 0.0f;
+  }
+  *scale = poison == 0.0f ? largest / 127 : __builtin_nanf("");
+  const bool nothing = !(*scale > 0);  // what is too small to have a scale is nothing, too
+  for (int64_t d = 0; d < width; ++d) {
+    const float multiple = nothing ? 0 : Type::get(from[d]) / *scale;
+    to[d] = rounded(multiple > 127 ? 127 : multiple < -127 ? -127 : multiple);
+  }
+}
+
+template <class From, class To>
+static inline void convert_row(const typename From::Element* from, int64_t width, typename To::Element* to) {
+  int64_t d = 0;
+  for (; d + lanes <= width; d += lanes) To::store(to + d, From::load(from + d));
+  for (; d < width; ++d) to[d] = To::put(From::get(from[d]));
+}
+
+template <class From>
+static inline void append_run(const AppendedRows& rows, int64_t first, const Run& run) {
+  const int64_t stride = rows.to.step_stride;
+  for (int64_t i = 0; i < run.count; ++i) {
+    const auto* from = static_cast<const typename From::Element*>(rows.from.data) +
+                       offset_of(rows.from, rows.from_entry, rows.head, rows.from_step + first + i);
+    if (rows.to.type == DType::int8) {
+      quantise_row<From>(from, rows.width, static_cast<int8_t*>(run.rows) + i * stride, run.scales + i);
+    } else if (rows.to.type == From::type) {
+      __builtin_memcpy(static_cast<typename From::Element*>(run.rows) + i * stride, from,
+                       static_cast<size_t>(rows.width) * sizeof *from);
+    } else {
+      with_type(rows.to.type, [&](auto type) {
+        using To = decltype(type);
+        convert_row<From, To>(from, rows.width, static_cast<typename To::Element*>(run.rows) + i * stride);
+      });
+    }
+  }
+}
+
+static void append_rows(const AppendedRows& rows) {
+  const int64_t size = static_cast<int64_t>(size_of(rows.to.type));
+  for (int64_t first = 0; first < rows.count;) {
+    const Run run = run_of_pages(*rows.to.pages, size, rows.to.head_stride, rows.to.step_stride,
+                                 rows.to_entry, rows.head, rows.to_step + first, rows.count - first);
+    with_type(rows.from.type, [&](auto type) { append_run<decltype(type)>(rows, first, run); });
+    first += run.count;
+  }
+}
+
+static void cast(const void* from, DType from_type, void* to, DType to_type, int64_t count) {
+  with_type(from_type, [&](auto from_tag) {
+    using From = decltype(from_tag);
+    with_type(to_type, [&](auto to_tag) {
+      using To = decltype(to_tag);
+      convert_row<From, To>(static_cast<const typename From::Element*>(from), count,
+                            static_cast<typename To::Element*>(to));
+    });
+  });
+}
+
+}  // namespace heed::cpu::HEED_ISA

@@ -1,0 +1,141 @@
+// The plan of an operation, and of the problems that take a single phase of alike tasks: rows, merge, append
+// and cast.
+#include <algorithm>
+
+#include "cpu/plans/planned_attention.h"
+
+namespace heed::cpu {
+
+namespace {
+
+constexpr int64_t merged_rows_per_task = 256;
+constexpr int64_t steps_per_task = 1024;
+constexpr int64_t elements_per_task = 1 << 16;
+
+int64_t pieces(int64_t count, int64_t size) {
+  return (count + size - 1) / size;
+}
+
+template <class Pointer>
+Pointer advance(Pointer data, DType type, int64_t elements) {
+  using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<Pointer>>, const char, char>;
+  return static_cast<Byte*>(data) + elements * static_cast<int64_t>(size_of(type));
+}
+
+}  // namespace
+
+Plan plan(std::span<const Problem> problems) {
+  Plan whole;
+  for (const Problem& problem : problems)
+    std::visit([&whole](const auto& each) { plan(each, whole); }, problem);
+  return whole;
+}
+
+// A task a row.
+void plan(const RowsProblem& problem, Plan& plan) {
+  const auto planned = std::make_shared<const PlannedAttention>(problem.attention);
+  const auto request = std::make_shared<const RowsProblem>(problem);
+  const auto heads = static_cast<int64_t>(problem.heads.size()),
+             queries = static_cast<int64_t>(problem.queries.size());
+  const int64_t tasks = static_cast<int64_t>(problem.attention.sequences.size()) * heads * queries;
+  plan.push_back({tasks, [=](const TaskContext& context) {
+                    const int64_t batch = context.task / (heads * queries);
+                    const auto place = [&](float* array) {
+                      return array ? array + context.task * request->keys : nullptr;
+                    };
+                    const RowsRequest row{
+                        .parameters = &planned->parameters,
+                        .sequence = planned->problem.sequences[batch],
+                        .batch = batch,
+                        .head = request->heads[context.task / queries % heads],
+                        .query = request->queries[context.task % queries],
+                        .keys = request->keys,
+                        .scores = place(request->scores),
+                        .capped_scores = place(request->capped_scores),
+                        .biased_scores = place(request->biased_scores),
+                        .weights = place(request->weights),
+                    };
+                    planned->table.rows(row, context.scratch.reserve(
+                                                 planned->table.rows_scratch(planned->parameters, row.keys)));
+                  }});
+}
+
+// A task some rows.
+void plan(const MergeProblem& problem, Plan& plan) {
+  struct Merging {
+    MergeProblem problem;
+    std::vector<const void*> outputs;
+    std::vector<const float*> log_sum_exps;
+  };
+  auto merging = std::make_shared<Merging>();
+  merging->problem = problem;
+  for (const MergeProblem::Part& part : problem.parts) {
+    merging->outputs.push_back(part.output);
+    merging->log_sum_exps.push_back(part.log_sum_exp);
+  }
+  const KernelTable& table = kernels();
+  plan.push_back({pieces(problem.rows, merged_rows_per_task),
+                  [merging = std::shared_ptr<const Merging>(merging), &table](const TaskContext& context) {
+                    const MergeProblem& p = merging->problem;
+                    void* scratch = context.scratch.reserve(table.merge_scratch(p.width));
+                    const int64_t end = std::min(p.rows, (context.task + 1) * merged_rows_per_task);
+                    for (int64_t row = context.task * merged_rows_per_task; row < end; ++row) {
+                      table.merge(merging->outputs.data(), merging->log_sum_exps.data(),
+                                  static_cast<int64_t>(p.parts.size()), row, p.width, p.type, p.output,
+                                  p.log_sum_exp, scratch);
+                    }
+                  }});
+}
+
+// A task the keys or the values of some steps of one batch entry.
+void plan(const AppendProblem& problem, Plan& plan) {
+  struct Task {
+    const AppendProblem::Part* part;
+    int64_t first, steps;
+  };
+  struct Appending {
+    AppendProblem problem;
+    std::vector<Task> tasks;
+  };
+  auto appending = std::make_shared<Appending>();
+  appending->problem = problem;
+  for (const AppendProblem::Part& part : appending->problem.parts) {
+    for (int64_t first = 0; first < part.steps; first += steps_per_task)
+      appending->tasks.push_back({&part, first, std::min(steps_per_task, part.steps - first)});
+  }
+  const KernelTable& table = kernels();
+  const auto tasks = static_cast<int64_t>(appending->tasks.size());
+  if (tasks == 0) return;
+  plan.push_back({tasks * 2, [appending = std::shared_ptr<const Appending>(appending),
+                              &table](const TaskContext& context) {
+                    const AppendProblem& p = appending->problem;
+                    const Task& task = appending->tasks[context.task / 2];
+                    const AppendProblem::Part& part = *task.part;
+                    const bool key = context.task % 2 == 0;
+                    AppendedRows rows{
+                        .from = key ? p.key : p.value,
+                        .to = key ? p.cached_key : p.cached_value,
+                        .width = key ? p.key_width : p.value_width,
+                        .head = 0,
+                        .from_entry = part.entry,
+                        .from_step = part.start + task.first,
+                        .to_entry = part.entry,
+                        .to_step = part.position + task.first,
+                        .count = task.steps,
+                    };
+                    for (; rows.head < p.heads; ++rows.head) table.append_rows(rows);
+                  }});
+}
+
+// A task some thousand elements.
+void plan(const CastProblem& problem, Plan& plan) {
+  const KernelTable& table = kernels();
+  plan.push_back({pieces(problem.count, elements_per_task), [problem, &table](const TaskContext& context) {
+                    const int64_t first = context.task * elements_per_task;
+                    table.cast(advance(problem.from, problem.from_type, first), problem.from_type,
+                               advance(problem.to, problem.to_type, first), problem.to_type,
+                               std::min(elements_per_task, problem.count - first));
+                  }});
+}
+
+}  // namespace heed::cpu

@@ -1,0 +1,41 @@
+// What every plan of an attention problem shares: the problem, its plain parameters and the kernels chosen
+// for it.
+#pragma once
+
+#include <memory>
+
+#include "core/plan.h"
+#include "core/problem.h"
+#include "cpu/instruction_set.h"
+
+namespace heed::cpu {
+
+// Kept alive by the phases that use it. The kernels are fixed when the plan is made.
+struct PlannedAttention {
+  explicit PlannedAttention(const AttentionProblem& problem);
+  PlannedAttention(const PlannedAttention&) = delete;
+  PlannedAttention& operator=(const PlannedAttention&) = delete;
+
+  const AttentionProblem problem;
+  const AttentionParameters& parameters;  // of `problem`, which kernels take
+  const KernelTable& table;
+
+  int64_t rows_of(const Sequence& sequence) const { return sequence.query_steps * parameters.head_group(); }
+  // Rows [first_row, first_row + rows) of one batch entry and key head.
+  RowBlock block_of(int64_t batch, int64_t key_head, int64_t first_row, int64_t rows) const;
+};
+
+// Keys of one decode task. A power of two times the kernel's tile; see bench/NOTES.md.
+constexpr int64_t decode_chunk_keys = 512;
+
+// Whether a sequence goes through the decode kernel.
+bool is_decoded(const PlannedAttention& planned, const Sequence& sequence);
+// Appends the phases for those sequences of the problem that do: see decode.cc.
+void plan_decode(const std::shared_ptr<const PlannedAttention>& planned, Plan& plan);
+
+inline Stop stop_of(const TaskContext& context) {
+  return {&context.cancellation,
+          [](const void* state) { return static_cast<const Cancellation*>(state)->cancelled(); }};
+}
+
+}  // namespace heed::cpu

@@ -1,0 +1,136 @@
+// Projections as tasks: a block of input rows times a few panels of output columns.
+#include <algorithm>
+
+#include "core/plan.h"
+#include "cpu/packed_weight.h"
+
+namespace heed::cpu {
+
+namespace {
+
+constexpr int64_t rows_per_task = 64;
+constexpr int64_t panels_per_task = 8;
+// Up to here dot products with the weight as it lies beat packing it for one use.
+constexpr int64_t rows_worth_no_packing = 4;
+constexpr int64_t columns_per_task = 256;
+
+struct PlannedProjection {
+  explicit PlannedProjection(const ProjectionProblem& p) : problem(p) {}
+  const ProjectionProblem problem;
+
+  ProjectionArguments arguments(const void* weight, DType type) const {
+    return {
+        .input = problem.input,
+        .input_type = problem.input_type,
+        .rows = problem.rows,
+        .steps = problem.steps,
+        .inner = problem.inner,
+        .columns = problem.columns,
+        .panels = weight,
+        .weight_type = type,
+        .bias = problem.bias.empty() ? nullptr : problem.bias.data(),
+        .targets = problem.targets.data(),
+        .target_count = static_cast<int64_t>(problem.targets.size()),
+    };
+  }
+};
+
+int64_t pieces(int64_t count, int64_t size) {
+  return (count + size - 1) / size;
+}
+
+// A cut there leaves every head in one piece that has to be complete before it is written.
+bool leaves_heads_whole(const ProjectionProblem& problem, int64_t cut) {
+  return std::ranges::none_of(problem.targets, [cut](const ProjectionTarget& target) {
+    const int64_t within = cut - target.first_column;
+    return target.whole_heads() && within > 0 && within < target.columns && within % target.head_width != 0;
+  });
+}
+
+// Where the columns from `first` on that one task takes end. Between two panels where that is possible: a
+// panel that is cut is multiplied twice.
+int64_t end_of_task(const ProjectionProblem& problem, int64_t panel_columns, int64_t first, int64_t last) {
+  const int64_t most = (first / panel_columns + panels_per_task) * panel_columns;
+  if (most >= last) return last;
+  for (int64_t end = most; end > first; end -= panel_columns) {
+    if (leaves_heads_whole(problem, end)) return end;
+  }
+  for (int64_t end = most; end > first; --end) {
+    if (leaves_heads_whole(problem, end)) return end;
+  }
+  int64_t end = most + 1;
+  while (end < last && !leaves_heads_whole(problem, end)) ++end;
+  return end;
+}
+
+// The columns of each task, from the first to the last panel with a column that a target asks for: a layer
+// multiplies its context with the part of the packed weight that gives keys and values.
+std::vector<Columns> columns_of_tasks(const ProjectionProblem& problem, int64_t panel_columns) {
+  int64_t first = problem.columns, last = 0;
+  for (const ProjectionTarget& target : problem.targets) {
+    first = std::min(first, target.first_column);
+    last = std::max(last, target.first_column + target.columns);
+  }
+  std::vector<Columns> tasks;
+  while (first < last) {
+    const int64_t end = end_of_task(problem, panel_columns, first, last);
+    tasks.push_back({first, end});
+    first = end;
+  }
+  return tasks;
+}
+
+void plan_panels(const std::shared_ptr<const PlannedProjection>& planned,
+                 const std::shared_ptr<const Panels>& owned, const Panels& panels, Plan& plan) {
+  const auto tasks = columns_of_tasks(planned->problem, panels.table().panel_columns);
+  const auto across = static_cast<int64_t>(tasks.size());
+  plan.push_back(
+      {pieces(planned->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
+         const Panels& weight = owned ? *owned : panels;
+         const int64_t first_row = context.task / across * rows_per_task;
+         const int64_t rows = std::min(rows_per_task, planned->problem.rows - first_row);
+         const Columns columns = tasks[context.task % across];
+         const ProjectionArguments arguments = planned->arguments(weight.data(), weight.weight_type());
+         void* scratch = context.scratch.reserve(weight.table().projection_scratch(arguments, rows, columns));
+         weight.table().project_panels(arguments, first_row, rows, columns, scratch);
+       }});
+}
+
+void plan_columns(const std::shared_ptr<const PlannedProjection>& planned, Plan& plan) {
+  const KernelTable& table = kernels();
+  plan.push_back(
+      {pieces(planned->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
+         const int64_t first = context.task * columns_per_task;
+         const Columns columns{first, std::min(first + columns_per_task, planned->problem.columns)};
+         const ProjectionArguments arguments =
+             planned->arguments(planned->problem.weight, planned->problem.weight_type);
+         void* scratch =
+             context.scratch.reserve(table.projection_scratch(arguments, arguments.rows, columns));
+         table.project_columns(arguments, columns, scratch);
+       }});
+}
+
+bool whole_heads(const ProjectionProblem& problem) {
+  return std::ranges::any_of(problem.targets, [](const auto& target) { return target.whole_heads(); });
+}
+
+}  // namespace
+
+void plan(const ProjectionProblem& problem, Plan& plan) {
+  if (problem.rows == 0 || problem.columns == 0) return;
+  const auto planned = std::make_shared<const PlannedProjection>(problem);
+  if (problem.packed) {
+    plan_panels(planned, nullptr, static_cast<const Panels&>(*problem.packed), plan);
+  } else if (problem.rows <= rows_worth_no_packing && !whole_heads(problem)) {
+    plan_columns(planned, plan);
+  } else {
+    const auto panels =
+        std::make_shared<Panels>(kernels(), problem.weight_type, problem.columns, problem.inner);
+    plan.push_back({panels->count(), [panels, planned](const TaskContext& context) {
+                      panels->pack(planned->problem.weight, context.task);
+                    }});
+    plan_panels(planned, panels, *panels, plan);
+  }
+}
+
+}  // namespace heed::cpu
