@@ -26,7 +26,7 @@ DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& worksp
   }
   p.query_heads = static_cast<int32_t>(problem.query_heads);
   p.key_heads = static_cast<int32_t>(problem.key_heads);
-  p.width = static_cast<int32_t>(problem.key_width);
+  p.key_width = static_cast<int32_t>(problem.key_width);
   p.value_width = static_cast<int32_t>(problem.value_width);
   return p;
 }

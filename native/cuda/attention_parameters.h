@@ -15,7 +15,7 @@ struct DeviceAttention {
   const Sequence* sequences = nullptr;  // on the device, one per batch entry
   int32_t query_heads = 0;
   int32_t key_heads = 0;
-  int32_t width = 0;
+  int32_t key_width = 0;
   int32_t value_width = 0;
 };
 

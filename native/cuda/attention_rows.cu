@@ -48,7 +48,7 @@ __device__ __forceinline__ void copy_query(float* to, const DeviceAttention& p, 
   const T* from = static_cast<const T*>(p.query.data) + row.batch * p.query.batch_stride +
                   row.head * p.query.head_stride +
                   (row.sequence.query_start + row.step) * p.query.step_stride;
-  for (auto d = static_cast<int32_t>(thread::index()); d < p.width; d += rows_threads)
+  for (auto d = static_cast<int32_t>(thread::index()); d < p.key_width; d += rows_threads)
     to[d] = thread::to_float(from[d]);
 }
 
@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(rows_threads)
       const int64_t key = base + round * 4 + lane / 8;
       float sum = 0;
       if (key < asked.sequence.key_steps) {
-        sum = dot_share(query, keys.row<T>(static_cast<int32_t>(key)), a.width, p.aligned);
+        sum = dot_share(query, keys.row<T>(static_cast<int32_t>(key)), a.key_width, p.aligned);
       }
 #pragma unroll
       for (uint32_t bits = 4; bits > 0; bits /= 2) sum += warp::shuffle_xor(sum, bits);

@@ -109,7 +109,7 @@ template <class T, class Sizes>
 __device__ __forceinline__ void copy_queries(const DecodeParameters& p, const DecodeBlock& block,
                                              const DecodeMemory<T, Sizes>& memory) {
   const DeviceAttention& a = p.attention;
-  block::copy_rows<decode_rows, Sizes::threads>(memory.queries(), a.width, p.aligned, [&](int row) {
+  block::copy_rows<decode_rows, Sizes::threads>(memory.queries(), a.key_width, p.aligned, [&](int row) {
     const DecodeQuery query(p, block, row);
     const T* from = static_cast<const T*>(a.query.data) + block.entry.batch * a.query.batch_stride +
                     query.head * a.query.head_stride +
@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_
     typename Products::Scores scores;
     clear(scores);
     if (warp_key < Sizes::keys) {
-      Products::score(scores, memory.queries(), keys, warp_key, attention.width);
+      Products::score(scores, memory.queries(), keys, warp_key, attention.key_width);
       variant.apply(scores, tile, first_key, warp_key);
     }
     softmax.weigh(scores, outputs, warp_key);

@@ -90,7 +90,7 @@ class DecodePipeline {
         values_(p.attention.value, p.attention.pages.value, block.entry.batch, block.key_head,
                 block.entry.sequence.key_start),
         memory_(memory),
-        key_width_(p.attention.width),
+        key_width_(p.attention.key_width),
         value_width_(p.attention.value_width),
         last_key_(block.last_key),
         aligned_(p.aligned) {}

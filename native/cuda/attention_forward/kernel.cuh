@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
     next_key = variant.next_tile(key + Sizes::keys);
     Scores scores;
     clear(scores);
-    Products::score(scores, memory.queries(), warp_row, memory.keys(), p.attention.width);
+    Products::score(scores, memory.queries(), warp_row, memory.keys(), p.attention.key_width);
     const bool special = pipeline.next_values(key, next_key, variant.excludes(key));
     variant.apply(scores, key);
     soften(softmax, scores, outputs, variant.factor());

@@ -57,7 +57,7 @@ class ForwardPipeline {
     const View& view = p_.attention.query;
     block::copy_strided_rows<Sizes::rows, Sizes::threads>(
         memory_.queries(), static_cast<const T*>(view.data) + block_.query_offset(view), view.step_stride,
-        block_.rows, p_.attention.width, p_.aligned);
+        block_.rows, p_.attention.key_width, p_.aligned);
     if (thread::index() == 0) *memory_.special() = 0;
     start_keys(first_key);
   }
@@ -103,7 +103,7 @@ class ForwardPipeline {
 
  private:
   __device__ __forceinline__ void start_keys(int32_t key) const {
-    copy(memory_.keys(), p_.attention.key, key, 0, p_.attention.width);
+    copy(memory_.keys(), p_.attention.key, key, 0, p_.attention.key_width);
   }
   __device__ __forceinline__ void start_values(int32_t key) const {
     copy(memory_.values(), p_.attention.value, key, block_.first_column, block_.columns);
