@@ -30,7 +30,8 @@ export interface Backend {
   allocate(type: TensorType, size: number, name: string): Elements;
   /**
    * Solves the problems one after the other as a single operation, off the event loop. Rejects with
-   * the signal's reason when aborted, and only once nothing touches the memory any more. Where all of the memory is on a
+   * the signal's reason when it aborts, and only once nothing touches the memory any more; `solve` of
+   * operation.ts has seen that it had not aborted before. Where all of the memory is on a
    * device, the promise is fulfilled once the work is on its way: whatever reads the results comes behind it.
    */
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void>;
