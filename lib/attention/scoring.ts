@@ -178,7 +178,8 @@ export interface ScoringOptions {
   readonly select: SelectionArgument;
 }
 
-type ScoringOptionName = Exclude<keyof ScoringOptions, 'window'> | 'causal' | 'window';
+/** `causal` is a window, too. */
+type ScoringOptionName = keyof ScoringOptions | 'causal';
 
 /** @param heads query heads */
 export function readScoring(options: OptionValues<ScoringOptionName>, heads: number): ScoringOptions {

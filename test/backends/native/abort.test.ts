@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setThreads } from '../../../lib/backends/native/native.js';
+import { solve } from '../../../lib/backends/operation.js';
 import { keepThreads } from '../../support/threads.js';
 import { cpu, delay, longShape, longTaskShape, randomProblem } from './problems.js';
 
@@ -13,7 +14,7 @@ describe('aborting native operations', () => {
   it('rejects at once with the reason when the signal is aborted already, and does no work', async () => {
     const problem = randomProblem(small);
     const reason = { not: 'even an error' };
-    await assert.rejects(cpu().solve([problem], AbortSignal.abort(reason)), (error) => error === reason);
+    await assert.rejects(solve(cpu(), [problem], AbortSignal.abort(reason)), (error) => error === reason);
     await delay(20);
     assert.ok(problem.output.data.every(Number.isNaN));
   });
