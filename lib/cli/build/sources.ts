@@ -22,10 +22,10 @@ export function hasSources(root: string): boolean {
 
 export function sourcesOf(root: string): Sources {
   const listed = JSON.parse(readFileSync(listOf(root), 'utf8'));
-  const { core, cpu, decoder, runtime, addon, withoutCuda, withCuda, solver, cuda, kernels } = listed;
+  const { core, cpu, wire, runtime, addon, withoutCuda, withCuda, solver, cuda, kernels } = listed;
   const all = Object.keys(kernels.instructionSets);
   return {
-    files: [core, cpu, decoder, runtime, addon].flat().length,
+    files: [core, cpu, wire, runtime, addon].flat().length,
     withoutCuda: withoutCuda.length,
     withCuda: [withCuda, solver, cuda].flat().length,
     instructionSets: process.arch === 'x64' ? all : all.slice(0, 1),

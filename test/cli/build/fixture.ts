@@ -10,12 +10,12 @@ import { packageRoot } from '../../../lib/package-root.js';
 const addon = `
   #include <dlfcn.h>
   #include <node_api.h>
-  int core(), cpu(), decoder(), runtime(), cuda();
+  int core(), cpu(), wire(), runtime(), cuda();
   NAPI_MODULE_INIT() {
     void* real = dlopen(${JSON.stringify(nativeStatus().path)}, RTLD_NOW);
     auto init = reinterpret_cast<napi_value (*)(napi_env, napi_value)>(dlsym(real, "napi_register_module_v1"));
     napi_value answer;
-    napi_create_int32(env, core() + cpu() + decoder() + runtime() + cuda(), &answer);
+    napi_create_int32(env, core() + cpu() + wire() + runtime() + cuda(), &answer);
     napi_set_named_property(env, exports, "answer", answer);
     return init(env, exports);
   }
@@ -25,7 +25,7 @@ const sources: Readonly<Record<string, string>> = {
   'native/sources.json': JSON.stringify({
     core: ['native/core.cc'],
     cpu: ['native/cpu.cc'],
-    decoder: ['native/decoder.cc'],
+    wire: ['native/wire.cc'],
     runtime: ['native/runtime.cc'],
     withoutCuda: ['native/without-cuda.cc'],
     withCuda: ['native/with-cuda.cc'],
@@ -42,7 +42,7 @@ const sources: Readonly<Record<string, string>> = {
   }),
   'native/core.cc': 'int core() { return 40; }',
   'native/cpu.cc': 'int cpu() { return 1; }',
-  'native/decoder.cc': 'int decoder() { return 1; }',
+  'native/wire.cc': 'int wire() { return 1; }',
   'native/runtime.cc': 'int runtime() { return 0; }',
   // The one or the other, whether there is a CUDA compiler or not.
   'native/without-cuda.cc': 'int cuda() { return 0; }',
