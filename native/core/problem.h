@@ -1,5 +1,5 @@
-// Problem descriptions: the native twins of lib/problem.ts. Whoever fills one in has already checked that
-// every element a view can reach lies inside its buffer; kernels trust them.
+// Problem descriptions: the native twins of lib/problem/problem.ts. Whoever fills one in has already checked
+// that every element a view can reach lies inside its buffer; kernels trust them.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 // with probability exp(scoreⱼ) / Σ exp. The noise of a key depends on its numbers alone (the seed, batch
 // entry, head, position of the query, key), so neither tiles nor threads change a draw; and since it decides
 // by the largest of independent sums, rounding changes a draw only where the two best are as close as
-// rounding is. lib/reference/draws.ts draws the same.
+// rounding is. lib/backends/reference/draws.ts draws the same.
 #pragma once
 
 #include "cpu/kernels/math.h"

@@ -20,8 +20,8 @@ uint32_t mix(uint32_t bits) {
   return bits ^ (bits >> 15);
 }
 
-// What is added to the score of a key before the best is taken: lib/reference/draws.ts says why. −1 is the
-// sink.
+// What is added to the score of a key before the best is taken: lib/backends/reference/draws.ts says why. −1
+// is the sink.
 double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, int64_t key) {
   if (p.scoring.selection.kind != SelectionKind::drawn) return 0;
   uint32_t states[2] = {0x243f6a88u, 0x85a308d3u};
