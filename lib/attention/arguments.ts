@@ -14,7 +14,14 @@ import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads } from '../problem/accesses.js';
-import type { AttentionProblem, Choices, Sequence, StoredView, View } from '../problem/problem.js';
+import {
+  type AttentionProblem,
+  type Choices,
+  type Sequence,
+  type StoredView,
+  type View,
+  widestHead,
+} from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location } from '../tensor/types.js';
@@ -112,11 +119,12 @@ export function tensorSource(
   };
 }
 
-const widest = 512;
-
 function expectWidth(width: number, name: string): void {
-  if (width < 1 || width > widest) {
-    throw new HeedError('HEED_INVALID_DIMS', `Expected ${name} to be from 1 to ${widest}, received ${width}`);
+  if (width < 1 || width > widestHead) {
+    throw new HeedError(
+      'HEED_INVALID_DIMS',
+      `Expected ${name} to be from 1 to ${widestHead}, received ${width}`,
+    );
   }
 }
 

@@ -6,7 +6,7 @@ import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from
 import { choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { deviceAt } from '../memory/device.js';
-import type { View } from '../problem/problem.js';
+import { type View, widestHead } from '../problem/problem.js';
 import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
 import type { Location } from '../tensor/types.js';
 import { PagePool } from './page-pool.js';
@@ -60,7 +60,6 @@ const optionNames = [
 /** The most entries that a cache may have. */
 export const mostEntries = 2 ** 22;
 const mostHeads = 2 ** 16;
-const widest = 512;
 const farthest = 2 ** 31 - 1;
 
 function memoryAt(location: Location, type: CacheType): SlabMemory {
@@ -83,11 +82,11 @@ export function readCacheOptions(options: unknown): {
   const values = readOptions(options, optionNames);
   const batch = integerBetween(values.batch, 'options.batch', 0, mostEntries);
   const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
-  const width = integerBetween(values.width, 'options.width', 1, widest);
+  const width = integerBetween(values.width, 'options.width', 1, widestHead);
   const valueWidth =
     values.valueWidth === undefined
       ? width
-      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widest);
+      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widestHead);
   const capacity = integerBetween(values.capacity, 'options.capacity', 0, farthest);
   const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
   const memory = memoryAt(locationOption(values.location, 'options.location'), type);

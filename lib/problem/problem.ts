@@ -149,6 +149,9 @@ export interface Sequence {
   readonly queryOffset: number;
 }
 
+/** Elements of the widest query, key or value that backends take. */
+export const widestHead = 512;
+
 /** softmax(scale · score(q, k), capped, biased, masked) · v, without storing the scores. */
 export interface AttentionProblem {
   readonly kind: 'attention';

@@ -1,7 +1,9 @@
 /** The options of rotary position embedding. */
+
 import { readOptions } from '../checks/options.js';
 import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { widestHead } from '../problem/problem.js';
 import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
 
 /**
@@ -35,8 +37,6 @@ export interface Rotary {
   readonly scaling: Scaling | undefined;
 }
 
-const widest = 512;
-
 export function readRotary(value: unknown, name: string): Rotary | undefined {
   if (value === undefined) return undefined;
   const { theta, dims, interleaved, scaling } = readOptions(
@@ -49,7 +49,7 @@ export function readRotary(value: unknown, name: string): Rotary | undefined {
     dims:
       dims === undefined
         ? undefined
-        : evenWidth(integerBetween(dims, `${name}.dims`, 2, widest), `${name}.dims`),
+        : evenWidth(integerBetween(dims, `${name}.dims`, 2, widestHead), `${name}.dims`),
     interleaved: booleanOption(interleaved, `${name}.interleaved`, false),
     scaling: readScaling(scaling, `${name}.scaling`),
   };
