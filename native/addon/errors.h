@@ -21,7 +21,7 @@ void throw_in_javascript(napi_env env, const std::exception_ptr& error) noexcept
 // Throws where a Node-API call failed.
 void check(napi_env env, napi_status status);
 
-// What Node calls for an exported function. Decoding and allocating throw C++ exceptions, and so does
+// What Node calls for an exported function. Reading problems and allocating throw C++ exceptions, and so does
 // node-addon-api: they get no further than this.
 template <Napi::Value (*callback)(const Napi::CallbackInfo&)>
 napi_value exported(napi_env env, napi_callback_info info) noexcept {

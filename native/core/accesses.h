@@ -18,7 +18,7 @@ struct Accesses {
   std::vector<Write> writes;
 };
 
-// Null pointers among them stand for what nobody asked for.
+// Null pointers among them stand for what was not asked for.
 Accesses accesses_of(const Problem& problem);
 
 }  // namespace heed

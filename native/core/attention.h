@@ -17,7 +17,7 @@ struct AttentionParameters {
   int64_t value_width = 0;
   View query, key, value;
   MutableView output;
-  MutableView log_sum_exp;  // float32, step_stride 1; data is null when nobody asked
+  MutableView log_sum_exp;  // float32, step_stride 1; data is null unless asked for
   Scoring scoring;
 
   // How many query heads share a key head.

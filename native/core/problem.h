@@ -1,5 +1,5 @@
-// Problem descriptions: the native twins of lib/problem/problem.ts. Whoever fills one in has already checked
-// that every element a view can reach lies inside its buffer; kernels trust them.
+// Problem descriptions: the native twins of lib/problem/problem.ts. The code that fills one in has already
+// checked that every element a view can reach lies inside its buffer; kernels trust them.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,7 @@ struct AttentionProblem : AttentionParameters {
 };
 
 // Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
-// [batch, heads, queries, keys], contiguous; null when nobody asked.
+// [batch, heads, queries, keys], contiguous; null unless asked for.
 struct RowsProblem {
   AttentionProblem attention;
   int64_t keys = 0;

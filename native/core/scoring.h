@@ -71,7 +71,7 @@ struct Selection {
   uint64_t seed = 0;
   Centers centers;
   double half_width = 0;
-  Choices choices;  // where the keys of a hard selection are written; null when nobody asked
+  Choices choices;  // where the keys of a hard selection are written; null unless asked for
 
   bool is_hard() const { return kind == SelectionKind::hard || kind == SelectionKind::drawn; }
 };

@@ -10,7 +10,7 @@ const typeNumbers: Partial<Record<StoredType, number>> = {
   int8: 4,
 };
 
-/** A type's number in encoded problems; −1, which the decoder turns away, for one that kernels do not know. */
+/** A type's number in encoded problems; −1, which the addon turns away, for one that kernels do not know. */
 export function typeNumber(type: StoredType): number {
   return typeNumbers[type] ?? -1;
 }

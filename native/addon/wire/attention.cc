@@ -45,12 +45,12 @@ void require_rows(const EncodedView& view, const std::vector<Sequence>& sequence
                   int64_t width, RowsOf rows_of) {
   Wide rows = 0;
   for (size_t batch = 0; batch < sequences.size(); ++batch) {
-    const Rows here = rows_of(sequences[batch]);
+    const Rows own = rows_of(sequences[batch]);
     const Wide offset =
-        static_cast<Wide>(batch) * view.batch_stride + static_cast<Wide>(here.start) * view.step_stride;
+        static_cast<Wide>(batch) * view.batch_stride + static_cast<Wide>(own.start) * view.step_stride;
     require_inside(*view.memory, view.type, offset,
-                   {{heads, view.head_stride}, {here.steps, view.step_stride}}, width);
-    rows += here.steps;
+                   {{heads, view.head_stride}, {own.steps, view.step_stride}}, width);
+    rows += own.steps;
   }
   if (rows * heads > capacity(*view.memory, view.type) / width) {
     throw InvalidProblem("Expected a view not to touch an element twice");
@@ -246,7 +246,7 @@ AttentionProblem read_attention(Reader& from) {
     require_rows(log_sum_exp, problem.sequences, problem.query_heads, 1, queries_of);
     problem.log_sum_exp = log_sum_exp.as<MutableView>();
   }
-  // Nothing to compute. No memory bounds the heads then, and nobody should count through them.
+  // Nothing to compute. No memory bounds the heads then, and no loop may count through them.
   const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
   if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
   return problem;
