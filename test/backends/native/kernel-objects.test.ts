@@ -9,10 +9,12 @@ const instructionSets = ['baseline', 'avx2', 'avx512'];
 
 /** Where cmake-js and node-gyp leave what they have compiled. */
 function objectsOf(instructionSet: string): string[] {
-  const folders = [
-    ['build', 'cmake', 'CMakeFiles', `heed_kernels_${instructionSet}.dir`],
-    ['build', 'node-gyp', 'build', 'Release', 'obj.target', `heed_kernels_${instructionSet}`],
-  ].map((parts) => join(packageRoot, ...parts));
+  const cmake = ['CMakeFiles', `heed_kernels_${instructionSet}.dir`];
+  const gyp = ['build', 'Release', 'obj.target', `heed_kernels_${instructionSet}`];
+  const folders = ['', '-for-this-machine'].flatMap((kind) => [
+    join(packageRoot, 'build', `cmake${kind}`, ...cmake),
+    join(packageRoot, 'build', `node-gyp${kind}`, ...gyp),
+  ]);
   return folders
     .filter((folder) => existsSync(folder))
     .flatMap((folder) =>
