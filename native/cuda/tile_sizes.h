@@ -91,7 +91,7 @@ constexpr ForwardTileSizes forward_tile_sizes[] = {
 // The keys of a stage take 16 KiB, so that two blocks fit onto an A100 and three onto an H100, whose
 // multiprocessor has 228 KiB: this keeps enough data in flight to hide the memory's latency. A tile has at
 // least as many keys as a product with the values takes at once (16 of 16 bits, 8 of float32), and at most
-// 64; chunks are multiples of it.
+// 64, which divides the length of chunks.
 
 constexpr int decode_rows = 16;
 constexpr int decode_warps = 4;

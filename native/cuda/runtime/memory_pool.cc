@@ -90,7 +90,7 @@ void MemoryPool::free(void* memory, size_t bytes) noexcept {
   try {
     driver_.begin_use(memory, 0, stream_);
   } catch (...) {
-    // Only informs tools.
+    // begin_use() only informs tools.
   }
   const size_t size = rounded(bytes);
   classes_[class_of(size)].cached.push_back(memory);
