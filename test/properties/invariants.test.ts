@@ -78,8 +78,7 @@ eachBackend('invariants', (backend) => {
       const bhsd = { ...withoutPlaces(each), layout: 'bhsd' as const, lengths: false };
       const random = new Random(`split ${each.seed}`);
       const split = random.integer(0, each.keys);
-      // A row without keys drops its sink, so sinks are passed only with rows that have a key in the first
-      // part.
+      // A row without keys ignores its sink, so with sinks every row attends a key of the first part.
       const everywhere = { mask: 'none', causal: false, window: {} } as const;
       const drawn = draw(each.sinks && split > 0 ? { ...bhsd, ...everywhere } : { ...bhsd, sinks: false });
       const { query, key, value } = drawn;

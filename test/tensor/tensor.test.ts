@@ -97,7 +97,7 @@ describe('Tensor', () => {
     const Float16 = (globalThis as { Float16Array?: new (list: readonly number[]) => unknown }).Float16Array;
     const list = [1.5, -2];
     if (Float16 === undefined) {
-      // Only this class has this tag; an impostor needs it.
+      // Only this class has this tag: without the class, an object with the tag is an imitation.
       const poser = {
         [Symbol.toStringTag]: 'Float16Array',
         length: 2,

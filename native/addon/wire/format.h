@@ -1,6 +1,6 @@
-// Operations on their way from JavaScript: a Float64Array of numbers, and the list of buffers they refer to.
-// This is the one description of the format: lib/backends/native/encode.ts writes it, and the files in this
-// folder read it.
+// The encoding of operations from JavaScript: a Float64Array of numbers, and the list of buffers that they
+// refer to. Only this comment describes the format: lib/backends/native/encode.ts writes it, and the files in
+// this folder read it.
 //
 // clang-format off
 //   operation    count, then that many problems

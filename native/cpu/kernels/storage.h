@@ -76,7 +76,7 @@ struct BFloat16 : Rowwise<BFloat16> {
     return widen(*reinterpret_cast<const LooseHalfBits*>(from));
   }
   static void store(uint16_t* to, Vec v) {
-    const UintVec bits = as_uint(v);  // rounding what is not a number may pass the largest of signed ones
+    const UintVec bits = as_uint(v);  // unsigned, because rounding the bits of NaN may overflow signed ones
     const UintVec odd = (bits >> 16) & 1u;
     const UintVec rounded = (v == v) ? (bits + 0x7fffu + odd) : (bits | 0x400000u);
     *reinterpret_cast<LooseHalfBits*>(to) = __builtin_convertvector(rounded >> 16, HalfBits);
