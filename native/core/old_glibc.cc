@@ -16,9 +16,9 @@ int fstat64(int file, struct stat64* status) noexcept {
 // glibc 2.32. The C++ library omits atomics if this is true; Node always has several threads.
 char __libc_single_threaded = 0;
 
-// glibc 2.30. A condition variable that was initialised without a clock by an older glibc uses the system
-// clock, so this waits until the equivalent time of that clock. Callers that wait for a time of a steady
-// clock check that clock again afterwards.
+// glibc 2.30. In older versions, a condition variable without an explicit clock uses the system clock, so
+// this waits until the equivalent time of that clock. Callers that wait for a time of a steady clock check
+// that clock again afterwards.
 int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                            const timespec* until) {
   constexpr long second = 1'000'000'000;

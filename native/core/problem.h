@@ -67,7 +67,7 @@ struct ProjectionProblem {
   std::vector<ProjectionTarget> targets;
 };
 
-// Joins attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps.
+// Merges attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps.
 struct MergeProblem {
   struct Part {
     const void* output = nullptr;

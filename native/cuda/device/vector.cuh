@@ -27,7 +27,8 @@ namespace detail {
 
 #if HEED_EMULATED
 
-// Values go through separate copies: nvcc must not assume that other code can write a kernel's registers.
+// Copies values, so that the addresses of a kernel's registers do not escape: the compiler would otherwise
+// assume that other code can write them.
 template <class V>
 __forceinline__ V emulated_load(emulator::Space space, const void* from) {
   V copy, value;

@@ -31,8 +31,8 @@ class Device {
   Staging& staging() { return *staging_; }
   TableMemory& tables() { return *tables_; }
 
-  // Calls f with this device current on the calling thread. All calls to the driver are made inside: it
-  // throws DeviceLost if the device is lost, and checks for loss if a call fails.
+  // Calls f with this device current on the calling thread. All calls to the driver are made in such an f:
+  // use() throws DeviceLost if the device is lost, and checks for loss if a call fails.
   template <class F>
   auto use(F f) -> decltype(f()) {
     expect_not_lost();
