@@ -1,6 +1,7 @@
 /**
- * npm run bench:document: writes results into docs/performance.md, and draws their charts. A name of bench/results shows
- * that run from now on; without one, the run that is shown is written again. `--check` only compares.
+ * npm run bench:document: writes results into docs/performance.md and draws their charts. With a name from
+ * bench/results, the document shows that run from now on; without one, it updates the run that it shows.
+ * `--check` only compares.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 /**
- * npm run bench:charts: draws the charts of results anew, beside their JSON: of all in bench/results, or of the files that are
- * named. Runs of bench/gpu/run are drawn by nothing else, since machines with GPUs often lack Node.
+ * npm run bench:charts: redraws the charts of results next to their JSON: of all files in bench/results, or
+ * of the named files. It is the only tool that draws runs of bench/gpu/run, because machines with GPUs often
+ * lack Node.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Two contestants at the same work in alternating calls, so that other load on the machine affects both
- * alike.
+ * Runs two contestants on the same work in alternating calls, so that other load on the machine affects both
+ * equally.
  */
 import type { Contestant } from './row.js';
 import { type Times, timesOf } from './statistics.js';
@@ -39,9 +39,9 @@ export async function duel(heed: Contestant, peer: Contestant, seconds: number):
   return { ...summary, ratio: summary.peer.median / summary.heed.median };
 }
 
-/** NaN, which agrees with nothing, if anything is NaN or missing. */
+/** NaN, which agrees with nothing, if any element is NaN or missing. */
 export interface Difference {
-  /** The greatest difference of any element. */
+  /** The largest difference of any element. */
   readonly absolute: number;
   /** ‖heed − peer‖ / ‖peer‖. */
   readonly relative: number;

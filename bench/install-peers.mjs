@@ -1,4 +1,4 @@
-// Installs the packages that heed is measured against and compared with, unless they are there.
+// Installs the packages that heed is measured against and compared with, unless they are installed already.
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,10 +10,10 @@ function modified(file) {
   return statSync(join(folder, file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-// npm writes the list of what it has installed last.
+// npm writes its list of installed packages last.
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
   console.error('heed: installing the packages that heed is measured against …');
-  // The install script of onnxruntime-node would download what only GPUs need.
+  // The install script of onnxruntime-node would download files that only GPUs need.
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const { status, error } = spawnSync(npm, args, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });

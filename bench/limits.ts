@@ -1,6 +1,6 @@
 /**
- * The limits of the machine, measured next to each row by heed_machine (bench/native), because peaks change
- * over time.
+ * The limits of the machine, measured by heed_machine (bench/native) along with each row, because peaks
+ * change over time.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -9,13 +9,13 @@ import type { LimitResult } from './results.js';
 import type { Work } from './row.js';
 import type { Times } from './statistics.js';
 
-/** Where bench/setup.mjs builds. */
+/** The folder in which bench/setup.mjs builds. */
 export const toolFolder = join(packageRoot, 'build', 'bench');
 
 const lanesOf: Readonly<Record<string, number>> = { baseline: 4, avx2: 8, avx512: 16 };
 const bytesBeyondCaches = 2 ** 29;
 
-/** Operations or bytes a second; undefined without the tool, which needs CMake to be built. */
+/** Operations or bytes per second; undefined without the tool, which needs CMake. */
 export function measureLimit(work: Work, instructionSet: string, threads: number): number | undefined {
   const lanes = String(lanesOf[instructionSet] ?? 4);
   const what =

@@ -1,4 +1,4 @@
-/** The machine of these measurements. */
+/** Describes the machine on which a run measures. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
@@ -16,7 +16,7 @@ export function describeHeed(): string {
   return status === 0 ? `${version} (${stdout.trim()})` : version;
 }
 
-/** Known on Linux only. */
+/** Available on Linux only. */
 function cacheSizes(): Record<string, string> {
   const sizes: Record<string, string> = {};
   for (let index = 0; index < 4; index++) {
@@ -31,7 +31,7 @@ function cacheSizes(): Record<string, string> {
   return sizes;
 }
 
-/** What a cache of any processor holds. */
+/** Fits into a cache of any processor. */
 const cachedBytes = 2 ** 18;
 
 function measurePeaks(instructionSet: string, threads: number): Peaks {

@@ -56,7 +56,7 @@ async function measure({ filter, threads, seed }: Options) {
       else if (process.stderr.isTTY) progress.begin(message.label);
       else console.error(`${batch.threads} × ${message.label}`);
     });
-    // The measurements so far are kept nevertheless.
+    // Keeps the measurements so far.
     await ended.catch((error: Error) => fail(error.message));
   }
   const order = allTasks.map(({ name }) => name);
@@ -65,7 +65,7 @@ async function measure({ filter, threads, seed }: Options) {
 }
 
 async function main(options: Options): Promise<void> {
-  // Before an hour of measuring, not after.
+  // Reads it before an hour of measuring, so that an error shows early.
   const older =
     options.compare === undefined
       ? undefined

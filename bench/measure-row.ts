@@ -1,4 +1,4 @@
-/** Measures a row: heed against each of its opponents, beside what the machine can do. */
+/** Measures a row: heed against each of its opponents, and the limit of the machine. */
 import { nativeStatus } from '../lib/backends/native/native.js';
 import { difference, duel } from './duel.js';
 import { limitResult, measureLimit } from './limits.js';
@@ -33,7 +33,7 @@ async function meet(
   };
 }
 
-/** @param onOpponent called with whom it meets next */
+/** @param onOpponent called with the next opponent */
 export async function measureRow(
   row: Row,
   seed: string,

@@ -1,4 +1,4 @@
-/** Measures the tasks that its arguments name, one after the other, and reports to its parent. */
+/** Measures the tasks named in its arguments, one after the other, and reports to its parent. */
 import { measureRow } from './measure-row.js';
 import type { Message } from './results.js';
 import { measureGrid } from './studies/grid.js';
@@ -28,6 +28,6 @@ async function main(names: readonly string[], seed: string): Promise<void> {
   process.disconnect();
 }
 
-// Also when the parent has died.
+// Also exits if the parent dies.
 process.once('disconnect', () => process.exit());
 void main(JSON.parse(process.argv[2]) as string[], process.argv[3]);

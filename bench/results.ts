@@ -1,4 +1,4 @@
-/** What a run of the benchmark found, as its JSON file keeps it. */
+/** The results of a benchmark run, in the structure of its JSON file. */
 import type { Difference, Duel } from './duel.js';
 import type { Opponent, Work } from './row.js';
 import type { Times } from './statistics.js';
@@ -6,7 +6,7 @@ import type { GridResult } from './studies/grid.js';
 import type { GrowthResult } from './studies/growth.js';
 
 export interface OpponentResult extends Opponent {
-  /** undefined where the peer is not on this machine. */
+  /** undefined if the peer is not available on this machine. */
   readonly duel?: Duel;
   readonly difference?: Difference;
   /** Whether results agree within the row's tolerance. */
@@ -15,9 +15,9 @@ export interface OpponentResult extends Opponent {
 
 export interface LimitResult {
   readonly work: Work;
-  /** Operations or bytes a second that the machine can do at best, measured beside the row. */
+  /** The limit of the machine in operations or bytes per second, measured along with the row. */
   readonly perSecond: number;
-  /** What heed reaches of it, by its median time and by its shortest. */
+  /** The share of it that heed reaches, by its median time and by its shortest. */
   readonly share: number;
   readonly bestShare: number;
   readonly bar?: number;
@@ -28,13 +28,13 @@ export interface RowResult {
   readonly section: string;
   readonly threads: number;
   readonly instructionSet: string;
-  /** heed's, in the first duel. */
+  /** heed's times in the first duel. */
   readonly times: Times;
   readonly limit?: LimitResult;
   readonly opponents: readonly OpponentResult[];
 }
 
-/** What the processor can do at best on so many threads, a second. */
+/** The processor's peak performance per second, with the given number of threads. */
 export interface Peaks {
   readonly threads: number;
   readonly multiplyAddOperations?: number;
@@ -66,7 +66,7 @@ export interface Results {
   readonly grid: readonly GridResult[];
 }
 
-/** What a measuring process reports to the one that started it. */
+/** A report from a measuring process to its parent. */
 export type Message =
   | { readonly kind: 'begin'; readonly label: string }
   | { readonly kind: 'row'; readonly result: RowResult }

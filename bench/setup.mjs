@@ -1,4 +1,5 @@
-// Makes the benchmark ready, once scripts/setup.mjs has made heed so: the peers, and the tools that measure the machine.
+// Prepares the benchmark after scripts/setup.mjs has prepared heed: installs the peers and builds the tools
+// that measure the machine.
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +16,7 @@ function run(what, command, args, cwd) {
   return false;
 }
 
-/** Without them, which takes CMake, there is still a benchmark: it cannot tell how near to the machine's limit heed comes. */
+/** The tools need CMake. Without them the benchmark still runs, but does not measure the machine's limit. */
 function buildTools() {
   const configured = run('looking for OpenBLAS', 'cmake', ['--preset', 'bench'], root);
   if (configured) {

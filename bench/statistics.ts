@@ -1,4 +1,4 @@
-/** Statistics of many times of the same work. */
+/** Statistics of repeated times of the same work. */
 
 /** All in milliseconds. */
 export interface Times {
@@ -8,11 +8,13 @@ export interface Times {
   readonly p10: number;
   readonly p90: number;
   readonly p99: number;
-  /** How many calls these are the times of. */
+  /** The number of calls measured. */
   readonly calls: number;
 }
 
-/** The value that a share of the others lies below, between two of them if need be. */
+/**
+ * The value below which the given share of the others lies, interpolated between two of them if necessary.
+ */
 export function quantile(ascending: ArrayLike<number>, share: number): number {
   const place = share * (ascending.length - 1);
   const below = ascending[Math.floor(place)];
@@ -36,7 +38,7 @@ export function timesOf(milliseconds: readonly number[]): Times {
   };
 }
 
-/** The exponent of the power law that fits best: the slope of log y over log x, by least squares. */
+/** The exponent of the best-fitting power law: the slope of log y over log x, by least squares. */
 export function growth(x: readonly number[], y: readonly number[]): number {
   const [u, v] = [x.map(Math.log), y.map(Math.log)];
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

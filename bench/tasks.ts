@@ -3,7 +3,7 @@ import { opponentsOn, type Row } from './row.js';
 import { allRows } from './rows/all.js';
 import { cellCount } from './studies/grid.js';
 
-/** Rows, or one of two studies that are no comparison of rows. */
+/** A row, or one of two studies that do not compare rows. */
 export type Task = Row | { readonly name: typeof growthName | typeof gridName };
 
 export const growthName = 'growth of time and memory';
@@ -11,7 +11,7 @@ export const gridName = 'grid, fused against unfused';
 
 export const allTasks: readonly Task[] = [...allRows, { name: growthName }, { name: gridName }];
 
-/** What one process measures: it is started with its number of threads and instruction set. */
+/** The tasks of one process, which is started with its number of threads and instruction set. */
 export interface Batch {
   readonly threads: number;
   readonly instructionSet?: 'avx2';
@@ -25,7 +25,7 @@ export function isRow(task: Task): task is Row {
 export function batches(tasks: readonly Task[], threadCounts: readonly number[]): Batch[] {
   const avx2 = tasks.filter((task) => isRow(task) && task.instructionSet === 'avx2');
   const rows = tasks.filter((task) => isRow(task) && !avx2.includes(task));
-  // Memory that others have used would hide how much it takes.
+  // Memory that other tasks have used would hide the memory that this one takes.
   const growth = tasks.filter(({ name }) => name === growthName);
   const grid = tasks.filter(({ name }) => name === gridName);
   const single = threadCounts.includes(1);
@@ -37,7 +37,7 @@ export function batches(tasks: readonly Task[], threadCounts: readonly number[])
   ].filter((batch) => batch.tasks.length > 0);
 }
 
-/** How many times a batch reports what it begins. */
+/** The number of steps that a batch reports. */
 export function stepsOf({ threads, tasks }: Batch): number {
   return tasks
     .map((task) => {

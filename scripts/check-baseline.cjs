@@ -1,4 +1,4 @@
-// Run on a processor (or an emulated one) with SSE2 alone: the addon must load, choose the baseline and be right.
+// Runs on a processor (or an emulated one) with only SSE2: the addon must load, choose the baseline and compute correctly.
 const assert = require('node:assert/strict');
 const { attentionSync, Tensor } = require('../dist/lib/index.js');
 const { instructionSet } = require('../dist/lib/backends/native/native.js');

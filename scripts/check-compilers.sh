@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Compilers other than the machine's own, with warnings as errors: each builds the addon and the native tests, and these
-# have to pass, and those for the bits of results with that addon.
+# Checks compilers other than the machine's default, with warnings as errors: each builds the addon and the native tests.
+# The native tests must pass, and with that addon the tests of bitwise equal results.
 #
 #   scripts/check-compilers.sh               the newest clang of this Debian, and GCC of the next: installs both, as root
-#   scripts/check-compilers.sh clang++-16    one that is installed
-#   scripts/check-compilers.sh g++ FOLDER    one of another system, whose root is the folder; as root
+#   scripts/check-compilers.sh clang++-16    an installed compiler
+#   scripts/check-compilers.sh g++ FOLDER    a compiler of another system, whose root is the folder; as root
 #
-# The other system has to have the compiler, CMake, make and doctest-dev; debootstrap sets up the next Debian so. Needs
-# node_modules and dist/, and for compilers of this machine doctest-dev.
+# The other system must have the compiler, CMake, make and doctest-dev; debootstrap sets up the next Debian accordingly.
+# Needs node_modules and dist/, and for compilers of this machine doctest-dev.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 next_debian=trixie
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 
-# Runs a command in a system, where this folder has the same path. What is mounted for it goes with its process.
+# Runs a command in a system, where this folder has the same path. Its mounts end with its process.
 inside() { # root, command …
   local root=$1
   shift
@@ -30,7 +30,7 @@ inside() { # root, command …
     exec chroot "$0" env -u CMAKE_CXX_COMPILER_LAUNCHER -u HEED_TEST_REPORT -u NODE_EXTRA_CA_CERTS -C "$PWD" "$@"' "$root" "$@"
 }
 
-# The tests, and an addon to test, as a package of its own. Other packages are found further up.
+# Makes a separate package of the tests and the addon under test. Other packages are found in parent folders.
 package_with() { # addon, folder
   rm -rf "$2"
   mkdir -p "$2/build/Release"
@@ -49,7 +49,7 @@ check() { # compiler, root
     -DCMAKE_JS_INC="$headers" -DHEED_WERROR=ON -DHEED_TESTS=ON -DHEED_CUDA=OFF > /dev/null
   inside "$root" cmake --build "$folder" --target heed heed_native_tests -j "$(nproc)"
   HEED_TEST_PROBLEMS=20 inside "$root" "$folder/heed_native_tests"
-  # Where the addon was built, as it may need that system's glibc.
+  # Runs the tests in the system that built the addon, which may need that system's glibc.
   [ "$root" = / ] || cp "$(node -p process.execPath)" "$root/usr/local/bin/node"
   package_with "$folder/heed.node" "$folder/package"
   # shellcheck disable=SC2016 # for the other shell

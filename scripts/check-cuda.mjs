@@ -1,11 +1,12 @@
-// Compiles every CUDA kernel with nvcc, and fails where registers spill, or where a kernel does not fit onto the GPU. Prints
-// how many registers and how much shared memory each takes, and how full a multiprocessor is with it.
+// Compiles every CUDA kernel with nvcc, and fails if registers spill or if a kernel does not fit onto the
+// GPU. Prints the registers and the shared memory of each kernel, and the resulting occupancy of a
+// multiprocessor.
 //
 //   node scripts/check-cuda.mjs                    for sm_80
 //   node scripts/check-cuda.mjs --arch sm_90       sm_80, sm_86, sm_89 or sm_90; compute_80 for PTX, as later GPUs take it
 //   node scripts/check-cuda.mjs --write            writes the table into docs/cuda.md
 //
-// A GPU is not needed. Without nvcc it says so, and checks nothing.
+// A GPU is not needed. Without nvcc the script says so and checks nothing.
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -15,7 +16,8 @@ import { build, configure, folderOf, root } from './cmake.mjs';
 
 const emulator = folderOf('emulator');
 
-// A multiprocessor: registers, KiB of shared memory, warps and blocks at once; a block takes 1 KiB more than it asks for.
+// Per multiprocessor: registers, KiB of shared memory, and the maximum of warps and blocks; a block takes 1
+// KiB more than it requests.
 const processors = {
   sm_80: { registers: 65536, shared: 164, warps: 64, blocks: 32 },
   sm_86: { registers: 65536, shared: 100, warps: 48, blocks: 16 },
@@ -51,7 +53,7 @@ function findCompiler() {
   return candidates.find((name) => name && spawnSync(name, ['--version']).status === 0);
 }
 
-/** What ptxas says of each source. */
+/** The ptxas report of each source. */
 async function compileAll() {
   const sources = JSON.parse(readFileSync(join(root, 'native/sources.json'), 'utf8')).cuda.filter((name) =>
     name.endsWith('.cu'),
@@ -81,7 +83,7 @@ async function compile(source) {
   }
 }
 
-/** The kernels that a report of ptxas is about. */
+/** Parses the kernels of a ptxas report. */
 function kernelsOf(report) {
   return report
     .split("Compiling entry function '")
@@ -146,7 +148,10 @@ function occupancyOf(registers, { threads, shared }) {
   return { blocks, occupancy: (blocks * warps) / processor.warps };
 }
 
-/** A row for the instantiations of a kernel that differ in their types alone, as the one with the most registers has it. */
+/**
+ * One row for the instantiations of a kernel that differ only in their types, with the values of the one with
+ * the most registers.
+ */
 function rowsOf(kernels) {
   const groups = new Map();
   for (const kernel of kernels) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the native tests on every instruction set, whatever this processor has:
-#   - all that it has, as they are;
+# Runs the native tests on every instruction set, whatever this processor supports:
+#   - all supported ones, directly;
 #   - SSE2 alone, under qemu, for the kernels and for the addon inside Node.js;
-#   - that AVX2 is chosen where there is no AVX-512, and the kernels on a processor that has no more;
-#   - the 16-lane kernels of AVX-512 compiled to AVX2 instructions, where the processor has no AVX-512.
+#   - the choice of AVX2 without AVX-512, and the kernels on a processor with only AVX2;
+#   - the 16-lane kernels of AVX-512 compiled to AVX2 instructions, if the processor has no AVX-512.
 # Needs doctest-dev and qemu-user (Debian), CMake, and the built addon and dist/.
 set -euo pipefail
 cd "$(dirname "$0")/.."

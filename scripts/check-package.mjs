@@ -1,7 +1,7 @@
 /**
- * Checks the package as its users get it: packs it, looks at what is inside, asks publint and
- * are-the-types-wrong, installs the tarball into empty projects, by every package manager, and uses it there, first without
- * the native backend, then with it. Needs a compiler and the npm registry; takes a few minutes.
+ * Checks the package as users install it: packs it, checks its contents with publint and are-the-types-wrong,
+ * installs the tarball into empty projects with every package manager, and uses it there, first without the
+ * native backend, then with it. Needs a compiler and the npm registry; takes a few minutes.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,11 +13,11 @@ import { checkManagers } from './package/managers.mjs';
 import { output, run } from './package/run.mjs';
 import { installTools } from './package/tools.mjs';
 
-// Users have none of what CI sets for itself.
+// Users do not have the variables that CI sets.
 delete process.env.HEED_REQUIRE_NATIVE;
 
 const work = mkdtempSync(join(tmpdir(), 'heed-package-'));
-// Others than its owner are to run what is installed there, too.
+// Other users must be able to run the installed files, too.
 chmodSync(work, 0o755);
 try {
   const packArguments = ['pack', '--json', '--foreground-scripts=false', '--pack-destination', work];

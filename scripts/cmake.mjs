@@ -1,4 +1,4 @@
-/** What the scripts build with CMake: the presets of CMakePresets.json, by name. */
+/** CMake builds of the scripts: the presets of CMakePresets.json, by name. */
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Where a preset of configuration builds. */
+/** The build folder of a configure preset. */
 export const folderOf = (preset) => join(root, 'build', preset);
 
-/** Ends the script where CMake fails; what CMake prints is shown. */
+/** Ends the script if CMake fails; shows CMake's output. */
 export function configure(preset) {
   cmake(['--preset', preset]);
 }

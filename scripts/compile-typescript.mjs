@@ -1,5 +1,5 @@
-// Compiles TypeScript if a source has changed, and copies the other files of the package next to it.
-// npm runs this as `prepare`: before it packs, after it has installed a checkout, and where heed is installed from git.
+// Compiles TypeScript if a source has changed, and copies the other files of the package next to it. npm runs
+// this as `prepare`: before it packs, after it installs a checkout, and when heed is installed from git.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -26,7 +26,7 @@ function sources() {
   const folders = ['lib', 'test', 'examples', 'bench'].filter((folder) => existsSync(join(root, folder)));
   const files = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
-      // What a benchmark has found is no source, and new every time.
+      // Benchmark results are not sources, and change with every run.
       .filter((file) => /\.(ts|mts|json)$/.test(file) && !/node_modules|^results[/\\]/.test(file))
       .map((file) => `${folder}/${file}`),
   );
@@ -52,7 +52,7 @@ function compiler() {
   }
 }
 
-/** What was compiled last: every source with its time, to see changes as well as what is gone. */
+/** Records the last compilation: every source with its time, so that changes and deletions are detected. */
 const stampFile = join(root, 'dist', '.setup.json');
 const files = sources();
 const hash = createHash('sha256');
@@ -61,12 +61,12 @@ const stamp = { hash: hash.digest('hex'), files };
 const last = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : { hash: '', files: [] };
 if (last.hash !== stamp.hash) {
   const tsc = compiler();
-  // The output of a source that is gone would stay, and be run, for ever.
+  // Otherwise the output of a deleted source would remain and be run.
   const present = new Set(files);
   if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
   run('compiling TypeScript', [tsc]);
   run('compiling the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
-  // In the package's own root, package managers would take it for an order to build.
+  // In the package's root, package managers would treat it as a request to build.
   copyFileSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
   writeFileSync(stampFile, JSON.stringify(stamp));
 }

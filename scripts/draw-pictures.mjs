@@ -1,6 +1,6 @@
 /**
- * Draws the pictures of the documents. Their numbers are computed by heed as it is built here, on the
- * reference. `--check` compares instead, so that no picture outlives what it shows.
+ * Draws the pictures of the documents. heed as built here computes their numbers on the reference backend.
+ * `--check` compares instead, so that the pictures stay up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -46,7 +46,7 @@ const pictures = {
   sequences,
 };
 
-// One and the same picture on every machine.
+// Draws identical pictures on every machine.
 process.env.HEED_BACKEND = 'reference';
 
 let outdated = 0;

@@ -1,8 +1,10 @@
-// Builds the CUDA kernels for the emulator and runs their tests, on machines without a GPU or a CUDA toolkit: as many test
-// cases at once as there are cores, each in a process of its own.
-// `node scripts/emulate.mjs --test-case='cast*'`: what follows goes to doctest.
-// Every launch of a kernel has a schedule of its own, and a fault fails its test case: so the number of launches says how
-// often nothing was found in kernels that are right.
+// Builds the CUDA kernels for the emulator and runs their tests on machines without a GPU or a CUDA toolkit:
+// one process per test case, as many at once as there are cores. Arguments go to doctest:
+//
+//   node scripts/emulate.mjs --test-case='cast*'
+//
+// Every launch of a kernel has its own schedule, and a fault fails its test case: so the number of launches
+// says how often correct kernels ran without a finding.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -27,7 +29,7 @@ function countTestCases() {
   return count;
 }
 
-/** Runs the test case with a number, and resolves to what it said. */
+/** Runs the test case with this number and resolves to its output. */
 function runTestCase(number, seed) {
   return new Promise((resolve) => {
     const range = [`--first=${number}`, `--last=${number}`, '--duration=true', '--no-intro=true'];
@@ -74,7 +76,7 @@ async function runAll() {
     fail(`Expected at least ${fewestLaunches} launches, received ${launches}`);
 }
 
-/** The other bodies: compiled where there is nvcc, and compared where there is a GPU. */
+/** Compiles the CUDA bodies if there is nvcc, and compares them if there is a GPU. */
 function runOnGpu() {
   const onGpu = join(folderOf('emulator'), 'heed_wrappers_on_gpu');
   if (!existsSync(onGpu)) {

@@ -1,6 +1,7 @@
 /**
- * clang-format over every C++ and CUDA file, and clang-tidy over every translation unit, with the flags that CMake
- * compiles it with: CUDA sources as the emulator has them. `--write` formats in place instead, and leaves clang-tidy out.
+ * Runs clang-format over every C++ and CUDA file, and clang-tidy over every translation unit with CMake's
+ * compiler flags; CUDA sources as compiled for the emulator. `--write` formats in place instead and omits
+ * clang-tidy.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -20,12 +21,12 @@ console.log(`clang-format: ${files.length} files ${write ? 'written' : 'checked'
 if (!write) tidy();
 
 function tidy() {
-  // What nvcc compiles, clang-tidy takes as the emulator has it: the preset names no CUDA compiler.
+  // clang-tidy checks CUDA sources as compiled for the emulator: the preset names no CUDA compiler.
   configure('tidy');
   const commands = JSON.parse(readFileSync(join(folder, 'compile_commands.json'), 'utf8'));
-  // The kernels stand there once per instruction set; clang-tidy takes them with each set of flags.
+  // The database lists the kernels once per instruction set; clang-tidy checks them with each set of flags.
   const units = [...new Set(commands.map((command) => command.file))];
-  // xargs, because clang-tidy takes its files one after the other.
+  // xargs runs several processes, because clang-tidy checks its files one after the other.
   const tidyOne = ['clang-tidy', '--quiet', '-p', folder];
   run('xargs', ['-P', String(availableParallelism()), '-n', '1', ...tidyOne], {
     input: units.join('\n'),

@@ -1,12 +1,13 @@
 /**
- * Makes the packages of a release from a clean tree, and checks them: heed itself, which then names the others as optional
- * dependencies, and `heed-linux-x64` and `heed-linux-x64-cuda`, which have nothing but an addon that is built.
+ * Makes the packages of a release from a clean tree, and checks them: heed itself, which lists the others as
+ * optional dependencies, and `heed-linux-x64` and `heed-linux-x64-cuda`, which contain only a compiled addon.
  *
- *   node scripts/pack-prebuilt.mjs              all of them; the kernels for GPUs take some minutes, and nvcc
+ *   node scripts/pack-prebuilt.mjs              all packages; the GPU kernels take some minutes and need nvcc
  *   node scripts/pack-prebuilt.mjs --cpu        without the package for GPUs
- *   node scripts/pack-prebuilt.mjs --out DIR    puts the tarballs there, and not into build/packages
+ *   node scripts/pack-prebuilt.mjs --out DIR    writes the tarballs to DIR instead of build/packages
  *
- * package.json in the repository does not name them: `npm ci` would ask a registry for what is not published yet.
+ * package.json in the repository does not list them: `npm ci` would request packages that are not published
+ * yet.
  */
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
-// Builds the native code with sanitizers and runs tests on it: the native tests under ThreadSanitizer; the native
-// tests under AddressSanitizer and UndefinedBehaviorSanitizer, which then also watch the addon while JavaScript
-// drives it. `node scripts/sanitize.mjs thread` or `… address` takes only one of the two.
+// Builds the native code with sanitizers and runs tests on it: the native tests under ThreadSanitizer; the
+// native tests under AddressSanitizer and UndefinedBehaviorSanitizer, which then also check the addon while
+// JavaScript uses it. `node scripts/sanitize.mjs thread` or `… address` runs only one of the two.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import { build, configure, folderOf, root } from './cmake.mjs';
 
 const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
 
-// Those that cross between JavaScript and the addon. Not those that measure memory, which sanitizers take plenty
-// of, or want an allocation to fail, which they end the process for.
+// The tests that cross between JavaScript and the addon, except tests that measure memory, of which
+// sanitizers use much, and tests that require an allocation to fail, at which sanitizers end the process.
 const scripts = [
   'dist/test/backends/native/abort.test.js',
   'dist/test/backends/native/exit.test.js',
@@ -37,7 +37,7 @@ function run(command, args, options = {}) {
   if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? status}`);
 }
 
-/** The shared library that holds a sanitizer's run time. */
+/** The shared library of a sanitizer's run time. */
 function library(name) {
   const { stdout } = spawnSync('g++', [`-print-file-name=lib${name}.so`], { encoding: 'utf8' });
   return stdout.trim();
@@ -49,7 +49,7 @@ function built(preset) {
   return folderOf(preset);
 }
 
-/** A package of its own, whose addon is the sanitized one; packages are found further up. */
+/** A separate package with the sanitized addon; its dependencies are found in parent folders. */
 function packageAround(folder) {
   const copy = join(folder, 'package');
   rmSync(copy, { recursive: true, force: true });
@@ -71,7 +71,7 @@ function address() {
   const folder = built('sanitize-address');
   const env = { UBSAN_OPTIONS: 'print_stacktrace=1', HEED_TEST_PROBLEMS: '40' };
   run(join(folder, 'heed_native_tests'), [], { env });
-  // Node and V8 keep what they have until the process ends: only the addon's own leaks would be of interest.
+  // Node and V8 keep memory until the process ends, so only the addon's own leaks would be of interest.
   const preloaded = { LD_PRELOAD: `${library('asan')}:${library('ubsan')}`, ASAN_OPTIONS: 'detect_leaks=0' };
   const fewer = { HEED_FUZZ_CALLS: '2000', HEED_TEST_SANITIZED: '1' };
   run(process.execPath, [mocha, '--timeout', '300000', ...scripts], {

@@ -1,5 +1,6 @@
-// Makes a checkout ready to run: packages, TypeScript, the native addon. Does only what is needed, and says nothing
-// when nothing is. The addon is then for this machine. With --report it is whole, and what has become of it is always said.
+// Prepares a checkout: packages, TypeScript, the native addon. Does only what is needed, and prints nothing
+// otherwise. The addon is then built for this machine only. With --report it is built completely, and the
+// result is always reported.
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,12 +14,12 @@ function modified(file) {
   return statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** npm writes the list of what it has installed last. */
+/** npm writes its list of installed packages last. */
 function installPackages() {
   if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return;
   console.error('heed: installing the packages that heed is built with …');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  // What npm would run afterwards, `prepare`, comes next, where its output is seen.
+  // npm would run `prepare` afterwards; it is the next step here, where its output is visible.
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
   const { status, error } = spawnSync(npm, args, { cwd: root, stdio: 'inherit' });
   if (status === 0) return;

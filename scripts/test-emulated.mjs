@@ -1,5 +1,5 @@
-// Runs the tests of the cuda backend on an emulated GPU: its own, and those that all backends share.
-// `node scripts/test-emulated.mjs FILES`: only these. `npm run test:emulated` builds before that.
+// Runs the tests of the cuda backend on an emulated GPU: its own, and those that all backends share. `node
+// scripts/test-emulated.mjs FILES` runs only these files. `npm run test:emulated` builds first.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-// Compiles what has changed, and runs the test files that are named: `npm run test:file -- test/tensor/half.test.ts --grep NaN`.
+// Compiles changed sources and runs the named test files: `npm run test:file -- test/tensor/half.test.ts
+// --grep NaN`.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

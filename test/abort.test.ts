@@ -1,4 +1,4 @@
-/** Signals of other makes than Node's: of the DOM that a test runner puts in its place, and of polyfills. */
+/** Abort signals other than Node's: those of a DOM that a test runner substitutes, and of polyfills. */
 import assert from 'node:assert/strict';
 import { attention, attentionSync } from '../lib/attention/attention.js';
 import { project, projectSync } from '../lib/projection/project.js';
@@ -6,7 +6,7 @@ import { Tensor } from '../lib/tensor/tensor.js';
 import { backendsAtHand } from './support/backends.js';
 import { loadAnew } from './support/load-anew.js';
 
-/** As a DOM in JavaScript has it: no class of Node's anywhere, listeners as functions or objects. */
+/** Like a DOM in JavaScript: it uses no class of Node, and listeners are functions or objects. */
 class ForeignSignal {
   aborted = false;
   reason: unknown;
@@ -32,7 +32,7 @@ class ForeignSignal {
   }
 }
 
-/** Without reasons, as before Node 17. */
+/** Without reasons, like Node before version 17. */
 class OldSignal extends ForeignSignal {
   override abort(): void {
     super.abort(undefined);
@@ -40,7 +40,7 @@ class OldSignal extends ForeignSignal {
   }
 }
 
-/** To the compiler it is no AbortSignal; to Node's own functions it is. */
+/** The compiler does not accept it as an AbortSignal; Node's own functions do. */
 const asSignal = (signal: unknown) => signal as AbortSignal;
 
 for (const backend of backendsAtHand()) {

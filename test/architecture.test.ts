@@ -1,4 +1,4 @@
-/** The order of the files of lib/, and the paths that docs/architecture.md names. */
+/** Checks the order of the files of lib/ and the paths that docs/architecture.md names. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -6,9 +6,9 @@ import ts from 'typescript';
 import { packageRoot } from '../lib/package-root.js';
 
 interface Imports {
-  /** Every file that is imported, be it for a type. */
+  /** Every imported file, including those imported only for a type. */
   readonly all: readonly string[];
-  /** Those that are loaded when the program runs. */
+  /** The files that are loaded at run time. */
   readonly loaded: readonly string[];
 }
 
@@ -42,7 +42,7 @@ function importsOf(file: string): Imports {
   return { all, loaded };
 }
 
-/** All of lib/. What stands in .mts files is what the .ts file of the same name exports. */
+/** All of lib/. A .mts file re-exports the .ts file of the same name. */
 const files = readdirSync(join(packageRoot, 'lib'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
   .map((file) => `lib/${file}`);
@@ -60,7 +60,7 @@ function circleFrom(file: string, above: readonly string[], done: Set<string>): 
   return undefined;
 }
 
-/** The longest chain of imports from a file down, within some files, as they are loaded. */
+/** The longest chain of run-time imports from a file down, among the given files. */
 function tower(file: string, within: readonly string[], known = new Map<string, string[]>()): string[] {
   const chain = known.get(file);
   if (chain) return chain;

@@ -1,4 +1,4 @@
-/** What the documents say is true: their code runs and prints what they show, and their links lead somewhere. */
+/** Tests the documents: their code runs and prints the output that they show, and their links are valid. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -30,7 +30,7 @@ describe('documentation', () => {
       if (step !== undefined) it(`is run by step ${step}`, () => assertIsStep(step, name));
 
       for (const block of step === undefined ? blocks : []) {
-        // Output, formulae, layouts: nothing to run.
+        // Output, formulae and layouts are not run.
         if (block.language === 'text') continue;
         it(`line ${block.line}: ${block.language}`, function () {
           this.timeout(180_000);
@@ -69,7 +69,7 @@ function check(workshop: Workshop, block: CodeBlock, document: string): void {
   const { language, code, line, file } = block;
   switch (language) {
     case 'sh':
-      // A contributor stands in the checkout, everyone else in a project that has heed installed.
+      // A contributor works in the checkout, everyone else in a project that has heed installed.
       for (const command of commandsOf(code)) {
         runCommand(workshop, command, document === 'CONTRIBUTING.md' ? root : workshop.folder);
       }

@@ -1,4 +1,4 @@
-/** Environment variables, each in a process of its own. */
+/** Tests environment variables, each in a separate process. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ function run(script: string, variables: Record<string, string>): { stdout: strin
   return { stdout, stderr };
 }
 
-/** What the script throws, as "code: message". */
+/** The error that the script throws, as "code: message". */
 function errorOf(script: string, variables: Record<string, string>): string {
   const caught = `try { ${script} } catch (error) { console.log(error.code + ': ' + error.message); }`;
   return run(caught, variables).stdout;

@@ -1,7 +1,7 @@
 /**
- * Mocha's spec reporter, which also appends the run's counts and failures to the file named by HEED_TEST_REPORT
- * as a line of JSON: CI adds these up, and says once more what failed, instead of reading prose. What was left out is said in the
- * end.
+ * Mocha's spec reporter, which also appends the run's counts and failures to the file named by
+ * HEED_TEST_REPORT as a line of JSON. CI adds these up and reports the failures from there instead of parsing
+ * text. Skipped suites are listed at the end.
  */
 import { appendFileSync } from 'node:fs';
 import { type MochaOptions, Runner, reporters, type Test } from 'mocha';
@@ -28,5 +28,5 @@ class Reporter extends reporters.Spec {
   }
 }
 
-// Mocha wants the class itself as the module.
+// Mocha requires the class itself as the module.
 export = Reporter;

@@ -1,4 +1,7 @@
-/** Every operation has two forms, a promise and one that is done when it returns: the same bits, and the same errors. */
+/**
+ * Tests that both forms of every operation, asynchronous and synchronous, give the same bits and the same
+ * errors.
+ */
 import assert from 'node:assert/strict';
 import * as heed from '../lib/index.js';
 import * as onnx from '../lib/onnx.js';
@@ -11,22 +14,22 @@ import { expectSameBits } from './support/compare.js';
 import { Random } from './support/random.js';
 import { rejectsHeed, throwsHeed } from './support/rejects.js';
 
-/** What plain JavaScript may call, where TypeScript would not let it. */
+/** Calls that plain JavaScript can make although TypeScript forbids them. */
 type Loosely = (...args: readonly unknown[]) => unknown;
 
 interface Forms {
   readonly promised: Loosely;
   readonly sync: Loosely;
-  /** Fresh ones, of which the last are the options. */
+  /** New arguments on each call; the last are the options. */
   draw(random: Random): unknown[];
-  /** Operators of ONNX take no signal, and tensors in the memory of the CPU alone. */
+  /** ONNX operators take no signal, and only tensors in CPU memory. */
   readonly operator?: true;
 }
 
-/** Every operation that has two forms, by the name of the promise. */
+/** Every operation with two forms, by the name of the asynchronous one. */
 function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> {
   const weights = randomWeights(random);
-  // Made anew for each call: what is packed keeps the instruction set that it was packed for.
+  // Created for each call: a packed weight keeps the instruction set that it was packed for.
   const layer = () => new heed.MultiHeadAttention(weights, { heads: 4, causal: true, backend });
   const pair = (owner: object | (() => object), name: string, draw: Forms['draw']): Record<string, Forms> => {
     const call =
@@ -109,7 +112,7 @@ async function tensorsIn(result: unknown): Promise<Record<string, Tensor>> {
   return here instanceof Tensor ? { output: here } : (here as Record<string, Tensor>);
 }
 
-/** With something more among the options. */
+/** Adds properties to the options. */
 function withOption(args: readonly unknown[], more: object): unknown[] {
   return [...args.slice(0, -1), { ...(args.at(-1) as object), ...more }];
 }

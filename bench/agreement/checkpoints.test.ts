@@ -1,6 +1,6 @@
 /**
- * Checkpoints in the naming of each kind, loaded by heed, against onnxruntime running the same layer. onnxruntime is
- * no dependency of heed: `npm run test:peers` installs it in bench/, and runs this.
+ * Loads checkpoints of each naming into heed, and compares the results with onnxruntime running the same
+ * layer. heed does not depend on onnxruntime: `npm run test:peers` installs it in bench/ and runs this test.
  */
 import assert from 'node:assert/strict';
 import {
@@ -34,7 +34,7 @@ interface Checkpoint {
   readonly sizes: LayerSizes;
   readonly options: MultiHeadAttentionOptions;
   readonly contextSteps?: number;
-  /** Biases of query, key and value, and none of the output. */
+  /** Query, key and value have biases; the output has none. */
   readonly qkvBiases?: true;
 }
 

@@ -12,14 +12,16 @@ export interface AttentionShape {
   readonly width: number;
   readonly causal?: boolean;
   readonly window?: AttentionOptions['window'];
-  /** 'documents': several in one sequence, none may look into another. 'added': a number for every score. */
+  /**
+   * 'documents': several in one sequence, which may not attend each other. 'added': a number for every score.
+   */
   readonly mask?: 'documents' | 'added';
   readonly type?: FloatType;
   /** Keys and values come from memory, not from a cache. */
   readonly cold?: boolean;
 }
 
-/** Pairs of a query and a key that may attend, of one head. */
+/** Pairs of a query and a key that may attend, per head. */
 export function pairs({ queries, keys, causal, window }: AttentionShape): number {
   let count = 0;
   for (let query = keys - queries; query < keys; query++) {
@@ -29,7 +31,7 @@ export function pairs({ queries, keys, causal, window }: AttentionShape): number
   return count;
 }
 
-/** A multiplication and an addition for every number of a key, and again of a value. */
+/** A multiplication and an addition for every element of a key, and again of a value. */
 export function operations(shape: AttentionShape): number {
   return 4 * shape.heads * shape.width * pairs(shape);
 }
@@ -38,12 +40,12 @@ export function keyValueBytes({ keyHeads, keys, width, type }: AttentionShape): 
   return 2 * keyHeads * keys * width * (type === 'float16' || type === 'bfloat16' ? 2 : 4);
 }
 
-/** More than any cache holds. */
+/** Larger than any cache. */
 const beyondCaches = 2 ** 29;
 
 export interface AttentionInputs {
   readonly query: Float32Array;
-  /** As many as it takes for none to be in a cache when its turn comes. */
+  /** Enough sets that none is in a cache when its turn comes. */
   readonly sets: readonly { readonly key: Float32Array; readonly value: Float32Array }[];
   readonly documents?: Uint8Array;
   readonly added?: Float32Array;
@@ -55,7 +57,7 @@ export function drawInputs(shape: AttentionShape, random: Random): AttentionInpu
   const key = random.floats(keyHeads * keys * width);
   const value = random.floats(keyHeads * keys * width);
   const copies = shape.cold ? Math.ceil(beyondCaches / keyValueBytes(shape)) : 1;
-  // The time does not depend on what the numbers are.
+  // The time does not depend on the values of the numbers.
   const sets = Array.from({ length: copies }, (_, i) =>
     i === 0 ? { key, value } : { key: key.slice(), value: value.slice() },
   );
@@ -67,7 +69,7 @@ export function drawInputs(shape: AttentionShape, random: Random): AttentionInpu
   };
 }
 
-/** [steps, steps]: documents of 16 to 128 steps, end to end. */
+/** [steps, steps]: consecutive documents of 16 to 128 steps. */
 function documentMask(steps: number, random: Random): Uint8Array {
   const mask = new Uint8Array(steps * steps);
   for (let start = 0; start < steps; ) {

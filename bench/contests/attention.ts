@@ -1,4 +1,4 @@
-/** Attention by heed, and by everybody else who can. */
+/** Attention by heed and by all other contenders that support it. */
 import { type AttentionOptions, attention } from '../../lib/index.js';
 import { onnxAttention, onnxGroupQueryAttention } from '../peers/onnx-attention.js';
 import { tfjsAttention } from '../peers/tfjs.js';

@@ -1,4 +1,7 @@
-/** Decoding over a cache whose entries were forked from one prefix, and over the same keys and values each by itself. */
+/**
+ * Decoding over a cache whose entries were forked from one prefix, and over the same keys and values in
+ * separate entries.
+ */
 import { attention, KeyValueCache, Tensor } from '../../lib/index.js';
 import type { Random } from '../random.js';
 import type { Contest, Contestant } from '../row.js';
@@ -8,15 +11,15 @@ export interface ForkedShape {
   readonly heads: number;
   readonly keyHeads: number;
   readonly width: number;
-  /** Steps that all entries have in common. */
+  /** Steps that all entries share. */
   readonly prefix: number;
-  /** Steps that each has besides. */
+  /** Further steps of each entry. */
   readonly own: number;
 }
 
 const pageSize = 64;
 
-/** Query and own steps of each entry, and what comes before them. */
+/** The query and the further steps of each entry, and the shared prefix. */
 function draw({ entries, heads, keyHeads, width, prefix, own }: ForkedShape, random: Random) {
   const tensor = (...dims: number[]) =>
     new Tensor(random.floats(dims.reduce((product, length) => product * length, 1)), dims);

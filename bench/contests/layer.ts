@@ -1,4 +1,4 @@
-/** Multi-head attention with its linear maps: one operation here, three operators there. */
+/** Multi-head attention with its linear maps: one operation in heed, three operators in onnxruntime. */
 import { MultiHeadAttention, Tensor } from '../../lib/index.js';
 import { onnxruntime } from '../peers/onnxruntime.js';
 import type { Random } from '../random.js';
@@ -16,7 +16,7 @@ export interface LayerShape {
 
 interface LayerInputs {
   readonly input: Float32Array;
-  /** [3 · embed, embed] and [3 · embed]: of query, key and value. */
+  /** [3 · embed, embed] and [3 · embed]: for query, key and value. */
   readonly inWeight: Float32Array;
   readonly inBias: Float32Array;
   readonly outWeight: Float32Array;

@@ -1,4 +1,4 @@
-/** Memory as the tensors and options of heed's attention. */
+/** The memory of a contest as the tensors and options of heed's attention. */
 import { type AttentionOptions, Tensor } from '../../lib/index.js';
 import type { FloatType } from '../../lib/tensor/types.js';
 import type { AttentionInputs, AttentionShape } from './attention-shape.js';
@@ -30,7 +30,7 @@ export function operands(shape: AttentionShape, inputs: AttentionInputs, type: F
   };
   const asKeys = (data: Float32Array) => {
     const tensor = new Tensor(data, [1, keyHeads, keys, width]);
-    // In place where it can be: onnxruntime and heed then read the very same memory.
+    // In place if possible: onnxruntime and heed then read the same memory.
     return type === 'float32' ? tensor : tensor.cast(type);
   };
   return inputs.sets.map(({ key, value }) => ({ query, key: asKeys(key), value: asKeys(value), options }));

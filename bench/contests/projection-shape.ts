@@ -3,11 +3,11 @@ export interface ProjectionShape {
   readonly rows: number;
   readonly inner: number;
   readonly columns: number;
-  /** How heed keeps the weight. */
+  /** The type of heed's weight. */
   readonly weightType?: 'bfloat16';
 }
 
-/** Everything but heed multiplies with the same numbers in float32. */
+/** All others multiply the same numbers in float32. */
 export interface ProjectionInputs {
   /** [rows, inner]. */
   readonly input: Float32Array;

@@ -1,4 +1,4 @@
-/** A linear map: heed with a packed weight, the others with one that they were told is constant. */
+/** A linear map: heed with a packed weight, the others with a weight declared constant. */
 import { packWeight, project, Tensor } from '../../lib/index.js';
 import { onnxruntime } from '../peers/onnxruntime.js';
 import { openBlas } from '../peers/openblas.js';

@@ -1,4 +1,4 @@
-/** Work so small that calling costs more than computing. */
+/** Work so small that the call costs more than the computation. */
 import { attention, attentionSync, Tensor } from '../../lib/index.js';
 import { onnxAttention } from '../peers/onnx-attention.js';
 import type { Random } from '../random.js';
@@ -9,7 +9,7 @@ import { operands } from './operands.js';
 
 export const smallShape = { heads: 1, keyHeads: 1, queries: 16, keys: 16, width: 64 };
 
-/** One call, or many at once, each with keys, values and results of its own. */
+/** One call, or many at once, each with its own keys, values and results. */
 export function smallCalls(count: number, sync: boolean, random: Random): Contest {
   const one = drawInputs(smallShape, random);
   const [{ key, value }] = one.sets;

@@ -1,4 +1,4 @@
-/** [rows, columns] → [columns, rows]: ONNX multiplies with weights from the left to the right, nn.Linear keeps them the other way. */
+/** [rows, columns] → [columns, rows]: weights in ONNX are [in, out], those of nn.Linear are [out, in]. */
 export function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(matrix.length);
   for (let row = 0; row < rows; row++) {

@@ -1,8 +1,8 @@
 /**
- * The time of a call of attention from JavaScript, with tensors on the GPU: many calls without waiting, then
- * one wait. Reads rows of rows.py as JSON from its argument; writes [{ name, perCall, enqueue, calls }], in
- * seconds, as JSON: `perCall` is until the GPU is done with all of them, `enqueue` until all of them are on
- * their way.
+ * Measures the time of an attention call from JavaScript, with tensors on the GPU: many calls without
+ * waiting, then one wait. Reads rows of rows.py as JSON from its argument; writes [{ name, perCall, enqueue,
+ * calls }], in seconds, as JSON: `perCall` is the time until the GPU has finished all calls, `enqueue` the
+ * time until all are enqueued, each divided by the number of calls.
  */
 import { attention, Tensor } from '../../dist/lib/index.js';
 
@@ -20,7 +20,7 @@ async function random(type, dims) {
   return await drawn.cast(type).to(location);
 }
 
-/** Whatever is enqueued after everything else ends after it. */
+/** Work enqueued last ends last. */
 async function untilIdle(tiny) {
   const result = await attention(tiny, tiny, tiny);
   await result.getData();
@@ -50,7 +50,7 @@ async function measure({ name, type, shape, calls }) {
     const ended = performance.now();
     // The first round warms up.
     if (round === 0) continue;
-    // Without the time of waiting for an idle GPU.
+    // Subtracts the time of waiting for an idle GPU.
     perCall.push((ended - began - (began - start)) / 1000 / calls);
     enqueue.push((enqueued - began) / 1000 / calls);
   }

@@ -1,5 +1,5 @@
-// Times the kernels alone, one thread, against the FMA peak and the read bandwidth measured in the same run:
-// the tool to tune tiles with. Build with -DHEED_BENCH=ON; the arguments filter rows by name. HEED_CPU_ISA
+// Times the kernels alone, on one thread, against the FMA peak and the read bandwidth measured in the same
+// run: a tool for tuning tiles. Build with -DHEED_BENCH=ON; the arguments filter rows by name. HEED_CPU_ISA
 // forces an instruction set.
 #include <algorithm>
 #include <chrono>
@@ -21,7 +21,7 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Shortest and median time of a plan run on one thread.
+// The shortest and the median time of a plan on one thread.
 struct Times {
   double shortest, median;
 };
@@ -94,7 +94,7 @@ void bench_attention(const std::string& name, const Attention& a, double peak, b
               t.shortest * 1e3, t.median * 1e3, flops / t.shortest / 1e9, 100 * flops / t.shortest / peak);
 }
 
-// Additive scores, against the time that their terms and the products with values take at the peak.
+// Additive scores, compared with the time that their terms and the products with values take at the peak.
 void bench_additive(const std::string& name, int64_t steps, int64_t hidden, double peak, double term_peak) {
   constexpr int64_t heads = 12, width = 64;
   const Attention a{heads, heads, steps, steps, width, false, DType::float32};
@@ -122,7 +122,7 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
               100 * best / t.shortest);
 }
 
-// What happens to a product on its way out.
+// How the product is written.
 enum class Epilogue { rows, heads, rotated_heads };
 
 void bench_projection(const std::string& name, int64_t rows, DType weight_type, Epilogue epilogue,
@@ -161,8 +161,8 @@ void bench_projection(const std::string& name, int64_t rows, DType weight_type, 
               t.shortest * 1e3, t.median * 1e3, flops / t.shortest / 1e9, 100 * flops / t.shortest / peak);
 }
 
-// Scores and weights of a few query rows out of 2048, from the log-sum-exp: its time is to grow with the
-// rows.
+// Scores and weights of a few query rows out of 2048, from the log-sum-exp: the time should grow with the
+// number of rows.
 void bench_rows(const std::string& name, int64_t rows) {
   constexpr int64_t heads = 12, steps = 2048, width = 64;
   const auto query = numbers(heads * steps * width, DType::float32),

@@ -1,5 +1,4 @@
-// Compiled once for each instruction set, as the kernels are, and like them without anything inline from
-// elsewhere.
+// Compiled once per instruction set, like the kernels, and like them without inline code from elsewhere.
 #include "loops.h"
 
 #include "cpu/kernels/math.h"
@@ -14,7 +13,7 @@ using heed::cpu::HEED_ISA::Vec;
 constexpr int rounds = 100'000;
 constexpr int chains = 10;
 
-// Independent chains of multiply-adds, as many as hide the latency of two units.
+// Independent chains of multiply-adds, enough to hide the latency of two units.
 void multiply_add() {
   Vec a = Vec{} + 1.0f, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
   const Vec x = Vec{} + 0.999f, y = Vec{} + 0.001f;
@@ -27,7 +26,7 @@ void multiply_add() {
   }
 }
 
-// Sums of v / (1 + x y), as many side by side as hide the latency.
+// Sums of v / (1 + x y), enough in parallel to hide the latency.
 void add_terms() {
   Vec sums[chains] = {};
   const Vec x = Vec{} + 0.999f, v = x;
@@ -43,10 +42,10 @@ void add_terms() {
   for (const Vec& sum : sums) asm volatile("" ::"x"(sum));
 }
 
-// `streams` places at a time, each asking for what it will need `ahead` bytes later.
+// Reads `streams` places at a time, each with a prefetch `ahead` bytes further on.
 template <int streams, int ahead>
 inline void read_streams(const char* begin, size_t bytes) {
-  // Enough of them for additions, one after the other in each, to keep up with the loads.
+  // Enough sums that the dependent additions in each keep up with the loads.
   constexpr int sums_per_stream = 8 / streams;
   Vec sums[streams][sums_per_stream] = {};
   constexpr size_t step = 256;

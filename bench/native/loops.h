@@ -1,4 +1,4 @@
-// Loops that do one thing as fast as the processor can, for machine.cc to time.
+// Loops that perform one operation at the processor's maximum speed; machine.cc times them.
 #pragma once
 
 #include <cstddef>
@@ -7,18 +7,18 @@ namespace heed::bench {
 
 struct Loops {
   int lanes;
-  // Operations of one call, two for each fused multiply-add.
+  // Operations per call, two for each fused multiply-add.
   double operations;
   void (*multiply_add)();
-  // Terms v tanh(a + b) of additive scores, once e^2a and e^2b are there, of one call.
+  // Terms v tanh(a + b) of additive scores per call, with e^2a and e^2b already computed.
   double terms;
   void (*add_terms)();
-  // Reads every byte once. Which of the variants is the fastest depends on where the bytes are.
+  // Each variant reads every byte once. Which one is fastest depends on where the bytes are.
   int read_variants;
   void (*read)(int variant, const char* begin, size_t bytes);
 };
 
-// bench/native/loops.cc, compiled once for each instruction set.
+// bench/native/loops.cc, compiled once per instruction set.
 namespace baseline {
 extern const Loops loops;
 }

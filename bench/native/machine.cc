@@ -20,8 +20,8 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Runs the work on all threads at once, again and again, and returns the shortest time from the common start
-// to the last end.
+// Runs the work repeatedly on all threads at once and returns the shortest time from the common start to the
+// last end.
 double shortest(int threads, double limit, const std::function<void(int)>& work) {
   double began = 0, best = 1e9;
   bool done = false;
@@ -46,7 +46,7 @@ double shortest(int threads, double limit, const std::function<void(int)>& work)
   return best;
 }
 
-// Those with vectors of so many floats.
+// The loops with vectors of `lanes` floats.
 const Loops& loops_of(int lanes) {
 #if defined(HEED_HAVE_AVX512)
   if (lanes == avx512::loops.lanes) return avx512::loops;
@@ -76,7 +76,7 @@ double read_bandwidth(size_t bytes, int lanes, int threads) {
   const std::unique_ptr<char, decltype(&std::free)> memory(
       static_cast<char*>(std::aligned_alloc(page, whole)), std::free);
   std::fill_n(memory.get(), whole, char{1});
-  // Small buffers are read more than once, so that what starting together takes does not count.
+  // Small buffers are read more than once, so that the cost of the common start is negligible.
   const size_t times = std::max<size_t>(1, (size_t{1} << 24) / bytes);
   double best = 0;
   for (int variant = 0; variant < loops.read_variants; ++variant) {

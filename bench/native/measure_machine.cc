@@ -1,4 +1,4 @@
-// heed_machine: prints what the processor can do at best, as JSON. Arguments: `fma LANES THREADS` or `read
+// heed_machine: prints the processor's peak performance as JSON. Arguments: `fma LANES THREADS` or `read
 // LANES THREADS BYTES`.
 #include <cstdio>
 #include <cstdlib>

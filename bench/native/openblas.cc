@@ -1,7 +1,7 @@
-// heed_openblas: OpenBLAS at one product of float32 matrices, y = x Wᵀ, for a benchmark in another process.
-// Arguments: ROWS INNER COLUMNS. It reads x [rows, inner] and W [columns, inner] from its input and writes y.
-// For every byte that follows it multiplies again and writes the time that took, a double in milliseconds.
-// OpenBLAS itself reads how many threads it may have from OPENBLAS_NUM_THREADS.
+// heed_openblas: computes one product of float32 matrices, y = x Wᵀ, with OpenBLAS, for a benchmark in
+// another process. Arguments: ROWS INNER COLUMNS. It reads x [rows, inner] and W [columns, inner] from its
+// input and writes y. For every byte that follows, it multiplies again and writes the time taken, a double in
+// milliseconds. OpenBLAS reads its number of threads from OPENBLAS_NUM_THREADS.
 #include <cblas.h>
 
 #include <chrono>

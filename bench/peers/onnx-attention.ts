@@ -1,4 +1,7 @@
-/** Attention in onnxruntime: ONNX's operator, and its own for the generation of text with grouped heads. */
+/**
+ * Attention in onnxruntime: ONNX's operator, and onnxruntime's operator for text generation with grouped
+ * heads.
+ */
 import type { AttentionInputs, AttentionShape } from '../contests/attention-shape.js';
 import type { Contestant } from '../row.js';
 import type { Value } from './onnx-model.js';
@@ -6,7 +9,10 @@ import { onnxruntime } from './onnxruntime.js';
 
 const float = (name: string, ...dims: number[]): Value => ({ name, type: 'float32', dims });
 
-/** The operator Attention, opset 23. Without a cache its causal mask begins at the first key: not for fewer queries than keys. */
+/**
+ * The operator Attention, opset 23. Without a cache, its causal mask begins at the first key, so it cannot
+ * express fewer queries than keys.
+ */
 export function onnxAttention(
   shape: AttentionShape,
   { query, sets, documents, added }: AttentionInputs,
@@ -50,8 +56,8 @@ function lastKeys(data: Float32Array, { keyHeads, keys, width }: AttentionShape)
 
 /**
  * com.microsoft GroupQueryAttention, one query with a cache: the last key and value are the new ones. The
- * cache that it has grown is not fetched: onnxruntime-node would copy all of it to JavaScript, and take three
- * times as long.
+ * extended cache is not fetched: onnxruntime-node would copy all of it to JavaScript, which takes three times
+ * as long.
  */
 export function onnxGroupQueryAttention(
   shape: AttentionShape,

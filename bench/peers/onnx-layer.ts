@@ -1,4 +1,4 @@
-/** A multi-head attention layer as onnxruntime is given it: operator by operator, with the weights as constants. */
+/** A multi-head attention layer for onnxruntime: operator by operator, with the weights as constants. */
 import type { Linear, MultiHeadAttentionOptions, MultiHeadAttentionWeights } from '../../lib/index.js';
 import { transposed } from '../contests/transposed.js';
 import type { Graph, Node } from './onnx-model.js';
@@ -8,15 +8,18 @@ export interface OnnxLayer {
   readonly options: MultiHeadAttentionOptions;
   readonly batch: number;
   readonly steps: number;
-  /** Of what keys and values come from; undefined when that is the input. */
+  /** The length of the context; undefined if keys and values come from the input. */
   readonly contextSteps?: number;
-  /** [steps, pairs] each: how a layer with rotary options turns at its steps. */
+  /** [steps, pairs] each: the rotation of a layer with rotary options at its steps. */
   readonly angles?: { readonly cos: Float32Array; readonly sin: Float32Array };
 }
 
 type Constant = NonNullable<Graph['constants']>[number];
 
-/** float32 throughout: the inputs are 'input' and, where there is one, 'context'; the output is 'output'. */
+/**
+ * All tensors are float32. The inputs are 'input' and, if there is a context, 'context'; the output is
+ * 'output'.
+ */
 export function onnxLayer({ weights, options, batch, steps, contextSteps, angles }: OnnxLayer): Graph {
   const { heads, keyValueHeads = heads, normEpsilon = 1e-6, rotary, causal, window } = options;
   const nodes: Node[] = [];
@@ -42,7 +45,10 @@ export function onnxLayer({ weights, options, batch, steps, contextSteps, angles
     return node('Add', [product, constant(`${name}.bias`, [out], bias.data as Float32Array)], `${name}.sum`);
   };
 
-  /** The mean of squares of each head, by a product with a matrix of blocks that spreads it over the head again. */
+  /**
+   * The mean of squares of each head, computed by a product with a block matrix that also spreads it over the
+   * head.
+   */
   const norm = (name: string, from: string, count: number, weight: Float32Array): string => {
     const width = weight.length;
     const all = count * width;

@@ -1,6 +1,6 @@
 /**
- * ONNX models, as bytes: what onnxruntime runs. Only the fields of onnx.proto3 that the models of the benchmark and of
- * examples/language-model need are written.
+ * Encodes ONNX models as bytes for onnxruntime. Writes only the fields of onnx.proto3 that the models of the
+ * benchmark and of examples/language-model need.
  */
 
 /** Data types as TensorProto numbers them. */
@@ -17,10 +17,10 @@ export interface Node {
   readonly operator: string;
   /** '' for the operators of ONNX itself. */
   readonly domain: '' | 'com.microsoft';
-  /** '' leaves an optional input out. */
+  /** '' omits an optional input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Integers, unless they say that they are not. */
+  /** Integers, unless marked as floats. */
   readonly attributes?: Readonly<Record<string, number | { readonly float: number }>>;
 }
 
@@ -36,7 +36,7 @@ export interface Graph<Length extends number | string = number> {
   }[];
 }
 
-/** Numbers are varints, unless they are floats; text, bytes and messages carry their length. */
+/** Numbers are varints, unless they are floats; text, bytes and messages have a length prefix. */
 type Field = readonly [number: number, value: number | { readonly float: number } | string | Uint8Array];
 
 function varint(value: number): number[] {
@@ -96,7 +96,7 @@ function tensorProto({ name, dims, data }: NonNullable<Graph['constants']>[numbe
   );
 }
 
-/** ModelProto: the operators of opset 23, where Attention began, and onnxruntime's own. */
+/** ModelProto: the operators of opset 23, the first with Attention, and onnxruntime's own operators. */
 export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph<number | string>): Uint8Array {
   const graph = message(
     ...repeated(1, nodes, nodeProto),

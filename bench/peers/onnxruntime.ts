@@ -1,4 +1,7 @@
-/** onnxruntime-node in a fair setting: the same threads, inputs in place, results into existing memory. */
+/**
+ * onnxruntime-node under equal conditions: the same number of threads, inputs in place, results in
+ * preallocated memory.
+ */
 import type { TypedArray } from '../../lib/index.js';
 import type { Contestant } from '../row.js';
 import { type Graph, onnxModel, type Value } from './onnx-model.js';
@@ -9,7 +12,7 @@ export interface OrtTensor {
 }
 
 interface Session {
-  /** @param fetches memory for outputs; without it onnxruntime allocates all of them */
+  /** @param fetches memory for outputs; without it, onnxruntime allocates all of them */
   run(
     feeds: Record<string, OrtTensor>,
     fetches?: Record<string, OrtTensor>,
@@ -38,7 +41,7 @@ export async function openSession(graph: Graph<number | string>, threads: number
 }
 
 /**
- * @param graph gives the model and the types of its inputs and outputs
+ * @param graph returns the model and the types of its inputs and outputs
  * @param sets memory for every input and output by name; each turn takes the next set
  * @param result the output that is compared
  */

@@ -10,7 +10,7 @@ import type { ProjectionInputs, ProjectionShape } from '../contests/projection-s
 import { toolFolder } from '../limits.js';
 import type { Contestant } from '../row.js';
 
-/** Takes so many bytes at a time. */
+/** Reads the given number of bytes at a time. */
 function reader(stream: Readable): (bytes: number) => Promise<ArrayBuffer> {
   const chunks = stream[Symbol.asyncIterator]();
   let rest: Buffer = Buffer.alloc(0);
@@ -30,7 +30,7 @@ function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** undefined where it is not installed. */
+/** undefined if OpenBLAS is not installed. */
 export async function openBlas(
   { rows, inner, columns }: ProjectionShape,
   { input, weight }: ProjectionInputs,
@@ -40,7 +40,7 @@ export async function openBlas(
   if (!existsSync(tool)) return undefined;
   const child = spawn(tool, [rows, inner, columns].map(String), {
     stdio: ['pipe', 'pipe', 'inherit'],
-    // The shortest time that its threads may spend spinning, 2⁴ cycles.
+    // The shortest time for which its threads may spin, 2⁴ cycles.
     env: { ...process.env, OPENBLAS_NUM_THREADS: String(threads), OPENBLAS_THREAD_TIMEOUT: '4' },
   });
   child.stdin.write(bytesOf(input));

@@ -1,11 +1,11 @@
-/** The packages that heed is measured against: in bench/node_modules, where only this file looks. */
+/** Loads the packages that heed is measured against from bench/node_modules; only this file looks there. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/package-root.js';
 
 const peerRequire = createRequire(join(packageRoot, 'bench', 'package.json'));
 
-/** @template Exports the part that is used: the packages are not there when this is compiled */
+/** @template Exports the part that is used: the packages are not installed when this is compiled */
 export function loadPeer<Exports>(name: string): Exports {
   return peerRequire(name) as Exports;
 }

@@ -1,4 +1,7 @@
-/** TensorFlow.js on WebAssembly, which has no attention: a product, a softmax and a product. On one thread, as it is under Node. */
+/**
+ * TensorFlow.js on WebAssembly, which has no attention operator: a product, a softmax and a product. It uses
+ * one thread, as always under Node.
+ */
 import type { AttentionInputs, AttentionShape } from '../contests/attention-shape.js';
 import type { Contestant } from '../row.js';
 import { loadPeer } from './packages.js';

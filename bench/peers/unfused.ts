@@ -1,4 +1,4 @@
-/** heed's own attention by way of whole matrices of scores, the baseline for fused kernels. */
+/** heed's attention with whole score matrices, the baseline for fused kernels. */
 
 import { buildProblem } from '../../lib/attention/arguments.js';
 import { readDenseArguments } from '../../lib/attention/attention.js';
@@ -13,7 +13,7 @@ export function unfusedAttention(calls: readonly Operands[]): Contestant {
   return {
     run: (turn) => {
       const { query, key, value, options } = calls[turn % calls.length];
-      // The arguments are read and checked as for fused attention.
+      // Arguments are read and checked as for fused attention.
       const args = readDenseArguments(query, key, value, readOptions(options, attentionOptionNames));
       const { problem } = buildProblem(args, new Allocations());
       solveUnfused(args.settings.backend, problem);

@@ -1,4 +1,4 @@
-/** Bars, as all charts of results have them. */
+/** A bar chart in the style of all charts of results. */
 import { colour, element, picture, text } from '../../scripts/pictures/svg.mjs';
 
 const width = 900;
@@ -9,11 +9,11 @@ const gap = 12;
 const colours = [colour.query, colour.key, colour.value, colour.output, colour.heat, colour.faint];
 
 /**
- * A line for each piece of work, in it a bar for each series, and a tick where the bar to reach is.
+ * One line per piece of work, with a bar for each series and a tick at the value to reach.
  *
- * @param series their names; an entry's `series` is a place among them
+ * @param series their names; an entry's `series` is an index into them
  * @param scale from a value to a share of the width; bars begin at `origin`
- * @param format rounds down: a value below a bar must not look as if it met it
+ * @param format rounds down, so that a value below its target does not seem to reach it
  */
 export function barChart({ title, axis, series, entries, origin, scale, marks, format }) {
   const names = [...new Set(entries.map((entry) => entry.name))];
@@ -69,7 +69,7 @@ function tick(x, from, to, attributes) {
   return element('line', { x1: x, y1: from, x2: x, y2: to, ...attributes });
 }
 
-/** Names begin where the longest of them has room. */
+/** Names are spaced by the width of the longest. */
 function legend(series) {
   const x = width - Math.max(96, 30 + 6.5 * Math.max(...series.map((name) => name.length)));
   return series.map((name, i) => [

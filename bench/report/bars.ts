@@ -1,17 +1,17 @@
-/** The bars, and whether they are met. */
+/** The bars, which are the targets of the benchmark, and whether they are met. */
 import type { Results, RowResult } from '../results.js';
 import { smallCallSection } from '../rows/small-calls.js';
 import { noSlower } from '../studies/grid.js';
 import { memoryBarMiB, slopeBar } from '../studies/growth.js';
 
-/** Two threads have to be this much faster than one. */
+/** Two threads must be this much faster than one. */
 const scalingBar = 1.85;
-/** Less work than so many milliseconds is not worth handing to another thread. */
+/** Work shorter than this, in milliseconds, is not worth handing to another thread. */
 const worthSharing = 0.5;
 
 export interface Scaling {
   readonly ratio: number;
-  /** undefined for work too short to have one. */
+  /** undefined for work too short for a bar. */
   readonly bar?: number;
 }
 
@@ -20,7 +20,7 @@ export function scalingOf(row: RowResult, { rows }: Results): Scaling | undefine
   const single = rows.find(({ name, threads }) => name === row.name && threads === 1);
   if (row.threads !== 2 || single === undefined) return undefined;
   const ratio = single.times.median / row.times.median;
-  // Many small calls are not one piece of work that could be shared out.
+  // Many small calls are not one piece of work that threads could share.
   const shared = single.times.median > worthSharing && row.section !== smallCallSection;
   return { ratio, ...(shared && { bar: scalingBar }) };
 }

@@ -1,4 +1,4 @@
-/** Charts of results: how much faster than the others, and how near to the limits of the machine. */
+/** Charts of results: speed relative to the other contenders, and relative to the limits of the machine. */
 import { barChart } from './bar-chart.mjs';
 
 function threadsOf(rows) {
@@ -9,7 +9,7 @@ function nameOf(count) {
   return `${count} thread${count === 1 ? '' : 's'}`;
 }
 
-/** The first opponent is the one that a row is there for. */
+/** Compares with the first opponent, which is the main one of its row. */
 function ratios(rows) {
   const threads = threadsOf(rows);
   const entries = rows.flatMap((row) => {
@@ -55,7 +55,7 @@ function limits(rows) {
   });
 }
 
-/** By the end of their files' names. */
+/** The charts, by the suffix of their file names. */
 export function charts({ rows }) {
   return {
     ...(rows.length > 0 && { ratios: ratios(rows) }),

@@ -1,4 +1,4 @@
-/** The part of docs/performance.md that is written from a JSON file. */
+/** Writes the generated part of docs/performance.md from a JSON file. */
 import type { OpponentResult, Results, RowResult } from '../results.js';
 import { barsOf, scalingOf } from './bars.js';
 import { formatPercent, formatRatio, formatTime } from './format.js';
@@ -6,10 +6,10 @@ import { provenance } from './machine.js';
 import { missedRatios } from './out-of-reach.js';
 import { distributionTable, gridTable, growthTable, type Table } from './table.js';
 
-/** Around that part; the first names the file, in bench/results and without its ending. */
+/** The markers around that part; the first names the file in bench/results, without its extension. */
 const markers = /(<!-- results of )([\w-]+)( -->\n)[\s\S]*?(<!-- end of results -->)/;
 
-/** Which results a document shows. */
+/** The name of the results that a document shows. */
 export function shownResults(document: string): string {
   const found = markers.exec(document)?.[2];
   if (found === undefined) throw new Error('Expected the document to have the markers around its results');
@@ -52,7 +52,7 @@ function scalingCell(row: RowResult | undefined, results: Results): string {
   return `${formatRatio(ratio)}${bar === undefined ? '' : ` ${mark(ratio >= bar)}`}`;
 }
 
-/** One line for each opponent; what one thread and two threads reach side by side. */
+/** One line per opponent, with one thread and two threads side by side. */
 function sectionTable(section: string, results: Results): Table {
   const rows = results.rows.filter((row) => row.section === section);
   const find = (name: string, threads: number) =>
@@ -83,7 +83,7 @@ function sectionTable(section: string, results: Results): Table {
   ];
 }
 
-/** Ratios that fell short, those first that no program could reach on this machine. */
+/** Ratios that missed their bar; those beyond the limit of this machine come first. */
 function missedTable(results: Results): Table {
   const missed = missedRatios(results).map((each) => ({ ...each, possible: each.atLimit >= each.bar }));
   return [

@@ -1,11 +1,11 @@
-/** Numbers as people read them. */
+/** Formats numbers for readers. */
 
 export function formatTime(milliseconds: number): string {
   if (milliseconds < 1) return `${(1000 * milliseconds).toPrecision(3)} µs`;
   return `${milliseconds < 1000 ? milliseconds.toPrecision(3) : milliseconds.toFixed(0)} ms`;
 }
 
-/** Rounds down: a value below a bar must not look as if it met it. */
+/** Rounds down, so that a value below its bar does not seem to meet it. */
 export function formatRatio(ratio: number): string {
   const digits = ratio < 10 ? 2 : 0;
   return `${(Math.floor(ratio * 10 ** digits) / 10 ** digits).toFixed(digits)}×`;

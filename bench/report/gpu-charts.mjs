@@ -1,7 +1,7 @@
-/** Charts of what bench/gpu/run has found: speeds of heed and of PyTorch's backends, and what the bars say. */
+/** Charts of the results of bench/gpu/run: speeds of heed and of PyTorch's backends, with the bars. */
 import { barChart } from './bar-chart.mjs';
 
-/** Steps that are easily read: at most ten of them up to `most`. */
+/** Round steps for the axis, at most ten up to `most`. */
 function roundMarks(most) {
   const step = [1, 2, 5].flatMap((digit) => Array.from({ length: 12 }, (_, i) => digit * 10 ** (i - 2)));
   const chosen = step.sort((a, b) => a - b).find((each) => most / each <= 10);
@@ -46,12 +46,12 @@ function ratios(rows) {
     origin: 1,
     scale: (value) => Math.log(value / least) / Math.log(most / least),
     marks: [0.25, 0.5, 0.7, 1, 1.5, 2, 3, 5].filter((mark) => mark >= least && mark <= most),
-    // Rounds down: a value below a bar must not look as if it met it.
+    // Rounds down, so that a value below its bar does not seem to meet it.
     format: (value) => `${(Math.floor(100 * value) / 100).toFixed(2)}×`,
   });
 }
 
-/** By the end of their files' names. */
+/** The charts, by the suffix of their file names. */
 export function gpuCharts({ machine, benchmark }) {
   const rows = benchmark?.rows ?? [];
   const found = {};

@@ -1,4 +1,4 @@
-/** Where results come from, in words. */
+/** Describes in words the machine that results come from. */
 import type { Peaks, Results } from '../results.js';
 
 function peaks({ threads, multiplyAddOperations, bytesFromCache, bytesFromMemory }: Peaks): string {

@@ -1,18 +1,18 @@
-/** Ratios that were not reached, and their values at the limit of the machine. */
+/** Ratios that missed their bar, with their values at the limit of the machine. */
 import type { Results, RowResult } from '../results.js';
 import { scalingOf } from './bars.js';
 
 export interface Missed {
   readonly row: RowResult;
-  /** Whom the ratio is against, or 'one thread'. */
+  /** The opponent of the ratio, or 'one thread'. */
   readonly against: string;
   readonly bar: number;
   readonly ratio: number;
-  /** With the peer's time as it was, and heed's as short as the limit of its row allows. */
+  /** The ratio of the peer's measured time to the shortest time that the limit of the row allows heed. */
   readonly atLimit: number;
 }
 
-/** Of the rows that have a limit. */
+/** Considers only rows that have a limit. */
 export function missedRatios(results: Results): Missed[] {
   return results.rows.flatMap((row) => {
     const { limit, opponents } = row;

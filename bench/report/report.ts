@@ -1,4 +1,4 @@
-/** What is printed at the end. */
+/** Formats the report that is printed at the end. */
 import type { Results } from '../results.js';
 import { barsOf } from './bars.js';
 import { provenance } from './machine.js';

@@ -1,4 +1,4 @@
-/** Results as files: JSON, and charts beside it. */
+/** Saves results as files: JSON, with charts next to it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,12 +7,15 @@ import type { Results } from '../results.js';
 
 export const resultsFolder = join(packageRoot, 'bench', 'results');
 
-/** More figures than were measured would only be noise, and make every line a long one. */
+/** More digits than were measured would be noise and make lines long. */
 function rounded(_: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 
-/** Beside its JSON file, by the end of its name. The drawing shares its means with the pictures of the documents. */
+/**
+ * Draws charts next to the JSON file, by their suffix. The drawing code is shared with the pictures of the
+ * documents.
+ */
 export async function drawCharts(results: Results): Promise<Record<string, string>> {
   const { charts } = (await import(
     pathToFileURL(join(packageRoot, 'bench', 'report', 'charts.mjs')).href
@@ -22,7 +25,7 @@ export async function drawCharts(results: Results): Promise<Record<string, strin
   return charts(results);
 }
 
-/** @returns where the JSON file is */
+/** @returns the path of the JSON file */
 export async function saveResults(results: Results): Promise<string> {
   mkdirSync(resultsFolder, { recursive: true });
   const name = results.date.slice(0, 16).replace(':', '').replace('T', '-');

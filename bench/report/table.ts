@@ -1,4 +1,4 @@
-/** Tables of results, as cells: for the terminal, and for documents. */
+/** Tables of results, as cells, for the terminal and for documents. */
 import type { OpponentResult, Results, RowResult } from '../results.js';
 import { smallCallSection } from '../rows/small-calls.js';
 import { noSlower } from '../studies/grid.js';
@@ -44,7 +44,7 @@ function apart({ difference, agrees }: OpponentResult): string {
   return `${difference.absolute.toExponential(0)}${agrees ? '' : ' WRONG'}`;
 }
 
-/** @param older an earlier run, whose times over these are a column of their own */
+/** @param older an earlier run; adds a column with its times divided by these */
 export function rowTable(results: Results, older?: Results): Table {
   const head = ['work', 'threads', 'heed', 'rate', 'of limit', 'of 1 thread'];
   const lines = results.rows.flatMap((row) => {
@@ -69,7 +69,7 @@ export function rowTable(results: Results, older?: Results): Table {
   return [[...head, 'against', 'takes', 'apart', 'ratio', ...(older ? ['before'] : [])], ...lines];
 }
 
-/** The distribution of the times of small calls, for which a median is not enough. */
+/** The distribution of the times of small calls, which a median does not describe well enough. */
 export function distributionTable({ rows }: Results): Table {
   const small = rows.filter(({ section }) => section === smallCallSection);
   const quantiles = ['p1', 'p10', 'median', 'p90', 'p99'] as const;
@@ -102,7 +102,7 @@ export function growthTable({ growth }: Results): Table {
   ];
 }
 
-/** The cells where fusing gains least. */
+/** The cells in which fusing gains least. */
 export function gridTable({ grid }: Results, count: number): Table {
   return [
     ['shape, type, options', 'threads', 'fused', 'unfused', 'ratio'],

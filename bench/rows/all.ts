@@ -1,4 +1,4 @@
-/** Every row, in the order in which they are shown. */
+/** All rows, in the order of the report. */
 import type { Row } from '../row.js';
 import { attentionRows } from './attention.js';
 import { cacheRows } from './caches.js';

@@ -16,7 +16,7 @@ export function attentionRow(
   return {
     name,
     section,
-    // How much a mask of documents leaves to do is known only when it is drawn.
+    // The work that a document mask leaves is known only after it is drawn.
     ...(shape.mask !== 'documents' && { work: { limit: 'multiply-adds', operations: operations(shape) } }),
     opponents,
     tolerance,

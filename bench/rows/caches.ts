@@ -1,4 +1,4 @@
-/** Decoding for many answers to one prompt: what they have in common is read once. */
+/** Decoding many answers to one prompt: the common prefix is read once. */
 import { type ForkedShape, forkedContest } from '../contests/caches.js';
 import type { Row } from '../row.js';
 

@@ -1,4 +1,7 @@
-/** One query and a cache of keys and values, as when a model writes one word after the other: reading is what takes time. */
+/**
+ * One query and a cache of keys and values, as when a model writes one word after the other: limited by
+ * reading.
+ */
 import { attentionContest } from '../contests/attention.js';
 import { type AttentionShape, keyValueBytes } from '../contests/attention-shape.js';
 import type { Opponent, Row } from '../row.js';

@@ -1,4 +1,4 @@
-/** float16 and bfloat16, in which numbers are kept but not summed, against heed's own float32. */
+/** float16 and bfloat16, which are storage types with float32 sums, against heed's own float32. */
 import type { FloatType } from '../../lib/index.js';
 import type { AttentionShape } from '../contests/attention-shape.js';
 import type { Row } from '../row.js';
@@ -6,7 +6,7 @@ import { attentionRow } from './attention.js';
 import { decodingRow } from './decoding.js';
 
 const section = 'Half precision';
-/** What rounding the output to the type costs, and some. */
+/** The error of rounding the output to the type, with a margin. */
 const tolerances = { float16: 2e-3, bfloat16: 1e-2 } as const;
 
 const sequence = { heads: 12, keyHeads: 12, queries: 512, keys: 512, width: 64 };

@@ -24,7 +24,7 @@ const projections: readonly Case[] = [
 export const projectionRows: readonly Row[] = projections.map(({ rows, bar, limitBar, weightType }) => ({
   name: `project ${rows} × ${inner} × ${columns}${weightType ? `, ${weightType} weight` : ''}`,
   section: 'Projections',
-  // One row has every weight read for a single multiplication.
+  // With one row, every weight is read for a single multiplication.
   work:
     rows === 1
       ? { limit: 'reading from cache', bytes: inner * columns * (weightType ? 2 : 4) }

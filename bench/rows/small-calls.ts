@@ -1,4 +1,7 @@
-/** Calls whose cost is the call. onnxruntime's blocks the event loop, as attentionSync does. */
+/**
+ * Calls whose cost is dominated by call overhead. onnxruntime's calls block the event loop, like
+ * attentionSync.
+ */
 import { smallCalls } from '../contests/small-calls.js';
 import type { Row } from '../row.js';
 

@@ -1,4 +1,6 @@
-/** Fused against unfused attention for random shapes, options and types: fusing must never be slower. */
+/**
+ * Compares fused with unfused attention for random shapes, options and types: fusing must never be slower.
+ */
 import { type AttentionOptions, attentionSync, type FloatType, Tensor } from '../../lib/index.js';
 import { duel } from '../duel.js';
 import { unfusedAttention } from '../peers/unfused.js';
@@ -16,15 +18,15 @@ export interface Cell {
 
 export interface GridResult {
   readonly threads: number;
-  /** The worst first. */
+  /** The worst cells first. */
   readonly cells: readonly Cell[];
 }
 
 export const cellCount = 200;
-/** Products of scores: as many as take some ten milliseconds. */
+/** The number of score products that takes about ten milliseconds. */
 const mostWork = 3e8;
 const seconds = 0.1;
-/** Two equal functions measure as far apart as this. */
+/** Measured ratios of two equal functions differ by up to this factor. */
 export const noSlower = 0.97;
 /** Cells that seem slower are measured again, for longer. */
 const suspicious = 1.1;
@@ -39,7 +41,7 @@ interface Case {
 }
 
 function shapeOf(random: Random) {
-  // As many short ones as long ones, on a scale of factors.
+  // Draws lengths on a logarithmic scale, with as many short ones as long ones.
   const steps = (most: number) => Math.round(most ** random.next());
   for (;;) {
     const shape = {
@@ -107,7 +109,7 @@ function draw(random: Random): Case {
   };
 }
 
-/** Synchronously, so that handing work over hides no difference. */
+/** Synchronous, so that the cost of handing work over hides no difference. */
 async function measureCell({ what, query, key, value, options }: Case): Promise<Cell> {
   const result = () => options.out.data as Float32Array;
   const fused: Contestant = { run: () => attentionSync(query, key, value, options), result };
@@ -117,7 +119,7 @@ async function measureCell({ what, query, key, value, options }: Case): Promise<
   return { what, fused: found.heed.median, unfused: found.peer.median, ratio: found.ratio };
 }
 
-/** @param onCell called with what is measured next */
+/** @param onCell called with a description of the next measurement */
 export async function measureGrid(
   seed: string,
   threads: number,

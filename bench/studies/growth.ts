@@ -1,4 +1,4 @@
-/** How time and memory grow with the length of a sequence: as its square, and not at all. */
+/** Measures how time and memory grow with the length of a sequence: quadratically, and not at all. */
 import { attention, Tensor } from '../../lib/index.js';
 import { Random } from '../random.js';
 import { growth, timesOf } from '../statistics.js';
@@ -9,15 +9,15 @@ export interface GrowthResult {
     readonly steps: number;
     /** Median time in milliseconds. */
     readonly time: number;
-    /** By how much the process became larger than its inputs and output made it. */
+    /** The growth of the process beyond its inputs and output. */
     readonly extraMiB: number;
   }[];
-  /** Of log time over log steps. */
+  /** The slope of log time over log steps. */
   readonly slope: number;
 }
 
 export const slopeBar = [1.95, 2.05] as const;
-/** A limit for the memory of threads and garbage; the scores of the longest sequence would be 768 MiB. */
+/** The limit for memory of threads and garbage; the scores of the longest sequence would take 768 MiB. */
 export const memoryBarMiB = 8;
 
 const heads = 12;
@@ -41,7 +41,7 @@ async function measure(steps: number, random: Random): Promise<GrowthResult['ste
   return { steps, time: timesOf(times).median, extraMiB: peakMiB() - before };
 }
 
-/** In a process that has measured nothing else, whose peak would hide this one's. */
+/** Runs in a process without other measurements, whose peak would hide this one's. */
 export async function measureGrowth(seed: string, threads: number): Promise<GrowthResult> {
   const random = new Random(seed, 'growth');
   const steps: GrowthResult['steps'][number][] = [];

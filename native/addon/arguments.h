@@ -1,4 +1,4 @@
-// What functions of the addon are given.
+// Reads the arguments of the addon's functions.
 #pragma once
 
 #include <napi.h>
@@ -7,7 +7,7 @@
 
 namespace heed {
 
-// The first `length` of some numbers. Throws where there are not as many.
+// The first `length` numbers of the argument. Throws if it holds fewer.
 std::span<const double> numbers_argument(Napi::Env env, const Napi::Value& numbers,
                                          const Napi::Value& length);
 

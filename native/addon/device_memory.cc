@@ -15,7 +15,7 @@ namespace {
 
 constexpr napi_type_tag tag = {0x3b8f2d0e61c74a95, 0xa4e7091f5cd8b263};
 
-// Disposing of it leaves null.
+// Null once the memory has been disposed of.
 using Handle = std::shared_ptr<DeviceMemory>;
 
 Handle* handle_of(napi_env env, napi_value value) {
@@ -33,7 +33,7 @@ cuda::Device& device_argument(const Napi::CallbackInfo& info) {
   return *Environment::of(info.Env()).device(info[0].As<Napi::Number>().Int32Value());
 }
 
-// Rows within some memory.
+// The address of rows within a block of memory.
 std::byte* rows_of(const DeviceMemory& memory, size_t offset, size_t bytes, size_t rows, size_t pitch) {
   const Wide end = rows == 0 ? 0 : static_cast<Wide>(rows - 1) * pitch + static_cast<Wide>(offset) + bytes;
   if (end > static_cast<Wide>(memory.block.bytes()))
@@ -41,7 +41,8 @@ std::byte* rows_of(const DeviceMemory& memory, size_t offset, size_t bytes, size
   return memory.block.data() + offset;
 }
 
-// What waits for an event goes on waiting when the event is destroyed.
+// An event that this object creates and destroys. Destroying it does not affect streams that already wait for
+// it.
 class EventOf {
  public:
   explicit EventOf(cuda::Device& device)
@@ -50,7 +51,7 @@ class EventOf {
     try {
       device_.use([this] { device_.driver().destroy_event(event_); });
     } catch (const std::exception&) {
-      // Lost, and its events with it.
+      // The device is lost, and its events with it.
     }
   }
   EventOf(const EventOf&) = delete;
@@ -63,8 +64,8 @@ class EventOf {
   cuda::Event* event_;
 };
 
-// The one stream waits for the other before, and the other for this one after: memory may go back to either
-// pool at once.
+// Each stream waits for the other, one before the copy and one after it, because either pool may hand out the
+// memory again at once.
 void copy_between(DeviceMemory& from, const std::byte* source, DeviceMemory& to, std::byte* target,
                   const cuda::Driver::Rows& rows) {
   cuda::Device &here = *to.device, &there = *from.device;

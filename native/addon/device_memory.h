@@ -1,4 +1,4 @@
-// Memory of a device, as JavaScript holds it: externals, freed when disposed of or collected.
+// Device memory as JavaScript holds it: externals, freed when disposed of or collected.
 #pragma once
 
 #include <napi.h>
@@ -14,10 +14,10 @@ struct DeviceMemory {
   cuda::DeviceBlock block;
 };
 
-// The memory of an external from allocateOnDevice(), or null for any other value. Throws where it has been
+// The memory behind an external from allocateOnDevice(), or null for any other value. Throws if it has been
 // disposed of.
 std::shared_ptr<DeviceMemory> read_device_memory(Napi::Env env, napi_value value);
-// Throws for any other value.
+// Like read_device_memory, but throws for any other value.
 std::shared_ptr<DeviceMemory> device_memory(Napi::Env env, napi_value value);
 
 Napi::Value allocate_on_device(const Napi::CallbackInfo& info);     // (device, bytes) → external

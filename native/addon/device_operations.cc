@@ -29,11 +29,10 @@ std::byte* bytes_of(const Memory& memory) {
   return static_cast<std::byte*>(memory.data);
 }
 
-// The buffers of an operation, all as memory of the device: those of the host have blocks there in their
-// stead.
+// The buffers of an operation as device memory: each host buffer is replaced by a block on the device.
 struct StagedBuffers {
   std::vector<Memory> memories;
-  std::vector<std::optional<Memory>> host;  // by index, where the buffer is the host's
+  std::vector<std::optional<Memory>> host;  // by index, for host buffers only
   Loan loan;
 
   StagedBuffers(Napi::Env env, napi_value buffers, cuda::StagedWork& work) {
@@ -79,13 +78,13 @@ std::vector<bool> named(Napi::Env env, napi_value indices, size_t buffers) {
   return named;
 }
 
-// What problems do to the buffers in whose place others stand.
+// How problems use the host buffers that blocks on the device replace.
 class StagedUse {
  public:
   struct Use {
     bool touched = false;
     bool written = false;      // some problem writes to it
-    bool overwritten = false;  // the first that any problem does with it is to write all of it
+    bool overwritten = false;  // the first problem that uses it overwrites all of it
   };
 
   StagedUse(const StagedBuffers& buffers, std::span<const Problem> problems)
@@ -100,7 +99,7 @@ class StagedUse {
   const Use& of(size_t buffer) const { return uses_[buffer]; }
 
  private:
-  // The index of a buffer that is the host's, by any place in the memory that stands in for it.
+  // The index of the host buffer whose device block contains this address.
   std::optional<size_t> find(const void* data) const {
     const auto* place = static_cast<const std::byte*>(data);
     for (size_t i = 0; i < uses_.size(); ++i) {
@@ -133,13 +132,13 @@ void add_transfers(const StagedBuffers& buffers, const StagedUse& uses, const st
       throw InvalidProblem("Expected all arrays that are written to be named");
     const cuda::Transfer transfer{bytes_of(*buffers.host[i]), bytes_of(buffers.memories[i]),
                                   buffers.memories[i].bytes};
-    // What is written in part keeps the rest of what it was.
+    // A buffer that is only partly written keeps the rest of its contents.
     if (!(written[i] && uses.of(i).overwritten)) work.inputs.push_back(transfer);
     if (written[i]) work.outputs.push_back(transfer);
   }
 }
 
-// A copy of a whole array from or to a place in the device's memory.
+// A copy of a whole array to or from device memory.
 struct ArrayCopy {
   Loan loan;
   cuda::StagedWork work;

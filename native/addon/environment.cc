@@ -10,7 +10,7 @@ namespace heed {
 
 Environment::Environment(napi_env env) : env_(env) {
   const auto report = [](napi_env env, napi_value, void* self, void*) noexcept {
-    // Without an environment this is the queue being emptied at its end.
+    // Node-API passes no environment when it empties the queue during teardown.
     if (env != nullptr) static_cast<Environment*>(self)->report();
   };
   const auto close = [](void* self) noexcept { static_cast<Environment*>(self)->close(); };
@@ -18,15 +18,16 @@ Environment::Environment(napi_env env) : env_(env) {
   check(env, napi_create_string_utf8(env, "heed", NAPI_AUTO_LENGTH, &name));
   check(env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
                                              report, &wake_));
-  // Only operations keep the process alive.
+  // Only pending operations keep the process alive.
   check(env, napi_unref_threadsafe_function(env, wake_));
-  // Hooks run in reverse: this one before the thread-safe function goes.
+  // Cleanup hooks run in reverse order: this one runs before the thread-safe function is destroyed.
   check(env, napi_add_env_cleanup_hook(env, close, this));
 }
 
 void Environment::begin(napi_env env) {
   const auto free = [](napi_env, void* self, void*) noexcept { delete static_cast<Environment*>(self); };
-  // What fails half-way leaves a hook and a thread-safe function that refer to it: it stays.
+  // The object is never deleted on failure: a half-finished setup leaves a hook and a thread-safe function
+  // that refer to it.
   auto* const environment = new Environment(env);
   check(env, napi_set_instance_data(env, environment, free, nullptr));
 }
@@ -92,14 +93,15 @@ void Environment::run(Plan plan, bool alone) {
 }
 
 void Environment::ended(uint32_t id) noexcept {
-  // Notifying under the lock: once the lock is free, closing may be over and this object gone.
+  // Notifies while holding the lock: once the lock is free, close() may return and this object may be
+  // destroyed.
   const std::lock_guard lock(mutex_);
   --running_;
   ended_.push_back(id);
   if (closing_) {
     idle_.notify_all();
   } else if (ended_.size() == 1) {
-    // One call for all that end before JavaScript gets to look.
+    // One call reports all operations that end before JavaScript runs.
     napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
   }
 }
@@ -117,8 +119,8 @@ void Environment::report() noexcept {
   if (pending_.empty()) napi_unref_threadsafe_function(env_, wake_);
 }
 
-// No JavaScript runs in an environment that is being terminated: calls are refused then, and nobody waits for
-// the result.
+// An environment that is being terminated runs no JavaScript: it refuses calls, and no one waits for the
+// result.
 void Environment::report(uint32_t id, const Pending& pending) noexcept {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env_, &scope) != napi_ok) return;

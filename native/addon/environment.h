@@ -1,4 +1,4 @@
-// What one Node environment (the main thread, or a worker_thread) has under way.
+// The operations in progress in one Node environment (the main thread or a worker_thread).
 #pragma once
 
 #include <napi.h>
@@ -16,7 +16,7 @@
 
 namespace heed {
 
-// The memory of an operation's buffers, held while it runs.
+// Keeps the memory of an operation's buffers alive while it runs.
 struct Loan {
   std::vector<Memory> memories;
   std::vector<std::shared_ptr<const void>> held;
@@ -24,21 +24,22 @@ struct Loan {
 
 class Environment {
  public:
-  // Called from Node when the addon is loaded. It lasts until Node-API is done with this load of the addon.
+  // Node calls this when it loads the addon. The object lives until Node-API unloads this instance of the
+  // addon.
   static void begin(napi_env env);
   static Environment& of(napi_env env);
   ~Environment() = default;
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 
-  // Returns the operation's id. on_end(id, error) is called on the JavaScript thread after its end; error is
-  // undefined where all went well or the operation was cancelled. Every operation has an on_end of its own,
-  // as the JavaScript of heed may be loaded several times in one environment.
+  // Returns the operation's id. on_end(id, error) is called on the JavaScript thread when the operation has
+  // ended; error is undefined on success or cancellation. Every operation has its own on_end, because the
+  // JavaScript of heed may be loaded several times in one environment.
   uint32_t start(napi_env env, Plan plan, Loan loan, napi_value on_end);
   void cancel(uint32_t id);
-  // Computes here and now, with or without the pool's threads. Throws what a task threw.
+  // Computes synchronously, with or without the pool's threads. Rethrows the exception of a task.
   void run(Plan plan, bool alone);
-  // Kept until the environment ends: so the last to let go of it is never a thread that computes.
+  // Holds the device until the environment ends, so that a compute thread never releases the last reference.
   const std::shared_ptr<cuda::Device>& device(int index);
 
  private:
@@ -51,7 +52,7 @@ class Environment {
   explicit Environment(napi_env env);
 
   void submit(const std::shared_ptr<Operation>& operation);
-  void ended(uint32_t id) noexcept;  // on any thread
+  void ended(uint32_t id) noexcept;  // called on any thread
   void report() noexcept;
   void report(uint32_t id, const Pending& pending) noexcept;
   void close() noexcept;
@@ -60,9 +61,9 @@ class Environment {
 
   std::shared_ptr<ThreadPool> pool_ = ThreadPool::shared();
   Scratch scratch_;
-  std::vector<std::shared_ptr<cuda::Device>> devices_;  // by number; null where not used yet
+  std::vector<std::shared_ptr<cuda::Device>> devices_;  // by number; null until first used
 
-  // The JavaScript thread's.
+  // Accessed on the JavaScript thread only.
   std::unordered_map<uint32_t, Pending> pending_;
   std::vector<uint32_t> reporting_;
   uint32_t last_id_ = 0;

@@ -10,7 +10,7 @@ namespace heed {
 
 namespace {
 
-// By Node-API itself: node-addon-api would throw where a call is refused.
+// Uses Node-API directly: node-addon-api would throw if a call is refused.
 napi_value make(napi_env env, const char* code, const char* message) {
   napi_value code_value, message_value, error;
   const bool made = napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &code_value) == napi_ok &&

@@ -1,9 +1,8 @@
-// C++ exceptions on their way to JavaScript: errors with a code, from which lib/backends/native makes a
-// HeedError.
+// Converts C++ exceptions to JavaScript errors with a code, from which lib/backends/native makes a HeedError.
 //
-// Whatever Node calls is noexcept and made here or like here. In an environment that is being terminated,
-// Node-API refuses to throw and to call, at any moment: a C++ exception that came of that has nobody left to
-// be told of, and one that got as far as Node would end the process.
+// Every callback that Node calls is noexcept and is made here or in the same way. An environment that is
+// being terminated may refuse to throw or to call at any moment: the resulting C++ exception then has no
+// receiver, and would end the process if it reached Node.
 #pragma once
 
 #include <napi.h>
@@ -12,17 +11,17 @@
 
 namespace heed {
 
-// The error as a value, or null where JavaScript has no way to hold one any more.
+// The error as a value, or null if JavaScript can no longer hold one.
 napi_value to_javascript(napi_env env, const std::exception_ptr& error) noexcept;
 
-// Leaves the error to be thrown once the callback returns.
+// Sets the error as pending; JavaScript throws it when the callback returns.
 void throw_in_javascript(napi_env env, const std::exception_ptr& error) noexcept;
 
-// Throws where a Node-API call failed.
+// Throws if a Node-API call failed.
 void check(napi_env env, napi_status status);
 
-// What Node calls for an exported function. Reading problems and allocating throw C++ exceptions, and so does
-// node-addon-api: they get no further than this.
+// The callback of an exported function. Reading problems, allocating and node-addon-api throw C++ exceptions;
+// this function catches all of them.
 template <Napi::Value (*callback)(const Napi::CallbackInfo&)>
 napi_value exported(napi_env env, napi_callback_info info) noexcept {
   try {

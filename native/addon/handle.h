@@ -1,5 +1,5 @@
-// What JavaScript holds of the addon's as an external of its own kind: freed when it is collected, and with
-// the environment at the latest.
+// An addon object that JavaScript holds as an external of its own kind. It is freed when collected, at the
+// latest with the environment.
 #pragma once
 
 #include <napi.h>
@@ -10,18 +10,18 @@
 
 namespace heed {
 
-// `Held` has no exceptions for its destructor to throw.
+// The destructor of `Held` must not throw.
 template <class Held>
 Napi::Value make_handle(napi_env env, const napi_type_tag& tag, std::unique_ptr<Held> held) {
   const auto free = [](napi_env, void* data, void*) noexcept { delete static_cast<Held*>(data); };
   napi_value external;
   check(env, napi_create_external(env, held.get(), free, nullptr, &external));
-  static_cast<void>(held.release());  // it is the external's now
+  static_cast<void>(held.release());  // the external owns it now
   check(env, napi_type_tag_object(env, external, &tag));
   return {env, external};
 }
 
-// Null for any value that make_handle() has not made with this tag.
+// Null for any value that make_handle() did not create with this tag.
 template <class Held>
 Held* held_by(napi_env env, napi_value value, const napi_type_tag& tag) {
   bool ours = false;

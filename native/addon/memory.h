@@ -1,4 +1,4 @@
-// Memory that JavaScript lent to an operation.
+// Memory that JavaScript lends to an operation.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace heed {
 
-// What lib/backends/native sent makes no sense. The facade lets no such problem through, so this is a defect
-// of heed, but one that must not become an access out of bounds.
+// lib/backends/native sent an invalid problem. The facade rejects invalid arguments, so this is a defect of
+// heed; it must not cause an out-of-bounds access.
 class InvalidProblem : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
@@ -20,7 +20,7 @@ class InvalidProblem : public std::invalid_argument {
 // The largest integer that a JavaScript number holds exactly.
 constexpr int64_t largest_integer = (int64_t{1} << 53) - 1;
 
-// The longest axis that kernels count along.
+// The longest axis that kernels support.
 constexpr int64_t largest_axis = std::numeric_limits<int32_t>::max();
 
 // Wide enough for sums of products of numbers below 2^53.

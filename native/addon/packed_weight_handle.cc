@@ -10,7 +10,7 @@ namespace {
 
 constexpr napi_type_tag tag = {0x7d1c0a52e6f94b38, 0x9b64f1d0c3a8e527};
 
-// Tells V8 of the memory, so that it collects handles before the memory runs out.
+// Reports its memory to V8, so that V8 collects handles before memory runs out.
 class Handle {
  public:
   Handle(napi_env env, std::shared_ptr<const PackedWeight> weight) : env_(env), weight_(std::move(weight)) {
@@ -31,7 +31,7 @@ class Handle {
  private:
   int64_t bytes() const { return static_cast<int64_t>(weight_->byte_length()); }
 
-  // Refused only where nothing is collected any more.
+  // Node-API refuses this only when nothing is collected any more.
   void announce(int64_t change) noexcept {
     int64_t total = 0;
     napi_adjust_external_memory(env_, change, &total);

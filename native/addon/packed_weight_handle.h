@@ -13,10 +13,10 @@ namespace heed {
 Napi::Value pack_weight(const Napi::CallbackInfo& info);
 // packedByteLength(external) → number
 Napi::Value packed_byte_length(const Napi::CallbackInfo& info);
-// disposeWeight(external). The memory goes once no operation uses it any more.
+// disposeWeight(external). The memory is freed once no operation uses it any more.
 Napi::Value dispose_weight(const Napi::CallbackInfo& info);
 
-// Throws where the value is not an external from pack_weight, or has been disposed of.
+// Throws if the value is not an external from pack_weight or has been disposed of.
 std::shared_ptr<const PackedWeight> packed_weight(Napi::Env env, napi_value external);
 
 }  // namespace heed

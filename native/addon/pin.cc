@@ -8,14 +8,14 @@ namespace heed {
 
 namespace {
 
-// A napi_value is the address of a handle's slot, which is what V8's member functions take for `this`; and a
-// member function is called like a free one that takes `this` first. A std::shared_ptr is the same whatever
-// it points to.
+// A napi_value is the address of a handle's slot, which V8's member functions take as `this`, and a member
+// function is called like a free function whose first parameter is `this`. A std::shared_ptr has the same
+// layout for every pointee type.
 using GetBackingStore = std::shared_ptr<void> (*)(napi_value);
 using Data = void* (*)(const void* backing_store);
 
-// There are two standard libraries, and their shared pointers differ. The name of a function that takes one
-// tells with which of them V8 was compiled, and whether that is the one that heed was compiled with.
+// The two standard libraries have different shared pointers. The mangled name of a function that takes one
+// shows which library V8 was compiled with, and whether heed was compiled with the same one.
 #if defined(_LIBCPP_VERSION)
 constexpr auto takes_our_pointer =
     "_ZN2v811ArrayBuffer3NewEPNS_7IsolateENSt3__110shared_ptrINS_12BackingStoreEEE";
@@ -28,7 +28,7 @@ Function look_up(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
 }
 
-// Whether a backing store that is asked for that way is the memory that Node-API knows.
+// Whether the backing store obtained this way is the memory that Node-API reports.
 bool gives_the_memory(napi_env env, GetBackingStore get_backing_store) {
   const auto data_of = look_up<Data>("_ZNK2v812BackingStore4DataEv");
   napi_handle_scope scope;

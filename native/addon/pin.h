@@ -1,12 +1,12 @@
 // Keeps the memory under an ArrayBuffer alive, whatever JavaScript does to the ArrayBuffer.
 //
 // While an operation computes on other threads, its typed arrays may be transferred to a worker or detached.
-// Holding a reference to the ArrayBuffer does not help then: the memory belongs to whoever received it, and
-// goes when that one is done with it. Node-API has nothing against this. V8 has: the backing store is a
-// std::shared_ptr, and v8::ArrayBuffer::GetBackingStore() gives another one. An addon that speaks Node-API
-// only must not be linked against V8, so that one function is looked up when heed is loaded, and tried. Where
-// it is missing or is not what it was, lib/backends/native solves operations at once or copies, whichever is
-// sooner: heed needs nothing but Node-API then.
+// A reference to the ArrayBuffer does not prevent this: the receiver then owns the memory and frees it when
+// done. Node-API offers no protection. V8 does: the backing store is a std::shared_ptr, and
+// v8::ArrayBuffer::GetBackingStore() returns another reference. An addon that uses only Node-API must not be
+// linked against V8, so heed looks up that one function when it is loaded and tests it. If the function is
+// missing or has changed, lib/backends/native solves operations synchronously or copies their arrays,
+// whichever is faster, and heed needs only Node-API.
 #pragma once
 
 #include <node_api.h>
@@ -15,12 +15,12 @@
 
 namespace heed {
 
-// Finds out whether pin() works in this process.
+// Determines whether pin() works in this process.
 void look_for_pins(napi_env env);
 
 bool can_pin();
 
-// The memory stays as long as the pin does. For memory shared between threads as well as for other memory.
+// The memory lives as long as the pin. Works for memory shared between threads and for other memory.
 std::shared_ptr<void> pin(napi_value array_buffer);
 
 }  // namespace heed

@@ -1,4 +1,4 @@
-// What the whole process shares: the instruction set and the number of threads.
+// Settings shared by the whole process: the instruction set and the number of threads.
 #pragma once
 
 #include <napi.h>

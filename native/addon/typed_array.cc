@@ -4,7 +4,7 @@ namespace heed {
 
 namespace {
 
-// Types that a later Node may add are turned away: their size is not known here.
+// Rejects types that a later Node may add, whose element size is unknown here.
 size_t element_size(napi_typedarray_type type) {
   switch (type) {
     case napi_int8_array:
@@ -33,7 +33,7 @@ bool read_typed_array(napi_env env, napi_value value, Memory& memory, napi_value
   napi_typedarray_type type;
   size_t length;
   size_t offset;
-  // The one call that tells everything; it fails for what is not a typed array.
+  // This single call returns all fields; it fails for values that are not typed arrays.
   if (napi_get_typedarray_info(env, value, &type, &length, &memory.data, &array_buffer, &offset) != napi_ok)
     return false;
   memory.bytes = length * element_size(type);

@@ -66,7 +66,7 @@ Accesses accesses(const MergeProblem& problem) {
   return all;
 }
 
-// Of each page some rows are written, and the others stay.
+// Some rows of each page are written; the others keep their contents.
 Accesses accesses(const AppendProblem& problem) {
   Accesses all{{problem.key.data, problem.value.data}, {}};
   for (const auto* pages : {&problem.pages->keys, &problem.pages->values}) {

@@ -1,4 +1,4 @@
-// Which memory a problem touches.
+// The memory that a problem touches.
 #pragma once
 
 #include <cstddef>
@@ -8,17 +8,17 @@
 
 namespace heed {
 
-// Places are where views begin. All that is read is read before anything is written.
+// Places are the addresses where views begin. A problem reads all its inputs before it writes anything.
 struct Accesses {
   struct Write {
     const void* data = nullptr;
-    size_t bytes = 0;  // that are written for sure, none of them twice
+    size_t bytes = 0;  // that are certainly written, none of them twice
   };
   std::vector<const void*> reads;
   std::vector<Write> writes;
 };
 
-// Null pointers among them stand for what was not asked for.
+// Null pointers stand for results that were not requested.
 Accesses accesses_of(const Problem& problem);
 
 }  // namespace heed

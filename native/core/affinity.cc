@@ -10,7 +10,7 @@
 namespace heed {
 
 int processors_in_affinity(const ReadAffinity& read) {
-  // cpu_set_t ends at 1024 processors, and the kernel takes no mask that is shorter than its own.
+  // cpu_set_t ends at 1024 processors, and the kernel rejects masks shorter than its own.
   constexpr size_t shortest = 1024, longest = size_t{1} << 20;
   for (size_t processors = shortest; processors <= longest; processors *= 2) {
     std::vector<unsigned long> mask(processors / (8 * sizeof(unsigned long)));

@@ -2,8 +2,8 @@
 
 namespace heed {
 
-// Processors that this process may use, at least 1: those of its affinity and its cpuset, but no more than
-// its control groups leave it time for, rounded up.
+// The number of processors that this process may use, at least 1: those in its affinity and cpuset, limited
+// to the CPU quota of its control groups, rounded up.
 int available_cores();
 
 }  // namespace heed

@@ -15,7 +15,7 @@ constexpr double unlimited = std::numeric_limits<double>::infinity();
 
 enum class Version { v1, v2 };
 
-// A hierarchy of control groups that is mounted: `group` is the one that is seen at `folder`.
+// A mounted hierarchy of control groups: `folder` shows `group`.
 struct Mount {
   Version version;
   std::string group, folder;
@@ -28,13 +28,13 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-// Of a list like "rw,cpu,cpuacct".
+// Whether a list like "rw,cpu,cpuacct" contains cpu.
 bool lists_cpu(const std::string& names) {
   const std::vector<std::string> all = split(names, ',');
   return std::find(all.begin(), all.end(), "cpu") != all.end();
 }
 
-// Spaces and backslashes come as three octal digits: "\040".
+// Spaces and backslashes are escaped as three octal digits: "\040".
 std::string unescape(const std::string& text) {
   const auto is_octal = [](char c) { return c >= '0' && c <= '7'; };
   std::string plain;
@@ -49,8 +49,8 @@ std::string unescape(const std::string& text) {
   return plain;
 }
 
-// Lines like "32 31 0:29 /group /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu", with any
-// number of words before the dash.
+// Reads lines like "32 31 0:29 /group /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu", with
+// any number of words before the dash.
 std::vector<Mount> mounts_of_cpu(const std::string& root) {
   std::vector<Mount> mounts;
   std::ifstream file(root + "/proc/self/mountinfo");
@@ -66,7 +66,7 @@ std::vector<Mount> mounts_of_cpu(const std::string& root) {
   return mounts;
 }
 
-// From lines like "4:cpu,cpuacct:/group", or "0::/group" of version 2. Empty if there is none.
+// Reads lines like "4:cpu,cpuacct:/group", or "0::/group" for version 2. Empty if there is none.
 std::string group_of_process(const std::string& root, Version version) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -84,17 +84,17 @@ std::string group_of_process(const std::string& root, Version version) {
 double quota_in(const std::string& folder, Version version) {
   double quota = 0, period = 0;
   if (version == Version::v2) {
-    // "50000 100000": microseconds of every so many; "max 100000" where there is none.
+    // "50000 100000": microseconds per period in microseconds; "max 100000" if there is no quota.
     std::ifstream file(folder + "/cpu.max");
     if (!(file >> quota >> period)) return unlimited;
   } else {
     std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
-    if (!(quota_file >> quota) || !(period_file >> period)) return unlimited;  // −1 where there is none
+    if (!(quota_file >> quota) || !(period_file >> period)) return unlimited;  // −1 if there is no quota
   }
   return quota > 0 && period > 0 ? quota / period : unlimited;
 }
 
-// Where `group` is below `ancestor`: "" for the ancestor itself, "/a/b" for what is in it.
+// The path of `group` below `ancestor`: "" for the ancestor itself, "/a/b" for a descendant.
 bool is_within(std::string_view group, std::string_view ancestor, std::string& below) {
   if (ancestor == "/") ancestor = "";
   if (group == "/") group = "";
@@ -113,7 +113,8 @@ double cpu_quota(const std::string& root) {
     const std::string group = group_of_process(root, mount.version);
     std::string below;
     if (group.empty() || !is_within(group, mount.group, below)) continue;
-    // From the group outwards, as far as can be seen: inside a container, to the container's own.
+    // Walks from the group outwards to the outermost visible one: inside a container, to the container's own
+    // group.
     for (;; below.resize(below.rfind('/'))) {
       smallest = std::min(smallest, quota_in(root + mount.folder + below, mount.version));
       if (below.empty()) break;

@@ -1,5 +1,5 @@
-// Element types that native kernels read and write. int8 is for caches alone: numbers are multiples of a
-// scale that each row has for itself.
+// Element types that native kernels read and write. Only caches use int8, whose numbers are multiples of a
+// per-row scale.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// What the C++ library asks of glibc and glibc 2.28 does not have, for prebuilt addons (HEED_OLD_GLIBC). The
-// addon keeps these to itself: its symbols are hidden.
+// Functions that the C++ library needs and glibc 2.28 lacks, for prebuilt addons (HEED_OLD_GLIBC). Their
+// symbols are hidden, so other libraries do not see them.
 #include <errno.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -7,18 +7,18 @@
 
 extern "C" {
 
-// What fstat64 was called, with the version of the structure, before glibc 2.33.
+// The name of fstat64 before glibc 2.33, with the version of the structure as a parameter.
 int __fxstat64(int version, int file, struct stat64* status) noexcept;
 int fstat64(int file, struct stat64* status) noexcept {
   return __fxstat64(1, file, status);
 }
 
-// glibc 2.32. The C++ library leaves atomics out where it is true; threads of Node's there always are.
+// glibc 2.32. The C++ library omits atomics if this is true; Node always has several threads.
 char __libc_single_threaded = 0;
 
-// glibc 2.30. A condition variable of an older one that nobody gave a clock waits by that of the system:
-// until the moment there that is as far away. Who waits for a time of a steady clock asks that clock again
-// afterwards.
+// glibc 2.30. In older versions, a condition variable without an explicit clock uses the system clock, so
+// this waits until the equivalent time of that clock. Callers that wait for a time of a steady clock check
+// that clock again afterwards.
 int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                            const timespec* until) {
   constexpr long second = 1'000'000'000;

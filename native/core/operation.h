@@ -1,4 +1,4 @@
-// One submitted plan: what is to run, whether it should stop, and what came of it.
+// One submitted plan: its tasks, its cancellation state and its outcome.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +13,7 @@ namespace heed {
 
 class Operation {
  public:
-  // Runs once, on whichever thread ended the operation, when no thread touches the plan's memory any more.
+  // Called once, on the thread that ended the operation, when no thread touches the plan's memory any more.
   // It must not throw.
   using Completion = std::function<void()>;
 
@@ -21,7 +21,7 @@ class Operation {
       : plan_(std::move(plan)), completion_(std::move(completion)) {}
 
   bool cancelled() const { return cancellation_.cancelled(); }
-  // The first exception that a task threw, or null. Ask once the operation has ended.
+  // The first exception that a task threw, or null. Valid once the operation has ended.
   std::exception_ptr error() const { return error_; }
 
  private:
@@ -36,17 +36,18 @@ class Operation {
   Cancellation cancellation_;
   std::exception_ptr error_;
 
-  // The pool's mutex guards everything below, and everything above but the cancellation once the pool has it.
+  // The pool's mutex guards everything below, and also everything above except the cancellation once the pool
+  // holds the operation.
   size_t phase_ = 0;
-  int64_t next_task_ = 0;     // the first task of this phase that nobody has taken
-  int64_t running_ = 0;       // tasks of this phase that threads are at
-  int helpers_ = 0;           // those of them that workers of the pool are at
-  int most_helpers_ = 0;      // one less than the threads where the caller computes too
-  bool pooled_ = false;       // the pool has, or has had, it
-  bool synchronous_ = false;  // its caller computes too, and waits on changed_ when nothing is left to take
-  bool suspended_ = false;    // its phase waits for its gate
-  bool ended_ = false;        // nothing runs, and nothing will
-  std::condition_variable changed_;  // a phase has begun, or the operation has ended
+  int64_t next_task_ = 0;     // the first task of this phase that no thread has taken
+  int64_t running_ = 0;       // the number of tasks of this phase that threads are running
+  int helpers_ = 0;           // the number of those that pool workers are running
+  int most_helpers_ = 0;      // one less than the number of threads if the caller computes too
+  bool pooled_ = false;       // the pool holds or has held it
+  bool synchronous_ = false;  // the caller computes too, and waits on changed_ when no task is left to take
+  bool suspended_ = false;    // the phase waits for its gate
+  bool ended_ = false;        // nothing runs or will run
+  std::condition_variable changed_;  // a phase has begun or the operation has ended
 };
 
 }  // namespace heed

@@ -1,5 +1,5 @@
-// Where caches keep keys and values. Plain structs, so that kernels compiled for one instruction set may
-// include them.
+// The pages in which caches keep keys and values. Plain structs, so that kernels compiled for one instruction
+// set may include them.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct Pages {
   int64_t steps = 1;
   const int64_t* first = nullptr;  // for each batch entry
   void* const* data = nullptr;
-  // Of int8: the scale that dequantises each row, [heads, steps] for each page. Otherwise null.
+  // For int8: the scale that dequantises each row, [heads, steps] for each page. Null for other types.
   float* const* scales = nullptr;
 };
 

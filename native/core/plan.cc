@@ -14,7 +14,7 @@ void Scratch::Free::operator()(void* pointer) const {
 
 void* Scratch::reserve(size_t bytes) {
   if (bytes > capacity_) {
-    // Given back first: the two together may be more than there is.
+    // Frees the old memory first: both together may exceed the available memory.
     memory_.reset();
     capacity_ = 0;
     memory_.reset(::operator new(bytes, alignment));

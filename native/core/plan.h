@@ -1,5 +1,5 @@
-// A plan is what a backend makes of a problem: phases, each a number of independent tasks. All tasks of a
-// phase end before the next phase begins. Which worker runs a task never changes what the task computes.
+// The phases into which a backend divides a problem, each a number of independent tasks. All tasks of a phase
+// end before the next phase begins. The result of a task does not depend on the worker that runs it.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 namespace heed {
 
-// Set once, from any thread; tasks look at it between tiles and return early.
+// Set once, from any thread; tasks check it between tiles and return early.
 class Cancellation {
  public:
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -21,7 +21,7 @@ class Cancellation {
   std::atomic<bool> cancelled_{false};
 };
 
-// Memory that a worker keeps between tasks, so that steady work allocates nothing. 64-byte aligned.
+// Memory that a worker keeps between tasks, so that steady work does not allocate. 64-byte aligned.
 class Scratch {
  public:
   // At least `bytes` bytes, contents undefined, valid until the next call. Throws std::bad_alloc.
@@ -41,14 +41,15 @@ struct TaskContext {
   const Cancellation& cancellation;
 };
 
-// Called once, from any thread but not from within the gate that was given it; later calls do nothing.
+// Must be called from outside the gate that received it, on any thread; later calls do nothing.
 using Resume = std::function<void()>;
 
 struct Phase {
   int64_t tasks = 0;
   std::function<void(const TaskContext&)> run;  // may throw
-  // What the phase waits for besides the one before it. Where it returns true the phase begins; otherwise
-  // once `resume` is called. No thread is held up. It must not throw, take long or call the pool.
+  // A further condition for the phase to begin, besides the end of the previous one. If it returns true the
+  // phase begins at once; otherwise when `resume` is called. No thread blocks meanwhile. It must not throw,
+  // take long or call the pool.
   std::function<bool(const Resume& resume)> gate = {};
 };
 

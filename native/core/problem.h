@@ -1,5 +1,5 @@
-// Problem descriptions: the native twins of lib/problem/problem.ts. The code that fills one in has already
-// checked that every element a view can reach lies inside its buffer; kernels trust them.
+// Problem descriptions: the native counterparts of lib/problem/problem.ts. The code that fills in a problem
+// has already checked that every element that a view can reach lies inside its buffer; kernels rely on this.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,21 @@
 
 namespace heed {
 
-// The memory of Pages, whose tables are made when a problem is. Both views of a cache have the same pages.
+// Owns the tables that Pages points to; they are built with the problem. Both views of a cache share the same
+// pages.
 struct PageTables {
   std::vector<int64_t> first;
   std::vector<void*> keys, values;
-  std::vector<float*> key_scales, value_scales;  // of int8
-  Pages key, value;                              // point to the above
+  std::vector<float*> key_scales, value_scales;  // for int8
+  Pages key, value;                              // refer to the tables above
 };
 
-// Its parameters, and what they point to.
+// An attention problem: its parameters and the memory that they point to.
 struct AttentionProblem : AttentionParameters {
   std::vector<Sequence> sequences;
   std::shared_ptr<const PageTables> pages;  // that key and value may refer to
 
-  // Keeps numbers of the scoring for as long as this and its copies last. Null where there are none.
+  // Keeps numbers of the scoring alive as long as this problem and its copies. Null if there are none.
   const float* keep(std::vector<float> numbers) {
     if (numbers.empty()) return nullptr;
     return kept_.emplace_back(std::make_shared<const std::vector<float>>(std::move(numbers)))->data();
@@ -36,8 +37,8 @@ struct AttentionProblem : AttentionParameters {
   std::vector<std::shared_ptr<const std::vector<float>>> kept_;
 };
 
-// Scores and weights of chosen heads and rows from the log-sum-exp. Each array is
-// [batch, heads, queries, keys], contiguous; null unless asked for.
+// Scores and weights of chosen heads and rows, from the log-sum-exp. Each array is [batch, heads, queries,
+// keys], contiguous; null unless requested.
 struct RowsProblem {
   AttentionProblem attention;
   int64_t keys = 0;
@@ -66,7 +67,7 @@ struct ProjectionProblem {
   std::vector<ProjectionTarget> targets;
 };
 
-// Joins attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps.
+// Merges attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps.
 struct MergeProblem {
   struct Part {
     const void* output = nullptr;
@@ -80,27 +81,27 @@ struct MergeProblem {
   float* log_sum_exp = nullptr;
 };
 
-// New keys and values on their way into a cache, rounded to its type.
+// New keys and values to write to a cache, rounded to its type.
 struct AppendProblem {
-  // Of one batch entry: steps [start, start + steps) of the new ones, from `position` on in the cache.
+  // New steps [start, start + steps) of one batch entry, written to the cache from `position` on.
   struct Part {
     int64_t entry = 0;
     int64_t start = 0;
     int64_t steps = 0;
     int64_t position = 0;
   };
-  // No two parts may go to the same place.
+  // No two parts may write to the same place.
   std::vector<Part> parts;
   int64_t heads = 0;
   int64_t key_width = 0;
   int64_t value_width = 0;
-  View key, value;                       // the new ones
-  MutableView cached_key, cached_value;  // paged
+  View key, value;                       // the new rows
+  MutableView cached_key, cached_value;  // in pages
   std::shared_ptr<const PageTables> pages;
 };
 
-// Contiguous elements from one floating type to another, rounded to nearest even. Neither side overlaps the
-// other.
+// Converts contiguous elements from one floating type to another, rounding to nearest even. Source and
+// destination do not overlap.
 struct CastProblem {
   const void* from = nullptr;
   DType from_type = DType::float32;
@@ -109,8 +110,8 @@ struct CastProblem {
   int64_t count = 0;
 };
 
-// An operation is a list of them, in the order in which they are solved: each may read what the ones before
-// it wrote. They are copied where they are needed longer; the buffers that they point to are not.
+// An operation is a list of problems, solved in order: each may read what earlier ones wrote. Problems are
+// copied if they are needed longer; the buffers that they point to are not.
 using Problem =
     std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem, CastProblem>;
 

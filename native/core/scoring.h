@@ -1,4 +1,4 @@
-// How scores become weights, and what is done with the weights: all that attention knows besides its tensors.
+// How scores become weights and how a selection uses them: everything about attention except its tensors.
 // Plain structs, so that kernels compiled for one instruction set, and those of a GPU, may include them.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace heed {
 
-// A matrix for each head, contiguous, or one for all where the stride is 0.
+// One contiguous matrix per head, or one for all heads if the stride is 0.
 struct HeadMatrix {
   const void* data = nullptr;
   DType type = DType::float32;
@@ -18,22 +18,22 @@ struct HeadMatrix {
 
 enum class ScoreKind : uint8_t {
   product,   // q·k
-  cosine,    // q·k / (‖q‖ ‖k‖), 0 where either is all zeros
+  cosine,    // q·k / (‖q‖ ‖k‖), 0 if either is all zeros
   general,   // qᵀ W k, W [query_width, key_width] per query head
-  location,  // q·k over keys that every sequence has in common: key j is step j of the key view
+  location,  // q·k over keys that all sequences share: key j is step j of the key view
   additive   // vᵀ tanh(W q + U k), W [hidden, query_width] and v [hidden] per query head, U [hidden,
              // key_width] per key head
 };
 
-// How alike a query and a key are: the function, and what it has learnt.
+// How a query and a key are compared: the score function and its learned parameters.
 struct Score {
   ScoreKind kind = ScoreKind::product;
-  HeadMatrix weight;   // W of general and additive
-  int64_t hidden = 0;  // of additive, with U and v
+  HeadMatrix weight;   // W of general and additive scores
+  int64_t hidden = 0;  // of additive scores, with U and v
   HeadMatrix key, vector;
 };
 
-// A side without a bound ends behind every key, and sums with positions do not overflow.
+// An unbounded side ends beyond every key; sums with positions do not overflow.
 constexpr int64_t unbounded = int64_t{1} << 60;
 
 // A row at position p may attend keys p − left … p + right. Causal attention has a right side of 0.
@@ -49,7 +49,7 @@ enum class SelectionKind : uint8_t {
   local   // weights times a Gaussian around each query's own center, in a window around it
 };
 
-// Key positions, real numbers. A stride is 0 along every axis that they broadcast.
+// Key positions, as real numbers. A stride is 0 along every axis that they broadcast.
 struct Centers {
   const void* data = nullptr;
   DType type = DType::float32;
@@ -58,20 +58,20 @@ struct Centers {
   int64_t query_stride = 0;
 };
 
-// The key of each row of [batch, heads, queries], −1 for none; numbers that a double holds exactly.
+// The key of each row of [batch, heads, queries], −1 for none; a double holds these numbers exactly.
 struct Choices {
   double* data = nullptr;
   int64_t batch_stride = 0;
   int64_t head_stride = 0;
 };
 
-// What is done with the weights.
+// How the weights are used.
 struct Selection {
   SelectionKind kind = SelectionKind::soft;
   uint64_t seed = 0;
   Centers centers;
   double half_width = 0;
-  Choices choices;  // where the keys of a hard selection are written; null unless asked for
+  Choices choices;  // where the keys of a hard selection are written; null unless requested
 
   bool is_hard() const { return kind == SelectionKind::hard || kind == SelectionKind::drawn; }
 };
@@ -87,7 +87,7 @@ struct Scoring {
   Selection selection;
 };
 
-// The lists with one number for each query head, in the order of headNumbers in lib/problem/problem.ts.
+// The lists with one number per query head, in the order of headNumbers in lib/problem/problem.ts.
 using HeadNumbers = const float* Scoring::*;
 constexpr HeadNumbers head_numbers[] = {&Scoring::alibi_slopes, &Scoring::sinks};
 

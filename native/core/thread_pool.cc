@@ -12,7 +12,7 @@ namespace heed {
 
 namespace {
 
-// Threads inherit the mask: the signals of the process are for Node's own threads to handle.
+// New threads inherit the signal mask, so that only Node's own threads handle signals of the process.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -41,8 +41,8 @@ std::weak_ptr<ThreadPool> shared_pool;
 
 }  // namespace
 
-// process.exit() runs no cleanup of environments, but it does run the destructors of static objects. What a
-// thread then still uses may be gone; so the threads go before.
+// process.exit() runs no cleanup of environments, but it does run the destructors of static objects, which
+// threads may still use. So the threads end first.
 struct ThreadPool::AtExit {
   ~AtExit() {
     if (const auto pool = shared_pool.lock()) pool->abandon();
@@ -64,7 +64,7 @@ ThreadPool::~ThreadPool() {
   stop_workers(0, lock);
 }
 
-// Nobody is told of any end any more.
+// No completion is reported any more.
 void ThreadPool::abandon() {
   Lock lock(mutex_);
   for (const Item& operation : active_) {
@@ -86,7 +86,7 @@ void ThreadPool::submit(const Item& operation) {
   if (!start_workers())
     throw std::system_error(EAGAIN, std::generic_category(), "heed cannot start a thread");
   begin(operation, threads(), lock);
-  // One is enough: who wakes wakes others. This thread has an event loop to go back to.
+  // One wake-up is enough, because workers wake further workers. This thread has to return to its event loop.
   const int sleepers = wakes(1);
   lock.unlock();
   wake(sleepers);
@@ -100,7 +100,7 @@ void ThreadPool::run(const Item& operation, Scratch& scratch, bool alone) {
   if (!gated && (alone || threads() == 1 || !divisible)) return run_alone(*operation, scratch);
 
   Lock lock(mutex_);
-  start_workers();  // where no thread can start, this one does everything
+  start_workers();  // if no thread can start, this one computes everything
   operation->synchronous_ = true;
   begin(operation, threads() - 1, lock);
   while (!operation->ended_) {
@@ -146,7 +146,7 @@ bool ThreadPool::start_workers() {
       workers_.push_back(std::move(worker));
     }
   } catch (const std::system_error&) {
-    // The limit on threads is reached: those that started do the work.
+    // The thread limit is reached: the threads that started do the work.
   }
   return !workers_.empty();
 }
@@ -178,7 +178,8 @@ void ThreadPool::work(Worker& self) {
       --sleeping_;
     }
   }
-  // What woke this one may have been meant for another; a phase that it opened may wait for one.
+  // This thread's wake-up may have been meant for another operation, and a phase that it opened may need
+  // further workers.
   const int sleepers = wakes(2);
   lock.unlock();
   wake(sleepers);
@@ -242,7 +243,7 @@ void ThreadPool::open_phase(const Item& operation, size_t phase, Lock& lock) {
   if (operation->synchronous_) operation->changed_.notify_one();
 }
 
-// Where it does not there is nothing to take, until resume().
+// If it does not pass, no task is available until resume().
 bool ThreadPool::passes_gate(const Item& operation) {
   const Phase& phase = operation->plan_[operation->phase_];
   if (!phase.gate) return true;
@@ -280,7 +281,7 @@ void ThreadPool::end(const Item& operation, Lock& lock) {
     operation->changed_.notify_one();
     return;
   }
-  // Whoever is told of the end may rely on the plan and all that it holds being gone.
+  // The completion may rely on the plan and everything that it holds being destroyed.
   Plan plan = std::exchange(operation->plan_, {});
   const Operation::Completion completion = std::exchange(operation->completion_, {});
   lock.unlock();

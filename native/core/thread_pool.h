@@ -1,7 +1,8 @@
-// The threads that compute, shared by every environment of the process.
+// The compute threads, shared by every environment of the process.
 //
-// A worker takes one task at a time from the operations in turn, so however many operations are under way,
-// all of them progress. The end of a phase is a barrier: whoever finishes its last task opens the next one.
+// A worker takes one task at a time from the operations in turn, so that all operations progress, however
+// many there are. The end of a phase is a barrier: the thread that finishes its last task opens the next
+// phase.
 #pragma once
 
 #include <atomic>
@@ -17,26 +18,27 @@ namespace heed {
 
 class ThreadPool : public std::enable_shared_from_this<ThreadPool> {
  public:
-  // The pool of this process. It lives as long as somebody holds it; a later call makes a new one.
+  // The pool of this process. It lives as long as a reference exists; a later call creates a new pool.
   static std::shared_ptr<ThreadPool> shared();
 
   ThreadPool();
-  // Joins the threads. No operation may be under way.
+  // Joins the threads. No operation may be in progress.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_.load(std::memory_order_relaxed); }
-  // At least 1. Waits until the threads beyond it have finished their task; missing ones start when needed.
+  // At least 1. Waits until surplus threads have finished their task; missing ones start when needed.
   void set_threads(int count);
 
-  // Returns at once; the operation's completion tells its end. Throws std::system_error when no thread can
+  // Returns at once; the operation's completion reports its end. Throws std::system_error if no thread can
   // start.
   void submit(const std::shared_ptr<Operation>& operation);
-  // Returns when the operation has ended. The calling thread computes as one of threads(), or alone: to wake
-  // others takes longer than a small operation. Where phases have gates, it is never alone.
+  // Returns when the operation has ended. The calling thread computes as one of threads(), or alone, because
+  // waking others takes longer than a small operation. If phases have gates, it is never alone.
   void run(const std::shared_ptr<Operation>& operation, Scratch& scratch, bool alone = false);
-  // Nothing more of it begins. It ends when those tasks that run have noticed: at once when there is none.
+  // Starts no further task of the operation. The operation ends when its running tasks have noticed, or at
+  // once if none runs.
   void cancel(const std::shared_ptr<Operation>& operation);
 
  private:
@@ -51,7 +53,7 @@ class ThreadPool : public std::enable_shared_from_this<ThreadPool> {
 
   static void run_alone(Operation& operation, Scratch& scratch);
   void abandon();
-  // With the mutex held; the ones that take the lock let go of it for a while.
+  // Called with the mutex held; functions that take the lock release it for a while.
   bool start_workers();
   void stop_workers(size_t keep, Lock& lock);
   void work(Worker& self);
@@ -69,7 +71,7 @@ class ThreadPool : public std::enable_shared_from_this<ThreadPool> {
   std::condition_variable work_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Item> active_;  // grows only when an operation begins: workers must not run out of memory
-  size_t turn_ = 0;           // index of the operation to look at next
+  size_t turn_ = 0;           // index of the next operation to look at
   int sleeping_ = 0;
   std::atomic<int> threads_;
 };

@@ -1,4 +1,4 @@
-// How a problem looks at memory. Plain structs, so that kernels compiled for one instruction set may include
+// How problems describe memory. Plain structs, so that kernels compiled for one instruction set may include
 // them.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace heed {
 
-// A strided look at [batch, heads, steps, width]; the width is contiguous. Strides count elements.
+// A strided view of [batch, heads, steps, width]; the width is contiguous. Strides count elements.
 template <class Pointer>
 struct BasicView {
   Pointer data = nullptr;
@@ -17,12 +17,13 @@ struct BasicView {
   int64_t batch_stride = 0;
   int64_t head_stride = 0;
   int64_t step_stride = 0;
-  const Pages* pages = nullptr;  // of a cache: then data is null, and there is no stride from entry to entry
+  const Pages* pages = nullptr;  // of a cache: data is then null, and there is no stride between entries
 };
 using View = BasicView<const void*>;
 using MutableView = BasicView<void*>;
 
-// A stride is 0 along every axis that the mask broadcasts. Boolean: true keeps. Float: added, −∞ excludes.
+// A stride is 0 along every axis that the mask broadcasts. Boolean: true keeps the key. Float: added to the
+// score, −∞ excludes the key.
 struct MaskView {
   const void* data = nullptr;
   DType type = DType::boolean;
@@ -32,7 +33,7 @@ struct MaskView {
   int64_t key_stride = 0;
 };
 
-// One batch entry: which rows of query and key are its own. In a dense batch both starts are 0.
+// One batch entry: its rows of query and key. In a dense batch both starts are 0.
 struct Sequence {
   int64_t query_start = 0;
   int64_t query_steps = 0;
@@ -41,18 +42,18 @@ struct Sequence {
   int64_t query_offset = 0;  // key position of query row 0; may be negative
 };
 
-// Divides a head x by its root mean square, √(Σ x² / head_width + epsilon), and multiplies it with the
-// weight, element by element.
+// Divides a head x by its root mean square, √(Σ x² / head_width + epsilon), and multiplies it by the weight,
+// element by element.
 struct HeadNorm {
-  const float* weight = nullptr;  // [head_width]; null: nothing is done
+  const float* weight = nullptr;  // [head_width]; null: no normalisation
   float epsilon = 0;
 };
 
-// Turns each pair (x, y) among the first `width` elements of a head into (x cos − y sin, x sin + y cos).
+// Rotates each pair (x, y) among the first `width` elements of a head to (x cos − y sin, x sin + y cos).
 struct Rotation {
-  int64_t width = 0;         // even; 0: nothing turns
-  bool interleaved = false;  // pairs are neighbours; otherwise they lie width / 2 apart
-  int64_t rows = 1;          // row m of the product takes row m % rows of the tables
+  int64_t width = 0;         // even; 0: no rotation
+  bool interleaved = false;  // pairs are neighbours; otherwise width / 2 apart
+  int64_t rows = 1;          // row m of the product uses row m % rows of the tables
   const float* cos = nullptr;
   const float* sin = nullptr;  // [rows, width / 2], contiguous
 };
@@ -63,10 +64,10 @@ struct ProjectionTarget {
   int64_t columns = 0;
   int64_t head_width = 0;
   MutableView view;
-  HeadNorm norm;  // before the rotation
+  HeadNorm norm;  // applied before the rotation
   Rotation rotation;
 
-  // Whether something is done to a head that takes all of its elements at once.
+  // Whether a head needs processing that requires all its elements at once.
   bool whole_heads() const { return norm.weight != nullptr || rotation.width > 0; }
 };
 

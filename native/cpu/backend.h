@@ -1,4 +1,4 @@
-// The CPU backend: turns problem descriptions into plans for the instruction set in use.
+// The CPU backend: turns problem descriptions into plans for the selected instruction set.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace heed {
 
-// A weight in the panel layout of one instruction set. Immutable, shared between operations.
+// A weight in the panel layout of one instruction set. Immutable and shared between operations.
 class PackedWeight {
  public:
   virtual ~PackedWeight() = default;
@@ -26,25 +26,26 @@ namespace heed::cpu {
 
 enum class InstructionSet { baseline, avx2, avx512 };
 
-// What this processor and operating system can run (CPUID and XGETBV), best last; baseline is always there.
+// Instruction sets that this processor and operating system can run (CPUID and XGETBV), best last; always
+// includes baseline.
 std::vector<InstructionSet> available_instruction_sets();
 InstructionSet instruction_set();
-// Throws std::invalid_argument for one that this machine cannot run. Call it while nothing is running.
+// Throws std::invalid_argument if this machine cannot run it. No operation may be running.
 void set_instruction_set(InstructionSet isa);
 std::string_view name_of(InstructionSet isa);
 
-// Of all problems, one after the other. Problems are copied in; the buffers they point to must outlive the
-// plan.
+// Plans all problems, to be solved in order. Copies the problems; the buffers that they point to must outlive
+// the plan.
 Plan plan(std::span<const Problem> problems);
-// Each appends its phases to the plan.
+// Each overload appends the phases of its problem to the plan.
 void plan(const AttentionProblem& problem, Plan& plan);
 void plan(const RowsProblem& problem, Plan& plan);
 void plan(const ProjectionProblem& problem, Plan& plan);
 void plan(const MergeProblem& problem, Plan& plan);
 void plan(const AppendProblem& problem, Plan& plan);
 void plan(const CastProblem& problem, Plan& plan);
-// Attention by way of whole score matrices, soft and scored by products: what fused attention is measured
-// against.
+// Attention with whole score matrices, with soft selection and product scores: the baseline for measurements
+// of fused attention.
 void plan_unfused(const AttentionProblem& problem, Plan& plan);
 
 // weight is [columns, inner], contiguous. Throws std::bad_alloc.

@@ -1,4 +1,4 @@
-// Which compiled kernels this process uses.
+// Selects the compiled kernels that this process uses.
 #pragma once
 
 #include "cpu/backend.h"

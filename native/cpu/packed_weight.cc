@@ -32,7 +32,7 @@ void Panels::pack(const void* weight, int64_t panel) {
 std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns,
                                                 int64_t inner) {
   auto panels = std::make_unique<Panels>(kernels(), type, columns, inner);
-  // Rows without elements fill no memory, and there may be any number of them.
+  // Rows without elements take no memory, and there may be any number of them.
   if (panels->byte_length() == 0) return panels;
   for (int64_t panel = 0; panel < panels->count(); ++panel) panels->pack(weight, panel);
   return panels;

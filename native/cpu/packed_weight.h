@@ -1,4 +1,4 @@
-// A weight in the panels of one instruction set.
+// A weight in the panel layout of one instruction set.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@ namespace heed::cpu {
 
 class Panels final : public PackedWeight {
  public:
-  // Memory only; pack() fills one panel.
+  // Allocates memory only; pack() fills one panel.
   Panels(const KernelTable& table, DType weight_type, int64_t columns, int64_t inner);
 
   int64_t columns() const override { return columns_; }

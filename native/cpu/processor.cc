@@ -12,8 +12,8 @@ namespace heed::cpu {
 
 namespace {
 
-// The registers that the operating system saves on a context switch (XGETBV): a processor may have wider ones
-// than that.
+// The registers that the operating system saves on a context switch (XGETBV); the processor may have wider
+// ones.
 uint64_t saved_state() {
   uint32_t low = 0, high = 0;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

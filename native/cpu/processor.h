@@ -1,4 +1,4 @@
-// What this processor, and the operating system on it, can run.
+// Detects what this processor and its operating system can run.
 #pragma once
 
 namespace heed::cpu {

@@ -1,4 +1,4 @@
-// New steps into a cache: a warp copies a row, and rounds it to the cache's type.
+// Appends new steps to a cache: each warp copies a row and rounds it to the cache's type.
 #include <algorithm>
 #include <cstdint>
 
@@ -20,21 +20,21 @@ namespace heed::cuda {
 
 struct AppendEntry {
   AppendProblem::Part part;
-  int64_t first_row;  // of all new steps
+  int64_t first_row;  // among all new steps
 };
 
-// Of keys, or of values.
+// The parameters for keys, or for values.
 struct AppendParameters {
   View from;
   MutableView to;
-  Pages pages;                 // with its tables on the device
-  const AppendEntry* entries;  // on the device
+  Pages pages;                 // with its tables in device memory
+  const AppendEntry* entries;  // in device memory
   int64_t entry_count, rows, heads, width;
 };
 
 constexpr int64_t append_rows_per_block = append_threads / 32;
 
-// `vector` neighbours at once: 4 where both sides are aligned to as many elements, else 1.
+// Copies `vector` neighbours at once: 4 if both sides are aligned to that many elements, else 1.
 template <int vector, class From, class To>
 __global__ void __launch_bounds__(append_threads) append_kernel(const __grid_constant__ AppendParameters p) {
   const int64_t index = block::index() * append_rows_per_block + warp::index();
@@ -69,11 +69,11 @@ void check(const AppendProblem& problem) {
   }
 }
 
-// Keys, or values.
+// The key side or the value side.
 struct Side {
   const View& from;
   const MutableView& to;
-  const Pages& pages;  // with its tables on the device
+  const Pages& pages;  // with its tables in device memory
   const std::vector<void*>& host_pages;
   int64_t width;
 

@@ -1,4 +1,4 @@
-// An AttentionProblem as kernels take it: plain, and with its tables on the device.
+// An AttentionProblem in the form that kernels take: plain, with its tables in device memory.
 #pragma once
 
 #include "core/problem.h"
@@ -11,8 +11,8 @@ struct DeviceAttention {
   View query, key, value;
   DevicePages pages;
   MutableView output, log_sum_exp;
-  Scoring scoring;                      // with its lists on the device
-  const Sequence* sequences = nullptr;  // on the device, one per batch entry
+  Scoring scoring;                      // with its lists in device memory
+  const Sequence* sequences = nullptr;  // in device memory, one per batch entry
   int32_t query_heads = 0;
   int32_t key_heads = 0;
   int32_t key_width = 0;
@@ -22,7 +22,7 @@ struct DeviceAttention {
 // Whether keys and values lie in the pages of a cache.
 bool is_paged(const AttentionProblem& problem);
 
-// Throws Unsupported for what no CUDA kernel does.
+// Throws Unsupported for problems that no CUDA kernel supports.
 DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& workspace);
 
 }  // namespace heed::cuda

@@ -1,4 +1,5 @@
-// Scores and weights of chosen rows, recomputed from their log-sum-exps: what a fused kernel never keeps.
+// Scores and weights of chosen rows, recomputed from their log-sum-exps, because fused kernels do not store
+// them.
 #include <cstdint>
 #include <string>
 
@@ -19,7 +20,7 @@ namespace heed::cuda {
 
 struct RowsParameters {
   DeviceAttention attention;
-  const int32_t *heads, *queries;  // on the device
+  const int32_t *heads, *queries;  // in device memory
   int32_t head_count, query_count;
   int64_t keys, key_blocks;
   bool aligned;  // rows of keys begin at multiples of 16 bytes
@@ -28,7 +29,7 @@ struct RowsParameters {
 
 namespace {
 
-// What is asked of a row: one (batch entry, head, query).
+// A requested row: one (batch entry, head, query).
 struct AskedRow {
   Sequence sequence;
   int64_t batch, step, first_output;
@@ -42,7 +43,7 @@ struct AskedRow {
   }
 };
 
-// The query as float32, for everyone.
+// Loads the query as float32, for the whole block.
 template <class T>
 __device__ __forceinline__ void copy_query(float* to, const DeviceAttention& p, const AskedRow& row) {
   const T* from = static_cast<const T*>(p.query.data) + row.batch * p.query.batch_stride +
@@ -78,7 +79,7 @@ __device__ __forceinline__ void store_score(float* to, int64_t at, float value) 
   if (to != nullptr) to[at] = value;
 }
 
-// Everything that is asked of one score.
+// Writes everything requested of one score.
 __device__ __forceinline__ void write_score(const RowsParameters& p, const AskedRow& asked,
                                             const ScoreRow& row, float log_sum_exp, int64_t key,
                                             float product) {
@@ -90,14 +91,15 @@ __device__ __forceinline__ void write_score(const RowsParameters& p, const Asked
   store_score(p.scores, at, exists ? product * a.scoring.scale : negative_infinity);
   store_score(p.capped_scores, at, capped);
   store_score(p.biased_scores, at, biased);
-  // A key that is not attended has no weight even where the others make NaN, or where there are none.
+  // A key that is not attended has weight 0, even if the other keys give NaN or do not exist.
   const bool attended = biased != negative_infinity;
   store_score(p.weights, at, attended ? thread::exp2((biased - log_sum_exp) * log2_e) : 0);
 }
 
 }  // namespace
 
-// Eight lanes share a key, so a warp has 32 keys after eight rounds; lane l keeps the product of round l % 8.
+// Eight lanes share a key, so a warp processes 32 keys in eight rounds; lane l keeps the product of round l %
+// 8.
 template <class T>
 __global__ void __launch_bounds__(rows_threads)
     attention_rows_kernel(const __grid_constant__ RowsParameters p) {

@@ -1,4 +1,4 @@
-// Elements from one floating type to another.
+// Converts elements from one floating type to another.
 #include <cstdint>
 
 #include "cuda/common/element_type.h"
@@ -12,8 +12,7 @@
 
 namespace heed::cuda {
 
-// `vector` neighbours are read and written at once: 4 where both sides are aligned to as many elements,
-// else 1.
+// Reads and writes `vector` neighbours at once: 4 if both sides are aligned to that many elements, else 1.
 template <int vector, class From, class To>
 __global__ void __launch_bounds__(cast_threads)
     cast_kernel(const From* __restrict__ from, To* __restrict__ to, int64_t count) {

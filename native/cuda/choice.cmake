@@ -1,7 +1,8 @@
-# Whether the CUDA compiler that was found is of use, and which GPUs it is to compile for. Nothing here needs the language
-# to be enabled, so that tests can ask for it alone.
+# Decides whether the detected CUDA compiler is usable, and which GPUs it compiles for. Does not require the language to be
+# enabled, so that tests can run this file alone.
 
-# Empty, or what is wrong with it: an old one, as distributions have, is no reason for a build to fail that can do without.
+# Empty, or the reason why the compiler is unusable: a build that can do without CUDA must not fail because a distribution
+# has an old compiler.
 function(cuda_complaint result compiler)
   execute_process(COMMAND ${compiler} --version OUTPUT_VARIABLE said RESULT_VARIABLE failed ERROR_QUIET)
   set(${result} "" PARENT_SCOPE)
@@ -12,8 +13,8 @@ function(cuda_complaint result compiler)
   endif()
 endfunction()
 
-# The GPUs that are there, as far as kernels run on them and the compiler knows them. Without any, one architecture, which
-# later GPUs can run as well: more take minutes.
+# The GPUs of this machine that kernels run on and that the compiler knows. Without any, a single architecture, which later
+# GPUs can also run: more architectures take minutes to compile.
 function(cuda_architectures result compiler)
   execute_process(
     COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader

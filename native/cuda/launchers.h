@@ -1,7 +1,8 @@
-// What the CUDA backend computes: one function for each problem of native/core. Pointers of a problem (its
-// views, pages, norms, parts and rotations) are the device's; its vectors and its tables of pages are the
-// host's. A launcher enqueues on the workspace's stream and returns. It throws Unsupported for what its
-// kernels cannot do, before anything is launched. No CUDA header is needed here.
+// The problems that the CUDA backend computes: one function for each problem of native/core. Pointers of a
+// problem (its views, pages, norms, parts and rotations) are device memory; its vectors and its tables of
+// pages are host memory. A launcher enqueues work on the workspace's stream and returns. It throws
+// Unsupported, before it launches anything, for problems that its kernels do not support. No CUDA header is
+// needed here.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +16,23 @@ namespace heed::cuda {
 void attention_forward(const AttentionProblem& problem, Workspace& workspace);
 
 // Attention of few query rows to long keys and values, contiguous or in the pages of a cache.
-// `blocks_at_once`: how many blocks the GPU runs at a time, to split keys as is fastest for the whole batch;
-// 0: the split, and with it every bit of a result, depends on the sequence alone.
+// `blocks_at_once`: the number of blocks that the GPU runs at once, used to split keys so that the whole
+// batch is fastest; 0: the split, and so every bit of a result, depends on the sequence alone.
 void attention_decode(const AttentionProblem& problem, Workspace& workspace, int64_t blocks_at_once = 0);
 
-// Scores and weights of chosen heads and rows. Weights need the log-sum-exps that a fused kernel has left.
+// Scores and weights of chosen heads and rows. Weights require the log-sum-exps of a fused kernel.
 void attention_rows(const RowsProblem& problem, Workspace& workspace);
 
-// y = x Wᵀ + b. Input and weight are of the same type, and the bias is the host's.
+// y = x Wᵀ + b. Input and weight have the same type; the bias is host memory.
 void projection(const ProjectionProblem& problem, Workspace& workspace);
 
-// New steps into a cache, rounded to its type.
+// Appends new steps to a cache, rounded to its type.
 void append(const AppendProblem& problem, Workspace& workspace);
 
-// Attention over disjoint sets of keys, joined.
+// Merges attention over disjoint sets of keys.
 void merge(const MergeProblem& problem, Workspace& workspace);
 
-// Elements from one floating type to another.
+// Converts elements from one floating type to another.
 void cast(const CastProblem& problem, Workspace& workspace);
 
 }  // namespace heed::cuda

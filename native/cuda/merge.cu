@@ -1,5 +1,5 @@
-// Joins attention over disjoint sets of keys: each part weighs as much as its share of the joint log-sum-exp.
-// A warp a row.
+// Merges attention over disjoint sets of keys: the weight of each part is its share of the joint log-sum-exp.
+// One warp per row.
 #include <cstdint>
 
 #include "core/problem.h"
@@ -16,7 +16,7 @@
 namespace heed::cuda {
 
 struct MergeParameters {
-  const MergeProblem::Part* parts;  // on the device
+  const MergeProblem::Part* parts;  // in device memory
   void* output;
   float* log_sum_exp;
   int64_t rows, width;
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_const
     return thread::exp2((p.parts[i].log_sum_exp[row] - highest) * log2_e);
   };
   float sum = 0;
-  // A part that has attended nothing counts for nothing, whatever its output is.
+  // A part that attended nothing contributes nothing, whatever its output is.
   for (int32_t i = 0; i < p.part_count; ++i)
     sum += p.parts[i].log_sum_exp[row] == negative_infinity ? 0 : share(i);
   for (int64_t d = thread::lane(); d < p.width; d += warp::size) {

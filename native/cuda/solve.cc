@@ -41,8 +41,8 @@ void launch(const RowsProblem& problem, Workspace& workspace) {
   attention_rows(problem, workspace);
 }
 
-// Kernels take an input and a weight of one type; where they differ, both are taken in the type that holds
-// either.
+// Kernels take an input and a weight of one type; if the types differ, both are converted to the type that
+// holds either.
 void launch(const ProjectionProblem& given, Workspace& workspace) {
   if (given.input_type == given.weight_type || given.packed != nullptr) return projection(given, workspace);
   ProjectionProblem problem = given;
@@ -66,11 +66,11 @@ void launch(const CastProblem& problem, Workspace& workspace) {
 
 }  // namespace
 
-// attention_forward gives each tile of 64 or 128 query rows of one head a block, which reads all of the keys:
-// fast where there are many tiles, each full. With few rows most of a tile is idle, and one block for each
-// head leaves most of the GPU idle. attention_decode puts the rows of all heads that share a key head into
-// one tile of 16, and cuts the keys among blocks; with more rows than one tile holds, keys are read once for
-// every tile. Only it reads pages.
+// attention_forward uses one block per tile of 64 or 128 query rows of one head, and each block reads all
+// keys: this is fast with many full tiles. With few rows most of a tile is idle, and one block per head
+// leaves most of the GPU idle. attention_decode puts the rows of all heads that share a key head into one
+// tile of 16 and divides the keys among blocks; with more rows than one tile holds, keys are read once for
+// every tile. Only attention_decode reads pages.
 AttentionKernel kernel_for(const AttentionProblem& problem) {
   if (is_paged(problem)) return AttentionKernel::decode;
   const int64_t group = problem.query_heads / problem.key_heads;

@@ -1,4 +1,4 @@
-// Problems on their way to the kernels.
+// Dispatches problems to the kernels.
 #pragma once
 
 #include "core/problem.h"
@@ -8,11 +8,11 @@ namespace heed::cuda {
 
 enum class AttentionKernel : uint8_t { forward, decode };
 
-// Which kernels attention goes to.
+// Selects the kernel for attention.
 AttentionKernel kernel_for(const AttentionProblem& problem);
 
-// Launches the problem on the workspace's stream. Buffers are the device's memory. Throws Unsupported for
-// what no kernel does, before anything is launched.
+// Launches the problem on the workspace's stream. Buffers are device memory. Throws Unsupported, before it
+// launches anything, for problems that no kernel supports.
 void solve(const Problem& problem, Workspace& workspace);
 
 }  // namespace heed::cuda

@@ -1,4 +1,4 @@
-// What a launcher's caller needs to know of CUDA, without its headers.
+// The CUDA types that callers of a launcher need, without the CUDA headers.
 #pragma once
 
 #include <stdexcept>

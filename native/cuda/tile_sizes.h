@@ -1,7 +1,7 @@
-// How much of a problem a block of each kernel takes on at a time: all sizes of tiles, and why each is what
-// it is. None has been measured on a GPU yet. Each follows from what a GPU of compute capability 8.0 or later
-// has: 255 registers a thread, 64 warps and 164 KiB of shared memory on an A100's multiprocessor, and 99 KiB
-// of shared memory for a block on the smallest of them (8.6, 8.9). docs/cuda.md has what nvcc makes of them.
+// The amount of work per block of each kernel: all tile sizes, with their reasons. None has been measured on
+// a GPU yet. Each follows from the limits of GPUs of compute capability 8.0 or later: 255 registers a thread,
+// 64 warps and 164 KiB of shared memory on an A100's multiprocessor, and 99 KiB of shared memory for a block
+// on the smallest of them (8.6, 8.9). docs/cuda.md gives the register counts of nvcc.
 #pragma once
 
 #include <cstddef>
@@ -10,18 +10,18 @@
 
 namespace heed::cuda {
 
-// Neither keys nor values of a head have more elements, other than in attention_rows.
+// The maximum number of elements of a key or value head, except in attention_rows.
 constexpr int64_t widest_head = 512;
 
 constexpr int most_shared_bytes_of_block = 99 * 1024;
 
-// How many tiles, or blocks, it takes.
+// The number of tiles, or blocks, that `count` needs.
 constexpr int64_t tiles_of(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
-// The row of a table for elements of so many bytes. Its width is that of a tile: as many elements as a key or
-// a value may have at most.
+// The row of a table for elements of `bytes` bytes. Its width is that of a tile: the maximum number of
+// elements of a key or a value.
 template <class Row, size_t rows>
 constexpr Row tile_sizes_of(const Row (&table)[rows], int element_bytes, int width) {
   for (const Row& row : table) {
@@ -30,7 +30,7 @@ constexpr Row tile_sizes_of(const Row (&table)[rows], int element_bytes, int wid
   return {};
 }
 
-// Calls f with the smallest width that tables have and that both keys and values fit into, as a constant.
+// Calls f with the smallest width in the tables that both keys and values fit into, as a constant.
 template <class F>
 void with_tile_width(int64_t key_width, int64_t value_width, F f) {
   const int64_t width = key_width > value_width ? key_width : value_width;
@@ -41,14 +41,14 @@ void with_tile_width(int64_t key_width, int64_t value_width, F f) {
 }
 
 // ── attention_forward ──
-// Each of 4 warps has query rows of its own, and goes along tiles of keys and values, which the block shares.
-// A lane's outputs and scores are warp_rows · (value_columns + keys) / 32 registers; the rest are for
-// fragments, addresses and what biases and masks need, so that biased scores get smaller tiles of some
-// widths. Shared memory has the queries, and a tile each of keys and values. Warps with 32 rows read half as
-// much of it for a product as warps with 16.
+// Each of 4 warps has its own query rows and iterates over tiles of keys and values, which the block shares.
+// A lane's outputs and scores take warp_rows · (value_columns + keys) / 32 registers; the rest are for
+// fragments, addresses, biases and masks, so biased scores get smaller tiles at some widths. Shared memory
+// holds the queries and one tile each of keys and values. Warps with 32 rows read half as much of it for a
+// product as warps with 16.
 
 constexpr int forward_warps = 4;
-constexpr int forward_blocks_at_once = 2;  // that share a multiprocessor, as far as registers go
+constexpr int forward_blocks_at_once = 2;  // per multiprocessor, if registers permit
 
 struct ForwardTileSizes {
   struct Variant {
@@ -57,7 +57,7 @@ struct ForwardTileSizes {
   int element_bytes;
   int width;
   Variant plain, biased;
-  int value_columns;  // of a block: wider values are computed in several
+  int value_columns;  // per block: wider values are computed by several blocks
 
   constexpr const Variant& variant(bool is_biased) const { return is_biased ? biased : plain; }
   constexpr int sum_registers(bool is_biased) const {
@@ -87,15 +87,15 @@ constexpr ForwardTileSizes forward_tile_sizes[] = {
 // clang-format on
 
 // ── attention_decode ──
-// A block has 16 query rows, as a matrix instruction does, and two stages of keys and values in shared
-// memory. Of a stage, keys take 16 KiB, so that two blocks fit onto an A100 and three onto an H100, whose
-// multiprocessor has 228 KiB: enough on its way to hide the memory's latency. A tile has at least the keys
-// that a product with the values takes at once (16 of 16 bits, 8 of float32), and at most 64, of which chunks
-// are multiples.
+// A block has 16 query rows, like a matrix instruction, and two stages of keys and values in shared memory.
+// The keys of a stage take 16 KiB, so that two blocks fit onto an A100 and three onto an H100, whose
+// multiprocessor has 228 KiB: this keeps enough data in flight to hide the memory's latency. A tile has at
+// least as many keys as a product with the values takes at once (16 of 16 bits, 8 of float32), and at most
+// 64, which divides the length of chunks.
 
 constexpr int decode_rows = 16;
 constexpr int decode_warps = 4;
-constexpr int decode_blocks_at_once = 2;  // that share a multiprocessor, as far as registers go
+constexpr int decode_blocks_at_once = 2;  // per multiprocessor, if registers permit
 constexpr int most_decode_tile_keys = 64;
 
 struct DecodeTileSizes {
@@ -117,38 +117,38 @@ constexpr DecodeTileSizes decode_tile_sizes[] = {
 };
 // clang-format on
 
-constexpr uint32_t combine_threads = 128;  // a warp a row; blocks of 4 warps fill a multiprocessor's 64
+constexpr uint32_t combine_threads = 128;  // one warp per row; blocks of 4 warps fill a multiprocessor's 64
 
 // ── attention_rows ──
-// A block copies a query into shared memory once, for as many keys that this is 1/512 of what it reads.
+// A block copies a query into shared memory once, for so many keys that this is 1/512 of what it reads.
 
 constexpr uint32_t rows_threads = 128;
 constexpr int32_t rows_keys_per_block = 512;
 constexpr int64_t widest_rows_query = 8192;  // of float32 takes 32 KiB, which needs no opt-in
 
 // ── projection ──
-// A block has 128 × 128 sums. Of 16 bits, each of 4 warps has 64 × 64 of them, which are 128 registers a
-// lane; of float32, each of 256 threads has 8 × 8, since FMA wants operands in registers as well. Every step
-// of the inner dimension reads 64 bytes of a row of x and of W, 8 KiB each. Four stages of them are 64 KiB,
-// so that two blocks fit onto an A100: three are on their way while one is multiplied. The sums take the
-// place of the stages in the end, which they fill exactly.
+// A block has 128 × 128 sums. For 16 bits, each of 4 warps has 64 × 64 of them, which are 128 registers a
+// lane; for float32, each of 256 threads has 8 × 8, since FMA needs its operands in registers as well. Every
+// step of the inner dimension reads 64 bytes of a row of x and of W, 8 KiB each. Four stages of them take 64
+// KiB, so that two blocks fit onto an A100: three stages are being copied while one is multiplied. At the end
+// the sums replace the stages and fill them exactly.
 
 constexpr uint32_t projection_tile = 128;  // rows, and columns
 constexpr int projection_stages = 4;
 constexpr uint32_t projection_threads = 128, projection_float_threads = 256;
-constexpr uint32_t projection_band = 8;  // tiles of rows that go through all columns together
+constexpr uint32_t projection_band = 8;  // tiles of rows that pass through all columns together
 
-// Up to 16 rows, as many as a matrix instruction has. 32 columns a block: a weight of 4096 rows gives 128
-// blocks, which an A100's 108 multiprocessors have work with; 64 would leave it half idle.
+// Up to 16 rows, as many as a matrix instruction has. With 32 columns per block, a weight of 4096 rows gives
+// 128 blocks, which occupy an A100's 108 multiprocessors; 64 columns would leave it half idle.
 constexpr uint32_t few_rows = 16, few_rows_columns = 32;
 constexpr uint32_t few_rows_warps = 4, few_rows_threads = 32 * few_rows_warps;
 
-constexpr uint32_t finish_heads_threads = 128;  // a warp a head of a row
+constexpr uint32_t finish_heads_threads = 128;  // one warp per head of a row
 
 // ── others ──
-// What is bound by memory has a warp for each row, in blocks of 4 warps: 16 blocks fill the 64 warps of a
-// multiprocessor, and a block ends early where there are few rows. A cast's thread has four elements, which
-// it reads and writes at once.
+// Memory-bound kernels use a warp for each row, in blocks of 4 warps: 16 blocks fill the 64 warps of a
+// multiprocessor, and a block ends early if there are few rows. A thread of cast has four elements, which it
+// reads and writes at once.
 
 constexpr uint32_t append_threads = 128;
 constexpr uint32_t merge_threads = 128;
@@ -156,14 +156,14 @@ constexpr uint32_t mask_tiles_threads = 128;
 constexpr uint32_t cast_threads = 256;
 constexpr int64_t cast_elements_per_block = 4 * cast_threads;
 
-// ── what the tables have to keep ──
+// ── constraints on the tables ──
 
 namespace detail {
 
 constexpr bool forward_tiles_fit() {
   for (const ForwardTileSizes& sizes : forward_tile_sizes) {
     for (const bool biased : {false, true}) {
-      // The rest of the 255 is for fragments and addresses.
+      // The rest of the 255 registers is for fragments and addresses.
       if (sizes.sum_registers(biased) > 192) return false;
       if (sizes.tile_bytes(biased) + 4 > most_shared_bytes_of_block) return false;
     }

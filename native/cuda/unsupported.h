@@ -1,4 +1,4 @@
-// What the CUDA backend does not do, said before anything is launched.
+// A problem that the CUDA backend does not support; thrown before anything is launched.
 #pragma once
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-// Memory on the device that lives as long as one operation does.
+// Device memory with the lifetime of one operation.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace heed::cuda {
 
-// Whoever launches an operation gives it one, and keeps it until the stream has passed the operation. Memory
-// is aligned to 256 bytes. Throws std::bad_alloc where there is none left.
+// The code that launches an operation provides the workspace and keeps it until the stream has passed the
+// operation. Memory is aligned to 256 bytes. Throws std::bad_alloc if none is left.
 class Workspace {
  public:
   explicit Workspace(Stream stream) : stream_(stream) {}
@@ -17,15 +17,15 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  // What is launched on it finds everything there that was uploaded before this was called.
+  // Work launched on the stream sees everything that was uploaded before this call.
   Stream stream() {
     flush();
     return stream_;
   }
 
-  // Nothing is written in it yet.
+  // Uninitialised.
   virtual void* allocate(size_t bytes) = 0;
-  // A copy of the host's bytes, for what is launched later. The host may reuse its own at once.
+  // Returns a copy of host bytes for later launches. The host may reuse its memory at once.
   virtual const void* upload(const void* bytes, size_t count) = 0;
 
   // Null for an empty list.
@@ -39,7 +39,7 @@ class Workspace {
   }
 
  private:
-  // Uploads may be put off until here, to go together.
+  // Uploads may be deferred until this call, to be sent together.
   virtual void flush() {}
 
   Stream stream_;

@@ -11,7 +11,7 @@ function runProgram(command, { cwd, env }) {
   return { status, stdout, stderr };
 }
 
-/** Expects that a program computes on this backend, and prints nothing else. */
+/** Expects that a program computes on this backend and prints nothing else. */
 export function expectBackend(backend, what, command, options) {
   const { status, stdout, stderr } = runProgram(command, options);
   assert.equal(stderr, '', `${what}: ${command} was to be silent`);
@@ -20,10 +20,10 @@ export function expectBackend(backend, what, command, options) {
   console.log(`${what}: ${backend}`);
 }
 
-/** Fails, and says all this. */
+/** Expects that the command fails with all these messages. */
 export function expectFailure(parts, what, command, options) {
   const { status, stdout, stderr: all } = runProgram(command, options);
-  // Node shows the line that has thrown: of a minified program that is all of it.
+  // Node prints the line that threw: in a minified program that is the whole program.
   const stderr = all.replace(/^.{2000,}$/gm, '…');
   assert.equal(stdout, '', `${what}: ${command} was to compute nothing`);
   assert.notEqual(status, 0, `${what}: ${command} was to fail`);

@@ -1,4 +1,4 @@
-/** Does what docs/guides/deploying.md says, from top to bottom, as its reader would. */
+/** Follows docs/guides/deploying.md from top to bottom, as a reader would. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,12 +10,12 @@ const { commandsOf, readDocument } = createRequire(import.meta.url)(
   join(root, 'dist/test/documentation/markdown.js'),
 );
 
-/** A command that runs the program, or what was made of it. */
+/** A command that runs the program, or a bundle of it. */
 const runsProgram = /(^|\s)(node (--\S+ )*(out\/\S+\.[mc]js|program\.mjs)|\.\/out\/\S+)$/;
 
 const { blocks } = readDocument(join(root, 'docs', 'guides', 'deploying.md'));
 
-/** What the guide shows under this name. */
+/** The content that the guide shows under this file name. */
 export function guideFile(name) {
   return blocks.find(({ file }) => file === name).code;
 }

@@ -1,4 +1,4 @@
-/** Applications of Next.js: as it comes, and with its standalone output carried away. */
+/** Next.js applications: the default build, and the standalone output copied elsewhere. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,11 +1,11 @@
-/** A project with heed and bundlers in it. */
+/** A project with heed and bundlers installed. */
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { output, root, run } from '../package/run.mjs';
 
 const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'];
 
-/** What is compiled already is packed: how it is compiled for the package is for scripts/check-package.mjs to see. */
+/** Packs the compiled files as they are; scripts/check-package.mjs checks how the package is compiled. */
 export function installHeed(project, work) {
   const packArguments = ['pack', '--json', '--ignore-scripts', '--pack-destination', work];
   const [{ filename }] = JSON.parse(output('npm', packArguments));
@@ -25,7 +25,7 @@ export function makeProject(work) {
   return project;
 }
 
-/** Moves the addon into a package of its own, as in a release. */
+/** Moves the addon into a separate package, as in a release. */
 export function usePrebuiltAddon(project) {
   const heed = join(project, 'node_modules', 'heed');
   const { version } = JSON.parse(readFileSync(join(heed, 'package.json'), 'utf8'));

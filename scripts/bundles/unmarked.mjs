@@ -5,7 +5,7 @@ import { run } from '../package/run.mjs';
 import { expectBackend, expectFailure } from './expect.mjs';
 
 const files = {
-  // Every entry of heed.
+  // All entry points of heed.
   'all.mjs': `
     import { attention, devices, Tensor } from 'heed';
     import { attentionSync } from 'heed/onnx';
@@ -40,7 +40,7 @@ const files = {
     export default { ssr: { noExternal: true }, build: { ssr: 'all.mjs', outDir: 'bundle/vite' } };`,
 };
 
-/** Two bundles, and the heed that is installed beside them. */
+/** Two bundles, and the heed installed beside them. */
 const copies = "import './bundle/esbuild.cjs';\nimport './bundle/rollup.mjs';\nimport './program.mjs';\n";
 
 const banner =
@@ -62,7 +62,7 @@ const builds = [
   ['node_modules/.bin/ncc', 'build', 'all.mjs', '--quiet', '--out', 'bundle/ncc'],
 ];
 
-/** What takes the addon of the heed that it finds installed. */
+/** The bundles that use the addon of an installed heed. */
 const bundles = [
   'bundle/esbuild.cjs',
   'bundle/esbuild-minified.cjs',
@@ -81,7 +81,7 @@ const whatToWrite = [
   'HEED_ADDON',
 ];
 
-/** Copies a folder to where nothing of heed is installed. */
+/** Copies a folder to a place where heed is not installed. */
 function moveAway(project, work, folder) {
   const elsewhere = join(work, 'elsewhere');
   cpSync(join(project, folder), join(elsewhere, folder), { recursive: true });
@@ -110,7 +110,7 @@ export function checkUnmarked(project, work) {
   expectBackend('cpu', 'ncc, with its copy of the addon', 'node bundle/ncc/index.mjs', elsewhere);
 }
 
-/** The addon is in a package of its own. */
+/** The addon is in a separate package. */
 export function checkPrebuilt(project, work) {
   expectBackend('cpu', 'a bundle beside a prebuilt package', 'node bundle/esbuild.cjs', { cwd: project });
   rmSync(join(project, 'out', 'traced'), { recursive: true });

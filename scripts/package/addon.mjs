@@ -1,4 +1,4 @@
-/** The addon of a prebuilt package: how it is compiled, and what it may require of a machine. */
+/** The addon of a prebuilt package: its compilation and its requirements. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -6,22 +6,22 @@ import { join } from 'node:path';
 import { compareVersions, makeOldGlibc } from './old-glibc.mjs';
 import { output, run } from './run.mjs';
 
-/** The oldest glibc that a prebuilt addon runs on, and Node itself: that of Red Hat 8 and Debian 10. */
+/** The oldest glibc that a prebuilt addon and Node itself support: that of Red Hat 8 and Debian 10. */
 const newestGlibc = [2, 28];
-/** What came with it: the unwinder is the machine's own. */
+/** The unwinder of the same systems; the addon uses that of the machine. */
 const newestUnwinder = [7, 0, 0];
 const maximumBytes = 50_000_000;
 
-/** Machine code for what is known, and PTX, which drivers compile for what comes later. */
+/** Machine code for known architectures, and PTX, which drivers compile for later ones. */
 const architectures = '80-real;86-real;89-real;90-real;90-virtual';
 
-/** Compiles the addon of a checkout, stripped, and gives back its path. */
+/** Compiles the addon of a checkout, strips it, and returns its path. */
 export function buildAddon(checkout, { cuda }, folder) {
   mkdirSync(folder, { recursive: true });
   const switches = cuda
     ? ['-DHEED_CUDA=ON', `-DCMAKE_CUDA_ARCHITECTURES=${architectures}`]
     : ['-DHEED_CUDA=OFF'];
-  // What nothing calls is left out: parts of the C++ library would ask for a later glibc.
+  // Omits unused functions: parts of the C++ library would require a later glibc.
   const linker = '-DCMAKE_MODULE_LINKER_FLAGS=-Wl,--gc-sections';
   const glibc = join(folder, 'old-glibc');
   makeOldGlibc(glibc, newestGlibc);
@@ -63,7 +63,8 @@ export function checkAddon(addon, { name, cuda }) {
     `${name}: the addon shows more than Node asks for`,
   );
 
-  // Those of Node's interface have no version; what else has none, no library is known to have.
+  // Symbols of Node's interface have no version; any other symbol without a version belongs to no known
+  // library.
   const unknown = symbols
     .map((line) => line.trim().split(/\s+/))
     .filter(([, , , , binding, , section]) => section === 'UND' && binding === 'GLOBAL')
@@ -87,7 +88,7 @@ export function checkAddon(addon, { name, cuda }) {
     `${name}: the addon needs libgcc ${unwinder.join('.')}, newer than ${newestUnwinder.join('.')}`,
   );
 
-  // Kernels are in a section of their own; that the addon is the right one of the two is worth a look.
+  // Kernels have their own section; this checks that the addon is the right one of the two.
   const hasKernels = readFileSync(addon).includes('.nv_fatbin');
   assert.equal(hasKernels, cuda, `${name}: the addon was to have ${cuda ? '' : 'no '}kernels for GPUs`);
   console.log(`${name}: ${size} bytes, needs ${needed.join(', ')} and glibc ${glibc.join('.')}`);

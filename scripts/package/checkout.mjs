@@ -1,10 +1,10 @@
-/** The sources of the package without anything built from them, so that nothing stale can get in. */
+/** Copies the sources of the package without build output, so that nothing stale is included. */
 import { cpSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './run.mjs';
 
 const about = ['package.json', 'package-lock.json', '.npmrc', 'README.md', 'CHANGELOG.md', 'LICENSE'];
-// All that is compiled together, though the package has but a part of it.
+// Everything that is compiled together, although the package contains only part of it.
 const built = [
   'lib',
   'test',
@@ -17,7 +17,7 @@ const built = [
   'scripts/compile-typescript.mjs',
 ];
 
-/** What an example is made with is none of its sources. */
+/** The installed packages of an example are not sources. */
 function isPackages(path) {
   return path.endsWith('node_modules');
 }

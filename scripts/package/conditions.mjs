@@ -1,4 +1,7 @@
-/** Runs users' programs on the native backend where things are not as usual: other hosts, flags, rights and limits. */
+/**
+ * Runs users' programs on the native backend under unusual conditions: other hosts, flags, permissions and
+ * limits.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { capture, run } from './run.mjs';
@@ -7,10 +10,10 @@ import { nodeFolder, packageFolder } from './tools.mjs';
 const [major] = process.versions.node.split('.').map(Number);
 const permission = major < 24 ? '--experimental-permission' : '--permission';
 
-/** 8 GiB: Node alone reserves more than two, and touches next to nothing of it. */
+/** 8 GiB: Node alone reserves more than two, and uses almost none of it. */
 const addressSpace = 8 << 20;
 
-/** `programs` can be CommonJS and a module, both with the three entry points of heed. */
+/** `programs` may be CommonJS or ES modules, both with the three entry points of heed. */
 export function checkConditions(project, programs, tools, work) {
   const oldest = join(nodeFolder(tools, 'oldest'), 'node');
   // A user without privileges, if the check runs as root; that user may not be able to run root's Node.
@@ -41,7 +44,7 @@ export function checkConditions(project, programs, tools, work) {
 
   run('chmod', ['-R', 'a-w', join(project, 'node_modules')]);
   expectCpu('a node_modules that it may not write to', nobody);
-  // For whoever removes it.
+  // Restores the permission that removal needs.
   run('chmod', ['-R', 'u+w', join(project, 'node_modules')]);
 
   function expectCpu(what, { command = process.execPath, args = [], env = {}, ...rest }) {

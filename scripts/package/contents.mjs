@@ -36,7 +36,7 @@ const required = [
   'dist/lib/cli/main.js',
 ];
 
-/** A compressed package this much smaller than its rivals' is a promise; raise it knowingly. */
+/** The small compressed package is a promise of heed; raise this limit only deliberately. */
 const maximumBytes = 2_000_000;
 
 export function checkContents(packed, tarball, work) {

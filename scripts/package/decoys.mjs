@@ -1,4 +1,4 @@
-/** Programs in place of compilers and build tools: each records that it was run, and fails. */
+/** Replacements for compilers and build tools: each records that it was run, and fails. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -17,7 +17,7 @@ const compilers = [
   'python3',
 ];
 
-/** Lays them into `folder`; `shell` is for managers that can be told which one runs scripts. */
+/** Writes them to `folder`; `shell` is for managers whose script shell can be configured. */
 export function decoys(folder) {
   mkdirSync(folder, { recursive: true });
   const notes = join(folder, 'notes.txt');

@@ -1,4 +1,4 @@
-/** Installs the tarball into empty projects and does there what users do. */
+/** Installs the tarball into empty projects and uses it there as users do. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const programs = ['consumer.mjs', 'consumer.cjs'];
 
 export function checkInstalled(tarball, tools, work) {
   const bare = pathWithoutCompiler(work);
-  // Folders are called such things.
+  // A folder name that users might choose.
   const consumers = install(join(work, 'a project of größe 1'), tarball, []);
   checkTypes(consumers, tools);
 
@@ -36,7 +36,7 @@ function install(project, tarball, flags) {
   return project;
 }
 
-/** An environment in which node, npm and a shell can be found, and no compiler, CMake or make. */
+/** An environment with node, npm and a shell, but without a compiler, CMake or make. */
 function pathWithoutCompiler(work) {
   const folder = join(work, 'bin');
   mkdirSync(folder);
@@ -57,7 +57,7 @@ function expectReference(project, env) {
   console.log(`${project}: runs on the reference, and says so once`);
 }
 
-/** Without a compiler, building fails in words, not with a stack. */
+/** Without a compiler, the build fails with a message, without a stack trace. */
 function expectBuildToSay(project, env) {
   const { stdout, stderr } = capture('sh', ['-c', 'npx --no-install heed build || test $? -eq 1'], {
     cwd: project,

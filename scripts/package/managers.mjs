@@ -1,6 +1,6 @@
 /**
- * Installs the package with every package manager, as newcomers do and as CI does, with a lockfile; sees that no script of it
- * ran, though the manager was allowed to run some, and uses it there.
+ * Installs the package with every package manager, as a new user and as CI with a lockfile; checks that none
+ * of its scripts ran, although the manager was allowed to run some, and uses it there.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,8 +17,8 @@ import('heed').then((modules) => console.log(ones && modules.Tensor === Tensor ?
 `;
 
 /**
- * How to install what package.json names: first without a lockfile, then by the lockfile that this has left. `node` is the Node
- * that the manager needs, where it is not the one that runs this.
+ * How to install the dependencies of package.json: first without a lockfile, then with the lockfile that this
+ * created. `node` is the Node version that the manager needs, if it differs from the one that runs this.
  */
 const managers = [
   npm('9'),
@@ -68,7 +68,7 @@ function berry(linker) {
     locked: ['install', '--immutable'],
     files: {
       '.yarnrc.yml': `nodeLinker: ${linker}\nenableScripts: true\nenableTelemetry: false\n`,
-      // Without one, Yarn takes a folder further up for the project.
+      // Without a lockfile, Yarn would take a parent folder for the project.
       'yarn.lock': '',
     },
     pnp: linker === 'pnp',
@@ -76,8 +76,8 @@ function berry(linker) {
 }
 
 /**
- * Every project is a workspace whose root and whose member both depend on heed. That a script would have been run, and noticed, is
- * seen from a package that builds as it is installed.
+ * Every project is a workspace whose root and member both depend on heed. A second package, which builds
+ * during installation, proves that scripts would have been run and detected.
  */
 export function checkManagers(tarball, tools, work) {
   const registry = output('npm', ['config', 'get', 'registry']).trim();
@@ -124,7 +124,7 @@ function expectNoScript(project) {
   }
 }
 
-/** A package that is built as it is installed. */
+/** A package that is built during installation. */
 function packBuilder(work) {
   const folder = join(work, 'builder');
   mkdirSync(folder);
@@ -133,10 +133,10 @@ function packBuilder(work) {
   return join(work, 'builder-1.0.0.tgz');
 }
 
-/** The root of the workspace, and its member. */
+/** The root of the workspace and its member. */
 const places = ['.', 'member'];
 
-/** What an installation leaves there, its lockfile aside. */
+/** The files that an installation creates, except the lockfile. */
 const installed = ['node_modules', 'member/node_modules', '.yarn', '.pnp.cjs', '.pnp.loader.mjs'];
 
 class Project {
@@ -161,7 +161,7 @@ class Project {
       npm_config_store_dir: join(work, 'pnpm-store'),
       YARN_NPM_REGISTRY_SERVER: registry,
       YARN_GLOBAL_FOLDER: join(work, 'yarn-4'),
-      // Both Yarns know this one, and the older keeps there what several projects share.
+      // Both Yarn versions read this variable; Yarn 1 keeps data there that several projects share.
       ...(manager.name === 'yarn-1' && { YARN_CACHE_FOLDER: join(work, 'yarn-1') }),
     };
   }
@@ -181,7 +181,7 @@ class Project {
     }
   }
 
-  /** Installs from nothing but what the project's author commits. */
+  /** Installs from only the files that the project's author commits. */
   install(kind) {
     for (const left of installed) rmSync(join(this.#folder, left), { recursive: true, force: true });
     let error;

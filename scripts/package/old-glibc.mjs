@@ -1,13 +1,13 @@
 /**
- * Libraries to link with that look like an older glibc: of each function that the machine's glibc has, the newest version that
- * the older one had, too. Nothing in them runs; they tell the linker which versions to write down, and a machine's glibc has
- * all of its old ones.
+ * Makes libraries for linking that look like an older glibc: of each function of the machine's glibc, they
+ * have the newest version that the older glibc also had. The libraries contain no code; they tell the linker
+ * which versions to record, and the machine's glibc has all of its old versions.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { output, run } from './run.mjs';
 
-/** Of versions such as [2, 2, 5]: negative, zero or positive, for sorting. */
+/** Compares versions such as [2, 2, 5]: negative, zero or positive, for sorting. */
 export function compareVersions(a, b) {
   for (let i = 0; i < Math.max(a.length, b.length); ++i) {
     const difference = (a[i] ?? 0) - (b[i] ?? 0);
@@ -16,11 +16,11 @@ export function compareVersions(a, b) {
   return 0;
 }
 
-/** Fills a folder for the linker's search path with libc and libm as of glibc `newest`, such as [2, 28]. */
+/** Fills a folder for the linker's search path with libc and libm of glibc `newest`, such as [2, 28]. */
 export function makeOldGlibc(folder, newest) {
   mkdirSync(folder, { recursive: true });
   for (const library of ['libc.so.6', 'libm.so.6']) makeLibrary(folder, library, newest);
-  // As the machine's own: with what is linked in statically, and with the loader.
+  // Like the machine's own: with the statically linked part and the loader.
   const others = `${find('libc_nonshared.a')} AS_NEEDED ( ${find('ld-linux-x86-64.so.2')} )`;
   writeFileSync(join(folder, 'libc.so'), `GROUP ( ${join(folder, 'libc.so.6')} ${others} )\n`);
   writeFileSync(join(folder, 'libm.so'), `GROUP ( ${join(folder, 'libm.so.6')} )\n`);
@@ -57,7 +57,7 @@ function makeLibrary(folder, library, newest) {
   ]);
 }
 
-/** Of each symbol its type and the newest of its versions that is not newer than `newest`. */
+/** For each symbol, its type and its newest version that is not newer than `newest`. */
 function symbolsOf(path, newest) {
   const symbols = new Map();
   const types = { FUNC: 'function', IFUNC: 'function', OBJECT: 'object' };

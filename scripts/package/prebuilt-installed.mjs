@@ -1,4 +1,4 @@
-/** Installs the packages into empty projects, and sees that heed is native there though nothing was built. */
+/** Installs the packages into empty projects, and checks that heed is native there without a build. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ function checkOne(name, tarballs, work) {
   const project = join(work, `with-${name}`);
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{ "private": true }\n');
-  // What the other optional dependency is missing for is no matter to npm, nor to heed.
+  // Neither npm nor heed minds that the other optional dependency is missing.
   const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'];
   run('npm', ['install', ...flags, tarballs.heed, tarballs[name]], { cwd: project });
   writeFileSync(join(project, 'program.cjs'), program);

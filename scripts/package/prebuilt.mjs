@@ -52,7 +52,7 @@ export function packAddon(checkout, { name, what }, addon, work) {
   return pack(folder, work);
 }
 
-/** In the checkout that heed is packed from, of exactly its own version. */
+/** Lists the packages, in exactly heed's version, in the checkout from which heed is packed. */
 export function nameOptional(checkout, made) {
   const manifest = manifestOf(checkout);
   manifest.optionalDependencies = Object.fromEntries(made.map(({ name }) => [name, manifest.version]));

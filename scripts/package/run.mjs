@@ -1,4 +1,4 @@
-/** Running commands so that a failing one ends the check with its whole output. */
+/** Runs commands; a failing command ends the check with its whole output. */
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,14 +16,14 @@ export function run(command, args, options = {}) {
   if (status !== 0) throw new Error(`${command} failed: ${error?.message ?? `status ${status}`}`);
 }
 
-/** Runs a command for what it prints. */
+/** Runs a command and returns its output. */
 export function output(command, args, options = {}) {
   const { stdout, stderr } = capture(command, args, options);
   process.stderr.write(stderr);
   return stdout;
 }
 
-/** Runs a command for what it prints on both streams. */
+/** Runs a command and returns its output on both streams. */
 export function capture(command, args, options = {}) {
   const { status, error, stdout, stderr } = spawnSync(command, args, {
     cwd: root,

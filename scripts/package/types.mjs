@@ -1,4 +1,7 @@
-/** Compiles users' programs against the declarations, with nothing skipped: from the oldest TypeScript that is promised to the newest. */
+/**
+ * Compiles users' programs against the declarations without skipping any, with the oldest supported
+ * TypeScript up to the newest.
+ */
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './run.mjs';
@@ -17,7 +20,7 @@ export { KeyValueCache, MultiHeadAttention, onnxAttention, open, save };
 const strict = ['--strict', '--skipLibCheck', 'false', '--target', 'es2022'];
 const nodeTypes = ['--types', 'node', '--typeRoots', join(root, 'node_modules', '@types')];
 
-/** How modules are found, what for, and by which names. */
+/** Module resolutions, their purpose and names. */
 const resolutions = [
   { module: 'commonjs', resolution: 'node10', files: ['bare.ts'] },
   { module: 'node16', resolution: 'node16', files: ['bare.ts', 'bare.mts', 'bare.cts'] },

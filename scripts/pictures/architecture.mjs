@@ -1,4 +1,4 @@
-/** Who calls whom. Arrows only run downwards. */
+/** The call graph of heed's parts. Arrows only point downwards. */
 import { arrow, box, colour, labelled, picture, text } from './svg.mjs';
 
 export function architecture() {

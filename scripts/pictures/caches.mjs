@@ -1,4 +1,7 @@
-/** Two forks of a cache: what they have in common lies in pages that both refer to, what is new in pages of their own. */
+/**
+ * Two forks of a cache: both refer to the pages with their common steps, and each has its own pages for new
+ * steps.
+ */
 import { arrow, box, colour, grid, picture, text } from './svg.mjs';
 
 const pageSize = 4;

@@ -1,4 +1,4 @@
-/** append: new steps of every head find their places in a contiguous cache, or in pages that lie anywhere. */
+/** append: the new steps of every head are written to a contiguous cache, or to pages at arbitrary places. */
 import { arrow, box, colour, picture, text } from './svg.mjs';
 
 export function cudaAppend() {

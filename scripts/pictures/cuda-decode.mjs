@@ -1,4 +1,7 @@
-/** A block of attention_decode: heads of a group as rows, a chunk of the keys, and what warps tell each other. */
+/**
+ * A block of attention_decode: heads of a group as rows, a chunk of the keys, and the data that warps
+ * exchange.
+ */
 import { arrow, box, colour, grid, picture, text } from './svg.mjs';
 import { tileSteps } from './tile-steps.mjs';
 

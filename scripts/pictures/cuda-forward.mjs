@@ -1,4 +1,7 @@
-/** A block of attention_forward: rows of a tile, the tiles of keys that some row may attend, and what happens to each. */
+/**
+ * A block of attention_forward: the rows of a tile, the tiles of keys that some row may attend, and the steps
+ * for each.
+ */
 import { arrow, box, colour, grid, picture, text } from './svg.mjs';
 import { tileSteps } from './tile-steps.mjs';
 
@@ -29,7 +32,7 @@ function rows(x) {
 
 const look = { skipped: [colour.panel, 1], masked: [colour.key, 0.3], inside: [colour.key, 0.75] };
 
-/** What tiles of rows and keys are: `.` is skipped, `#` lies inside, `+` is at an edge. */
+/** Kinds of tiles: `.` is skipped, `#` lies inside, `+` is at an edge. */
 const ways = {
   causal: ['+....', '#+...', '##+..', '###+.', '####+'],
   'with a window': ['+....', '#+...', '+#+..', '.+#+.', '..+#+'],

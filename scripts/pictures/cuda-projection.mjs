@@ -1,4 +1,7 @@
-/** A tile of a projection: operands arrive in a ring of shared memory, sums stay in registers until the end. */
+/**
+ * A tile of a projection: operands arrive in a ring of shared memory, and sums stay in registers until the
+ * end.
+ */
 import { arrow, box, colour, grid, labelled, picture, text } from './svg.mjs';
 
 export function cudaProjection() {

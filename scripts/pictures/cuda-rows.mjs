@@ -1,4 +1,4 @@
-/** A warp of attention_rows: eight lanes to a key, eight rounds, and 32 neighbouring scores in the end. */
+/** A warp of attention_rows: eight lanes per key, eight rounds, and 32 neighbouring scores at the end. */
 import { arrow, box, colour, grid, labelled, picture, text } from './svg.mjs';
 
 const hues = [colour.key, colour.query, colour.value, colour.output];

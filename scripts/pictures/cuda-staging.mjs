@@ -1,4 +1,4 @@
-/** An operation on arrays of the host's: threads of the pool copy, the stream transfers and computes, nobody waits. */
+/** An operation on host arrays: pool threads copy, the stream transfers and computes, and no thread waits. */
 import { box, colour, picture, text } from './svg.mjs';
 
 const left = 150;

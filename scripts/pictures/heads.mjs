@@ -1,4 +1,4 @@
-/** What the heads of examples/heads.safetensors look at in one sentence, computed as `heed attend` does. */
+/** The weights of the heads of examples/heads.safetensors in one sentence, computed as by `heed attend`. */
 import { createRequire } from 'node:module';
 import { colour, element, grid, picture, shade, text } from './svg.mjs';
 

@@ -1,11 +1,14 @@
-/** One word looks at all words of its sentence: scores, weights, and the sum of values, with heed's own numbers. */
+/**
+ * One word attends all words of its sentence: scores, weights, and the sum of values, with numbers computed
+ * by heed.
+ */
 import { attentionDetailsSync, Tensor } from '../../dist/lib/index.mjs';
 import { arrow, box, colour, element, picture, shade, text } from './svg.mjs';
 
 const words = ['the', 'cat', 'drank', 'its', 'milk'];
 const asking = 3;
 
-/** Made up so that `its` asks for what `cat` and, a little less, `milk` offer. */
+/** Made up so that `its` looks for the features of `cat` and, a little less, of `milk`. */
 const queryOfIts = [1.6, 0.4];
 const keys = [
   [-0.9, 0.3],

@@ -1,4 +1,6 @@
-/** Which query may look at which key, asked of heed itself: a score of −∞ is a key that may not be attended. */
+/**
+ * Which query may attend which key, according to heed: a score of −∞ marks a key that may not be attended.
+ */
 import { attentionDetailsSync, Tensor } from '../../dist/lib/index.mjs';
 import { colour, grid, picture, text } from './svg.mjs';
 

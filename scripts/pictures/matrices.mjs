@@ -1,4 +1,4 @@
-/** softmax(Q Kᵀ / √D) V as matrices, for a short causal sequence, with heed's own numbers as shades. */
+/** softmax(Q Kᵀ / √D) V as matrices, for a short causal sequence, shaded by numbers computed by heed. */
 import { attentionDetailsSync, Tensor } from '../../dist/lib/index.mjs';
 import { arrow, colour, grid, picture, shade, text } from './svg.mjs';
 
@@ -45,7 +45,7 @@ export function matrices() {
   );
 }
 
-/** From one matrix to the next, by what is done to it. */
+/** An arrow from one matrix to the next, labelled with the operation. */
 function becomes(x, y, how) {
   return [
     arrow(

@@ -1,4 +1,4 @@
-/** What rotary positions do: pairs that turn, each at its own pace, and what scalings make of the paces. */
+/** Rotary positions: pairs that rotate, each at its own speed, and the effect of scalings on the speeds. */
 import { frequencies } from '../../dist/lib/rotary/angles.js';
 import { colour, element, picture, text } from './svg.mjs';
 
@@ -69,7 +69,7 @@ function clocks(x, y) {
   ];
 }
 
-/** Angles grow against the hands of a clock, from the right, as mathematicians draw them. */
+/** Angles grow counterclockwise from the right, as usual in mathematics. */
 function clock(x, y, angle) {
   const radius = 23;
   const [toX, toY] = [x + radius * Math.cos(angle), y - radius * Math.sin(angle)];

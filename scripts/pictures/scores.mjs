@@ -1,4 +1,6 @@
-/** What each score function makes of every key in the plane, for one and the same query: computed by heed. */
+/**
+ * The scores that each score function gives to every key in the plane, for the same query: computed by heed.
+ */
 import { attentionDetailsSync, Tensor } from '../../dist/lib/index.mjs';
 import { arrow, colour, grid, picture, text } from './svg.mjs';
 
@@ -9,10 +11,10 @@ const size = 12;
 const side = cells * size;
 const matrix = (dims, ...numbers) => new Tensor(Float32Array.from(numbers), dims);
 
-/** A quarter turn to the left: what is alike is learnt, and need not look alike. */
+/** A quarter turn to the left: learned similarity need not be geometric. */
 const turned = matrix([2, 2], 0, 1, -1, 0);
 
-/** Three hidden units: how far along, how far up, and both together. */
+/** Three hidden units: each coordinate alone, and both together. */
 const network = {
   type: 'additive',
   query: matrix([3, 2], 1, 0, 0, 1, 1, -1),
@@ -84,7 +86,7 @@ function plane({ title, formula, score }, x, y) {
   ];
 }
 
-/** The scores of a location score by position: they would be the same for any keys. */
+/** A location score depends on the position: it would be the same for any keys. */
 function byLocation(x, y) {
   const keys = Tensor.zeros('float32', [1, 1, cells, 2]);
   const values = scoresOf(keys, { type: 'location', weight: positions });

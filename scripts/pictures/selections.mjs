@@ -1,4 +1,4 @@
-/** The weights of one query over twelve keys, by what is done with them: computed by heed. */
+/** The weights of one query over twelve keys, for each selection: computed by heed. */
 import { attentionDetailsSync, Tensor } from '../../dist/lib/index.mjs';
 import { arrow, colour, element, picture, text } from './svg.mjs';
 

@@ -1,4 +1,4 @@
-/** Self attention within one sequence, and attention between two: who asks, and who is asked. */
+/** Self-attention within one sequence, and attention between two: the sources of queries and of keys. */
 import { arrow, box, colour, element, picture, text } from './svg.mjs';
 
 export function sequences() {

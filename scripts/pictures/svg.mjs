@@ -1,4 +1,4 @@
-/** The little that the pictures need of SVG, and the colours that mean the same thing in all of them. */
+/** The few SVG elements that the pictures need, and colours with the same meaning in all of them. */
 
 export const colour = {
   ink: '#1f2937',
@@ -15,7 +15,7 @@ export const colour = {
 
 const font = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif";
 
-/** An element; attributes that are undefined are left out. */
+/** An element; undefined attributes are omitted. */
 export function element(name, attributes = {}, ...children) {
   const written = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
@@ -25,7 +25,7 @@ export function element(name, attributes = {}, ...children) {
   return inside === '' ? `<${name}${written}/>` : `<${name}${written}>${inside}</${name}>`;
 }
 
-/** A whole picture on its own white card, so that it can be read on a dark page, too. */
+/** A whole picture on a white background, readable on a dark page, too. */
 export function picture(width, height, title, ...children) {
   const body = children.flat(Infinity).map((child) => `  ${child}\n`);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(title)}" font-family="${font}" font-size="14" fill="${colour.ink}">
@@ -53,7 +53,7 @@ export function box(x, y, width, height, attributes = {}) {
   });
 }
 
-/** A box with lines of text in its middle; the first line is the title. */
+/** A box with centred lines of text; the first line is the title. */
 export function labelled(x, y, width, height, lines, attributes = {}, ink = colour.ink) {
   const top = y + height / 2 - ((lines.length - 1) * 18) / 2 + 5;
   return [
@@ -68,7 +68,7 @@ export function labelled(x, y, width, height, lines, attributes = {}, ink = colo
   ];
 }
 
-/** A straight arrow, or a path of several points. */
+/** A straight arrow, or one along a path of several points. */
 export function arrow(points, name = 'faint', attributes = {}) {
   return element('polyline', {
     points: points.map((point) => point.map(rounded).join(',')).join(' '),
@@ -80,7 +80,7 @@ export function arrow(points, name = 'faint', attributes = {}) {
   });
 }
 
-/** rows × columns of squares; `fill(row, column)` gives the attributes of one. */
+/** rows × columns squares; `fill(row, column)` returns the attributes of one. */
 export function grid(x, y, rows, columns, size, fill) {
   const cells = [];
   for (let row = 0; row < rows; row++) {

@@ -1,10 +1,10 @@
-/** What a block does for each tile of keys, from top to bottom, and once in the end. */
+/** The steps of a block for each tile of keys, from top to bottom, and the final step. */
 import { arrow, colour, labelled, text } from './svg.mjs';
 
 /**
- * @param centre where the boxes stand, each `width` wide
+ * @param centre the horizontal centre of the boxes, each `width` wide
  * @param boxes four of them: title, explanation, colour
- * @param end title and explanation of what comes after all tiles
+ * @param end title and explanation of the step after all tiles
  */
 export function tileSteps(centre, width, boxes, end) {
   const left = centre - width / 2;

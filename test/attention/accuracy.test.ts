@@ -1,4 +1,4 @@
-/** How far results may be from exact ones, and that fusing does not make them worse. */
+/** Tests the errors of results against exact ones, and that fusing does not make them worse. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync, Tensor } from '../../lib/index.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -22,9 +22,9 @@ interface Errors {
 }
 
 /**
- * Of so many draws that they have 60 rows together. In few rows it is chance how well those are rounded that count: over
- * single draws of three rows the logarithm of the ratio of errors has a standard deviation of 0.6, which is as much as lets
- * one in some thousands be twice as far off as unfused.
+ * Uses as many draws as have 60 rows together. With few rows, chance decides how well the relevant ones are
+ * rounded: over single draws of three rows, the logarithm of the ratio of errors has a standard deviation of
+ * 0.6, so that one draw in some thousands is twice as far off as unfused.
  */
 function errorsOf(
   backend: TestedBackend,

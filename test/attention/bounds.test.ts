@@ -1,4 +1,4 @@
-/** Which keys are in reach: causal, windows, valid lengths, and where queries stand. */
+/** Tests which keys are in range: causal attention, windows, valid lengths, and query positions. */
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend, checkAttention, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';

@@ -1,4 +1,4 @@
-/** Options in random company: what is right alone must stay right together. */
+/** Tests random combinations of options: options that work alone must also work together. */
 import { attend, checkAttention, type InputShape, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
 import { expectClose, tolerances } from '../support/compare.js';

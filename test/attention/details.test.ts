@@ -13,7 +13,10 @@ import { Random } from '../support/random.js';
 const matrices = ['scores', 'cappedScores', 'biasedScores', 'weights'] as const;
 const everything: readonly AttentionDetail[] = ['logSumExp', ...matrices];
 
-/** All details are float32, unless everything is float64; what the inputs are stored as does not matter, they are given. */
+/**
+ * All details are float32, unless everything is float64; the storage type of the inputs does not matter, as
+ * the inputs are exact.
+ */
 function toleranceOf(type: FloatType): number {
   return type === 'float64' ? tolerances.float64 : tolerances.float32;
 }

@@ -1,4 +1,7 @@
-/** Keys drawn from the weights: as frequent as these say, independent, and the same everywhere. */
+/**
+ * Tests keys drawn from the weights: their frequencies match the weights, and draws are independent and equal
+ * on every backend.
+ */
 import assert from 'node:assert/strict';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { eachBackend, eachInstructionSet } from '../support/backends.js';
@@ -8,7 +11,7 @@ import { choicesOf, decidedInputs } from '../support/selections.js';
 eachBackend(
   'drawn keys',
   (backend) => {
-    /** Equal rows: every draw is from the same weights. */
+    /** The rows are equal: every draw is from the same weights. */
     function draws(rows: number, seed: number, more: AttentionOptions = {}): number[] {
       const heads = 4;
       const query = tensorOf('float32', [1, heads, rows / heads, 1], () => 1);

@@ -1,4 +1,7 @@
-/** Hard selection, of the best key or a drawn one, by its formula, with every other option, and the weights that go with it. */
+/**
+ * Tests hard selection, of the best key or a drawn one, against its formula, with every other option, and its
+ * weights.
+ */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { packedAttention } from '../../lib/attention/packed.js';
@@ -77,7 +80,7 @@ eachBackend(
               part(query, q[0], q[1]),
               [key, value].map((tensor) => part(tensor, k[0], k[1])),
             ];
-            // Draws know the batch entry: empty entries stand before the second one.
+            // Draws depend on the batch entry, so empty entries precede the second one.
             const before = Array.from({ length: entry + 1 }, () => own);
             const join = (tensors: Tensor[]) =>
               new Tensor(Float32Array.from(tensors.flatMap(toNumbers)), [

@@ -1,4 +1,4 @@
-/** Heads: how many, how wide, who shares whose keys, and how they lie in memory. */
+/** Tests heads: their number, widths, sharing of keys, and memory layouts. */
 import assert from 'node:assert/strict';
 import { attentionSync } from '../../lib/attention/attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';

@@ -1,4 +1,7 @@
-/** Local selection around predicted centers, by its formula, with every other option, and the weights that go with it. */
+/**
+ * Tests local selection around predicted centers against its formula, with every other option, and its
+ * weights.
+ */
 import assert from 'node:assert/strict';
 import { attend, checkAttention, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
@@ -8,7 +11,7 @@ import { attentionOracle } from '../support/oracle.js';
 import { Random, tensorOf } from '../support/random.js';
 import { everything, few, shape, weightsOf } from '../support/selections.js';
 
-/** One random center for each query, most of them inside. */
+/** One random center for each query, most of them within the keys. */
 const centersFor = (random: Random, { batch, heads, queries, keys }: typeof shape) =>
   tensorOf('float32', [batch, heads, queries], () => random.uniform(-3, keys + 3));
 

@@ -1,4 +1,4 @@
-/** Few queries against many keys, as in decoding: work that a backend may cut along the keys. */
+/** Tests few queries with many keys, as in decoding: work that a backend may split along the keys. */
 import assert from 'node:assert/strict';
 import { attend, checkAttention, type Inputs, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';

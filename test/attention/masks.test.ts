@@ -1,4 +1,4 @@
-/** Masks: bool and float, in every form that broadcasts. */
+/** Tests masks: bool and float, in every form that broadcasts. */
 import type { FloatType } from '../../lib/tensor/types.js';
 import { attend, checkAttention, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
@@ -8,7 +8,7 @@ import { Random, tensorOf } from '../support/random.js';
 
 const maskTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
 
-/** All 16 forms of [2, 4, 9, 13] with axes of length 1, and those with leading axes left out. */
+/** All 16 forms of [2, 4, 9, 13] with axes of length 1, and those with leading axes omitted. */
 const fullDims = [2, 4, 9, 13];
 const broadcastDims = Array.from({ length: 16 }, (_, bits) =>
   fullDims.map((length, axis) => ((bits >> axis) & 1 ? length : 1)),
@@ -50,7 +50,7 @@ eachBackend('masks', (backend) => {
     const shape = { batch: 1, heads: 2, queries: 80, keys: 400, width: 24 };
     const dims = [1, 1, shape.queries, shape.keys];
     for (const band of [4, 8, 16]) {
-      // Every third of the keys, in turn; then the same with some keys in it left out.
+      // Every third of the keys, in turn; then the same with some of its keys excluded.
       const inTurn = (i: number) =>
         Math.floor((i % shape.keys) / 134) === Math.floor(i / shape.keys / band) % 3;
       const mask = random.mask(dims, 1);

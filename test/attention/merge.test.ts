@@ -1,4 +1,4 @@
-/** Joining attention over disjoint sets of keys. */
+/** Tests merging attention over disjoint sets of keys. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { type AttentionPart, mergeAttention } from '../../lib/attention/merge.js';

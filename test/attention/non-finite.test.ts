@@ -1,4 +1,4 @@
-/** NaN and ±∞: as IEEE says where a key is attended, without effect where it is not. */
+/** Tests NaN and ±∞: they follow IEEE arithmetic if a key is attended, and have no effect otherwise. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
@@ -24,7 +24,7 @@ function spoil(tensor: Tensor, step: number, element: number): Tensor {
   );
 }
 
-/** Ways to keep key 12, and none else, from being attended. */
+/** Ways to exclude only key 12. */
 const exclusions: Readonly<Record<string, AttentionOptions>> = {
   'a bool mask': { mask: tensorOf('float32', [keys], (j) => (j < 12 ? 1 : 0)).cast('bool') },
   'a mask of −∞': { mask: tensorOf('float32', [keys], (j) => (j < 12 ? 0 : Number.NEGATIVE_INFINITY)) },
@@ -90,7 +90,7 @@ eachBackend('NaN and ∞', (backend) => {
     }
   });
 
-  // Few queries and many: kernels of their own, which meet the last keys in parts.
+  // Few and many queries use different kernels, which process the last keys in parts.
   for (const queries of [3, 70]) {
     it(`have no effect on those of ${queries} rows that do not attend them, among many keys`, () => {
       for (const type of typesOf(backend)) {

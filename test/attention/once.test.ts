@@ -1,4 +1,4 @@
-/** Hostile arguments: every property is read once, and what was checked is what is used. */
+/** Tests hostile arguments: every property is read once, and the checked value is the one used. */
 import assert from 'node:assert/strict';
 import { attentionSync } from '../../lib/attention/attention.js';
 import type { TensorLike } from '../../lib/tensor/types.js';

@@ -1,4 +1,4 @@
-/** Reusing outputs. */
+/** Tests the reuse of outputs. */
 import assert from 'node:assert/strict';
 import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';

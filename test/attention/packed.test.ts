@@ -1,4 +1,4 @@
-/** Sequences end to end. */
+/** Tests consecutive sequences in one tensor. */
 import assert from 'node:assert/strict';
 import { attentionSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
@@ -46,7 +46,7 @@ function cut(tensor: Tensor, from: number, to: number): Tensor {
   return tensorOf(tensor.type as FloatType, [1, to - from, rows, length], (i) => numbers[i]);
 }
 
-/** What one sequence's share of the options is. */
+/** One sequence's share of the options. */
 function optionsOf(options: OracleOptions, entry: number): OracleOptions {
   const { queryOffset, ...rest } = options;
   const offset = typeof queryOffset === 'number' ? queryOffset : queryOffset?.[entry];

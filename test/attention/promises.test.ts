@@ -1,4 +1,7 @@
-/** Promises: the event loop stays free, signals cancel, and memory may come and go meanwhile. */
+/**
+ * Tests promises: the event loop stays free, signals cancel operations, and memory may be transferred or
+ * collected meanwhile.
+ */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { attention, attentionDetails, attentionSync } from '../../lib/attention/attention.js';
@@ -12,11 +15,12 @@ import { Random } from '../support/random.js';
 eachBackend('promised attention', (backend) => {
   const random = new Random('promised attention');
   const small = randomInputs(random);
-  // Some tenths of a second of work on any backend.
+  // Several tenths of a second of work on any backend.
   const steps = backend === 'reference' ? 350 : emulatedOnly ? 100 : 4000;
   const long = randomInputs(random, { batch: 1, queries: steps, keys: steps, width: 64 });
   const startLong = () => attention(long.query, long.key, long.value, { backend });
-  // Sixteen times as much: what a signal is to end must not come to its end before, however busy the machine is.
+  // Sixteen times as much: an operation that a signal should cancel must not end before, however busy the
+  // machine is.
   const endless = random.tensor('float32', [1, 4, 4 * steps, 64]);
   const startEndless = (signal: AbortSignal, out?: Tensor) =>
     attention(endless, endless, endless, { backend, signal, ...(out && { out }) });
@@ -28,7 +32,7 @@ eachBackend('promised attention', (backend) => {
   });
 
   it('leaves the event loop free', async function () {
-    // The machine itself may be held up for a moment, but not every time.
+    // The machine may stall occasionally, but not every time.
     this.retries(9);
     const { count, p99 } = await turnsDuring(startLong());
     assert.ok(count > 10, 'the loop turned');
@@ -41,7 +45,7 @@ eachBackend('promised attention', (backend) => {
     const { query, key, value } = small;
     const quick = attention(query, key, value, { backend }).then(() => order.push('short'));
     await Promise.all([slow, quick]);
-    // On a device, which takes one operation after the other, either may end first.
+    // On a device, which runs one operation after the other, either may end first.
     assert.deepEqual(backend === 'cuda' ? order.sort().reverse() : order, ['short', 'long']);
   });
 
@@ -131,7 +135,7 @@ eachBackend('promised attention', (backend) => {
     const { buffer } = query.data;
     const transferred = attention(query, long.key, long.value, { backend });
     structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
-    // Either the memory was kept, and the result is right, or its loss is noticed.
+    // Either the memory was kept and the result is right, or the loss is detected.
     const outcome = await transferred.catch((error: unknown) => error);
     if (outcome instanceof Tensor) {
       expectSameBits(outcome, attentionSync(long.query, long.key, long.value, { backend }));

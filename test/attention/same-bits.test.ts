@@ -1,4 +1,7 @@
-/** The same inputs give the same bits: whatever the number of threads, and whatever else is in the batch. */
+/**
+ * Tests that the same inputs give the same bits, regardless of the number of threads and the rest of the
+ * batch.
+ */
 import { attention, attentionSync } from '../../lib/attention/attention.js';
 import { setThreads } from '../../lib/backends/native/native.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
@@ -24,7 +27,7 @@ function entry(tensor: Tensor, index: number): Tensor {
 
 eachBackend('the bits of a result', (backend) => {
   for (const [title, shape] of Object.entries(shapes)) {
-    // Still more than one chunk of keys.
+    // More than one chunk of keys even then.
     const most = backend === 'reference' ? 400 : emulatedOnly ? 600 : 5000;
     const small = { ...shape, keys: Math.min(shape.keys, most) };
 

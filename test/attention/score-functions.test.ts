@@ -1,4 +1,7 @@
-/** Score functions: each by its formula, with weights that heads share or have to themselves, and with every other option. */
+/**
+ * Tests each score function against its formula, with weights per head or shared, and with every other
+ * option.
+ */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions, LocationScore, Score } from '../../lib/attention/options.js';
@@ -27,7 +30,7 @@ eachBackend(
         it(`${name}${perHead ? ', weights for each head' : ''}`, () => {
           const score = randomScore(random, name, { ...own, perHead });
           checkAttention(backend, randomInputs(random, shape), { score, scale: 1 });
-          // As many rows as a model has that writes one word after the other.
+          // As many rows as in a model that writes one word after the other.
           checkAttention(backend, randomInputs(random, { ...shape, queries: 2 }), { score, scale: 1 });
         });
       }
@@ -37,7 +40,7 @@ eachBackend(
           const inputs = randomInputs(random, { ...shape, type });
           const score = randomScore(random, name, own);
           if (name !== 'location') return checkAttention(backend, inputs, { score });
-          // Rounded to the type of the queries, as is said.
+          // Rounded to the type of the queries, as documented.
           const { weight } = score as LocationScore & { weight: Tensor };
           const { output } = attentionOracle(inputs.query, inputs.key, inputs.value, {
             score: { type: 'location', weight: weight.cast(type) },
@@ -139,7 +142,7 @@ eachBackend(
         assert.ok(logSumExp && scores);
         for (const [i, x] of toNumbers(query).entries()) {
           const truth = Math.tanh(x + Math.fround(at));
-          // What rounding the score to float32, and its logarithm, may add.
+          // The error of rounding the score to float32 and taking its logarithm.
           assert.ok(Math.abs((scores.data[i] as number) - truth) < 5e-7);
           assert.ok(Math.abs((logSumExp.data[i] as number) - truth) < 7e-7, `${x}`);
         }

@@ -1,4 +1,4 @@
-/** What a score is made of: scale, softcap, ALiBi and sinks, and their order. */
+/** Tests the components of a score, scale, softcap, ALiBi and sinks, and their order. */
 import assert from 'node:assert/strict';
 import { attend, checkAttention, randomInputs, typesOf } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
@@ -81,7 +81,7 @@ eachBackend('scores', (backend) => {
   });
 
   it('stays exact when scores are far from 0', () => {
-    // The same amount on every score changes nothing, but exp() of it would overflow.
+    // Adding the same amount to every score changes nothing, but exp() of it would overflow.
     const mask = random.tensor('float32', [2, 4, 11, 1], 0);
     for (let i = 0; i < mask.size; i++) mask.data[i] = i % 2 ? 2 ** 10 : -(2 ** 10);
     const { output } = attentionOracle(inputs.query, inputs.key, inputs.value);

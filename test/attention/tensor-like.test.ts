@@ -1,4 +1,4 @@
-/** What counts as a tensor: heed's own, onnxruntime's, and plain objects. */
+/** Tests the accepted kinds of tensors: heed's own, onnxruntime's, and plain objects. */
 import { attentionSync } from '../../lib/attention/attention.js';
 import type { TensorLike } from '../../lib/tensor/types.js';
 import { type Inputs, randomInputs } from '../support/attention.js';
@@ -6,7 +6,10 @@ import { eachBackend } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 
-/** Built as onnxruntime-common builds its tensors: own properties, getters that look at the location, methods. */
+/**
+ * Structured like the tensors of onnxruntime-common: own properties, getters that check the location,
+ * methods.
+ */
 class OnnxTensor {
   readonly type;
   readonly dims;

@@ -1,4 +1,4 @@
-/** Options that attention refuses, and the odd ones that it takes. */
+/** Tests options that attention rejects, and unusual ones that it accepts. */
 import assert from 'node:assert/strict';
 import {
   attention,

@@ -1,4 +1,4 @@
-/** Shapes that do not fit together. */
+/** Tests shapes that do not match. */
 import { describeRefusals, type Refusal, zeros } from '../support/refusals.js';
 
 const shapes: readonly Refusal[] = [

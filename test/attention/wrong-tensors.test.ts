@@ -1,4 +1,4 @@
-/** Tensors that attention refuses, whatever they pretend to be. */
+/** Tests tensors that attention rejects, including objects that imitate tensors. */
 import { describeRefusals, goodInputs, type Refusal, zeros } from '../support/refusals.js';
 
 const detached = () => {

@@ -1,4 +1,4 @@
-/** Which backend does the work. */
+/** Tests the choice of the backend. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -71,7 +71,7 @@ describe('devices', () => {
 describe('without the addon', () => {
   let folder: string;
 
-  /** A copy of the package in which there is nothing to load. */
+  /** A copy of the package without anything to load. */
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'heed-without-addon-'));
     cpSync(join(root, 'package.json'), join(folder, 'package.json'));

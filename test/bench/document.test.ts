@@ -1,4 +1,4 @@
-/** docs/performance.md says what was measured. */
+/** Tests that docs/performance.md states the measured results. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -70,7 +70,7 @@ describe('the document of performance', () => {
         '| some work | 10.0 ms | 90 % ✓ 80 | 90 % | 1.25× ✗ | onnxruntime Attention | 2.00× ✓ | 1.25× ✗ | 1.5× |',
       ),
     );
-    // 1.25 / 0.9 is less than 1.5, whoever computes.
+    // 1.25 / 0.9 is less than 1.5 in any arithmetic.
     assert.ok(written.includes('| some work | 2 | onnxruntime Attention | 1.25× | 1.38× | 1.5× | no |'));
     // Two ratios, one limit, one scaling.
     assert.match(written, /2 of 4 bars are met/);

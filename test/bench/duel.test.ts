@@ -22,7 +22,7 @@ describe('a duel of the benchmark', () => {
   });
 
   it('divides the time of the other by that of heed, until the promise is settled', async () => {
-    // A timer counts from when its turn of the event loop began, which may be long ago where the machine is busy.
+    // A timer counts from the start of its event loop turn, which may be long ago on a busy machine.
     const wait = async (milliseconds: number) => {
       for (const end = performance.now() + milliseconds; performance.now() < end; ) await sleep(1);
     };
@@ -30,7 +30,7 @@ describe('a duel of the benchmark', () => {
     const { heed, peer, ratio } = await duel(waiting(5), waiting(25), 0);
     assert.ok(heed.shortest > 4.9 && peer.shortest > 24.9);
     assert.equal(ratio, peer.median / heed.median);
-    // However busy the machine is, not all calls are late by as much as makes up for the difference.
+    // Even on a busy machine, not all calls are late enough to hide the difference.
     assert.ok(heed.shortest < peer.shortest, `${heed.shortest} and ${peer.shortest} ms`);
   });
 

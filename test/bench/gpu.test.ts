@@ -1,4 +1,6 @@
-/** bench/gpu, as far as it goes without a GPU; what it computes is tested by test/emulator/bench_problems_test.cc. */
+/**
+ * Tests the parts of bench/gpu that need no GPU; test/emulator/bench_problems_test.cc tests its computations.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,7 +15,7 @@ const folder = join(packageRoot, 'bench', 'gpu');
 describeWith(['python3'], 'the benchmark on GPUs', () => {
   const at = temporaryDirectory();
 
-  /** Runs it with programs before those of the machine. */
+  /** Runs it with these programs first on PATH. */
   function runWith(name: string, programs: Record<string, string>, args: readonly string[] = []) {
     const bin = at(`${name}-bin`);
     mkdirSync(bin);
@@ -167,7 +169,7 @@ print(json.dumps(side.calls(60, json.loads(sys.argv[2]))))`;
     assert.match(chart('decode-bfloat16'), />1000</);
     assert.match(chart('ratios'), />1\.25×</);
     assert.match(chart('ratios'), />0\.50×</);
-    // A run that measured nothing has nothing to draw.
+    // A run without measurements has no charts.
     writeFileSync(at('empty.json'), JSON.stringify({ ...results, machine: null, benchmark: null }));
     assert.equal(spawnSync(process.execPath, [script, at('empty.json')]).status, 0);
     assert.ok(!existsSync(at('empty-ratios.svg')));

@@ -12,7 +12,7 @@ import { Random } from '../support/random.js';
 
 const one = { heads: 1, keyHeads: 1, width: 8 };
 
-/** By the definition of the options. */
+/** Counts by the definition of the options. */
 function countPairs({ queries, keys, causal, window }: AttentionShape): number {
   let count = 0;
   for (let i = 0; i < queries; i++) {

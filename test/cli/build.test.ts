@@ -48,11 +48,11 @@ describe('building the addon, from beginning to end', function () {
       const root = fixturePackage(prefix);
 
       it('gives an addon that works, leaves nothing else, and downloads nothing', async () => {
-        // Nobody listens there.
+        // No server listens there.
         const nowhere = 'http://127.0.0.1:9';
         const offline = { HTTP_PROXY: nowhere, HTTPS_PROXY: nowhere, npm_config_devdir: join(root(), 'dev') };
         if (tool === 'node-gyp') {
-          // As in the package, whose root has none that package managers would see.
+          // As in the package: package managers must not find binding.gyp in its root.
           mkdirSync(join(root(), 'dist'));
           renameSync(join(root(), 'binding.gyp'), join(root(), 'dist/binding.gyp'));
         }
@@ -105,7 +105,7 @@ describe('building the addon for this machine', function () {
       const root = fixturePackage(prefix);
 
       it('leaves out what the processor lacks, and says how to have everything', async () => {
-        // Neither processor nor compiler know it.
+        // Neither the processor nor the compiler knows it.
         const listed = join(root(), 'native/sources.json');
         writeFileSync(listed, readFileSync(listed, 'utf8').replace('-mavx512f', '-mavx999'));
         const quick = await runBuild(root(), { with: tool, forThisMachine: true });
@@ -117,7 +117,7 @@ describe('building the addon for this machine', function () {
         assert.equal(answer(root()), '42\n');
         const again = await runBuild(root(), { forThisMachine: true });
         assert.match(again.stderr, /^heed: the native backend is ready: .*\n$/);
-        // It is not taken for a whole one.
+        // It does not count as a complete build.
         const whole = await runBuild(root(), { with: tool });
         assert.match(whole.stderr, /heed\.node was built without the kernels for AVX-512\n/);
         assert.match(whole.stderr, new RegExp(`${tool} failed: .*avx999`));
@@ -148,7 +148,7 @@ describe('building the addon', function () {
     assert.doesNotMatch(broken.stderr, stack);
     assert.equal(existsSync(addonPath(root())), false);
     assert.equal(readStamp(root()), undefined);
-    // A checkout keeps what was compiled.
+    // A checkout keeps its build output.
     mkdirSync(join(root(), 'lib'));
     writeFileSync(join(root(), 'lib/index.ts'), '');
     await runBuild(root(), { with: 'cmake-js' }, { CXX: compiler });
@@ -175,7 +175,7 @@ describe('building the addon', function () {
     assert.match(stderr, /cmake-js failed: CMake Error at CMakeLists\.txt:3: The moon is full\.\n/);
   });
 
-  /** Starts a build whose compiler, or whose CMake, writes its process ids to a file and never ends. */
+  /** Starts a build whose compiler or CMake writes its process ids to a file and never ends. */
   async function begin(sleeper: NodeJS.ProcessEnv, began: string): Promise<[RunningBuild, number[]]> {
     const running = new RunningBuild(root(), { with: 'cmake-js' }, sleeper);
     while (!existsSync(began) || !/\d+ \d+\n/.test(readFileSync(began, 'utf8'))) await sleep(20);
@@ -188,7 +188,7 @@ describe('building the addon', function () {
     } catch {
       return false;
     }
-    // What nobody has waited for yet has ended all the same.
+    // A zombie process has ended, too.
     const { stdout } = spawnSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' });
     return !stdout.startsWith('Z');
   }
@@ -218,14 +218,14 @@ describe('building the addon', function () {
     it(`leaves no tool running after ${signal}`, async () => {
       const began = join(root(), 'began');
       const bin = join(root(), 'bin');
-      // One of them does not want to end.
+      // One of them ignores the signal.
       const stubborn = `${signal === 'SIGINT' ? 'trap "" TERM;' : ''} ${sleepForever(began)}; wait`;
       script(bin, 'cmake', `if [ "$1" = --version ]; then echo cmake version 3.25.1; else ${stubborn}; fi`);
       const [running, pids] = await begin({ PATH: `${bin}:${process.env.PATH}` }, began);
       running.process.kill(signal);
       const { status } = await running.ended;
       assert.equal(status, code);
-      // Killed, it cannot wait for them.
+      // A killed process cannot wait for its children.
       while (signal === 'SIGKILL' && pids.some(isAlive)) await sleep(20);
       assert.deepEqual(pids.filter(isAlive), []);
     });
@@ -253,7 +253,7 @@ describe('building the addon', function () {
       mkdirSync(bin);
     });
 
-    /** With nothing on PATH but what a test has put there. */
+    /** With only the test's programs on PATH. */
     async function said(env: NodeJS.ProcessEnv = {}): Promise<string> {
       const { status, stderr } = await runBuild(
         root(),
@@ -356,7 +356,7 @@ describe('building the addon', function () {
       assert.match(first.stderr, /is ready/);
       const { worked } = readStamp(root()) ?? {};
       assert.ok(worked?.startsWith(`${statSync(place()).size} `));
-      // Where it is remembered nothing is loaded: this would not be.
+      // A remembered addon is not loaded again, but this changed file must be.
       writeFileSync(join(root(), 'build/Release/heed.node'), 'changed');
       assert.match((await runBuild(root(), {}, nowhere())).stderr, /heed\.node is not an addon/);
     });

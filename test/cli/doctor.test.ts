@@ -100,7 +100,7 @@ describe('heed doctor', function () {
     const old = 'case "$*" in *-dM*) echo "#define __GNUC__ 11";; esac';
     const passedOver = runHeed(['doctor'], { env: { CXX: script(file('bin'), 'old c++', old) } });
     assert.match(passedOver.stdout, /old c\+\+, which CXX names, is GCC 11\.0\.0, and heed needs GCC 12/);
-    // The addon is there: nothing has to be built.
+    // The addon exists, so no build is necessary.
     assert.equal(passedOver.status, 0);
   });
 
@@ -145,7 +145,7 @@ describe('heed doctor', function () {
       );
     });
 
-    /** Puts an addon in its place, made in some way. */
+    /** Installs an addon made by the given function. */
     function withAddon(make: (path: string) => void): string {
       const folder = join(root, 'build/Release');
       mkdirSync(folder, { recursive: true });

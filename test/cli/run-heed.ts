@@ -1,4 +1,4 @@
-/** The command line, as a user's shell runs it. */
+/** Runs the command line as a user's shell does. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/package-root.js';
@@ -10,10 +10,10 @@ export interface Ended {
 }
 
 export interface Surroundings {
-  /** The folder that it is run in. */
+  /** The folder in which it runs. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Where heed is installed. */
+  /** The folder in which heed is installed. */
   readonly root?: string;
 }
 

@@ -26,7 +26,7 @@ describe('heed attend', function () {
     assert.doesNotMatch(stderr, /\n\s+at /, 'a mistake of the user needs no stack');
   }
 
-  /** The lines below a head's title: what is looked at, where, and how much. */
+  /** The lines below a head's title: the attended word, its position, and the weight. */
   function influences(stdout: string, head: string): [string, string, number][] {
     const lines = stdout
       .slice(stdout.indexOf(`  ${head}\n`))
@@ -58,7 +58,7 @@ describe('heed attend', function () {
     };
     const [, speedUp] = /speed-up +([\d.]+) × over unfused/.exec(stdout) ?? [];
     const expected = seconds('unfused') / seconds('fused');
-    // Two decimals, of numbers that were shown with three digits each.
+    // Two decimals, from numbers printed with three digits each.
     assert.ok(
       Math.abs(Number(speedUp) - expected) < 0.006 + 0.011 * expected,
       `${speedUp} is not ${expected}`,
@@ -98,7 +98,7 @@ describe('heed attend', function () {
       nearby.slice(0, 4).map(([word]) => word),
       ['the', 'on', 'sat', 'cat'],
     );
-    // 0.2 for every word of distance: the followers stood 3, 6 and 10 words before.
+    // 0.2 per word of distance: the followers stood 3, 6 and 10 words before.
     const induction = influences(stdout, 'What followed last time');
     const odds = [3, 6, 10].map((distance) => Math.exp(-0.2 * distance));
     const total = odds.reduce((sum, value) => sum + value, 0);

@@ -1,4 +1,4 @@
-/** A real browser, looking at one page. */
+/** A real browser that shows one page. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -20,8 +20,8 @@ const places = [
 ];
 
 /**
- * The browser that comes as a package, with the libraries that it takes: it is made for functions in the cloud, and brings
- * its libraries along only where it takes the machine for one.
+ * The browser from a package, with the libraries that it needs. The package is made for cloud functions, and
+ * installs its libraries only if it detects such an environment.
  */
 async function packaged(): Promise<Program> {
   const restore = keepVariables();
@@ -35,7 +35,7 @@ async function packaged(): Promise<Program> {
   }
 }
 
-/** One that is there, else the one that was installed with the packages. */
+/** Starts an installed browser, or the one installed as a package. */
 export async function launchBrowser(): Promise<Browser> {
   const there = places.find(existsSync);
   const { executablePath, env }: Program = there === undefined ? await packaged() : { executablePath: there };
@@ -49,9 +49,9 @@ export async function launchBrowser(): Promise<Browser> {
 
 export interface Opened {
   readonly page: Page;
-  /** Everything that the browser asked for. */
+  /** All requests of the browser. */
   readonly requests: string[];
-  /** Everything that went wrong in the page. */
+  /** All errors in the page. */
   readonly complaints: string[];
 }
 

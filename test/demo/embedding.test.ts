@@ -72,7 +72,7 @@ describe('embedding of words', () => {
   });
 
   it('tells any two places of the longest text apart', () => {
-    // How alike two places are depends only on how far apart they are.
+    // The similarity of two positions depends only on their distance.
     const alike = (distance: number) =>
       placeFrequencies.reduce((sum, w) => sum + Math.sqrt(w) * Math.cos(w * distance), 0) /
       placeFrequencies.reduce((sum, w) => sum + Math.sqrt(w), 0);

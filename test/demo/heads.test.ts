@@ -14,9 +14,9 @@ import { asWords, randomText, randomVocabulary } from './random-text.js';
 const ids = layers.flatMap(({ heads }) => heads.map(({ id }) => id));
 
 interface Seen {
-  /** How much the word at a position looks at that at another, through the head of that name. */
+  /** The weight of the word at position `key` for the word at position `query`, in the head of that name. */
   weight(head: string, query: number, key: number): number;
-  /** What a word gives to all words that a test takes, together. */
+  /** The total weight of all words that satisfy a condition. */
   mass(head: string, query: number, takes: (key: number) => boolean): number;
 }
 
@@ -145,7 +145,8 @@ describe('heads made by hand', () => {
             assert.ok(seen.mass('induction', query, () => true) < 0.01);
             continue;
           }
-          // What followed each earlier place, this one itself included where the word stands twice in a row.
+          // The words that followed each earlier occurrence, including the word itself if it occurs twice in
+          // a row.
           const followers = (key: number) => key > 0 && key <= query && text[key - 1] === text[query];
           assert.ok(seen.mass('induction', query, followers) > 0.99);
           const heaviest = everyWord.reduce((best, key) =>

@@ -1,4 +1,4 @@
-/** Pages of attention weights on disk, what they should show, and what one does with them. */
+/** Pages of attention weights on disk, their expected contents, and user actions on them. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
@@ -11,12 +11,12 @@ import { readWords } from '../../lib/demo/words.js';
 
 export const heads = layers.flatMap((layer) => layer.heads);
 
-/** A page on disk, and the weights that it should show. */
+/** A page on disk and the weights that it should show. */
 export interface MadePage {
   readonly path: string;
   readonly texts: readonly string[];
   readonly stretch: Stretch;
-  /** How much the shown word `row` looks at the word `column` of the whole text. */
+  /** The weight of the word `column` of the whole text for the shown word `row`. */
   weight(head: number, causal: boolean, row: number, column: number): number;
 }
 
@@ -62,7 +62,7 @@ export const chooseHead = (page: Page, head: number) => page.getByText(heads[hea
 export const switchCausal = (page: Page, on: boolean) =>
   page.getByLabel('Causal').setChecked(on, { force: true });
 
-/** Points at a cell of the heat map, scrolling it into view. */
+/** Moves the pointer to a cell of the heat map, scrolling it into view. */
 export async function pointAt(page: Page, row: number, column: number): Promise<string> {
   await page.mouse.move(1, 1);
   await page.evaluate(`look.scrollToCell(${row}, ${column})`);
@@ -76,7 +76,7 @@ export async function pointAt(page: Page, row: number, column: number): Promise<
   return (await page.locator('#tooltip').textContent()) ?? '';
 }
 
-/** Three digits of a weight may differ by one in the last, as the page keeps eleven bits of it. */
+/** The last of three digits of a weight may differ by one, as the page keeps eleven bits of it. */
 export function expectNumber(shown: string | undefined, weight: number): void {
   if (shown === '0') assert.ok(weight < 1e-7, `${shown} for ${weight}`);
   else if (shown === '< 0.001') assert.ok(weight < 0.0010005, `${shown} for ${weight}`);

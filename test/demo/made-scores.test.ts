@@ -20,7 +20,7 @@ describe('scores made for the heads of heed attend', () => {
     return new Map(ids.map((id, i) => [id, weights[i]]));
   }
 
-  /** By how much the weights of a head are off at most. */
+  /** The largest error of the weights of a head. */
   function apart(head: string, some: Map<string, Float32Array>, others: Map<string, Float32Array>): number {
     const [a, b] = [some.get(head), others.get(head)];
     assert.ok(a && b && a.length === b.length);
@@ -51,7 +51,7 @@ describe('scores made for the heads of heed attend', () => {
         const same = seen.get('same');
         assert.ok(same);
         for (const query of everyWord) {
-          // A sink of 0 takes as much as each of them.
+          // A sink of 0 has the same weight as each of them.
           const visible = causal ? query + 1 : text.length;
           for (let key = 0; key < visible; key++)
             assert.ok(Math.abs(same[query * text.length + key] - 1 / (visible + 1)) < 1e-6);

@@ -52,7 +52,7 @@ describe('page of attention weights', function () {
           await chooseHead(page, head);
           for (let i = 0; i < cellsOfAHead; i++) {
             const row = random.integer(0, count - 1);
-            // Half of them where something is to be seen.
+            // Every second cell is the heaviest of its row, so that its weight is visible.
             const heaviest = made.texts.reduce(
               (best, _, key) =>
                 made.weight(head, causal, row, key) > made.weight(head, causal, row, best) ? key : best,
@@ -119,7 +119,7 @@ describe('page of attention weights', function () {
       const check = async (head: number, causal: boolean, query?: number, key?: number) => {
         const weightOf = (line: { query: number; key: number }) =>
           made.weight(head, causal, line.query, line.key);
-        // The page's copy of a weight at the very limit may lie on its other side.
+        // The page's rounded weight at the limit may lie on its other side.
         const isClear = (line: { query: number; key: number }) => Math.abs(weightOf(line) - limit) > 1e-5;
         const pairs = made.texts.flatMap((_, row) =>
           made.texts.map((_, column) => ({ query: row, key: column })),
@@ -247,7 +247,7 @@ describe('page of attention weights', function () {
 
   it('shows a stretch of a long text, says so, and tells what falls outside', async () => {
     const words = randomText(random, randomVocabulary(random, 40), 300);
-    // So that the same word stands outside of the stretch too, which one text in ninety would not have.
+    // Ensures that the same word also occurs outside the range, which one text in ninety would lack.
     words[0] = words[200];
     const made = await make('long', words.join(' '), 200);
     const { page } = await openPage(browser, made.path);

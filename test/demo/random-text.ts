@@ -35,14 +35,14 @@ export function randomWord(random: Random): string {
   ).join('');
 }
 
-/** As many different words as asked for. */
+/** Exactly `size` different words. */
 export function randomVocabulary(random: Random, size: number): string[] {
   const words = new Set<string>();
   while (words.size < size) words.add(randomWord(random));
   return [...words];
 }
 
-/** Words drawn from a vocabulary, each as likely as any other. */
+/** Words drawn from a vocabulary with equal probability. */
 export function randomText(random: Random, vocabulary: readonly string[], length: number): string[] {
   return Array.from({ length }, () => random.pick(vocabulary));
 }

@@ -1,6 +1,6 @@
 /**
- * Shell commands of the documentation that the documentation tests do not run themselves, because a step of
- * `.ci/run` does, or because a test may not: each with the reason.
+ * Shell commands of the documentation that the documentation tests do not run, because a step of `.ci/run`
+ * does or because a test may not, each with the reason.
  */
 export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because: string }> = new Map([
   ['npm start', { step: 'main-job', because: 'sets up the checkout that the tests stand in' }],
@@ -55,7 +55,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['npm install heed', { step: 'package', because: 'the tarball of this checkout is installed there' }],
 ]);
 
-/** Documents whose every block a step of `.ci/run` runs, and that step. */
+/** Documents all of whose blocks a step of `.ci/run` runs, with that step. */
 export const documentsRunElsewhere: ReadonlyMap<string, string> = new Map([
   ['docs/guides/deploying.md', 'bundles'],
 ]);

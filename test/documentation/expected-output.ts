@@ -1,6 +1,6 @@
 /**
- * Results shown in a code block: `console.log(x); // → 0.5`, further lines of the same output on lines of
- * their own that start with `// →`. A block prints exactly what it shows; … stands for anything.
+ * Results shown in a code block: `console.log(x); // → 0.5`, with further lines of the same output on
+ * separate lines that start with `// →`. A block prints exactly the shown output; … matches anything.
  */
 import assert from 'node:assert/strict';
 

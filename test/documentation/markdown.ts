@@ -1,4 +1,4 @@
-/** What the documentation tests need to know of a Markdown file: its code blocks, links and headings. */
+/** Parses Markdown files for the documentation tests: code blocks, links and headings. */
 import { readFileSync } from 'node:fs';
 import MarkdownIt from 'markdown-it';
 
@@ -14,11 +14,11 @@ export interface Document {
   readonly blocks: readonly CodeBlock[];
   /** Targets of links and images, as written. */
   readonly links: readonly string[];
-  /** The anchors that GitHub gives to the headings. */
+  /** The anchors that GitHub generates for the headings. */
   readonly anchors: ReadonlySet<string>;
 }
 
-/** The commands of a block in sh, without comments; a line that ends in \ goes on. */
+/** The commands of an sh block, without comments; a line that ends in \ continues. */
 export function commandsOf(code: string): string[] {
   return code
     .replace(/\\\n\s*/g, ' ')

@@ -1,12 +1,12 @@
-/** The width of prose: paragraphs and lists, without tables, code and headings. */
+/** Checks the width of prose: paragraphs and lists, without tables, code and headings. */
 import { readFileSync } from 'node:fs';
 import MarkdownIt from 'markdown-it';
 
 export const proseWidth = 100;
 
 /**
- * Lines of prose that are too wide, as `line 12 has 104 characters`. Images and targets of links do not count: they
- * cannot be broken.
+ * Lines of prose that are too wide, as `line 12 has 104 characters`. Images and link targets do not count,
+ * because they cannot be broken.
  */
 export function wideLines(path: string): string[] {
   const source = readFileSync(path, 'utf8');

@@ -1,4 +1,6 @@
-/** A folder in which `heed` is installed, as the reader of a document would have it, and running its code there. */
+/**
+ * A folder in which `heed` is installed, as for the reader of a document, and functions that run code there.
+ */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +53,7 @@ export class Workshop {
   }
 }
 
-/** Compiles a TypeScript module next to itself; what the compiler says against it. */
+/** Compiles a TypeScript module next to itself and returns the compiler's errors. */
 export function compile(path: string): string[] {
   const program = ts.createProgram([path], {
     strict: true,

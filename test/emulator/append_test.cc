@@ -1,4 +1,4 @@
-// append on the emulator: every element where it belongs, and nothing else touched.
+// Tests append on the emulator: every element arrives at its place, and nothing else is touched.
 #include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
@@ -24,14 +24,15 @@ size_t bytes_of(const Buffer& buffer) {
   return static_cast<size_t>(buffer.size()) * size_of(buffer.type());
 }
 
-// Values that every type holds.
+// Values that every type represents exactly.
 Buffer new_rows(Random& random, DType type, int64_t size) {
   Buffer rows(type, size);
   for (int64_t i = 0; i < size; ++i) rows.set(i, static_cast<double>(random.integer(-64, 64)) / 32);
   return rows;
 }
 
-// Keys, or values: new ones, and the pages of a cache, which hold NaN where nothing is written.
+// The key side or the value side: new rows, and the pages of a cache, which contain NaN where nothing is
+// written.
 struct Side {
   Side(Random& random, int64_t batch, int64_t heads, int64_t steps, int64_t width, int64_t page_steps,
        int64_t pages)
@@ -98,7 +99,7 @@ std::shared_ptr<PageTables> tables_of(std::vector<int64_t> first, std::vector<vo
 
 void append_and_compare(Random& random) {
   const int64_t batch = random.integer(1, 3), heads = random.integer(1, 3), steps = random.integer(0, 9);
-  // 40: a contiguous cache, one page for each entry.
+  // A page of 40 steps is a contiguous cache, one page per entry.
   constexpr int64_t capacity = 40;
   const int64_t page_steps = random.pick<int64_t>({1, 3, 16, 40, 40});
   const int64_t pages_per_entry = (capacity + page_steps - 1) / page_steps, pages = batch * pages_per_entry;
@@ -182,7 +183,7 @@ TEST_CASE("append: reaches beyond 2^31 elements") {
   constexpr int64_t steps = 2, width = 8, far = (int64_t{1} << 31) + 64;
   Random random(7);
   for (const DType type : {DType::float16, DType::float32}) {
-    // New steps, and heads of the cache's one page, lie far apart.
+    // The new steps, and the heads of the cache's only page, lie far apart.
     const size_t bytes = static_cast<size_t>(far + 2 * steps * width) * size_of(type);
     const Sparse from(bytes), key(bytes), value(bytes);
     Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));

@@ -1,4 +1,4 @@
-// attention_rows on the emulator against the float64 oracle.
+// Tests attention_rows on the emulator against the float64 oracle.
 #include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
@@ -25,8 +25,8 @@ struct Asked {
   int64_t keys = 0;
 };
 
-// The largest error of an array, relative to 1 and to the number; infinite where only one of the two is
-// finite.
+// The largest error of an array, relative to the larger of 1 and the number; infinite if only one of the two
+// is finite.
 double error_of(const std::vector<float>& got, size_t first, const std::vector<double>& truth) {
   double error = 0;
   for (size_t key = 0; first + key < got.size() && key < truth.size(); ++key) {
@@ -38,7 +38,7 @@ double error_of(const std::vector<float>& got, size_t first, const std::vector<d
   return error;
 }
 
-// `page_steps`: keys lie in pages of so many steps; 0: in one place.
+// `page_steps`: keys lie in pages of that many steps; 0: contiguous.
 void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, int64_t page_steps = 0) {
   AttentionProblem& attention = made.problem;
   for (size_t b = 0; b < attention.sequences.size(); ++b) {
@@ -83,7 +83,7 @@ void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, 
     const std::vector<double>* truths[] = {&truth.scores, &truth.capped, &truth.biased, &truth.weights};
     for (size_t i = 0; i < 4; ++i) {
       std::vector<double> whole = *truths[i];
-      // Keys that the sequence does not have are keys that it does not attend.
+      // Keys past the end of the sequence count as not attended.
       whole.resize(static_cast<size_t>(asked.keys), i == 3 ? 0 : -INFINITY);
       if (wanted[i])
         errors[i] = std::fmax(errors[i], error_of(arrays[i], row * static_cast<size_t>(asked.keys), whole));
@@ -218,7 +218,7 @@ TEST_CASE("attention_rows: reaches beyond 2^31 elements") {
     problem.scores = scores.data();
     EmulatedWorkspace workspace(machine);
     cuda::attention_rows(problem, workspace);
-    // Small eighths: every type and every order of the sum is exact.
+    // With small multiples of an eighth, every type and every order of the sum is exact.
     for (size_t k = 0; k < keys; ++k) CHECK(scores[k] == truth[k]);
   }
 }

@@ -1,4 +1,4 @@
-// What bench/gpu asks for is what it says, on the emulator: its structs become the problems of kernels.
+// Tests on the emulator that the structs of bench/gpu become the kernel problems that they describe.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -28,7 +28,7 @@ size_t bytes_of(const Buffer& buffer) {
   return static_cast<size_t>(buffer.size()) * size_of(buffer.type());
 }
 
-// Relative to the norm of what is expected.
+// Relative to the norm of the expected values.
 double error_of(const Buffer& got, const std::vector<double>& expected) {
   double error = 0, norm = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -44,7 +44,7 @@ struct Shape {
   bool causal, steps_before_heads;
 };
 
-// By the definition, with the layouts that the struct's comments promise.
+// Computed by definition, with the layouts that the struct's comments specify.
 std::vector<double> attention(const Shape& s, const Buffer& query, const Buffer& key, const Buffer& value) {
   std::vector<double> output(static_cast<size_t>(query.size()));
   for (int64_t row = 0; row < s.batch * s.heads * s.steps; ++row) {

@@ -1,4 +1,4 @@
-// The smallest kernel there is: how a kernel is tested.
+// Tests cast, the smallest kernel: an example of a kernel test.
 #include <doctest/doctest.h>
 
 #include "cuda/launchers.h"
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::initializer_list<DType> types = {DType::float32, DType::float16, DType::bfloat16};
 
-// `offset` elements behind an aligned address on both sides.
+// Both sides begin `offset` elements after an aligned address.
 Counts cast_and_compare(test::Random& random, DType from_type, DType to_type, int64_t count, int64_t offset) {
   Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));
   const auto bytes_of = [count](DType type) { return static_cast<size_t>(count) * size_of(type); };

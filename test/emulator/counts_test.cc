@@ -1,4 +1,4 @@
-// Counts against numbers worked out by hand, under any schedule.
+// Compares counts with numbers calculated by hand, under any schedule.
 #include <doctest/doctest.h>
 
 #include <numeric>
@@ -13,7 +13,7 @@ namespace heed::emulator {
 
 namespace {
 
-// Lane l at begin + l · stride.
+// Lane l accesses begin + l · stride.
 Traffic traffic(Access kind, uint32_t bytes, uintptr_t begin, uintptr_t stride, uint32_t lanes = 0xffffffff) {
   Request request;
   request.lanes = lanes;
@@ -66,7 +66,7 @@ TEST_CASE("passes over the banks of shared memory") {
   CHECK(load(16, 1024, 16).transactions == 4);  // quarters
   CHECK(load(16, 1024, 16).wasted() == 0);
   CHECK(load(16, 1024, 128).transactions == 32);  // eight lanes, four banks
-  CHECK(load(16, 1024, 144).transactions == 4);   // and rows that are 16 bytes longer
+  CHECK(load(16, 1024, 144).transactions == 4);   // as before, with rows 16 bytes longer
   CHECK(load(16, 1024, 128, 1).wasted() == 0);
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("what kernels do is counted, whatever the order of their threads") {
       CHECK(counts.shared_loads.unavoidable == 64);
     }
 
-    // In round i lanes i … 31 take part, at neighbouring addresses.
+    // In round i, lanes i … 31 access neighbouring addresses.
     const Counts uneven = count(schedule, 1024, [](const float* in, float* out) { ragged(in, out); });
     CHECK(uneven.global_loads.requests == 32);
     CHECK(uneven.global_loads.bytes == 4 * 33 * 16);

@@ -1,5 +1,5 @@
-// NaN, ∞ and the lowest numbers in attention on the emulator: what they do where they are attended, and what
-// masks of them do.
+// Tests NaN, ∞ and the lowest numbers in attention on the emulator: their effect where they are attended, and
+// the effect of masks with such values.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -35,7 +35,7 @@ void solve(Random& random, DenseAttention& made, Solver solver, Buffer* mask = n
 }  // namespace
 
 TEST_CASE("attention: keys that the lowest finite numbers push away are kept, where there are no others") {
-  // In units of log2 it is the lowest number, and no mask pushes farther.
+  // This is the lowest number in log2 units; no mask lowers a score further.
   constexpr double lowest = -2.3586573e38;
   for (const Solver solver : solvers) {
     for (const DType type : types) {
@@ -47,7 +47,7 @@ TEST_CASE("attention: keys that the lowest finite numbers push away are kept, wh
           made.problem.scoring.window.right = random.chance(0.5) ? 0 : unbounded;
           Buffer mask(mask_type, rows * keys), bounded(DType::float32, rows * keys);
           for (int64_t i = 0; i < mask.size(); ++i) {
-            // The first two rows have nothing else.
+            // The first two rows have no other number.
             const double number = i % rows >= 2 && random.chance(0.5) ? random.pick({0.0, 1.0})
                                   : random.chance(0.1)                ? -INFINITY
                                                        : random.pick({-1e30, -2.5e38, -3e38, -3.38e38});
@@ -95,7 +95,7 @@ TEST_CASE("attention: an infinite value is NaN where its key is attended with th
           Buffer mask(DType::boolean, rows * keys);
           for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, i % keys < 60 || random.chance(0.7));
           if (masked) made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
-          // Queries have no zeros there, and are all of one sign, so that scores of −∞ are no NaN.
+          // Queries are nonzero there and all have the same sign, so that scores are −∞ instead of NaN.
           for (int64_t row = 0; row < 2 * rows; ++row) made.query.set(row * width, 1 + random.integer(0, 3));
           made.key.set(weightless * width, -INFINITY);
           made.value.set(weightless * width + 3, INFINITY);
@@ -134,7 +134,7 @@ TEST_CASE("attention_decode: NaN of a chunk is NaN, however little the chunk wei
     DenseAttention made(random, type, 1, 1, 1, 1, keys, width);
     made.problem.scoring.scale = 1;
     for (int64_t d = 0; d < width; ++d) made.query.set(d, d == 0);
-    // Those of the first chunk lie 240 below the others.
+    // The keys of the first chunk lie 240 below the others.
     for (int64_t key = 0; key < keys; ++key) made.key.set(key * width, key < 256 ? -120 : 120);
     made.value.set(100 * width + 3, NAN);
     solve(random, made, [](const AttentionProblem& problem, cuda::Workspace& workspace) {

@@ -1,5 +1,5 @@
-// How every kernel is launched, without running it: scripts/check-cuda.mjs works out from it how many blocks
-// share a multiprocessor.
+// Records how every kernel is launched, without running it: scripts/check-cuda.mjs calculates from it how
+// many blocks share a multiprocessor.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -98,7 +98,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     launch_merge(workspace, type);
     for (const DType to : types) launch_copies(workspace, type, to);
   }
-  // Masks take shared memory of their own there.
+  // Masks use additional shared memory in this kernel.
   Machine with_mask(1);
   with_mask.instead_of_running = [](const std::string&, const Shape& shape) {
     CHECK(shape.shared_bytes <= most_shared_bytes(86));

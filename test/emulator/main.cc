@@ -1,4 +1,4 @@
-// Says with which seed kernels are run, runs doctest, and says how often kernels came to their end.
+// Prints the seed of the schedules, runs doctest, and prints the number of completed kernels.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 

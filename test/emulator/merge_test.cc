@@ -1,4 +1,4 @@
-// merge on the emulator, held against the definition in float64.
+// Tests merge on the emulator against the definition in float64.
 #include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@ struct Part {
   Buffer output, log_sum_exp;
 };
 
-// Now and then a part has attended nothing, which its output tells of with NaN.
+// Sometimes a part has attended nothing, and then its output is NaN.
 Part random_part(test::Random& random, DType type, int64_t rows, int64_t width) {
   Part part{Buffer(type, rows * width), Buffer(DType::float32, rows)};
   for (int64_t row = 0; row < rows; ++row) {

@@ -1,4 +1,4 @@
-// How often kernels are run.
+// The number of kernel runs.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace heed::emulator {
 
-// Of good kernels, in which nothing may be found: HEED_EMULATOR_RUNS, or 10000.
+// For correct kernels, in which no fault may be found: HEED_EMULATOR_RUNS, or 10000.
 inline uint64_t good_runs() {
   const char* given = std::getenv("HEED_EMULATOR_RUNS");
   return given == nullptr ? 10000 : std::strtoull(given, nullptr, 10);

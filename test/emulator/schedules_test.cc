@@ -1,5 +1,5 @@
-// Small problems, each on several schedules: nothing may be found in kernels that are right, and their
-// results may not depend on the order of threads and blocks.
+// Tests small problems on several schedules each: correct kernels may have no faults, and their results may
+// not depend on the order of threads and blocks.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -25,7 +25,7 @@ std::vector<uint8_t> bytes_of(Buffer& buffer) {
   return {begin, begin + static_cast<size_t>(buffer.size()) * size_of(buffer.type())};
 }
 
-// The first result is held against the oracle, the others against the first.
+// The first result is compared with the oracle, the others with the first.
 template <class Solve>
 void solve_on_schedules(uint64_t stream, const test::AttentionLimits& limits, Solve solve) {
   Random random(stream);

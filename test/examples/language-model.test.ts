@@ -70,7 +70,7 @@ describe('examples/language-model', function () {
       periods.add(period);
       for (let step = 0; step < steps; step++) {
         if (step <= period) assert.equal(wanted[step], notCounted);
-        // What followed this token where it stood one period before.
+        // The token that followed this one a period before.
         else assert.equal(wanted[step], sequence[step + 1 - period]);
         if (step > period && step + 1 < steps) assert.equal(wanted[step], sequence[step + 1]);
       }
@@ -93,7 +93,7 @@ describe('examples/language-model', function () {
     const values = firstValues(configuration, seed());
     const { hidden_size: width } = configuration;
     const [value, output] = ['v', 'o'].map((part) => values[`model.layers.1.self_attn.${part}_proj.weight`]);
-    // What value and output make of a direction has more in common with it than with any other.
+    // The image of a direction under value and output is more similar to that direction than to any other.
     for (let row = 0; row < width; row += 17) {
       const passed = Array.from({ length: width }, (_, column) =>
         value

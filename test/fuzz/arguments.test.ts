@@ -1,4 +1,4 @@
-/** Every public function under hostile arguments. HEED_FUZZ_CALLS says how many calls there are to be at least. */
+/** Tests every public function with hostile arguments. HEED_FUZZ_CALLS is the minimum number of calls. */
 import assert from 'node:assert/strict';
 import { backendsAtHand, type TestedBackend } from '../support/backends.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -35,7 +35,7 @@ const perTarget = Math.ceil(least / targetCount);
 
 const counts = { refused: 0, right: 0 };
 
-/** Good calls now and then, hostile ones otherwise; goes on after a failure, to name several. */
+/** Makes good calls occasionally and hostile ones otherwise; continues after a failure, to report several. */
 async function attack(target: Target, draw: Draw): Promise<void> {
   const complaints: string[] = [];
   for (let i = 0; i < perTarget && complaints.length < mostComplaints; i++) {
@@ -78,7 +78,7 @@ describe('hostile arguments', () => {
     suite('of safetensors', fileTargets, safetensorsTargets);
   });
 
-  // In a suite of its own, to come last.
+  // In a separate suite, so that it runs last.
   describe('all in all', () => {
     it(`are ${least} at least`, () => {
       const calls = counts.refused + counts.right;

@@ -1,4 +1,4 @@
-/** Good calls of attention in all its forms. */
+/** Good calls of all forms of attention. */
 import {
   attention,
   attentionDetails,
@@ -98,7 +98,7 @@ function denseArguments(draw: Draw, backend: string) {
   return { args: [...tensors.map((each) => floatTensorOf(draw, each)), options], heads, queries };
 }
 
-/** What is asked for beside the output. */
+/** The results requested besides the output. */
 export function detailsOptions(draw: Draw, heads: number, queries: number) {
   const include = ['logSumExp', 'weights', 'scores', 'cappedScores', 'biasedScores'].filter(
     () => draw.below(2) === 0,
@@ -187,7 +187,7 @@ function mergeModel(args: readonly unknown[]): Record<string, Expected> {
       values.push(shares.reduce((total, share) => total + share, 0));
     }
   }
-  // Infinite sums and outputs have no share to speak of.
+  // Infinite sums and outputs leave no meaningful share.
   const loose = parts.some((part) =>
     [...part.output.values, ...part.logSumExp.values].some((v) => !Number.isFinite(v)),
   );
@@ -200,7 +200,7 @@ function mergeModel(args: readonly unknown[]): Record<string, Expected> {
 const single = (result: unknown) => ({ output: result });
 const all = (result: unknown) => result as Record<string, unknown>;
 
-/** Every public form of attention, on one backend. */
+/** Every public form of attention on one backend. */
 export function attentionTargets(draw: Draw, backend: string): Target[] {
   const dense = {
     arguments: () => denseArguments(draw, backend).args,

@@ -1,4 +1,7 @@
-/** What attention must give for whatever it is given: the arguments read strictly and anew, the numbers from the oracle. */
+/**
+ * The expected results of attention: reads the arguments strictly and independently, and takes the numbers
+ * from the oracle.
+ */
 import { attentionOptionNames, type Score } from '../../lib/attention/options.js';
 import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
 import { heldBy } from './cache-model.js';
@@ -7,7 +10,7 @@ import { type ModelSelection, readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 
-/** Loose: magnitudes are such that float32 has no digits left to compare. */
+/** Loose: the magnitudes leave float32 no digits to compare. */
 export interface Expected {
   readonly type: string;
   readonly dims: readonly number[];
@@ -50,7 +53,7 @@ interface Settings {
   readonly selection: ModelSelection;
 }
 
-/** What the options have to fit; `target` is what a mask broadcasts to. */
+/** The dimensions that the options must match; a mask broadcasts to `target`. */
 export interface SettingsShape {
   readonly type: string;
   readonly target: readonly number[];
@@ -59,7 +62,7 @@ export interface SettingsShape {
   readonly keyWidth: number;
 }
 
-/** The options that do not depend on how sequences lie. */
+/** Reads the options that do not depend on the layout of sequences. */
 export function readSettings(
   given: Record<string, unknown>,
   { type, target, keyHeads, width, keyWidth }: SettingsShape,
@@ -122,7 +125,7 @@ export function expectHeads(heads: number, keyHeads: number, ...widths: number[]
   for (const each of widths) expect(each >= 1 && each <= widest, 'a width');
 }
 
-/** A lead smaller than this may be gone when scores are rounded. */
+/** A smaller lead may vanish when scores are rounded. */
 export const leastLead = 1e-3;
 
 interface Dense extends Operands, Settings {
@@ -134,13 +137,16 @@ interface Dense extends Operands, Settings {
   readonly output: Expected;
 }
 
-/** Infinite operands make weights that are all or nothing, by a rounding error: there is no one right answer. */
+/**
+ * With infinite operands, a rounding error decides whether a weight is 0 or 1: there is no single right
+ * answer.
+ */
 export const isTame = ({ query, key, value }: Operands) =>
   [query, key, value].every(({ values }) => values.every((element) => Math.abs(element) < 1e4));
 
 type Layout = 'bhsd' | 'bshd';
 
-/** Where keys come from: tensors of the layout that the options name, and how many of them each entry has. */
+/** The source of keys: tensors of the layout that the options name, and the number of keys of each entry. */
 type Source = (layout: Layout) => Operands & { readonly lengths?: readonly number[] };
 
 function readDense(source: Source, optionValues: unknown, more: readonly string[]): Dense {
@@ -174,7 +180,7 @@ function readDense(source: Source, optionValues: unknown, more: readonly string[
   return { ...operands, ...settings, result, batch, heads, queries, keys, output, loose };
 }
 
-/** A query and a cache: what the cache holds as tensors, in which the shorter entries are padded. */
+/** A query and a cache: the contents of the cache as tensors, with shorter entries padded. */
 const overCache =
   ([queryValue, cache, , ...more]: readonly unknown[]): Source =>
   (layout) => {
@@ -192,19 +198,19 @@ const overTensors =
   () =>
     readOperands(args, 4);
 
-/** What attention(query, key, value, options) must give. */
+/** The expected result of attention(query, key, value, options). */
 export function attentionModel(args: readonly unknown[]): Expected {
   return readDense(overTensors(args), args[3], []).output;
 }
 
-/** What attention(query, cache, options) must give. */
+/** The expected result of attention(query, cache, options). */
 export function cachedAttentionModel(args: readonly unknown[]): Expected {
   return readDense(overCache(args), args[2], []).output;
 }
 
 interface Indices {
   readonly length: number;
-  /** Undefined for all. */
+  /** Undefined means all. */
   readonly elements: readonly number[] | undefined;
 }
 
@@ -219,12 +225,12 @@ function indices(value: unknown, count: number): Indices {
 
 const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
 
-/** What attentionDetails(query, key, value, options) must give. */
+/** The expected result of attentionDetails(query, key, value, options). */
 export function attentionDetailsModel(args: readonly unknown[]): Record<string, Expected> {
   return detailsModel(overTensors(args), args[3]);
 }
 
-/** What attentionDetails(query, cache, options) must give. */
+/** The expected result of attentionDetails(query, cache, options). */
 export function cachedDetailsModel(args: readonly unknown[]): Record<string, Expected> {
   return detailsModel(overCache(args), args[2]);
 }

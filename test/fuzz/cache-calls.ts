@@ -27,7 +27,7 @@ import type { Target } from './outcome.js';
 import { cachedPackedModel } from './packed-model.js';
 import { plain } from './tensor-model.js';
 
-/** A cache, and what it holds. */
+/** A cache and its contents. */
 export interface Kept {
   readonly cache: KeyValueCache;
   readonly holding: Holding;
@@ -41,7 +41,7 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
     capacity: 6 + draw.below(8),
     ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
     ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
-    // Caches on a device attend in the type that they have.
+    // Caches on a device attend in their own type.
     ...(backend === 'cuda'
       ? { location: locationOf(backend) }
       : maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8']))),
@@ -66,7 +66,7 @@ function appendArguments(draw: Draw, { heads, width, valueWidth, capacity, entri
   ];
 }
 
-/** A cache with some steps in it; now and then its pages are shared with a fork. */
+/** A cache with some steps; occasionally it shares its pages with a fork. */
 export function keptCache(
   draw: Draw,
   backend: TestedBackend,
@@ -92,7 +92,7 @@ const questionOf = (dims: readonly number[]) =>
     dims,
   );
 
-/** What shows of a cache: how many steps it has, and attention over them. */
+/** The observable state of a cache: its numbers of steps, and attention over them. */
 export function show(cache: KeyValueCache, backend: TestedBackend): Record<string, Tensor> {
   const { batch, heads, width, lengths } = cache;
   const query = questionOf([batch, heads, 1, width]);
@@ -102,7 +102,7 @@ export function show(cache: KeyValueCache, backend: TestedBackend): Record<strin
   };
 }
 
-/** What has to show of it. */
+/** The expected observable state. */
 export function shown(holding: Holding): Record<string, Expected> {
   const { key, value, lengths } = tensorsOf(holding, 'bhsd');
   const { heads, width, valueWidth } = holding;
@@ -116,11 +116,11 @@ export function shown(holding: Holding): Record<string, Expected> {
   };
 }
 
-/** A method of a cache: what it is called with, and what it must make of what the cache holds. */
+/** A method of a cache: its arguments, and its expected effect on the contents. */
 export interface CacheMethod {
   readonly name: 'append' | 'truncate' | 'fork';
   arguments(draw: Draw, holding: Holding): unknown[];
-  /** What the result shows: the cache, or its fork. */
+  /** The contents that the result shows: those of the cache or of its fork. */
   model(holding: Holding, args: readonly unknown[]): Holding;
 }
 
@@ -143,7 +143,7 @@ export const cacheMethods: readonly CacheMethod[] = [
   },
 ];
 
-/** Calls a method with any arguments, and answers what is to be looked at then. */
+/** Calls a method with any arguments and returns the state to check. */
 export function callMethod(
   cache: KeyValueCache,
   { name }: CacheMethod,
@@ -170,7 +170,7 @@ function methodTarget(draw: Draw, backend: TestedBackend, method: CacheMethod): 
 
 const cacheTypes = ['float32', 'float16', 'bfloat16', 'int8'];
 
-/** All that a new cache says of itself, in numbers. */
+/** Everything that a new cache reports about itself, as numbers. */
 const describeCache = (cache: KeyValueCache) =>
   Float64Array.of(
     cacheTypes.indexOf(cache.type),
@@ -263,7 +263,7 @@ function packedArguments(draw: Draw, backend: TestedBackend): unknown[] {
   ];
 }
 
-/** Caches themselves; what they are attended with is up to the backend. */
+/** Calls of the caches themselves; the backend decides how they are attended. */
 export function cacheTargets(draw: Draw, backend: TestedBackend): Target[] {
   return [
     constructorTarget(draw, backend),
@@ -271,7 +271,7 @@ export function cacheTargets(draw: Draw, backend: TestedBackend): Target[] {
   ];
 }
 
-/** Every form of attention, over a cache, on one backend. */
+/** Every form of attention over a cache on one backend. */
 export function cachedAttentionTargets(draw: Draw, backend: TestedBackend): Target[] {
   const output = (model: (args: readonly unknown[]) => Expected) => ({
     model: (args: readonly unknown[]) => ({ output: model(args) }),

@@ -1,4 +1,6 @@
-/** What caches must hold, and what their methods must make of it: arguments read strictly and anew. */
+/**
+ * The expected contents of caches and effects of their methods: reads arguments strictly and independently.
+ */
 import type { CacheType } from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { asKept } from '../support/cached.js';
@@ -22,7 +24,7 @@ export interface Holding {
 
 const holdings = new WeakMap<object, Holding>();
 
-/** Only what is remembered is a cache: neither a proxy nor something that inherits from one. */
+/** Only remembered objects are caches: neither proxies nor objects that inherit from one. */
 export function remember(cache: object, holding: Holding): void {
   holdings.set(cache, holding);
 }
@@ -30,7 +32,7 @@ export function remember(cache: object, holding: Holding): void {
 const farthest = 2 ** 31 - 1;
 const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8'];
 
-/** What new KeyValueCache(options) must hold, and in pages of how many steps. */
+/** The expected contents of new KeyValueCache(options), with the page size in steps. */
 export function emptyHolding(
   value: unknown,
   locations: readonly unknown[],
@@ -64,7 +66,7 @@ function readLayout(value: unknown): 'bhsd' | 'bshd' {
   return value ?? 'bhsd';
 }
 
-/** The rows of one step and all heads, as the cache keeps them. */
+/** The rows of one step and all heads, as the cache stores them. */
 function rowsOf(
   { dims, values }: ModelTensor,
   type: CacheType,
@@ -81,7 +83,7 @@ function rowsOf(
   return asKept(type, new Tensor(Float32Array.from(rows.flat()), [heads, width]));
 }
 
-/** After append(key, value, options). */
+/** The contents after append(key, value, options). */
 export function appended(holding: Holding, args: readonly unknown[]): Holding {
   const { heads, width, valueWidth, capacity, type, entries } = holding;
   const [key, value] = [args[0], args[1]].map(model.floatTensor);
@@ -110,7 +112,7 @@ export function appended(holding: Holding, args: readonly unknown[]): Holding {
   };
 }
 
-/** After truncate(lengths). */
+/** The contents after truncate(lengths). */
 export function truncated(holding: Holding, [lengths]: readonly unknown[]): Holding {
   const { entries } = holding;
   const given = typeof lengths === 'number' ? entries.map(() => lengths) : model.list(lengths);
@@ -125,7 +127,7 @@ export function truncated(holding: Holding, [lengths]: readonly unknown[]): Hold
   };
 }
 
-/** What fork(options) must hold. */
+/** The expected contents of fork(options). */
 export function forked(holding: Holding, [value]: readonly unknown[]): Holding {
   const { entries: chosen } = model.options(value, ['entries']);
   if (chosen === undefined) return holding;
@@ -137,7 +139,7 @@ export function forked(holding: Holding, [value]: readonly unknown[]): Holding {
   };
 }
 
-/** Keys and values as tensors, in which the shorter entries are padded, and how many steps each entry has. */
+/** Keys and values as tensors, with shorter entries padded, and the number of steps of each entry. */
 export function tensorsOf(holding: Holding, layout: 'bhsd' | 'bshd') {
   const { heads, width, valueWidth, entries } = holding;
   const lengths = entries.map(({ length }) => length);
@@ -160,7 +162,7 @@ export function tensorsOf(holding: Holding, layout: 'bhsd' | 'bshd') {
   return { key: tensor('keys', width), value: tensor('values', valueWidth), lengths };
 }
 
-/** What a cache among arguments holds. */
+/** The contents of a cache among the arguments. */
 export function holdingOf(cache: unknown): Holding {
   const holding = model.isObject(cache) ? holdings.get(cache) : undefined;
   expect(holding !== undefined, 'a live cache');

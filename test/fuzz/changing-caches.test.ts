@@ -1,4 +1,7 @@
-/** Caches that change while arguments are read: a getter of the caller's appends, truncates, forks or disposes before it answers. */
+/**
+ * Tests caches that change while arguments are read: a getter of the caller appends, truncates, forks or
+ * disposes before it returns.
+ */
 import assert from 'node:assert/strict';
 import type { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { backendsAtHand, type TestedBackend } from '../support/backends.js';
@@ -23,7 +26,7 @@ import { Invalid } from './tensor-model.js';
 
 const rounds = 100;
 
-/** Does a few things to a cache, and answers what it holds then: nothing once it is disposed. */
+/** Changes a cache a few times and returns its contents afterwards: none once it is disposed. */
 function meddleWith({ cache, holding }: Kept, draw: Draw): Holding | undefined {
   let now = holding;
   for (let i = 1 + draw.below(4); i > 0; i--) {
@@ -40,7 +43,7 @@ function meddleWith({ cache, holding }: Kept, draw: Draw): Holding | undefined {
   return now;
 }
 
-/** The differences from what the model makes of it, or none where it refuses. */
+/** The differences from the model's result, or none if the model rejects the arguments. */
 function compare(
   results: Record<string, unknown>,
   model: () => Record<string, Expected>,
@@ -53,7 +56,9 @@ function compare(
   }
 }
 
-/** Changed or refused by what the cache holds once all arguments are read. */
+/**
+ * The cache is changed, or the call rejected, according to its contents after all arguments have been read.
+ */
 function callWhileMeddling(method: CacheMethod, backend: TestedBackend, draw: Draw): void {
   const kept = keptCache(draw, backend);
   let holding: Holding | undefined = kept.holding;
@@ -78,7 +83,7 @@ function callWhileMeddling(method: CacheMethod, backend: TestedBackend, draw: Dr
   assert.equal(wrong, '', `${method.name}, ${description}`);
 }
 
-/** What is attended may be what there was in the beginning, or what there is when all arguments are read. */
+/** Attention may use the contents at the start or those after all arguments have been read. */
 async function attendWhileMeddling({ arguments: draw, ...target }: Target, random: Draw): Promise<void> {
   const given = draw();
   const cache = given[1] as KeyValueCache;
@@ -102,7 +107,7 @@ async function attendWhileMeddling({ arguments: draw, ...target }: Target, rando
   assert.ok(complaints.includes(''), `${target.name}, ${description}: ${complaints.join(' / ')}`);
 }
 
-/** New steps come behind what there is when all arguments are read, or not at all. */
+/** New steps follow the contents after all arguments have been read, or are not appended. */
 async function forwardWhileMeddling(target: Target, backend: TestedBackend, random: Draw): Promise<void> {
   const given = target.arguments();
   const { cache } = given[3] as { cache?: KeyValueCache };
@@ -146,7 +151,7 @@ describe('caches that change while arguments are read', () => {
         const draw = drawFrom(`changing ${name} ${backend}`);
         const target = layers(draw).find((each) => each.name === name);
         assert.ok(target);
-        // Few of the calls have a cache.
+        // Only a few of the calls have a cache.
         for (let round = 0; round < 8 * rounds; round++) await forwardWhileMeddling(target, backend, draw);
       });
     }

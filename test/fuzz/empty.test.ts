@@ -1,4 +1,7 @@
-/** Tensors without elements may have an axis of any length: nothing may be allocated or walked through by it. */
+/**
+ * Tests tensors without elements, which may have axes of any length: no allocation and no loop may depend on
+ * that length.
+ */
 import assert from 'node:assert/strict';
 import { attention, attentionDetails } from '../../lib/attention/attention.js';
 import { mergeAttention } from '../../lib/attention/merge.js';

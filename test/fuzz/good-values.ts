@@ -1,7 +1,7 @@
-/** What good arguments are made of. */
+/** The building blocks of good arguments. */
 import type { Draw } from './hostile-values.js';
 
-/** What a test passes on with types that lie: everything here is checked at run time, that is the point. */
+/** Values that tests pass with wrong types: everything here is checked at run time on purpose. */
 type Loosely = (...args: readonly unknown[]) => unknown;
 export const loosely = (call: unknown): Loosely => call as Loosely;
 
@@ -17,7 +17,7 @@ export function floatTensorOf(draw: Draw, dims: readonly number[]) {
 export const maybe = (draw: Draw, key: string, make: () => unknown) =>
   draw.below(4) === 0 ? { [key]: make() } : {};
 
-/** One length for each bound, from 1 to it. */
+/** One length per bound, from 1 to the bound. */
 export function sizes(draw: Draw, ...most: readonly number[]): number[] {
   return most.map((bound) => 1 + draw.below(bound));
 }

@@ -1,13 +1,13 @@
-/** Values that no caller should pass, and every caller can. */
+/** Values that no caller should pass, but any caller can. */
 
-/** What a hostile getter or trap throws: it is the user's own error and may come back out as itself. */
+/** The error of a hostile getter or trap: it is the user's own error and may be passed on unchanged. */
 export class UserError extends Error {
   constructor() {
     super('thrown by a getter of the caller');
   }
 }
 
-/** Where random numbers come from. */
+/** A source of random numbers. */
 export interface Draw {
   /** An integer from 0 up to, but not including, the bound. */
   below(bound: number): number;
@@ -54,7 +54,7 @@ const throws = () => {
   throw new UserError();
 };
 
-/** A proxy that throws whichever way it is looked at. */
+/** A proxy that throws at every access. */
 function throwingProxy(target: object): object {
   return new Proxy(target, {
     get: throws,
@@ -92,14 +92,14 @@ function detachedArray(): Float32Array {
   return array;
 }
 
-/** Only the length is long: nothing may be allocated by it. */
+/** Only the length is large: no allocation may depend on it. */
 function sparse(): unknown[] {
   const value: unknown[] = [];
   value.length = 2 ** 32 - 1;
   return value;
 }
 
-/** An array without its middle. */
+/** An array with a hole in the middle. */
 function holed(): unknown[] {
   const value = [1, 2, 3];
   delete value[1];
@@ -110,7 +110,7 @@ function throwingConversion(): object {
   return { valueOf: throws, toString: throws, [Symbol.toPrimitive]: throws, toJSON: throws };
 }
 
-/** Everything that fits nowhere, or only by luck. Each call makes fresh ones. */
+/** Values that are valid nowhere, or only by chance. Each call makes new ones. */
 const makers: readonly ((draw: Draw) => unknown)[] = [
   () => undefined,
   () => null,
@@ -201,7 +201,7 @@ const makers: readonly ((draw: Draw) => unknown)[] = [
   () => ({ aborted: true, addEventListener: throws }),
 ];
 
-/** Either a number that is wrong somewhere, or something that is no number at all. */
+/** Either an invalid number or a value that is not a number. */
 export function hostileValue(draw: Draw): unknown {
   return draw.below(3) === 0 ? pick(draw, hostileNumbers) : pick(draw, makers)(draw);
 }

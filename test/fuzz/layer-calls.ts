@@ -74,11 +74,11 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
 
 interface LayerCall {
   readonly args: unknown[];
-  /** The cache of the call, where it has one. */
+  /** The cache of the call, if it has one. */
   readonly kept: Kept | undefined;
 }
 
-/** How many keys the longest entry has once the new steps are there, the first `counts[entry]` or all. */
+/** The number of keys of the longest entry after the new steps: the first `counts[entry]` of them, or all. */
 function longestOf({ entries }: Holding, steps: number, counts: readonly number[] | undefined): number {
   return Math.max(...entries.map(({ length }, entry) => length + (counts?.[entry] ?? steps)));
 }
@@ -150,20 +150,20 @@ const construct = (args: readonly unknown[]) => {
   return new MultiHeadAttention(weights, options);
 };
 
-/** Multiplies rows of ones, so that what was packed shows. */
+/** Multiplies rows of ones, so that the packed weight is visible. */
 async function useWeight(packed: PackedWeight): Promise<Tensor> {
   const ones = new Tensor(new Float32Array(2 * packed.dims[1]).fill(1), [2, packed.dims[1]]);
   using weight = packed;
   return await project(ones.cast(weight.type as FloatType), weight);
 }
 
-/** What shows of a cache, beside the output of a layer. */
+/** The observable state of a cache, besides the output of a layer. */
 const inCache = <Shown>({ output, lengths }: Record<string, Shown>) => ({
   'output of the cache': output,
   'lengths of the cache': lengths,
 });
 
-/** Every public form of a linear map, on one backend. */
+/** Every public form of a linear map on one backend. */
 export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
   const results = (result: unknown) => ({ output: result });
   const linear = {
@@ -227,14 +227,16 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
 
 type ForwardArguments = Parameters<MultiHeadAttention['forward']>;
 
-/** The same call, asking for the log-sum-exp, too. */
+/** The same call that also requests the log-sum-exp. */
 function withDetails(call: readonly unknown[]): Parameters<MultiHeadAttention['forwardDetails']> {
   const [input, options] = call as ForwardArguments;
   const given = { include: ['logSumExp' as const] };
   return [input, options === undefined ? given : merged(options, given)];
 }
 
-/** Adds to plain options without reading them: getters stay getters. Nothing else is touched. */
+/**
+ * Adds to plain options without reading them, so that getters stay getters. Leaves everything else unchanged.
+ */
 function merged<Options>(
   options: Options,
   more: { include: 'logSumExp'[] },

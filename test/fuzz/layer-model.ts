@@ -1,4 +1,7 @@
-/** What linear maps and layers must give: arguments read strictly and anew, sums in float64. */
+/**
+ * The expected results of linear maps and layers: reads arguments strictly and independently, and sums in
+ * float64.
+ */
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
@@ -22,7 +25,7 @@ function readLinear(weightValue: unknown, biasValue: unknown): Linear {
   return { weight, bias };
 }
 
-/** rows of x · weightᵀ + bias, each of [out] elements. */
+/** Rows of x · weightᵀ + bias, each with [out] elements. */
 function map({ weight, bias }: Linear, rows: Float64Array, count: number): Float64Array {
   const [columns, inner] = weight.dims;
   return Float64Array.from({ length: count * columns }, (_, index) => {
@@ -47,7 +50,7 @@ const turned = (values: Float64Array, steps: number, heads: number, width: numbe
     return values[((b * steps + s) * heads + h) * width + w];
   });
 
-/** What project(input, weight, bias, options) must give. */
+/** The expected result of project(input, weight, bias, options). */
 export function projectModel(args: readonly unknown[]): Expected {
   const input = model.floatTensor(args[0]);
   const linear = readLinear(args[1], args[2]);
@@ -71,7 +74,7 @@ export function projectModel(args: readonly unknown[]): Expected {
   return { type: input.type, dims: [batch, heads, steps, width], values, loose };
 }
 
-/** What packWeight(weight, options), multiplied with rows of ones, must give. */
+/** The expected result of packWeight(weight, options), multiplied by rows of ones. */
 export function packWeightModel(args: readonly unknown[]): Expected {
   const linear = readLinear(args[0], undefined);
   const { location, backend } = model.options(args[1], ['location', 'backend']);
@@ -114,10 +117,10 @@ function normalised(head: readonly number[], { values }: ModelTensor, epsilon: n
   return head.map((x, i) => (values[i] * x) / root);
 }
 
-/** What new MultiHeadAttention(weights, options).forward(input, forwardOptions) must give. */
+/** The expected result of new MultiHeadAttention(weights, options).forward(input, forwardOptions). */
 export function layerModel(args: readonly unknown[]): {
   readonly output: Expected;
-  /** What the cache of the call must hold afterwards, where it has one. */
+  /** The expected contents of the call's cache afterwards, if it has one. */
   readonly after: Holding | undefined;
 } {
   const { query, key, value, output, queryNorm, keyNorm } = readLayer(args[0]);
@@ -219,7 +222,7 @@ export function layerModel(args: readonly unknown[]): {
       attended.lead < leastLead ||
       isLoose(input, context, ...tensors, queryNorm, keyNorm) ||
       isFar(placement) ||
-      // Next to nothing is blown up.
+      // Normalisation magnifies numbers close to 0.
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),
   };
   return { output: right, after };

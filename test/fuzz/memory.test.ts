@@ -1,4 +1,7 @@
-/** Memory that goes away, shrinks or grows under an operation: a HeedError, the caller's own abort, or the right answer. */
+/**
+ * Tests memory that is removed, shrinks or grows during an operation: the outcome must be a HeedError, the
+ * caller's own abort, or the right answer.
+ */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { backendsAtHand } from '../support/backends.js';
@@ -17,7 +20,7 @@ const rounds = 150;
 
 type View = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Float32Array;
 
-/** Buffers that change their length: the types of ES2023 do not know them. */
+/** Buffers of variable length, which the types of ES2023 do not include. */
 interface Changeable {
   readonly resizable?: boolean;
   readonly growable?: boolean;
@@ -26,7 +29,7 @@ interface Changeable {
   grow(byteLength: number): void;
 }
 
-/** Memory of every kind that JavaScript has, a little way into which a tensor lies. */
+/** Every kind of memory that JavaScript has; tensors begin at an offset into it. */
 const kinds: readonly ((bytes: number) => ArrayBufferLike)[] = [
   (bytes) => new ArrayBuffer(bytes),
   (bytes) => resizableBuffer(bytes, 2 * bytes),
@@ -67,7 +70,7 @@ async function attack(target: Target, draw: Draw): Promise<void> {
     const when = draw.below(3);
     const call = async () => {
       const running = target.call(args) as Promise<unknown>;
-      // Whatever comes of it is looked at below.
+      // The outcome is checked below.
       running.catch(() => undefined);
       for (let turn = 0; turn < when; turn++) await nextTurn();
       for (const buffer of buffers) if (draw.below(2) === 0) disturb(buffer, draw);

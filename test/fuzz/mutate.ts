@@ -1,6 +1,6 @@
 /**
- * Takes a good list of arguments apart and puts something hostile in. Whatever can be read from the
- * result is known: a call may do right by any one reading, and by nothing else.
+ * Takes a good list of arguments apart and inserts something hostile. All possible readings of the result are
+ * known: a call may follow any one reading and nothing else.
  */
 import { describe } from '../../lib/checks/values.js';
 import { type Draw, hostileNumbers, hostileValue, pick, UserError } from './hostile-values.js';
@@ -8,7 +8,7 @@ import { type Draw, hostileNumbers, hostileValue, pick, UserError } from './host
 export interface Mutation {
   readonly description: string;
   readonly args: readonly unknown[];
-  /** The lists of arguments that somebody who reads every property once may see. */
+  /** The lists of arguments that code may see if it reads every property once. */
   readonly readings: readonly (readonly unknown[])[];
 }
 
@@ -20,7 +20,10 @@ function isPlain(value: unknown): value is Node {
   return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** Everything that can be replaced: arguments, options, dims, elements of lists, parts of tensors. */
+/**
+ * The paths of everything that can be replaced: arguments, options, dims, elements of lists, parts of
+ * tensors.
+ */
 function paths(value: unknown, here: Path = []): Path[] {
   if (!isPlain(value)) return [here];
   const below = Reflect.ownKeys(value)
@@ -29,7 +32,7 @@ function paths(value: unknown, here: Path = []): Path[] {
   return here.length === 0 ? below : [here, ...below];
 }
 
-/** A copy of the plain objects and arrays on the way; everything else is shared. */
+/** Copies the plain objects and arrays on the path and shares everything else. */
 function copyOf(value: unknown): unknown {
   if (!isPlain(value)) return value;
   if (Array.isArray(value)) return value.map(copyOf);
@@ -57,7 +60,7 @@ function atPath(args: readonly unknown[], path: Path): unknown {
   return parentOf(args, path)[path[path.length - 1]];
 }
 
-/** Almost right: a neighbouring number, another type, an array that is a little off. */
+/** An almost valid value: a neighbouring number, another type, a slightly wrong array. */
 function nearMiss(value: unknown, draw: Draw): unknown {
   if (typeof value === 'number') return value + pick(draw, [-1, 1, 0.5, 2, -2 * value]);
   if (typeof value === 'boolean') return !value;
@@ -128,7 +131,7 @@ const misspell: Mutator = (args, path, draw) => {
   return replaced(args, path, { ...target, [key]: 1 }, `with ${JSON.stringify(key)}`);
 };
 
-/** A getter that throws: no reading of the arguments exists. */
+/** A getter that throws: the arguments have no reading. */
 const throwing: Mutator = (args, path) => {
   const copy = copyOf(args) as unknown[];
   const get = () => {
@@ -142,7 +145,7 @@ const throwing: Mutator = (args, path) => {
   return { description: `${said(path)} throws`, args: copy, readings: [] };
 };
 
-/** A getter that answers something else every time. */
+/** A getter that returns another value each time. */
 const lying: Mutator = (args, path, draw) => {
   const copy = copyOf(args) as unknown[];
   const truth = atPath(args, path);
@@ -162,7 +165,7 @@ const lying: Mutator = (args, path, draw) => {
   };
 };
 
-/** The same arguments, one of which does something before it is there for the first time. */
+/** The same arguments, one of which has a side effect when it is first read. */
 export function meddling(
   args: readonly unknown[],
   draw: Draw,
@@ -223,7 +226,7 @@ const mutators: readonly Mutator[] = [
   truncate,
 ];
 
-/** One hostile thing in a fresh copy of good arguments. */
+/** Inserts one hostile value into a new copy of good arguments. */
 export function mutate(args: readonly unknown[], draw: Draw): Mutation {
   const path = pick(draw, paths(args));
   return pick(draw, mutators)(args, path, draw);

@@ -72,7 +72,7 @@ function rotaryArguments(draw: Draw, backend: string): unknown[] {
   ];
 }
 
-/** Both operators, on one backend. */
+/** Both operators on one backend. */
 export function onnxTargets(draw: Draw, backend: string): Target[] {
   const results = (result: unknown) => ({ ...(result as object) });
   const attended = {

@@ -1,4 +1,7 @@
-/** What the ONNX operators must give: arguments read strictly by their specification, the numbers from the oracles. */
+/**
+ * The expected results of the ONNX operators: reads the arguments strictly by their specification, and takes
+ * the numbers from the oracles.
+ */
 import { attentionOracle } from '../onnx/attention-oracle.js';
 import { rotaryEmbeddingOracle } from '../onnx/rotary-embedding-oracle.js';
 import type { Expected } from './attention-model.js';
@@ -37,7 +40,7 @@ const attributeNames = [
   ...['right_window_size', 'scale', 'softcap', 'softmax_precision'],
 ];
 
-/** Which axes are heads and steps, and that all of them fit together. */
+/** Determines the axes of heads and steps, and checks that all of them match. */
 function expectShapes(Q: ModelTensor, K: ModelTensor, V: ModelTensor, given: Record<string, unknown>) {
   const axes = Q.dims.length;
   expect((axes === 3 || axes === 4) && K.dims.length === axes && V.dims.length === axes, 'axes');
@@ -55,7 +58,7 @@ function expectShapes(Q: ModelTensor, K: ModelTensor, V: ModelTensor, given: Rec
   return { q, k, v };
 }
 
-/** What onnx attention(inputs, attributes, options) must give. */
+/** The expected result of onnx attention(inputs, attributes, options). */
 export function onnxAttentionModel(args: readonly unknown[]): Record<string, Expected> {
   expect(args[0] !== undefined, 'inputs');
   const names = ['Q', 'K', 'V', 'attn_mask', 'past_key', 'past_value', 'nonpad_kv_seqlen'];
@@ -123,7 +126,7 @@ export function onnxAttentionModel(args: readonly unknown[]): Record<string, Exp
   );
 }
 
-/** In the first operator set a mask's last axis broadcasts like the others. */
+/** In the first operator set, a mask's last axis broadcasts like the others. */
 function spread(mask: ModelTensor, total: number): ModelTensor {
   const values = Float64Array.from(
     { length: mask.values.length * total },
@@ -151,7 +154,7 @@ function expectMask(
   expect(opset === 23 || !lengths?.values.some((length) => length > covered), 'a mask over all valid keys');
 }
 
-/** What onnx rotaryEmbedding(inputs, attributes, options) must give. */
+/** The expected result of onnx rotaryEmbedding(inputs, attributes, options). */
 export function rotaryModel(args: readonly unknown[]): Record<string, Expected> {
   expect(args[0] !== undefined, 'inputs');
   const inputs = model.options(args[0], ['input', 'cos_cache', 'sin_cache', 'position_ids']);

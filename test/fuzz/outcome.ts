@@ -1,4 +1,4 @@
-/** What may come out of a hostile call: a HeedError with a code, or a right answer; nothing else. */
+/** The permitted outcomes of a hostile call: a HeedError with a code, or a right answer. */
 import assert from 'node:assert/strict';
 import { errorCodes, HeedError } from '../../lib/errors.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
@@ -9,23 +9,23 @@ import { UserError } from './hostile-values.js';
 import type { Mutation } from './mutate.js';
 import { Invalid } from './tensor-model.js';
 
-/** A public function under fire. */
+/** A public function under test. */
 export interface Target {
   readonly name: string;
-  /** Good arguments, fresh ones each time: plain objects, so that they can be taken apart. */
+  /** New good arguments on each call: plain objects, so that they can be taken apart. */
   arguments(): unknown[];
   call(args: readonly unknown[]): unknown;
-  /** What the call must give, by the name of each result; throws {@link Invalid} for arguments that break the contract. */
+  /** The expected results by name; throws {@link Invalid} for arguments that break the contract. */
   model(args: readonly unknown[]): Record<string, Expected>;
-  /** The tensors among what the call gave. */
+  /** The tensors in the result. */
   results(result: unknown): Record<string, unknown>;
-  /** What shows of whatever the call would have changed: after a refusal, that it has not. */
+  /** The observable state that the call could change; a rejected call must leave it unchanged. */
   unchanged?(): { readonly results: Record<string, unknown>; readonly expected: Record<string, Expected> };
 }
 
 const deadline = 20_000;
 
-/** Rejects when nothing comes of it: an operation that never ends would otherwise only end the whole run. */
+/** Rejects if the result never settles: otherwise an operation that never ends would stop the whole run. */
 async function inTime(result: unknown): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((_, reject) => {
@@ -43,14 +43,14 @@ async function inTime(result: unknown): Promise<unknown> {
 
 const tolerances: Record<string, number> = { float64: 1e-9, float32: 2e-4, float16: 1e-2, bfloat16: 6e-2 };
 
-/** The name of the first difference, or undefined when the tensor is what is expected. */
+/** The first difference, or undefined if the tensor is as expected. */
 function difference(tensor: unknown, expected: Expected): string | undefined {
   if (!(tensor instanceof Tensor)) return `${String(tensor)} is no tensor`;
   if (tensor.type !== expected.type) return `type ${tensor.type} is not ${expected.type}`;
   if (String(tensor.dims) !== String(expected.dims))
     return `dims [${tensor.dims}] are not [${expected.dims}]`;
   const decoded = decode(tensor).values;
-  // Whatever is not 0 is true.
+  // Any value other than 0 is true.
   const values = tensor.type === 'bool' ? decoded.map((value) => (value === 0 ? 0 : 1)) : decoded;
   if (values.length !== expected.values.length)
     return `${values.length} elements, not ${expected.values.length}`;
@@ -76,23 +76,23 @@ export function differences(results: Record<string, unknown>, expected: Record<s
   });
 }
 
-/** Why the result is right by no reading of the arguments; undefined when it is by one. */
+/** Why the result is wrong for every reading of the arguments; undefined if it is right for one. */
 function wrongByAll(target: Target, readings: Mutation['readings'], result: unknown): string | undefined {
   if (readings.length === 0) return 'arguments that cannot be read were accepted';
   const complaints = readings.map((args) => {
     try {
       return differences(target.results(result), target.model(args)).join('; ');
     } catch (error) {
-      // Arguments that cannot even be read break the contract too.
+      // Arguments that cannot be read break the contract, too.
       return `accepted, but ${error instanceof Invalid ? 'needs ' : ''}${messageOf(error)}`;
     }
   });
   return complaints.includes('') ? undefined : complaints.join(' / ');
 }
 
-/** An error of heed's own with a code that the table knows, or an error that is the caller's own. */
+/** A HeedError with a documented code, or the caller's own error. */
 export function isGoodError(error: unknown): boolean {
-  // An aborted signal among hostile values: its reason is what the caller is promised.
+  // An aborted signal among hostile values: the call rejects with its reason, as documented.
   if (error instanceof UserError || isAbort(error)) return true;
   if (!(error instanceof HeedError) || !(error instanceof Error)) return false;
   return Object.hasOwn(errorCodes, error.code) && error.message.length > 10;
@@ -104,7 +104,7 @@ function isAbort(error: unknown): boolean {
 
 export type Outcome = 'refused' | 'right';
 
-/** Calls, and throws unless a HeedError or a right answer comes of it. */
+/** Makes the call, and throws unless the outcome is a HeedError or a right answer. */
 export async function judge(target: Target, mutation: Mutation): Promise<Outcome> {
   const context = `${target.name} with ${mutation.description}`;
   let result: unknown;
@@ -127,14 +127,14 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : `a thrown ${typeof error}`;
 }
 
-/** Good arguments must be right, or nothing else that is found means much. */
+/** Good arguments must give right results, or other findings mean little. */
 export async function judgeGood(target: Target): Promise<void> {
   const args = target.arguments();
   let result: unknown;
   try {
     result = await target.call(args);
   } catch (error) {
-    // What a GPU does not do yet is good, and refused: test/backends/cuda/refusals.test.ts is about that.
+    // A call that a GPU does not support yet is good but rejected: see test/backends/cuda/refusals.test.ts.
     if (emulatedOnly && error instanceof HeedError && error.code === 'HEED_UNSUPPORTED') return;
     throw error;
   }

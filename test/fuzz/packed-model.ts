@@ -1,4 +1,7 @@
-/** What attention over sequences that lie end to end must give: each of them is attended alone. */
+/**
+ * The expected results of attention over consecutive sequences in one tensor: each sequence is attended
+ * separately.
+ */
 import { packedOptionNames } from '../../lib/attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import {
@@ -26,14 +29,14 @@ function readStarts(value: unknown, tokens: number): number[] {
   return starts;
 }
 
-/** One sequence of [tokens, heads, width] as a batch of its own in layout bshd. */
+/** One sequence of [tokens, heads, width] as a batch of one in layout bshd. */
 function sequence({ dims, values }: ModelTensor, start: number, steps: number) {
   const [, heads, width] = dims;
   const data = values.slice(start * heads * width, (start + steps) * heads * width);
   return { type: 'float64' as const, dims: [1, steps, heads, width], data };
 }
 
-/** The part of a mask that belongs to one sequence: its batch entry, and as many queries and keys as it has. */
+/** The part of a mask that belongs to one sequence: its batch entry, with its numbers of queries and keys. */
 function maskOf(mask: ModelTensor, entry: number, queries: number, keys: number) {
   const [batch, heads, rows, columns] = [1, 1, 1, 1, ...mask.dims].slice(-4);
   const size = [heads, rows === 1 ? 1 : queries, columns === 1 ? 1 : keys];
@@ -47,7 +50,7 @@ function maskOf(mask: ModelTensor, entry: number, queries: number, keys: number)
   return plain({ ...mask, dims: [1, ...size], values: Float64Array.from(values) });
 }
 
-/** What packedAttention(query, key, value, options) must give. */
+/** The expected result of packedAttention(query, key, value, options). */
 export function packedAttentionModel(args: readonly unknown[]): Expected {
   const operands = readOperands(args, 3);
   const { query, key, value } = operands;
@@ -64,7 +67,7 @@ export function packedAttentionModel(args: readonly unknown[]): Expected {
   });
 }
 
-/** What packedAttention(query, cache, options) must give. */
+/** The expected result of packedAttention(query, cache, options). */
 export function cachedPackedModel([queryValue, cache, optionValues, ...more]: readonly unknown[]): Expected {
   expect(
     more.every((value) => value === undefined),
@@ -76,7 +79,7 @@ export function cachedPackedModel([queryValue, cache, optionValues, ...more]: re
   expect(query.dims.length === 3, 'the axes');
   const { key, value, lengths } = heldBy(cache, 'bshd');
   const [batch, longest, ...row] = key.dims;
-  // The entries of the cache lie end to end as well, each as long as the longest.
+  // The entries of the cache are consecutive, too, each as long as the longest.
   const flat = (tensor: ModelTensor) => ({
     ...tensor,
     dims: [batch * longest, ...tensor.dims.slice(2)],
@@ -99,7 +102,7 @@ export function cachedPackedModel([queryValue, cache, optionValues, ...more]: re
 
 const stepsOf = (starts: readonly number[]) => starts.slice(1).map((end, entry) => end - starts[entry]);
 
-/** Where the keys of each sequence are among all. */
+/** The positions of each sequence's keys among all keys. */
 interface PackedKeys {
   readonly keyStarts: readonly number[];
   readonly keySteps: readonly number[];

@@ -1,4 +1,7 @@
-/** What rotary options and positions may be, read strictly and anew, and where they place steps. */
+/**
+ * The valid rotary options and positions, read strictly and independently, and the resulting positions of
+ * steps.
+ */
 import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 import * as model from './tensor-model.js';
@@ -76,7 +79,7 @@ export interface Placement {
   readonly crossed: boolean;
 }
 
-/** Turns a head of a query or key. */
+/** Rotates a head of a query or key. */
 export function turnHead(
   { rotary, positions, queries, keys, kvLengths, crossed }: Placement,
   of: 'query' | 'key',
@@ -98,7 +101,7 @@ export function turnHead(
   return rotaryOracle(head, rotary, of === 'query' ? queryAt(step) : keyAt(step), length);
 }
 
-/** Far away, or magnified, few digits are left to compare. */
+/** At large distances or magnifications, few digits are left to compare. */
 export function isFar({ rotary, positions }: Placement): boolean {
   const scaling = rotary?.scaling;
   const factor = scaling?.type === 'yarn' ? (scaling.attentionFactor ?? Math.max(scaling.mscale ?? 0, 1)) : 1;

@@ -1,4 +1,4 @@
-/** Good calls of heed/safetensors. Paths are relative: run them in a directory of their own. */
+/** Good calls of heed/safetensors. Paths are relative, so run them in a separate directory. */
 import { fileURLToPath } from 'node:url';
 import { open, save } from '../../lib/safetensors.js';
 import type { Expected } from './attention-model.js';
@@ -13,7 +13,7 @@ function expectPath(value: unknown): void {
   expect(value instanceof URL && fileURLToPath(value), 'a path');
 }
 
-/** Half of a surrogate pair does not survive UTF-8. */
+/** An unpaired surrogate does not survive UTF-8. */
 const isWellFormed = (text: string) => Buffer.from(text).toString() === text;
 
 function entries(value: unknown): [string, unknown][] {
@@ -24,7 +24,7 @@ function entries(value: unknown): [string, unknown][] {
   });
 }
 
-/** What comes back from a file that save(path, tensors, metadata) wrote. */
+/** The contents read back from a file that save(path, tensors, metadata) wrote. */
 function saveModel([path, tensors, metadata]: readonly unknown[]): Record<string, Expected> {
   expectPath(path);
   if (metadata !== undefined) {
@@ -52,7 +52,7 @@ async function saveAndRead([path, tensors, metadata]: readonly unknown[]): Promi
 
 const kept = 'kept.safetensors';
 
-/** Reading from a file that is written first; and saving, last because it writes wherever it is told. */
+/** Reads from a file that is written first; saves last, because saving writes to any given path. */
 export async function safetensorsTargets(draw: Draw): Promise<Target[]> {
   const weight = floatTensorOf(draw, [2, 3]);
   await save(kept, { weight: { ...weight, type: 'float32' } });

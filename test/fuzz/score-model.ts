@@ -1,9 +1,9 @@
-/** The option `score`, read strictly and anew, for the oracle. */
+/** Reads the option `score` strictly and independently, for the oracle. */
 import type { Score } from '../../lib/attention/options.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 
-/** What a score's weights have to fit. */
+/** The dimensions that a score's weights must match. */
 export interface ScoredDims {
   readonly heads: number;
   readonly keyHeads: number;
@@ -27,7 +27,10 @@ function weight(value: unknown, axes: number, heads: number): { tensor: ModelTen
 
 const isTame = ({ values }: ModelTensor) => values.every((element) => Math.abs(element) < 1e4);
 
-/** Weights take part in the type of the keys, or in the precision of the computation: none of them changes tame numbers much. */
+/**
+ * Weights are used in the type of the keys, or in the precision of the computation; neither changes ordinary
+ * numbers much.
+ */
 function readWeighted(value: object, type: string, dims: ScoredDims): ModelScore {
   const { heads, keyHeads, width, keyWidth, keys } = dims;
   const given = model.options(value, ['type', 'weight', 'query', 'key', 'vector']);

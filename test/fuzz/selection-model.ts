@@ -1,4 +1,4 @@
-/** The option `select`, read strictly and anew, for the oracle. */
+/** Reads the option `select` strictly and independently, for the oracle. */
 import type { Selection } from '../../lib/attention/options.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
@@ -15,7 +15,7 @@ function broadcasts(dims: readonly number[], target: readonly number[]): boolean
   return skipped >= 0 && dims.every((length, axis) => length === 1 || length === target[axis + skipped]);
 }
 
-/** `target` is [batch, heads, queries]; without one nobody uses the selection, but it has to be one. */
+/** `target` is [batch, heads, queries]; without it the selection is unused, but must be valid. */
 export function readSelection(value: unknown, target?: readonly number[]): ModelSelection {
   if (value === undefined || value === 'soft') return { select: 'soft', centers: undefined, chooses: false };
   if (value === 'hard') return { select: 'hard', centers: undefined, chooses: true };
@@ -31,7 +31,7 @@ export function readSelection(value: unknown, target?: readonly number[]): Model
   expect(target === undefined || broadcasts(tensor.dims, target), 'centers that broadcast');
   const width = model.finite(halfWidth);
   expect(width >= 2 ** -126, 'a half width');
-  // As float32, in which centers take part; the float64 of the reference holds that exactly.
+  // Centers are used as float32, which the float64 of the reference represents exactly.
   return { select: { type, centers: plain(tensor), halfWidth: width }, centers: tensor, chooses: false };
 }
 

@@ -1,4 +1,4 @@
-/** Good calls of everything that a Tensor does. */
+/** Good calls of all Tensor methods. */
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { TypedArray } from '../../lib/tensor/types.js';
 import type { Expected } from './attention-model.js';
@@ -53,7 +53,7 @@ function zerosModel([type, dims, location]: readonly unknown[]): Expected {
 
 const source = (draw: Draw) => new Tensor(floatArray(draw, 12), [3, 4]);
 
-/** What a number becomes among integers and truth values. */
+/** The conversion of a number to an integer type or bool. */
 function castNumber(value: number, type: string): number {
   if (type === 'bool') return value === 0 ? 0 : 1;
   return type.startsWith('int') ? Math.trunc(value) : value;

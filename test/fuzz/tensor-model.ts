@@ -1,8 +1,8 @@
-/** What the interface says about tensors among arguments, read strictly and anew. */
+/** The interface's rules for tensors among arguments, read strictly and independently. */
 import type { TensorType } from '../../lib/tensor/types.js';
 import { decode, type NdArray } from '../onnx/nd-array.js';
 
-/** The arguments break the contract: only an error is a right answer. */
+/** The arguments break the contract: only an error is correct. */
 export class Invalid extends Error {}
 
 export function expect(condition: unknown, what: string): asserts condition {
@@ -38,7 +38,7 @@ export function isInteger(value: unknown, low: number, high: number): value is n
   return Number.isInteger(value) && (value as number) >= low && (value as number) <= high;
 }
 
-/** A list of anything: an array, a typed array, or something that looks like one. */
+/** A list of anything: an array, a typed array, or an array-like object. */
 export function list(value: unknown): unknown[] {
   expect(isObject(value), 'a list');
   const { length } = value;
@@ -61,7 +61,7 @@ export function numbers(value: unknown, count: number): number[] {
   return elements.map(finite);
 }
 
-/** Finite also in float32, in which kernels compute. */
+/** Also finite in float32, in which kernels compute. */
 export function finite(value: unknown): number {
   expect(typeof value === 'number' && Number.isFinite(Math.fround(value)), 'a finite number');
   return value;
@@ -101,7 +101,7 @@ export function sameDims(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }
 
-/** An options object with no property that is not known. */
+/** An options object without unknown properties. */
 export function options(value: unknown, known: readonly string[]): Record<string, unknown> {
   if (value === undefined) return {};
   expect(isObject(value) && !Array.isArray(value), 'an object');
@@ -113,14 +113,14 @@ export function expectBackend(value: unknown): void {
   expect([undefined, 'auto', 'cuda', 'cpu', 'reference'].includes(value as string), 'a backend');
 }
 
-/** The options that have nothing to do with the result. */
+/** The options that do not affect the result. */
 export function expectCallOptions({ backend, signal, out }: Record<string, unknown>): void {
   expectBackend(backend);
   expect(signal === undefined || (signal instanceof AbortSignal && !signal.aborted), 'a live signal');
   expect(out === undefined, 'no out');
 }
 
-/** For the oracle: the same elements, in a type that holds them all. */
+/** For the oracle: the same elements, in a type that represents them all. */
 export function plain({ dims, values, bool }: ModelTensor) {
   return bool
     ? { type: 'bool' as TensorType, dims, data: Uint8Array.from(values) }

@@ -5,7 +5,7 @@ import { eachInstructionSet } from '../support/backends.js';
 import { collected } from '../support/collected.js';
 import { Random } from '../support/random.js';
 
-/** In how many of the steps somebody took memory for tensors. */
+/** The number of steps that allocated memory for tensors. */
 function allocatingSteps(count: number, step: () => void): number {
   let [allocations, before] = [0, process.memoryUsage().arrayBuffers];
   for (let i = 0; i < count; i++) {
@@ -32,7 +32,7 @@ eachInstructionSet('decoding with a cache', () => {
       };
       step();
       assert.equal(allocatingSteps(900, step), 0);
-      // Otherwise what the collector takes back meanwhile may hide what is taken.
+      // Otherwise memory that the collector frees meanwhile may hide allocations.
       await collected();
       const keeping: unknown[] = [];
       const wasteful = () => keeping.push(cache.append(key, key), new Float32Array(1000));

@@ -1,4 +1,7 @@
-/** Attention over a cache is attention over the tensors that went into it, whatever is asked for and however it is kept. */
+/**
+ * Tests that attention over a cache equals attention over the tensors that were appended to it, for all
+ * options and cache types.
+ */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
@@ -28,7 +31,7 @@ import { attentionOracle } from '../support/oracle.js';
 import { poisoned } from '../support/poison.js';
 import { Random } from '../support/random.js';
 
-/** A cache without entries knows no longest one, for a mask to have an axis of. */
+/** A cache without entries has no longest entry that an axis of a mask could match. */
 const cases = attentionCases.filter(({ batch }) => batch > 0);
 
 const pageSizes = fc.oneof(
@@ -39,7 +42,7 @@ const pageSizes = fc.oneof(
 
 const matrices = ['scores', 'cappedScores', 'biasedScores', 'weights'] as const;
 
-/** Into an output that was all NaN, and whose surroundings are watched. */
+/** Writes into an output filled with NaN, and checks the memory around it. */
 function attendCache(
   backend: TestedBackend,
   query: Tensor,
@@ -52,12 +55,12 @@ function attendCache(
   return out.tensor;
 }
 
-/** What caches hold float32 queries' keys as. On a GPU they have the queries' type. */
+/** The types of caches for float32 queries. On a GPU, caches have the type of the queries. */
 function typesFor(backend: TestedBackend): readonly CacheType[] {
   return backend === 'cuda' ? ['float32'] : ['float32', 'float16', 'bfloat16', 'int8'];
 }
 
-/** Keys and values must not be told from those that were rounded to the cache's type first. */
+/** The results must match those for keys and values that were first rounded to the cache's type. */
 function checkCase(
   backend: TestedBackend,
   each: AttentionCase,
@@ -85,7 +88,7 @@ function checkCase(
   const include = ['logSumExp', ...matrices] as const;
   const mine = attentionDetailsSync(query, cache, { ...options, include, backend });
   const its = attentionDetailsSync(query, keys, values, { ...options, include, backend: 'reference' });
-  // Keys that were rounded twice are not the same to the last bit.
+  // Keys that were rounded twice are not equal to the last bit.
   expectDetailsNear(mine, its, include, type === each.type || each.type === 'float32' ? 1e-5 : share);
 }
 
@@ -115,7 +118,7 @@ eachBackend('attention over a cache', (backend) => {
     );
   });
 
-  // A GPU chooses none: test/backends/cuda/refusals.test.ts.
+  // A GPU has no hard selection: see test/backends/cuda/refusals.test.ts.
   if (backend !== 'cuda') {
     it('chooses the same keys', () => {
       fc.assert(

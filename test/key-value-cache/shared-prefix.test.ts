@@ -1,4 +1,4 @@
-/** Entries that were forked from one prefix attend it together, and nobody can tell but by the time it takes. */
+/** Tests that entries forked from one prefix attend it together, which must affect only the time. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
@@ -24,7 +24,7 @@ const cases = fc.record({
   width: fc.constantFrom(8, 20, 64),
   valueWidth: fc.constantFrom(8, 33, 64),
   prefix: fc.integer({ min: 500, max: 1300 }),
-  /** Entries, and how many steps of its own each has; a negative number takes some of the prefix away. */
+  /** The number of further steps of each entry; a negative number removes steps of the prefix. */
   own: fc.array(fc.integer({ min: -40, max: 600 }), { minLength: 2, maxLength: 7 }),
   queries: fc.constantFrom(1, 1, 1, 2),
   layout: fc.constantFrom<'bhsd' | 'bshd'>('bhsd', 'bshd'),
@@ -42,9 +42,9 @@ type Case = typeof cases extends fc.Arbitrary<infer Each> ? Each : never;
 
 interface Drawn {
   readonly query: Tensor;
-  /** Forks of one prefix, with what each has of its own. */
+  /** Forks of one prefix, with the further steps of each. */
   readonly together: KeyValueCache;
-  /** The same keys and values, each entry's by themselves. */
+  /** The same keys and values in separate entries. */
   readonly apart: KeyValueCache;
   readonly options: AttentionOptions;
 }
@@ -115,7 +115,7 @@ function draw(each: Case): Drawn {
   };
 }
 
-/** Where NaN was, which becomes 0. */
+/** Replaces NaN by 0. */
 function withoutNaN({ data }: Tensor): number[] {
   const places: number[] = [];
   for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i])) places.push(i);

@@ -1,4 +1,4 @@
-/** What is shared, what is copied, and what it takes. */
+/** Tests what is shared, what is copied, and the memory that this takes. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -94,7 +94,8 @@ describe('the memory of a cache', () => {
     assert.equal(status, 0);
     const { one, forks, resident, appended, again } = JSON.parse(stdout);
     assert.ok(forks < 0.01 * one, `${forks} bytes for 1,000 forks of ${one}`);
-    // The heap of V8 grows by a megabyte or two as it pleases; a copy for each fork would come to a thousand times as much.
+    // V8's heap may grow by a megabyte or two at any time; a copy for each fork would take a thousand times
+    // as much.
     assert.ok(resident < 0.1 * one || process.env.HEED_TEST_SANITIZED === '1', `${resident} resident bytes`);
     assert.ok(again <= appended, `${again} bytes after ${appended}: forgotten forks keep their pages`);
   });

@@ -1,6 +1,6 @@
 /**
- * Caches against a naive model, lists of rows that are copied whenever a cache is forked: whatever is appended, truncated,
- * forked, disposed and attended, in whatever order, both hold the same.
+ * Compares caches with a naive model, lists of rows that are copied whenever a cache is forked: after any
+ * sequence of appending, truncating, forking, disposing and attending, both have the same contents.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -22,7 +22,7 @@ interface Step {
   readonly values: readonly Row[];
 }
 
-/** A cache and what it should hold. */
+/** A cache and its expected contents. */
 interface Pair {
   readonly cache: KeyValueCache;
   entries: (readonly Step[])[];
@@ -50,7 +50,7 @@ const forms: fc.Arbitrary<Form> = fc.record({
   seed: fc.nat(),
 });
 
-/** Caches on a device have no int8, and attend in the type that they have. */
+/** Caches on a device do not support int8, and attend in their own type. */
 function possibleOn(backend: TestedBackend, form: Form): Form {
   return backend === 'cuda' ? { ...form, type: 'float32' } : form;
 }
@@ -79,7 +79,7 @@ const actions = fc.array(
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** What a cache of the type keeps of rows. */
+/** The rows as a cache of the type stores them. */
 function kept(type: CacheType, rows: readonly Row[]): Row[] {
   if (rows.length === 0) return [];
   const width = rows[0].length;
@@ -178,7 +178,7 @@ class Machine {
     const { key, value, added } = this.#draw(random, steps, pair.entries.length);
     const lengths = random.chance(0.5) ? pair.entries.map(() => random.integer(0, steps)) : undefined;
     pair.cache.append(key, value, lengths && { lengths });
-    // What was appended is the cache's own.
+    // The cache must have copied the appended rows.
     key.data.fill(Number.NaN as never);
     pair.entries = pair.entries.map((entry, i) => [...entry, ...added[i].slice(0, lengths?.[i] ?? steps)]);
   }
@@ -206,7 +206,7 @@ class Machine {
     });
   }
 
-  /** A query of each entry and head, and what attention makes of it by the model. */
+  /** A query for each entry and head, and the attention result of the model. */
   #question({ entries }: Pair, random: Random): { query: Tensor; expected: number[] } {
     const { heads, width, valueWidth } = this.form;
     const query = random.tensor('float32', [entries.length, 2 * heads, 1, width]);
@@ -239,10 +239,13 @@ class Machine {
     this.#check(attentionSync(query, pair.cache, { backend: this.backend }), expected);
   }
 
-  /** Begins now, by what the cache holds now, and is looked at in the end, whatever has happened to the cache meanwhile. */
+  /**
+   * Starts with the cache's current contents; the result is checked at the end, after further changes to the
+   * cache.
+   */
   #attendLater(pair: Pair, random: Random): void {
     const { query, expected } = this.#question(pair, random);
-    // With a signal it has to wait for a thread, however small it is.
+    // With a signal, even a small operation has to wait for a thread.
     const { signal } = new AbortController();
     const running = attention(query, pair.cache, { backend: this.backend, signal });
     this.#later.push(async () => this.#check(await running, expected));

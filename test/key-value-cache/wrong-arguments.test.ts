@@ -1,4 +1,4 @@
-/** What a cache, and attention over one, refuse; and that nothing has changed then. */
+/** Tests the arguments that a cache, and attention over one, reject; a rejected call changes nothing. */
 import assert from 'node:assert/strict';
 import { attention, attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { packedAttention } from '../../lib/attention/packed.js';
@@ -8,7 +8,7 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 import { zeros } from '../support/refusals.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 
-/** What plain JavaScript may call, where TypeScript would not let it. */
+/** Calls that plain JavaScript can make although TypeScript forbids them. */
 type Untyped = (...args: readonly unknown[]) => unknown;
 
 const good = { batch: 2, heads: 3, width: 8, valueWidth: 5, capacity: 10 };

@@ -1,4 +1,4 @@
-/** A layer that is given a text piece by piece, with a cache, answers as one that is given all of it. */
+/** Tests that a layer with a cache gives the same results for a text piece by piece as for the whole text. */
 import assert from 'node:assert/strict';
 import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
 import {
@@ -43,9 +43,10 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       const { rotary, score, ...others } = randomOptions(random, sizes, backend);
       const options: MultiHeadAttentionOptions = {
         ...others,
-        // The positions of a location score are of one text.
+        // The positions of a location score belong to one text.
         ...(score !== undefined && { score }),
-        // Dynamic scaling turns keys by the length that there was: then a text piece by piece is another one.
+        // Dynamic scaling rotates keys by the length at the time, so a text piece by piece gives other
+        // results.
         ...(rotary && rotary.scaling?.type !== 'dynamic' && { rotary }),
         window: { left: random.integer(0, 30), right: 0 },
         causal: true,
@@ -90,7 +91,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
     const input = random.tensor('float32', [2, 9, 24]);
     await layer.forward(stepsOf(input, 1, 0, 6), { cache, kvLengths: [6, 2] });
     assert.deepEqual([...cache.lengths], [6, 2]);
-    // The second entry goes on with its third step, the first with its seventh.
+    // The second entry continues with its third step, the first with its seventh.
     const next = Tensor.zeros('float32', [2, 3, 24]);
     const rows = input.data as Float32Array;
     (next.data as Float32Array).set(rows.subarray(6 * 24, 9 * 24), 0);
@@ -227,7 +228,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       'HEED_INVALID_ARGUMENT',
       'options.context to be left out with options.cache',
     );
-    // An output that cannot be written to leaves the cache free.
+    // An invalid output leaves the cache usable.
     const out = new Tensor('float32', input.data, [2, 5, 24]);
     await rejectsHeed(() => layer.forward(input, { cache, out }), 'HEED_OVERLAP', 'options.out');
     await layer.forward(input, { cache });

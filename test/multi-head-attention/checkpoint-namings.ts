@@ -1,11 +1,11 @@
-/** What the tensors of one layer are called, and how they are laid out, in checkpoints of each kind. */
+/** The names and layouts of a layer's tensors in checkpoints of each kind. */
 import assert from 'node:assert/strict';
 import type { MultiHeadAttentionWeights } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 
 export type Tensors = Record<string, Tensor>;
 
-/** Rows of tensors of equal width, end to end. */
+/** Concatenates the rows of tensors of equal width. */
 export function stack(...tensors: Tensor[]): Tensor {
   const elements = tensors.flatMap((tensor) => Array.from(tensor.data, Number));
   const { type, dims } = tensors[0];
@@ -44,7 +44,7 @@ export function partsOf(weights: MultiHeadAttentionWeights): Parts {
   return { q: part('query'), k: part('key'), v: part('value'), o: part('output') };
 }
 
-/** Query, key and value in one tensor, and the biases of those that have any. */
+/** Query, key and value in one tensor, and the biases, if any, in another. */
 function fused(weight: string, bias: string, { q, k, v }: Parts, turn = (tensor: Tensor) => tensor): Tensors {
   return {
     [weight]: turn(stack(q.weight, k.weight, v.weight)),

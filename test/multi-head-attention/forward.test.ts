@@ -18,19 +18,19 @@ import { enough } from '../support/selections.js';
 import { layerOracle, type OracleCall } from './layer-oracle.js';
 import { type RandomCall, randomCall, randomOptions, randomSizes, randomWeights } from './random-layer.js';
 
-/** What of a single element may be left when it is small: scores and outputs are around 1. */
+/** The smallest magnitude that errors are relative to: scores and outputs are around 1. */
 const least = { output: 0.2, weights: 0.2, scores: 1 };
 
 eachBackend('MultiHeadAttention', (backend) => {
   const random = new Random(`MultiHeadAttention on ${backend}`);
-  /** Three roundings to the type follow each other, where attention alone has one. */
+  /** Three roundings to the type follow each other, compared with one in attention alone. */
   const tolerance = (type: FloatType) => 2 * toleranceOf(backend, type);
 
   function make(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions): MultiHeadAttention {
     return new MultiHeadAttention(weights, { ...options, backend });
   }
 
-  /** Every way of asking gives what the oracle does, into memory that was all NaN. */
+  /** Every form of the call matches the oracle, into memory filled with NaN. */
   async function check(
     weights: MultiHeadAttentionWeights,
     options: MultiHeadAttentionOptions,
@@ -88,7 +88,7 @@ eachBackend('MultiHeadAttention', (backend) => {
     const perHead = Float32Array.of(0.1, 0.4, 0.2, 0.9);
     const base: MultiHeadAttentionOptions = { heads, keyValueHeads: 2 };
 
-    /** An input in which no rounding decides which key is the best. */
+    /** An input for which rounding does not decide the best key. */
     function decidedInput(
       given: MultiHeadAttentionWeights,
       options: MultiHeadAttentionOptions,
@@ -222,7 +222,7 @@ eachBackend('MultiHeadAttention', (backend) => {
     assert.deepEqual((await layer.forward(zeros(0, 5, 24))).dims, [0, 5, 24]);
     assert.deepEqual((await layer.forward(zeros(3, 0, 24))).dims, [3, 0, 24]);
     const input = random.tensor('float32', [2, 3, 24]);
-    // No key to attend gives zeros, and of those the output map leaves its bias.
+    // Without a key to attend, attention gives zeros, to which the output map adds its bias.
     await check(weights, { heads: 4 }, input, { context: zeros(2, 0, 24) });
     await check(weights, { heads: 4 }, input, { kvLengths: [0, 0] });
     const { weights: none } = await layer.forwardDetails(input, {
@@ -370,7 +370,7 @@ describe('MultiHeadAttention of float64', () => {
   it('is computed by the reference backend without being asked to', async () => {
     const random = new Random('MultiHeadAttention of float64');
     const weights = randomWeights(random, { type: 'float64' });
-    // HEED_BACKEND=cuda-emulator asks for another one.
+    // HEED_BACKEND=cuda-emulator selects another backend.
     const auto = emulatedOnly ? 'reference' : 'auto';
     const input = random.tensor('float64', [2, 6, 24]);
     const output = await new MultiHeadAttention(weights, { heads: 4, backend: auto }).forward(input);

@@ -1,6 +1,6 @@
 /**
- * A second opinion on what a layer is: linear maps, norms, rotations, the oracle of attention, and a linear map, each
- * step rounded to the layer's type as its intermediate results are.
+ * An independent implementation of a layer: linear maps, norms, rotations, the oracle of attention, and a
+ * linear map, each step rounded to the layer's type like the layer's intermediate results.
  */
 import type { Score, Selection } from '../../lib/attention/options.js';
 import type {
@@ -38,7 +38,7 @@ function rmsNorm(head: readonly number[], weight: readonly number[], epsilon: nu
   return head.map((x, i) => (x / Math.sqrt(meanSquare + epsilon)) * weight[i]);
 }
 
-/** [batch, heads, steps, width], each head turned. */
+/** [batch, heads, steps, width], with each head rotated. */
 function turnHeads(
   numbers: readonly number[],
   { heads, steps, width }: { heads: number; steps: number; width: number },
@@ -52,7 +52,7 @@ function turnHeads(
   return turned;
 }
 
-/** The positions of a location score are keys, and in the layer's type. */
+/** The positions of a location score are keys, and have the layer's type. */
 function rounding(type: FloatType, score: Exclude<Score, string>): Score {
   if (score.type !== 'location') return score;
   const { weight } = score;
@@ -126,7 +126,7 @@ export function layerOracle(
       ...(sinks && { sinks }),
       ...(mask && { mask }),
       ...(kvLengths && { kvLengths }),
-      // Steps that attend each other stand where their keys do.
+      // In self-attention, queries have the positions of their keys.
       ...(!call.context && { queryOffset: 0 }),
     },
   );

@@ -1,4 +1,4 @@
-/** Layers drawn at random, and inputs for them. */
+/** Random layers and inputs for them. */
 import type { Selection } from '../../lib/attention/options.js';
 import {
   type Linear,
@@ -28,12 +28,12 @@ export interface LayerSizes {
   readonly norms?: boolean;
 }
 
-/** What plain JavaScript may make, where TypeScript would not let it. */
+/** Layers that plain JavaScript can make although TypeScript forbids them. */
 export function makeUntyped(weights: unknown, options: unknown): MultiHeadAttention {
   return new MultiHeadAttention(weights as MultiHeadAttentionWeights, options as MultiHeadAttentionOptions);
 }
 
-/** Weights that leave the size of numbers about as it is. */
+/** Weights that roughly preserve the magnitude of numbers. */
 export function randomLinear(
   random: Random,
   type: FloatType,
@@ -60,7 +60,7 @@ export function randomWeights(random: Random, sizes: LayerSizes = {}): MultiHead
   };
 }
 
-/** @param backend without norms where it has none */
+/** @param backend omits norms if it does not support them */
 export function randomSizes(random: Random, type: FloatType, backend: TestedBackend): Required<LayerSizes> {
   const keyValueHeads = random.integer(1, 3);
   const embed = random.integer(1, 40);
@@ -78,7 +78,7 @@ export function randomSizes(random: Random, type: FloatType, backend: TestedBack
   };
 }
 
-/** @param backend whose scores they are of */
+/** @param backend determines the available scores */
 export function randomOptions(
   random: Random,
   { type, heads, keyValueHeads, width }: Required<LayerSizes>,

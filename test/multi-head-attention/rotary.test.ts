@@ -99,7 +99,7 @@ eachBackend('rotary embedding in MultiHeadAttention', (backend) => {
     };
     const near = toNumbers(await scores(0));
     for (const far of [1, 1000, 1_000_000, 2 ** 31 - 401]) {
-      // An angle of 2^31 has 53 − 31 bits left behind the point.
+      // An angle of 2^31 leaves 53 − 31 bits after the point.
       expectClose(await scores(far), near, far > 1e9 ? 1e-5 : tolerance, `from ${far}`);
     }
   });
@@ -131,7 +131,7 @@ eachBackend('rotary embedding in MultiHeadAttention', (backend) => {
       const expected = layerOracle('float32', weights, options, input, call);
       expectClose(layer.forwardSync(input, call), expected.output, tolerance, `at ${position}`);
     }
-    // Angles are kept from one call to the next: what was computed first is still right.
+    // Angles are cached between calls: the results computed first must still be right.
     const again = new MultiHeadAttention(weights, options);
     const input = random.tensor('float32', [1, 200, embed]);
     expectSameBits(again.forwardSync(input), layer.forwardSync(input));

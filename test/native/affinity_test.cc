@@ -20,7 +20,7 @@ TEST_CASE("affinity: masks of any length, as the kernel wants them") {
       auto* begin = reinterpret_cast<unsigned char*>(mask);
       std::memset(begin, 0, bytes);
       begin[0] = 0x81;                  // processors 0 and 7
-      begin[kernel_bytes - 1] |= 0x7e;  // and six of the last
+      begin[kernel_bytes - 1] |= 0x7e;  // and six of the last byte's
       return true;
     });
     CHECK(processors == 8);

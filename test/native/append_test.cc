@@ -1,4 +1,4 @@
-// What goes into a cache of another type is the nearest number of that type, whatever its bits are.
+// Tests that a cache of another type stores the nearest number of that type, for all bit patterns.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -18,13 +18,13 @@ float from_bits(uint32_t bits) {
   return value;
 }
 
-// Of the two neighbours that share x's leading 16 bits or the next ones, the nearer; of equals, the even.
+// Of the two neighbours that share x's leading 16 bits or the next ones, the nearer; in a tie, the even one.
 uint16_t nearest_bfloat16(float x) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
   const auto towards_zero = static_cast<uint16_t>(bits >> 16);
   const auto away = static_cast<uint16_t>(towards_zero + 1);
-  // Past the largest number lies infinity; as far away, for rounding, as the next power of two.
+  // Infinity follows the largest number; for rounding it is as far away as the next power of two.
   const auto number = [](uint16_t half) {
     const double value = from_bits(static_cast<uint32_t>(half) << 16);
     return std::isinf(value) ? std::copysign(std::ldexp(1, 128), value) : value;
@@ -37,7 +37,7 @@ uint16_t nearest_bfloat16(float x) {
 }  // namespace
 
 TEST_CASE("float32 goes into a bfloat16 cache as its nearest, and NaN as NaN") {
-  // Each leading half with the trailing ones around which rounding turns.
+  // Combines each leading half with the trailing halves around which rounding changes.
   constexpr uint32_t trailing[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
   constexpr int64_t steps = 65536, width = 6;
   std::vector<float> rows;
@@ -46,7 +46,7 @@ TEST_CASE("float32 goes into a bfloat16 cache as its nearest, and NaN as NaN") {
   }
   for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
     cpu::set_instruction_set(isa);
-    for (const int64_t row_width : {width, steps / 64 * width}) {  // shorter than vectors, and longer
+    for (const int64_t row_width : {width, steps / 64 * width}) {  // shorter and longer than vectors
       Buffer keys(DType::bfloat16, steps * width), values(DType::bfloat16, steps * width);
       PageTables tables;
       tables.first = {0};

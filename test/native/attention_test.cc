@@ -1,4 +1,5 @@
-// Fused and unfused attention, and the recomputed rows, against the float64 oracle on every instruction set.
+// Tests fused and unfused attention, and the recomputed rows, against the float64 oracle on every instruction
+// set.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -17,7 +18,7 @@ double tolerance_of(DType type) {
   return type == DType::float32 ? 3e-6 : type == DType::float16 ? 2e-3 : 1e-2;
 }
 
-// f(batch, head, query, index among all rows)
+// Calls f(batch, head, query, index among all rows).
 template <class F>
 void for_each_row(const AttentionProblem& p, F f) {
   size_t row = 0;
@@ -28,14 +29,14 @@ void for_each_row(const AttentionProblem& p, F f) {
   }
 }
 
-// What every row should be; the oracle takes far longer than any kernel, so it is asked once.
+// The expected result of every row. The oracle is far slower than any kernel, so it runs once.
 struct TrueRow {
   std::vector<double> output;
   double log_sum_exp, lead;
   int64_t choice;
 };
 
-// Scores that are nearer than this may change places when they are rounded.
+// Scores closer than this may swap their order when they are rounded.
 constexpr double clear_lead = 1e-3;
 
 std::vector<TrueRow> truth_of(const AttentionProblem& p) {
@@ -47,8 +48,8 @@ std::vector<TrueRow> truth_of(const AttentionProblem& p) {
   return truth;
 }
 
-// Norm of the difference, relative to the norm of the truth over the whole output: of a few elements it may
-// be next to nothing, as values cancel out, and counts as that of one small element.
+// The norm of the difference, relative to the norm of the truth over the whole output. The norm of a few
+// elements may be close to 0, as values cancel out, so it is at least that of one small element.
 void check(const RandomAttention& made, const std::vector<TrueRow>& truth, const char* path,
            uint64_t stream) {
   const AttentionProblem& p = made.problem;
@@ -74,7 +75,7 @@ void check(const RandomAttention& made, const std::vector<TrueRow>& truth, const
       const double difference = std::fabs(lse - log_sum_exp);
       log_sum_error = std::fmax(log_sum_error, difference / (1 + std::fabs(lse)));
     }
-    if (std::isnan(lse)) log_sum_error = INFINITY;  // which no fmax takes back
+    if (std::isnan(lse)) log_sum_error = INFINITY;  // which no later fmax can hide
   });
   CAPTURE(path);
   CAPTURE(stream);
@@ -139,7 +140,7 @@ TEST_CASE("attention agrees with the oracle on random problems") {
     for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
       cpu::set_instruction_set(isa);
       for (const bool fused : {false, true}) {
-        // Unfused attention is soft, and scores by products.
+        // Unfused attention is soft and has product scores.
         const bool plain = made.problem.scoring.selection.kind == SelectionKind::soft &&
                            made.problem.scoring.score.kind != ScoreKind::additive;
         if (!fused && !plain) continue;

@@ -1,5 +1,5 @@
-// Casts on the CPU, on every instruction set: exact where both types hold a number, to nearest even where
-// not.
+// Tests casts on the CPU, on every instruction set: exact if both types represent a number, otherwise rounded
+// to nearest even.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ void cast(const CastProblem& problem, Random& random) {
   run(plan, random);
 }
 
-// Of the numbers of a type around x, the nearest; of two equally near, the one whose last bit is 0.
+// The nearest number of a type to x; in a tie, the one whose last bit is 0.
 double rounded(DType type, double x) {
   if (x == 0) return x;
   const int precision = type == DType::float16 ? 11 : type == DType::bfloat16 ? 8 : 24;

@@ -1,4 +1,4 @@
-// Control groups as systems lay them out, each as a folder of files.
+// Tests layouts of control groups on various systems, each as a folder of files.
 #include "core/cpu_quota.h"
 
 #include <doctest/doctest.h>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr double none = std::numeric_limits<double>::infinity();
 
-// A root folder with these files, as long as it lives.
+// A root folder with these files, deleted by the destructor.
 class Root {
  public:
   explicit Root(const std::vector<std::pair<std::string, std::string>>& files) {

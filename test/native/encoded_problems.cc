@@ -46,7 +46,7 @@ DType random_stored_type(Random& random) {
   return random.pick({DType::float32, DType::float16, DType::bfloat16, DType::int8});
 }
 
-// Pages of a cache: their memory comes first, for the views to name.
+// The pages of a cache: their memory is added first, so that views can refer to it.
 class EncodedCache {
  public:
   EncodedCache(Encoded& to, Random& random, int64_t heads, int64_t width, int64_t value_width)
@@ -68,8 +68,8 @@ class EncodedCache {
   void add_key() { add_view(0, width_); }
   void add_value() { add_view(1, value_width_); }
 
-  // A list of pages for each entry that hold as many steps. No page comes twice in one list: parts of it
-  // could be written to at once.
+  // Adds for each entry a list of pages that hold its steps. No page appears twice in one list, because parts
+  // of it could be written at the same time.
   void add_pages(const std::vector<int64_t>& lengths, bool positions_for_keys) {
     const int64_t key = positions_for_keys ? 1 : 0, key_width = positions_for_keys ? value_width_ : width_;
     to_.add({double(steps_), double(per_slab_), double(heads_ * steps_ * key_width)});
@@ -79,7 +79,7 @@ class EncodedCache {
     for (const int64_t length : lengths) to_.page_list((length + steps_ - 1) / steps_, known);
   }
 
-  // How many steps there are pages for, all entries together.
+  // The number of steps that have pages, over all entries.
   int64_t room() const { return static_cast<int64_t>(slabs_.size()) * per_slab_ * steps_; }
   int64_t steps() const { return steps_; }
 

@@ -1,4 +1,4 @@
-// Random problems, written as lib/backends/native writes them.
+// Random problems in the encoding of lib/backends/native.
 #pragma once
 
 #include <initializer_list>
@@ -20,7 +20,7 @@ class Encoded {
   void add(double number) { numbers.push_back(number); }
   void add(std::initializer_list<double> more) { numbers.insert(numbers.end(), more); }
 
-  // A buffer of exactly so many elements; random bits make every kind of number.
+  // A buffer of exactly `elements` elements; random bits produce every kind of number.
   double buffer(int64_t elements, DType type) {
     auto memory =
         std::make_unique<Guarded>(static_cast<size_t>(elements) * size_of(type), random_.chance(0.5));
@@ -49,7 +49,7 @@ class Encoded {
 
   static double number_of(DType type) { return static_cast<double>(type); }
 
-  // Some earlier list with as many pages, all of them below `known`; otherwise a new one.
+  // An earlier list with the same number of pages, all below `known`; otherwise a new one.
   void page_list(int64_t pages, int64_t known) {
     for (size_t index = 0; index < page_lists_.size(); ++index) {
       if (page_lists_[index] == pages && pages <= known && random_.chance(0.5)) return add(double(index));
@@ -64,12 +64,12 @@ class Encoded {
 
  private:
   Random& random_;
-  std::vector<int64_t> page_lists_;  // how many pages each has: from 0 on
+  std::vector<int64_t> page_lists_;  // the number of pages of each list
   std::vector<std::unique_ptr<Guarded>> owned_;
   std::vector<std::unique_ptr<const PackedWeight>> weights_;
 };
 
-// One of any kind, from its kind on.
+// Adds a problem of any kind, beginning with its kind.
 void add_problem(Encoded& to, Random& random);
 
 }  // namespace heed::test

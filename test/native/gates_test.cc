@@ -1,5 +1,5 @@
-// Phases that wait for something else than the phase before them: nothing runs too early, nothing is held up
-// meanwhile, and nobody is forgotten.
+// Tests phases with gates: no phase runs too early, no thread blocks meanwhile, and every waiting operation
+// resumes.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -15,7 +15,7 @@ namespace heed::test {
 
 namespace {
 
-// What a gate waits for. Opened on a thread of its own, at some time.
+// The condition of a gate. Opened on a separate thread, at a random time.
 class Door {
  public:
   bool pass(const Resume& resume) {

@@ -1,4 +1,4 @@
-// Says what is about to be tested, then runs doctest.
+// Prints what is being tested, then runs doctest.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-// Attention over parts of the keys, merged by log-sum-exp, is attention over all of them.
+// Tests that attention over parts of the keys, merged by log-sum-exp, equals attention over all of them.
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
-// Plans on several threads at once give the bits that one thread gives. Under ThreadSanitizer this also shows
-// that no two tasks of a phase touch the same memory.
+// Tests that plans on several threads give bitwise the same results as on one thread. Under ThreadSanitizer
+// this also shows that no two tasks of a phase touch the same memory.
 #include <doctest/doctest.h>
 
 #include <cstring>

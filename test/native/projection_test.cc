@@ -1,4 +1,4 @@
-// Projections, packed and not, against float64 sums on every instruction set.
+// Tests projections, packed and unpacked, against float64 sums on every instruction set.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -19,10 +19,10 @@ struct RandomProjection {
   Buffer input, weight;
   std::vector<Buffer> outputs;  // [batch, heads, steps, head_width] each
   std::vector<Buffer>
-      tables;  // cosines and sines of the targets that rotate, weights of those that normalise
+      tables;  // cosines and sines of the targets with a rotation, weights of those with a norm
 };
 
-// Rotates by random angles, some of the heads in part.
+// Rotates by random angles, some heads only in part.
 Rotation random_rotation(Random& random, int64_t head_width, int64_t rows, std::vector<Buffer>& tables) {
   const int64_t pairs = random.integer(1, head_width / 2);
   Buffer cos(DType::float32, rows * pairs), sin(DType::float32, rows * pairs);
@@ -88,7 +88,7 @@ double product(const RandomProjection& made, int64_t row, int64_t column) {
   return sum;
 }
 
-// What a head of a row is before it is rounded; `column` is its first.
+// The unrounded head of a row; `column` is its first column.
 std::vector<double> truth_of(const RandomProjection& made, const ProjectionTarget& target, int64_t row,
                              int64_t column) {
   std::vector<double> head;
@@ -137,7 +137,8 @@ void check(const RandomProjection& made, uint64_t stream) {
   const double tolerance = made.output_type == DType::float32   ? 3e-6
                            : made.output_type == DType::float16 ? 2e-3
                                                                 : 1e-2;
-  // Of a few elements the norm may be next to nothing, as products cancel out: it counts as that of one.
+  // The norm of a few elements may be close to 0, as products cancel out, so it is at least that of one
+  // element.
   CHECK(std::sqrt(error) <= tolerance * std::sqrt(std::fmax(norm, static_cast<double>(p.inner))));
 }
 

@@ -1,4 +1,5 @@
-// The thread pool: every task once, phases in order, operations side by side, cancelling, failing, resizing.
+// Tests the thread pool: every task runs once, phases run in order, operations run concurrently, and
+// cancellation, failures and resizing work.
 #include "core/thread_pool.h"
 
 #include <doctest/doctest.h>
@@ -17,7 +18,7 @@ namespace {
 
 using Run = std::function<void(const TaskContext&)>;
 
-// An operation that is submitted, and waited for.
+// A submitted operation that the test can wait for.
 class Submitted {
  public:
   Submitted(ThreadPool& pool, Plan plan)
@@ -37,7 +38,7 @@ class Submitted {
   std::shared_ptr<Operation> operation_;
 };
 
-// Checks in every task that the phases before it are over and that no task runs twice.
+// Checks in every task that the earlier phases have ended and that no task runs twice.
 struct CheckedPlan {
   CheckedPlan(Random& random, int64_t phases, int64_t most_tasks) {
     for (int64_t phase = 0; phase < phases; ++phase) {
@@ -132,7 +133,7 @@ TEST_CASE("a synchronous operation takes no more threads than allowed, the calli
     int seen = most;
     while (running > seen && !most.compare_exchange_weak(seen, running)) {
     }
-    // Another thread may be late to wake up.
+    // Another thread may wake up late.
     if (context.task == 0) second_begun.pass();
     if (context.task == 1) second_begun.open();
     std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -233,7 +234,7 @@ TEST_CASE("the plan and all that it holds are gone when the end is told") {
   std::promise<bool> gone;
   auto operation = std::make_shared<Operation>(one_phase(4, [held](const TaskContext&) {}),
                                                [&] { gone.set_value(watched.expired()); });
-  held.reset();  // before the operation begins: from here on only its plan holds the number
+  held.reset();  // before the operation begins: only its plan holds the number from here on
   pool.submit(operation);
   CHECK(gone.get_future().get());
 }

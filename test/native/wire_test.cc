@@ -1,6 +1,6 @@
-// Whatever numbers arrive, they are turned away or give a plan that stays inside its buffers: problems
-// that are right are damaged at random, and what still passes is solved on memory whose surroundings nobody
-// may touch.
+// Tests that any sequence of numbers is either rejected or gives a plan that stays inside its buffers: valid
+// problems are damaged at random, and those that are still accepted are solved on memory between inaccessible
+// pages.
 #include "addon/wire/format.h"
 
 #include <doctest/doctest.h>
@@ -52,7 +52,7 @@ void damage(std::vector<double>& numbers, Random& random) {
   }
 }
 
-// Whether it was accepted.
+// Returns whether the problem was accepted.
 bool try_to_solve(const Encoded& encoded, Random& random) {
   try {
     run(cpu::plan(read_problems(encoded.numbers, encoded.memories)), random);
@@ -83,7 +83,7 @@ TEST_CASE("problems that are damaged are turned away, or stay inside their buffe
   const auto repeats = static_cast<int>(40 * problems());
   for (int repeat = 0; repeat < repeats; ++repeat) {
     Encoded encoded(random);
-    // With two, one may refer to what came with the other.
+    // With two, one problem may refer to page lists of the other.
     const int64_t count = random.integer(1, 2);
     encoded.add(static_cast<double>(count));
     for (int64_t i = 0; i < count; ++i) add_problem(encoded, random);
@@ -144,7 +144,7 @@ TEST_CASE("a page that a later cache does not have is turned away, though an ear
     encoded.add(2);
     for (const bool first : {true, false}) {
       const int64_t count = first ? 2 : slabs;
-      // One head, one element, pages of one step, a page a slab; nothing is appended.
+      // One head, one element, pages of one step, one page per slab; nothing is appended.
       const double data = encoded.buffer(4, DType::float32);
       encoded.add({4, 1, 1, 1});
       for (int view = 0; view < 4; ++view) encoded.add({data, 0, 0, 1, 1});

@@ -1,6 +1,6 @@
 /**
- * The ONNX Attention operator (opsets 23 to 25) as its specification reads, one element at a time in
- * float64 and with every matrix written out: what the fused operator is measured against.
+ * The ONNX Attention operator (opsets 23 to 25) by its specification, one element at a time in float64, with
+ * every matrix in full: the reference for the fused operator.
  */
 import { at, filled, type NdArray } from './nd-array.js';
 
@@ -26,7 +26,10 @@ export interface AttentionAttributes {
   right_window_size?: number;
 }
 
-/** [batch, steps, heads · width] → [batch, heads, steps, width]; an array of four dimensions stays as it is. */
+/**
+ * [batch, steps, heads · width] → [batch, heads, steps, width]; an array of four dimensions is returned
+ * unchanged.
+ */
 function splitHeads(array: NdArray, heads: number | undefined): NdArray {
   if (array.dims.length === 4 || heads === undefined) return array;
   const [batch, steps, hidden] = array.dims;

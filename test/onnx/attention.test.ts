@@ -25,7 +25,7 @@ interface Shape {
   readonly total: number;
 }
 
-/** Any number of axes, each broadcast or not; the last may be shorter where the operator set fills it up. */
+/** Any number of axes, each broadcast or not; the last may be shorter if the operator set pads it. */
 function drawMask(
   random: Random,
   type: FloatType,

@@ -1,9 +1,9 @@
-/** Comparison as the ONNX backend tests do it: element by element, absolute and relative. */
+/** Compares like the ONNX backend tests: element by element, with absolute and relative tolerance. */
 import assert from 'node:assert/strict';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { decode, type NdArray } from './nd-array.js';
 
-/** |actual − expected| ≤ absolute + relative · |expected|, as numpy's allclose. */
+/** |actual − expected| ≤ absolute + relative · |expected|, like numpy's allclose. */
 const tolerances: Readonly<Record<string, { readonly absolute: number; readonly relative: number }>> = {
   float64: { absolute: 1e-12, relative: 1e-10 },
   float32: { absolute: 1e-5, relative: 1e-3 },

@@ -1,4 +1,7 @@
-/** The cases that ONNX publishes for its operators, their numbers where test/conformance has them, else by the oracles. */
+/**
+ * Tests the cases that ONNX publishes for its operators, with the numbers in test/conformance or those of the
+ * oracles.
+ */
 import assert from 'node:assert/strict';
 import { attention, rotaryEmbedding } from '../../lib/onnx.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
@@ -33,7 +36,7 @@ interface Operator {
   oracle(inputs: Named<NdArray>, attributes: Named<number>): Named<NdArray>;
 }
 
-// Cases are data: what they name is checked when they run.
+// Cases are data: the names in them are checked at run time.
 const operators: Record<string, Operator> = {
   Attention: {
     published: publishedCases('attention'),
@@ -90,7 +93,7 @@ describe('ONNX conformance data', () => {
   }
 });
 
-/** Runs a case on inputs that NaN surrounds, and looks at them afterwards. */
+/** Runs a case on inputs surrounded by NaN, and checks them afterwards. */
 async function runSurrounded(
   operator: Operator,
   each: Case,

@@ -1,10 +1,10 @@
 /**
- * The ONNX backend tests whose numbers are not in test/conformance, by name, shape and attributes. Their
- * inputs are drawn afresh; what they must give, the oracles say.
+ * The ONNX backend tests whose numbers are not in test/conformance, by name, shape and attributes. Inputs are
+ * drawn for each run, and the oracles give the expected results.
  */
 import type { TensorType } from '../../lib/tensor/types.js';
 
-/** Type and dims, and the elements where the test names them. */
+/** Type and dims, and the elements if the test specifies them. */
 export type Recipe = readonly [type: TensorType, dims: readonly number[], values?: readonly number[]];
 
 export interface FurtherCase {

@@ -1,11 +1,14 @@
-/** Just enough of an n-dimensional array to write an operator's specification down: float64 inside, right-aligned broadcasting. */
+/**
+ * A minimal n-dimensional array for implementing an operator's specification: float64 elements, right-aligned
+ * broadcasting.
+ */
 import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from '../support/numbers.js';
 
 export interface NdArray {
   readonly dims: readonly number[];
   readonly values: Float64Array;
-  /** The elements were bool: true is 1, false 0. */
+  /** The elements are bool: true is 1, false 0. */
   readonly bool?: boolean;
 }
 

@@ -3,7 +3,7 @@ import { isFloatType } from '../../lib/tensor/types.js';
 import { type Random, tensorOf } from '../support/random.js';
 import type { Recipe } from './further-cases.js';
 
-/** A tensor by a recipe: uniform in [0, 1) as the ONNX tests draw it, or the elements that it names. */
+/** Makes a tensor from a recipe: uniform in [0, 1) like the ONNX tests, or the elements that it specifies. */
 export function drawInput(random: Random, [type, dims, values]: Recipe): Tensor {
   if (isFloatType(type)) return tensorOf(type, dims, (index) => values?.[index] ?? random.next());
   if (type === 'bool' && values === undefined) return random.mask(dims, 0.7);

@@ -1,4 +1,7 @@
-/** The ONNX RotaryEmbedding operator (opset 23) as its specification reads, one pair of elements at a time in float64. */
+/**
+ * The ONNX RotaryEmbedding operator (opset 23) by its specification, one pair of elements at a time in
+ * float64.
+ */
 import { at, filled, type NdArray } from './nd-array.js';
 
 export interface RotaryInputs {

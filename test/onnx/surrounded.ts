@@ -1,10 +1,10 @@
-/** Inputs in the middle of larger memory full of NaN: whatever is read or written beside them shows. */
+/** Inputs inside larger memory full of NaN, which reveals reads and writes out of bounds. */
 import assert from 'node:assert/strict';
 import type { TensorLike } from '../../lib/tensor/types.js';
 
 export interface Surrounded {
   readonly tensor: TensorLike;
-  /** Throws when the input or anything around it has changed. */
+  /** Throws if the input or the memory around it has changed. */
   expectUntouched(): void;
 }
 

@@ -13,13 +13,13 @@ import { Random, tensorOf } from '../support/random.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 import { resizableBuffer } from '../support/resizable.js';
 
-/** Around the sizes at which kernels change their ways. */
+/** Lengths around the sizes at which kernels change their method. */
 const lengths = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 48, 63, 64, 65, 100, 129];
 
 eachBackend('project', (backend) => {
   const random = new Random(`project on ${backend}`);
 
-  /** Into an output that was all NaN, and whose surroundings are watched. */
+  /** Writes into an output filled with NaN, and checks the memory around it. */
   async function intoPoison(
     input: TensorLike,
     weight: TensorLike | PackedWeight,
@@ -49,7 +49,7 @@ eachBackend('project', (backend) => {
         const expected = linearOracle(toNumbers(input), { weight, ...(bias && { bias }) });
         const what = `${rows} × ${inner} × ${columns}${bias ? ' with bias' : ''}:`;
         const plain = await intoPoison(input, weight, bias, [rows, columns]);
-        // An element of ordinary size, as sums of so many products are.
+        // The ordinary magnitude of an element, which is a sum of that many products.
         const least = Math.sqrt(inner);
         expectClose(plain, expected, tolerances[type], what, least);
         const packed = packWeight(weight, { backend });

@@ -1,4 +1,7 @@
-/** The rotation in a projection's epilogue on the cases that ONNX publishes for RotaryEmbedding: x times the identity, rotated. */
+/**
+ * Tests the rotation in a projection's epilogue on the cases that ONNX publishes for RotaryEmbedding: x times
+ * the identity, rotated.
+ */
 import { precisionOf } from '../../lib/backends/backend.js';
 import { chooseBackend } from '../../lib/backends/choose.js';
 import type { ProjectionProblem } from '../../lib/problem/problem.js';
@@ -54,7 +57,7 @@ eachBackend('rotation in a projection', (backendName) => {
       const strides = denseStrides(flat ? 'bshd' : 'bhsd', heads, steps, width);
       const [rows, columns] = [batch * steps, heads * width];
 
-      // [batch, steps, heads, width], whatever the layout of the case.
+      // [batch, steps, heads, width], for every layout of the case.
       const numbers = toNumbers(input);
       const x = tensorOf(type as 'float32', [rows, columns], (i) => {
         const [row, head, w] = [Math.floor(i / columns), Math.floor(i / width) % heads, i % width];

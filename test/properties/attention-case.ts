@@ -1,4 +1,7 @@
-/** Any attention: shapes, options, layouts, types and places in memory, drawn by fast-check so that a failure shrinks. */
+/**
+ * Random attention cases: shapes, options, layouts, types and offsets in memory, drawn by fast-check so that
+ * failures shrink.
+ */
 import fc from 'fast-check';
 import type { AttentionOptions, Selection } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
@@ -19,7 +22,7 @@ export interface AttentionCase {
   readonly width: number;
   readonly valueWidth: number;
   readonly score: ScoreName;
-  /** Score weights for each head, not for all together. */
+  /** Score weights per head, not shared by all heads. */
   readonly ownWeights: boolean;
   readonly select: 'soft' | 'hard' | 'drawn' | 'local';
   readonly scale: number | undefined;
@@ -29,7 +32,7 @@ export interface AttentionCase {
   readonly offset: number | undefined;
   readonly lengths: boolean;
   readonly mask: 'none' | 'bool' | 'float32' | 'float16' | 'bfloat16';
-  /** Which of a mask's axes broadcast, and how many leading ones it goes without. */
+  /** Which axes of a mask broadcast, and how many leading axes it omits. */
   readonly broadcast: readonly [boolean, boolean, boolean, boolean];
   readonly missingAxes: number;
   readonly alibi: boolean;
@@ -53,7 +56,7 @@ const widths = fc.oneof(
 
 const reach = fc.option(fc.integer({ min: 0, max: 60 }), { nil: undefined });
 
-/** Without the sides that are not there. */
+/** Omits unbounded sides. */
 const windows = fc.record({ left: reach, right: reach }).map(({ left, right }) => ({
   ...(left !== undefined && { left }),
   ...(right !== undefined && { right }),
@@ -87,7 +90,7 @@ export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
   seed: fc.nat(),
 });
 
-/** The same elements behind `shift` others, with as many after them; all of the others are NaN. */
+/** The same elements after `shift` others, with as many after them; all of the others are NaN. */
 export function shifted(tensor: Tensor, shift: number): Tensor {
   const { data } = tensor;
   const View = data.constructor as new (
@@ -108,7 +111,7 @@ function drawMask(random: Random, each: AttentionCase): Tensor | undefined {
   const dims = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
   if (mask === 'bool') return random.mask(dims, 0.6);
   const added = random.tensor(mask, dims);
-  // −∞ is the largest number of each format's exponents, without a fraction.
+  // −∞ has the largest exponent of each format and no fraction.
   const excluded = { float32: -Infinity, float16: 0xfc00, bfloat16: 0xff80 }[mask];
   for (let i = 0; i < added.size; i++) if (random.chance(0.2)) added.data[i] = excluded;
   return added;
@@ -131,7 +134,7 @@ export interface DrawnCase {
   readonly options: AttentionOptions;
 }
 
-/** Operands of ordinary size, the options, and dims that follow from the layout. */
+/** Operands of ordinary magnitude, the options, and dims that follow from the layout. */
 export function draw(each: AttentionCase): DrawnCase {
   const random = new Random(`case ${each.seed}`);
   const { type, layout, batch, keyHeads, group, queries, keys, width, valueWidth, shift } = each;
@@ -166,30 +169,30 @@ export function draw(each: AttentionCase): DrawnCase {
   };
 }
 
-/** Without a score or a selection that depends on where a key stands. */
+/** Removes scores and selections that depend on key positions. */
 export function withoutPlaces(each: AttentionCase): AttentionCase {
   return { ...each, select: 'soft', score: each.score === 'location' ? 'scaled-dot' : each.score };
 }
 
-/** Without a choice between keys, which rounding may decide. */
+/** Removes the choice between keys, which rounding may decide. */
 export function undecided(each: AttentionCase): AttentionCase {
   return each.select === 'hard' || each.select === 'drawn' ? { ...each, select: 'soft' } : each;
 }
 
-/** The nearest case that the backend has: what it refuses instead is tested in test/backends/cuda/refusals.test.ts. */
+/** The nearest case that the backend supports; test/backends/cuda/refusals.test.ts tests what it rejects. */
 export function possibleOn(backend: TestedBackend, each: AttentionCase): AttentionCase {
   if (backend !== 'cuda') return each;
   return { ...each, select: 'soft', score: each.score === 'dot' ? 'dot' : 'scaled-dot' };
 }
 
-/** Sanitized code takes its time, and an emulated GPU more of it; both find what they look for in few runs. */
+/** Sanitized code is slow, and an emulated GPU is slower; both find defects in few runs. */
 const share = process.env.HEED_TEST_SANITIZED === '1' ? 0.3 : emulatedOnly ? 0.1 : 1;
 
-/** Runs of a property, repeated by the seed of the whole run. */
+/** Runs of a property, with the seed of the whole run. */
 export const runs = (numRuns: number) => ({
   numRuns: Math.ceil(share * numRuns),
   seed: Number(process.env.HEED_TEST_SEED) | 0,
 });
 
-/** Fewer on the reference, which is slower and no slower to be wrong. */
+/** Fewer on the reference, which is slower, but shows defects in just as few runs. */
 export const runsOn = (backend: TestedBackend) => runs(backend === 'reference' ? 40 : 80);

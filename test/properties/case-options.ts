@@ -1,4 +1,4 @@
-/** Taking cases apart: their axes, their masks, their offsets. */
+/** Access to parts of a case: its axes, masks and offsets. */
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { DrawnCase } from './attention-case.js';
@@ -6,7 +6,7 @@ import type { DrawnCase } from './attention-case.js';
 export const headAxis = (layout: string) => (layout === 'bhsd' ? 1 : 2);
 export const stepAxis = (layout: string) => (layout === 'bhsd' ? 2 : 1);
 
-/** Options without the named ones. */
+/** The options except the named ones. */
 export function without(options: AttentionOptions, ...names: (keyof AttentionOptions)[]): AttentionOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => !names.includes(name as never)));
 }
@@ -14,7 +14,7 @@ export function without(options: AttentionOptions, ...names: (keyof AttentionOpt
 export const maskOf = ({ options }: DrawnCase) => options.mask as Tensor | undefined;
 export const withMask = (mask: Tensor | undefined) => (mask ? { mask } : {});
 
-/** Where query row 0 of an entry stands. */
+/** The position of query row 0 of an entry. */
 export function offsetOf(options: AttentionOptions, entry: number, queries: number, keys: number): number {
   if (typeof options.queryOffset === 'number') return options.queryOffset;
   return (options.kvLengths?.[entry] ?? keys) - queries;

@@ -1,4 +1,4 @@
-/** What must not matter does not: on every backend, for any case. */
+/** Tests invariants on every backend, for any case: changes that must not affect the result. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
@@ -78,7 +78,7 @@ eachBackend('invariants', (backend) => {
       const bhsd = { ...withoutPlaces(each), layout: 'bhsd' as const, lengths: false };
       const random = new Random(`split ${each.seed}`);
       const split = random.integer(0, each.keys);
-      // A row without a key of its own leaves no trace of a sink: sinks go with rows that have one in the first part.
+      // A row without keys ignores its sink, so with sinks every row attends a key of the first part.
       const everywhere = { mask: 'none', causal: false, window: {} } as const;
       const drawn = draw(each.sinks && split > 0 ? { ...bhsd, ...everywhere } : { ...bhsd, sinks: false });
       const { query, key, value } = drawn;
@@ -129,7 +129,7 @@ eachBackend('invariants', (backend) => {
 
   it('whether query heads share a key head or have it to themselves', () => {
     check((each) => {
-      // Weights of a key head's own would have to be repeated, too.
+      // Weights per key head would have to be repeated, too.
       const keysOwn = each.score === 'location' || each.score === 'additive';
       const drawn = draw(keysOwn ? { ...each, ownWeights: false } : each);
       const axis = headAxis(each.layout);

@@ -1,4 +1,4 @@
-/** Whatever is asked, the native backend answers as the reference does, whichever instruction set it uses. */
+/** Tests that the native backend matches the reference for any call, with every instruction set. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
@@ -90,7 +90,7 @@ eachInstructionSet('native against reference', () => {
           const [a, b] = [mine, its].map((j) => (j < 0 ? sink : scores[row][j]) + noise(j));
           assert.ok(Math.abs(a - b) < 1e-4 * Math.max(1, Math.abs(a)), `row ${row}: ${a} instead of ${b}`);
         }
-        // Values are copied, and nothing else.
+        // Values are copied without arithmetic.
         const own = attentionDetailsSync(query, key, value, {
           ...options,
           include: ['weights'],

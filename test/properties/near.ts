@@ -1,10 +1,10 @@
-/** Element by element comparison, relative to the largest element around. */
+/** Compares element by element, relative to the largest element. */
 import assert from 'node:assert/strict';
 import type { AttentionDetail, AttentionDetails } from '../../lib/attention/details.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { toNumbers } from '../support/numbers.js';
 
-/** What elements may be off by, in shares of the numbers that went into them, when two ways of computing differ in rounding. */
+/** The allowed error of elements when two ways of computing round differently, as a share of their inputs. */
 export const elementAccuracy: Readonly<Record<string, number>> = {
   float32: 1e-5,
   float16: 2e-3,
@@ -17,8 +17,8 @@ function largest(numbers: readonly number[], least: number): number {
 }
 
 /**
- * No element may be off by more than a share of the largest one, or of `least` where all are
- * smaller: what went in may have cancelled out.
+ * The error of an element may not exceed a share of the largest element, or of `least` if all are smaller,
+ * because the inputs may have cancelled out.
  */
 export function expectNear(
   actual: Tensor,
@@ -36,8 +36,8 @@ export function expectNear(
 }
 
 /**
- * What `attentionDetails` tells beside the output may be off by a share; weights by that share of the scores, since e^x
- * makes a relative error of an absolute one.
+ * The other results of `attentionDetails` may differ by a share; weights by that share of the scores, since
+ * e^x turns an absolute error into a relative one.
  */
 export function expectDetailsNear(
   actual: AttentionDetails,

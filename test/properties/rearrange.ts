@@ -1,4 +1,4 @@
-/** The same elements in another order. */
+/** Rearranges the elements of tensors. */
 import { Tensor } from '../../lib/tensor/tensor.js';
 
 /** The given entries along an axis, in the given order; counted from the end if negative. */
@@ -18,7 +18,7 @@ export function take(tensor: Tensor, axis: number, indices: readonly number[]): 
   return taken;
 }
 
-/** The same of a mask, where it does not broadcast along the axis anyway. */
+/** The same for a mask, unless it broadcasts along the axis. */
 export function takeOfMask(
   mask: Tensor | undefined,
   axis: -4 | -3 | -2 | -1,

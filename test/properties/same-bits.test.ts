@@ -1,4 +1,4 @@
-/** What must not matter does not, to the last bit. */
+/** Tests changes that must not affect a single bit of the result. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
@@ -13,7 +13,7 @@ import { type AttentionCase, attentionCases, draw, possibleOn, runs, runsOn } fr
 import { headAxis, maskOf, offsetOf, stepAxis, withMask } from './case-options.js';
 import { otherLayout, range, take, takeOfMask } from './rearrange.js';
 
-/** As an element: the short types are stored as their bits. */
+/** NaN as an element: 16-bit types are stored as their bits. */
 function notANumber({ type }: AttentionCase): number {
   return type === 'float32' ? Number.NaN : 0x7fff;
 }
@@ -86,7 +86,7 @@ eachBackend('the bits of any result', (backend) => {
 
   it('do not depend on what else is in the batch', () => {
     check((any) => {
-      // A draw depends on which entry of the batch it is for.
+      // A draw depends on its batch entry.
       const each = any.select === 'drawn' ? { ...any, select: 'hard' as const } : any;
       const drawn = draw(each);
       const whole = attend(backend, drawn, drawn.options);

@@ -1,4 +1,4 @@
-/** Safetensors files put together by hand, right or wrong. */
+/** Safetensors files assembled by hand, valid or invalid. */
 
 export function fileBytes(header: string, data: Uint8Array = new Uint8Array(), length?: bigint): Buffer {
   const text = Buffer.from(header);

@@ -24,7 +24,7 @@ describe('safetensors headers', () => {
       accepted++;
       checkPromises(parsed, bytes);
     }
-    // About 246 of 20,000 are, with a standard deviation of 16.
+    // About 246 of 20,000 are accepted, with a standard deviation of 16.
     assert.ok(accepted > rounds / 200 && accepted < rounds / 2, `${accepted} of ${rounds} accepted`);
   });
 });
@@ -41,7 +41,7 @@ function parseOrRefuse(bytes: Buffer): Header | undefined {
   }
 }
 
-/** Changes, deletes, repeats or inserts some bytes of the header, and mostly keeps its length right. */
+/** Changes, deletes, repeats or inserts some bytes of the header, and usually keeps its length valid. */
 function mutate(original: Buffer, headerLength: number, random: Random): Buffer {
   let header = original.subarray(8, 8 + headerLength);
   for (let change = random.integer(1, 3); change > 0; change--) {
@@ -67,12 +67,12 @@ function mutate(original: Buffer, headerLength: number, random: Random): Buffer 
   return random.chance(0.9) ? bytes : bytes.subarray(0, random.integer(0, bytes.length));
 }
 
-/** The format names its types by their bits, all but one. */
+/** The names of all types but one contain their number of bits. */
 function bitsOf(dtype: string): number {
   return dtype === 'BOOL' ? 8 : Number(/\d+/.exec(dtype)?.[0]);
 }
 
-/** Everything that the format promises of a file that is accepted, from the bytes alone. */
+/** Checks every guarantee of the format for an accepted file, from the bytes alone. */
 function checkPromises(parsed: Header, bytes: Buffer): void {
   const dataStart = 8 + Number(bytes.readBigUInt64LE());
   const { __metadata__: metadata = {}, ...tensors } = JSON.parse(bytes.subarray(8, dataStart).toString());

@@ -133,7 +133,7 @@ describe('safetensors open', () => {
   });
 
   it('reads only what is asked for, when it is asked for', async () => {
-    const huge = 2 ** 33; // a hole, which takes no room on the disk
+    const huge = 2 ** 33; // a hole, which takes no disk space
     const header = { huge: entry('BOOL', [huge], [0, huge]), tail: entry('BOOL', [2], [huge, huge + 2]) };
     const path = await write('lazy', fileBytes(JSON.stringify(header)));
     const start = 8 + JSON.stringify(header).length;

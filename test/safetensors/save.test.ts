@@ -13,7 +13,7 @@ describe('safetensors save', () => {
   const pathOf = temporaryDirectory();
   const random = new Random('safetensors save');
 
-  /** Random bits of every type, of any rank, some without elements. */
+  /** Random bits of every type and rank, some without elements. */
   function randomTensors(count: number): Record<string, Tensor> {
     const tensors: Record<string, Tensor> = {};
     for (let i = 0; i < count; i++) {

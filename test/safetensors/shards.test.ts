@@ -15,7 +15,7 @@ describe('safetensors in several files', () => {
   const shardName = (i: number) => `model-0000${i + 1}-of-00003.safetensors`;
   let count = 0;
 
-  /** A directory with three shards and their index; `change` may spoil what the index says. */
+  /** A directory with three shards and their index; `change` may corrupt the index. */
   async function write(change: (map: Record<string, unknown>) => unknown = (map) => ({ weight_map: map })) {
     const directory = pathOf(`model-${count++}`);
     await mkdir(directory);

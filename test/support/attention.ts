@@ -1,4 +1,4 @@
-/** Random inputs of attention, and holding a backend's answer against the oracle's. */
+/** Random inputs of attention, and the comparison of a backend's results with the oracle's. */
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
@@ -53,7 +53,7 @@ export function typesOf(backend: TestedBackend): readonly FloatType[] {
   return backend === 'reference' ? floatTypes : ['float32', 'float16', 'bfloat16'];
 }
 
-/** Attention into an output that was all NaN, and whose surroundings are watched. */
+/** Attention into an output filled with NaN; checks the memory around it. */
 export function attend(backend: TestedBackend, inputs: Inputs, options: AttentionOptions = {}): Tensor {
   const { query, key, value } = inputs;
   const out = poisoned(query.type as FloatType, [...query.dims.slice(0, 3), value.dims[3]]);
@@ -62,10 +62,10 @@ export function attend(backend: TestedBackend, inputs: Inputs, options: Attentio
   return out.tensor;
 }
 
-/** What of a single element may be left when it is small: of values and of scores that are around 1. */
+/** The smallest magnitude that errors are relative to: values and scores are around 1. */
 const least = { output: 0.2, logSumExp: 1 };
 
-/** Holds output and log-sum-exp against the oracle's. */
+/** Compares output and log-sum-exp with the oracle's. */
 export function checkAttention(
   backend: TestedBackend,
   inputs: Inputs,

@@ -1,4 +1,7 @@
-/** Runs suites on every backend that there should be: the reference, and the cpu backend with every instruction set of this machine. */
+/**
+ * Runs suites on every required backend: the reference, and the cpu backend with every instruction set of
+ * this machine.
+ */
 import assert from 'node:assert/strict';
 import {
   availableInstructionSets,
@@ -12,21 +15,21 @@ import type { Location } from '../../lib/tensor/types.js';
 export type TestedBackend = 'reference' | 'cpu' | 'cuda';
 
 const referenceOnly = process.env.HEED_BACKEND === 'reference';
-/** The cuda backend alone, its GPU emulated. */
+/** Only the cuda backend, with an emulated GPU. */
 export const emulatedOnly = process.env.HEED_BACKEND === 'cuda-emulator';
 
-/** The backends that tests of their own making take one after the other. */
+/** The backends for tests that iterate over them directly. */
 export function backendsAtHand(): readonly TestedBackend[] {
   if (referenceOnly) return ['reference'];
   return emulatedOnly ? ['cuda'] : ['reference', 'cpu'];
 }
 
-/** Steps for tests of what takes long: an emulated GPU needs fewer of them. */
+/** The number of steps for slow tests; an emulated GPU uses fewer. */
 export function many(steps: number): number {
   return emulatedOnly ? Math.ceil(steps / 10) : steps;
 }
 
-/** Where what a backend computes with is kept. */
+/** The memory that a backend computes on. */
 export function locationOf(backend: TestedBackend): Location {
   return backend === 'cuda' ? 'cuda:0' : 'cpu';
 }
@@ -52,11 +55,11 @@ function onInstructionSet(name: string, suite: () => void): void {
 }
 
 /**
- * Describes a suite once per backend and instruction set. Without the addon the suite fails, so that
- * nobody takes a run for complete that was not; HEED_BACKEND=reference asks for such a run, and HEED_BACKEND=cuda-emulator
- * for one with the emulated GPU, which is slow: a machine with a real one runs these suites there, too.
+ * Describes a suite once per backend and instruction set. Without the addon the suite fails, so that an
+ * incomplete run does not pass; HEED_BACKEND=reference requests such a run, and HEED_BACKEND=cuda-emulator
+ * one with the emulated GPU, which is slow. A machine with a real GPU runs these suites there, too.
  *
- * @param refusedOn backends that refuse all of it: test/backends/cuda/refusals.test.ts holds them to that
+ * @param refusedOn backends that reject the whole suite, which test/backends/cuda/refusals.test.ts checks
  */
 export function eachBackend(
   title: string,

@@ -1,4 +1,4 @@
-/** Caches in tests: filled with what tensors hold, and what int8 makes of it. */
+/** Caches for tests: filled with the contents of tensors, and their values after int8 quantisation. */
 import {
   type CacheType,
   KeyValueCache,
@@ -11,7 +11,7 @@ import type { Random } from './random.js';
 
 export interface FilledOptions extends Pick<KeyValueCacheOptions, 'type' | 'pageSize' | 'location'> {
   readonly layout?: 'bhsd' | 'bshd';
-  /** Room beyond what is filled in. */
+  /** Additional capacity. */
   readonly spare?: number;
 }
 
@@ -35,7 +35,7 @@ export function stepsOf(tensor: TensorLike, axis: 1 | 2, first: number, last: nu
   return result;
 }
 
-/** A cache that holds key and value, appended a random number of steps at a time. */
+/** A cache that contains key and value, appended a random number of steps at a time. */
 export function filledCache(
   random: Random,
   key: Tensor,
@@ -65,7 +65,7 @@ function nearestEven(x: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
-/** What int8 keeps of each row: the nearest multiples of its largest magnitude / 127. */
+/** The int8 values of each row: the nearest multiples of its largest magnitude / 127. */
 export function asInt8(tensor: Tensor): Tensor {
   const numbers = toNumbers(tensor);
   const width = tensor.dims[tensor.dims.length - 1];
@@ -79,7 +79,7 @@ export function asInt8(tensor: Tensor): Tensor {
   return new Tensor(kept, tensor.dims).cast(tensor.type as FloatType);
 }
 
-/** What a cache of the type keeps of rows, as numbers. */
+/** The rows as a cache of the type stores them, as numbers. */
 export function asKept(type: CacheType, rows: Tensor): number[] {
   return toNumbers(type === 'int8' ? asInt8(rows) : rows.cast(type));
 }

@@ -1,4 +1,4 @@
-/** Asking for a garbage collection, whatever the flags of the process. */
+/** Requests a garbage collection, whatever the flags of the process. */
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Resolves once what nobody has any more is finalised, which happens when the event loop turns. */
+/** Resolves once unreachable objects are finalised, which happens when the event loop turns. */
 export async function collected(): Promise<void> {
   for (let i = 0; i < 5; i++) {
     collect();

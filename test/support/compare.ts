@@ -1,11 +1,11 @@
-/** How far numbers are from what they should be. */
+/** Compares numbers with their expected values. */
 import assert from 'node:assert/strict';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from './backends.js';
 import { toNumbers } from './numbers.js';
 
-/** The accuracy that results are promised to have, as ‖actual − expected‖ / ‖expected‖, on a CPU. */
+/** The promised accuracy of results, ‖actual − expected‖ / ‖expected‖, on a CPU. */
 export const tolerances: Readonly<Record<FloatType, number>> = {
   float32: 3e-6,
   float16: 2e-3,
@@ -13,7 +13,7 @@ export const tolerances: Readonly<Record<FloatType, number>> = {
   float64: 1e-12,
 };
 
-/** The same on any backend: a GPU's sums of float32 go by another order. */
+/** The same on any backend: a GPU sums float32 in another order. */
 export function toleranceOf(backend: TestedBackend, type: FloatType): number {
   return backend === 'cuda' && type === 'float32' ? 1e-5 : tolerances[type];
 }
@@ -23,8 +23,8 @@ function norm(numbers: readonly number[]): number {
 }
 
 /**
- * ‖actual − expected‖ / ‖expected‖ over what is finite, once everything else is equal. In few elements all that went
- * into them may cancel out, and then no float32 sum is that exact: the norm counts as `least` where it is smaller.
+ * ‖actual − expected‖ / ‖expected‖ over the finite elements; all others must be equal. With few elements,
+ * their inputs may cancel out, and no float32 sum is that exact: so the norm is at least `least`.
  */
 export function relativeError(actual: TensorLike, expected: readonly number[], least = 0): number {
   const numbers = toNumbers(actual);
@@ -54,7 +54,7 @@ export function expectClose(
   assert.ok(error <= tolerance, `${what} relative error ${error} exceeds ${tolerance}`);
 }
 
-/** Bit for bit, so that also -0 and NaN must agree. */
+/** Compares bits, so that -0 and NaN must match, too. */
 export function expectSameBits(actual: Tensor, expected: Tensor): void {
   assert.equal(actual.type, expected.type);
   assert.deepEqual(actual.dims, expected.dims);

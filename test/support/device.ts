@@ -1,4 +1,4 @@
-/** Tensors on a GPU: that of the machine, or with HEED_BACKEND=cuda-emulator one that is emulated. */
+/** Tensors on a GPU: the machine's, or with HEED_BACKEND=cuda-emulator an emulated one. */
 import assert from 'node:assert/strict';
 import { deviceMemory } from '../../lib/backends/devices.js';
 import { cudaStatus } from '../../lib/backends/native/native.js';
@@ -8,14 +8,14 @@ import { emulatedOnly } from './backends.js';
 
 export const isEmulated = emulatedOnly;
 
-/** How many devices there are. Asked for the emulator, there has to be one. */
+/** The number of devices. With the emulator, there must be at least one. */
 export function deviceCount(): number {
   const { devices, reason } = cudaStatus();
   if (isEmulated) assert.ok(devices.length > 0, `no emulated device: ${reason}`);
   return devices.length;
 }
 
-/** Describes a suite where there is a device to run it on; what holds without one is tested in absent.test.ts. */
+/** Describes a suite that runs if there is a device; absent.test.ts tests the behaviour without one. */
 export function onDevice(title: string, suite: (location: Location) => void): void {
   if (deviceCount() > 0) describe(`${title}, on cuda:0`, () => suite('cuda:0'));
 }
@@ -32,10 +32,10 @@ export async function sameElements(actual: Tensor, expected: TypedArray): Promis
   assert.deepEqual(await actual.getData(), expected);
 }
 
-/** For the small tables of operations a device keeps as many pieces of memory as it has needed at once. */
+/** A device keeps as many pieces of memory for small tables as it has needed at once. */
 const piece = 2 ** 16;
 
-/** As much of a device's memory is used as was before, but for tables. */
+/** Expects that a device uses as much memory as before, except for tables. */
 export function expectMemoryBack(location: Location, before: number): void {
   const grown = deviceMemory(location).used - before;
   assert.ok(grown % piece === 0 && grown <= 8 * piece, `${grown} bytes more than before`);

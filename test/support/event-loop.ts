@@ -1,9 +1,12 @@
-/** How long the event loop of this thread does not turn, whatever else the machine does meanwhile. */
+/** Measures how long the event loop of this thread does not turn, excluding other load on the machine. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '../../bench/statistics.js';
 
-/** Milliseconds that this thread has waited for a processor, where Linux tells; that is nobody's doing here. */
+/**
+ * Milliseconds that this thread has waited for a processor, if Linux reports it; this process does not cause
+ * that delay.
+ */
 function queued(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[1]) / 1e6;
@@ -12,7 +15,10 @@ function queued(): number {
   }
 }
 
-/** How many turns of the event loop there are until the promise is settled, and how many milliseconds 99 % of them take at most. */
+/**
+ * The number of turns of the event loop until the promise is settled, and the maximum of 99 % of them in
+ * milliseconds.
+ */
 export async function turnsDuring(promise: Promise<unknown>): Promise<{ count: number; p99: number }> {
   const turns: number[] = [];
   let settled = false;

@@ -1,4 +1,4 @@
-/** A second opinion on linear maps, written apart from the library, in float64. */
+/** An independent implementation of linear maps, in float64. */
 import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 
@@ -7,7 +7,10 @@ export interface LinearMap {
   readonly bias?: TensorLike;
 }
 
-/** The rows of x times the rows of the weight, row after row. How many there are cannot be told from rows of no length. */
+/**
+ * The rows of x times the rows of the weight, row after row. Their number cannot be derived from rows of
+ * length 0.
+ */
 export function linearOracle(
   x: readonly number[],
   { weight, bias }: LinearMap,

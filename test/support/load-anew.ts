@@ -1,4 +1,4 @@
-/** heed's JavaScript once more in this process, as test runners and hot reloading load it. */
+/** Loads heed's JavaScript again in this process, like test runners and hot reloading. */
 import { join, resolve, sep } from 'node:path';
 import type * as Heed from '../../lib/index.js';
 
@@ -9,7 +9,7 @@ const entry = join(root, 'dist', 'lib', 'index.js');
 
 const isOurs = (path: string) => path.startsWith(join(root, 'dist', 'lib') + sep);
 
-/** @param withAddon loads the addon anew, too */
+/** @param withAddon loads the addon again, too */
 export function loadAnew(withAddon = false): Copy {
   const before = { ...require.cache };
   for (const path of Object.keys(require.cache)) {

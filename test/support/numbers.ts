@@ -1,11 +1,14 @@
-/** Elements as numbers, decoded apart from the library's own conversions. */
+/** Decodes elements to numbers, independently of the library's conversions. */
 import type { TensorLike } from '../../lib/tensor/types.js';
 
 function power(exponent: number): number {
   return 2 ** exponent;
 }
 
-/** Any binary format with a sign bit, an exponent and a fraction, by the book (IEEE 754-2019, section 3.4). */
+/**
+ * Decodes a binary format with a sign bit, an exponent and a fraction by its definition (IEEE 754-2019,
+ * section 3.4).
+ */
 function decodeBinary(bits: number, exponentBits: number, fractionBits: number): number {
   const bias = power(exponentBits - 1) - 1;
   const fraction = (bits % power(fractionBits)) / power(fractionBits);
@@ -17,7 +20,7 @@ function decodeBinary(bits: number, exponentBits: number, fractionBits: number):
   return exponent === 0 ? sign * fraction * power(1 - bias) : sign * (1 + fraction) * power(exponent - bias);
 }
 
-/** The number that each pattern of 16 bits stands for, worked out when it is first asked for. */
+/** The number for each pattern of 16 bits, computed on first use. */
 function table(exponentBits: number, fractionBits: number): () => Float64Array {
   let numbers: Float64Array | undefined;
   return () => {

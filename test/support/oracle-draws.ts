@@ -1,4 +1,4 @@
-/** Drawn keys, written apart from the library: the same hash, in integers of any size. */
+/** An independent implementation of drawn keys: the same hash, in integers of any size. */
 import type { Selection } from '../../lib/attention/options.js';
 
 const word = (value: number | bigint) => BigInt.asUintN(32, BigInt(value));

@@ -1,15 +1,17 @@
-/** How alike a query and a key are, by each score function's formula: a second opinion, one pair at a time. */
+/**
+ * An independent implementation of each score function's formula, one pair of a query and a key at a time.
+ */
 import type { Score } from '../../lib/attention/options.js';
 import type { TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 
-/** A query and a key, and where they are. */
+/** A query and a key with their positions. */
 export interface Pair {
   readonly query: readonly number[];
   readonly key: readonly number[];
   readonly head: number;
   readonly keyHead: number;
-  /** The key's place in its sequence. */
+  /** The key's index in its sequence. */
   readonly j: number;
 }
 
@@ -18,7 +20,7 @@ type Similarity = (pair: Pair) => number;
 const sum = (terms: readonly number[]) => terms.reduce((total, term) => total + term, 0);
 const dot = (a: readonly number[], b: readonly number[]) => sum(a.map((x, i) => x * b[i]));
 
-/** The rows of a head's own matrix, or of the one that all share. */
+/** The rows of a head's own matrix, or of the shared one. */
 function matricesOf(tensor: TensorLike): (head: number) => number[][] {
   const numbers = toNumbers(tensor);
   const [rows, columns] = tensor.dims.slice(-2);

@@ -1,6 +1,6 @@
 /**
- * A second opinion on what attention is, written apart from the library: from the rules, one query
- * row at a time, over lists of those keys that may be attended. Nothing here is fast.
+ * An independent implementation of attention: from its rules, one query row at a time, over lists of the keys
+ * that may be attended. It is slow.
  */
 import { createHash } from 'node:crypto';
 import { serialize } from 'node:v8';
@@ -10,10 +10,10 @@ import { toNumbers } from './numbers.js';
 import { drawnNoise } from './oracle-draws.js';
 import { similarityOf } from './oracle-score.js';
 
-/** The options that have a say in the result. */
+/** The options that affect the result. */
 export type OracleOptions = Omit<AttentionOptions, 'backend' | 'out' | 'signal'>;
 
-/** Flat, [batch, heads, queries, keys] for the matrices; the output is in the layout asked for. */
+/** Flat, [batch, heads, queries, keys] for the matrices; the output has the requested layout. */
 export interface OracleResult {
   readonly output: number[];
   readonly logSumExp: number[];
@@ -21,7 +21,7 @@ export interface OracleResult {
   readonly cappedScores: number[];
   readonly biasedScores: number[];
   readonly weights: number[];
-  /** By how much the best key of a hard selection leads, where that is least; rounding may decide when it is next to nothing. */
+  /** The smallest lead of the best key of a hard selection; rounding may decide if it is close to 0. */
   readonly lead: number;
 }
 
@@ -56,7 +56,7 @@ function access(tensor: TensorLike, layout: 'bhsd' | 'bshd'): Accessor {
   };
 }
 
-/** What the mask holds for one pair, by numpy's rules of broadcasting. */
+/** The mask element of a pair, by numpy's rules of broadcasting. */
 function maskAt(mask: TensorLike): At {
   const numbers = toNumbers(mask);
   const dims = [1, 1, 1, 1, ...mask.dims].slice(-4);
@@ -83,7 +83,7 @@ interface RowResult {
   readonly lead: number;
 }
 
-/** softmax over some logits, of which a sink, if any, takes part; the answer leaves it out. */
+/** softmax over some logits and a sink, if there is one; the result omits the sink. */
 function normalise(logits: readonly number[], sink: number | undefined) {
   const all = sink === undefined ? logits : [...logits, sink];
   const top = all.reduce((a, b) => Math.max(a, b), nothing);
@@ -176,7 +176,7 @@ function rowsOf(
       const candidates = attended.map((j) => ({ j, score: keys[j].biased + noise(j) }));
       const sink = sinks?.[h];
       if (sink !== undefined) candidates.push({ j: -1, score: sink + noise(-1) });
-      // Sorting is stable: of equals the first stays first.
+      // Sorting is stable: the first of several equals stays first.
       const [first, second] = candidates.sort((one, other) => other.score - one.score);
       weights.fill(0);
       if (first.j >= 0) weights[first.j] = 1;
@@ -192,7 +192,7 @@ function rowsOf(
     return { keys, weights, logSumExp, output, lead };
   }
 
-  // Of nothing there may be any number of heads.
+  // An empty tensor may have any number of heads.
   if (q.batch * q.heads * q.steps === 0) return [];
   return range(q.batch).flatMap((b) =>
     range(q.heads).flatMap((h) => range(q.steps).map((i) => row(b, h, i))),
@@ -207,10 +207,10 @@ function outputOf(rows: readonly RowResult[], dims: readonly number[], layout: '
   );
 }
 
-/** What was asked before: the same inputs come once for each backend, and the oracle takes longer than all of them. */
+/** Caches results: the same inputs come once for each backend, and the oracle is slower than all of them. */
 const answers = new Map<string, Pick<OracleResult, 'output' | 'logSumExp' | 'lead'>>();
 
-/** Tensors by what is in them, wherever they are. */
+/** Identifies tensors by their contents, wherever they are stored. */
 function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   if (Array.isArray(value)) return value.map(plain);

@@ -1,4 +1,4 @@
-/** Outputs that tell whether everything inside them was written, and nothing around them. */
+/** Outputs that show whether every element was written, and nothing around them. */
 import assert from 'node:assert/strict';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -9,9 +9,9 @@ const marginElements = 67;
 const widths: Readonly<Record<FloatType, number>> = { float32: 4, float64: 8, float16: 2, bfloat16: 2 };
 
 export interface PoisonedTensor {
-  /** All NaN, in the middle of a larger buffer. */
+  /** Filled with NaN, inside a larger buffer. */
   readonly tensor: Tensor;
-  /** Throws when a byte next to the tensor has changed. */
+  /** Throws if a byte next to the tensor has changed. */
   expectMarginsIntact(): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Tests that need more than Node, npm and a C++ compiler: where a program is missing they are left out, and the end of the
- * run says so. With HEED_TEST_EVERYTHING=1 what is missing is a failure instead.
+ * Tests that need more than Node, npm and a C++ compiler: they are skipped if a program is missing, and the
+ * end of the run says so. With HEED_TEST_EVERYTHING=1, a missing program is a failure instead.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -17,10 +17,10 @@ export function hasProgram(program: string): boolean {
   return there;
 }
 
-/** In a file, as Mocha may run every test file in a process of its own. */
+/** A file, because Mocha may run every test file in a separate process. */
 const leftOut = process.env.HEED_TEST_LEFT_OUT ?? '';
 
-/** What was left out of this run, a line for each suite. */
+/** The skipped suites of this run, one line each. */
 export function takeLeftOut(): string[] {
   if (!existsSync(leftOut)) return [];
   const lines = readFileSync(leftOut, 'utf8').trimEnd().split('\n');
@@ -28,7 +28,7 @@ export function takeLeftOut(): string[] {
   return lines;
 }
 
-/** Describes a suite, where these programs are there; its title names them. */
+/** Describes a suite that runs if these programs are installed; its title names them. */
 export function describeWith(
   programs: readonly string[],
   subject: string,

@@ -1,8 +1,8 @@
-/** Rotary options drawn at random. */
+/** Random rotary options. */
 import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
 import type { Random } from './random.js';
 
-/** Short original lengths, so that short sequences already show a difference. */
+/** Original lengths are short, so that short sequences already show a difference. */
 export function randomScaling(random: Random): RotaryScaling {
   const factor = random.uniform(1, 8);
   const originalMaxPositionEmbeddings = random.integer(4, 64);
@@ -35,7 +35,7 @@ export function randomScaling(random: Random): RotaryScaling {
   }
 }
 
-/** For heads of at least two elements; odd widths cannot turn as a whole. */
+/** For heads of at least two elements; heads of odd width cannot be rotated as a whole. */
 export function randomRotary(random: Random, width: number): RotaryOptions {
   return {
     ...(random.chance(0.5) && { theta: random.pick([10, 10_000, 500_000]) }),

@@ -1,4 +1,4 @@
-/** Score functions with random weights, made for given heads and widths. */
+/** Score functions with random weights, for given heads and widths. */
 import type { Score } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -14,11 +14,11 @@ export interface ScoreShape {
   readonly keyWidth: number;
   readonly keys: number;
   readonly type: FloatType;
-  /** Weights of their own for each head. */
+  /** Separate weights per head. */
   readonly perHead: boolean;
 }
 
-/** Scores come out of about the size that they have without weights, whatever the widths. */
+/** Scores have about the same magnitude as without weights, for all widths. */
 export function randomScore(
   random: Random,
   name: ScoreName,

@@ -1,4 +1,7 @@
-/** Random inputs that the run's seed repeats. Each suite draws from a stream of its own, so that running it alone changes nothing. */
+/**
+ * Random inputs determined by the run's seed. Each suite draws from its own stream, so that running it alone
+ * gives the same inputs.
+ */
 import { numberToBfloat16, numberToFloat16 } from '../../lib/tensor/elements.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -12,7 +15,7 @@ function hash(text: string): number {
 export class Random {
   #state: number;
 
-  /** @param stream names the stream: what asks for numbers */
+  /** @param stream names the stream after its user */
   constructor(stream: string) {
     this.#state = hash(`${process.env.HEED_TEST_SEED}/${stream}`);
   }
@@ -48,7 +51,9 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
   }
 
-  /** Normally distributed elements: thousands of them, which those of a larger tensor are then picked from. */
+  /**
+   * Normally distributed elements: draws some thousands, and picks the elements of larger tensors from these.
+   */
   tensor(type: FloatType, dims: readonly number[], deviation = 1): Tensor {
     const tensor = Tensor.zeros(type, dims);
     const { data } = tensor;
@@ -71,7 +76,7 @@ function encode(type: FloatType, value: number): number {
   return type === 'bfloat16' ? numberToBfloat16(value) : value;
 }
 
-/** A tensor whose elements, in row-major order, are what `element` answers. */
+/** A tensor whose elements, in row-major order, are the results of `element`. */
 export function tensorOf(
   type: FloatType,
   dims: readonly number[],

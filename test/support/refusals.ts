@@ -1,4 +1,4 @@
-/** Calling attention with wrong arguments: a HeedError has to say what was expected, before any work starts. */
+/** Calls attention with wrong arguments: a HeedError must say what was expected, before any work starts. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { HeedError } from '../../lib/errors.js';
@@ -6,12 +6,12 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 import { randomInputs } from './attention.js';
 import { Random } from './random.js';
 
-/** What arguments are replaced by: query, key and value by name, anything else is an option. */
+/** Replacements for arguments: query, key and value by name; anything else is an option. */
 type Replacement = Record<string, unknown>;
 
 export type Refusal = readonly [title: string, change: Replacement, code: string, message: RegExp];
 
-/** What plain JavaScript may call, where TypeScript would not let it. */
+/** Calls that plain JavaScript can make although TypeScript forbids them. */
 type Untyped = (...args: readonly unknown[]) => unknown;
 
 /** Query [2, 4, 9, 16], key [2, 2, 13, 16], value [2, 2, 13, 5]. */
@@ -42,7 +42,7 @@ function expectRefusal([, change, code, message]: Refusal, details: boolean): vo
   );
 }
 
-/** One test for each refusal, by attentionSync and by attentionDetailsSync, or by the latter alone. */
+/** One test per rejection, with attentionSync and attentionDetailsSync, or with the latter alone. */
 export function describeRefusals(
   title: string,
   refusals: readonly Refusal[],

@@ -1,4 +1,4 @@
-/** Bad input is a HeedError with a code, whether thrown or rejected with. */
+/** Expects that bad input gives a HeedError with a code, thrown or as a rejection. */
 import assert from 'node:assert/strict';
 import { HeedError, type HeedErrorCode } from '../../lib/errors.js';
 
@@ -21,7 +21,7 @@ export async function rejectsHeed(
   await assert.rejects(call, (error) => check(error, code, toRegExp(message)));
 }
 
-/** A string must be contained as it stands. */
+/** The message must contain a string literally. */
 function toRegExp(message: RegExp | string): RegExp {
   return typeof message === 'string' ? new RegExp(message.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')) : message;
 }

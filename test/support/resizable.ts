@@ -1,4 +1,4 @@
-/** An ArrayBuffer that can grow and shrink: a constructor's option that the types of ES2023 do not know. */
+/** An ArrayBuffer of variable length: the types of ES2023 do not include this option of the constructor. */
 export function resizableBuffer(byteLength: number, maxByteLength: number): ArrayBuffer {
   return Reflect.construct(ArrayBuffer, [byteLength, { maxByteLength }]);
 }

@@ -1,10 +1,10 @@
 /**
- * A second opinion on rotary embedding: a pair is a complex number, which is multiplied with e^(i · angle). Written
- * from the papers and from what checkpoints' authors publish, not from the library.
+ * An independent implementation of rotary embedding: a pair is a complex number, which is multiplied by e^(i
+ * · angle). It follows the papers and the publications of checkpoints' authors, not the library.
  */
 import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
 
-/** The magnitude and the angle, in radians, of the complex number that pair `index` at a position is multiplied with. */
+/** The magnitude and the angle, in radians, of the complex factor of pair `index` at a position. */
 export function rotaryFactor(
   { theta = 10_000, scaling }: RotaryOptions,
   dims: number,
@@ -21,7 +21,7 @@ export function rotaryFactor(
       return at(wavelength(theta) * scaling.factor);
     case 'dynamic': {
       const { factor, originalMaxPositionEmbeddings: trained } = scaling;
-      // NTK-aware: the last pair is interpolated by the growth of the length, the first not at all.
+      // NTK-aware: the last pair is interpolated by the growth of the length, the first is unchanged.
       const growth = 1 + factor * (Math.max(length, trained) / trained - 1);
       return at(dims === 2 ? 2 * Math.PI : wavelength(theta) * growth ** ((2 * index) / (dims - 2)));
     }
@@ -68,7 +68,7 @@ function yarnMagnitude({ factor, attentionFactor, mscale, mscaleAllDim }: Yarn):
   return mscale && mscaleAllDim ? weigh(mscale) / weigh(mscaleAllDim) : weigh(1);
 }
 
-/** One head, turned. */
+/** Rotates one head. */
 export function rotaryOracle(
   head: readonly number[],
   options: RotaryOptions,

@@ -1,4 +1,4 @@
-/** What tests of selections have in common: inputs in which the choice is clear, and what was chosen. */
+/** Common code for tests of selections: inputs with a clear choice, and the chosen keys. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
@@ -9,10 +9,10 @@ import { toNumbers } from './numbers.js';
 import { attentionOracle, type OracleOptions } from './oracle.js';
 import type { Random } from './random.js';
 
-/** Scores closer than this may change places when they are rounded. */
+/** Scores closer than this may swap their order when they are rounded. */
 export const enough = 1e-4;
 
-/** Inputs whose best keys are clearly so. */
+/** Inputs whose best keys have a clear lead. */
 export function decidedInputs(random: Random, shape: InputShape, options: OracleOptions): Inputs {
   for (;;) {
     const inputs = randomInputs(random, shape);
@@ -30,7 +30,7 @@ export function weightsOf(
   return weights;
 }
 
-/** For each row, the key that has all the weight, or −1. */
+/** For each row, the key with all the weight, or −1. */
 export function choicesOf(backend: TestedBackend, inputs: Inputs, options: AttentionOptions): number[] {
   const weights = weightsOf(backend, inputs, options);
   const keys = weights.dims[3];

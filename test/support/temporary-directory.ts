@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Answers where a file of that name would be; call it inside the suite's tests. */
+/** Returns the path for a file name; call it inside the suite's tests. */
 export function temporaryDirectory(): (name: string) => string {
   let directory: string;
   before(() => {

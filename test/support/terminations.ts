@@ -1,4 +1,4 @@
-/** Workers that end at random moments, in a process of their own: what goes wrong there would end this one. */
+/** Terminates workers at random moments in a separate process, because a defect could end the process. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
-/** Tests that set the number of threads, which is the whole process's. */
+/** For tests that set the number of threads, which the whole process shares. */
 import { setThreads, threads } from '../../lib/backends/native/native.js';
 
-/** After each test of the suite it is what it was before. */
+/** Restores the number of threads after each test of the suite. */
 export function keepThreads(): void {
   let before: number | undefined;
   beforeEach(() => {

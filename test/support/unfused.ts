@@ -1,7 +1,7 @@
 /**
- * What attention costs in accuracy without fusing: the matrix of scores and the matrix of weights are
- * both rounded to the storage type, as a framework does that computes them one after the other. Sums
- * are in float32, term by term.
+ * The accuracy of attention without fusing: the matrix of scores and the matrix of weights are both rounded
+ * to the storage type, as in a framework that computes them one after the other. Sums are in float32, term by
+ * term.
  */
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';

@@ -1,6 +1,9 @@
-/** Environment variables that a test changes: those of the process itself, which its workers and children inherit. */
+/**
+ * Environment variables that a test changes: those of the process itself, which its workers and children
+ * inherit.
+ */
 
-/** What there is now; the function returned makes it so again. */
+/** Saves the current variables; the returned function restores them. */
 export function keepVariables(): () => void {
   const before = { ...process.env };
   return () => {

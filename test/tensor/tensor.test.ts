@@ -17,7 +17,7 @@ const arrays: Readonly<Record<TensorType, new (length: number) => TypedArray>> =
   int64: BigInt64Array,
 };
 
-/** What plain JavaScript may pass, where TypeScript would not let it. */
+/** Values that plain JavaScript can pass although TypeScript forbids them. */
 type Untyped = new (...args: readonly unknown[]) => Tensor;
 const UntypedTensor = Tensor as unknown as Untyped;
 
@@ -97,7 +97,7 @@ describe('Tensor', () => {
     const Float16 = (globalThis as { Float16Array?: new (list: readonly number[]) => unknown }).Float16Array;
     const list = [1.5, -2];
     if (Float16 === undefined) {
-      // The class is the only one whose tag this is; without it nothing can pose as one.
+      // Only this class has this tag: without the class, an object with the tag is an imitation.
       const poser = {
         [Symbol.toStringTag]: 'Float16Array',
         length: 2,
@@ -258,7 +258,7 @@ describe('Tensor.cast', () => {
   });
 
   it('rounds to 16-bit types once, from the exact value', () => {
-    // Rounded to float32 first, this would become the halfway case 1 + 2⁻¹¹, and then 1.
+    // If it were first rounded to float32, this would become the halfway case 1 + 2⁻¹¹, and then 1.
     const [value] = toNumbers(new Tensor(Float64Array.of(1 + 2 ** -11 + 2 ** -40), [1]).cast('float16'));
     assert.equal(value, 1 + 2 ** -10);
     assert.deepEqual(toNumbers(source.cast('bfloat16')).slice(0, 4), [0, -0, 1.5, -2.75]);

@@ -1,5 +1,5 @@
-// heed's launchers for Python's ctypes, on the caller's stream and memory, and what measuring them takes.
-// Functions return 0, or 1 (null where they return a pointer), and then heed_error says why.
+// heed's launchers for Python's ctypes, on the caller's stream and memory, with helpers for measuring them.
+// Functions return 0, or 1 (null if they return a pointer) on failure; heed_error then gives the reason.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -93,7 +93,7 @@ HEED_EXPORT const char* heed_error() {
   return last_error.c_str();
 }
 
-// So that Python's idea of a struct is held against this one.
+// Lets Python compare its struct layouts with these.
 HEED_EXPORT int64_t heed_struct_bytes(int32_t which) {
   const int64_t bytes[] = {sizeof(HeedAttention), sizeof(HeedProjection), sizeof(HeedAppend),
                            sizeof(HeedDevice)};
@@ -149,7 +149,7 @@ HEED_EXPORT void* heed_append(const HeedAppend* asked, cudaStream_t stream) {
   });
 }
 
-// What the memory can do: reads and writes so many bytes.
+// Measures memory bandwidth: reads and writes `bytes` bytes.
 HEED_EXPORT void* heed_copy(void* to, const void* from, int64_t bytes, cudaStream_t stream) {
   return prepare(stream, [=] {
     return [=](cuda::Workspace& workspace) {
@@ -201,8 +201,8 @@ HEED_EXPORT int heed_fill_normal(void* data, int32_t type, int64_t count, uint64
   });
 }
 
-// Keeps the stream busy, so that the host can enqueue what is measured before it begins: then no time between
-// two events is spent on waiting for the host.
+// Keeps the stream busy so that the host can enqueue the measured work before it begins: then no time between
+// two events is spent waiting for the host.
 HEED_EXPORT int heed_occupy(int64_t nanoseconds, cudaStream_t stream) {
   return guarded([&] {
     wait<<<1, 1, 0, stream>>>(static_cast<uint64_t>(nanoseconds));

@@ -54,7 +54,7 @@ AppendProblem problem_of(const HeedAppend& asked) {
   problem.key_width = problem.value_width = asked.width;
   problem.key = {asked.key, type, asked.heads * asked.width, asked.width, asked.width};
   problem.value = {asked.value, type, asked.heads * asked.width, asked.width, asked.width};
-  // A contiguous cache has one page for each entry.
+  // A contiguous cache has one page per entry.
   const auto tables = std::make_shared<PageTables>();
   const int64_t entry_bytes =
       asked.heads * asked.capacity * asked.width * static_cast<int64_t>(size_of(type));

@@ -1,5 +1,5 @@
-// What the benchmark asks for, in structs that Python's ctypes can fill in, as the problems that launchers
-// take.
+// Converts the benchmark's problems, in structs that Python's ctypes can fill in, to the problems that
+// launchers take.
 #pragma once
 
 #include <cstdint>
@@ -8,35 +8,35 @@
 
 extern "C" {
 
-// Numbers of DType: 0 float32, 1 float16, 2 bfloat16. Pointers are the device's.
+// Types are numbers of DType: 0 float32, 1 float16, 2 bfloat16. Pointers are device memory.
 
 // Queries are [batch, query_heads, query_steps, width]. Keys and values are [batch, key_heads, key_capacity,
-// width], of which the first key_steps are attended. The last query is at the last key.
+// width], of which the first key_steps are attended. The last query is at the last key's position.
 struct HeedAttention {
   const void* query;
   const void* key;
   const void* value;
-  void* output;  // as the queries, or [batch, query_steps, query_heads, width]
+  void* output;  // like the queries, or [batch, query_steps, query_heads, width]
   int64_t batch, query_heads, key_heads, query_steps, key_steps, key_capacity, width;
-  int64_t blocks_at_once;  // of attention_decode; 0: the split does not depend on the batch
+  int64_t blocks_at_once;  // for attention_decode; 0: the split does not depend on the batch
   int32_t type;
   int32_t causal;
-  int32_t steps_before_heads;  // of the output
+  int32_t steps_before_heads;  // for the output
 };
 
-// y = x Wᵀ + b. The columns are `parts` equal outputs behind each other: one of [batch · steps, columns], or,
-// where there are heads, [batch, heads, steps, width] each.
+// y = x Wᵀ + b. The columns are `parts` equal, consecutive outputs: each is [batch · steps, columns], or,
+// with heads, [batch, heads, steps, width].
 struct HeedProjection {
   const void* input;
   const void* weight;
-  const float* bias;  // the host's, one for each column; or null
+  const float* bias;  // in host memory, one per column; or null
   void* output;
   int64_t batch, steps, inner, columns, parts;
-  int64_t heads;  // of each part; 0: rows stay whole
+  int64_t heads;  // per part; 0: rows are not divided into heads
   int32_t type;
 };
 
-// One new step for each batch entry, [batch, heads, 1, width], to `position` in [batch, heads, capacity,
+// Appends one new step per batch entry, [batch, heads, 1, width], at `position` in [batch, heads, capacity,
 // width].
 struct HeedAppend {
   const void* key;

@@ -1,4 +1,4 @@
-// Memory of an operation that is run many times: what it asks for the first time it gets again every time.
+// The memory of an operation that runs many times: every run receives the allocations of the first.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -19,8 +19,7 @@ inline void check(cudaError_t status, const char* call) {
                            cudaGetErrorString(status));
 }
 
-// So that a kernel is measured, and neither an allocator nor the copying of tables, which a run from
-// JavaScript has on top.
+// Measures a kernel without allocation and without the upload of tables, which a run from JavaScript adds.
 class ReplayedWorkspace : public cuda::Workspace {
  public:
   using Workspace::upload;
@@ -29,7 +28,7 @@ class ReplayedWorkspace : public cuda::Workspace {
     for (const Block& block : blocks_) cudaFree(block.data);
   }
 
-  // Before each run.
+  // Called before each run.
   void rewind() { next_ = 0; }
 
   void* allocate(size_t bytes) override { return block(bytes).data; }

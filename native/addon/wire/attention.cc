@@ -38,8 +38,8 @@ struct Rows {
   int64_t steps;
 };
 
-// Every row of every entry has to lie in the view, and all rows together may not be more than the buffer has
-// room for: no view of the facade's broadcasts, and so the work is bounded by the memory that came with it.
+// Every row of every entry must lie in the view, and all rows together must fit into the buffer: the facade's
+// views do not broadcast, so the size of the memory bounds the work.
 template <class RowsOf>
 void require_rows(const EncodedView& view, const std::vector<Sequence>& sequences, int64_t heads,
                   int64_t width, RowsOf rows_of) {
@@ -57,8 +57,7 @@ void require_rows(const EncodedView& view, const std::vector<Sequence>& sequence
   }
 }
 
-// Keys that all sequences have in common may be visited as often as there are sequences: values bound the
-// work.
+// Keys shared by all sequences may be visited once per sequence: the values bound the work.
 void require_common_keys(const EncodedView& key, const AttentionProblem& problem) {
   for (const Sequence& sequence : problem.sequences) {
     require_inside(*key.memory, key.type, 0,
@@ -136,7 +135,7 @@ Centers read_centers(Reader& from, const AttentionProblem& problem) {
 Choices read_choices(Reader& from, const AttentionProblem& problem) {
   const Memory* memory = from.optional_memory();
   if (memory == nullptr) return {};
-  // Doubles, which no DType stands for: counted and aligned as pairs of floats.
+  // Doubles have no DType: they are counted and aligned as pairs of floats.
   Choices choices{static_cast<double*>(memory->data), from.length(), from.length()};
   if (reinterpret_cast<uintptr_t>(memory->data) % sizeof(double) != 0)
     throw InvalidProblem("Expected choices to be aligned");
@@ -175,7 +174,7 @@ void place(DType type, const EncodedView& key, const EncodedView& value, Attenti
   problem.value = value.as<View>();
 }
 
-// Those of a cache. Where positions stand in for its keys, those are a tensor.
+// Keys and values in a cache. If positions replace the keys, those positions are a tensor.
 void place_in_pages(const EncodedPages& pages, const EncodedView& key, const EncodedView& value,
                     AttentionProblem& problem) {
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
@@ -246,7 +245,8 @@ AttentionProblem read_attention(Reader& from) {
     require_rows(log_sum_exp, problem.sequences, problem.query_heads, 1, queries_of);
     problem.log_sum_exp = log_sum_exp.as<MutableView>();
   }
-  // Nothing to compute. No memory bounds the heads then, and no loop may count through them.
+  // There is nothing to compute. The number of heads is then not bounded by memory, and no loop may run over
+  // it.
   const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
   if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
   return problem;

@@ -77,7 +77,7 @@ std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) 
 
 namespace {
 
-// All parts together may not be more than the new ones that came with them.
+// All parts together may not have more rows than the new tensors supply.
 void require_new_rows(const EncodedView& view, const AppendProblem& problem, int64_t width) {
   Wide rows = 0;
   for (const AppendProblem::Part& part : problem.parts) {

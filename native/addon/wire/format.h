@@ -1,6 +1,6 @@
-// Operations on their way from JavaScript: a Float64Array of numbers, and the list of buffers they refer to.
-// This is the one description of the format: lib/backends/native/encode.ts writes it, and the files in this
-// folder read it.
+// The encoding of operations from JavaScript: a Float64Array of numbers, and the list of buffers that they
+// refer to. Only this comment describes the format: lib/backends/native/encode.ts writes it, and the files in
+// this folder read it.
 //
 // clang-format off
 //   operation    count, then that many problems
@@ -53,8 +53,8 @@
 
 namespace heed {
 
-// Trusts nothing: whatever the numbers say, what a problem can reach lies inside its buffers. It does not
-// look into them: they may be a device's memory. Throws InvalidProblem and std::bad_alloc.
+// Does not trust its input: everything that a problem can reach lies inside its buffers, whatever the numbers
+// say. It does not read the buffers, which may be device memory. Throws InvalidProblem and std::bad_alloc.
 std::vector<Problem> read_problems(std::span<const double> numbers, std::span<const Memory> memories);
 
 }  // namespace heed

@@ -1,4 +1,4 @@
-// The pages of a cache, on their way from JavaScript.
+// The encoded pages of a cache.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace heed {
 
-// Views of keys and values that lie in pages, and what the pages have to hold.
+// Views of keys and values in pages, and the capacity that the pages must have.
 struct PagedViews {
   const EncodedView& key;
   const EncodedView& value;
@@ -18,15 +18,15 @@ struct PagedViews {
 };
 
 // Pages for `entries` batch entries, or null. Every page, with all its heads and steps, lies inside its
-// buffer; steps_of(b) of the tables' entry b have a page.
+// buffer; steps_of(b) steps of entry b have a page.
 class EncodedPages {
  public:
   static EncodedPages read(Reader& from, size_t entries);
 
   bool present() const { return present_; }
-  // Throws unless keys and values that are as `views` says have a place in every page.
+  // Throws unless every page has room for keys and values laid out as in `views`.
   std::shared_ptr<const PageTables> tables(const PagedViews& views) const;
-  // How many steps of a batch entry have a page.
+  // The number of steps of a batch entry that have a page.
   Wide steps_of(size_t entry) const { return static_cast<Wide>(lists_[entry]->pages.size()) * steps_; }
 
  private:
@@ -45,7 +45,7 @@ class EncodedPages {
   int64_t pages_per_slab_ = 1;
   int64_t key_stride_ = 0, value_stride_ = 0;  // from page to page
   std::vector<Slab> slabs_;
-  std::vector<const PageList*> lists_;  // the reader's
+  std::vector<const PageList*> lists_;  // owned by the reader
 };
 
 }  // namespace heed

@@ -1,5 +1,5 @@
-// Problems with files of their own, each after the number of its kind. Throws InvalidProblem and
-// std::bad_alloc.
+// Readers of the problems that have files of their own. Each is called after the number of its kind has been
+// read. They throw InvalidProblem and std::bad_alloc.
 #pragma once
 
 #include "addon/wire/reader.h"

@@ -62,7 +62,7 @@ ProjectionTarget read_target(Reader& from, const ProjectionProblem& problem) {
                   {target.columns / target.head_width, view.head_stride},
                   {problem.steps, view.step_stride}},
                  target.head_width);
-  // No target broadcasts, and so the work is bounded by the memory that came with it.
+  // Targets do not broadcast, so the size of the memory bounds the work.
   if (static_cast<Wide>(problem.rows) * target.columns > capacity(*view.memory, view.type)) {
     throw InvalidProblem("Expected a target not to touch an element twice");
   }

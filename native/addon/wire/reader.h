@@ -1,4 +1,4 @@
-// Reads encoded problems, front to back, and proves that what they reach lies inside of their memory.
+// Reads encoded problems from front to back and proves that all they reach lies inside their memory.
 #pragma once
 
 #include <cmath>
@@ -37,10 +37,11 @@ class NumberReader {
   int64_t length() { return integer(0, largest_integer); }
   bool flag() { return integer(0, 1) == 1; }
 
-  // How many items follow, of at least `size` numbers each: never more than there are numbers left.
+  // The number of items that follow, each of at least `size` numbers: at most as many as the remaining
+  // numbers allow.
   int64_t count(size_t size = 1) {
     if (next_ == numbers_.size()) fail("one more number");
-    const size_t left = numbers_.size() - next_ - 1;  // behind the count itself
+    const size_t left = numbers_.size() - next_ - 1;  // after the count itself
     return integer(0, static_cast<int64_t>(left / size));
   }
 
@@ -74,28 +75,28 @@ struct Axis {
 // The pages of one sequence.
 struct PageList {
   std::vector<int64_t> pages;
-  int64_t last = -1;  // the largest of them
+  int64_t last = -1;  // the largest page number
 };
 
-// With the memory that the numbers refer to.
+// A reader with the memory that the numbers refer to.
 class Reader : public NumberReader {
  public:
   Reader(std::span<const double> numbers, std::span<const Memory> memories)
       : NumberReader(numbers), memories_(memories) {}
 
-  // The next number, as an index of a buffer. At most one of `data` and `packed` of it is set.
+  // Reads the next number as the index of a buffer. At most one of its `data` and `packed` is set.
   const Memory& memory();
-  // −1 stands for nothing.
+  // −1 means none.
   const Memory* optional_memory();
-  // A typed array of at least `elements`, all of which may be touched.
+  // A typed array of at least `elements` elements, all accessible.
   void* contiguous(DType type, Wide elements);
 
   DType type();
   DType floating_type();
-  // A floating type, or int8.
+  // A floating type or int8.
   DType stored_type();
 
-  // A new one, or one that came before. It stays as long as the reader.
+  // A new list, or an earlier one. It lives as long as the reader.
   const PageList& page_list();
 
  private:
@@ -103,14 +104,15 @@ class Reader : public NumberReader {
   std::deque<PageList> page_lists_;
 };
 
-// Elements that fit into the memory. Throws where the memory is none that `type` can be stored in.
+// How many elements fit into the memory. Throws if the memory cannot hold elements of `type`.
 int64_t capacity(const Memory& memory, DType type);
 
-// `offset` elements in, walking the axes, touching `width` elements at each place: all that has to be inside.
+// Walks the axes from element `offset` and touches `width` elements at each position: all of them must lie
+// inside the memory.
 void require_inside(const Memory& memory, DType type, Wide offset, std::initializer_list<Axis> axes,
                     int64_t width);
 
-// Types and strides of a view, not yet checked against any shape.
+// Types and strides of a view, not yet checked against a shape.
 struct EncodedView {
   const Memory* memory = nullptr;
   DType type = DType::float32;
@@ -120,7 +122,8 @@ struct EncodedView {
 
   static EncodedView read(Reader& from);
   static EncodedView read_optional(Reader& from);
-  // Of keys or values that may lie in a cache. Where they do, the memory is that of any of its pages.
+  // Reads a view of keys or values that may lie in a cache. If they do, the memory is that of any of its
+  // pages.
   static EncodedView read_stored(Reader& from);
 
   template <class View>

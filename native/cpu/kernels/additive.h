@@ -1,10 +1,10 @@
-// Additive scores (Bahdanau et al., 2015): vᵀ tanh(W q + U k). Queries arrive multiplied by W; keys are
-// multiplied by U a tile at a time, so that nothing grows with their number.
+// Additive scores (Bahdanau et al., 2015): vᵀ tanh(W q + U k). Queries arrive already multiplied by W; keys
+// are multiplied by U one tile at a time, so that memory does not grow with the number of keys.
 //
-// With a = W q and b = U k, tanh(a + b) = 1 − 2 / (1 + e^2a · e^2b): the exponentials are taken once for each
-// query and each key, and what is left for each pair is a product, a reciprocal and a sum. The error is at
-// most 4e-7, plus what rounding a and b to float32 costs anyway. Where |a| or |b| is above 43 the product may
-// overflow though a + b does not: such tiles add first and take tanh.
+// With a = W q and b = U k, tanh(a + b) = 1 − 2 / (1 + e^2a · e^2b): the exponentials are computed once per
+// query and once per key, which leaves a product, a reciprocal and a sum for each pair. The error is at most
+// 4e-7, plus the error of rounding a and b to float32. If |a| or |b| is above 43, the product may overflow
+// although a + b does not: such tiles add first and compute tanh.
 #pragma once
 
 #include "cpu/kernels/dot.h"
@@ -17,7 +17,7 @@ namespace heed::cpu::HEED_ISA {
 
 constexpr float safe_magnitude = 43;
 
-// U k of some keys, as rows of padded(hidden), and e^2Uk; of each whether it is safe to multiply.
+// U k and e^2Uk of some keys, as rows of padded(hidden), and whether each key is safe to multiply.
 struct OfferedKeys {
   float *sums, *exponentials;
   bool* safe;
@@ -27,7 +27,7 @@ struct OfferedKeys {
   }
 };
 
-// e^2x for `count` numbers, a multiple of the lanes; whether all are safe to multiply.
+// Computes e^2x for `count` numbers, a multiple of the lanes. Returns whether all are safe to multiply.
 static inline bool exponentiate(const float* from, int64_t count, float* to) {
   Vec largest{};
   for (int64_t i = 0; i < count; i += lanes) {
@@ -38,8 +38,8 @@ static inline bool exponentiate(const float* from, int64_t count, float* to) {
   return horizontal_maximum(largest) <= safe_magnitude;
 }
 
-// `matrix` is U as load_transposed leaves it. Equal keys come to equal sums, in order, and are as safe:
-// nothing of the others in the tile may change what a key comes to.
+// `matrix` is U in the layout of load_transposed. Equal keys must get equal sums, added in order, and equal
+// safety: the other keys in the tile must not affect the result of a key.
 static inline void offer_keys(const AttentionParameters& p, TileRows keys, int64_t count, const float* matrix,
                               const OfferedKeys& offered) {
   const int64_t pitch = padded(p.scoring.score.hidden);
@@ -49,7 +49,7 @@ static inline void offer_keys(const AttentionParameters& p, TileRows keys, int64
     offered.safe[key] = exponentiate(offered.sums + key * pitch, pitch, offered.exponentials + key * pitch);
 }
 
-// v of the head of each row of a group, times the scale, along the lanes; and the sum of each.
+// Loads v of each row's head, times the scale, with rows along the lanes, and the sum of each v.
 static inline void load_vectors(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
   const AttentionParameters& p = *block.parameters;
   const int64_t hidden = p.scoring.score.hidden;
@@ -69,10 +69,10 @@ static inline void load_vectors(const RowBlock& block, int64_t first_row, float 
   });
 }
 
-// After the queries of a group, W q, have been loaded.
+// Requires that the queries of the group, W q, have been loaded.
 static inline void prepare_additive(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
   load_vectors(block, first_row, factor, group);
-  // Vectors of lanes without rows hold nothing.
+  // Skips vectors whose lanes hold no rows.
   const int64_t used = group.vectors * lanes;
   group.safe = true;
   for (int64_t h = 0; h < block.parameters->scoring.score.hidden; ++h)
@@ -131,7 +131,7 @@ static inline void add_tiles(const ScoreTile& tile, const OfferedKeys& offered, 
   }
 }
 
-// Keys that are as safe as each other at a time.
+// Processes runs of keys that are equally safe.
 static inline void add_keys(const ScoreTile& tile, const OfferedKeys& offered, int64_t first_offered) {
   if (!tile.group->safe) return add_tiles<false>(tile, offered, first_offered);
   const auto safe = [&](int64_t key) { return offered.safe[key - first_offered]; };
@@ -144,7 +144,7 @@ static inline void add_keys(const ScoreTile& tile, const OfferedKeys& offered, i
   }
 }
 
-// The scores of one row, hidden units along the lanes: query and weight are [padded(hidden)], padded with
+// The scores of one row, hidden units along the lanes. Query and weight are [padded(hidden)], padded with
 // zeros.
 static inline void add_row(const float* query, const float* weight, int64_t hidden,
                            const OfferedKeys& offered, int64_t keys, float* out) {

@@ -1,8 +1,8 @@
-// What the kernels ask of a compiler. CMake includes this to find out.
+// Compiler features that the kernels require. CMake includes this header to check them.
 #pragma once
 
 #if defined(__clang_analyzer__)
-// Only looked at, by a clang-tidy that may be older.
+// Reached only by clang-tidy, which may be older.
 #elif !defined(__has_builtin)
 #define HEED_COMPILER_IS_TOO_OLD
 #elif !__has_builtin(__builtin_shufflevector) || !defined(__FLT16_MAX__)

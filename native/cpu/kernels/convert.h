@@ -1,19 +1,19 @@
-// Elements in another type: new keys or values on their way into a cache, rounded to its type or to multiples
-// of a scale for each row, and tensors.
+// Conversions between element types: of new keys or values to a cache's type, or to int8 with a scale per
+// row, and of tensors.
 #pragma once
 
 #include "cpu/kernels/stored_rows.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// x rounded to the nearest integer, ties to even, for |x| < 2²²: the addition leaves no room for a fraction.
+// x rounded to the nearest integer, ties to even, for |x| < 2²²: the sum has no bits left for a fraction.
 static inline int8_t rounded(float x) {
   constexpr float magic = 12582912;  // 1.5 · 2²³
   return static_cast<int8_t>(__builtin_bit_cast(int32_t, x + magic) - __builtin_bit_cast(int32_t, magic));
 }
 
-// The largest magnitude becomes 127. A row with a number that is not finite gets a scale of NaN, and is NaN
-// altogether.
+// The largest magnitude becomes 127. A row with a non-finite number gets the scale NaN, so all of it reads as
+// NaN.
 template <class Type>
 static inline void quantise_row(const typename Type::Element* from, int64_t width, int8_t* to, float* scale) {
   float largest = 0, poison = 0;
@@ -23,7 +23,7 @@ static inline void quantise_row(const typename Type::Element* from, int64_t widt
     poison += x * 0.0f;
   }
   *scale = poison == 0.0f ? largest / 127 : __builtin_nanf("");
-  const bool nothing = !(*scale > 0);  // what is too small to have a scale is nothing, too
+  const bool nothing = !(*scale > 0);  // numbers too small for a scale become 0, too
   for (int64_t d = 0; d < width; ++d) {
     const float multiple = nothing ? 0 : Type::get(from[d]) / *scale;
     to[d] = rounded(multiple > 127 ? 127 : multiple < -127 ? -127 : multiple);

@@ -1,6 +1,6 @@
-// Attention of few query rows over many keys. Each K and V row is read once, from where it lies, for all
-// rows; a long cache is cut into chunks that different threads take, and the chunks' softmax states are
-// combined at the end.
+// Attention of few query rows over many keys. Each K and V row is read once, in place, for all rows. A long
+// cache is cut into chunks that different threads process; the softmax states of the chunks are combined at
+// the end.
 #pragma once
 
 #include "cpu/kernels/decode_values.h"
@@ -42,7 +42,7 @@ static inline void choose_in_chunk(const ScoreRow& row, const RowBlock& block, c
   partial.choice[r] = choice.key;
 }
 
-// The scores of a tile of keys, run by run.
+// Computes the scores of a tile of keys, one run at a time.
 template <class Type>
 static inline void score_keys(const RowBlock& block, KeyRange keys, const DecodeScratch& s) {
   const AttentionParameters& p = *block.parameters;
@@ -57,13 +57,13 @@ static inline void score_keys(const RowBlock& block, KeyRange keys, const Decode
   });
 }
 
-// The part of a row's scores that belongs to a run.
+// The part of a row's scores that covers a run.
 static inline ScoreRow part_of(const ScoreRow& row, const Run& run, int64_t first) {
   return {row.scores + first, row.first_key + first, row.first_key + first + run.count, row.row,
           row.parameters};
 }
 
-// Keys [keys.first, keys.last) for all rows of a block.
+// Processes keys [keys.first, keys.last) for all rows of a block.
 template <class Type>
 static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange keys, const DecodeScratch& s,
                                const Partial& partial) {
@@ -90,7 +90,7 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
   for_runs(p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
            [&](const Run& run, int64_t first) {
-             // Behind the last page there is no other; elsewhere there may be the next head.
+             // No page follows the last one; in a contiguous view, the next head may follow.
              const int64_t next = key_step + keys.first + first + decode_tile;
              const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
              add_values_of_run<Type>(block, run, [&](int64_t r) { return part_of(row_of(r), run, first); },
@@ -98,7 +98,7 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
            });
 }
 
-// Rows of `block` over keys [first_key, last_key), into a partial softmax state.
+// Attends keys [first_key, last_key) with the rows of `block` and leaves a partial softmax state.
 static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
                          void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
@@ -128,7 +128,7 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
   });
 }
 
-// Joins the chunks of one block and writes its output rows.
+// Combines the chunks of one block and writes its output rows.
 static void decode_combine(const RowBlock& block, const Partial* partials, int64_t count, void* scratch) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
@@ -137,7 +137,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
     const RowOrigin origin = origin_of_row(block, r);
     const int64_t step = block.sequence.query_start + origin.query;
     float highest = -infinity;
-    bool empty = true;  // not by the maximum, which scores that are all NaN leave at −∞
+    bool empty = true;  // does not use the maximum, which stays −∞ if all scores are NaN
     for (int64_t c = 0; c < count; ++c) {
       if (partials[c].maximum[r] > highest) highest = partials[c].maximum[r];
       if (partials[c].sum[r] != 0) empty = false;
@@ -151,7 +151,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
     for (int64_t d = 0; d < p.value_width; ++d) joined[d] = 0;
     for (int64_t c = 0; c < count && !empty; ++c) {
       const float share = __builtin_exp2f(partials[c].maximum[r] - reference);
-      // A chunk without a key for this row has nothing to add, not even 0 · NaN.
+      // A chunk without a key for this row contributes nothing, not even 0 · NaN.
       if (partials[c].sum[r] == 0) continue;
       sum = multiply_add(partials[c].sum[r], share, sum);
       const float* output = partials[c].output + r * p.value_width;

@@ -1,5 +1,4 @@
-// What the decode kernel makes of values: weighted sums of them for a few rows at once, each value read from
-// where it lies.
+// The values of the decode kernel: weighted sums for a few rows at once, with each value read in place.
 #pragma once
 
 #include "cpu/kernels/dot.h"
@@ -9,7 +8,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// output[row] += Σ_key weight[row][key] · V[key]; several rows and vectors of columns at a time.
+// output[row] += Σ_key weight[row][key] · V[key], for several rows and vectors of columns at a time.
 template <class Type, int rows, int vectors>
 static inline void add_values(const typename Type::Element* values, int64_t stride, const float* weights,
                               int64_t keys, float* output, int64_t pitch,
@@ -96,7 +95,7 @@ static inline void copy_finite_rows(const typename Type::Element* rows, int64_t 
   }
 }
 
-// What copy_finite_rows has left out, for a row that attends it.
+// Adds the values that copy_finite_rows left out, for a row that attends them.
 template <class Type>
 static inline void add_other_values(const ScoreRow& row, const typename Type::Element* values, int64_t stride,
                                     int64_t width, float* output) {
@@ -110,8 +109,8 @@ static inline void add_other_values(const ScoreRow& row, const typename Type::El
   }
 }
 
-// Dequantises int8 values by way of their weights, which take in the scales, so that values are summed as
-// they are. A scale that is not finite must not touch a row that does not attend its key.
+// Multiplies the weights by the scales of int8 values, so that the values themselves are summed unscaled. A
+// non-finite scale must not affect a row that does not attend its key.
 static inline void dequantise_by_weights(const ScoreRow& row, const float* scales, bool careful) {
   const int64_t count = row.last_key - row.first_key;
   for (int64_t i = 0; i < count; ++i) {
@@ -120,10 +119,11 @@ static inline void dequantise_by_weights(const ScoreRow& row, const float* scale
   }
 }
 
-// Adds the values of a run to the outputs of all rows, by their weights. `row_of(r)` gives the weights of row
-// r over the run's keys; `careful` says that some row may not attend some of them. 0 · ∞ must not happen
-// where a row does not attend ∞; nor may that change the order of its sums. So all rows sum up what is
-// finite, and those that attend the rest take it in afterwards. `copies` has room for the run's values.
+// Adds the values of a run, times their weights, to the outputs of all rows. `row_of(r)` gives the weights of
+// row r over the run's keys; `careful` says that some row may not attend some of them. 0 · ∞ must not occur
+// in a row that does not attend ∞, and the ∞ must not change the order of that row's sums. So all rows first
+// sum the finite values, and rows that attend the others add them afterwards. `copies` has room for the run's
+// values.
 template <class Type, class RowOf>
 static inline void add_values_of_run(const RowBlock& block, const Run& run, RowOf row_of, bool careful,
                                      float* copies, const Partial& partial,

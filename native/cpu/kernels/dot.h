@@ -1,13 +1,13 @@
-// Dot products of a few rows with many rows that lie contiguous in memory: decoding against a cache, and
-// projections of a row or two with a weight that was not packed. Every element of the long side is read once.
+// Dot products of a few rows with many contiguous rows: decoding against a cache, and projections of one or
+// two rows with an unpacked weight. Every element of the long side is read once.
 #pragma once
 
 #include "cpu/kernels/multiply.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// Lane i of the result is the sum of the lanes of v[i], for i < count, a power of two. Pairs are folded into
-// one vector at a time, so that all sums together take little more than one would.
+// Lane i of the result is the sum of the lanes of v[i], for i < count, a power of two. Pairs of vectors are
+// folded into one, so that all sums together cost little more than a single sum.
 template <int count, int block = 1>
 static inline __attribute__((always_inline)) Vec sum_each(Vec (&v)[count]) {
   if constexpr (block < count) {
@@ -25,8 +25,8 @@ static inline __attribute__((always_inline)) Vec sum_each(Vec (&v)[count]) {
   }
 }
 
-// What will be wanted a pass later, asked for while this pass computes: rows of the same width, at every step
-// the line at the place where this pass is. Into L2 alone: in L1 it would push out what this pass is at.
+// Prefetches the next pass while this pass computes: rows of the same width, at each step the line at this
+// pass's position. Only into L2, because in L1 it would evict the data of this pass.
 template <class Element>
 struct Upcoming {
   const Element* rows;
@@ -40,7 +40,7 @@ struct NothingUpcoming {
   static void prefetch(int64_t, int64_t) {}
 };
 
-// f(Rows, first) for four, two and one rows at a time.
+// Calls f(Rows, first) for four, two and one rows at a time.
 template <class F>
 static inline void for_dot_rows(int64_t count, F f) {
   int64_t first = 0;
@@ -52,7 +52,8 @@ static inline void for_dot_rows(int64_t count, F f) {
   if (count > first) f(Rows<1>{}, first);
 }
 
-// What is left of a row after whole vectors, in eights and fours: f(Part). Up to three elements remain.
+// Calls f(Part) for the rest of a row after whole vectors, in parts of eight and four. Up to three elements
+// remain.
 template <int count>
 struct Part {
   static constexpr int value = count;
@@ -73,7 +74,7 @@ static inline void for_parts_of_vector(int64_t width, int64_t& d, F f) {
   }
 }
 
-// The last `count` elements of a row, fewer than a vector has, and zeros.
+// The last `count` elements of a row, fewer than a vector has, padded with zeros.
 template <class Type>
 static inline Vec load_rest(const typename Type::Element* row, int64_t count) {
   alignas(64) float rest[lanes] = {};
@@ -81,12 +82,12 @@ static inline Vec load_rest(const typename Type::Element* row, int64_t count) {
   return load(rest);
 }
 
-// Keys (or weight rows) of one tile: as many accumulators as hide the latency of a multiply-add and fit the
-// registers of the instruction set.
+// The number of keys (or weight rows) in one tile: enough accumulators to hide the latency of a multiply-add,
+// and few enough for the registers of the instruction set.
 template <int rows>
 constexpr int dot_columns = (lanes > 8 && rows < 4 ? 8 : lanes) / rows;
 
-// a[m] · b[n] for rows × dot_columns products, in lane m · dot_columns + n.
+// Computes a[m] · b[n] for rows × dot_columns products, in lane m · dot_columns + n.
 template <class Type, int rows, class Next>
 static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type::Element* b,
                            int64_t b_stride, int64_t width, int64_t first_column, Next next) {
@@ -116,7 +117,7 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
     step([&](const float* row) { return Float32::load_first<part.value>(row + d); },
          [&](const typename Type::Element* row) { return Type::template load_first<part.value>(row + d); });
   });
-  // As a vector as well: its products are rounded as all others are.
+  // The rest is also computed as a vector, so that all products are rounded in the same way.
   if (d < width) {
     step([&](const float* row) { return load_rest<Float32>(row + d, width - d); },
          [&](const typename Type::Element* row) { return load_rest<Type>(row + d, width - d); });
@@ -142,7 +143,7 @@ static inline void dot_rows(const float* a, int64_t rows, int64_t a_stride, cons
     };
     int64_t n = 0;
     for (; n + wide <= columns; n += wide) take(n, wide, b_stride);
-    for (; n < columns; ++n) take(n, 1, 0);  // the same column as often as a tile wants
+    for (; n < columns; ++n) take(n, 1, 0);  // repeats the same column to fill the tile
   });
 }
 

@@ -1,8 +1,8 @@
-// Drawing a key from the weights, by the Gumbel-max trick: the key whose score plus noise is largest is key j
-// with probability exp(scoreⱼ) / Σ exp. The noise of a key depends on its numbers alone (the seed, batch
-// entry, head, position of the query, key), so neither tiles nor threads change a draw; and since it decides
-// by the largest of independent sums, rounding changes a draw only where the two best are as close as
-// rounding is. lib/backends/reference/draws.ts draws the same.
+// Draws a key from the weights with the Gumbel-max trick: key j has the largest score plus noise with
+// probability exp(scoreⱼ) / Σ exp. The noise of a key depends only on the seed and the indices of batch
+// entry, head, query position and key, so tiles and threads do not change a draw. Because the largest of
+// independent sums decides, rounding changes a draw only if the two best sums differ by no more than
+// rounding. lib/backends/reference/draws.ts draws the same keys.
 #pragma once
 
 #include "cpu/kernels/math.h"
@@ -10,7 +10,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// A bijection of 32 bits that leaves no pattern (the finalizer of splitmix32).
+// A bijection of 32 bits without visible structure (the finalizer of splitmix32).
 template <class Bits>
 static inline Bits mixed(Bits bits) {
   bits = (bits ^ (bits >> 16)) * 0x21f0aaadu;
@@ -18,7 +18,7 @@ static inline Bits mixed(Bits bits) {
   return bits ^ (bits >> 15);
 }
 
-// What tells the draws of a row from those of others: two words, so that no two rows share a stream.
+// Identifies the random stream of a row: two words, so that no two rows share a stream.
 struct Stream {
   uint32_t first, second;
 };
@@ -46,7 +46,7 @@ static inline Vec to_float(UintVec bits) {
 static inline Vec gumbel(UintVec bits) {
   const Vec t = to_float(bits) * 0x1p-32f, rest = to_float(~bits) * 0x1p-32f;  // t + rest = 1
   const Vec coarse = -log(rest);
-  // Where t is small, rest is a rounded 1 − t: what was rounded away is most of the logarithm.
+  // For small t, rest is a rounded 1 − t, and the rounded-off part is most of the logarithm.
   const Vec fine = coarse + (t - (splat(1) - rest)) / rest;
   const Vec exponential = t < splat(0.5f) ? fine : coarse;
   return -log(exponential) * log2_e;
@@ -56,7 +56,7 @@ static inline Vec noise(UintVec first, UintVec second, UintVec key) {
   return gumbel(mixed<UintVec>(mixed<UintVec>(key + first) ^ second));
 }
 
-// A sink takes part like a key that no sequence has.
+// A sink participates as a key with a number that no sequence has.
 constexpr uint32_t sink_key = 0xffffffffu;
 
 static inline float noise_of(const Stream& stream, uint32_t key) {

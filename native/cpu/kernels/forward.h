@@ -1,11 +1,12 @@
-// Fused attention of a block of query rows: for each tile of keys, for each group of rows
+// Fused attention of a block of query rows: for each tile of keys and each group of rows
 //
 //   1. scores   S = K Qᵀ                     multiply, keys in place against transposed queries; key_scores.h
-//   2. stages   cap, ALiBi, mask, range      only those the problem has, and only where they can matter
-//   3. softmax  P = 2^(S − m), online        rows lie along the lanes: nothing horizontal
+//   2. stages   cap, ALiBi, mask, range      only the stages that the problem has, only where they matter
+//   3. softmax  P = 2^(S − m), online        rows lie along the lanes, so no horizontal operations
 //   4. values   O = O · 2^(m_old − m) + V Pᵀ multiply, values in place against P
 //
-// (Dao et al., FlashAttention, 2022; the transposed form is heed's.) No buffer grows with the number of keys.
+// (Dao et al., FlashAttention, 2022; the transposed form is specific to heed.) No buffer grows with the
+// number of keys.
 #pragma once
 
 #include "cpu/kernels/hard_selection.h"
@@ -38,8 +39,8 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Til
   });
 }
 
-// The same where a value that some row may not attend is NaN or ∞: 0 · ∞ must not happen, so each product is
-// decided on.
+// The same if a value that some row does not attend is NaN or ∞: 0 · ∞ must not occur, so each product is
+// selected individually.
 static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& group, TileRows values,
                                               const float* decay) {
   const int64_t first_row = tile.first_vector * lanes, end = tile.last_vector * lanes;
@@ -58,7 +59,7 @@ static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& g
   }
 }
 
-// Where a tile comes in parts, no part knows whether it is the first for its rows.
+// Separate, because no part of a split tile knows whether it is the first for its rows.
 static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* decay) {
   for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
     float* out = group.output + d * group_rows;
@@ -68,12 +69,12 @@ static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* 
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
 }
 
-// What a selection makes of the scores of a tile: values are those from the tile's first key on; `exclusions`
-// says whether some row does not attend some of its keys.
+// How a selection processes the scores of a tile: `values` begin at the tile's first key; `exclusions` says
+// whether some row does not attend some of the keys.
 using Attend = void (*)(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions);
 
-// The softmax so far takes in a tile, and the output so far its values. `weigh` changes weights once they are
-// summed.
+// Adds a tile to the running softmax, and its values to the running output. `weigh` changes weights after
+// they are summed.
 template <class Weigh>
 static inline void attend_weighted(const ScoreTile& tile, RowGroup& group, TileRows value_rows,
                                    bool exclusions, Weigh weigh) {
@@ -109,7 +110,7 @@ static inline Attend attend_of(const AttentionParameters& p) {
   return p.scoring.selection.kind == SelectionKind::local ? attend_local : attend_soft;
 }
 
-// One group against the part of a tile that it attends.
+// Processes one group with the part of a tile that it attends.
 static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stages& stages,
                                Attend attend, KeyRange keys, float* scores, const KeyTile& key_tile,
                                TileRows value_rows) {
@@ -131,7 +132,7 @@ static inline void attend_tile(RowGroup& group, const AttentionParameters& p, co
 
 constexpr int groups_per_block = row_block / group_rows;
 
-// What is prepared for all rows of a block at once, where it has to be.
+// The row stride of queries that are prepared for all rows of a block at once; 0 if none are.
 static inline int64_t prepared_stride(const AttentionParameters& p) {
   return has_learnt(p) || p.scoring.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
 }

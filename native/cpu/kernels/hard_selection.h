@@ -1,6 +1,6 @@
-// Hard selection: which key a row chooses, found tile by tile in place of the online softmax, and its value
-// as the output. A score of NaN counts as best, the first of several: as with a soft selection, it must not
-// pass unseen.
+// Hard selection: finds the key that a row chooses, tile by tile in place of the online softmax, and outputs
+// its value. A NaN score counts as best, and the first of several wins: as with soft selection, it must not
+// go unnoticed.
 #pragma once
 
 #include "cpu/kernels/draws.h"
@@ -11,7 +11,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// What a row has found so far: a score in log2 units, and noise if it is drawn.
+// The best key of a row so far: its score in log2 units, plus noise if keys are drawn.
 struct Choice {
   float score;
   int64_t key;  // −1 for none
@@ -23,7 +23,7 @@ static inline bool is_better(float score, float best) {
   return !(score <= best) && best == best;
 }
 
-// Looks through a tile. The scores stay as they are.
+// Searches a tile. Does not change the scores.
 static inline void choose(const ScoreTile& tile, RowGroup& group) {
   const bool drawn = tile.parameters->scoring.selection.kind == SelectionKind::drawn;
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
@@ -60,7 +60,7 @@ static inline void choose(const ScoreRow& row, const Stream& stream, Choice& cho
   }
 }
 
-// A sink that beats every key leaves no choice; ties go to the key.
+// If the sink beats every key, no key is chosen; a tie goes to the key.
 static inline int64_t chosen_key(const AttentionParameters& p, int64_t batch, const RowOrigin& origin,
                                  const Choice& choice) {
   if (!p.scoring.sinks || choice.key < 0) return choice.key;
@@ -70,7 +70,7 @@ static inline int64_t chosen_key(const AttentionParameters& p, int64_t batch, co
   return sink > choice.score ? -1 : choice.key;
 }
 
-// One row, to the bit where the types are the same; int8 is dequantised.
+// Copies one row, bit by bit if the types are equal; int8 is dequantised.
 template <class Type>
 static inline void copy_value(const Run& run, DType type, int64_t width, typename Type::Element* out) {
   if (type == Type::type) {
@@ -84,7 +84,7 @@ static inline void copy_value(const Run& run, DType type, int64_t width, typenam
   });
 }
 
-// The value of the chosen key, or zeros; and which it was, if that is asked for.
+// Writes the value of the chosen key, or zeros, and the key's index if requested.
 static inline void write_choice(const RowBlock& block, const RowOrigin& origin, const Choice& choice) {
   const AttentionParameters& p = *block.parameters;
   const int64_t key = chosen_key(p, block.batch, origin, choice);

@@ -1,4 +1,4 @@
-// Learnt matrices as the matrix kernel reads them, and products with rows.
+// Loads learned matrices into the layout of the matrix kernel and multiplies rows by them.
 #pragma once
 
 #include "core/scoring.h"
@@ -6,12 +6,12 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Whole vectors that hold `count` elements.
+// `count` rounded up to whole vectors.
 static inline int64_t padded(int64_t count) {
   return (count + lanes - 1) / lanes * lanes;
 }
 
-// The matrix of one head, [rows, columns], widened, with zeros behind the columns of each row.
+// Loads the matrix of one head, [rows, columns], as float32, and pads each row with zeros.
 static inline void load_matrix(const HeadMatrix& matrix, int64_t head, int64_t rows, int64_t columns,
                                float* out) {
   with_type(matrix.type, [&](auto type) {
@@ -24,7 +24,7 @@ static inline void load_matrix(const HeadMatrix& matrix, int64_t head, int64_t r
   });
 }
 
-// The matrix of one head, [rows, columns], as [columns, padded(rows)], with zeros behind.
+// Loads the matrix of one head, [rows, columns], as [columns, padded(rows)], padded with zeros.
 static inline void load_transposed(const HeadMatrix& matrix, int64_t head, int64_t rows, int64_t columns,
                                    float* out) {
   with_type(matrix.type, [&](auto type) {
@@ -37,7 +37,8 @@ static inline void load_transposed(const HeadMatrix& matrix, int64_t head, int64
   });
 }
 
-// out[m][j] = Σ_i rows[m][i] · matrix[i][j] for j < padded(columns), with a matrix as load_matrix leaves it.
+// out[m][j] = Σ_i rows[m][i] · matrix[i][j] for j < padded(columns), with a matrix in the layout of
+// load_matrix.
 template <Sums order = Sums::in_any_order>
 static inline void multiply_rows(const float* rows, int64_t stride, int64_t count, const float* matrix,
                                  int64_t inner, int64_t columns, float* out, int64_t out_stride) {

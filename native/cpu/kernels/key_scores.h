@@ -1,5 +1,5 @@
-// Scores of a tile of keys, before anything that depends on where keys and queries stand: one function for
-// each kind of score.
+// Scores of a tile of keys, before the stages that depend on key and query positions: one function for each
+// kind of score.
 #pragma once
 
 #include "cpu/kernels/additive.h"
@@ -9,7 +9,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Keys of a tile, with what a score wants to know of each.
+// Keys of a tile, with the data that each kind of score needs for each key.
 struct KeyTile {
   TileRows rows;
   int64_t first_key;
@@ -21,7 +21,7 @@ struct KeyTile {
 
 using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
 
-// S[key][row] = Σ_d K[key][d] · Q[d][row]. In order, equal keys have equal scores wherever they are in a
+// S[key][row] = Σ_d K[key][d] · Q[d][row]. With sums in order, equal keys have equal scores anywhere in a
 // tile.
 template <Sums order>
 static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_tile) {
@@ -43,7 +43,7 @@ static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_til
   });
 }
 
-// The same, divided by the lengths of the keys; queries are 1 long already.
+// The same, divided by the lengths of the keys; queries already have length 1.
 template <Sums order>
 static inline void multiply_cosines(const ScoreTile& tile, const KeyTile& keys) {
   multiply_scores<order>(tile, keys);
@@ -63,13 +63,13 @@ static inline Scores scores_in(const AttentionParameters& p) {
   return p.scoring.score.kind == ScoreKind::cosine ? multiply_cosines<order> : multiply_scores<order>;
 }
 
-// Of several best keys a hard selection takes the first: they have to be as good, to the last bit.
+// Hard selection takes the first of several best keys, so equal keys must have bitwise equal scores.
 static inline Scores scores_of(const AttentionParameters& p) {
   if (p.scoring.score.kind == ScoreKind::additive) return add_scores;
   return p.scoring.selection.is_hard() ? scores_in<Sums::in_order>(p) : scores_in<Sums::in_any_order>(p);
 }
 
-// Everything that happens to the scores of a tile before masks and ranges, in this order.
+// The stages of a tile's scores before masks and ranges, in this order.
 struct Stages {
   Scores score;
   Stage then[most_stages];
@@ -82,7 +82,7 @@ static inline Stages stages_of(const AttentionParameters& p) {
   return stages;
 }
 
-// Room for what of a tile's keys is computed once for all rows.
+// Scratch memory for key data that is computed once for all rows.
 struct KeyScratch {
   float *inverse_lengths, *matrix;
   OfferedKeys offered;

@@ -1,5 +1,5 @@
-// Keys and values of one tile as float32 rows: in place where memory allows it, else widened or copied once
-// and shared by all groups of the block.
+// Keys and values of one tile as float32 rows: in place if possible, otherwise widened or copied once and
+// shared by all groups of the block.
 #pragma once
 
 #include "cpu/kernels/multiply.h"
@@ -13,7 +13,7 @@ struct TileRows {
   TileRows from(int64_t row) const { return {data + row * stride, stride}; }
 };
 
-// Rows whose distance is a multiple of a page of memory fall into the same few cache sets; those are copied
+// Rows whose distance is a multiple of a memory page map to the same few cache sets, so those are copied,
 // too.
 static inline bool in_place(const View& view) {
   return view.type == DType::float32 && (view.step_stride * 4) % 4096 != 0;
@@ -48,8 +48,8 @@ static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int
   return {copy, width};
 }
 
-// Where a tile that begins at `first` and may have `most` keys ends: with the page, where what is left of it
-// is worth reading in place.
+// The number of keys in a tile that begins at `first` and has at most `most` keys. The tile ends with the
+// page if the rest of the page is long enough to read in place.
 static inline int64_t keys_of_tile_at(const View& view, int64_t first, int64_t most) {
   constexpr int64_t least = 32;
   if (!view.pages || !in_place(view)) return most;

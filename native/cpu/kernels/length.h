@@ -1,16 +1,16 @@
-// The lengths of vectors, for cosines.
+// The lengths of vectors, for cosine scores.
 #pragma once
 
 #include "cpu/kernels/storage.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// Sums of squares that are neither rounded away nor beyond float32.
+// Whether a sum of squares neither underflows nor exceeds float32.
 static inline bool in_range(float squares) {
   return squares > 1e-30f && squares < 1e37f;
 }
 
-// 1 / √Σ, where a vector of length 0 has no direction and gets 0.
+// 1 / √Σ. A vector of length 0 has no direction and gets 0.
 static inline float inverse_root(double squares) {
   if (squares == 0) return 0;
   const double inverse = 1 / __builtin_sqrt(squares);

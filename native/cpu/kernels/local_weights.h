@@ -1,6 +1,5 @@
 // Local-p (Luong et al., 2015): weights are multiplied by exp(−(j − c)² / 2σ²), σ = D/2, around a center c
-// that was predicted for the query. With t = (j − c) / D that is exp(−2 t²), and keys of |t| > 1 are out of
-// the window.
+// predicted for the query. With t = (j − c) / D this is exp(−2 t²); keys with |t| > 1 lie outside the window.
 #pragma once
 
 #include "cpu/kernels/row_group.h"
@@ -13,7 +12,7 @@ static inline Vec bell(Vec t) {
   return exp2(t * t * splat(-2 * log2_e));
 }
 
-// The weights of a tile, whose sums have been taken already.
+// Multiplies the weights of a tile, whose sums have already been taken.
 static inline void weigh(const ScoreTile& tile) {
   const Vec inverse = splat(static_cast<float>(1 / tile.parameters->scoring.selection.half_width));
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
@@ -26,7 +25,7 @@ static inline void weigh(const ScoreTile& tile) {
   }
 }
 
-// The weights of one row, keys along the lanes.
+// Multiplies the weights of one row, keys along the lanes.
 static inline void weigh(const ScoreRow& row) {
   const Vec inverse = splat(static_cast<float>(1 / row.parameters->scoring.selection.half_width));
   Vec distance = splat(static_cast<float>(static_cast<double>(row.first_key) - row.row->center));

@@ -1,4 +1,4 @@
-// How elements of a mask become something to add to scores.
+// Converts mask elements to numbers that are added to scores.
 #pragma once
 
 #include "cpu/kernels/math.h"
@@ -23,8 +23,8 @@ static inline auto with_mask_type(DType type, F f) {
   return with_type(type, f);
 }
 
-// s + bias · unit, or −∞ where the bias is −∞: an excluded key's NaN must not survive. The lowest finite
-// numbers stay finite in log2 units, as they exclude no key.
+// s + bias · unit, or −∞ where the bias is −∞: the NaN of an excluded key must not survive. The lowest finite
+// numbers exclude no key, so they stay finite in log2 units.
 static inline Vec biased(Vec score, Vec bias, float unit) {
   const Vec scaled = bias * unit;
   const Vec finite = scaled == splat(-infinity) ? splat(-__FLT_MAX__) : scaled;

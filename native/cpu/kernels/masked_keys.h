@@ -1,12 +1,12 @@
-// Which keys of a tile a bool mask leaves, seen before anything is computed: masks of documents, prefixes or
-// blocks leave out most of them.
+// Finds the keys of a tile that a bool mask keeps before anything is computed: document, prefix and block
+// masks exclude most keys.
 #pragma once
 
 #include "cpu/kernels/score_tile.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// Bytes of the mask, some keys of one row.
+// Bytes of the mask, one for each of some consecutive keys of a row.
 constexpr int64_t mask_chunk = 16;
 typedef uint8_t MaskBytes __attribute__((vector_size(mask_chunk)));
 
@@ -26,8 +26,8 @@ static inline bool any_byte(MaskBytes bytes) {
   return (halves[0] | halves[1]) != 0;
 }
 
-// Narrows `keys`, those of the tile that rows of a vector attend, to what a bool mask leaves of them, in
-// steps of a chunk. True if it leaves all of them to every row.
+// Narrows `keys`, the keys of the tile that rows of a vector attend, to the keys that a bool mask keeps, in
+// steps of a chunk. Returns whether every row keeps all of them.
 static inline bool narrow_by_mask(const RowGroup& group, const MaskView& mask, int64_t vector,
                                   KeyRange& keys) {
   const int64_t begin = vector * lanes, end = begin + lanes < group.rows ? begin + lanes : group.rows;
@@ -56,7 +56,7 @@ static inline bool narrow_by_mask(const RowGroup& group, const MaskView& mask, i
 struct TileKeys {
   KeyRange any;                       // that some row attends
   KeyRange of_vectors[tile_vectors];  // that some row of each vector attends
-  bool masked;                        // whether the mask has a say
+  bool masked;                        // whether the mask must be applied
 };
 
 static inline TileKeys keys_of_tile(const RowGroup& group, const AttentionParameters& p, KeyRange tile) {
@@ -75,7 +75,7 @@ static inline TileKeys keys_of_tile(const RowGroup& group, const AttentionParame
   return keys;
 }
 
-// A row of the mask is far from the next: no processor sees by itself which lines will be wanted.
+// Rows of the mask are far apart, so the hardware prefetcher does not detect the pattern.
 static inline void prefetch_mask(const ScoreTile& tile) {
   const MaskView& mask = tile.parameters->scoring.mask;
   if (mask.key_stride != 1) return;

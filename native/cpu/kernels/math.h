@@ -1,5 +1,5 @@
-// exp2, tanh and friends on vectors. Polynomials are minimax fits made for heed; the stated errors are
-// theirs.
+// exp2, tanh and similar functions on vectors. The polynomials are minimax fits computed for heed; the stated
+// errors are theirs.
 #pragma once
 
 #include "cpu/kernels/intrinsics.h"
@@ -10,10 +10,10 @@ namespace heed::cpu::HEED_ISA {
 static constexpr float log2_e = 1.44269504088896341f;
 static constexpr float ln_2 = 0.693147180559945309f;
 
-// 2^x for x ≤ 127, relative error 9.2e-8 + rounding; 0 far below −126, NaN for NaN. 2^0 is exactly 1: the
-// online softmax multiplies by it at every tile that brings no new maximum.
+// 2^x for x ≤ 127, relative error 9.2e-8 + rounding; 0 far below −126, NaN for NaN. 2^0 is exactly 1, because
+// the online softmax multiplies by it at every tile without a new maximum.
 #if defined(HEED_USE_AVX512)
-// The processor splits x into its floor and the rest, and puts 2^floor back in.
+// The instructions split x into floor and fraction, and scale by 2^floor.
 static inline Vec exp2(Vec x) {
   const Vec f = Vec(_mm512_reduce_ps(__m512(x), _MM_FROUND_TO_NEG_INF));
   Vec p = splat(0x1.e974fap-10f);
@@ -26,7 +26,7 @@ static inline Vec exp2(Vec x) {
 }
 #else
 static inline Vec exp2(Vec x) {
-  // The order of the operands lets NaN through.
+  // This order of the operands propagates NaN.
   const Vec clamped = maximum(splat(-127.0f), x);
   // Adding 1.5 · 2^23 rounds to an integer; the extra 127 makes the low bits the exponent field of 2^n.
   const Vec magic = splat(0x1.8p23f + 127.0f);
@@ -38,14 +38,14 @@ static inline Vec exp2(Vec x) {
   p = multiply_add(p, f, splat(0x1.ebf9bcp-3f));
   p = multiply_add(p, f, splat(0x1.62e42ap-1f));
   p = multiply_add(p, f, splat(1));
-  // A product, not an addition to the exponent bits: NaN stays NaN and n = −127 gives 0.
+  // Multiplies instead of adding to the exponent bits, so that NaN stays NaN and n = −127 gives 0.
   return p * as_float(as_int(shifted) << 23);
 }
 #endif
 
-// 1 / x for x ≥ 1, relative error 1.2e-7; 0 for ∞, about.
+// 1 / x for x ≥ 1, relative error 1.2e-7; about 0 for ∞.
 #if defined(HEED_USE_AVX512)
-// Newton's step would turn ∞ into NaN.
+// A Newton step would turn ∞ into NaN.
 static inline Vec reciprocal(Vec x) {
   const Vec y = x > splat(0x1p100f) ? splat(0x1p100f) : x;
   const Vec r = Vec(_mm512_rcp14_ps(__m512(y)));
@@ -57,7 +57,7 @@ static inline Vec reciprocal(Vec x) {
 }
 #endif
 
-// The natural logarithm of a positive, normal, finite number, relative error 2e-7, near 1 as well.
+// The natural logarithm of a positive, normal, finite number, relative error 2e-7, also near 1.
 static inline Vec log(Vec x) {
   // x = m · 2^e with m from √½ to √2.
   const IntVec exponent = (as_int(x) - splat_int(0x3f3504f3)) >> 23;
@@ -71,8 +71,8 @@ static inline Vec log(Vec x) {
                       multiply_add(z * y, p, z * splat(2)));
 }
 
-// tanh, relative error 3e-7. Small arguments have their own polynomial: 1 − 2 / (e^2x + 1) would lose their
-// digits.
+// tanh, relative error 3e-7. Small arguments have their own polynomial, because 1 − 2 / (e^2x + 1) would lose
+// their digits.
 static inline Vec tanh(Vec x) {
   const Vec magnitude = as_float(as_int(x) & splat_int(0x7fffffff));
   const Vec y = x * x;
@@ -82,7 +82,7 @@ static inline Vec tanh(Vec x) {
   p = multiply_add(p, y, splat(0.133314912f));
   p = multiply_add(p, y, splat(-0.333332839f));
   const Vec small = multiply_add(x * y, p, x);
-  // tanh(10) is 1 in float32; clamping keeps exp2 in range and NaN NaN.
+  // tanh(10) is 1 in float32; clamping keeps exp2 in range and preserves NaN.
   const Vec clamped = magnitude > splat(10.0f) ? splat(10.0f) : magnitude;
   const Vec large = splat(1.0f) - splat(2.0f) / (exp2(clamped * splat(2 * log2_e)) + splat(1.0f));
   const Vec signed_large = as_float(as_int(large) | (as_int(x) & splat_int(INT32_MIN)));

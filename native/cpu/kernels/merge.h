@@ -1,4 +1,4 @@
-// Joins attention over disjoint sets of keys: each part weighs as much as its share of the joint log-sum-exp.
+// Merges attention over disjoint sets of keys: the weight of each part is its share of the joint log-sum-exp.
 #pragma once
 
 #include "cpu/kernels/math.h"

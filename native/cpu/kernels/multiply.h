@@ -1,12 +1,12 @@
-// The one matrix kernel: a broadcast element of A times a vector of B, accumulated in registers. Attention's
-// QKᵀ and PV and the projections differ only in what A, B and the epilogue are:
+// The only matrix kernel: multiplies a broadcast element of A by a vector of B and accumulates in registers.
+// Attention's QKᵀ and PV and the projections differ only in A, B and the epilogue:
 //
 //            A (broadcast)       B (vectors)            one accumulator is
 //   QKᵀ      key, in place       queries, transposed    a key's scores for `lanes` query rows
 //   PV       value, in place     weights, transposed    a value column's sums for `lanes` query rows
 //   x Wᵀ     input, in place     packed panel of W      an input row's outputs for `lanes` columns
 //
-// Query rows lie along the vector lanes, so softmax needs no horizontal operation and K no packing.
+// Query rows lie along the vector lanes, so softmax needs no horizontal operation and K needs no packing.
 #pragma once
 
 #include "cpu/kernels/storage.h"
@@ -17,7 +17,7 @@ namespace heed::cpu::HEED_ISA {
 template <int rows, int vectors>
 using Accumulators = Vec[rows][vectors];
 
-// Where A(m, k) lies: at a[m · row_stride + k · depth_stride]. One of the strides is 1.
+// The layout of A: A(m, k) is a[m · row_stride + k · depth_stride]. One of the strides is 1.
 struct BroadcastRows {  // k is contiguous
   static int64_t row(int64_t stride, int64_t m) { return m * stride; }
   static int64_t depth(int64_t, int64_t k) { return k; }
@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) void multiply_step(const float* a, 
   }
 }
 
-// in_order: products are added one by one, as a loop over them would.
+// in_order: products are added one by one, as in a scalar loop.
 enum class Sums { in_order, in_any_order };
 
 // acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart.
@@ -55,7 +55,8 @@ static inline __attribute__((always_inline)) void multiply(const float* a, int64
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
   }
-  // A small tile would wait for its own last sum: it gets several sums for each element, added up in the end.
+  // A small tile would stall on its own last sum, so each element gets several sums, which are added at the
+  // end.
   constexpr int chains = order == Sums::in_order || rows * vectors >= 8 ? 1 : rows * vectors >= 4 ? 2 : 4;
   int64_t k = 0;
   if constexpr (chains > 1) {
@@ -74,8 +75,8 @@ static inline __attribute__((always_inline)) void multiply(const float* a, int64
   for (; k < depth; ++k) multiply_step<Walk, BType>(a, stride, b + k * pitch, k, acc);
 }
 
-// Cuts `count` rows into register tiles: sixes, and the rest shared out so that no tile is left with one or
-// two rows where it can be helped (a thin tile loads a vector for every one or two products).
+// Cuts `count` rows into register tiles: tiles of six rows, with the rest distributed so that no tile has
+// only one or two rows if this is avoidable (a thin tile loads a vector for every one or two products).
 // f(std::integral_constant rows, first).
 template <int rows>
 struct Rows {
@@ -104,7 +105,7 @@ static inline void for_row_tiles(int64_t count, F f) {
   if (left == 1) f(Rows<1>{}, first);
 }
 
-// Cuts vectors [first, last) into groups of tile_vectors and a smaller rest.
+// Cuts vectors [first, last) into groups of tile_vectors and a smaller remainder.
 template <int vectors>
 struct Vectors {
   static constexpr int value = vectors;

@@ -1,11 +1,12 @@
-// The online softmax (Milakov & Gimelshein, 2018), in powers of two: over a tile with rows along the lanes.
+// The online softmax (Milakov & Gimelshein, 2018), in powers of two, over a tile with rows along the lanes.
 #pragma once
 
 #include "cpu/kernels/score_stages.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// Some vectors of a tile side by side, over the same keys: maxima and sums of one do not wait for another's.
+// Processes adjacent vectors of a tile over the same keys, so that the maxima and sums of one do not wait for
+// another's.
 template <int vectors>
 static inline void soften_vectors(const ScoreTile& tile, int64_t first_vector, KeyRange keys, RowGroup& group,
                                   float* decay) {
@@ -21,7 +22,7 @@ static inline void soften_vectors(const ScoreTile& tile, int64_t first_vector, K
   Vec reference[vectors], sum[vectors];
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; ++v) {
-    // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+    // A row without keys so far subtracts 0, which avoids −∞ − −∞.
     reference[v] = highest[v] == splat(-infinity) ? Vec{} : highest[v];
     sum[v] = Vec{};
   }
@@ -44,8 +45,8 @@ static inline void soften_vectors(const ScoreTile& tile, int64_t first_vector, K
   }
 }
 
-// Turns the scores that some row of each vector attends into weights, in place, and returns in `decay` what
-// older sums have to be multiplied by.
+// Converts the scores that some row of each vector attends to weights, in place. `decay` returns the factors
+// for older sums.
 static inline void softmax_tile(const ScoreTile& tile, RowGroup& group, float* decay) {
   if (all_vectors_alike(tile)) {
     for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first) {

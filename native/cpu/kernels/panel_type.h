@@ -1,5 +1,4 @@
-// Element types of packed weights: those of storage.h, in the order in which the matrix kernel reads them
-// fastest.
+// Element types of packed weights: those of storage.h, in the order that the matrix kernel reads fastest.
 #pragma once
 
 #include "cpu/kernels/storage.h"
@@ -16,7 +15,7 @@ struct Panel : Type {
   }
 };
 
-// Two vectors share one of 32-bit words, the first in the low halves: a shift and a mask widen both.
+// Two vectors share one vector of 32-bit words, the first in the low halves: a shift and a mask widen both.
 template <>
 struct Panel<BFloat16> {
   using Element = uint16_t;
@@ -46,7 +45,7 @@ template <class F>
 static inline auto with_panel_type(DType weight_type, F f) {
   switch (weight_type) {
     case DType::float16:
-// Without F16C a float16 takes longer to widen than four bytes take to read.
+// Without F16C, widening a float16 takes longer than reading four bytes.
 #if defined(HEED_USE_AVX512) || defined(HEED_USE_AVX2)
       return f(Panel<Float16>{});
 #else

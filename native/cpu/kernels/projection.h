@@ -1,7 +1,7 @@
 // y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
-// own storage type, so that the matrix kernel streams them; the epilogue adds the bias and writes each head
-// where attention reads it. Heads that are normalised or rotated on the way are collected first, as that
-// takes all of their elements at once.
+// own storage type, so that the matrix kernel streams them. The epilogue adds the bias and writes each head
+// where attention reads it. Heads that are normalised or rotated are first collected, because this requires
+// all their elements at once.
 #pragma once
 
 #include "cpu/kernels/dot.h"
@@ -19,7 +19,7 @@ static size_t panel_element_size(DType weight_type) {
   return with_panel_type(weight_type, [](auto type) { return sizeof(typename decltype(type)::Element); });
 }
 
-// `lanes` columns of a weight from element k on, as columns of the result; zeros past the last column.
+// Loads `lanes` columns of a weight from element k on, as columns of the result; zeros past the last column.
 template <class From>
 static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
                                 int64_t k, Vec (&tile)[lanes]) {
@@ -96,7 +96,7 @@ static inline void write_columns(const ProjectionArguments& a, int64_t row, int6
   }
 }
 
-// Whether one of the columns belongs to a head that has to be complete before it is written.
+// Whether one of the columns belongs to a head that must be complete before it is written.
 static inline bool whole_heads(const ProjectionArguments& a, Columns columns) {
   for (int64_t t = 0; t < a.target_count; ++t) {
     const ProjectionTarget& target = a.targets[t];
@@ -108,7 +108,7 @@ static inline bool whole_heads(const ProjectionArguments& a, Columns columns) {
   return false;
 }
 
-// The panels that hold the columns.
+// The panels that contain the columns.
 struct PanelRange {
   int64_t first, end;
   int64_t columns() const { return (end - first) * panel_columns; }
@@ -124,7 +124,7 @@ static size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Col
   return cursor.used();
 }
 
-// Input rows as float32, in place where they are.
+// Input rows as float32, in place if possible.
 static inline const float* input_rows(const ProjectionArguments& a, int64_t first_row, int64_t rows,
                                       float* copy) {
   const int64_t offset = first_row * a.inner;
@@ -136,7 +136,7 @@ static inline const float* input_rows(const ProjectionArguments& a, int64_t firs
   return copy;
 }
 
-// write(row, values) takes the sums of a row, row by row.
+// Calls write(row, values) with the sums of each row.
 template <class Weight, class Write>
 static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t rows,
                                  int64_t panel, Write write) {
@@ -156,7 +156,7 @@ static inline void project_panel(const ProjectionArguments& a, const float* inpu
   });
 }
 
-// Writes the sums of each panel to their heads as soon as they are there.
+// Writes the sums of each panel to their heads as soon as they are computed.
 template <class Weight>
 static inline void project_directly(const ProjectionArguments& a, const float* input, int64_t first_row,
                                     int64_t rows, Columns columns) {
@@ -171,7 +171,7 @@ static inline void project_directly(const ProjectionArguments& a, const float* i
   }
 }
 
-// Lays the sums of all panels side by side, and then writes them.
+// Collects the sums of all panels side by side, then writes them.
 template <class Weight>
 static inline void project_whole_heads(const ProjectionArguments& a, const float* input, int64_t first_row,
                                        int64_t rows, Columns columns, float* sums) {

@@ -1,5 +1,6 @@
-// Query rows as scores take them: widened to float32, scaled, and what else does not depend on a key. General
-// scores multiply them by a learnt matrix first, qᵀ W k = (Wᵀ q)·k; cosines make them 1 long.
+// Prepares query rows for scoring: widens them to float32, scales them, and does everything else that does
+// not depend on a key. General scores multiply queries by a learned matrix, qᵀ W k = (Wᵀ q)·k; cosine scores
+// normalise them to length 1.
 #pragma once
 
 #include "cpu/kernels/head_matrix.h"
@@ -13,7 +14,7 @@ static inline bool has_learnt(const AttentionParameters& p) {
   return p.scoring.score.kind == ScoreKind::general || p.scoring.score.kind == ScoreKind::additive;
 }
 
-// How wide queries are once they are prepared.
+// The width of prepared queries.
 static inline int64_t depth_of(const AttentionParameters& p) {
   return p.scoring.score.kind == ScoreKind::additive ? p.scoring.score.hidden : p.key_width;
 }
@@ -43,8 +44,8 @@ static inline void widen_query_rows(const RowBlock& block, int64_t rows, float* 
   });
 }
 
-// Rows of one head are `group` apart; where heads share a matrix, all rows are multiplied as if they were
-// one's.
+// Rows of one head are `group` apart; if heads share a matrix, all rows are multiplied together, as for one
+// head.
 static inline void multiply_query_rows(const RowBlock& block, int64_t rows, const QueryScratch& s, float* out,
                                        int64_t stride) {
   const AttentionParameters& p = *block.parameters;
@@ -62,8 +63,8 @@ static inline void multiply_query_rows(const RowBlock& block, int64_t rows, cons
   }
 }
 
-// The first `rows` rows of a block as [rows, stride], times `factor`; the stride is at least
-// padded(depth_of(p)). Additive scores take W q as it is: there the factor goes to v.
+// Loads the first `rows` rows of a block as [rows, stride], times `factor`; the stride is at least
+// padded(depth_of(p)). Additive scores use W q unscaled, and apply the factor to v.
 static inline void load_query_rows(const RowBlock& block, int64_t rows, float factor, const QueryScratch& s,
                                    float* out, int64_t stride) {
   const AttentionParameters& p = *block.parameters;

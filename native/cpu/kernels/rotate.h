@@ -1,4 +1,4 @@
-// Rotary position embedding: pairs of elements of a head, each turned by an angle of its own.
+// Rotary position embedding: rotates pairs of elements of a head, each by its own angle.
 #pragma once
 
 #include "cpu/kernels/vector.h"
@@ -11,7 +11,7 @@ struct EvenLanes {
 struct OddLanes {
   constexpr int operator()(int i) const { return 2 * i + 1; }
 };
-// Lane 2i from the one vector, lane 2i + 1 from the other: those of the lower half of each, or of the upper.
+// Lane 2i comes from the first vector, lane 2i + 1 from the second: from the lower or the upper half of each.
 template <int first>
 struct Zip {
   constexpr int operator()(int i) const { return first + i / 2 + (i % 2) * lanes; }
@@ -29,7 +29,7 @@ static inline void turn(float& x, float& y, float cos, float sin) {
   x = turned;
 }
 
-// Pairs that lie half the rotated elements apart.
+// Rotates pairs that are half the rotated elements apart.
 static inline void rotate_halves(float* head, const float* cos, const float* sin, int64_t pairs) {
   int64_t i = 0;
   for (; i + lanes <= pairs; i += lanes) {
@@ -40,7 +40,7 @@ static inline void rotate_halves(float* head, const float* cos, const float* sin
   for (; i < pairs; ++i) turn(head[i], head[pairs + i], cos[i], sin[i]);
 }
 
-// Pairs that are neighbours.
+// Rotates pairs of neighbours.
 static inline void rotate_neighbours(float* head, const float* cos, const float* sin, int64_t pairs) {
   int64_t i = 0;
   for (; i + lanes <= pairs; i += lanes) {
@@ -53,7 +53,7 @@ static inline void rotate_neighbours(float* head, const float* cos, const float*
   for (; i < pairs; ++i) turn(head[2 * i], head[2 * i + 1], cos[i], sin[i]);
 }
 
-// Turns a head of a row of a product.
+// Rotates a head of a row of a product.
 static inline void rotate(const Rotation& rotation, int64_t row, float* head) {
   const int64_t pairs = rotation.width / 2;
   const float* cos = rotation.cos + row % rotation.rows * pairs;

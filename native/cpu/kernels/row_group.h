@@ -1,4 +1,4 @@
-// A group: the query rows that fill one register tile, one row a lane. It carries the online softmax.
+// A group: the query rows that fill one register tile, one row per lane, with their online softmax state.
 #pragma once
 
 #include "cpu/kernels/draws.h"
@@ -11,7 +11,7 @@ namespace heed::cpu::HEED_ISA {
 constexpr int group_rows = tile_vectors * lanes;
 
 struct RowGroup {
-  int64_t rows;     // that are real; the lanes beyond compute on zeros and are never written
+  int64_t rows;     // real rows; the other lanes compute on zeros and are never written
   int64_t vectors;  // that hold real rows
 
   float* query;                           // [width, group_rows], scaled
@@ -22,22 +22,22 @@ struct RowGroup {
   KeyRange keys;                          // that some row attends
   KeyRange shared_keys;                   // that every row attends
   KeyRange vector_keys[tile_vectors];     // that some row of each vector attends
-  alignas(64) int64_t first[group_rows];  // keys of each row; none in the lanes beyond
+  alignas(64) int64_t first[group_rows];  // keys of each row; empty in the other lanes
   alignas(64) int64_t last[group_rows];
 
-  int64_t head[group_rows];  // of the queries
+  int64_t head[group_rows];  // of each row's query
   int64_t position[group_rows];
   const void* mask_row[group_rows];
 
-  // Of additive scores, beside W q as the query: e^2Wq and v, [hidden, group_rows] each.
+  // For additive scores, whose query is W q: e^2Wq and v, [hidden, group_rows] each.
   float *exponential, *vector;
   alignas(64) float vector_sum[group_rows];
-  bool safe;  // to multiply e^2Wq with that of keys
+  bool safe;  // to multiply e^2Wq by the exponentials of keys
 
-  double center[group_rows];                      // of local selections
-  alignas(64) float best[group_rows];             // of hard selections: the score of the choice, log2 units
+  double center[group_rows];                      // for local selection
+  alignas(64) float best[group_rows];             // for hard selection: the score of the choice, log2 units
   int64_t choice[group_rows];                     // and its key, −1 for none
-  alignas(64) uint32_t stream_first[group_rows];  // and where draws come from
+  alignas(64) uint32_t stream_first[group_rows];  // the random streams of the rows
   alignas(64) uint32_t stream_second[group_rows];
 };
 
@@ -67,7 +67,7 @@ static inline void transpose_queries(const typename Type::Element* const* row, i
   }
 }
 
-// Query rows [first_row, first_row + group.rows) of a block, straight from where they lie.
+// Loads query rows [first_row, first_row + group.rows) of a block from the tensor.
 static inline void load_queries(const RowBlock& block, int64_t first_row, float factor, RowGroup& group) {
   const AttentionParameters& p = *block.parameters;
   with_type(p.query.type, [&](auto type) {
@@ -82,7 +82,7 @@ static inline void load_queries(const RowBlock& block, int64_t first_row, float 
   });
 }
 
-// The same rows of [rows, stride] floats.
+// Loads the same rows from [rows, stride] floats.
 static inline void load_prepared_queries(const float* rows, int64_t stride, int64_t first_row, int64_t width,
                                          RowGroup& group) {
   const float* row[group_rows];
@@ -90,7 +90,7 @@ static inline void load_prepared_queries(const float* rows, int64_t stride, int6
   transpose_queries<Float32>(row, width, 1, group);
 }
 
-// Fills in everything about rows [first_row, first_row + group.rows) of the block but the queries.
+// Fills in everything except the queries for rows [first_row, first_row + group.rows) of the block.
 static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGroup& group) {
   group.vectors = (group.rows + lanes - 1) / lanes;
   group.keys = {INT64_MAX, 0};
@@ -128,14 +128,14 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
   if (group.keys.last == 0) group.keys.first = 0;
 }
 
-// The end of softmax: what each row's output has to be multiplied by (0 for a row that attended nothing).
-// Takes the sink into account and writes log-sum-exps.
+// Finishes the softmax: computes the factor for each row's output (0 for a row that attended nothing). Takes
+// the sink into account and writes log-sum-exps.
 static inline void finish_rows(const RowBlock& block, int64_t first_row, const RowGroup& group,
                                float* factor) {
   const AttentionParameters& p = *block.parameters;
   for (int64_t r = 0; r < group.rows; ++r) {
     const RowOrigin origin = origin_of_row(block, first_row + r);
-    // Not by the maximum: scores that are all NaN leave that at −∞, and they must not pass for nothing.
+    // Does not test the maximum: it stays −∞ if all scores are NaN, and such a row must not count as empty.
     const bool empty = group.sum[r] == 0;
     float maximum = group.maximum[r], sum = group.sum[r], share = 1;
     if (p.scoring.sinks && !empty) {
@@ -154,8 +154,7 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
   }
 }
 
-// Writes output rows, each times its factor; a factor of 0 writes zeros, whatever a masked value may have
-// left behind.
+// Writes output rows, each times its factor; a factor of 0 writes zeros, even if a masked value has left NaN.
 template <class Type>
 static inline void write_outputs(const RowBlock& block, int64_t first_row, const RowGroup& group,
                                  const float* factor) {

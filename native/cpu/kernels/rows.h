@@ -1,4 +1,5 @@
-// Scores and weights of one query row, recomputed from its log-sum-exp: what a fused kernel never keeps.
+// Scores and weights of one query row, recomputed from its log-sum-exp, because fused kernels do not store
+// them.
 #pragma once
 
 #include "cpu/kernels/additive.h"
@@ -12,14 +13,14 @@ namespace heed::cpu::HEED_ISA {
 struct RowsScratch {
   float *query, *row;
   QueryScratch prepared;
-  // Of additive scores: v, and decode_tile keys at a time.
+  // For additive scores: v, and decode_tile keys at a time.
   float *vector, *matrix, *keys;
   OfferedKeys offered;
 
   static RowsScratch carve(const AttentionParameters& p, int64_t keys, ScratchCursor& cursor) {
     RowsScratch s{};
     s.query = cursor.take<float>(padded(depth_of(p)));
-    s.row = cursor.take<float>(keys + lanes);  // vectors may run over the end
+    s.row = cursor.take<float>(keys + lanes);  // vectors may extend past the end
     s.prepared = QueryScratch::carve(p, 1, cursor);
     if (p.scoring.score.kind != ScoreKind::additive) return s;
     const int64_t pitch = padded(p.scoring.score.hidden);
@@ -41,13 +42,13 @@ static inline void copy_row(const float* row, int64_t keys, float* to) {
   if (to) __builtin_memcpy(to, row, static_cast<size_t>(keys) * sizeof(float));
 }
 
-// All weight on the key that was chosen.
+// Gives all weight to the chosen key.
 static inline void write_chosen_weight(const RowsRequest& request) {
   __builtin_memset(request.weights, 0, static_cast<size_t>(request.keys) * sizeof(float));
   const Choices& choices = request.parameters->scoring.selection.choices;
   const double key =
       choices.data[request.batch * choices.batch_stride + request.head * choices.head_stride + request.query];
-  // −1 is none. What is no key may not be written to, whatever has become of the memory meanwhile.
+  // −1 means none. Any other invalid key must not be written to, even if the memory was changed meanwhile.
   if (key >= 0 && key < static_cast<double>(request.keys)) request.weights[static_cast<int64_t>(key)] = 1;
 }
 
@@ -97,7 +98,7 @@ static void rows(const RowsRequest& request, void* scratch) {
   } else {
     product_row(block, s);
   }
-  // Keys that the sequence does not have are keys that it does not attend.
+  // Keys past the end of the sequence count as not attended.
   const Row facts = describe_row(block, 0);
   const ScoreRow row{s.row, 0, valid, &facts, &p};
   for (int64_t key = valid; key < request.keys + lanes; ++key) s.row[key] = -infinity;
@@ -121,7 +122,7 @@ static void rows(const RowsRequest& request, void* scratch) {
   for (int64_t key = 0; key < request.keys; key += lanes) {
     const Vec score = load(s.row + key);
     const Vec weight = exp2((score - splat(log_sum_exp)) * splat(log2_e));
-    // A key that is not attended has no weight even where the others make NaN, or where there are none.
+    // A key that is not attended has weight 0, even if the other keys give NaN or do not exist.
     store(s.row + key, score == -infinity ? Vec{} : weight);
   }
   if (p.scoring.selection.kind == SelectionKind::local) weigh(row);

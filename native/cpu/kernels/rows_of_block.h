@@ -1,4 +1,4 @@
-// What the rows of a block are: which query step and head each one is, and which keys it may attend.
+// Describes the rows of a block: the query step and head of each row, and the keys that it may attend.
 #pragma once
 
 #include "cpu/kernels/storage.h"
@@ -6,7 +6,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Keys [first, last) of one row. Windows and lengths only ever cut an interval.
+// Keys [first, last) of one row. Windows and lengths only ever cut intervals.
 struct KeyRange {
   int64_t first, last;
 };
@@ -60,7 +60,7 @@ static inline double center_of(const AttentionParameters& p, int64_t batch, cons
   });
 }
 
-// Keys no further than the half width from a center. One that is NaN reaches none.
+// Keys within the half width of a center. A center of NaN includes no key.
 static inline KeyRange keys_around(double center, double half_width, KeyRange keys) {
   const double first = __builtin_ceil(center - half_width), last = __builtin_floor(center + half_width) + 1;
   if (!(first < static_cast<double>(keys.last) && last > static_cast<double>(keys.first))) return {0, 0};
@@ -72,8 +72,8 @@ static inline KeyRange keys_around(double center, double half_width, KeyRange ke
 struct Row {
   RowOrigin origin;
   KeyRange keys;
-  const void* mask;  // this row of the mask
-  double center;     // of a local selection; 0 where it reaches no key
+  const void* mask;  // the mask row of this row
+  double center;     // for local selection; 0 if it includes no key
 };
 
 static inline Row describe_row(const RowBlock& block, int64_t row) {
@@ -90,7 +90,7 @@ static inline Row describe_row(const RowBlock& block, int64_t row) {
   if (p.scoring.selection.kind == SelectionKind::local) {
     const double predicted = center_of(p, block.batch, origin);
     keys = keys_around(predicted, p.scoring.selection.half_width, keys);
-    // NaN would make NaN of weights that are 0.
+    // A NaN center would turn weights of 0 into NaN.
     if (keys.first < keys.last) center = predicted;
   }
   return {origin, keys, mask, center};

@@ -1,5 +1,5 @@
-// Factors that all elements of a key share are applied to its scores: the length that cosines are divided by,
-// and the scale that dequantises a key of int8.
+// Multiplies scores by factors that all elements of a key share: the inverse length for cosines, and the
+// scale that dequantises an int8 key.
 #pragma once
 
 #include "cpu/kernels/length.h"
@@ -7,8 +7,8 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Scores of `rows` rows, `pitch` apart, over the keys of a run. A cosine knows no scale, except one that says
-// that its row was not finite.
+// Scales the scores of `rows` rows, `pitch` apart, over the keys of a run. A cosine does not depend on the
+// scale, except for a scale that marks a non-finite row.
 template <class Type>
 static inline void scale_scores(const AttentionParameters& p, const Run& run, int64_t rows, float* scores,
                                 int64_t pitch) {

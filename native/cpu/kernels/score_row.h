@@ -1,5 +1,5 @@
-// Scores of one query row, keys along the lanes: for decoding, and for rows that are recomputed. What may
-// happen to them between QKᵀ and softmax is what score_stages.h does to tiles.
+// Scores of one query row, keys along the lanes: for decoding and for recomputed rows. The stages between QKᵀ
+// and softmax are those that score_stages.h applies to tiles.
 #pragma once
 
 #include "cpu/kernels/mask_type.h"
@@ -7,7 +7,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Scores of keys [first_key, last_key), padded to whole vectors: whatever the padding holds is overwritten.
+// Scores of keys [first_key, last_key), padded to whole vectors; the contents of the padding are overwritten.
 struct ScoreRow {
   float* scores;
   int64_t first_key, last_key;
@@ -17,14 +17,14 @@ struct ScoreRow {
   int64_t padded_keys() const { return (last_key - first_key + lanes - 1) / lanes * lanes; }
 };
 
-// tanh(score · before) · after, where scores are capped.
+// tanh(score · before) · after, if scores are capped.
 static inline void cap_row(const ScoreRow& row, float before, float after) {
   if (!(row.parameters->scoring.softcap > 0)) return;
   for (int64_t i = 0; i < row.padded_keys(); i += lanes)
     store(row.scores + i, tanh(load(row.scores + i) * before) * after);
 }
 
-// ALiBi and mask, times `unit`: log2_e where scores are in log2 units, else 1.
+// Adds ALiBi and mask, times `unit`: log2_e if scores are in log2 units, else 1.
 static inline void bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
   if (p.scoring.alibi_slopes) {
@@ -50,7 +50,7 @@ static inline void bias_row(const ScoreRow& row, float unit) {
   });
 }
 
-// −∞ for keys that the row does not attend, and for the padding.
+// Sets −∞ for keys that the row does not attend and for the padding.
 static inline void exclude_from_row(const ScoreRow& row) {
   const KeyRange keys = row.row->keys;
   int64_t key = row.first_key;
@@ -59,14 +59,14 @@ static inline void exclude_from_row(const ScoreRow& row) {
   for (; key < row.first_key + row.padded_keys(); ++key) row.scores[key - row.first_key] = -infinity;
 }
 
-// The online softmax of a row: scores become weights, `maximum` and `sum` take them in. What older sums have
-// to be multiplied by.
+// The online softmax of a row: converts scores to weights and updates `maximum` and `sum`. Returns the factor
+// for older sums.
 static inline float softmax_row(const ScoreRow& row, float& maximum_score, float& sum) {
   Vec highest = splat(maximum_score);
   for (int64_t i = 0; i < row.padded_keys(); i += lanes) highest = maximum(load(row.scores + i), highest);
   const float before = maximum_score;
   maximum_score = horizontal_maximum(highest);
-  // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+  // A row without keys so far subtracts 0, which avoids −∞ − −∞.
   const float reference = maximum_score == -infinity ? 0 : maximum_score;
   Vec weights{};
   for (int64_t i = 0; i < row.padded_keys(); i += lanes) {
@@ -79,7 +79,7 @@ static inline float softmax_row(const ScoreRow& row, float& maximum_score, float
   return decay;
 }
 
-// The same decision one key at a time, for the rare places that need it.
+// The same decision for a single key, for the rare places that need it.
 static inline bool attends(const ScoreRow& row, int64_t key) {
   if (key < row.row->keys.first || key >= row.row->keys.last) return false;
   const MaskView& mask = row.parameters->scoring.mask;

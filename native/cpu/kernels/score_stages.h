@@ -1,5 +1,5 @@
-// What happens to scores between QKᵀ and softmax. Each stage is a function over a score tile; a block lists
-// the ones that its problem asks for, so that features never enter the matrix loops.
+// The stages between QKᵀ and softmax. Each is a function over a score tile; a block lists the stages that its
+// problem needs, so that features never enter the matrix loops.
 #pragma once
 
 #include "cpu/kernels/mask_type.h"
@@ -10,7 +10,7 @@ namespace heed::cpu::HEED_ISA {
 using Stage = void (*)(const ScoreTile& tile);
 constexpr int most_stages = 2;
 
-// What a list has for the heads of the rows along a vector; 0 in lanes without a row.
+// The list's numbers for the heads of the rows in a vector; 0 in lanes without a row.
 static inline Vec numbers_of_heads(const float* list, const RowGroup& group, int64_t vector) {
   Vec numbers{};
   for (int64_t i = 0; i < lanes && vector * lanes + i < group.rows; ++i)
@@ -18,7 +18,7 @@ static inline Vec numbers_of_heads(const float* list, const RowGroup& group, int
   return numbers;
 }
 
-// Scores arrive divided by the cap; they leave capped and in log2 units.
+// Takes scores divided by the cap and leaves capped scores in log2 units.
 static inline void cap_scores(const ScoreTile& tile) {
   const Vec cap = splat(tile.parameters->scoring.softcap * log2_e);
   for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
@@ -40,7 +40,7 @@ static inline void add_alibi(const ScoreTile& tile) {
   }
 }
 
-// Keys outside a row's own range get −∞. Only keys that some row does not attend are visited.
+// Sets −∞ for keys outside a row's own range. Visits only keys that some row does not attend.
 static inline void exclude_out_of_range(const ScoreTile& tile) {
   const RowGroup& group = *tile.group;
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
@@ -62,7 +62,7 @@ static inline void exclude_out_of_range(const ScoreTile& tile) {
   }
 }
 
-// Scores leave QKᵀ in log2 units, unless a cap is still to come.
+// QKᵀ gives scores in log2 units, unless a cap follows.
 static inline float query_factor(const AttentionParameters& p) {
   return p.scoring.softcap > 0 ? p.scoring.scale / p.scoring.softcap : p.scoring.scale * log2_e;
 }
@@ -111,7 +111,7 @@ static inline void add_mask(const ScoreTile& tile) {
   with_mask_type(tile.parameters->scoring.mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
 }
 
-// The same decisions one score at a time, for the rare places that need them.
+// The same decisions for a single score, for the rare places that need them.
 static inline bool attends(const ScoreTile& tile, int64_t row, int64_t key) {
   const RowGroup& group = *tile.group;
   if (key < group.first[row] || key >= group.last[row]) return false;

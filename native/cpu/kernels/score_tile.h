@@ -11,7 +11,7 @@ struct ScoreTile {
   float* scores;
   int64_t first_key, last_key;
   int64_t first_vector, last_vector;
-  const KeyRange* vector_keys;  // those of the tile that some row of each vector attends
+  const KeyRange* vector_keys;  // the keys of the tile that some row of each vector attends
   const RowGroup* group;
   const AttentionParameters* parameters;
 
@@ -21,7 +21,7 @@ struct ScoreTile {
   }
 };
 
-// By windows and lengths; masks are another matter.
+// Considers windows and lengths, but not masks.
 static inline bool in_range_of_every_row(const ScoreTile& tile) {
   const KeyRange shared = tile.group->shared_keys;
   return tile.first_key >= shared.first && tile.last_key <= shared.last;
@@ -40,8 +40,8 @@ static inline bool vector_attends(const ScoreTile& tile, int64_t vector, int64_t
   return key >= tile.vector_keys[vector].first && key < tile.vector_keys[vector].last;
 }
 
-// Cuts a tile where a vector of rows begins or ceases to attend, and into vectors side by side that do, so
-// that nobody computes what nobody attends: f(part).
+// Cuts a tile at keys where a vector of rows begins or stops to attend, and into adjacent vectors that attend
+// the same keys, so that no unattended score is computed: f(part).
 template <class F>
 static inline void for_parts(const ScoreTile& tile, F f) {
   for (int64_t key = tile.first_key; key < tile.last_key;) {

@@ -1,4 +1,4 @@
-// Cuts a worker's scratch memory into aligned pieces; with a null base it only adds up what they take.
+// Divides a worker's scratch memory into aligned pieces; with a null base it only adds up their sizes.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Element types in memory: how a vector or a single number is read as float32 and written back, rounded to
-// nearest even. Kernels take one of these as a template parameter and never ask for the type inside a loop.
+// Element types in memory: how to read a vector or a single number as float32 and write it back, rounded to
+// nearest even. Kernels take one of these as a template parameter and never test the type inside a loop.
 #pragma once
 
 #include "core/dtype.h"
@@ -12,7 +12,7 @@ typedef uint16_t HalfBits __attribute__((vector_size(lanes * 2)));
 typedef uint16_t LooseHalfBits __attribute__((vector_size(lanes * 2), aligned(2), may_alias));
 
 template <int count>
-struct KeepFirst {  // of two vectors of `count` lanes, the second zeros
+struct KeepFirst {  // of two vectors of `count` lanes, the second of them zeros
   constexpr int operator()(int i) const { return i < count ? i : count; }
 };
 template <class Bits, class Part, class Index, int... I>
@@ -20,10 +20,10 @@ static inline Bits pad(Part part, Index, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(part, Part{}, Index{}(I)...);
 }
 
-// Vectors that follow each other.
+// Operations on rows of consecutive vectors.
 template <class Type>
 struct Rowwise {
-  // The first `count` elements, 4 or 8, and zeros.
+  // The first `count` elements, 4 or 8, padded with zeros.
   template <int count, class Element>
   static Vec load_first(const Element* from) {
     typedef Element Part __attribute__((vector_size(count * sizeof(Element))));
@@ -76,7 +76,7 @@ struct BFloat16 : Rowwise<BFloat16> {
     return widen(*reinterpret_cast<const LooseHalfBits*>(from));
   }
   static void store(uint16_t* to, Vec v) {
-    const UintVec bits = as_uint(v);  // rounding what is not a number may pass the largest of signed ones
+    const UintVec bits = as_uint(v);  // unsigned, because rounding the bits of NaN may overflow signed ones
     const UintVec odd = (bits >> 16) & 1u;
     const UintVec rounded = (v == v) ? (bits + 0x7fffu + odd) : (bits | 0x400000u);
     *reinterpret_cast<LooseHalfBits*>(to) = __builtin_convertvector(rounded >> 16, HalfBits);
@@ -89,7 +89,7 @@ struct Float16 : Rowwise<Float16> {
   static constexpr DType type = DType::float16;
   static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
   static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
-  // Whole vectors: one put together from halves in memory waits until both have been written.
+  // Loads whole vectors: a vector assembled from halves in memory stalls until both stores complete.
 #if defined(HEED_USE_AVX512)
   static Vec widen(HalfBits bits) {
     return Vec(_mm512_cvtph_ps(__m256i(bits)));

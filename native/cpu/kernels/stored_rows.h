@@ -1,4 +1,4 @@
-// Rows of keys and values, wherever they lie: all in one place, or in the pages of a cache.
+// Rows of keys and values, contiguous or in the pages of a cache.
 #pragma once
 
 #include "cpu/kernels/rows_of_block.h"
@@ -6,7 +6,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// An element of a cache that keeps a scale with each row.
+// An element of a cache with a scale per row.
 struct Int8 {
   using Element = int8_t;
   typedef int8_t Bits __attribute__((vector_size(lanes)));
@@ -40,10 +40,10 @@ static inline auto with_stored_type(DType type, F f) {
   return with_type(type, f);
 }
 
-// Rows that lie one after the other, a step stride apart.
+// Consecutive rows, a step stride apart.
 struct Run {
   void* rows;
-  float* scales;  // of int8, one for each row, which dequantises it; otherwise null
+  float* scales;  // for int8: one per row, to dequantise it; otherwise null
   int64_t count;
 
   template <class Type>
@@ -52,7 +52,7 @@ struct Run {
   }
 };
 
-// The rows of one batch entry and head from `step` on, up to `most` of them.
+// The rows of one batch entry and head from `step` on, at most `most`.
 static inline Run run_of_pages(const Pages& pages, int64_t element_size, int64_t head_stride,
                                int64_t step_stride, int64_t batch, int64_t head, int64_t step, int64_t most) {
   const int64_t page = pages.first[batch] + step / pages.steps, within = step % pages.steps;
@@ -72,7 +72,7 @@ static inline Run run_at(const View& view, const RowBlock& block, int64_t step, 
   return {const_cast<char*>(static_cast<const char*>(view.data)) + offset * size, nullptr, most};
 }
 
-// f(run, its first row among them) for `count` rows from `step` on.
+// Calls f(run, index of its first row) for `count` rows from `step` on.
 template <class F>
 static inline __attribute__((always_inline)) void for_runs(const View& view, const RowBlock& block,
                                                            int64_t step, int64_t count, F f) {

@@ -1,6 +1,6 @@
-// What the planners and the kernels of one instruction set say to each other: plain structs and function
-// pointers. Kernels are compiled once per instruction set, so nothing here may pull in inline code of the
-// standard library: the linker would keep one copy of it, perhaps the one that an older processor cannot run.
+// The interface between the planners and the kernels of one instruction set: plain structs and function
+// pointers. Kernels are compiled once per instruction set, so this header must not include inline code of the
+// standard library: the linker would keep one copy of it, possibly one that an older processor cannot run.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,15 @@
 
 namespace heed::cpu {
 
-// Asked between tiles; true ends the task early, its output unfinished.
+// Checked between tiles; true ends the task early and leaves its output unfinished.
 struct Stop {
   const void* state;
   bool (*requested)(const void* state);
   bool operator()() const { return requested(state); }
 };
 
-// Rows of one (batch entry, key head). The group's query heads are folded into the rows, query-major:
-// row r is query step r / group of head key_head · group + r % group.
+// Rows of one (batch entry, key head). The group's query heads are folded into the rows, query-major: row r
+// is query step r / group of head key_head · group + r % group.
 struct RowBlock {
   const AttentionParameters* parameters;
   Sequence sequence;
@@ -29,7 +29,7 @@ struct RowBlock {
   int64_t rows;
 };
 
-// The most rows that the decode kernel takes; the fewest lanes of any register tile.
+// The maximum number of rows in the decode kernel; equals the smallest lane count of any register tile.
 constexpr int64_t most_decode_rows = 8;
 
 // Softmax state of a few rows over a chunk of keys: unnormalised output, running maximum (log2 units) and
@@ -38,7 +38,7 @@ struct Partial {
   float* output;   // [rows, value_width]
   float* maximum;  // [rows]
   float* sum;      // [rows]
-  // Of a hard selection:
+  // For hard selection:
   float* best;      // [rows], the score of the chosen key
   int64_t* choice;  // [rows], its index, or −1
 };
@@ -69,7 +69,7 @@ struct Columns {
   int64_t first, end;
 };
 
-// Rows of one head and batch entry on their way into the pages of a cache.
+// Rows of one head and batch entry to write to the pages of a cache.
 struct AppendedRows {
   View from;
   MutableView to;
@@ -88,13 +88,13 @@ struct KernelTable {
   size_t (*forward_scratch)(const AttentionParameters& parameters);
   void (*forward)(const RowBlock& block, void* scratch, const Stop& stop);
 
-  // Few rows, many keys: one chunk of keys at a time, then the chunks combined.
+  // Few rows, many keys: processes one chunk of keys at a time, then combines the chunks.
   size_t (*decode_scratch)(const AttentionParameters& parameters, int64_t rows);
   void (*decode_chunk)(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
                        void* scratch, const Stop& stop);
   void (*decode_combine)(const RowBlock& block, const Partial* partials, int64_t count, void* scratch);
 
-  // The unfused path, a stage at a time, over a matrix of keys · row_block floats that holds every score of
+  // The unfused path, one stage at a time, over a matrix of keys · row_block floats that holds every score of
   // the block.
   size_t (*unfused_scratch)(const AttentionParameters& parameters);
   void (*unfused_scores)(const RowBlock& block, float* matrix, void* scratch, const Stop& stop);
@@ -104,8 +104,8 @@ struct KernelTable {
   size_t (*rows_scratch)(const AttentionParameters& parameters, int64_t keys);
   void (*rows)(const RowsRequest& request, void* scratch);
 
-  // Projection over packed panels of `panel_columns` columns. The columns asked for may begin and end within
-  // a panel, but not within a head that has to be complete.
+  // Projection over packed panels of `panel_columns` columns. The requested columns may begin and end within
+  // a panel, but not within a head that must be complete.
   int64_t panel_columns;
   size_t (*panel_element_size)(DType weight_type);
   void (*pack_panel)(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
@@ -113,8 +113,8 @@ struct KernelTable {
   size_t (*projection_scratch)(const ProjectionArguments& arguments, int64_t rows, Columns columns);
   void (*project_panels)(const ProjectionArguments& arguments, int64_t first_row, int64_t rows,
                          Columns columns, void* scratch);
-  // The same straight from an unpacked weight, for so few rows that packing would cost more than it saves. No
-  // target may ask for complete heads.
+  // Projection with an unpacked weight, for so few rows that packing would cost more than it saves. No target
+  // may require complete heads.
   void (*project_columns)(const ProjectionArguments& arguments, Columns columns, void* scratch);
 
   size_t (*merge_scratch)(int64_t width);
@@ -123,11 +123,11 @@ struct KernelTable {
 
   void (*append_rows)(const AppendedRows& rows);
 
-  // Contiguous elements, rounded to nearest even.
+  // Converts contiguous elements, rounding to nearest even.
   void (*cast)(const void* from, DType from_type, void* to, DType to_type, int64_t count);
 };
 
-// One per compiled unit; see kernels.cc.
+// One namespace per compiled unit; see kernels.cc.
 namespace baseline {
 extern const KernelTable table;
 }

@@ -1,24 +1,25 @@
-// Tile shapes. Every constant names what it has to fit; bench/NOTES.md says what has been measured.
+// Tile shapes. The comment of each constant names the limit that it respects; bench/NOTES.md has the
+// measurements.
 #pragma once
 
 #include "cpu/kernels/width.h"
 
 namespace heed::cpu::HEED_ISA {
 
-// The register tile of `multiply`: tile_rows broadcasts against tile_vectors vectors. AVX2 and SSE have 16
+// The register tile of `multiply`: tile_rows broadcasts times tile_vectors vectors. AVX2 and SSE have 16
 // vector registers (6 × 2 accumulators, 2 vectors, 1 broadcast), AVX-512 has 32 (6 × 4, 4, 1).
 constexpr int tile_rows = 6;
 constexpr int tile_vectors = lanes == 16 ? 4 : 2;
 
 // Query rows of one forward task: a multiple of tile_vectors · lanes on every instruction set. Larger tiles
-// read K and V less often; smaller ones give more tasks to share out.
+// read K and V less often; smaller ones give more tasks for the threads.
 constexpr int row_block = 64;
 
 // Keys of one step of the online softmax: a multiple of tile_rows. The score tile of one group (6 KB with
-// SSE, 12 KB with AVX2, 48 KB with AVX-512) stays in L1 or next to it.
+// SSE, 12 KB with AVX2, 48 KB with AVX-512) stays in L1 or close to it.
 constexpr int key_tile = lanes == 16 ? 96 : 192;
 
-// Keys that the decode kernel scores before it turns to the values: 32 KB of each at width 128.
+// Keys that the decode kernel scores before it processes their values: 32 KB of each at width 128.
 constexpr int decode_tile = 64;
 
 }  // namespace heed::cpu::HEED_ISA

@@ -1,5 +1,5 @@
-// Attention by way of whole score matrices, a stage at a time, with the same matrix kernel: what the fused
-// kernel is measured against. A block's matrix is [groups][keys][group_rows].
+// Attention with whole score matrices, one stage at a time, with the same matrix kernel: the baseline for
+// measurements of the fused kernel. A block's matrix is [groups][keys][group_rows].
 #pragma once
 
 #include "cpu/kernels/forward.h"
@@ -32,13 +32,13 @@ static size_t unfused_scratch(const AttentionParameters& p) {
   return cursor.used();
 }
 
-// f(group, its matrix) for every group of the block.
+// Calls f(group, its matrix) for every group of the block.
 template <class F>
 static inline void for_unfused_groups(const RowBlock& block, float* matrix, RowGroup& group, F f) {
   for (int64_t first = 0; first < block.rows; first += group_rows) {
     group.rows = block.rows - first < group_rows ? block.rows - first : group_rows;
     describe_rows(block, first, group);
-    for (KeyRange& keys : group.vector_keys) keys = {0, block.sequence.key_steps};  // everything is computed
+    for (KeyRange& keys : group.vector_keys) keys = {0, block.sequence.key_steps};  // computes everything
     f(first, matrix + first * block.sequence.key_steps);
   }
 }

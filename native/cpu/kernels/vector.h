@@ -1,5 +1,5 @@
-// Float vectors of the instruction set being compiled, over the compiler's vector extensions: plain
-// arithmetic on a Vec becomes the widest instructions the unit was compiled for.
+// Float vectors of the instruction set being compiled, based on the compiler's vector extensions: plain
+// arithmetic on a Vec becomes the widest instructions that the unit is compiled for.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ typedef float Vec __attribute__((vector_size(lanes * 4)));
 typedef int32_t IntVec __attribute__((vector_size(lanes * 4)));
 typedef uint32_t UintVec __attribute__((vector_size(lanes * 4)));
 
-// The same in memory: any alignment, any declared type.
+// The same vector in memory, with any alignment and any declared type.
 typedef float LooseVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
 typedef uint32_t LooseUintVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
 typedef int32_t LooseIntVec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
@@ -51,9 +51,9 @@ static inline UintVec as_uint(Vec v) {
   return reinterpret_cast<UintVec>(v);
 }
 
-// a · b + c, rounded once where the instruction set can. Compilers are told to fuse nothing by themselves
-// (-ffp-contract=off): they would round the product in one copy of a loop and not in another, and what is
-// equal would come to different scores.
+// a · b + c, rounded once if the instruction set can. The compiler must not fuse by itself
+// (-ffp-contract=off): it would round the product in one copy of a loop but not in another, and equal keys
+// would get different scores.
 static inline Vec multiply_add(Vec a, Vec b, Vec c) {
 #if defined(HEED_USE_AVX512)
   return Vec(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
@@ -82,7 +82,7 @@ static inline float multiply_add(float a, float b, float c) {
 #endif
 }
 
-// Takes `b` where either is NaN, as the hardware does.
+// Returns `b` if either is NaN, as the hardware does.
 static inline Vec maximum(Vec a, Vec b) {
   return a > b ? a : b;
 }
@@ -104,7 +104,7 @@ struct RotateBy {
   constexpr int operator()(int i) const { return (i + half) % lanes; }
 };
 
-// Folds the upper half onto the lower until one lane is left.
+// Folds the upper half onto the lower until one lane remains.
 template <class Combine, int half = lanes / 2>
 static inline float reduce(Vec v, Combine combine) {
   v = combine(v, shuffle(v, v, RotateBy<half>{}));
@@ -130,7 +130,7 @@ struct SwapHigh {
   constexpr int operator()(int i) const { return i & block ? lanes + i : i + block; }
 };
 
-// Rows become columns: the off-diagonal blocks of every size change places.
+// Transposes: swaps the off-diagonal blocks of every size.
 template <int block = 1>
 static inline void transpose(Vec (&v)[lanes]) {
 #pragma GCC unroll 16

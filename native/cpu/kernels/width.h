@@ -1,4 +1,5 @@
-// How many floats one vector register of each instruction set holds, and whose intrinsics its unit may use.
+// The number of floats in a vector register of each instruction set, and the intrinsics that its unit may
+// use.
 #pragma once
 
 #ifndef HEED_ISA
@@ -12,8 +13,8 @@
 #define HEED_LANES_OF(isa) HEED_LANES_OF_(isa)
 #define HEED_LANES HEED_LANES_OF(HEED_ISA)
 
-// Not by the compiler's macros alone: with -march=native, say, a unit may use more than vectors of its width
-// need. 16 lanes are compiled to AVX2, too, for tests.
+// The compiler's macros alone do not decide: with -march=native, for example, a unit may support more than
+// vectors of its width need. Tests also compile 16 lanes to AVX2.
 #if HEED_LANES == 16 && defined(__AVX512F__)
 #define HEED_USE_AVX512
 #elif HEED_LANES >= 8 && defined(__AVX2__)

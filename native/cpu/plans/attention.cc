@@ -1,6 +1,6 @@
-// Fused attention as tasks. A sequence with more than a few rows per key head goes through the forward
-// kernel, a task a block of rows; one with few rows goes through the decode kernel, see decode.cc. Both
-// cuts depend on the sequence alone, never on the batch or the number of threads, so that results do not
+// Plans fused attention as tasks. A sequence with more than a few rows per key head uses the forward kernel,
+// one task per block of rows; a sequence with few rows uses the decode kernel, see decode.cc. Both divisions
+// depend on the sequence alone, not on the batch or the number of threads, so results do not depend on these
 // either.
 #include <algorithm>
 #include <numeric>
@@ -15,8 +15,8 @@ struct ForwardTask {
   int64_t batch, key_head, first_row;
 };
 
-// Longest sequences first; within a head the blocks that see most keys first, so that the last tasks are the
-// lightest.
+// Longest sequences first, and within a head the blocks with the most keys first, so that the last tasks are
+// the lightest.
 std::vector<ForwardTask> forward_tasks(const PlannedAttention& planned) {
   const auto& sequences = planned.problem.sequences;
   std::vector<int64_t> order(sequences.size());

@@ -1,5 +1,5 @@
-// Decoding as tasks: a chunk of keys of one sequence and key head each; where there are several, a second
-// phase joins them.
+// Plans decoding as tasks, each for a chunk of keys of one sequence and key head. If there are several
+// chunks, a second phase combines them.
 #include <algorithm>
 #include <utility>
 
@@ -12,17 +12,17 @@ namespace {
 struct DecodeTask {
   int64_t batch, key_head, first_key;
   int64_t partial;  // index of this chunk's state
-  bool alone;       // it is all that there is to join
+  bool alone;       // the only state to combine
 };
 
-// The states of one key head, where there are several: of chunks, and of keys that others have too.
+// The states of one key head with several of them: of its chunks, and of keys that it shares.
 struct DecodedHead {
   int64_t batch, key_head;
   int64_t first_partial, chunks;
   PrefixStates* prefix;
 };
 
-// Partial softmax states of all chunks, in one allocation.
+// The partial softmax states of all chunks, in one allocation.
 class Partials {
  public:
   Partials(int64_t count, int64_t value_width)
@@ -48,7 +48,7 @@ struct Decoding {
   int64_t partials = 0;
 };
 
-// The keys of a sequence that it shares with others, and what attends them for all.
+// The keys that a sequence shares with others, and the states that attend them for all sequences.
 struct SharedKeys {
   PrefixStates* states = nullptr;
   int64_t keys = 0;
@@ -74,7 +74,7 @@ Decoding decode_tasks(const PlannedAttention& planned) {
     if (rows == 0 || !is_decoded(planned, sequences[batch])) continue;
     const auto [prefix, first_key] = shared_keys[batch];
     const int64_t own = (sequences[batch].key_steps - first_key + decode_chunk_keys - 1) / decode_chunk_keys;
-    // Without any key there is still something to be written.
+    // A sequence without keys still has output to write.
     const int64_t chunks = prefix == nullptr ? std::max<int64_t>(1, own) : own;
     const bool alone = prefix == nullptr && chunks == 1;
     for (int64_t head = 0; head < planned.parameters.key_heads; ++head) {

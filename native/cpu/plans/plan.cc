@@ -1,5 +1,5 @@
-// The plan of an operation, and of the problems that take a single phase of alike tasks: rows, merge, append
-// and cast.
+// Plans an operation, and the problems that take a single phase of similar tasks: rows, merge, append and
+// cast.
 #include <algorithm>
 
 #include "cpu/plans/planned_attention.h"
@@ -31,7 +31,7 @@ Plan plan(std::span<const Problem> problems) {
   return whole;
 }
 
-// A task a row.
+// One task per row.
 void plan(const RowsProblem& problem, Plan& plan) {
   const auto planned = std::make_shared<const PlannedAttention>(problem.attention);
   const auto request = std::make_shared<const RowsProblem>(problem);
@@ -60,7 +60,7 @@ void plan(const RowsProblem& problem, Plan& plan) {
                   }});
 }
 
-// A task some rows.
+// One task per several rows.
 void plan(const MergeProblem& problem, Plan& plan) {
   struct Merging {
     MergeProblem problem;
@@ -87,7 +87,7 @@ void plan(const MergeProblem& problem, Plan& plan) {
                   }});
 }
 
-// A task the keys or the values of some steps of one batch entry.
+// One task for the keys or the values of some steps of one batch entry.
 void plan(const AppendProblem& problem, Plan& plan) {
   struct Task {
     const AppendProblem::Part* part;
@@ -127,7 +127,7 @@ void plan(const AppendProblem& problem, Plan& plan) {
                   }});
 }
 
-// A task some thousand elements.
+// One task for several thousand elements.
 void plan(const CastProblem& problem, Plan& plan) {
   const KernelTable& table = kernels();
   plan.push_back({pieces(problem.count, elements_per_task), [problem, &table](const TaskContext& context) {

@@ -9,15 +9,15 @@ RowBlock PlannedAttention::block_of(int64_t batch, int64_t key_head, int64_t fir
   return {&parameters, problem.sequences[batch], batch, key_head, first_row, rows};
 }
 
-// For each key the decode kernel takes a step of `lanes` elements after the other for every row, and folds
-// what it gets; the forward kernel has all rows in one vector, and takes a step for every element: with
-// narrow heads that is less. Of additive scores most of the work is U k, the same for few rows as for many.
+// For each key, the decode kernel takes one step per `lanes` elements for every row, and folds the result;
+// the forward kernel has all rows in one vector and takes one step per element, which is less with narrow
+// heads. For additive scores most of the work is U k, which is the same for few and many rows.
 bool is_decoded(const PlannedAttention& planned, const Sequence& sequence) {
   constexpr int64_t folding = 1;  // in steps
   const AttentionParameters& p = planned.parameters;
   const int64_t rows = planned.rows_of(sequence), lanes = planned.table.lanes;
   if (rows > most_decode_rows || p.scoring.score.kind == ScoreKind::additive) return false;
-  // The kernel reads both as one type; they differ where positions stand in for the keys of a cache.
+  // The kernel reads both as one type; they differ if positions replace the keys of a cache.
   if (p.key.type != p.value.type) return false;
   if (rows > lanes || sequence.key_steps > decode_chunk_keys) return true;
   const int64_t elements = p.key_width + p.value_width;

@@ -1,5 +1,5 @@
-// What every plan of an attention problem shares: the problem, its plain parameters and the kernels chosen
-// for it.
+// The common part of all plans of an attention problem: the problem, its plain parameters and the kernels
+// selected for it.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace heed::cpu {
 
-// Kept alive by the phases that use it. The kernels are fixed when the plan is made.
+// The phases that use it keep it alive. The kernels are fixed when the plan is made.
 struct PlannedAttention {
   explicit PlannedAttention(const AttentionProblem& problem);
   PlannedAttention(const PlannedAttention&) = delete;
@@ -25,12 +25,12 @@ struct PlannedAttention {
   RowBlock block_of(int64_t batch, int64_t key_head, int64_t first_row, int64_t rows) const;
 };
 
-// Keys of one decode task. A power of two times the kernel's tile; see bench/NOTES.md.
+// Keys of one decode task: a power of two times the kernel's tile; see bench/NOTES.md.
 constexpr int64_t decode_chunk_keys = 512;
 
-// Whether a sequence goes through the decode kernel.
+// Whether a sequence uses the decode kernel.
 bool is_decoded(const PlannedAttention& planned, const Sequence& sequence);
-// Appends the phases for those sequences of the problem that do: see decode.cc.
+// Appends the phases for the decoded sequences of the problem; see decode.cc.
 void plan_decode(const std::shared_ptr<const PlannedAttention>& planned, Plan& plan);
 
 inline Stop stop_of(const TaskContext& context) {

@@ -7,8 +7,8 @@ namespace heed::cpu {
 
 namespace {
 
-// Keys of one task of the forward kernel. More would leave threads without one; fewer, and there is more to
-// join.
+// Keys of one forward-kernel task. Larger chunks would leave threads idle; smaller ones give more states to
+// merge.
 constexpr int64_t forward_chunk_keys = 1024;
 
 constexpr float log2_e = 1.44269504088896340736f;
@@ -17,11 +17,11 @@ int64_t parts_of(int64_t whole, int64_t part) {
   return (whole + part - 1) / part;
 }
 
-// The decode kernel's states are maxima in log2 units, and sums over them.
+// The decode kernel's states are maxima in log2 units and sums relative to them.
 void as_state(float* log_sum_exp, float* sum, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) {
     const float value = log_sum_exp[r];
-    // A row without a key has a sum of 0, and one that met NaN must not pass for one.
+    // A row without a key has sum 0, and a NaN row must not be taken for one.
     sum[r] = std::isnan(value) ? value : value == -INFINITY ? 0.0f : 1.0f;
     log_sum_exp[r] = std::isnan(value) ? -INFINITY : value * log2_e;
   }
@@ -52,8 +52,8 @@ Partial PrefixStates::state_of(int64_t row) {
           choices_.data() + row};
 }
 
-// Those of the problem, for all rows of the prefix as one sequence, with nothing between a row and a key but
-// their score.
+// The problem's parameters, for all rows of the prefix as one sequence, in which every row attends every key
+// by its score alone.
 AttentionParameters PrefixStates::parameters_of(int64_t key_head, int64_t place) {
   AttentionParameters p = planned_.parameters;
   const Sequence& sequence = planned_.problem.sequences[prefix_.first_entry];
@@ -62,8 +62,8 @@ AttentionParameters PrefixStates::parameters_of(int64_t key_head, int64_t place)
   p.query.data = static_cast<const char*>(p.query.data) + query * static_cast<int64_t>(size_of(p.query.type));
   p.query.batch_stride = 0;
   p.query.step_stride = prefix_.query_stride;
-  // Rows of a key head lie one after the other, as in a decode kernel's state: heads of the group, step by
-  // step. Head 0 would lie so many rows before the first head of this group.
+  // Rows of a key head are consecutive, as in a decode kernel's state: heads of the group, step by step. Head
+  // 0 would begin this many rows before the first head of this group.
   const int64_t before = key_head * head_group_;
   p.output = {outputs_.data() + (place - before) * value_width_, DType::float32, 0, value_width_,
               head_group_ * value_width_};

@@ -1,4 +1,4 @@
-// Projections as tasks: a block of input rows times a few panels of output columns.
+// Plans projections as tasks: a block of input rows times a few panels of output columns.
 #include <algorithm>
 
 #include "core/plan.h"
@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t rows_per_task = 64;
 constexpr int64_t panels_per_task = 8;
-// Up to here dot products with the weight as it lies beat packing it for one use.
+// Up to this many rows, dot products with the unpacked weight are faster than packing it for one use.
 constexpr int64_t rows_worth_no_packing = 4;
 constexpr int64_t columns_per_task = 256;
 
@@ -39,7 +39,7 @@ int64_t pieces(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
-// A cut there leaves every head in one piece that has to be complete before it is written.
+// Whether a cut here splits no head that must be complete before it is written.
 bool leaves_heads_whole(const ProjectionProblem& problem, int64_t cut) {
   return std::ranges::none_of(problem.targets, [cut](const ProjectionTarget& target) {
     const int64_t within = cut - target.first_column;
@@ -47,8 +47,8 @@ bool leaves_heads_whole(const ProjectionProblem& problem, int64_t cut) {
   });
 }
 
-// Where the columns from `first` on that one task takes end. Between two panels where that is possible: a
-// panel that is cut is multiplied twice.
+// The end of the columns of a task that begins at `first`. Between two panels if possible, because a panel
+// that is cut is multiplied twice.
 int64_t end_of_task(const ProjectionProblem& problem, int64_t panel_columns, int64_t first, int64_t last) {
   const int64_t most = (first / panel_columns + panels_per_task) * panel_columns;
   if (most >= last) return last;
@@ -63,8 +63,8 @@ int64_t end_of_task(const ProjectionProblem& problem, int64_t panel_columns, int
   return end;
 }
 
-// The columns of each task, from the first to the last panel with a column that a target asks for: a layer
-// multiplies its context with the part of the packed weight that gives keys and values.
+// The columns of each task, from the first to the last panel with a requested column: a layer multiplies its
+// context by only the part of the packed weight that gives keys and values.
 std::vector<Columns> columns_of_tasks(const ProjectionProblem& problem, int64_t panel_columns) {
   int64_t first = problem.columns, last = 0;
   for (const ProjectionTarget& target : problem.targets) {

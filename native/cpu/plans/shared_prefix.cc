@@ -6,10 +6,10 @@ namespace heed::cpu {
 
 namespace {
 
-// Fewer common keys are read about as fast once for each entry; see bench/NOTES.md.
+// Fewer common keys are read about as fast once per entry; see bench/NOTES.md.
 constexpr int64_t least_keys = 512;
 
-// Whether what a row makes of a key depends on nothing but the two of them.
+// Whether the contribution of a key to a row depends on nothing but the two of them.
 bool may_share(const PlannedAttention& planned) {
   const AttentionParameters& p = planned.parameters;
   return p.key.pages != nullptr && p.value.pages != nullptr && p.scoring.mask.data == nullptr &&
@@ -17,7 +17,7 @@ bool may_share(const PlannedAttention& planned) {
          p.scoring.selection.kind == SelectionKind::soft;
 }
 
-// How many keys all rows of a sequence may attend, from the first on.
+// The number of keys, from the first on, that all rows of a sequence may attend.
 int64_t attended_keys(const AttentionProblem& problem, const Sequence& sequence) {
   const int64_t end = sequence.query_offset + problem.scoring.window.right + 1;
   return std::clamp<int64_t>(end, 0, sequence.key_steps);
@@ -59,7 +59,7 @@ std::vector<SharedPrefix> shared_prefixes(const PlannedAttention& planned) {
       const int64_t most = std::min(prefix.keys, attended_keys(planned.problem, sequences[next]));
       const int64_t keys =
           common_keys(*planned.problem.pages, planned.parameters.key.pages->steps, first, next, most);
-      // One more entry is welcome if all together save more by it, though they may have less in common.
+      // Adding an entry pays if all entries together save more, even if they share fewer keys.
       if (keys < least_keys || keys * prefix.entries < prefix.keys * (prefix.entries - 1)) break;
       prefix.entries += 1;
       prefix.keys = keys;

@@ -1,4 +1,4 @@
-// Sequences of a batch whose keys begin with the same pages, as those of forks of one cache do.
+// Sequences of a batch whose keys begin with the same pages, like those of forks of one cache.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +8,17 @@
 
 namespace heed::cpu {
 
-// Batch entries [first_entry, first_entry + entries), whose queries are all decoded, lie in memory as if they
-// were steps of one sequence, and may all attend the first `keys` keys, which they have in common.
+// Batch entries [first_entry, first_entry + entries), whose queries are all decoded and lie in memory like
+// steps of one sequence. All of them may attend the first `keys` keys, which they share.
 struct SharedPrefix {
   int64_t first_entry = 0;
   int64_t entries = 0;
   int64_t keys = 0;
-  int64_t query_stride = 0;  // from step to step, of all entries, in elements of the query
+  int64_t query_stride = 0;  // between steps, across all entries, in elements of the query
 };
 
-// Those for which it pays to attend the common keys once for all. Depends on the sequences and their pages
-// alone.
+// The prefixes whose common keys are cheaper to attend once for all entries. Depends only on the sequences
+// and their pages.
 std::vector<SharedPrefix> shared_prefixes(const PlannedAttention& planned);
 
 }  // namespace heed::cpu

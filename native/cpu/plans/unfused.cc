@@ -1,4 +1,4 @@
-// Unfused attention as three phases over score matrices that hold every score of every head at once.
+// Plans unfused attention as three phases over score matrices that hold every score of every head at once.
 #include <algorithm>
 
 #include "cpu/plans/planned_attention.h"
@@ -9,7 +9,7 @@ namespace {
 
 struct Block {
   int64_t batch, key_head, first_row, rows;
-  int64_t matrix;  // where its scores begin
+  int64_t matrix;  // the offset of its scores
 };
 
 struct Matrices {

@@ -1,4 +1,5 @@
-// Joins the chunks of attention_decode: each counts by 2^(its maximum − the whole row's). A warp a row.
+// Combines the chunks of attention_decode: each is weighted by 2^(its maximum − the maximum of the whole
+// row). One warp per row.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ __global__ void __launch_bounds__(combine_threads)
   const Vector<float, 2>* parts = p.partial_sums + entry.first_partial + within * entry.chunks;
   float highest = negative_infinity, sum = 0;
   for (int32_t c = 0; c < entry.chunks; ++c) highest = Larger{}(highest, parts[c][0]);
-  // Without a key nothing is subtracted, so that −∞ − −∞ never happens.
+  // A row without keys subtracts 0, which avoids −∞ − −∞.
   const float reference = highest == negative_infinity ? 0 : highest;
   for (int32_t c = 0; c < entry.chunks; ++c) sum += parts[c][1] * thread::exp2(parts[c][0] - reference);
   const SoftmaxResult result = result_of(highest, sum, sink_of(a, head));

@@ -1,12 +1,13 @@
-// Attention of few query rows to a long cache: as fast as keys and values can be read. The query heads of one
-// key head are the 16 rows of a tile; a block takes a chunk of the keys, and for each tile of them
+// Attention of few query rows to a long cache, limited by the speed of reading keys and values. The query
+// heads of one key head are the 16 rows of a tile; a block processes a chunk of the keys, and for each tile
+// of them
 //
-//   1. scores    S = Q Kᵀ                      each warp for keys of its own
+//   1. scores    S = Q Kᵀ                      each warp for its own keys
 //   2. variant   scale, cap, ALiBi, mask, range
-//   3. softmax   P = 2^(S − m), online         warps tell each other their maxima, then their weights
-//   4. values    O = O + P V                   each warp for columns of its own
+//   3. softmax   P = 2^(S − m), online         warps exchange their maxima, then their weights
+//   4. values    O = O + P V                   each warp for its own columns
 //
-// attention_combine joins the chunks. docs/cuda.md draws it.
+// attention_combine combines the chunks. docs/cuda.md has a diagram.
 #pragma once
 
 #include "cuda/attention_decode/products.cuh"
@@ -19,7 +20,7 @@ namespace heed::cuda {
 
 namespace detail {
 
-// The online softmax of rows whose scores are spread over the warps.
+// The online softmax of rows whose scores are distributed over the warps.
 template <class T, class Sizes, class Products>
 class DecodeSoftmax {
  public:
@@ -28,8 +29,8 @@ class DecodeSoftmax {
 
   __device__ __forceinline__ explicit DecodeSoftmax(const DecodeMemory<T, Sizes>& memory) : memory_(memory) {}
 
-  // Weights of the warp's keys, from `first_key` of the tile on, to where every warp reads them; older
-  // outputs are scaled to go with them. Warps without keys have no scores.
+  // Writes the weights of the warp's keys, from `first_key` of the tile on, to where every warp reads them,
+  // and scales older outputs to match. Warps without keys have no scores.
   __device__ __forceinline__ void weigh(Scores& scores, Outputs& outputs, int first_key) {
     const bool has_keys = first_key < Sizes::keys;
     float highest[rows];
@@ -46,7 +47,7 @@ class DecodeSoftmax {
 #pragma unroll
     for (int i = 0; i < rows; ++i) {
       const float maximum = Larger{}(state_.maximum[i], gather(i, negative_infinity, Larger{}));
-      // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+      // A row without keys so far subtracts 0, which avoids −∞ − −∞.
       const float reference = maximum == negative_infinity ? 0 : maximum;
       const float decay = thread::exp2(state_.maximum[i] - reference);
       state_.maximum[i] = maximum;
@@ -71,7 +72,7 @@ class DecodeSoftmax {
     return cuda::weighs(memory_.weights()[Scores::row(i) * Sizes::weight_stride + key]);
   }
 
-  // All sums, in the order of the warps. Only once.
+  // Adds all sums, in the order of the warps. Called once.
   __device__ __forceinline__ SoftmaxState<2> finish() {
     SoftmaxState<2> whole = state_;
 #pragma unroll
@@ -104,7 +105,7 @@ class DecodeSoftmax {
   SoftmaxState<2> state_;
 };
 
-// The queries of the block's rows; others are zeros.
+// Loads the queries of the block's rows; other rows are zeros.
 template <class T, class Sizes>
 __device__ __forceinline__ void copy_queries(const DecodeParameters& p, const DecodeBlock& block,
                                              const DecodeMemory<T, Sizes>& memory) {

@@ -1,5 +1,5 @@
-// Masks in attention_decode. The elements of a tile come into shared memory beside its keys, in whole
-// sectors, and once for all rows that have the same ones; there each lane finds those of its scores.
+// Masks in attention_decode. The mask elements of a tile are copied to shared memory along with its keys, in
+// whole sectors, once for all rows that share them; each lane then reads the elements of its scores.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,25 @@
 
 namespace heed::cuda {
 
-// Of the block's rows.
+// The mask rows of the block's rows.
 struct DecodeMaskRows {
   int64_t offset[decode_rows];  // in the mask
-  int32_t row[decode_rows];     // of a tile: the first one that has the same elements
+  int32_t row[decode_rows];     // of a tile: the first row with the same elements
 };
 
-// A tile's elements in shared memory.
+// The mask elements of a tile in shared memory.
 template <class Element, int keys>
 struct DecodeMaskTile {
   static constexpr int size = static_cast<int>(sizeof(Element));
-  // Eight rows of which lanes read two neighbours each lie in different banks.
+  // Eight rows from which lanes read two neighbours each lie in different banks.
   static constexpr int unit = 16 < 8 * size ? 8 * size : 16;
   static constexpr int stride = ((keys * size + unit - 1) / unit | 1) * unit / size;
-  static constexpr int chunk = keys * size < 16 ? keys : 16 / size;  // copied at once
-  static constexpr int chunks = keys / chunk;                        // of a row
+  static constexpr int chunk = keys * size < 16 ? keys : 16 / size;  // elements per copy
+  static constexpr int chunks = keys / chunk;                        // chunks per row
   static constexpr size_t bytes = static_cast<size_t>(decode_rows) * stride * size;
 };
 
-// What a mask of a type takes of shared memory: two stages, as keys have.
+// The shared memory for a mask of a type: two stages, as for keys.
 template <int keys>
 constexpr size_t decode_mask_bytes(DType type) {
   return sizeof(DecodeMaskRows) + 2 * (type == DType::boolean   ? DecodeMaskTile<uint8_t, keys>::bytes
@@ -41,7 +41,7 @@ constexpr size_t decode_mask_bytes(DType type) {
 template <int keys, int threads>
 class DecodeMask {
  public:
-  // `memory` is as much as the mask takes.
+  // `memory` has the size that the mask requires.
   __device__ __forceinline__ DecodeMask(const DecodeParameters& p, const DecodeBlock& block, void* memory)
       : mask_(p.attention.scoring.mask),
         last_key_(block.last_key),
@@ -50,11 +50,12 @@ class DecodeMask {
     if (!exists()) return;
     const auto row = static_cast<int32_t>(thread::index());
     if (row < decode_rows) {
-      // Rows that do not exist have one that does, if possible of the eight that are read with them.
+      // Rows that do not exist use the mask row of an existing one, preferably among the eight that are read
+      // with them.
       const bool exists = DecodeQuery(p, block, row).exists;
       const int32_t as = exists ? row : row / 8 * 8;
       const DecodeQuery query(p, block, as);
-      // Heads of a step lie one behind the other.
+      // Heads of a step are consecutive rows.
       const int32_t of_head = query.head - block.key_head * (p.attention.query_heads / p.attention.key_heads);
       const int32_t first = mask_.head_stride != 0 ? as : mask_.query_stride != 0 ? as - of_head : 0;
       rows_->offset[row] = block.entry.batch * mask_.batch_stride + query.head * mask_.head_stride +
@@ -66,7 +67,7 @@ class DecodeMask {
 
   __device__ __forceinline__ bool exists() const { return mask_.data != nullptr; }
 
-  // Fills stage `tile` % 2 with the elements of the keys from first_key on, unless there are none.
+  // Fills stage `tile` % 2 with the elements of the keys from first_key on, if there are any.
   __device__ __forceinline__ void start(int tile, int32_t first_key) const {
     if (!exists() || first_key >= last_key_) return;
     with_mask_element(mask_.type, [&](auto element) {
@@ -79,7 +80,7 @@ class DecodeMask {
     });
   }
 
-  // `first_key` of the tile is that of the scores.
+  // `first_key` of the tile is the first key of the scores.
   template <class Scores>
   __device__ __forceinline__ void add(Scores& scores, int tile, int first_key) const {
     with_mask_element(mask_.type, [&](auto element) {
@@ -97,7 +98,7 @@ class DecodeMask {
     });
   }
 
-  // Whether it lets a row of the block attend a key of the tile.
+  // Whether the mask lets a row of the block attend a key of the tile.
   __device__ __forceinline__ bool keeps(int tile, int row, int key) const {
     bool kept = true;
     with_mask_element(mask_.type, [&](auto element) {
@@ -124,7 +125,7 @@ class DecodeMask {
     const auto* from = static_cast<const Element*>(mask_.data) + first_key;
 #pragma unroll
     for (int i = static_cast<int>(thread::index()); i < decode_rows * Tile::chunks; i += threads) {
-      // Neighbouring threads fill whole rows, or rows of which eight chunks are in different banks.
+      // Neighbouring threads fill whole rows, or rows of which eight chunks lie in different banks.
       constexpr bool whole_rows = Tile::chunks >= 8;
       const int row = whole_rows ? i / Tile::chunks : i % decode_rows;
       const int key = (whole_rows ? i % Tile::chunks : i / decode_rows) * Tile::chunk;
@@ -154,7 +155,7 @@ class DecodeMask {
 
   const MaskView& mask_;
   int32_t last_key_;
-  bool aligned_;  // chunks of 16 bytes begin where their keys' numbers are multiples
+  bool aligned_;  // chunks of 16 bytes begin where key numbers are multiples of the chunk
   DecodeMaskRows* rows_;
 };
 

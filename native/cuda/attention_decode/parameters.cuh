@@ -1,4 +1,4 @@
-// What attention_decode is told, and which part of it is a block's.
+// The parameters of attention_decode, and the part of the work that a block does.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +14,23 @@ namespace heed::cuda {
 
 struct DecodeParameters {
   DeviceAttention attention;
-  const DecodeEntry* entries;  // on the device
+  const DecodeEntry* entries;  // in device memory
   int32_t entry_count;
   bool aligned;                    // rows of keys, values and queries begin at multiples of 16 bytes
-  bool mask_aligned;               // and those of the mask, whose keys are neighbours
+  bool mask_aligned;               // the mask's rows do, too, and its keys are neighbours
   float* partial_outputs;          // [partials, partial_width]
   Vector<float, 2>* partial_sums;  // [partials]: the maximum, in log2 units, and the sum relative to it
   int32_t partial_width;
-  int64_t rows;  // of all entries
+  int64_t rows;  // across all entries
 };
 
 struct DecodeBlock {
   DecodeEntry entry;
   int32_t key_head, chunk;
-  int32_t first_row;            // of the (step, head) pairs that share the key head
+  int32_t first_row;            // among the (step, head) pairs that share the key head
   int32_t first_key, last_key;  // of the chunk
 
-  // Blocks of different rows that read the same keys come one after the other.
+  // Blocks of different rows that read the same keys are consecutive.
   __device__ __forceinline__ explicit DecodeBlock(const DecodeParameters& p) {
     entry = entry_at(p.entries, p.entry_count, block::index(),
                      [](const DecodeEntry& e) { return e.first_block; });
@@ -56,7 +56,7 @@ struct DecodeQuery {
     head = block.key_head * group_heads + static_cast<int32_t>(pair % group_heads);
     exists = step < block.entry.sequence.query_steps;
   }
-  // Of all rows of all entries.
+  // The index among all rows of all entries.
   __device__ __forceinline__ int64_t row_of(const DecodeEntry& entry) const {
     return entry.first_row + head * entry.sequence.query_steps + step;
   }

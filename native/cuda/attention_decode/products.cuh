@@ -1,6 +1,6 @@
-// The two products of attention_decode: scores of a warp's keys, and outputs in a warp's columns. By matrix
-// instructions for 16 bits, by fused multiply-adds for float32; either leaves its sums where a matrix
-// instruction would.
+// The two products of attention_decode: scores of a warp's keys, and outputs in a warp's columns. Elements of
+// 16 bits use matrix instructions, float32 uses fused multiply-adds; both leave their sums in the layout of a
+// matrix instruction.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct DecodeProducts {
   using Scores = MatrixFragment<1, Sizes::warp_keys>;
   using Outputs = MatrixFragment<1, Sizes::warp_columns>;
 
-  // Q Kᵀ, for the keys from `first_key` of the tile on.
+  // Q Kᵀ for the keys from `first_key` of the tile on.
   __device__ __forceinline__ static void score(Scores& scores, Tile queries, Tile keys, int first_key,
                                                int key_width) {
     const auto lane = static_cast<int>(thread::lane());
@@ -36,7 +36,7 @@ struct DecodeProducts {
     }
   }
 
-  // P V, for the columns from `first_column` on.
+  // P V for the columns from `first_column` on.
   __device__ __forceinline__ static void accumulate(Outputs& outputs, const T* weights, Tile values,
                                                     int first_column, int value_width) {
     const auto lane = static_cast<int>(thread::lane());
@@ -57,7 +57,7 @@ struct DecodeProducts {
     }
   }
 
-  // Two neighbouring weights of a row.
+  // Stores two neighbouring weights of a row.
   __device__ __forceinline__ static void store(T* weights, float first, float second) {
     thread::store_shared(reinterpret_cast<uint32_t*>(weights),
                          Vector<uint32_t, 1>{thread::pack<T>(first, second)});

@@ -1,4 +1,4 @@
-// The end of attention_decode: a row's result, or its share of one where there are several chunks.
+// The end of attention_decode: writes a row's result, or its share of the result if there are several chunks.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace heed::cuda {
 
-// One number of the output.
+// Writes one number of the output.
 __device__ __forceinline__ void store_output(const MutableView& view, int64_t offset, float value) {
   if (view.type == DType::float32) {
     static_cast<float*>(view.data)[offset] = value;
@@ -22,7 +22,7 @@ __device__ __forceinline__ void store_output(const MutableView& view, int64_t of
   }
 }
 
-// Where a query's row of a view begins.
+// The address at which a query's row of a view begins.
 template <class Pointer>
 __device__ __forceinline__ int64_t row_offset(const BasicView<Pointer>& view, const DecodeEntry& entry,
                                               int32_t head, int64_t step) {

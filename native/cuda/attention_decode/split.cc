@@ -9,13 +9,13 @@ namespace heed::cuda {
 
 namespace {
 
-// A chunk reads the queries, and its outputs are written and read again as float32. Chunks are so long that
-// this is less than 5 % of what is read of keys and values.
+// A chunk reads the queries, and its outputs are written and read again as float32. Chunks are long enough
+// that this traffic is less than 5 % of the keys and values read.
 constexpr double most_beside_keys = 0.0375;
 constexpr int64_t fewest_chunk_keys = 256;
 constexpr int64_t most_chunks = 64;
 
-// How many keys a chunk has for each row of its tile, so that what comes beside them is little.
+// How many keys a chunk needs per row of its tile to keep the other traffic small.
 double chunk_keys_per_row(const AttentionProblem& problem) {
   const auto width = static_cast<double>(problem.key_width);
   const auto value_width = static_cast<double>(problem.value_width);

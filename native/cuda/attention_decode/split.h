@@ -1,4 +1,4 @@
-// How attention_decode cuts the keys of each sequence, so that there is work for a whole GPU.
+// Splits the keys of each sequence for attention_decode, so that the work fills a GPU.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +8,17 @@
 
 namespace heed::cuda {
 
-// Sequences that are longer are refused, so that keys are counted in 32 bits.
+// Longer sequences are rejected, so that keys are counted in 32 bits.
 constexpr int64_t most_decode_keys = INT32_MAX - 4096;
 
-// One batch entry: blocks for each key head, each chunk of the keys that some row may attend, and each tile
-// of rows.
+// One batch entry, with a block for each key head, each chunk of the keys that some row may attend, and each
+// tile of rows.
 struct DecodeEntry {
   Sequence sequence;
   int32_t batch = 0;
   int64_t first_block = 0;
-  int64_t first_row = 0;      // of all rows of all entries, query_heads · query_steps of them here
-  int64_t first_partial = 0;  // one for each row and chunk, where there are several chunks
+  int64_t first_row = 0;      // among all rows of all entries; this entry has query_heads · query_steps rows
+  int64_t first_partial = 0;  // one for each row and chunk, if there are several chunks
   int32_t first_key = 0, last_key = 0;
   int32_t chunk_keys = 0;
   int32_t chunks = 1;
@@ -26,13 +26,13 @@ struct DecodeEntry {
 };
 
 struct DecodeSplit {
-  std::vector<DecodeEntry> entries;  // those with rows
+  std::vector<DecodeEntry> entries;  // entries with rows
   int64_t blocks = 0, rows = 0, partials = 0;
 };
 
-// The chunks follow from each sequence alone. Whoever wants to be fastest says how many blocks the GPU runs
-// at a time: then chunks are chosen to fill it, results depend on the batch, and differ in their last bits.
-// 0: they do not.
+// With `blocks_at_once` 0, the chunks depend on each sequence alone. Otherwise it is the number of blocks
+// that the GPU runs at once, and chunks are chosen to fill it: this is fastest, but results depend on the
+// batch and differ in their last bits.
 DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_at_once);
 
 }  // namespace heed::cuda

@@ -1,5 +1,5 @@
-// Shared memory of attention_decode: the queries, two stages of keys and values, what warps tell each other,
-// and a mask.
+// Shared memory of attention_decode: the queries, two stages of keys and values, the data that warps
+// exchange, and a mask.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace heed::cuda {
 
-// The sizes of tile_sizes.h, and where tiles lie in shared memory.
+// The sizes from tile_sizes.h, and the offsets of tiles in shared memory.
 template <class T, int width_>
 struct DecodeTiles {
   static constexpr int width = width_, warps = decode_warps, threads = 32 * warps;
   static constexpr int keys = tile_sizes_of(decode_tile_sizes, int{sizeof(T)}, width).keys;
-  static constexpr int warp_keys = keys / warps < 8 ? 8 : keys / warps;  // whose scores a warp computes
+  static constexpr int warp_keys = keys / warps < 8 ? 8 : keys / warps;  // keys whose scores a warp computes
   static constexpr int warp_columns = width / warps;                     // of the outputs
-  // Rows of weights lie so far apart that those that are read together are in different banks.
+  // Rows of weights are spaced so that rows that are read together lie in different banks.
   static constexpr int weight_stride = sizeof(T) == 2 ? keys + 8 : keys / 16 * 16 + 8;
 
   static constexpr size_t query_elements = decode_rows * width, stage_elements = 2 * keys * width;
@@ -43,17 +43,17 @@ struct DecodeMemory {
     return {keys(stage).data + Sizes::stage_elements / 2};
   }
   __device__ __forceinline__ T* weights() const { return keys(2).data; }
-  // One number for each row of each warp.
+  // One number per row and warp.
   __device__ __forceinline__ float* statistics(uint32_t warp) const {
     return reinterpret_cast<float*>(weights() + Sizes::weight_elements) + warp * decode_rows;
   }
-  // Where there is one.
+  // The mask, if there is one.
   __device__ __forceinline__ void* mask() const { return statistics(Sizes::warps); }
 };
 
 namespace block {
 
-// Fills rows of a tile; row_at(row) is null for a row of zeros. Behind `width` there are zeros as far as
+// Fills rows of a tile; row_at(row) is null for a row of zeros. Columns after `width` are zeros as far as
 // products read.
 template <int rows, int threads, class T, int columns, class RowAt>
 __device__ __forceinline__ void copy_rows(SharedTile<T, columns> tile, int width, bool aligned,
@@ -79,7 +79,7 @@ __device__ __forceinline__ void copy_rows(SharedTile<T, columns> tile, int width
 
 }  // namespace block
 
-// Keys and values arrive one tile ahead.
+// Loads keys and values one tile ahead.
 template <class T, class Sizes>
 class DecodePipeline {
  public:
@@ -95,7 +95,7 @@ class DecodePipeline {
         last_key_(block.last_key),
         aligned_(p.aligned) {}
 
-  // Fills stage `tile` % 2 with the keys from first_key on, unless there are none.
+  // Fills stage `tile` % 2 with the keys from first_key on, if there are any.
   __device__ __forceinline__ void start(int tile, int32_t first_key) const {
     if (first_key < last_key_) {
       const auto row_of = [&](const HeadRows& rows) {
@@ -111,7 +111,7 @@ class DecodePipeline {
     thread::commit_copies();
   }
 
-  // Behind it, the tile that was started last is there, and everyone is done with the one before.
+  // When it returns, the tile started last has arrived, and all threads have finished the one before.
   __device__ __forceinline__ void next() const {
     thread::wait_for_copies<0>();
     block::sync();

@@ -1,5 +1,5 @@
-// What happens to scores in attention_decode between Q Kᵀ and softmax. Each feature costs a look at whether
-// it is there, once for a tile.
+// Processes scores in attention_decode between Q Kᵀ and softmax. Each feature costs one test per tile of
+// whether it is present.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +31,12 @@ class DecodeScores {
     inner_ = keys_of_every_row(p_.scoring.window, first_position, last_position, block.last_key);
   }
 
-  // Whether some row may not attend some of so many keys.
+  // Whether some row may not attend some of `keys` keys.
   __device__ __forceinline__ bool excludes(int32_t first_key, int keys) const {
     return mask_.exists() || !inner_.covers(first_key, keys);
   }
 
-  // Those of a tile's keys from `from` on. Products come in, scores in log2 units leave.
+  // Converts the products of a tile's keys from `from` on to scores in log2 units.
   __device__ __forceinline__ void apply(Scores& scores, int tile, int32_t first_key, int from) const {
     const int32_t key = first_key + from;
     apply_score_rules(scores, p_, *this, key);
@@ -54,7 +54,7 @@ class DecodeScores {
     return rows_[i].in_range(key);
   }
 
-  // Whether the lane's i-th row attends a tile's key.
+  // Whether the lane's i-th row attends a key of the tile.
   __device__ __forceinline__ bool attends(int i, int tile, int32_t first_key, int key) const {
     return rows_[i].in_range(first_key + key) && (!mask_.exists() || mask_.keeps(tile, Scores::row(i), key));
   }
@@ -62,7 +62,7 @@ class DecodeScores {
  private:
   const DeviceAttention& p_;
   const Mask& mask_;
-  KeyRange inner_;  // that every row of the block may attend
+  KeyRange inner_;  // keys that every row of the block may attend
   ScoreRow rows_[Scores::rows];
 };
 

@@ -1,12 +1,12 @@
-// Attention of many query rows. A block has a tile of them, each warp rows of its own; for each tile of keys
-// that some row may attend, as far as ranges and masks go
+// Attention of many query rows. A block has a tile of rows, and each warp its own rows of the tile; for each
+// tile of keys that some row may attend, considering ranges and masks
 //
-//   1. scores    S = Q Kᵀ                        while the values are on their way
-//   2. variant   range, and scale, cap, ALiBi, mask where there are any
+//   1. scores    S = Q Kᵀ                        while the values are being copied
+//   2. variant   range, and scale, cap, ALiBi, mask if present
 //   3. softmax   P = 2^(S − m), online, in registers
-//   4. values    O = O + P V                     while the next keys are on their way
+//   4. values    O = O + P V                     while the next keys are being copied
 //
-// docs/cuda.md draws it.
+// docs/cuda.md has a diagram.
 #pragma once
 
 #include "cuda/attention_forward/masks.cuh"
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
     Products::accumulate(outputs, scores, memory.values(), block.columns);
   }
   pipeline.drain();
-  // Which part is the block's is found out again: kept all along it would take registers.
+  // The block's part is computed again: keeping it until here would take registers.
   write_forward<Products>(p, ForwardBlock<Sizes>(p), memory, warp_row, softmax, outputs);
 }
 

@@ -10,14 +10,14 @@
 
 namespace heed::cuda {
 
-// In float16.cu, bfloat16.cu and float32.cu, which are compiled side by side.
+// Defined in float16.cu, bfloat16.cu and float32.cu, which are compiled in parallel.
 template <class T>
 void launch_forward(const AttentionProblem& problem, Workspace& workspace);
 
 namespace {
 
 constexpr int64_t most_keys = INT32_MAX - 4096;  // so that keys are counted in 32 bits
-constexpr int64_t most_rows = int64_t{1} << 36;  // and tiles of rows as well
+constexpr int64_t most_rows = int64_t{1} << 36;  // so that tiles of rows are counted in 32 bits
 
 void check(const AttentionProblem& problem) {
   for (const DType type : {problem.key.type, problem.value.type, problem.output.type}) {

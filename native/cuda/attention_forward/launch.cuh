@@ -1,5 +1,5 @@
-// How attention_forward is launched: which instantiation, and which blocks. Included by the source of each
-// type.
+// Launches attention_forward: selects the instantiation and the blocks. The source of each type includes this
+// file.
 #pragma once
 
 #include <vector>
@@ -15,7 +15,7 @@ namespace heed::cuda {
 
 namespace detail {
 
-// Entries with rows, and how many blocks they take together.
+// Entries with rows, and the total number of their blocks.
 struct ForwardPlan {
   std::vector<ForwardEntry> entries;
   int64_t blocks = 0;

@@ -1,4 +1,4 @@
-// A lane's share of a row of a mask of numbers whose keys are neighbours, `size` of them at once, so that the
+// A lane's share of a row of a numeric mask whose keys are neighbours, in vectors of `size`, so that the
 // lanes of a row read whole sectors together.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace heed::cuda {
 
 namespace thread {
 
-// Neighbours from `from + column` on, of which `count` from `from` on exist; the others are zeros.
+// Loads neighbours from `from + column` on. `count` elements from `from` on exist; the others are zeros.
 template <int size, class Element>
 __device__ __forceinline__ Vector<Element, size> load_neighbours(const Element* from, int32_t column,
                                                                  int32_t count, bool aligned) {
@@ -28,13 +28,14 @@ template <class Scores, class Element>
 struct MaskShare;
 
 // Lanes of a row have pairs of neighbours, eight columns apart. Elements of 16 bits are read in fours, over
-// 16 columns: lanes l and l + 1 of each two have chunks that both need a half of, and swap the others.
+// 16 columns: lanes l and l + 1 of each pair hold chunks of which each lane needs one half, and exchange the
+// other halves.
 template <int row_tiles, int columns, class Element>
 struct MaskShare<MatrixFragment<row_tiles, columns>, Element> {
   static constexpr bool fours = sizeof(Element) == 2 && columns % 16 == 0;
   static constexpr int size = fours ? 4 : 2;
 
-  // For elements j … j + size − 1 of a lane's row.
+  // Loads elements j … j + size − 1 of a lane's row.
   static __device__ __forceinline__ Vector<Element, size> read(const Element* row, int j, int32_t count,
                                                                bool aligned) {
     const auto lane = static_cast<int32_t>(thread::lane()) % 4;
@@ -60,7 +61,7 @@ struct MaskShare<MatrixFragment<row_tiles, columns>, Element> {
   }
 };
 
-// Lanes of a row have as many neighbours each.
+// Each lane of a row has `vector` neighbours.
 template <int rows, int columns, int vector, class Element>
 struct MaskShare<LaneFragment<rows, columns, vector>, Element> {
   static constexpr int size = vector;

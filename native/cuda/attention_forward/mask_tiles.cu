@@ -15,12 +15,12 @@ namespace heed::cuda {
 
 struct MaskTilesParameters {
   MaskView mask;
-  const Sequence* sequences;       // on the device; null where the mask broadcasts over the batch
-  int64_t query_steps, key_steps;  // that it has then
-  int64_t batch, heads;            // 1 where it broadcasts
+  const Sequence* sequences;       // in device memory; null if the mask broadcasts over the batch
+  int64_t query_steps, key_steps;  // used in that case
+  int64_t batch, heads;            // 1 if the mask broadcasts along this axis
   int64_t row_tiles, key_tiles;    // of the longest sequence
   int32_t rows, keys;              // of a tile
-  bool aligned;                    // keys are neighbours, and chunks of 16 bytes begin where tiles do
+  bool aligned;                    // keys are neighbours, and tiles begin at multiples of 16 bytes
   MaskTile* tiles;                 // [batch, heads, row_tiles, key_tiles]
 };
 
@@ -35,9 +35,9 @@ struct MaskChunk {
 
   __device__ __forceinline__ void look_at(float bias) {
     left |= bias != negative_infinity;
-    changed |= bias != 0;  // −∞ and NaN, too
+    changed |= bias != 0;  // also for −∞ and NaN
   }
-  // The elements of a chunk that exist.
+  // Reads the elements of a chunk that exist.
   __device__ __forceinline__ void read_mask(const Element* from, int64_t stride, int64_t count,
                                             bool aligned) {
     if (aligned && count >= elements) {
@@ -52,7 +52,7 @@ struct MaskChunk {
 
 }  // namespace
 
-// A warp a tile.
+// One warp per tile.
 template <class Element>
 __global__ void __launch_bounds__(mask_tiles_threads)
     mask_tiles_kernel(const __grid_constant__ MaskTilesParameters p) {
@@ -94,7 +94,7 @@ MaskTilesParameters parameters_of(const AttentionProblem& problem, int32_t rows,
   }
   p.batch = mask.batch_stride == 0 ? 1 : static_cast<int64_t>(problem.sequences.size());
   p.heads = mask.head_stride == 0 ? 1 : problem.query_heads;
-  // A row stands for all where they are the same.
+  // One row represents all if they are equal.
   p.rows = mask.query_stride == 0 ? 1 : rows;
   p.row_tiles = mask.query_stride == 0 ? 1 : tiles_of(p.query_steps, rows);
   p.keys = keys;

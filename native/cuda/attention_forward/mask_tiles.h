@@ -1,6 +1,5 @@
-// What a mask leaves of each tile of scores, found out before attention_forward begins: tiles of which
-// nothing is left are then never read, and where all is left the mask is not looked at again. Masks of
-// documents, prefixes and blocks are such.
+// Classifies the tiles of a mask before attention_forward begins: fully excluded tiles are never read, and in
+// unchanged tiles the mask is not read again. Document, prefix and block masks consist mostly of such tiles.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +15,13 @@ enum class MaskTile : uint8_t {
   some
 };
 
-// One for each tile; a stride is 0 along every axis that the mask broadcasts.
+// One class per tile; a stride is 0 along every axis that the mask broadcasts.
 struct MaskTiles {
-  const MaskTile* data = nullptr;  // null: there is no mask
+  const MaskTile* data = nullptr;  // null if there is no mask
   int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
 };
 
-// Launches what finds it out, for tiles of `rows` × `keys`.
+// Launches the classification of tiles of `rows` × `keys`.
 MaskTiles mask_tiles(const AttentionProblem& problem, int32_t rows, int32_t keys, Workspace& workspace);
 
 }  // namespace heed::cuda

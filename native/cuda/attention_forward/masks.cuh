@@ -10,7 +10,7 @@
 
 namespace heed::cuda {
 
-// Tiles of which a mask leaves nothing are skipped, and only where it leaves some is it read.
+// Skips tiles that a mask excludes fully, and reads the mask only in partly excluded tiles.
 template <class Scores, class Sizes>
 class MaskedScores : public BiasedScores<Scores, Sizes> {
   using Biased = BiasedScores<Scores, Sizes>;
@@ -19,7 +19,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
   __device__ __forceinline__ MaskedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
       : Biased(p, block, warp_row), aligned_(p.mask_aligned) {
-    // Rows that do not exist have the last one's; a warp may have none.
+    // Rows that do not exist use the mask of the last one; a warp may have no rows.
     const int32_t last = block.rows - 1, row = warp_row < last ? warp_row : last;
     last_row_ = last - row;
     warp_mask_ = block.batch * p_.scoring.mask.batch_stride + block.head * p_.scoring.mask.head_stride +
@@ -68,7 +68,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
 
   __device__ __forceinline__ MaskTile tile_at(int32_t key) const { return tiles_[key / Sizes::keys]; }
 
-  // How many keys of a tile have a mask: those behind the last are excluded later.
+  // The number of keys of a tile that have mask elements; keys beyond the last are excluded later.
   __device__ __forceinline__ int32_t masked_keys(int32_t first_key) const {
     return block_.keys.last - first_key;
   }
@@ -81,10 +81,9 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
     }
   }
 
-  // The lanes read a row of a boolean mask together, 32 keys at a time, and tell each other what they have
-  // read.
+  // The lanes read a row of a boolean mask together, 32 keys at a time, and share the result.
   __device__ __forceinline__ void exclude_by_bits(Scores& scores, int32_t first_key) const {
-    constexpr int at_once = 8;  // rows of the warp: the lanes' i-th ones
+    constexpr int at_once = 8;  // rows of the warp: the i-th row of each lane
     const auto lane = static_cast<int32_t>(thread::lane());
     const auto* mask = static_cast<const uint8_t*>(p_.scoring.mask.data) + warp_mask_ + first_key + lane;
     const int32_t left = masked_keys(first_key) - lane;
@@ -110,7 +109,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
     }
   }
 
-  // The same where all rows have the same mask.
+  // The same if all rows have the same mask.
   __device__ __forceinline__ void exclude_by_common_bits(Scores& scores, int32_t first_key) const {
     const auto lane = static_cast<int32_t>(thread::lane());
     const auto* mask = static_cast<const uint8_t*>(p_.scoring.mask.data) + warp_mask_ + first_key + lane;
@@ -123,7 +122,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
     }
   }
 
-  // Numbers.
+  // Adds a numeric mask.
   __device__ __forceinline__ void add_neighbours(Scores& scores, int32_t first_key) const {
     const int32_t count = masked_keys(first_key);
     with_mask_element(p_.scoring.mask.type, [&](auto element) {
@@ -145,12 +144,12 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
     });
   }
 
-  // Any mask, an element at a time.
+  // Adds any mask, one element at a time.
   __device__ __forceinline__ void add_strided(Scores& scores, int32_t first_key) const {
     const int32_t left = masked_keys(first_key) - Scores::column(0);
     const int64_t stride = p_.scoring.mask.key_stride;
     with_mask_element(p_.scoring.mask.type, [&](auto element) {
-      // Pointers that go along: the addresses of all rows and columns would take too many registers.
+      // Increments pointers: the addresses of all rows and columns would take too many registers.
       const auto* row = mask_row<decltype(element)>(0) + (first_key + Scores::column(0)) * stride;
 #pragma unroll
       for (int i = 0; i < Scores::rows; ++i) {
@@ -161,7 +160,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
           scores.at(i, j) = masked(scores.at(i, j), exists ? mask_value(*at) : 0);
           if (j + 1 < Scores::elements) at += (Scores::column(j + 1) - Scores::column(j)) * stride;
         }
-        // Rows that do not exist have one that does.
+        // Rows that do not exist use an existing one.
         if (Scores::row(i + 1) <= last_row_)
           row += (Biased::row_of(i + 1) - Biased::row_of(i)) * p_.scoring.mask.query_stride;
       }
@@ -177,8 +176,8 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
 
   const MaskTile* tiles_;  // of the block's rows
   bool aligned_;
-  int32_t last_row_;   // of those of the warp that exist
-  int64_t warp_mask_;  // where its first row's mask begins
+  int32_t last_row_;   // the warp's last existing row
+  int64_t warp_mask_;  // offset of the mask of its first row
 };
 
 }  // namespace heed::cuda

@@ -1,4 +1,4 @@
-// What attention_forward is told, and which part of it is a block's.
+// The parameters of attention_forward, and the part of the work that a block does.
 #pragma once
 
 #include <cstdint>
@@ -21,27 +21,27 @@ struct ForwardEntry {
 
 struct ForwardParameters {
   DeviceAttention attention;
-  const ForwardEntry* entries;  // on the device
+  const ForwardEntry* entries;  // in device memory
   int32_t entry_count;
-  int32_t column_tiles;  // of the values: 1, unless they are wider than a block's outputs
+  int32_t column_tiles;  // of the values: 1 unless they are wider than a block's outputs
   bool aligned;          // rows of queries, keys and values begin at multiples of 16 bytes
-  bool output_aligned;   // and those of outputs
+  bool output_aligned;   // rows of outputs do, too
   MaskTiles mask_tiles;
-  bool mask_aligned;  // keys of a mask are neighbours, and each fourth is aligned as four are
+  bool mask_aligned;  // keys of a mask are neighbours, and every fourth is aligned to four elements
 };
 
-// A block has a tile of rows of one query head. Blocks that read the same keys come one after the other, so
-// that these stay in the second-level cache; of one key head's, the last rows first, which have the most keys
-// where attention is causal.
+// A block has a tile of rows of one query head. Blocks that read the same keys are consecutive, so that the
+// keys stay in the second-level cache. Within a key head, the last rows come first, because they have the
+// most keys if attention is causal.
 template <class Sizes>
 struct ForwardBlock {
   Sequence sequence;
   int32_t batch, head, key_head;
-  int64_t first_row;  // of the sequence's query steps
+  int64_t first_row;  // among the sequence's query steps
   int32_t rows;       // that exist
   int32_t first_column, columns;
-  KeyRange keys;   // that some row may attend
-  KeyRange inner;  // that every row may attend, as far as ranges go
+  KeyRange keys;   // keys that some row may attend
+  KeyRange inner;  // keys that every row may attend, considering ranges only
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
     const DeviceAttention& a = p.attention;
@@ -64,14 +64,14 @@ struct ForwardBlock {
     const int64_t last_position = first_position() + rows - 1;
     keys = keys_of_some_row(a.scoring.window, first_position(), last_position, all_keys);
     if (a.scoring.mask.data != nullptr)
-      keys.first = keys.first / Sizes::keys * Sizes::keys;  // as its tiles are
+      keys.first = keys.first / Sizes::keys * Sizes::keys;  // aligned to tiles
     inner = keys_of_every_row(a.scoring.window, first_position(), last_position, all_keys);
   }
 
-  // Of the first row.
+  // The position of the first row.
   __device__ __forceinline__ int64_t first_position() const { return sequence.query_offset + first_row; }
 
-  // Where a row of a view begins.
+  // The address at which a row of a view begins.
   template <class Pointer>
   __device__ __forceinline__ int64_t query_offset(const BasicView<Pointer>& view) const {
     return batch * view.batch_stride + head * view.head_stride +

@@ -1,5 +1,5 @@
-// The two products of attention_forward, for the rows of a warp: by matrix instructions for 16 bits, by fused
-// multiply-adds for float32. Widths cost what they are, rounded up to 32.
+// The two products of attention_forward, for the rows of a warp. Elements of 16 bits use matrix instructions,
+// float32 uses fused multiply-adds. The cost is proportional to the width, rounded up to 32.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct ForwardProducts {
   using Keys = SharedTile<T, Sizes::width>;
   using Values = SharedTile<T, Sizes::value_columns>;
 
-  // Q Kᵀ, for queries from `first_row` on.
+  // Q Kᵀ for queries from `first_row` on.
   static __device__ __forceinline__ void score(Scores& scores, Queries queries, int first_row, Keys keys,
                                                int key_width) {
     const auto lane = static_cast<int>(thread::lane());
@@ -29,7 +29,7 @@ struct ForwardProducts {
 #pragma unroll 1
     for (int begin = 0; begin * Queries::per_chunk < key_width; begin += 4) {
 #pragma unroll
-      for (int chunk = begin; chunk < begin + 4; chunk += 2) {  // 16 of the key width
+      for (int chunk = begin; chunk < begin + 4; chunk += 2) {  // 16 elements of the key width
         uint32_t a[row_tiles][4];
 #pragma unroll
         for (int r = 0; r < row_tiles; ++r) warp::load_matrices(a[r], queries.chunk(query, 16 * r, chunk));
@@ -49,7 +49,7 @@ struct ForwardProducts {
     }
   }
 
-  // O + P V. Where a matrix instruction leaves scores is where the next one takes weights.
+  // O + P V. One matrix instruction leaves scores in the registers from which the next one takes weights.
   static __device__ __forceinline__ void accumulate(Outputs& outputs, const Scores& weights, Values values,
                                                     int value_width) {
     constexpr int key_steps = Sizes::keys / 16;
@@ -88,7 +88,7 @@ struct ForwardProducts {
     }
   }
 
-  // A lane's sums become elements of a tile.
+  // Stores a lane's sums as elements of a tile.
   static __device__ __forceinline__ void store(Queries tile, int first_row, Outputs& outputs, int i,
                                                const SoftmaxResult& result) {
 #pragma unroll
@@ -104,7 +104,7 @@ struct ForwardProducts {
 template <class Sizes>
 struct ForwardProducts<float, Sizes> {
   static constexpr int lane_rows = Sizes::warp_rows / 8;
-  // Lanes of a row have as many neighbouring keys each as masks are read at once.
+  // Each lane of a row has as many neighbouring keys as a mask read covers.
   static constexpr int neighbours = Sizes::keys / 4 < 4 ? Sizes::keys / 4 : 4;
   using Scores = LaneFragment<lane_rows, Sizes::keys, neighbours>;
   using Outputs = LaneFragment<lane_rows, Sizes::value_columns, 4>;
@@ -133,7 +133,7 @@ struct ForwardProducts<float, Sizes> {
     }
   }
 
-  // Of a key's weights each lane of a row has a quarter, and tells the others.
+  // Each lane of a row has a quarter of a key's weights and shares it with the others.
   static __device__ __forceinline__ void accumulate(Outputs& outputs, Scores& weights, Values values,
                                                     int value_width) {
     const uint32_t lane = thread::lane();

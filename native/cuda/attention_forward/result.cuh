@@ -9,7 +9,8 @@
 
 namespace heed::cuda {
 
-// Outputs go through the tile of queries, whose rows only this warp has read, so that whole rows are written.
+// Outputs are written through the tile of queries, whose rows only this warp has read, so that whole rows are
+// written.
 template <class Products, class T, class Sizes>
 __device__ __forceinline__ void write_forward(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                               const ForwardMemory<T, Sizes>& memory, int warp_row,
@@ -32,7 +33,7 @@ __device__ __forceinline__ void write_forward(const ForwardParameters& p, const 
   }
   warp::sync();
   T* to = static_cast<T*>(a.output.data) + block.query_offset(a.output) + block.first_column;
-  // Eight lanes take a span of eight chunks, which are in different banks; behind the width some do nothing.
+  // Eight lanes write a span of eight chunks, which lie in different banks; lanes past the width do nothing.
   const int spans = (block.columns + 8 * Tile::per_chunk - 1) / (8 * Tile::per_chunk);
   for (int s = static_cast<int>(thread::lane()) / 8; s < Sizes::warp_rows * spans; s += 4) {
     const int row = warp_row + s / spans, at = s % spans * 8 + static_cast<int>(thread::lane()) % 8;

@@ -1,4 +1,5 @@
-// Shared memory of attention_forward, a tile each of queries, keys and values, and how they arrive.
+// Shared memory of attention_forward: one tile each of queries, keys and values, and the copies that fill
+// them.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +14,7 @@
 
 namespace heed::cuda {
 
-// The sizes of tile_sizes.h, and where tiles lie in shared memory.
+// The sizes from tile_sizes.h, and the offsets of tiles in shared memory.
 template <class T, int width_, bool biased>
 struct ForwardTiles {
   static constexpr ForwardTileSizes sizes = tile_sizes_of(forward_tile_sizes, int{sizeof(T)}, width_);
@@ -39,13 +40,13 @@ struct ForwardMemory {
   __device__ __forceinline__ SharedTile<T, Sizes::value_columns> values() const {
     return {keys().data + Sizes::key_elements};
   }
-  // One more than the first key of the last tile that special values were found in.
+  // One more than the first key of the last tile in which special values were found.
   __device__ __forceinline__ int32_t* special() const {
     return reinterpret_cast<int32_t*>(values().data + Sizes::value_elements);
   }
 };
 
-// Values are on their way while scores are computed, and the next keys while values are multiplied.
+// Values are copied while scores are computed, and the next keys while values are multiplied.
 template <class T, class Sizes>
 class ForwardPipeline {
  public:
@@ -62,16 +63,16 @@ class ForwardPipeline {
     start_keys(first_key);
   }
 
-  // Behind it, the keys are there, and everyone is done with the values before.
+  // When it returns, the keys have arrived, and all threads have finished the values before.
   __device__ __forceinline__ void next_keys(int32_t key) const {
     thread::wait_for_copies<0>();
     block::sync();
     start_values(key);
   }
 
-  // Behind it, the values are there, and everyone is done with the keys; those from `next_key` on are next.
-  // Where some row may not attend some key, it looks for special values, each thread among those that it has
-  // copied, and tells whether there are any.
+  // When it returns, the values have arrived, and all threads have finished the keys; those from `next_key`
+  // on are copied next. If some row may not attend some key, each thread searches the values that it copied
+  // for special ones; returns whether there are any.
   __device__ __forceinline__ bool next_values(int32_t key, int32_t next_key, bool look) const {
     thread::wait_for_copies<0>();
     if (look) {
@@ -85,13 +86,13 @@ class ForwardPipeline {
     return look && *memory_.special() == key + 1;
   }
 
-  // The tile of queries is free, even where there was no key.
+  // Afterwards the tile of queries is free, even if there were no keys.
   __device__ __forceinline__ void drain() const {
     thread::wait_for_copies<0>();
     block::sync();
   }
 
-  // When everyone has added them.
+  // Called when all threads have added them.
   __device__ __forceinline__ void clear_special_values() const {
     block::sync();
     const OwnValues own;
@@ -120,7 +121,7 @@ class ForwardPipeline {
     thread::commit_copies();
   }
 
-  // What copy_strided_rows has given to the thread.
+  // The chunks that copy_strided_rows assigns to the thread.
   using OwnValues = OwnChunks<SharedTile<T, Sizes::value_columns>, Sizes::keys, Sizes::threads>;
   __device__ __forceinline__ bool is_used(const OwnValues& own, int c) const {
     return (own.chunk + c) * memory_.values().per_chunk < block_.columns;

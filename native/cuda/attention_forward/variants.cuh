@@ -1,9 +1,9 @@
-// What happens to scores in attention_forward between Q Kᵀ and softmax. A variant is
+// Processes scores in attention_forward between Q Kᵀ and softmax. A variant has
 //
-//   next_tile(key)           the first key, from this one on, whose tile has something to attend
+//   next_tile(key)           the first key, from this one on, whose tile has a key to attend
 //   factor()                 scores times it are in log2 units
 //   excludes(first_key)      whether some row of the block may not attend some key of a tile
-//   apply(scores, first_key) scores of a tile as softmax takes them, −∞ where a key may not be attended
+//   apply(scores, first_key) converts the scores of a tile for softmax, −∞ where a key may not be attended
 //   attends(i, key)          whether the lane's i-th row attends a key
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace heed::cuda {
 
-// Causality, windows and lengths: nothing at all is done to a tile that lies inside of them.
+// Causality, windows and lengths: a tile inside all of them is left unchanged.
 template <class Scores, class Sizes>
 class PlainScores {
  public:
@@ -44,7 +44,7 @@ class PlainScores {
     return block_.inner.covers(first_key, Sizes::keys);
   }
 
-  // The lane's i-th row, counted from its first.
+  // The lane's i-th row, relative to its first.
   static __device__ __forceinline__ int32_t row_of(int i) { return Scores::row(i) - Scores::row(0); }
 
   const DeviceAttention& p_;
@@ -52,10 +52,10 @@ class PlainScores {
   int64_t position_;  // of the lane's first row
 
  private:
-  // Rows of a lane are of one head, at positions that differ by constants. So the range of its first row
-  // stands for all of them, where a KeyRange for each would take two registers a row. It is not limited to
-  // the keys, since those of later rows are counted from it; farther than a tile from all keys it does not
-  // matter how far.
+  // All rows of a lane belong to one head, at positions that differ by constants. So the range of its first
+  // row represents all of them, where a KeyRange each would take two registers a row. It is not clamped to
+  // the keys, since ranges of later rows are relative to it; beyond a tile from all keys, the distance does
+  // not matter.
   static __device__ __forceinline__ int32_t near_keys(int64_t key) {
     constexpr int32_t low = -4096, high = INT32_MAX - 4096;
     return key < low ? low : key > high ? high : static_cast<int32_t>(key);
@@ -68,7 +68,7 @@ class PlainScores {
   int32_t first_, last_;  // of the keys that the lane's first row may attend
 };
 
-// Softcap and ALiBi as well, and scales that are not positive.
+// Adds softcap, ALiBi and scales that are not positive.
 template <class Scores, class Sizes>
 class BiasedScores : public PlainScores<Scores, Sizes> {
  public:
@@ -79,8 +79,8 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
       : Plain(p, block, warp_row),
         slope_(p_.scoring.alibi_slopes == nullptr ? 0 : p_.scoring.alibi_slopes[block.head] * log2_e) {}
 
-  // Masks make scores beyond 2^30. A product with a factor is not rounded, the maximum is, and there they
-  // would lie too far apart.
+  // Masks give scores beyond 2^30. Softmax does not round the product with a factor but rounds the maximum,
+  // and at this magnitude the two would differ too much.
   __device__ __forceinline__ float factor() const { return 1; }
   __device__ __forceinline__ void apply(Scores& scores, int32_t first_key) const {
     apply_score_rules(scores, p_, *this, first_key);
@@ -105,8 +105,8 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   float slope_;  // in log2 units
 };
 
-// What the keys of a tile are to rows, found out by the lanes together, from weights that are multiplied as
-// elements of T. For what happens rarely: little code, and few registers.
+// How the keys of a tile relate to rows; the lanes compute it together, from weights that are multiplied as
+// elements of T. It is rarely needed, so it uses little code and few registers.
 template <class T, class Scores>
 class AttendedKeys {
  public:
@@ -123,7 +123,7 @@ class AttendedKeys {
         own_[i] |= variant.attends(i, first_key + Scores::column(j)) ? 1u << j : 0u;
     }
   }
-  // Of the lane's i-th row; all lanes ask for the same key.
+  // For the lane's i-th row; all lanes ask for the same key.
   __device__ __forceinline__ Attendance of(int i, int key) const {
     const uint32_t bits =
         warp::shuffle(own_[i], static_cast<uint32_t>(Scores::lane_of(key))) >> Scores::element_of(key);

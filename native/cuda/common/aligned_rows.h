@@ -24,7 +24,7 @@ inline bool has_aligned_values(const AttentionProblem& problem) {
          (problem.value.pages == nullptr || are_aligned(problem.pages->values, 16));
 }
 
-// Keys of the mask are neighbours as well. Strides along axes of one element do not matter.
+// Also requires that the keys of the mask are neighbours. Strides along axes of one element do not matter.
 inline bool has_aligned_mask(const AttentionProblem& problem) {
   const MaskView& mask = problem.scoring.mask;
   int64_t strides = problem.query_heads > 1 ? mask.head_stride : 0;

@@ -1,4 +1,4 @@
-// The tables of a cache's pages, on the device.
+// The tables of a cache's pages, in device memory.
 #pragma once
 
 #include "core/problem.h"
@@ -6,16 +6,17 @@
 
 namespace heed::cuda {
 
-// Keys' or values' pages as kernels take them: the same description, with its tables on the device. Nothing
-// is paged where `data` is null.
+// The pages of keys or values in the form that kernels take: the same description, with its tables in device
+// memory. `data` is null if nothing is paged.
 struct DevicePages {
   Pages key, value;
 };
 
-// Of a problem's pages, which are the device's memory, while the tables are the host's. Of a floating type.
+// Uploads the tables of a problem's pages, whose elements have a floating type. The pages are device memory;
+// the tables are host memory.
 DevicePages upload_pages(const PageTables& tables, Workspace& workspace);
 
-// Whether all pages begin at multiples of so many bytes.
+// Whether all pages begin at multiples of `bytes`.
 bool are_aligned(const std::vector<void*>& pages, size_t bytes);
 
 }  // namespace heed::cuda

@@ -1,4 +1,4 @@
-// From a type that is known when running to one that is known when compiling.
+// Converts a run-time element type to a compile-time one.
 #pragma once
 
 #include "core/dtype.h"

@@ -1,4 +1,4 @@
-// Which of the entries of one launch a block, or a row, belongs to.
+// Finds the entry of a launch that a block or a row belongs to.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace heed::cuda {
 
-// The last entry whose `first(entry)` is not beyond `index`. They ascend, and the first one's is 0.
+// The last entry whose `first(entry)` does not exceed `index`. Entries ascend, and the first one begins at 0.
 template <class Entry, class Count, class First>
 __device__ __forceinline__ const Entry& entry_at(const Entry* entries, Count count, int64_t index,
                                                  First first) {

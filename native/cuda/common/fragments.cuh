@@ -1,6 +1,5 @@
-// Matrices of float32 sums that are spread over the lanes of a warp. Each lane holds some rows and of them
-// some columns: at(i, j) is its j-th element of its i-th row, which is row(i), column(j) of the warp's
-// matrix.
+// Matrices of float32 sums that are distributed over the lanes of a warp. Each lane holds some columns of
+// some rows: at(i, j) is the j-th element of its i-th row, which is row(i), column(j) of the warp's matrix.
 #pragma once
 
 #include "cuda/device/thread.cuh"
@@ -8,7 +7,7 @@
 
 namespace heed::cuda {
 
-// As matrix instructions leave it: 16 · row_tiles rows, with four lanes to a row.
+// The layout of matrix instructions: 16 · row_tiles rows, with four lanes to a row.
 template <int row_tiles_, int columns_>
 struct MatrixFragment {
   static constexpr int row_tiles = row_tiles_;
@@ -25,12 +24,12 @@ struct MatrixFragment {
   static __device__ __forceinline__ int column(int j) {
     return static_cast<int>(thread::lane()) % 4 * 2 + j / 2 * 8 + j % 2;
   }
-  // Which lane has a column of the same rows, as which of its elements.
+  // The lane that holds a column of the same rows, and its element there.
   static __device__ __forceinline__ int lane_of(int column) {
     return static_cast<int>(thread::lane()) / 4 * 4 + column % 8 / 2;
   }
   static __device__ __forceinline__ int element_of(int column) { return column / 8 * 2 + column % 2; }
-  // Over the lanes of a row.
+  // Reduces over the lanes of a row.
   template <class F>
   static __device__ __forceinline__ float reduce(float x, F f) {
     x = f(x, warp::shuffle_xor(x, 1));
@@ -40,7 +39,7 @@ struct MatrixFragment {
 };
 
 // For products without matrix instructions: 8 · rows rows, with lanes l, l + 8, l + 16 and l + 24 to a row,
-// which take `vector` neighbouring columns each in turn.
+// each of which takes `vector` neighbouring columns in turn.
 template <int rows_, int columns_, int vector>
 struct LaneFragment {
   static constexpr int rows = rows_;

@@ -1,4 +1,4 @@
-// Rows of keys and values, wherever they lie: all in one place, or in the pages of a cache.
+// Rows of keys and values, contiguous or in the pages of a cache.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace heed::cuda {
 
-// Those of one batch entry and key head, from `start` on. `pages` has its tables on the device, and no data
-// where nothing is paged.
+// The rows of one batch entry and key head, from `start` on. `pages` has its tables in device memory, and no
+// data if nothing is paged.
 class HeadRows {
  public:
   __device__ __forceinline__ HeadRows(const View& view, const Pages& pages, int64_t batch, int64_t head,

@@ -1,4 +1,4 @@
-// Elements of masks: bool keeps where it is true, float types are added and −∞ excludes.
+// Mask elements: a bool keeps the key if true; floats are added, and −∞ excludes the key.
 #pragma once
 
 #include "core/dtype.h"
@@ -7,7 +7,7 @@
 
 namespace heed::cuda {
 
-// What is added to a score.
+// The number that is added to a score.
 __device__ __forceinline__ float mask_value(uint8_t keep) {
   return keep != 0 ? 0 : negative_infinity;
 }
@@ -21,11 +21,11 @@ __device__ __forceinline__ float mask_value(BFloat16 x) {
   return thread::to_float(x);
 }
 
-// A score in log2 units with what a mask adds. −∞ excludes the key, even where NaN + −∞ would be NaN. The
-// lowest finite numbers exclude none: they count as the one that is the lowest in log2 units.
+// A score in log2 units plus a mask element. −∞ excludes the key, even where NaN + −∞ would be NaN. The
+// lowest finite numbers exclude no key: they count as the lowest number in log2 units.
 __device__ __forceinline__ float masked(float score, float bias) {
   constexpr float lowest = -0x1.62e42ep127f;
-  const float finite = bias < lowest ? lowest : bias;  // NaN stays
+  const float finite = bias < lowest ? lowest : bias;  // preserves NaN
   return bias == negative_infinity ? bias : fmaf(finite, log2_e, score);
 }
 
@@ -42,7 +42,7 @@ __device__ __forceinline__ void with_mask_element(DType type, F f) {
     case DType::bfloat16:
       return f(BFloat16{});
     case DType::int8:
-      return;  // no mask is
+      return;  // masks cannot have this type
   }
 }
 

@@ -1,4 +1,5 @@
-// The online softmax (Milakov & Gimelshein, 2018) in powers of two, over scores that are spread over a warp.
+// The online softmax (Milakov & Gimelshein, 2018) in powers of two, over scores that are distributed over a
+// warp.
 #pragma once
 
 #include <cmath>
@@ -13,7 +14,7 @@ constexpr float ln_2 = 0.6931471805599453f;
 
 constexpr float negative_infinity = -__builtin_huge_valf();
 
-// Of a number and NaN, the number.
+// Of a number and NaN, returns the number.
 struct Larger {
   __device__ __forceinline__ float operator()(float a, float b) const { return fmaxf(a, b); }
 };
@@ -21,8 +22,8 @@ struct Sum {
   __device__ __forceinline__ float operator()(float a, float b) const { return a + b; }
 };
 
-// Of a lane's rows. `maximum` is in log2 units and the same in all lanes of a row; each lane has a part of
-// the sum.
+// The state of a lane's rows. `maximum` is in log2 units and equal in all lanes of a row; each lane has a
+// part of the sum.
 template <int rows>
 struct SoftmaxState {
   float maximum[rows], sum[rows];
@@ -36,8 +37,8 @@ struct SoftmaxState {
   }
 };
 
-// Turns scores into weights, in place, and scales older outputs to go with them. Scores times `factor`, which
-// is positive, are in log2 units.
+// Converts scores to weights, in place, and scales older outputs to match. Scores times `factor`, which is
+// positive, are in log2 units.
 template <class Scores, class Outputs>
 __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores& scores, Outputs& outputs,
                                        float factor) {
@@ -47,7 +48,7 @@ __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores
 #pragma unroll
     for (int j = 1; j < Scores::elements; ++j) highest = Larger{}(highest, scores.at(i, j));
     highest = Larger{}(state.maximum[i], Scores::reduce(highest, Larger{}) * factor);
-    // A row that has met no key yet subtracts 0, so that −∞ − −∞ never happens.
+    // A row without keys so far subtracts 0, which avoids −∞ − −∞.
     const float reference = highest == negative_infinity ? 0 : highest;
     const float decay = thread::exp2(state.maximum[i] - reference);
     float sum = 0;
@@ -64,16 +65,16 @@ __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores
   }
 }
 
-// What a row comes to in the end.
+// The final softmax result of a row.
 struct SoftmaxResult {
-  float factor;       // of its outputs
+  float factor;       // for its outputs
   float log_sum_exp;  // natural
-  // Without a weight it is 0, even where there was 0 · ∞.
+  // A row without weights gives 0, even if its output contains 0 · ∞.
   __device__ __forceinline__ float scaled(float output) const { return factor == 0 ? 0 : output * factor; }
 };
 
-// From the maximum in log2 units, the sum of the weights relative to it, and the sink logit (natural units;
-// −∞: none). A row without a weight gives zeros and −∞, sink or not.
+// Computed from the maximum in log2 units, the sum of the weights relative to it, and the sink logit (natural
+// units; −∞: none). A row without weights gives zeros and −∞, with or without a sink.
 __device__ __forceinline__ SoftmaxResult result_of(float maximum, float sum, float sink) {
   if (sum == 0) return {0, negative_infinity};
   if (maximum == negative_infinity) maximum = 0;

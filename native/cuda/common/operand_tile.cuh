@@ -1,5 +1,4 @@
-// A tile of a row-major matrix in shared memory: rows of 64 bytes, which are 32 elements of 16 bits or 16
-// of 32.
+// A tile of a row-major matrix in shared memory, with rows of 64 bytes: 32 elements of 16 bits or 16 of 32.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +9,7 @@
 
 namespace heed::cuda {
 
-// What a tile is cut from. Beyond its rows and columns there are zeros.
+// The matrix from which tiles are cut. Beyond its rows and columns, tiles contain zeros.
 struct Matrix {
   const void* data;
   int64_t rows, columns;
@@ -20,8 +19,8 @@ struct Matrix {
 struct OperandTile {
   static constexpr uint32_t row_bytes = 64, chunk_bytes = 16, chunks = row_bytes / chunk_bytes;
 
-  // Two rows fill the 32 banks, so every other row has its chunks in another order: eight rows that are read
-  // at the same chunk, as ldmatrix does, lie in different banks.
+  // Two rows fill the 32 banks, so every other row orders its chunks differently: eight rows that are read at
+  // the same chunk, as by ldmatrix, lie in different banks.
   __device__ __forceinline__ static uint32_t offset(uint32_t row, uint32_t chunk) {
     return row * row_bytes + (chunk ^ (row >> 1 & 3)) * chunk_bytes;
   }
@@ -29,8 +28,7 @@ struct OperandTile {
 
 namespace thread {
 
-// `count` elements from `from` on, zeros for those beyond `valid`: one at a time, for rows that are not
-// aligned.
+// Copies `count` elements from `from` on, with zeros beyond `valid`, one at a time, for unaligned rows.
 template <int count, class T>
 __device__ __forceinline__ Vector<T, count> load_some(const T* from, uint32_t valid) {
   Vector<T, count> loaded{};
@@ -41,7 +39,7 @@ __device__ __forceinline__ Vector<T, count> load_some(const T* from, uint32_t va
   return loaded;
 }
 
-// 16 bytes on their way from global to shared memory, zeros for the elements beyond `valid`.
+// Copies 16 bytes asynchronously from global to shared memory, with zeros for the elements beyond `valid`.
 template <class T>
 __device__ __forceinline__ void copy_chunk(void* shared, const T* global, uint32_t valid, bool aligned) {
   constexpr int count = 16 / sizeof(T);
@@ -56,7 +54,7 @@ __device__ __forceinline__ void copy_chunk(void* shared, const T* global, uint32
 
 namespace block {
 
-// Rows first_row … of `matrix` from `first_column` on, by all threads of the block.
+// Copies rows first_row … of `matrix` from `first_column` on, with all threads of the block.
 template <class T, uint32_t rows, uint32_t threads>
 __device__ __forceinline__ void copy_tile(unsigned char* tile, const Matrix& matrix, int64_t first_row,
                                           int64_t first_column) {

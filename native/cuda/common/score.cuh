@@ -1,4 +1,4 @@
-// How the product q·k of a query row and a key becomes a score: the rules, each in one place.
+// How the product q·k of a query row and a key becomes a score: each rule in one place.
 //
 //   1. scale    score = scale · q·k
 //   2. softcap  score = softcap · tanh(score / softcap)
@@ -6,12 +6,12 @@
 //   4. mask     score = score + element, and −∞ where that excludes the key (mask_element.cuh)
 //   5. range    score = −∞ beyond the row's window, causality included, and beyond its keys (key_range.h)
 //
-// attention_rows asks ScoreRow for every step of one score. attention_decode and attention_forward have a
+// attention_rows uses ScoreRow for every step of one score. attention_decode and attention_forward have a
 // tile of scores in registers: apply_score_rules applies one rule after the other to all of them, so that a
-// kernel asks once a tile whether there is such a rule, adds the mask as the kernel reads it, and ends with
-// exclude_out_of_range. What these need to know of rows, the kernels' variants tell them: attention_decode
-// has a ScoreRow for each row, and attention_forward, for want of registers, one position and one range for
-// all rows of a lane.
+// kernel tests once per tile whether a rule is present, adds the mask as the kernel reads it, and ends with
+// exclude_out_of_range. The kernels' variants provide what these functions need to know of rows:
+// attention_decode has a ScoreRow for each row; attention_forward, for lack of registers, has one position
+// and one range for all rows of a lane.
 #pragma once
 
 #include <cmath>
@@ -25,10 +25,10 @@
 
 namespace heed::cuda {
 
-// With a relative error below 1e-6 everywhere.
+// The relative error is below 1e-6 everywhere.
 __device__ __forceinline__ float tanh(float x) {
   const float magnitude = fabsf(x), square = x * x;
-  // Near 0 the other formula would cancel: there the first terms of the continued fraction.
+  // Near 0 the other formula would cancel, so the first terms of the continued fraction are used.
   const float small =
       x *
       (1 + square * (-0.33333333f + square * (0.13333333f + square * (-0.05396825f + square * 0.02186949f))));
@@ -36,7 +36,7 @@ __device__ __forceinline__ float tanh(float x) {
   return magnitude < 0.25f ? small : copysignf(large, x);
 }
 
-// Natural units; −∞: none.
+// Natural units; −∞ if there is no sink.
 __device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head) {
   return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
 }
@@ -50,7 +50,7 @@ __device__ __forceinline__ float capped_score(const DeviceAttention& p, float pr
 // One query row.
 class ScoreRow {
  public:
-  // Keys from `last_key` on are not the row's, whatever its window says.
+  // Keys from `last_key` on do not belong to the row, whatever its window.
   __device__ __forceinline__ ScoreRow(const DeviceAttention& p, const Sequence& sequence, int64_t batch,
                                       int32_t head, int64_t step, int32_t last_key)
       : position_(sequence.query_offset + step),
@@ -68,7 +68,7 @@ class ScoreRow {
     return capped_score(p, product);
   }
 
-  // What ALiBi adds, in natural units.
+  // The number that ALiBi adds, in natural units.
   __device__ __forceinline__ float alibi(int32_t key) const {
     return slope_ * static_cast<float>(key - position_);
   }
@@ -98,7 +98,7 @@ class ScoreRow {
   float slope_;
 };
 
-// f(score, the lane's row, column)
+// Calls f(score, the lane's row, column) for each score.
 template <class Scores, class F>
 __device__ __forceinline__ void each_score(Scores& scores, F f) {
 #pragma unroll
@@ -108,11 +108,11 @@ __device__ __forceinline__ void each_score(Scores& scores, F f) {
   }
 }
 
-// Rules 1 to 3 for a lane's scores of neighbouring keys, from `first_key` on: products come in, scores in
-// log2 units leave. `rows` knows
+// Applies rules 1 to 3 to a lane's scores of neighbouring keys, from `first_key` on: converts products to
+// scores in log2 units. `rows` has
 //
 //   scaled(p, product)  scale times the product, in log2 units
-//   alibi(i, key, j)    what ALiBi adds to the lane's i-th row at a key and j more, in log2 units
+//   alibi(i, key, j)    the number that ALiBi adds to the lane's i-th row at key + j, in log2 units
 template <class Scores, class Rows>
 __device__ __forceinline__ void apply_score_rules(Scores& scores, const DeviceAttention& p, const Rows& rows,
                                                   int32_t first_key) {
@@ -126,7 +126,7 @@ __device__ __forceinline__ void apply_score_rules(Scores& scores, const DeviceAt
   }
 }
 
-// Rule 5: `rows.in_range(i, key)` says whether the lane's i-th row may attend a key.
+// Applies rule 5: `rows.in_range(i, key)` says whether the lane's i-th row may attend a key.
 template <class Scores, class Rows>
 __device__ __forceinline__ void exclude_out_of_range(Scores& scores, const Rows& rows, int32_t first_key) {
   each_score(scores, [&](float& score, int i, int column) {

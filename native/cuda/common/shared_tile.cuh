@@ -1,5 +1,5 @@
-// Rows of keys, values or queries in shared memory, laid out so that neither the copies that fill it nor the
-// loads of matrix fragments meet in a bank.
+// Rows of keys, values or queries in shared memory, in a layout without bank conflicts for the copies that
+// fill it and for the loads of matrix fragments.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace heed::cuda {
 
-// `columns` elements a row, in chunks of 16 bytes. Chunk c of row r lies at place c XOR swizzle(r) of its
-// row, so that the same chunk of eight consecutive rows is in eight different groups of four banks. The
+// Rows of `columns` elements in chunks of 16 bytes. Chunk c of row r lies at place c XOR swizzle(r) of its
+// row, so that the same chunk of eight consecutive rows lies in eight different groups of four banks. The
 // swizzle only moves chunks within a span.
 template <class T, int columns_>
 struct SharedTile {
@@ -30,8 +30,8 @@ struct SharedTile {
     return data + row * columns + (chunk ^ swizzle(row)) * per_chunk;
   }
 
-  // Where a lane starts from, when it goes on by whole multiples of 8 rows and of chunks that it can tell
-  // apart from its own by a bit: then only the last bits of the place change.
+  // The starting place of a lane that advances by multiples of 8 rows and by chunks that differ from its own
+  // in one bit: then only the last bits of the place change.
   struct Start {
     int row, place;
     __device__ __forceinline__ Start(int from_row, int from_chunk)
@@ -43,8 +43,8 @@ struct SharedTile {
   }
 };
 
-// The chunks of a tile of `rows` rows that a thread takes care of. Neighbouring threads take neighbouring
-// chunks of a row.
+// The chunks that a thread handles in a tile of `rows` rows. Neighbouring threads handle neighbouring chunks
+// of a row.
 template <class Tile, int rows, int threads>
 struct OwnChunks {
   static constexpr int across = threads / rows > Tile::span ? threads / rows : Tile::span;
@@ -54,7 +54,7 @@ struct OwnChunks {
   int row = static_cast<int>(thread::index()) / across, chunk = static_cast<int>(thread::index()) % across;
   typename Tile::Start start{row, chunk};
 
-  // f(rows further, chunks further)
+  // Calls f(row offset, chunk offset) for each chunk.
   template <class F>
   __device__ __forceinline__ void each(F f) const {
 #pragma unroll
@@ -63,7 +63,7 @@ struct OwnChunks {
       for (int c = 0; c < Tile::chunks; c += across) f(r, c);
     }
   }
-  // The same in little code, for what happens rarely.
+  // The same with little code, for rare cases.
   template <class F>
   __device__ __forceinline__ void each_in_turn(F f) const {
 #pragma unroll 1
@@ -76,9 +76,9 @@ struct OwnChunks {
 
 namespace block {
 
-// Rows of global memory, `stride` elements apart, become rows of a tile. Behind `valid_rows` and `width`
-// there are zeros, as far as products read: to a multiple of 32 columns. Aligned rows begin at multiples of
-// 16 bytes, and come by asynchronous copies; others an element at a time.
+// Copies rows of global memory, `stride` elements apart, to rows of a tile. Elements past `valid_rows` and
+// `width` are zeros as far as products read: to a multiple of 32 columns. Aligned rows begin at multiples of
+// 16 bytes and are copied asynchronously; others are copied one element at a time.
 template <int rows, int threads, class T, int columns>
 __device__ __forceinline__ void copy_strided_rows(SharedTile<T, columns> tile, const T* from, int64_t stride,
                                                   int valid_rows, int width, bool aligned) {

@@ -1,6 +1,6 @@
-// Values that are NaN or ±∞, where not every row attends them: 0 · ∞ would be NaN in rows that do not. They
-// are added to the rows that do attend them, as their product with the weight would be, and taken out of the
-// tile before it is multiplied.
+// Handles values of NaN or ±∞ that not every row attends, because 0 · ∞ would be NaN in the other rows. The
+// product of such a value and its weight is added to the rows that attend it, and the value is removed from
+// the tile before the tile is multiplied.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,7 @@ __device__ __forceinline__ bool is_special(T value) {
   return !(x - x == 0);
 }
 
-// Of a chunk of 16 bytes in shared memory.
+// For a chunk of 16 bytes in shared memory.
 template <class T>
 __device__ __forceinline__ bool has_special(const T* chunk) {
   constexpr int per_chunk = 16 / sizeof(T);
@@ -41,7 +41,8 @@ __device__ __forceinline__ void clear_special(T* chunk) {
   thread::store_shared(chunk, elements);
 }
 
-// What a key is to a row: whether it is attended, and then whether it has a weight, as products take it.
+// How a key relates to a row: whether the row attends it, and whether it then has a nonzero weight as
+// products take it.
 struct Attendance {
   bool attended, weighs;
 };
@@ -52,8 +53,8 @@ __device__ __forceinline__ bool weighs(T weight) {
 
 namespace warp {
 
-// Adds the special values of a tile, from `first_column` on, to the rows that attend them.
-// `attendance(i, key)`: of the lane's i-th row and a key of the tile.
+// Adds the special values of a tile, from `first_column` on, to the rows that attend them. `attendance(i,
+// key)` describes the lane's i-th row and a key of the tile.
 template <int keys, class T, int columns, class Outputs, class AttendanceOf>
 __device__ __forceinline__ void add_special(Outputs& outputs, SharedTile<T, columns> values, int first_column,
                                             int value_width, AttendanceOf attendance) {
@@ -77,7 +78,7 @@ __device__ __forceinline__ void add_special(Outputs& outputs, SharedTile<T, colu
   }
 }
 
-// The same, and takes them out of the columns of `outputs`, which are the warp's alone.
+// The same, and removes them from the columns of `outputs`, which only this warp uses.
 template <int keys, class T, int columns, class Outputs, class AttendanceOf>
 __device__ __forceinline__ void move_special(Outputs& outputs, SharedTile<T, columns> values,
                                              int first_column, int value_width, AttendanceOf attendance) {

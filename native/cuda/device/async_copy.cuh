@@ -1,4 +1,4 @@
-// cp.async: copies from global to shared memory that go on while the thread does.
+// cp.async: copies from global to shared memory that proceed while the thread continues.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@
 
 namespace heed::cuda::thread {
 
-// Copies 4, 8 or 16 bytes, both sides aligned to as much. Of the source only the first `valid_bytes` are
-// read; zeros are written for the rest. What is copied is there for this thread after wait_for_copies, and
-// for others after a barrier behind that.
+// Copies 4, 8 or 16 bytes, both sides aligned to that size. Only the first `valid_bytes` of the source are
+// read; the rest is filled with zeros. The copy is visible to this thread after wait_for_copies, and to
+// others after a subsequent barrier.
 template <int bytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* global, uint32_t valid_bytes = bytes) {
   static_assert(bytes == 4 || bytes == 8 || bytes == 16);
 #if HEED_EMULATED
   emulator::copy_async(shared, global, bytes, valid_bytes);
 #else
-  if constexpr (bytes == 16) {  // past the first-level cache
+  if constexpr (bytes == 16) {  // bypasses the first-level cache
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(cuda::detail::shared_address(shared)),
                  "l"(__cvta_generic_to_global(global)), "r"(valid_bytes)
                  : "memory");
@@ -33,7 +33,7 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global, uin
 #endif
 }
 
-// The thread's copies since the last call become a group, which may be empty.
+// Makes a group of the thread's copies since the last call; the group may be empty.
 __device__ __forceinline__ void commit_copies() {
 #if HEED_EMULATED
   emulator::commit_copies();
@@ -42,7 +42,7 @@ __device__ __forceinline__ void commit_copies() {
 #endif
 }
 
-// Waits until all but the last `pending` groups of the thread have landed.
+// Waits until all but the last `pending` groups of the thread are complete.
 template <int pending>
 __device__ __forceinline__ void wait_for_copies() {
 #if HEED_EMULATED

@@ -1,4 +1,4 @@
-// Read and write as one step, in global or shared memory. It orders no other accesses.
+// Atomic operations in global or shared memory. They do not order other accesses.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace heed::cuda::thread {
 
-// Returns what was there before.
+// Returns the previous value.
 template <class T>
 __device__ __forceinline__ T atomic_exchange(T* at, T value) {
 #if HEED_EMULATED

@@ -1,5 +1,5 @@
-// What the threads of a block share: their place in the grid, a barrier, and memory. Grids and blocks have
-// one dimension, since the others end at 65535.
+// What the threads of a block share: a position in the grid, a barrier, and memory. Grids and blocks have one
+// dimension, since the others are limited to 65535.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace heed::cuda::block {
 
-// Its place in the grid.
+// The block's position in the grid.
 __device__ __forceinline__ uint32_t index() {
 #if HEED_EMULATED
   return emulator::block_index();
@@ -29,7 +29,7 @@ __device__ __forceinline__ uint32_t threads() {
 #endif
 }
 
-// Waits for every thread of the block; what any of them wrote before is seen by all behind it.
+// Waits for every thread of the block; afterwards all threads see what any of them wrote before.
 __device__ __forceinline__ void sync() {
 #if HEED_EMULATED
   emulator::block_sync();
@@ -38,8 +38,8 @@ __device__ __forceinline__ void sync() {
 #endif
 }
 
-// The block's only shared memory, as long as the launch says; aligned to 128 bytes. Whoever launches a kernel
-// lays it out.
+// The block's only shared memory, with the size given at the launch; aligned to 128 bytes. The launching code
+// defines its layout.
 template <class T>
 __device__ __forceinline__ T* shared_memory() {
 #if HEED_EMULATED

@@ -1,5 +1,5 @@
-// What the emulator of test/emulator gives to the wrappers of this folder. Only they call it, and only where
-// there is no GPU to do the work: each function does, for the calling thread, what an instruction does.
+// Functions of the emulator in test/emulator for the wrappers of this folder. Only the wrappers call them,
+// and only in builds without a GPU: each function does, for the calling thread, what an instruction does.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ struct Shape {
   size_t shared_bytes;
 };
 
-// Runs `enter(parameters)` once for each thread of each block: now, or where a stream is given in its order,
-// from a copy of the parameters. `kernel` is its address, to name it by.
+// Runs `enter(parameters)` once for each thread of each block: immediately, or in the order of a given
+// stream, from a copy of the parameters. `kernel` is its address, which identifies it.
 void launch(Stream stream, const void* kernel, const Shape& shape, const void* parameters,
             size_t parameter_bytes, void (*enter)(const void* parameters));
 
@@ -26,7 +26,7 @@ void* shared_memory();
 
 void warp_sync(uint32_t mask);
 uint32_t ballot(uint32_t mask, bool predicate);
-// Each lane names the lane that it wants the value of.
+// Each lane names the lane whose value it reads.
 uint32_t shuffle(uint32_t mask, uint32_t value, uint32_t source);
 
 enum class MatrixType : uint8_t { float16, bfloat16 };
@@ -39,8 +39,8 @@ void copy_async(void* shared, const void* global, uint32_t bytes, uint32_t valid
 void commit_copies();
 void wait_for_copies(uint32_t pending_groups);
 
-// Accesses as wide as the hardware makes them. What is not named here, a kernel's plain loads and stores,
-// reaches the emulator by the calls that the compiler adds for ThreadSanitizer.
+// Accesses as wide as the hardware makes them. A kernel's plain loads and stores reach the emulator through
+// the calls that the compiler inserts for ThreadSanitizer.
 enum class Space : uint8_t { global, shared };
 void load(Space space, void* value, const void* from, uint32_t bytes);
 void store(Space space, void* to, const void* value, uint32_t bytes);

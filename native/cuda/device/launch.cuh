@@ -1,4 +1,4 @@
-// Starts a kernel: the one place that knows how, on a GPU and in the emulator.
+// Starts a kernel: the only code that knows how, on a GPU and in the emulator.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,7 @@ struct LaunchShape {
   size_t shared_bytes = 0;
 };
 
-// Runs kernel(arguments …) in order with what else is on the stream. Throws LaunchError where it cannot
-// start.
+// Runs kernel(arguments …) in the order of the stream. Throws LaunchError if it cannot start.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream stream,
             Arguments&&... arguments) {

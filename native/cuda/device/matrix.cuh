@@ -1,5 +1,5 @@
-// Matrix instructions of a warp, and the loads that suit them. All 32 lanes have to come.
-// Fragments are as the PTX ISA numbers them: lane l holds of
+// Matrix instructions of a warp, and the loads that suit them. All 32 lanes must participate. Fragments are
+// numbered as in the PTX ISA: lane l holds of
 //   A (16 × 16)  rows l/4 and l/4 + 8, columns 2(l%4), +1, +8, +9: a[0] is (l/4, left half), a[1]
 //                (l/4 + 8, left), a[2] (l/4, right), a[3] (l/4 + 8, right), two neighbours in each
 //   B (16 × 8)   column l/4, rows 2(l%4), +1 in b[0] and the same + 8 in b[1]
@@ -47,9 +47,9 @@ __device__ __forceinline__ void multiply_accumulate(float (&sums)[4], const uint
 #endif
 }
 
-// ldmatrix: loads four matrices of 8 × 8 elements of 16 bits. Lane 8m + r says where row r of matrix m is: 16
-// bytes of shared memory, aligned. Lane l gets, of matrix m, columns 2(l%4), +1 of row l/4 in fragments[m];
-// transposed, rows 2(l%4), +1 of column l/4.
+// ldmatrix: loads four matrices of 8 × 8 elements of 16 bits. Lane 8m + r gives the address of row r of
+// matrix m: 16 bytes of shared memory, aligned. Of matrix m, lane l receives columns 2(l%4), +1 of row l/4 in
+// fragments[m]; transposed, rows 2(l%4), +1 of column l/4.
 __device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], const void* row) {
 #if HEED_EMULATED
   uint32_t loaded[4];

@@ -1,5 +1,5 @@
-// What a kernel source is compiled for: a GPU, by nvcc; or the emulator, by any C++20 compiler without a CUDA
-// toolkit. Every wrapper in this folder has a body for each.
+// The target of a kernel source: a GPU, compiled by nvcc; or the emulator, compiled by any C++20 compiler
+// without a CUDA toolkit. Every wrapper in this folder has a body for each.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -1,4 +1,4 @@
-// What one thread does alone: who it is, and functions that have an instruction of their own.
+// Operations of a single thread: its index, and functions that map to one instruction.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace heed::cuda::thread {
 
-// Its place in the block.
+// The thread's position in the block.
 __device__ __forceinline__ uint32_t index() {
 #if HEED_EMULATED
   return emulator::thread_index();
@@ -39,7 +39,7 @@ __device__ __forceinline__ float exp2(float x) {
 #endif
 }
 
-// log2 x with an absolute error of 2^-22 near 1, and a relative one of as much elsewhere.
+// log2 x with an absolute error of 2^-22 near 1, and a relative error of 2^-22 elsewhere.
 __device__ __forceinline__ float log2(float x) {
 #if HEED_EMULATED
   return std::log2(x < 0x1p-126f && x > -0x1p-126f ? 0.0f : x);
@@ -50,7 +50,7 @@ __device__ __forceinline__ float log2(float x) {
 #endif
 }
 
-// 1 / x with a relative error of 2^-23; what is smaller than any normal number counts as 0.
+// 1 / x with a relative error of 2^-23; subnormal numbers count as 0.
 __device__ __forceinline__ float reciprocal(float x) {
 #if HEED_EMULATED
   const float y = 1 / (x < 0x1p-126f && x > -0x1p-126f ? std::copysign(0.0f, x) : x);

@@ -1,4 +1,4 @@
-// Storage types of 16 bits and their conversions. Arithmetic is done in float32.
+// 16-bit storage types and their conversions. Arithmetic is in float32.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ __device__ __forceinline__ float to_float(BFloat16 x) {
 __device__ __forceinline__ float to_float(Float16 x) {
 #if HEED_EMULATED
   const uint32_t magnitude = (x.bits & 0x7fffu) << 13;
-  const float scaled = __builtin_bit_cast(float, magnitude) * 0x1p112f;  // subnormal numbers, too
+  const float scaled = __builtin_bit_cast(float, magnitude) * 0x1p112f;  // also handles subnormal numbers
   const uint32_t bits =
       (x.bits & 0x7c00) == 0x7c00 ? magnitude | 0x7f800000u : __builtin_bit_cast(uint32_t, scaled);
   return __builtin_bit_cast(float, bits | (x.bits & 0x8000u) << 16);
@@ -58,7 +58,7 @@ template <>
 __device__ __forceinline__ BFloat16 from_float<BFloat16>(float x) {
 #if HEED_EMULATED
   const uint32_t bits = __builtin_bit_cast(uint32_t, x);
-  if (x != x) return {0x7fff};  // the NaN that GPUs make
+  if (x != x) return {0x7fff};  // the NaN that GPUs produce
   return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
 #else
   return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};

@@ -1,4 +1,5 @@
-// Accesses of 1 … 16 bytes as one instruction. The space is named, so that it is checked, and known to nvcc.
+// Accesses of 1 … 16 bytes as one instruction. The memory space is explicit, so that it is checked and known
+// to nvcc.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace heed::cuda {
 
-// Elements that are read or written at once; as aligned as they are long.
+// Elements that are read or written at once, aligned to the size of the vector.
 template <class T, int count>
 struct alignas(sizeof(T) * count) Vector {
   static constexpr int size = count;
@@ -26,8 +27,8 @@ namespace detail {
 
 #if HEED_EMULATED
 
-// Values go through copies of their own: a kernel's registers must not look as if someone else could write
-// them.
+// Copies values, so that the addresses of a kernel's registers do not escape: the compiler would otherwise
+// assume that other code can write them.
 template <class V>
 __forceinline__ V emulated_load(emulator::Space space, const void* from) {
   V copy, value;
@@ -67,7 +68,7 @@ struct Word<16> {
   using type = uint4;
 };
 
-// One load and one store of that many bytes, whatever is in them.
+// One load and one store of that many bytes, whatever their contents.
 template <class V>
 __device__ __forceinline__ V word_load(const void* from) {
   const auto word = *static_cast<const typename Word<sizeof(V)>::type*>(from);
@@ -86,7 +87,7 @@ __device__ __forceinline__ void word_store(void* to, const V& value) {
 
 }  // namespace detail
 
-// `from` is aligned to the whole vector.
+// `from` must be aligned to the whole vector.
 template <int count, class T>
 __device__ __forceinline__ Vector<T, count> load_global(const T* from) {
 #if HEED_EMULATED

@@ -1,4 +1,4 @@
-// What 32 threads do together. Every thread that the mask names has to come, and only they may.
+// Operations of a warp's 32 threads. Exactly the threads that the mask names must participate.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace heed::cuda::warp {
 constexpr uint32_t size = 32;
 constexpr uint32_t all_lanes = 0xffffffff;
 
-// Which warp of the block this is.
+// The index of this warp in the block.
 __device__ __forceinline__ uint32_t index() {
 #if HEED_EMULATED
   return emulator::thread_index() / size;
@@ -23,7 +23,7 @@ __device__ __forceinline__ uint32_t index() {
 #endif
 }
 
-// Also orders memory: what a lane wrote before it, the others read behind it.
+// Also orders memory: afterwards the other lanes see what a lane wrote before.
 __device__ __forceinline__ void sync(uint32_t mask = all_lanes) {
 #if HEED_EMULATED
   emulator::warp_sync(mask);

@@ -1,5 +1,6 @@
-// y = x Wᵀ for at most 16 rows of x: as fast as W can be read. Each warp takes every fourth stretch of the
-// inner dimension, straight from global memory into the registers that the matrix instructions want.
+// y = x Wᵀ for at most 16 rows of x, limited by the speed of reading W. Each warp takes every fourth stretch
+// of the inner dimension and loads it from global memory directly into the registers of the matrix
+// instructions.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ constexpr uint32_t few_rows_shared_bytes = few_rows_warps * FewRowsSums::element
 namespace detail {
 
 // One stretch of 64 elements of the inner dimension. Lane l has chunks l % 4 and l % 4 + 4 of 16 bytes of row
-// l / 4, so four lanes read two whole sectors at a time. A chunk is two pairs of elements in each of two
-// matrix instructions: which place in the sum an element takes does not matter, as long as x and W agree.
+// l / 4, so four lanes read two whole sectors at a time. A chunk supplies two pairs of elements to each of
+// two matrix instructions: the place of an element in the sum does not matter, as long as x and W agree.
 template <class T>
 struct Stretch {
   static constexpr uint32_t elements = 64, per_chunk = 8, column_fragments = few_rows_columns / 8;
@@ -79,7 +80,7 @@ struct Stretch {
   }
 };
 
-// The warps' shares of the sums, in the order of the warps.
+// Adds the warps' shares of the sums, in the order of the warps.
 __device__ __forceinline__ void write_few_rows(const ProjectionParameters& p, int64_t column,
                                                const float* shares) {
   block::write_products<FewRowsSums, few_rows_threads>(p, 0, column, [shares](uint32_t row, uint32_t at) {
@@ -153,14 +154,14 @@ __device__ __forceinline__ Vector<float, floats_per_lane> load_input(const Proje
 
 }  // namespace detail
 
-// True float32, by fused multiply-adds: lanes take neighbouring elements of the inner dimension, four columns
-// of W at a time, and add their sums up at the end.
+// True float32, with fused multiply-adds: lanes take neighbouring elements of the inner dimension, four
+// columns of W at a time, and add their sums at the end.
 __global__ void __launch_bounds__(few_rows_threads)
     projection_few_rows_float_kernel(const __grid_constant__ ProjectionParameters p) {
   constexpr uint32_t per_lane = detail::floats_per_lane, at_once = 4,
                      per_warp = few_rows_columns / few_rows_warps;
   const int64_t first_column = p.first_column + int64_t{block::index()} * few_rows_columns;
-  auto* shares = block::shared_memory<float>();  // of one warp only: each has columns of its own
+  auto* shares = block::shared_memory<float>();  // of this warp only: each warp has its own columns
 #pragma unroll 1
   for (uint32_t within = warp::index() * per_warp; within < (warp::index() + 1) * per_warp;
        within += at_once) {

@@ -1,5 +1,5 @@
-// What is done to whole heads of a projection, in place: their norm, then rotary positions. A warp a head of
-// a row.
+// Processes whole heads of a projection in place: their norm, then rotary positions. One warp per head of a
+// row.
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,7 @@
 namespace heed::cuda {
 
 struct FinishHeadsParameters {
-  ProjectionTarget target;  // its tables on the device
+  ProjectionTarget target;  // with its tables in device memory
   int64_t rows, steps, heads;
 };
 
@@ -23,7 +23,7 @@ constexpr int64_t heads_per_block = finish_heads_threads / 32;
 
 namespace detail {
 
-// What the elements of a head have to be multiplied by, beside the weight.
+// The factor for the elements of a head, besides the weight.
 template <class T>
 __device__ __forceinline__ float norm_factor(const T* head, int64_t width, float epsilon) {
   float squares = 0;
@@ -33,7 +33,7 @@ __device__ __forceinline__ float norm_factor(const T* head, int64_t width, float
   }
 #pragma unroll
   for (uint32_t bits = warp::size / 2; bits > 0; bits /= 2) squares += warp::shuffle_xor(squares, bits);
-  warp::sync();  // before anyone writes
+  warp::sync();  // before any lane writes
   return 1 / sqrtf(squares / static_cast<float>(width) + epsilon);
 }
 

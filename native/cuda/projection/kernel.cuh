@@ -1,4 +1,4 @@
-// y = x Wᵀ: tiles of 128 × 128 sums in registers, multiplied while cp.async brings what comes next. Elements
+// y = x Wᵀ: tiles of 128 × 128 sums in registers, multiplied while cp.async loads the next operands. Elements
 // of 16 bits are multiplied by mma.sync, those of float32 by fused multiply-adds.
 #pragma once
 
@@ -20,9 +20,9 @@ constexpr uint32_t halves_per_step = 16;  // of the inner dimension, taken by on
 struct WarpProduct {
   static constexpr uint32_t row_fragments = 4, column_fragments = 8;
   float sums[row_fragments][column_fragments][4] = {};
-  uint32_t rows[2][row_fragments][4], columns[2][column_fragments][2];  // of one step, and of the next one
+  uint32_t rows[2][row_fragments][4], columns[2][column_fragments][2];  // of one step and the next
 
-  // Lane l asks ldmatrix for row l % 16 of each fragment of x, and for its left or right half.
+  // Lane l gives ldmatrix the address of row l % 16 of each fragment of x, in its left or right half.
   __device__ __forceinline__ void load(int slot, const unsigned char* x, const unsigned char* weight,
                                        uint32_t row, uint32_t column, uint32_t step) {
     const uint32_t lane = thread::lane();
@@ -31,7 +31,7 @@ struct WarpProduct {
       warp::load_matrices(rows[slot][r],
                           x + OperandTile::offset(row + r * 16 + lane % 16, step * 2 + lane / 16));
     }
-    // Rows of W are columns of Wᵀ, so what lies there is a fragment of B already: two of them at once.
+    // Rows of W are columns of Wᵀ, so the data is already laid out as a fragment of B: loads two at once.
 #pragma unroll
     for (uint32_t c = 0; c < column_fragments; c += 2) {
       uint32_t both[4];
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(projection_threads)
   write_projection_tile<projection_threads>(p, corner, sums);
 }
 
-// True float32: a thread has every 16th row and every 16th column of the tile: eight lanes that differ in
+// True float32: a thread has every 16th row and every 16th column of the tile. Eight lanes that differ in
 // their column read eight neighbouring rows of W, which lie in different banks, and the same row of x.
 __global__ void __launch_bounds__(projection_float_threads)
     projection_float_kernel(const __grid_constant__ ProjectionParameters p) {

@@ -24,7 +24,7 @@ bool has_aligned_rows(const void* data, DType type, int64_t inner) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && inner * static_cast<int64_t>(size_of(type)) % 16 == 0;
 }
 
-// Some of the targets, and the columns that they ask for.
+// Parameters for some of the targets and their columns.
 ProjectionParameters parameters_of(const ProjectionProblem& problem, const float* bias, size_t first_target) {
   ProjectionParameters p{
       .input = problem.input,
@@ -74,7 +74,7 @@ void launch_tiles(ProjectionParameters p, DType type, Stream stream) {
   launch(&projection_kernel<BFloat16>, shape(projection_threads), stream, p);
 }
 
-// A pass of its own: a head may lie in several tiles of the product.
+// A separate pass, because a head may lie in several tiles of the product.
 void launch_finish_heads(const ProjectionProblem& problem, const ProjectionTarget& target, Stream stream) {
   if (!target.whole_heads() || target.columns == 0) return;
   const FinishHeadsParameters p{target, problem.rows, problem.steps, target.columns / target.head_width};

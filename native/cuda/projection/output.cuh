@@ -10,8 +10,8 @@
 
 namespace heed::cuda {
 
-// Sums in shared memory on their way from the fragments of the matrix instructions to whole rows. Octets of
-// columns trade places from row to row, so that neither side meets in a bank.
+// Sums in shared memory, where they are rearranged from the fragments of the matrix instructions to whole
+// rows. The order of octets of columns changes from row to row, so that neither side has bank conflicts.
 template <uint32_t tile_rows, uint32_t tile_columns>
 struct SumTile {
   static constexpr uint32_t rows = tile_rows, columns = tile_columns, elements = rows * columns;
@@ -24,11 +24,11 @@ struct SumTile {
 
 namespace detail {
 
-// Where `count` neighbouring columns of the product go, row by row.
+// The destination of `count` neighbouring columns of the product, row by row.
 struct ColumnPlace {
-  const ProjectionTarget* target = nullptr;  // null: nobody asked
-  int64_t offset = 0;                        // of the head and the place in it
-  bool together = false;  // the neighbours are neighbours there, too, and aligned as a vector
+  const ProjectionTarget* target = nullptr;  // null if no target has these columns
+  int64_t offset = 0;                        // of the head and the place within it
+  bool together = false;                     // the columns are also neighbours there, and aligned as a vector
 };
 
 __device__ __forceinline__ ColumnPlace place_of(const ProjectionParameters& p, int64_t column,
@@ -70,8 +70,8 @@ __device__ __forceinline__ void store_as(const MutableView& view, int64_t offset
 
 namespace block {
 
-// `sums(row, column)` gives four neighbouring sums of the tile whose corner is (first_row, first_column).
-// Each thread has four columns, and every so many rows, so that a warp writes whole rows.
+// `sums(row, column)` returns four neighbouring sums of the tile whose corner is (first_row, first_column).
+// Each thread has four columns of every n-th row, so that a warp writes whole rows.
 template <class Tile, uint32_t threads, class Sums>
 __device__ __forceinline__ void write_products(const ProjectionParameters& p, int64_t first_row,
                                                int64_t first_column, Sums sums) {

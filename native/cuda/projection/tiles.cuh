@@ -1,4 +1,5 @@
-// What the tiled projection kernels share: which tile is a block's, and how the two operands arrive.
+// Common code of the tiled projection kernels: which tile a block computes, and how the two operands are
+// copied.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ struct ProjectionCorner {
   int64_t row, column;
 };
 
-// Blocks that run at the same time share rows of x and of W in the second-level cache: eight tiles of rows go
-// through all columns together.
+// Blocks that run at the same time share rows of x and of W in the second-level cache: eight tiles of rows
+// pass through all columns together.
 __device__ __forceinline__ ProjectionCorner corner_of_block(const ProjectionParameters& p) {
   constexpr uint32_t band = projection_band;
   const auto columns =
@@ -29,8 +30,8 @@ __device__ __forceinline__ ProjectionCorner corner_of_block(const ProjectionPara
           p.first_column + int64_t{within / rows} * projection_tile};
 }
 
-// Tiles of x and W in as many places of shared memory as there are stages, one being multiplied and the
-// others on their way.
+// Tiles of x and W in a ring of stages in shared memory: one is being multiplied while the others are being
+// copied.
 template <class T, uint32_t threads>
 class ProjectionRing {
  public:
@@ -48,14 +49,14 @@ class ProjectionRing {
     for (int64_t tile = 0; tile + 1 < stages; ++tile) copy(tile);
   }
 
-  // Behind it, `tile` is there, and a later one is on its way to where the one before lay.
+  // When it returns, `tile` has arrived, and a later one is being copied to the place of the one before.
   __device__ __forceinline__ void next(int64_t tile) const {
     thread::wait_for_copies<stages - 2>();
     block::sync();
     copy(tile + stages - 1);
   }
 
-  // Nobody needs the shared memory any more.
+  // Afterwards no thread uses the shared memory any more.
   __device__ __forceinline__ void drain() const {
     thread::wait_for_copies<0>();
     block::sync();
@@ -77,7 +78,7 @@ class ProjectionRing {
     return block::shared_memory<unsigned char>() + static_cast<uint32_t>(tile % stages) * 2 * operand_bytes;
   }
 
-  // A group of copies, whether there is such a tile or not: so waiting is the same at the end.
+  // Starts a group of copies, empty if there is no such tile, so that waiting works the same at the end.
   __device__ __forceinline__ void copy(int64_t tile) const {
     if (tile < tiles_) {
       unsigned char* to = place(tile);

@@ -1,4 +1,4 @@
-// Linked where no kernels are: a build for the CPU alone.
+// Linked in builds without CUDA kernels, for the CPU only.
 #include "cuda/runtime/devices.h"
 
 namespace heed::cuda {

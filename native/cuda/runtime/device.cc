@@ -6,7 +6,7 @@
 namespace heed::cuda {
 
 namespace {
-// How long a device that is lost has for telling so to everyone who waits for its stream.
+// How long a lost device has to report the loss to everything that waits for its stream.
 constexpr std::chrono::seconds patience{5};
 }  // namespace
 
@@ -23,7 +23,7 @@ struct Device::Callback {
     }
     callback->f(failure);
     callback->f = nullptr;
-    // Notifying under the lock: once the lock is free, the device may be gone.
+    // Notifies while holding the lock: once the lock is free, the device may be destroyed.
     const std::lock_guard lock(device.mutex_);
     --device.callbacks_;
     device.called_back_.notify_all();
@@ -75,7 +75,7 @@ void Device::call_back(std::function<void(const char* failure)> f) {
     --callbacks_;
     throw;
   }
-  static_cast<void>(callback.release());  // it is the stream's now
+  static_cast<void>(callback.release());  // the stream owns it now
 }
 
 void Device::expect_not_lost() {

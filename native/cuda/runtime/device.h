@@ -1,4 +1,4 @@
-// One GPU as this process uses it: its stream, and the memory that goes with it.
+// One GPU as this process uses it, with its stream and memory.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ namespace heed::cuda {
 class Device {
  public:
   Device(Driver& driver, int index);
-  // Waits for the stream. Not on a thread of the driver's.
+  // Waits for the stream. Must not run on a thread of the driver.
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -31,8 +31,8 @@ class Device {
   Staging& staging() { return *staging_; }
   TableMemory& tables() { return *tables_; }
 
-  // Calls f with the device in use on this thread. Everything that is asked of the driver is asked in here:
-  // it throws DeviceLost where nothing works any more, and finds out whether that is so where a call fails.
+  // Calls f with this device current on the calling thread. All calls to the driver are made in such an f:
+  // use() throws DeviceLost if the device is lost, and checks for loss if a call fails.
   template <class F>
   auto use(F f) -> decltype(f()) {
     expect_not_lost();
@@ -45,7 +45,7 @@ class Device {
     }
   }
 
-  // f(failure) on a thread of the driver's once the stream is here, where it may not use the device;
+  // Calls f(failure) on a thread of the driver once the stream reaches this point; f may not use the device.
   // `failure` is null unless the device was lost.
   void call_back(std::function<void(const char* failure)> f);
 
@@ -67,7 +67,7 @@ class Device {
   std::atomic<bool> lost_{false};
   std::mutex mutex_;
   std::condition_variable called_back_;
-  size_t callbacks_ = 0;  // that are still to come
+  size_t callbacks_ = 0;  // not called yet
   std::string why_lost_;
   bool reported_ = false;
 };

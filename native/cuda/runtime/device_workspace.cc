@@ -33,7 +33,7 @@ const void* DeviceWorkspace::upload(const void* bytes, size_t count) {
   return piece.device.data() + at;
 }
 
-// All tables since the last time at once.
+// Uploads all tables since the last flush at once.
 void DeviceWorkspace::flush() {
   if (pieces_.empty()) return;
   TableMemory::Piece& piece = *pieces_.back();

@@ -1,4 +1,4 @@
-// Memory of one operation's, on a device.
+// The memory of one operation, on a device.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace heed::cuda {
 
-// Memory goes back when this goes: everything that uses it has been enqueued by then.
+// Its destructor returns the memory: everything that uses it has been enqueued by then.
 class DeviceWorkspace final : public Workspace {
  public:
   explicit DeviceWorkspace(Device& device) : Workspace(device.stream()), device_(device) {}

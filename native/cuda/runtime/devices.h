@@ -9,20 +9,20 @@
 
 namespace heed::cuda {
 
-// What of CUDA was compiled in.
+// The compiled-in CUDA support.
 struct Compiled {
   Driver& (*driver)();
-  // Launches a problem on the workspace's stream; buffers are the device's memory.
+  // Launches a problem on the workspace's stream; buffers are device memory.
   void (*solve)(const Problem& problem, Workspace& workspace);
 };
 
-// Null where nothing was: which of two sources is linked decides it.
+// Null if no kernels are compiled in; which of two sources is linked decides this.
 const Compiled* compiled();
-// Of the kernels that are linked: cudart's, or the emulator's.
+// The driver for the linked kernels: cudart's or the emulator's.
 Driver& driver();
 
-// A device lives as long as somebody holds it; a later call makes a new one. Throws NoDevice, and what the
-// driver throws.
+// A device lives as long as a reference exists; a later call creates a new one. Throws NoDevice and the
+// driver's exceptions.
 std::shared_ptr<Device> device(int index);
 
 }  // namespace heed::cuda

@@ -1,4 +1,4 @@
-// What is asked of CUDA besides launches: by cudart on a GPU, by the emulator where there is none.
+// CUDA operations other than launches, implemented by cudart on a GPU and by the emulator without one.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace heed::cuda {
 
 struct DeviceDescription {
   std::string name;
-  int major = 0, minor = 0;  // its compute capability
+  int major = 0, minor = 0;  // compute capability
   size_t memory = 0;         // bytes
   int multiprocessors = 0;
 };
@@ -23,26 +23,27 @@ struct Availability {
   std::vector<DeviceDescription> devices;  // by number
 };
 
-// A point on a stream.
+// A point in a stream.
 struct Event;
 
-// Calls are safe on any thread. What takes a stream, event or memory of a device needs the device to be
-// `use`d on the calling thread. Throws DeviceError, and OutOfDeviceMemory where that is what is missing.
-// Copies and sets happen in the order of their stream; pinned memory on the host stays as it is until then.
+// Calls are safe on any thread. Calls with a stream, event or memory of a device require the device to be
+// current (`use`) on the calling thread. They throw DeviceError, and OutOfDeviceMemory if memory is
+// exhausted. Copies and sets happen in the order of their stream; pinned host memory must stay unchanged
+// until then.
 class Driver {
  public:
   virtual ~Driver() = default;
 
   virtual bool emulated() const = 0;
-  // Looked up once.
+  // Queried once.
   virtual const Availability& availability() = 0;
   virtual void use(int device) = 0;
 
   virtual Stream make_stream() = 0;
   virtual void destroy_stream(Stream stream) noexcept = 0;
-  // Waits for all that is on the stream, callbacks included.
+  // Waits for everything on the stream, including callbacks.
   virtual void synchronize(Stream stream) = 0;
-  // Whether nothing works any more: asked after another call or a launch has failed.
+  // Whether the device is lost; called after another call or a launch has failed.
   virtual bool is_lost(Stream stream) noexcept = 0;
 
   virtual void* allocate(size_t bytes) = 0;
@@ -53,8 +54,8 @@ class Driver {
     size_t free = 0, total = 0;
   };
   virtual MemoryInfo memory_info() = 0;
-  // From this place of the stream on, the first `bytes` of the memory are in use, with nothing written in
-  // them. For tools that check accesses.
+  // From this point of the stream on, the first `bytes` of the memory are in use and uninitialised. For tools
+  // that check accesses.
   virtual void begin_use(void* memory, size_t bytes, Stream stream) = 0;
 
   virtual void copy_to_device(void* to, const void* pinned, size_t bytes, Stream stream) = 0;
@@ -67,17 +68,18 @@ class Driver {
                                     Stream stream) = 0;
   virtual void clear(void* memory, size_t bytes, Stream stream) = 0;
 
-  // `function(state, failure)` is called on a thread of the driver's once all before it has happened; where
-  // the device was lost instead, with what to say of it. It may not call the driver.
+  // Calls `function(state, failure)` on a thread of the driver once everything before it has finished;
+  // `failure` describes the error if the device was lost. The function may not call the driver.
   using Callback = void (*)(void* state, const char* failure);
   virtual void call_back(Stream stream, Callback function, void* state) = 0;
 
   virtual Event* make_event() = 0;
   virtual void destroy_event(Event* event) noexcept = 0;
   virtual void record(Event* event, Stream stream) = 0;
-  // Whether the place where the event was last recorded has been passed. True for one that never was.
+  // Whether the stream has passed the point where the event was last recorded. True for an event that was
+  // never recorded.
   virtual bool passed(Event* event) = 0;
-  // What comes later on the stream waits for the event, of any device.
+  // Later work on the stream waits for the event, which may belong to any device.
   virtual void wait(Stream stream, Event* event) = 0;
 };
 

@@ -1,4 +1,4 @@
-// CUDA itself, by its run time, which is linked statically: it finds the driver where there is one.
+// CUDA through its runtime, which is linked statically and finds the driver if there is one.
 #include <cuda_runtime_api.h>
 
 #include <memory>
@@ -10,7 +10,7 @@ namespace heed::cuda {
 
 namespace {
 
-constexpr int least_major = 8;  // kernels are made for compute capability 8.0 and later
+constexpr int least_major = 8;  // kernels require compute capability 8.0 or later
 
 std::string in_words(const char* call, cudaError_t status) {
   return std::string(call) + " failed: " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status);
@@ -18,7 +18,7 @@ std::string in_words(const char* call, cudaError_t status) {
 
 void check(const char* call, cudaError_t status) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // the next call is not to report it again
+  cudaGetLastError();  // clears the error, so that the next call does not report it
   if (status == cudaErrorMemoryAllocation) throw OutOfDeviceMemory(in_words(call, status));
   throw DeviceError(in_words(call, status));
 }
@@ -66,7 +66,7 @@ class CudaDriver final : public Driver {
   }
   void destroy_stream(Stream stream) noexcept override { cudaStreamDestroy(stream); }
   void synchronize(Stream stream) override { check("cudaStreamSynchronize", cudaStreamSynchronize(stream)); }
-  // An error that stays whatever is asked. One that does not was of the call alone.
+  // A lost device returns its error from every call. An error that does not persist belongs to one call.
   bool is_lost(Stream stream) noexcept override {
     cudaGetLastError();
     const cudaError_t status = cudaStreamQuery(stream);
@@ -117,12 +117,12 @@ class CudaDriver final : public Driver {
     check("cudaMemsetAsync", cudaMemsetAsync(memory, 0, bytes, stream));
   }
 
-  // Not cudaLaunchHostFunc, whose functions are never called once the device is lost: whoever waits for the
-  // stream would wait for ever.
+  // Uses no cudaLaunchHostFunc, because it never calls its function once the device is lost: waiters for the
+  // stream would wait forever.
   void call_back(Stream stream, Callback function, void* state) override {
     auto called = std::make_unique<Called>(Called{function, state});
     check("cudaStreamAddCallback", cudaStreamAddCallback(stream, &Called::call, called.get(), 0));
-    static_cast<void>(called.release());  // it is the stream's now
+    static_cast<void>(called.release());  // the stream owns it now
   }
 
   Event* make_event() override {
@@ -164,7 +164,7 @@ class CudaDriver final : public Driver {
     if (count == 0) availability_.reason = "The NVIDIA driver finds no GPU";
   }
 
-  // Devices that no kernel runs on are no devices of heed's.
+  // Skips devices that no kernel runs on.
   void add_device(int ordinal) {
     cudaDeviceProp properties;
     const cudaError_t status = cudaGetDeviceProperties(&properties, ordinal);
@@ -189,7 +189,7 @@ class CudaDriver final : public Driver {
 }  // namespace
 
 Driver& driver() {
-  // Stays: process.exit() destroys static objects while threads may still compute.
+  // Never destroyed: process.exit() destroys static objects while threads may still compute.
   static Driver& only = *new CudaDriver;
   return only;
 }

@@ -1,4 +1,4 @@
-// What goes wrong on a device, as exceptions.
+// Device errors, as exceptions.
 #pragma once
 
 #include <new>
@@ -10,23 +10,23 @@
 
 namespace heed::cuda {
 
-// A call of CUDA's has failed, or a launch: the message names the call and the error.
+// A CUDA call or a launch failed: the message names the call and the error.
 struct DeviceError : LaunchError {
   using LaunchError::LaunchError;
 };
 
-// Nothing works on the device any more. The first such exception says what has happened, all later ones that
-// it has.
+// The device is lost, and nothing works on it any more. The first such exception gives the cause; later ones
+// only say that the device is lost.
 struct DeviceLost : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// There is no such device; the message says why.
+// The device does not exist; the message says why.
 struct NoDevice : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// No more memory of a device's, or none that the host has pinned for it.
+// Device memory is exhausted, or pinned host memory for the device.
 class OutOfDeviceMemory : public std::bad_alloc {
  public:
   explicit OutOfDeviceMemory(std::string what) : what_(std::move(what)) {}

@@ -20,12 +20,12 @@ MemoryPool::~MemoryPool() {
 
 size_t MemoryPool::rounded(size_t bytes) {
   if (bytes <= smallest) return smallest;
-  if (bytes > SIZE_MAX / 4) return bytes;  // no driver gives as much
+  if (bytes > SIZE_MAX / 4) return bytes;  // no driver provides as much
   const size_t step = std::max(smallest / 2, std::bit_floor(bytes - 1) / 8);
   return (bytes + step - 1) / step * step;
 }
 
-// Where a size lies between powers of two, in eighths.
+// The position of a size between powers of two, in eighths.
 size_t MemoryPool::class_of(size_t rounded_bytes) {
   const auto power = static_cast<size_t>(std::bit_width(rounded_bytes)) - 1;
   return std::min((power - 9) * 8 + ((rounded_bytes >> (power - 3)) & 7), classes - 1);
@@ -90,7 +90,7 @@ void MemoryPool::free(void* memory, size_t bytes) noexcept {
   try {
     driver_.begin_use(memory, 0, stream_);
   } catch (...) {
-    // It only tells tools.
+    // begin_use() only informs tools.
   }
   const size_t size = rounded(bytes);
   classes_[class_of(size)].cached.push_back(memory);

@@ -1,4 +1,4 @@
-// A device's memory, kept from one use to the next.
+// Caches a device's memory between uses.
 #pragma once
 
 #include <array>
@@ -13,14 +13,14 @@ namespace heed::cuda {
 
 struct MemoryStatistics {
   size_t used = 0;    // handed out, in whole size classes
-  size_t cached = 0;  // kept for later
-  size_t peak = 0;    // the most that was ever used
-  size_t limit = 0;   // of used and cached together
+  size_t cached = 0;  // kept for reuse
+  size_t peak = 0;    // the maximum of `used` so far
+  size_t limit = 0;   // for used and cached together
 };
 
-// Everything on a device is ordered on its one stream. So memory that is given back may be handed out at
-// once, though kernels that were launched before still use it: whatever is launched on it later comes later.
-// Whoever gives it back has enqueued all that he is going to.
+// All work on a device is ordered on its single stream. So returned memory may be reused at once, although
+// kernels launched before still use it: anything launched on it later runs later. The caller that returns
+// memory has already enqueued all its work on it.
 class MemoryPool {
  public:
   MemoryPool(Driver& driver, int device, Stream stream) : driver_(driver), device_(device), stream_(stream) {}
@@ -28,18 +28,17 @@ class MemoryPool {
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
 
-  // Aligned to 256 bytes, nothing written in it. Throws OutOfDeviceMemory, once nothing that is kept for
-  // later could make room.
+  // Aligned to 256 bytes and uninitialised. Throws OutOfDeviceMemory if freeing all cached memory does not
+  // make enough room.
   void* allocate(size_t bytes);
   void free(void* memory, size_t bytes) noexcept;
 
   void set_limit(size_t bytes);
-  // Gives what is kept for later back to the driver, which waits for the device to do so.
+  // Returns the cached memory to the driver, which waits for the device.
   void trim();
   MemoryStatistics statistics() const;
 
-  // How much is taken for so many bytes: eight sizes between powers of two, so that at most an eighth is
-  // wasted.
+  // The size allocated for `bytes`: eight sizes between powers of two, so that at most an eighth is wasted.
   static size_t rounded(size_t bytes);
 
  private:
@@ -56,14 +55,14 @@ class MemoryPool {
   const Stream stream_;
   mutable std::mutex mutex_;
   struct SizeClass {
-    std::vector<void*> cached;  // the last one given back is the first to be taken again
-    size_t blocks = 0;          // of this size that there are, so that giving back needs no memory
+    std::vector<void*> cached;  // the most recently returned is reused first
+    size_t blocks = 0;  // the total number of blocks of this size, so that returning one needs no allocation
   };
   std::array<SizeClass, classes> classes_;
   size_t used_ = 0, cached_ = 0, peak_ = 0, limit_ = SIZE_MAX;
 };
 
-// Memory from a pool, for as long as this lives.
+// Memory from a pool, for the lifetime of this object.
 class DeviceBlock {
  public:
   DeviceBlock() = default;

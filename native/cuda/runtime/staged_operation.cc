@@ -12,10 +12,10 @@ namespace heed::cuda {
 
 namespace {
 
-// How far the stream has come, as callbacks tell. They may come when the operation is gone.
+// The progress of the stream, reported by callbacks, which may run after the operation is destroyed.
 class Progress {
  public:
-  // Whether so many marks have been passed, or never will be; if not, `resume` is called when they have.
+  // Whether `marks` marks have been passed or never will be; if not, `resume` is called when they have.
   bool has_passed(size_t marks, const Resume& resume) {
     const std::lock_guard lock(mutex_);
     if (passed_ >= marks || lost_) return true;
@@ -45,7 +45,7 @@ class Progress {
   Resume resume_;
 };
 
-// A window of staging memory, once it is there.
+// A window of staging memory, once it is granted.
 class HeldWindow final : public Staging::Waiter {
  public:
   HeldWindow(Device& device, size_t bytes) : device_(device) {
@@ -55,7 +55,7 @@ class HeldWindow final : public Staging::Waiter {
     const std::lock_guard lock(mutex_);
     if (taken.data != nullptr) window_ = taken;
   }
-  // Copies may still be on their way through it.
+  // Copies may still be in flight through the window.
   ~HeldWindow() {
     device_.staging().forget(*this);
     if (window_.data == nullptr) return;
@@ -79,7 +79,7 @@ class HeldWindow final : public Staging::Waiter {
     return false;
   }
   std::byte* data() const { return window_.data; }
-  // The stream has passed everything that uses it.
+  // Requires that the stream has passed everything that uses the window.
   void give_back() {
     const Staging::Window window = std::exchange(window_, {});
     wanted_ = false;
@@ -100,7 +100,7 @@ class HeldWindow final : public Staging::Waiter {
     try {
       device_.use([this] { device_.driver().synchronize(device_.stream()); });
     } catch (const std::exception&) {
-      // Lost: nothing is on its way.
+      // The device is lost: no copies are in flight.
     }
   }
 
@@ -147,7 +147,7 @@ class StagedOperation {
     });
   }
 
-  // Everything between the inputs and the outputs.
+  // Launches everything between the inputs and the outputs.
   void launch() {
     use_device([this](Device& device) {
       if (work_.launch) {
@@ -175,7 +175,7 @@ class StagedOperation {
   const Wave& wave(size_t number) const {
     return number < inputs_.size() ? inputs_[number] : outputs_[number - inputs_.size()];
   }
-  // Input waves that another one waits for: those two before it.
+  // Input waves that another wave waits for: each waits for the one two before it.
   size_t input_marks() const { return inputs_.size() > 2 ? inputs_.size() - 2 : 0; }
 
   template <class F>

@@ -1,4 +1,4 @@
-// An operation with arrays of the host's: copied to the device, computed there, copied back.
+// An operation on host arrays: copies them to the device, computes there, and copies the results back.
 #pragma once
 
 #include <functional>
@@ -16,13 +16,14 @@ struct StagedWork {
   std::shared_ptr<Device> device;
   std::vector<Transfer> inputs, outputs;
   std::function<void(Workspace&)> launch;  // may be empty
-  // Memory for the arrays on the device, until everything that uses it is enqueued.
+  // Memory for the arrays on the device, held until everything that uses it is enqueued.
   std::vector<DeviceBlock> blocks;
 };
 
-// The phases of the work: threads of the pool copy, and none ever waits for the device. The plan ends when
-// the outputs are there; without outputs, when everything is enqueued. Little work is enqueued here and now.
-// Throws as the device does. What the transfers point to has to outlive the plan.
+// Plans the phases of the work: pool threads copy and never wait for the device. The plan ends when the
+// outputs have arrived, or, without outputs, when everything is enqueued. A small amount of work is enqueued
+// synchronously. Throws the device's exceptions. The memory that the transfers point to must outlive the
+// plan.
 Plan plan_staged(StagedWork work);
 
 }  // namespace heed::cuda

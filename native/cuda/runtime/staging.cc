@@ -20,7 +20,7 @@ Staging::Window Staging::take(size_t bytes, Waiter& waiter) {
       size.all.push_back(static_cast<std::byte*>(driver_.allocate_pinned(size.bytes)));
       size.unused.push_back(size.all.back());
     } catch (const OutOfDeviceMemory&) {
-      if (size.all.empty()) throw;  // otherwise one of those that there are will come back
+      if (size.all.empty()) throw;  // otherwise an existing window will be returned
     }
   }
   if (size.unused.empty()) {
@@ -45,7 +45,7 @@ void Staging::give_back(Window window) noexcept {
   } else {
     Waiter* next = size.waiting.front();
     size.waiting.pop_front();
-    // With the lock held: it could be forgotten otherwise, and be gone.
+    // Called with the lock held: otherwise the waiter could be forgotten and destroyed meanwhile.
     next->granted(window);
   }
 }

@@ -1,4 +1,4 @@
-// Pinned memory that host arrays travel through.
+// Pinned memory for copies of host arrays.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 
 namespace heed::cuda {
 
-// A window is one operation's at a time. There are few of them: so many operations copy at once, all others
-// wait for their turn, in order, and hold up no thread.
+// One operation holds a window at a time. There are few windows, so a limited number of operations copy at
+// once; the others wait in order, without blocking a thread.
 class Staging {
  public:
   static constexpr size_t small = 64 << 10, large = 4 << 20;  // bytes
@@ -23,24 +23,24 @@ class Staging {
   };
   class Waiter {
    public:
-    virtual void granted(Window window) noexcept = 0;  // on any thread, at most once
+    virtual void granted(Window window) noexcept = 0;  // called on any thread, at most once
 
    protected:
     ~Waiter() = default;
   };
 
   explicit Staging(Driver& driver) : driver_(driver) {}
-  // No window is out.
+  // No window may be taken.
   ~Staging();
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
-  // A window of at least so many bytes, or the largest there is; or one without memory, and the waiter is
-  // granted one later. Throws OutOfDeviceMemory where not even one can be pinned.
+  // Takes a window of at least `bytes`, or the largest available size; or returns a window without memory,
+  // and grants the waiter one later. Throws OutOfDeviceMemory if not a single window can be pinned.
   Window take(size_t bytes, Waiter& waiter);
-  // The waiter will not be granted anything any more; if it has been, that is its own to give back.
+  // Afterwards the waiter is not granted a window any more; if it was granted one already, it must return it.
   void forget(Waiter& waiter) noexcept;
-  // The stream has passed everything that uses the window. Does not call the driver.
+  // Requires that the stream has passed everything that uses the window. Does not call the driver.
   void give_back(Window window) noexcept;
 
  private:

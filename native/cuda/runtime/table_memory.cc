@@ -18,8 +18,9 @@ std::unique_ptr<TableMemory::Piece> TableMemory::take(size_t bytes) {
     open_.erase(std::next(room).base());
     return piece;
   }
-  // The oldest may be written over once the stream has passed it: the device's half always, since what is
-  // copied there comes later on the stream; the host's half, since nothing copies from it any more.
+  // The oldest piece may be overwritten once the stream has passed it. The device's half is always safe,
+  // since later copies come later on the stream; the host's half is safe because no copy reads from it any
+  // more.
   if (!full_.empty() && full_.front()->bytes() >= bytes && driver_.passed(full_.front()->event)) {
     std::unique_ptr<Piece> piece = std::move(full_.front());
     full_.pop_front();
@@ -57,7 +58,7 @@ void TableMemory::give_back(std::unique_ptr<Piece> piece) noexcept {
       full_.push_back(std::move(piece));
     }
   } catch (...) {
-    // The device is lost, or there is no memory for a list: this piece is not used again. The stream may
+    // The device is lost, or there is no memory for a list: this piece is not reused, because the stream may
     // still read from it.
     static_cast<void>(piece.release());
   }

@@ -1,6 +1,6 @@
-// Where an operation's small tables go: lists of sequences, pages, slopes. Each piece is pinned memory and as
-// much of the device's, and is filled by one operation after the other; a copy takes all that an operation
-// has added at once.
+// Memory for an operation's small tables: lists of sequences, pages, slopes. Each piece has pinned memory and
+// as much device memory, and one operation after the other fills it; one copy uploads everything that an
+// operation has added.
 #pragma once
 
 #include <cstddef>
@@ -20,19 +20,19 @@ class TableMemory {
     std::byte* host = nullptr;
     DeviceBlock device;
     size_t used = 0, copied = 0;
-    Event* event = nullptr;  // behind the last copy out of it, once it is full
+    Event* event = nullptr;  // after the last copy from it, once it is full
 
     size_t bytes() const { return device.bytes(); }
   };
 
   TableMemory(Driver& driver, MemoryPool& pool, Stream stream)
       : driver_(driver), pool_(pool), stream_(stream) {}
-  // No piece is out.
+  // No piece may be taken.
   ~TableMemory();
   TableMemory(const TableMemory&) = delete;
   TableMemory& operator=(const TableMemory&) = delete;
 
-  // A piece with room for so many bytes, for the caller alone.
+  // Takes a piece with room for `bytes`, for the caller alone.
   std::unique_ptr<Piece> take(size_t bytes);
   // The caller has enqueued everything that reads from the piece.
   void give_back(std::unique_ptr<Piece> piece) noexcept;
@@ -49,7 +49,7 @@ class TableMemory {
   const Stream stream_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Piece>> open_;
-  std::deque<std::unique_ptr<Piece>> full_;  // the stream passes the first of them first
+  std::deque<std::unique_ptr<Piece>> full_;  // in the order in which the stream passes them
 };
 
 }  // namespace heed::cuda

@@ -7,7 +7,7 @@ namespace heed::cuda {
 namespace {
 
 constexpr size_t alignment = 256;
-// So that several threads copy at once, and the first piece is on its way early.
+// Limits pieces so that several threads copy at once and the first piece starts early.
 constexpr size_t most_piece_bytes = 512 << 10;
 
 size_t aligned(size_t bytes) {

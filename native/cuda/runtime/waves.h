@@ -1,4 +1,4 @@
-// How host arrays travel through a window of pinned memory.
+// Divides host arrays into pieces that pass through a window of pinned memory.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace heed::cuda {
 
-// Between an array of the host's and a place on the device.
+// A copy between a host array and a place on the device.
 struct Transfer {
   std::byte* host = nullptr;
   std::byte* device = nullptr;
@@ -20,11 +20,11 @@ struct Piece {
   size_t place = 0;
 };
 
-// Pieces that are in the window at once. Waves take turns with its two halves, so that one is copied while
-// another is on its way; where one wave is enough it has the whole window.
+// Pieces that are in the window at once. Waves alternate between its two halves, so that one is copied by the
+// CPU while the other is being transferred; a single wave has the whole window.
 using Wave = std::vector<Piece>;
 
-// What the transfers take of a window, with room between pieces.
+// The window size that the transfers need, including gaps between pieces.
 size_t staged_bytes(std::span<const Transfer> transfers);
 std::vector<Wave> waves_of(std::span<const Transfer> transfers, size_t window_bytes);
 

@@ -1,4 +1,4 @@
-/** What is said where a GPU is asked for, and there is none. */
+/** Tests the error for a requested GPU that does not exist. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

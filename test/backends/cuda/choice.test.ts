@@ -1,4 +1,4 @@
-/** What a build for GPUs chooses by itself: native/cuda/choice.cmake, with programs that pretend. */
+/** Tests the choices of a build for GPUs, native/cuda/choice.cmake, with fake programs. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ describeWith(['cmake'], 'a build for GPUs', () => {
     chmodSync(file, 0o755);
   }
 
-  /** What one of its functions answers. */
+  /** The result of one of its functions. */
   function ask(name: 'cuda_complaint' | 'cuda_architectures'): string {
     const script = at('ask.cmake');
     const choice = join(packageRoot, 'native', 'cuda', 'choice.cmake');
@@ -49,10 +49,10 @@ describeWith(['cmake'], 'a build for GPUs', () => {
   for (const [gpus, architectures] of [
     [['9.0'], '90'],
     [['8.6', '8.6', '8.0'], '86;80'],
-    // Kernels do not run on it.
+    // Kernels do not run on this GPU.
     [['7.5', '8.9'], '89'],
     [['7.5'], '80'],
-    // The compiler does not know it: it runs what others do.
+    // The compiler does not know this GPU, which runs the code for others.
     [['12.0'], '80'],
     [['12.0', '9.0'], '80;90'],
   ] as const) {

@@ -1,4 +1,4 @@
-/** What programs and people are told of GPUs. */
+/** Tests the descriptions of GPUs for programs and users. */
 import assert from 'node:assert/strict';
 import { devices } from '../../../lib/backends/devices.js';
 import { cudaStatus } from '../../../lib/backends/native/native.js';

@@ -1,4 +1,4 @@
-/** The end of a process with work under way on a device. */
+/** Tests the end of a process while work runs on a device. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Layers and caches on a device. */
+/** Tests layers and caches on a device. */
 import assert from 'node:assert/strict';
 import { attention } from '../../../lib/attention/attention.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
@@ -198,7 +198,7 @@ onDevice('a cache', (location) => {
   const random = new Random('caches on a device');
   const shape = { batch: 2, heads: 2, width: 16, capacity: 40 };
 
-  /** The same as in a cache of the CPU, for which there is a model of its own. */
+  /** Compares with a cache of the CPU, which has its own tests against a model. */
   async function compare(there: KeyValueCache, here: KeyValueCache, type: FloatType): Promise<void> {
     assert.deepEqual(there.lengths, here.lengths);
     const query = random.tensor(type, [here.batch, 4, 3, 16]);
@@ -245,7 +245,7 @@ onDevice('a cache', (location) => {
         await append([[there, here]], 1);
         await compare(there, here, type);
         await compare(thereFork, hereFork, type);
-        // From the CPU, too.
+        // Also from tensors on the CPU.
         const [key, value] = [0, 1].map(() => random.tensor(type, [2, 2, 1, 16]));
         for (const cache of [there, here]) cache.append(key, value);
         await compare(there, here, type);

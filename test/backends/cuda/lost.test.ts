@@ -1,4 +1,7 @@
-/** A device that fails for good, as the emulated one can be told to: reported once with all there is to say, and no crash. */
+/**
+ * Tests the permanent failure of a device, which the emulated one can simulate: it is reported once in full,
+ * and nothing crashes.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -36,7 +39,7 @@ if (isEmulated) {
         await attention(here, here, here, { backend: 'cuda' }).catch(tell);`,
         lose,
       );
-      // The reason may have colons of its own: it names the call that noticed, and that is not always the same one.
+      // The reason may contain colons: it names the call that detected the loss, which varies.
       const [, reason] =
         /^HEED_DEVICE_LOST: cuda:0 was lost, and nothing works on it [^:]*: (.+)$/.exec(first) ?? [];
       assert.ok(reason, first);

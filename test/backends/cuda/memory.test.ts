@@ -1,4 +1,4 @@
-/** The memory of devices: what is used, what is limited, and what is left when there is none. */
+/** Tests the memory of devices: use, limits, and exhaustion. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ onDevice('the memory of a device', (location) => {
       cache.append(key, value);
       await attention(query, cache.fork());
     }
-    // What the device needs for any operation is there after the first ones.
+    // The first operations allocate the memory that the device needs for any operation.
     await forget();
     await collected();
     const before = used();
@@ -97,13 +97,13 @@ onDevice('the memory of a device', (location) => {
         { query: linear(), key: linear(), value: linear(), queryNorm: norm(), keyNorm: norm() },
         { heads: 2, location },
       );
-    // What any call needs is there after the first one.
+    // The first call allocates the memory that any call needs.
     const first = make();
     (await first.forward(input)).dispose();
     first.dispose();
     await collected();
     const before = used();
-    // More of them than tables are kept of any one kind.
+    // More layers than the number of tables kept of any kind.
     const layers = Array.from({ length: 6 }, make);
     const made = used();
     for (let i = 0; i < 2; i++) {
@@ -144,7 +144,7 @@ onDevice('the memory of a device', (location) => {
       cache.truncate(3);
       for (const tensor of made) tensor.dispose();
     };
-    // Tables of angles are kept as they come.
+    // Tables of angles are kept once they are created, so the first cycles do not count.
     for (let i = 0; i < 4; i++) await cycle();
     await collected();
     const before = deviceMemory(location);
@@ -266,7 +266,7 @@ onDevice('the memory of a device', (location) => {
       await collected();
       trimDeviceMemory(location);
       const before = used();
-      // Room for one of the matrices, and not for the other; for the first weights, and not for the last.
+      // Room for only one of the matrices; for the first weights, but not for the last.
       limitDeviceMemory(before + 500_000, location);
       await rejectsHeed(
         () => attentionDetails(query, key, value, { include: ['logSumExp', 'scores', 'weights'] }),
@@ -310,7 +310,7 @@ onDevice('the memory of a device', (location) => {
       Tensor.zeros('float32', [100_000], location).dispose();
       const { used: before, cached } = deviceMemory(location);
       limitDeviceMemory(before + cached, location);
-      // Of another size class: what is cached has to go for it.
+      // In another size class, so that cached memory must be freed for it.
       Tensor.zeros('float32', [3000], location).dispose();
       Tensor.zeros('float32', [90_000], location).dispose();
       expectBack(before);

@@ -1,4 +1,4 @@
-/** Operations on tensors of a device, against the oracle; their results stay there. */
+/** Tests operations on tensors of a device against the oracle; their results stay on the device. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
@@ -192,7 +192,7 @@ onDevice('attention', (location) => {
     expectClose(await there.to('cpu'), toNumbers(here), 8 * toleranceOf('cuda', 'float32'));
   });
 
-  // A real GPU may be done before the last of them is on its way.
+  // A real GPU may finish before the last of them is enqueued.
   if (isEmulated) {
     it('waits for nothing but elements that are asked for', async function () {
       this.timeout(120_000);
@@ -219,7 +219,7 @@ onDevice('attention', (location) => {
     const tasks = () => readdirSync('/proc/self/task').length;
     const inputs = randomInputs(random, { queries: 4, keys: 4, width: 16 });
     const run = () => attention(inputs.query, inputs.key, inputs.value, { backend: 'cuda' });
-    // After the first ones all threads of the pool are there.
+    // The first operations start all threads of the pool.
     await Promise.all(Array.from({ length: 8 }, run));
     const before = tasks();
     const running = Array.from({ length: 200 }, run);
@@ -260,7 +260,7 @@ onDevice('a projection', (location) => {
         assert.equal(output.location, location);
         expectClose(await output.to('cpu'), numbers, toleranceOf('cuda', type), '', 0.2);
       }
-      // An input of the CPU travels to where the weight is, and the result back.
+      // An input on the CPU is copied to the weight's device, and the result is copied back.
       const staged = await project(input, packed, bias, { heads: 4 });
       assert.equal(staged.location, 'cpu');
       expectClose(staged, numbers, toleranceOf('cuda', type), '', 0.2);

@@ -1,4 +1,7 @@
-/** What the cuda backend does not do is refused before any work starts, wherever the tensors are. */
+/**
+ * Tests that calls that the cuda backend does not support are rejected before any work starts, wherever the
+ * tensors are.
+ */
 import assert from 'node:assert/strict';
 import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
 import type { AttentionOptions, Score, Selection } from '../../../lib/attention/options.js';
@@ -101,7 +104,7 @@ onDevice('the cuda backend', () => {
     cache.append(tokens, tokens);
     using layer = new MultiHeadAttention(weights, { heads: 1, location });
     const input = tokens.reshape([1, 3, width]);
-    // What any operation needs is there after the first one.
+    // The first operation allocates the memory that any operation needs.
     (await attention(tokens.cast('bfloat16'), cache)).dispose();
     await collected();
     const { used } = deviceMemory();

@@ -7,13 +7,15 @@ import { deviceCount, onDevice, sameElements } from '../../support/device.js';
 import { Random } from '../../support/random.js';
 import { rejectsHeed, throwsHeed } from '../../support/rejects.js';
 
-/** Nothing, one element, odd numbers of bytes, pages, and more than goes through a piece of staging memory. */
+/**
+ * No elements, one element, odd numbers of bytes, whole pages, and more than a piece of staging memory holds.
+ */
 const sizes = [0, 1, 3, 255, 4096, 1_000_003];
 
 function randomElements(random: Random, type: TensorType, size: number): Tensor {
   const tensor = Tensor.zeros(type, [size]);
   const { data } = tensor;
-  // All bits are elements, except of bool.
+  // Any bits are valid elements, except for bool.
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let i = 0; i < bytes.length; i++) bytes[i] = random.next() * (type === 'bool' ? 2 : 256);
   return tensor;
@@ -42,7 +44,7 @@ onDevice('a tensor', (location) => {
     });
 
     it(`of ${type} may be all zeros`, async () => {
-      // Over what somebody else has left there.
+      // Into memory with leftover contents.
       const used = await randomElements(random, type, 1000).to(location);
       used.dispose();
       for (const size of [0, 1, 1000]) {
@@ -105,7 +107,7 @@ onDevice('a tensor', (location) => {
     const there = await tensor.to(location);
     const promise = there.getData();
     there.dispose();
-    // What takes its place in memory is written behind what reads it.
+    // The block that reuses its memory is written after the operations that read it.
     Tensor.zeros('float32', [100_000], location).dispose();
     assert.deepEqual(await promise, tensor.data);
   });
@@ -143,7 +145,7 @@ onDevice('a tensor', (location) => {
     throwsHeed(() => Tensor.zeros('float32', [1], beyond), 'HEED_NO_CUDA', `a device ${beyond}`);
   });
 
-  // The emulator has two.
+  // The emulator has two devices.
   if (deviceCount() > 1) {
     it('goes from one device to another', async () => {
       const tensor = randomElements(random, 'float32', 5000);

@@ -1,4 +1,4 @@
-/** Worker threads share the devices of their process. */
+/** Tests worker threads, which share the devices of their process. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -43,7 +43,7 @@ onDevice('worker threads', (location) => {
     assert.equal(Object.keys(ended).length, 17);
   });
 
-  // What CUDA itself keeps of a process is not heed's.
+  // Memory that CUDA itself keeps for a process does not count as heed's.
   if (isEmulated) {
     it('can be the only ones with the addon, which goes with the last of them', function () {
       this.timeout(120_000);

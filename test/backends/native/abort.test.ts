@@ -20,7 +20,7 @@ describe('aborting native operations', () => {
   });
 
   it('ends queued work without doing any of it, while other work goes on', async () => {
-    // The only thread has no time to look at anything else.
+    // The only thread is busy and checks nothing else.
     const running = randomProblem(longTaskShape);
     const queued = randomProblem(small);
     let stillRunning = true;
@@ -55,7 +55,7 @@ describe('aborting native operations', () => {
   });
 
   it('stops within a task: one block of rows over very many keys', async function () {
-    // A busy machine may let the task come to its end before the signal is heard, but not every time.
+    // On a busy machine the task may end before the signal is handled, but not every time.
     this.retries(4);
     const problem = randomProblem(longTaskShape);
     const controller = new AbortController();
@@ -63,7 +63,7 @@ describe('aborting native operations', () => {
     await delay(5);
     controller.abort();
     await assert.rejects(promise, { name: 'AbortError' });
-    // A block writes its rows when it is through with all keys.
+    // A block writes its rows after it has processed all keys.
     assert.ok(problem.output.data.every(Number.isNaN), 'it went on to the last key');
   });
 

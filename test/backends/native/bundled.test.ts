@@ -1,4 +1,7 @@
-/** heed's code without heed's files, as a bundler leaves it; scripts/check-bundles.mjs has real bundlers make it. */
+/**
+ * Tests heed's code without heed's files, as a bundler leaves it; scripts/check-bundles.mjs uses real
+ * bundlers.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -26,7 +29,7 @@ describe('heed in a bundle', () => {
   let folder: string;
   let addon: string;
 
-  /** The code of heed in a project of another name, with what it requires, and nothing else. */
+  /** The code of heed in a project of another name, with only its dependencies. */
   beforeEach(() => {
     addon = nativeStatus().path as string;
     folder = at(`project-${count++}`);
@@ -58,7 +61,7 @@ describe('heed in a bundle', () => {
     return file;
   }
 
-  /** heed with an addon, as npm leaves it in a project. */
+  /** heed with an addon, as npm installs it in a project. */
   function install(where: string, its = version, built = true): string {
     const root = join(where, 'node_modules', 'heed');
     mkdirSync(root, { recursive: true });

@@ -13,7 +13,7 @@ describe('native operations side by side', () => {
   for (const count of [1, 2]) {
     it(`all progress on ${count} threads: later short ones end before an earlier long one`, async () => {
       setThreads(count);
-      // Drawn before any of them begins, and long enough to be there still when the machine is busy meanwhile.
+      // Drawn before any operation begins, and long enough to be still running if the machine is busy.
       const longOne = randomProblem({ ...longShape, heads: 16 });
       const shortOnes = Array.from({ length: 20 }, () => randomProblem({ queries: 50, keys: 50 }));
       const ended: string[] = [];
@@ -67,7 +67,7 @@ describe('native operations side by side', () => {
   });
 
   it('leave the event loop free: 99 % of its delays stay under 20 ms', async function () {
-    // The machine itself may be held up for a moment, but not every time.
+    // The machine may stall occasionally, but not every time.
     this.retries(9);
     setThreads(original);
     const problems = Array.from({ length: 2 }, () => randomProblem(longShape));

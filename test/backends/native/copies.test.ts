@@ -1,4 +1,7 @@
-/** heed more than once in one process: loaded anew, as test runners and hot reloading do, and as copies in several folders. */
+/**
+ * Tests several instances of heed in one process: reloaded, as by test runners and hot reloading, and copies
+ * in several folders.
+ */
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +9,7 @@ import { join } from 'node:path';
 import { type Copy, loadAnew, root } from '../../support/load-anew.js';
 import { Random } from '../../support/random.js';
 
-/** A folder with everything but the dependencies and, where it is shared, the addon. */
+/** A folder with everything except the dependencies and, if it is shared, the addon. */
 function copyTo(folder: string, addon: 'shared' | 'own'): string {
   cpSync(join(root, 'dist', 'lib'), join(folder, 'dist', 'lib'), { recursive: true });
   cpSync(join(root, 'package.json'), join(folder, 'package.json'));

@@ -7,7 +7,7 @@ import { describeWith } from '../../support/programs.js';
 
 const instructionSets = ['baseline', 'avx2', 'avx512'];
 
-/** Where cmake-js and node-gyp leave what they have compiled. */
+/** The object files of cmake-js and node-gyp. */
 function objectsOf(instructionSet: string): string[] {
   const cmake = ['CMakeFiles', `heed_kernels_${instructionSet}.dir`];
   const gyp = ['build', 'Release', 'obj.target', `heed_kernels_${instructionSet}`];
@@ -41,18 +41,18 @@ function definedSymbols(object: string): Symbol[] {
     .map((match) => ({ kind: match?.[1] ?? '?', name: match?.[2] ?? '?' }));
 }
 
-/** Of these the linker keeps one for the whole addon, wherever it was compiled. */
+/** The linker keeps one of these for the whole addon, from any unit. */
 function isShared({ kind }: Symbol): boolean {
   return 'wWvVu'.includes(kind);
 }
 
-/** Upper case: other units see it. */
+/** Upper case: visible to other units. */
 function isVisible({ kind }: Symbol): boolean {
   return kind === kind.toUpperCase();
 }
 
-// A function that every unit has a copy of might be kept from the unit of the newest instruction set, and end the
-// process on an older processor, far away from any kernel.
+// If every unit has a copy of a function, the linker might keep the one from the unit of the newest
+// instruction set, which would end the process on an older processor, in code unrelated to kernels.
 describeWith(['nm'], 'units compiled for one instruction set', () => {
   const units = instructionSets.flatMap((set) => objectsOf(set).map((object) => ({ set, object })));
 

@@ -25,7 +25,7 @@ describe('loading the addon', () => {
     return place(join(root, 'build', 'Release', 'heed.node'), content);
   }
 
-  /** As npm installs an optional dependency: beside heed. */
+  /** Like an optional dependency installed by npm: next to heed. */
   function install(root: string, name: string, content?: string, its = version): string {
     const folder = join(dirname(root), name);
     place(join(folder, 'package.json'), JSON.stringify({ name, version: its }));

@@ -23,7 +23,7 @@ describe('memory of native operations', () => {
     );
     const grown = after.resident - before.resident;
     assert.ok(grown < 64 * 2 ** 20, `resident memory has grown by ${grown} bytes`);
-    // 2 GiB in all. The collector has to know of them: their handles alone would not wake it.
+    // 2 GiB in all. The collector must know of them: their handles alone would not trigger it.
     assert.ok(forgotten < 512 * 2 ** 20, `forgotten weights came to ${forgotten} bytes`);
     const { bytes, held, left } = disposed;
     assert.ok(held > 0.9 * bytes, `packed weights of ${bytes} bytes came to ${held}`);

@@ -1,4 +1,4 @@
-/** Attention large enough to be under way for a while, as plain problems for the native backend. */
+/** Attention that is large enough to run for a while, as plain problems for the native backend. */
 import assert from 'node:assert/strict';
 import type { Backend } from '../../../lib/backends/backend.js';
 import { nativeBackend } from '../../../lib/backends/native/native.js';
@@ -29,7 +29,7 @@ interface HostView extends View {
   readonly data: Float32Array;
 }
 
-/** With its output at hand. */
+/** A problem with direct access to its output. */
 interface HostProblem extends AttentionProblem {
   readonly output: HostView;
 }
@@ -48,7 +48,7 @@ export function randomArrays(
   const random = new Random('native problems');
   const filled = (steps: number) => {
     const array = allocate(heads * steps * width);
-    // Few numbers, again and again: drawing millions would take longer than the attention.
+    // Repeats few numbers: drawing millions would take longer than the attention.
     const numbers = Array.from({ length: 1009 }, () => random.normal());
     for (let i = 0; i < array.length; i++) array[i] = numbers[i % 1009];
     return array;
@@ -90,14 +90,14 @@ export function randomProblem(shape: Shape): HostProblem {
   return attentionProblem(shape, randomArrays(shape));
 }
 
-/** Sanitized code takes its time with less to do. */
+/** Sanitized code is slow, so it gets less work. */
 const sanitized = process.env.HEED_TEST_SANITIZED === '1';
 
-/** Some tenths of a second on one core, in hundreds of tasks. */
+/** Several tenths of a second on one core, in hundreds of tasks. */
 const steps = sanitized ? 1024 : 4096;
 export const longShape: Shape = { heads: 8, queries: steps, keys: steps };
 
-/** A tenth of a second and more, in a single task: all rows are of one block. */
+/** At least a tenth of a second in a single task: all rows belong to one block. */
 export const longTaskShape: Shape = { queries: 64, keys: sanitized ? 1 << 16 : 1 << 19 };
 
 export function delay(milliseconds: number): Promise<void> {

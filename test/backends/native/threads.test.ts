@@ -1,4 +1,4 @@
-/** Threads follow what the process may use: its affinity, and the quotas of its control groups. */
+/** Tests that the number of threads follows the process's affinity and the quotas of its control groups. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ const program = `process.stdout.write(String(require(${JSON.stringify(
   join(__dirname, '..', '..', '..', 'lib', 'backends', 'native', 'native.js'),
 )}).threads()))`;
 
-/** The threads of a process that a command line starts. */
+/** The number of threads in a process started with a command line. */
 function threadsUnder(...command: string[]): number {
   const [first, ...rest] = [...command, process.execPath, '-e', program];
   const { HEED_NUM_THREADS: _, ...env } = process.env;
@@ -17,7 +17,7 @@ function threadsUnder(...command: string[]): number {
   return Number(stdout);
 }
 
-/** Writes to files of a system folder, and says whether that was allowed. */
+/** Writes to files of a system folder, and returns whether that was permitted. */
 function tryTo(change: () => void): boolean {
   try {
     change();
@@ -27,7 +27,7 @@ function tryTo(change: () => void): boolean {
   }
 }
 
-/** The folder of a new control group with a quota of half a processor, or undefined where none can be made. */
+/** The folder of a new control group with a quota of half a processor, or undefined if none can be made. */
 function halfAProcessor(): string | undefined {
   const name = `heed-test-${process.pid}`;
   const v1 = ['/sys/fs/cgroup/cpu', '/sys/fs/cgroup/cpu,cpuacct']
@@ -45,14 +45,14 @@ function halfAProcessor(): string | undefined {
   return undefined;
 }
 
-/** Of the list "0-2,5" the first. */
+/** The first processor of a list like "0-2,5". */
 function firstProcessor(): string {
   const list = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   assert.ok(list);
   return list;
 }
 
-/** Whether a group can be made: that takes a root, and control groups that may be written to. */
+/** Whether a group can be made, which requires root and writable control groups. */
 function canLimit(): boolean {
   const group = halfAProcessor();
   if (group !== undefined) rmdirSync(group);
@@ -65,7 +65,7 @@ if (process.platform === 'linux') {
       assert.equal(threadsUnder('taskset', '--cpu-list', firstProcessor()), 1);
     });
 
-    // What these quotas are is tested natively, too, on folders of every kind.
+    // Native tests also check the quotas, on folders of every kind.
     if (canLimit()) {
       it('are one for a quota of half a processor', () => {
         const group = halfAProcessor();

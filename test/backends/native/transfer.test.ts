@@ -12,13 +12,13 @@ import { attentionProblem, cpu, longShape, randomArrays, type Shape } from './pr
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
-/** Takes the memory away from this thread, and forgets it. */
+/** Transfers the memory away from this thread and drops it. */
 function transferAway(array: Float32Array): void {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
   assert.equal(array.length, 0);
 }
 
-/** Writes over what the allocator would hand out where memory was freed too early. */
+/** Overwrites the memory that the allocator would hand out again if it was freed too early. */
 function churn(): void {
   for (let i = 0; i < 50; i++) new Float32Array(1 << 18).fill(1e30);
   collect();
@@ -92,10 +92,10 @@ describe('memory that JavaScript takes away while a native operation runs', () =
 });
 
 describe('memory that the addon cannot pin', () => {
-  /** Enough work for its bytes to be copied rather than solved at once. */
+  /** Enough work that its bytes are copied instead of computing synchronously. */
   const shape: Shape = { heads: 2, queries: 500, keys: 500 };
 
-  /** Computes only when the event loop turns: by then, tests have taken away what they can. */
+  /** Computes only when the event loop turns: by then, tests have transferred the memory away. */
   function withoutPins(): { backend: Backend; counts: { later: number; atOnce: number } } {
     const { addon } = loadAddon();
     assert.ok(addon);
@@ -129,7 +129,7 @@ describe('memory that the addon cannot pin', () => {
     await promise;
     assert.deepEqual(counts, { later: 0, atOnce: 1 });
     assert.deepEqual(arrays.output, solved(decoding));
-    // A signal still counts until the promise is kept.
+    // A signal is still effective until the promise is settled.
     const controller = new AbortController();
     const aborted = backend.solve([attentionProblem(decoding, randomArrays(decoding))], controller.signal);
     controller.abort();

@@ -1,4 +1,4 @@
-/** Whole matrices give the same bits as row by row: they are the same sums. */
+/** Tests that whole matrices give the same bits as computing row by row, because the sums are the same. */
 import { referenceBackend } from '../../../lib/backends/reference/backend.js';
 import { solveUnfused } from '../../../lib/backends/unfused.js';
 import type { AttentionProblem, View } from '../../../lib/problem/problem.js';

@@ -1,4 +1,4 @@
-/** Addons with something wrong with them, compiled from a few lines. */
+/** Addons with various faults, compiled from a few lines. */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ const headers = join(dirname(require.resolve('node-api-headers/package.json')), 
 /** The addon that the tests run with. */
 export const realAddon = String(nativeStatus().path);
 
-/** An addon that is the real one, but for what this does to its exports first. */
+/** The real addon, after this code has changed its exports. */
 export function meddling(code: string): string {
   return `
     #include <dlfcn.h>

@@ -23,7 +23,7 @@ if (process.platform === 'linux') {
       assert.equal(seen?.machine, process.arch);
       assert.equal(seen?.libc, glibcVersion() === undefined ? 'musl' : 'glibc');
       if (seen?.libc === 'glibc') assert.ok(compareVersions(String(seen.glibc), String(glibcVersion())) <= 0);
-      // What this processor has of it.
+      // The instruction sets that this processor has.
       const has = processorInstructionSets(packageRoot);
       assert.deepEqual(
         seen?.instructionSets?.filter((set) => has?.includes(set)),

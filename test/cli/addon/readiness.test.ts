@@ -11,7 +11,7 @@ describe('whether an addon is ready', function () {
 
   it('it is if it loads and computes what the reference computes', async () => {
     const restore = keepVariables();
-    // What a user wishes says nothing about the addon.
+    // User settings say nothing about the addon.
     Object.assign(process.env, { HEED_BACKEND: 'reference', HEED_NUM_THREADS: 'many' });
     try {
       assert.equal(await whyNotReady(realAddon), undefined);

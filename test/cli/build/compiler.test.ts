@@ -5,7 +5,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { keepVariables } from '../../support/variables.js';
 import { script } from './fixture.js';
 
-/** A compiler that defines these macros, and takes or refuses every source. */
+/** A compiler that defines these macros, and accepts or rejects every source. */
 function compiler(macros: Readonly<Record<string, number>>, compiles = true): string {
   const lines = Object.entries(macros).map(([name, value]) => `echo "#define ${name} ${value}"`);
   const refuse = 'echo "<stdin>:5:10: fatal error: bit: No such file or directory" >&2; exit 1';

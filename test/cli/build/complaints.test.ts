@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { blamesMachine, complaintsAmong } from '../../../lib/cli/build/complaints.js';
 
-/** What tools have said, and the line that tells why they failed. */
+/** Outputs of tools, with the line that gives the reason for the failure. */
 const said: Readonly<Record<string, readonly [text: string, line: string]>> = {
   'CMake that is too old': [
     `CMake Error at CMakeLists.txt:2 (cmake_minimum_required):

@@ -1,4 +1,6 @@
-/** A package with the least that the real build files can build, and `heed build` run on it as a user would. */
+/**
+ * A package with the minimum that the real build files can build, on which `heed build` runs as for a user.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +8,10 @@ import { nativeStatus } from '../../../lib/backends/native/native.js';
 import type { BuildOptions } from '../../../lib/cli/build.js';
 import { packageRoot } from '../../../lib/package-root.js';
 
-/** An addon that answers 42 and for the rest is the real one, which it loads: it can be seen to compute right. */
+/**
+ * An addon that returns 42 and otherwise forwards to the real one, which it loads: its computations can be
+ * checked.
+ */
 const addon = `
   #include <dlfcn.h>
   #include <node_api.h>
@@ -44,7 +49,7 @@ const sources: Readonly<Record<string, string>> = {
   'native/cpu.cc': 'int cpu() { return 1; }',
   'native/wire.cc': 'int wire() { return 1; }',
   'native/runtime.cc': 'int runtime() { return 0; }',
-  // The one or the other, whether there is a CUDA compiler or not.
+  // One of the two is compiled, depending on the CUDA compiler.
   'native/without-cuda.cc': 'int cuda() { return 0; }',
   'native/with-cuda.cc': 'int cuda() { return 0; }',
   'native/solver.cc': 'int solver() { return 0; }',
@@ -53,10 +58,13 @@ const sources: Readonly<Record<string, string>> = {
   'native/addon.cc': addon,
 };
 
-/** As unusual as the path of a folder may be. */
+/** As unusual as a folder name may be. */
 const unusual = `test ü'& (1) `;
 
-/** Inside the package, where the packages that building takes are found; the folder is removed when the test ends. */
+/**
+ * Lies inside the package, where the build's dependencies are found; the folder is removed when the test
+ * ends.
+ */
 export function fixturePackage(prefix = unusual): () => string {
   let root: string;
   beforeEach(() => {
@@ -87,10 +95,10 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** What CI sets for itself, a user has not. */
+/** The variables that CI sets but users do not. */
 const usual = { HEED_REQUIRE_NATIVE: '', HEED_CUDA: 'OFF' };
 
-/** `heed build` on its way. */
+/** A running `heed build`. */
 export class RunningBuild {
   readonly process: ChildProcess;
   readonly ended: Promise<Ended>;
@@ -121,7 +129,7 @@ export function runBuild(
   return new RunningBuild(root, options, env).ended;
 }
 
-/** Writes a shell script and answers its path. */
+/** Writes a shell script and returns its path. */
 export function script(folder: string, name: string, body: string): string {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, name);

@@ -1,7 +1,7 @@
-/** Runs in the page that a test looks at: what Playwright's locators cannot tell. */
+/** Runs in the page under test and reads what Playwright's locators cannot. */
 
 const look = {
-  /** Scrolls a cell of the heat map to where nothing covers it. */
+  /** Scrolls a cell of the heat map to a place where nothing covers it. */
   scrollToCell(row: number, column: number): void {
     const scroller = document.getElementById('heat-map');
     const cells = scroller?.querySelector('.cells')?.getBoundingClientRect();
@@ -41,7 +41,7 @@ const look = {
     );
   },
 
-  /** The contrast of texts with what is behind them, as WCAG 2.2 defines it. */
+  /** The contrast of texts with their background, as WCAG 2.2 defines it. */
   contrasts(): Record<string, number> {
     const contrasts: Record<string, number> = {};
     const texts = [

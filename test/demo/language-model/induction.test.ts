@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { plainDecoder } from './plain-decoder.js';
 import { plainScores } from './plain-scores.js';
 
-/** The head that docs/guides/language-model.md points at, and the one below it; counted from 0. */
+/** The head that docs/guides/language-model.md highlights, and the one below it; counted from 0. */
 const induction = { layer: 1, head: 1 };
 const previous = { layer: 0, head: 3 };
 
@@ -26,15 +26,15 @@ describe('the induction head of the language model', function () {
   const file = temporaryDirectory();
 
   /**
-   * One sequence says little: of 12 to 30 repeated tokens 89 % are foretold, but the share of a single sequence has a
-   * standard deviation of 0.092, and is below 0.75 one time in ten. So each bar is for several sequences together. In
-   * 1500, 380 and 340 sequences of these lengths were measured
+   * A single sequence is not representative: of 12 to 30 repeated tokens 89 % are predicted, but the share of
+   * a single sequence has a standard deviation of 0.092, and is below 0.75 one time in ten. So each bar
+   * applies to several sequences together. Measurements of 1500, 380 and 340 sequences of these lengths gave
    *   foretold:       0.89 ± 0.092, 0.90 ± 0.053, 0.92 ± 0.036
    *   induction:      0.82 ± 0.072, 0.83 ± 0.037, 0.82 ± 0.032
    *   previous token: 0.99 ± 0.004 throughout
-   * from which each of the means below misses its bar with a probability of less than 10⁻⁷ (Chernoff's bound).
-   * Without what the head adds 0.70 are foretold, 0.73 and 0.79: the other heads of its layer look back, too. Without
-   * the head below it 0.07 are, and induction falls to 0.12.
+   * from which each of the means below misses its bar with a probability of less than 10⁻⁷ (Chernoff's
+   * bound). Without the head's contribution 0.70 are predicted, 0.73 and 0.79: the other heads of its layer
+   * look back, too. Without the head below it 0.07 are, and induction drops to 0.12.
    */
   const repetitions = [
     { sequences: 48, shortest: 12, longest: 30, leastForetold: 0.78 },
@@ -52,7 +52,7 @@ describe('the induction head of the language model', function () {
       assert.ok(score > 0.65, `induction ${score} ${over}`);
       const { previous: below } = heads[previous.layer][previous.head];
       assert.ok(below > 0.9, `previous token ${below} ${over}`);
-      // What it is for: the model foretells what the repetition says.
+      // The purpose of the head: the model predicts the repeated tokens.
       assert.ok(foretold > leastForetold, `${foretold} foretold ${over}`);
     }
   });
@@ -63,7 +63,7 @@ describe('the induction head of the language model', function () {
     const told = [
       ...guide.matchAll(/^Layer (\d), head (\d).* previous token ([\d.]+), induction ([\d.]+)$/gm),
     ];
-    // As `heed attend --model` measures them.
+    // As measured by `heed attend --model`.
     const measured = await scoreHeads(model, 'heed');
     assert.equal(told.length, measured.length);
     measured.forEach(({ layer, head, previous: before, induction: after }, i) => {
@@ -93,7 +93,7 @@ describe('the induction head of the language model', function () {
     }
     await save(file('model.safetensors'), tensors);
     const plain = await plainDecoder(file('.'), configuration);
-    // Of 60 such sets of weights the most that a head had was 0.064, and the most that was foretold 0.02.
+    // Of 60 such sets of weights, the highest score of a head was 0.064, and the highest share foretold 0.02.
     const { heads, foretold } = plainScores(plain, [50, 50], drawToken);
     for (const scores of heads.flat()) {
       assert.ok(scores.induction < 0.3, `induction ${scores.induction}`);

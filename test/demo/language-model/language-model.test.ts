@@ -47,7 +47,8 @@ describe('language model', function () {
     for (const [layer, layerHeads] of heads.entries()) {
       for (const [head, weights] of layerHeads.entries()) {
         const rows = expected.weights[layer][head].flatMap((row) => [...row]);
-        // Heads that look hard at one token have high scores, of which float32 keeps that much less behind the point.
+        // Heads that concentrate on one token have high scores, for which float32 keeps fewer digits after
+        // the point.
         expectNear(weights, rows, 5e-5);
       }
     }
@@ -69,7 +70,7 @@ describe('language model', function () {
   it('measures its heads as the definition says', async () => {
     const seed = `test ${random.integer(0, 1e9)}`;
     const scores = await scoreHeads(model, seed);
-    // The same random tokens, and the weights of an attention that is written in plain loops.
+    // The same random tokens, and the weights of an attention implemented with plain loops.
     const draw = randomUniform(seed);
     const { vocab_size } = model.configuration;
     const drawToken = () => byteTokens + Math.floor(draw() * (vocab_size - byteTokens));

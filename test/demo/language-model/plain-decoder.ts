@@ -1,4 +1,4 @@
-/** The decoder by its definition, in float64, with loops for everything: what heed's is compared with. */
+/** The decoder by its definition, in float64 with plain loops: the reference for heed's decoder. */
 import { join } from 'node:path';
 import type { Configuration } from '../../../lib/demo/language-model/configuration.js';
 import { open } from '../../../lib/safetensors.js';
@@ -101,7 +101,7 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** Number i and number i + width / 2 are a point, turned by position · theta^(−2i / width). */
+/** Numbers i and i + width / 2 form a point, which is rotated by position · theta^(−2i / width). */
 function rotate(row: Float64Array, position: number, theta: number): Float64Array {
   const half = row.length / 2;
   return row.map((value, i) => {

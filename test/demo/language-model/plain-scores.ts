@@ -1,4 +1,7 @@
-/** What a decoder in plain loops does with repeated random tokens, counted from its weights and its logits. */
+/**
+ * How a decoder implemented with plain loops handles repeated random tokens, computed from its weights and
+ * logits.
+ */
 import { endOfText } from '../../../lib/demo/language-model/tokenizer.js';
 import type { Plain } from './plain-decoder.js';
 
@@ -10,11 +13,14 @@ export interface PlainScores {
 export interface Repetition {
   /** For each layer, for each head: means over all tokens of the second halves. */
   readonly heads: PlainScores[][];
-  /** The share of the tokens of second halves, all but the first of each, that have the highest logit where they follow. */
+  /**
+   * The share of the tokens of second halves, except the first of each, that have the highest logit at their
+   * position.
+   */
   readonly foretold: number;
 }
 
-/** @param lengths of the random tokens of each sequence, which then come once more */
+/** @param lengths the number of random tokens of each sequence, which are then repeated once */
 export function plainScores(
   plain: (tokens: readonly number[]) => Plain,
   lengths: readonly number[],
@@ -32,7 +38,7 @@ export function plainScores(
         for (const [i] of tokens.entries()) {
           const query = 1 + length + i;
           heads[layer][head].previous += rows[query][query - 1] / total;
-          // Where this token stood first is `length` before; what followed it, one after that.
+          // The first occurrence of this token is `length` tokens before; its successor is one after that.
           heads[layer][head].induction += rows[query][query - length + 1] / total;
         }
       });

@@ -1,4 +1,4 @@
-// attention_decode on the emulator against the float64 oracle.
+// Tests attention_decode on the emulator against the float64 oracle.
 #include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
@@ -147,7 +147,7 @@ TEST_CASE("attention_decode: reads keys and values once, in whole sectors, and n
       CHECK(loop.global_loads.bytes == bytes);
       CHECK(loop.global_loads.wasted() == 0);
       CHECK(all.bank_conflicts() == 0);
-      // What chunks hand over to each other, queries and outputs.
+      // The data that chunks pass to the combining kernel, queries and outputs.
       CHECK(static_cast<double>(all.global_loads.bytes + all.global_stores.bytes) <=
             1.05 * static_cast<double>(bytes));
       CHECK(machine.counts_within("copy_queries").global_loads.wasted() == 0);

@@ -1,4 +1,4 @@
-// attention_forward on the emulator against the float64 oracle.
+// Tests attention_forward on the emulator against the float64 oracle.
 #include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
@@ -50,7 +50,7 @@ struct Forward : DenseAttention {
   }
 };
 
-// How many rows a block has, up to width 256.
+// The number of rows per block, for widths up to 256.
 int64_t tile_rows(int64_t width, bool biased) {
   return width <= 64 || (width <= 128 && !biased) ? 128 : 64;
 }
@@ -136,12 +136,12 @@ TEST_CASE("attention_forward: what is masked has no effect, whatever it is, and 
       for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, random.chance(0.5));
       if (masked) made.problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
       const auto special = [&] { return random.pick({NAN, INFINITY, -INFINITY}); };
-      // The first keys are beyond every window.
+      // The first keys lie outside every window.
       for (int64_t key = 0; key < 10; ++key) {
         made.key.set(key * width + random.integer(0, width - 1), special());
         made.value.set(key * width + random.integer(0, width - 1), special());
       }
-      // A key in the middle that nobody attends.
+      // No row attends a key in the middle.
       if (masked) {
         for (int64_t row = 0; row < rows; ++row) mask.set(row * keys + 100, 0);
         for (int64_t d = 0; d < width; ++d) {
@@ -155,7 +155,7 @@ TEST_CASE("attention_forward: what is masked has no effect, whatever it is, and 
       machine.input(mask.data(), static_cast<size_t>(rows * keys), "mask");
       made.solve(machine);
       check_against_oracle(made.problem, &made.output);
-      // And a key that some attend.
+      // Some rows attend this key.
       made.key.set(80 * width + 3, NAN);
       made.solve(machine);
       check_against_oracle(made.problem, &made.output);
@@ -184,7 +184,7 @@ TEST_CASE("attention_forward: reads tiles in whole sectors and never meets in a 
       CHECK(all.bank_conflicts() == 0);
       CHECK(copies.global_loads.wasted() == 0);
       CHECK(results.global_stores.wasted() <= static_cast<uint64_t>(rows) / 8 * 3);  // log-sum-exps
-      // Queries and outputs once, keys and values once for each tile of rows.
+      // Queries and outputs are transferred once, keys and values once per tile of rows.
       const auto row = static_cast<uint64_t>(width) * size_of(type);
       const uint64_t unavoidable = (2 * rows + 2 * 2 * keys) * row + rows * sizeof(float);
       CHECK(static_cast<double>(all.global_loads.bytes + all.global_stores.bytes) <=
@@ -193,7 +193,7 @@ TEST_CASE("attention_forward: reads tiles in whole sectors and never meets in a 
             (type == DType::float32
                  ? 0
                  : static_cast<uint64_t>(2 * (rows / 16) * (keys / 8) * ((width + 31) / 32 * 2))));
-      // One for each score; and what rows decay by, and what their sums come to, in each lane.
+      // One per score, plus the decay factors of rows and their final sums, in each lane.
       CHECK(all.exponentials >= static_cast<uint64_t>(rows * keys));
       CHECK(static_cast<double>(all.exponentials) <= 1.6 * static_cast<double>(rows * keys));
     }

@@ -1,4 +1,4 @@
-// Masks in attention_forward on the emulator: against the float64 oracle, and what they cost.
+// Tests masks in attention_forward on the emulator: results against the float64 oracle, and costs.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -36,7 +36,7 @@ struct Forward : DenseAttention {
   }
 };
 
-// A mask on the device, over axes of which any may have one element only.
+// A mask on the device; any axis may have a single element.
 struct Mask {
   int64_t batch, heads, queries, keys;
 
@@ -51,8 +51,8 @@ struct Mask {
   }
 };
 
-// What documents, one behind the other in a sequence, may attend: themselves. One of them begins at `start`,
-// whatever else is drawn.
+// The document of each step, for consecutive documents in a sequence; a document may attend only itself. One
+// of them begins at `start`, whatever else is drawn.
 std::vector<int64_t> documents(Random& random, int64_t steps, int64_t start = 0) {
   std::vector<int64_t> document;
   for (int64_t step = 0, of = 0; step < steps; ++step) {
@@ -62,7 +62,7 @@ std::vector<int64_t> documents(Random& random, int64_t steps, int64_t start = 0)
   return document;
 }
 
-// What the emulator has to count where a mask is looked at tile by tile.
+// The expected counts of the emulator for a mask that is read tile by tile.
 struct Tiles {
   int64_t read = 0, some = 0;
 
@@ -115,7 +115,7 @@ TEST_CASE("attention_forward: masks of documents, in every broadcast form and la
     const DeviceMemory memory(machine, "mask", DeviceMemory::Use::input, mask.data(), bytes,
                               random.pick<size_t>({0, 0, size_of(mask_type)}));
     made.problem.scoring.mask = shape.view(memory.data(), mask_type);
-    // Queries and keys may have changed places in memory: then keys are no neighbours.
+    // Sometimes transposes the mask in memory, so that its keys are not neighbours.
     if (random.chance(0.2)) {
       made.problem.scoring.mask.key_stride = shape.keys > 1 ? shape.queries : 0;
       made.problem.scoring.mask.query_stride = shape.queries > 1 ? 1 : 0;
@@ -132,7 +132,7 @@ TEST_CASE(
       constexpr int64_t rows = 512, keys = 512, width = 64, tile_rows = 128, tile_keys = 32;
       Forward made(random, type, 1, 1, rows, keys, width);
       Buffer mask(mask_type, rows * keys);
-      // The first rows lie in other documents than the last keys: there is a tile to leave out.
+      // The first rows belong to other documents than the last keys, so that at least one tile is skipped.
       const std::vector<int64_t> of = documents(random, rows, random.integer(tile_rows, keys - tile_keys));
       for (int64_t i = 0; i < mask.size(); ++i) {
         const bool keep = of[static_cast<size_t>(i / keys)] == of[static_cast<size_t>(i % keys)] ||
@@ -196,7 +196,7 @@ TEST_CASE("attention_forward: reads masks in whole sectors, each element once fo
           CHECK(counts.global_loads.bytes == bytes);
           CHECK(counts.global_loads.wasted() == 0);
         }
-        // The same for all rows.
+        // All rows share one mask.
         made.problem.scoring.mask.query_stride = 0;
         Machine another(schedule(random));
         another.input(mask.data(), bytes, "mask");

@@ -1,5 +1,5 @@
-// Kernels that do one thing each, with the wrappers of native/cuda/device, to words of 32 bits: compiled for
-// the emulator and for GPUs alike.
+// Kernels that perform one operation each on 32-bit words, with the wrappers of native/cuda/device: compiled
+// for the emulator and for GPUs.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace heed::cuda {
 struct Primitive {
   std::string name;
   size_t in_words, out_words;
-  void (*launch)(const uint32_t* in, uint32_t* out);  // on memory of the device; the output is written whole
+  void (*launch)(const uint32_t* in, uint32_t* out);  // on device memory; the whole output is written
 };
 
 const std::vector<Primitive>& primitives();

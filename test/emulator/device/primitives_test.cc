@@ -1,6 +1,6 @@
-// What the wrappers of native/cuda/device do, by the words and tables of the PTX ISA, written out here once
-// more. The emulator's bodies answer it on every machine; built by nvcc, the CUDA bodies do on a GPU, and are
-// compared with the emulator's.
+// Tests the wrappers of native/cuda/device against the PTX ISA, whose words and tables this file implements
+// independently. The emulator's bodies are tested on every machine; an nvcc build tests the CUDA bodies on a
+// GPU and compares them with the emulator's.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -44,7 +44,7 @@ uint32_t random_halves(Random& random, DType type) {
   return pair;
 }
 
-// Any number that the type has: subnormal numbers, infinities and NaN as well.
+// Any number of the type, including subnormal numbers, infinities and NaN.
 uint32_t random_bits(Random& random) {
   return static_cast<uint32_t>(random.integer(0, UINT32_MAX));
 }
@@ -52,7 +52,7 @@ uint32_t random_bits(Random& random) {
 float random_float(Random& random, DType to) {
   const double magnitude = to == DType::float16 ? random.integer(-27, 17) : random.integer(-150, 128);
   const auto value = static_cast<float>(std::ldexp(random.normal(), static_cast<int>(magnitude)));
-  // Halfway between two neighbours, now and then.
+  // Sometimes halfway between two neighbours.
   return random.chance(0.3) ? as_float(as_word(value) & (to == DType::float16 ? 0xfffff000 : 0xffff8000))
                             : value;
 }
@@ -84,7 +84,7 @@ Words random_input(Random& random, const cuda::Primitive& primitive) {
   return in;
 }
 
-// ── what the PTX ISA says ──
+// ── the PTX ISA ──
 
 // "Matrix fragments for mma.m16n8k16 with floating point type": rows and columns of element i of lane's
 // fragment.
@@ -154,7 +154,7 @@ Words loaded(bool transposed, const Words& in) {
   return out;
 }
 
-// What each lane gets, by the lane that it gets it from.
+// The result of each lane, given the lane that it reads from.
 Words from_lanes(const Words& in, const std::function<int(int lane)>& source) {
   Words out(32);
   for (int lane = 0; lane < 32; ++lane)
@@ -162,14 +162,14 @@ Words from_lanes(const Words& in, const std::function<int(int lane)>& source) {
   return out;
 }
 
-// Nearest, and of two as near the one whose last bit is 0. NaN is 0x7fff.
+// Rounds to nearest, ties to even. NaN is 0x7fff.
 uint16_t rounded(DType type, float value) {
   if (std::isnan(value)) return 0x7fff;
   const double magnitude = std::fabs(static_cast<double>(value));
   uint16_t best = 0;
   double distance = INFINITY;
   const uint16_t infinity = type == DType::float16 ? 0x7c00 : 0x7f80;
-  // Infinity stands where the next number would be.
+  // Infinity takes the place of the next larger number.
   const double beyond = type == DType::float16 ? 65536.0 : std::ldexp(1.0, 128);
   for (int bits = 0; bits <= infinity; ++bits) {
     const auto candidate = static_cast<uint16_t>(bits);
@@ -230,7 +230,8 @@ Words copied(const Words& in, size_t bytes) {
   return out;
 }
 
-// What was found and what is left, twice. Which thread finds what depends on their turns, so compare() sorts.
+// The exchanged and the remaining values, twice. Which thread receives which value depends on their order, so
+// compare() sorts.
 Words exchanged(const Words& in) {
   Words all = in;
   all.insert(all.end(), in.begin(), in.end());
@@ -275,7 +276,7 @@ Words expected(const std::string& name, const Words& in) {
   return all.at(name)();
 }
 
-// How far apart two words may be: whole results for what is exact, and small errors of what is not.
+// The allowed difference between two words: none for exact functions, small errors for the others.
 bool agree(const std::string& name, uint32_t got, uint32_t wanted) {
   if (got == wanted) return true;
   const double x = as_float(got), y = as_float(wanted);
@@ -312,7 +313,7 @@ TEST_CASE("wrappers do what the PTX ISA says") {
 }
 
 #if defined(HEED_ON_GPU)
-// The emulator's bodies, in a library of their own: the functions of both have the same names.
+// The emulator's bodies, in a separate library because the functions of both have the same names.
 extern "C" void heed_emulate_primitive(const char* name, const uint32_t* in, uint32_t* out);
 
 TEST_CASE("both bodies of each wrapper do the same") {

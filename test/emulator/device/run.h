@@ -1,4 +1,4 @@
-// A primitive's output for an input: on the emulator, or on a GPU.
+// Runs a primitive on an input, on the emulator or on a GPU, and returns its output.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// The driver of an addon whose GPUs are emulated. What it has is for tests to say, in the environment:
-// HEED_EMULATED_GPUS, how many (2; 0: none, as on a machine without a driver), HEED_EMULATED_MEMORY, bytes of
-// each, HEED_EMULATED_LAUNCHES, after how many the next one loses its GPU, and HEED_TEST_SEED, for the
-// schedules.
+// The driver of an addon with emulated GPUs. Tests configure it through environment variables:
+// HEED_EMULATED_GPUS, the number of GPUs (default 2; 0: none, as on a machine without a driver),
+// HEED_EMULATED_MEMORY, bytes per GPU, HEED_EMULATED_LAUNCHES, the number of launches after which the next
+// one loses its GPU, and HEED_TEST_SEED, the seed of the schedules.
 #include <cstdlib>
 
 #include "cuda/runtime/devices.h"
@@ -27,8 +27,8 @@ heed::emulator::DriverOptions options_of_environment() {
   return options;
 }
 
-// process.exit() runs no cleanup of environments, and threads that compute may still call the driver: it
-// stays, and only its own threads end.
+// process.exit() runs no cleanup of environments, and compute threads may still call the driver: the driver
+// is not destroyed, and only its own threads end.
 struct AtExit {
   heed::emulator::EmulatedDriver* driver = new heed::emulator::EmulatedDriver(options_of_environment());
   ~AtExit() { driver->stop(); }

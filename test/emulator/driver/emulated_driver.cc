@@ -12,7 +12,7 @@ namespace {
 
 thread_local int current_device = -1;
 
-// The region of a place, which has to lie in one.
+// The region that contains an address, which must exist.
 Region& region_of(Machine& machine, const void* place) {
   Region* region = machine.memory.find(reinterpret_cast<uintptr_t>(place));
   if (region == nullptr) throw std::runtime_error("a copy touches memory that is not in use");
@@ -23,7 +23,7 @@ size_t offset_in(const Region& region, const void* place) {
   return reinterpret_cast<uintptr_t>(place) - region.begin;
 }
 
-// Of what lies in regions; a copy may take what lies between them along.
+// Marks the parts that lie in regions; a copy may include memory between regions.
 void set_written(Machine& machine, std::byte* begin, size_t bytes) {
   const auto end = reinterpret_cast<uintptr_t>(begin) + bytes;
   for (auto at = reinterpret_cast<uintptr_t>(begin); at < end;) {
@@ -57,8 +57,8 @@ void copy_row(Machine& machine, std::byte* to, const std::byte* from, size_t byt
 namespace heed::cuda {
 
 struct Event {
-  // How often it was recorded, and how many of those a stream has passed: there until the last stream has,
-  // too.
+  // How often the event was recorded, and how many of those recordings a stream has passed. The state lives
+  // until the last stream has passed the event.
   struct State {
     std::mutex mutex;
     std::condition_variable changed;
@@ -193,7 +193,7 @@ void* EmulatedDriver::allocate_pinned(size_t bytes) {
   return allocate("cudaHostAlloc", bytes, -1);
 }
 
-// As cudaFree, which waits for all that is under way.
+// Waits for all pending work, like cudaFree.
 void EmulatedDriver::free(void* memory) noexcept {
   std::set<EmulatedStream*> streams;
   {

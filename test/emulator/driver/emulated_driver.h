@@ -1,5 +1,4 @@
-// CUDA's part of the host side where there is no GPU: streams that run on the emulator, and whatever can go
-// wrong on demand.
+// The CUDA driver for the host side without a GPU: streams that run on the emulator, with errors on demand.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +14,11 @@
 namespace heed::emulator {
 
 struct DriverOptions {
-  uint64_t seed = 1;                    // of schedules
-  int devices = 2;                      // of compute capability 8.0, 9.0, 8.0, …
+  uint64_t seed = 1;                    // for schedules
+  int devices = 2;                      // with compute capabilities 8.0, 9.0, 8.0, …
   size_t memory = size_t{4} << 30;      // bytes on each device
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
-  std::string reason;                   // why there are no devices, if there are none
+  std::string reason;                   // why there are no devices, if so
 };
 
 class EmulatedDriver final : public cuda::Driver {
@@ -27,9 +26,10 @@ class EmulatedDriver final : public cuda::Driver {
   explicit EmulatedDriver(DriverOptions options = {});
   ~EmulatedDriver() override;
 
-  // The next call of this name fails with an error: "cudaMemcpyAsync". Out of memory for those that allocate.
+  // Makes the next call of this name fail, for example "cudaMemcpyAsync". Allocating calls fail with out of
+  // memory.
   void fail_next(const std::string& call);
-  // Streams end; nothing that is still queued runs.
+  // Ends the streams; pending work does not run.
   void stop();
   size_t allocated() const;
   size_t allocations() const;
@@ -63,9 +63,9 @@ class EmulatedDriver final : public cuda::Driver {
  private:
   struct Memory {
     size_t bytes;
-    int device;  // −1: pinned memory of the host's
+    int device;  // −1: pinned host memory
   };
-  // Throws where the call is to fail, or the stream's device is lost.
+  // Throws if the call should fail or the stream's device is lost.
   void begin(const char* call, cuda::Stream stream = nullptr);
   void* allocate(const char* call, size_t bytes, int device);
   void expect_inside(const char* call, const void* begin, size_t bytes, bool pinned);

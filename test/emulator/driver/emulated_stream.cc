@@ -11,7 +11,7 @@ namespace heed::emulator {
 
 EmulatedStream::EmulatedStream(uint64_t schedule_seed, uint32_t architecture)
     : seed_(schedule_seed), architecture_(architecture) {
-  // Signals are for the threads of the process's own.
+  // Only the process's own threads handle signals.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -56,7 +56,7 @@ void EmulatedStream::launch(const void* kernel, const cuda::emulator::Shape& sha
   if (!failed.empty())
     throw cuda::LaunchError("Launching a kernel failed: cudaErrorLaunchFailure, " + failed);
   Machine::expect_launchable(shape, architecture_);
-  // As aligned as parameters may have to be.
+  // As strictly aligned as parameters may require.
   using Unit = std::max_align_t;
   auto copy = std::make_shared<std::vector<Unit>>((parameter_bytes + sizeof(Unit) - 1) / sizeof(Unit));
   std::memcpy(copy->data(), parameters, parameter_bytes);

@@ -1,4 +1,4 @@
-// A stream of a GPU that does not exist: a queue, and a thread with a Machine that empties it.
+// A stream of an emulated GPU: a queue, and a thread with a Machine that processes it.
 #pragma once
 
 #include <atomic>
@@ -21,24 +21,24 @@ class EmulatedStream final : public LaunchQueue {
   using Command = std::function<void(Machine&)>;
 
   EmulatedStream(uint64_t schedule_seed, uint32_t architecture);
-  // Leaves out what is still queued.
+  // Discards what is still queued.
   ~EmulatedStream() override;
   EmulatedStream(const EmulatedStream&) = delete;
   EmulatedStream& operator=(const EmulatedStream&) = delete;
 
-  // Where a command throws, the device is lost: none that comes later runs any more.
+  // A command that throws loses the device: no later command runs.
   void enqueue(Command command);
-  // Runs even where the device is lost.
+  // Runs even if the device is lost.
   void call_back(std::function<void(const char* failure)> f);
   void launch(const void* kernel, const cuda::emulator::Shape& shape, const void* parameters,
               size_t parameter_bytes, void (*enter)(const void*)) override;
 
-  // Until everything is done that has been queued so far.
+  // Waits until everything queued so far is done.
   void synchronize();
-  // What was wrong with a command; empty while nothing is.
+  // The error of a failed command; empty if none failed.
   std::string failure();
   void stop();
-  // The launches after so many lose the device.
+  // Launches after the first `launches` lose the device.
   void lose_after(uint64_t launches);
 
  private:

@@ -1,4 +1,4 @@
-// What threads do to memory, and whether they may.
+// Checks the memory accesses of threads.
 #include <algorithm>
 #include <string>
 
@@ -23,7 +23,7 @@ std::string bytes_of(uint32_t bytes) {
 
 bool Block::is_ordered(const Thread& thread, const Record& record, bool shared) const {
   const Tick tick = record.tick();
-  // Nothing orders what blocks of one launch do to global memory.
+  // Accesses to global memory by blocks of one launch are not ordered.
   if (tick < begin_) return shared || tick < machine_->launch_begin;
   if (record.thread() == thread.index || tick < all_before_) return true;
   return record.thread() / 32 == thread.warp && tick < thread.knowledge[record.thread() % 32];
@@ -121,7 +121,7 @@ void Block::fail_misaligned(Thread& thread, uint32_t bytes, Kind kind, uint32_t 
 
 void Block::access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site,
                    bool one_instruction) {
-  // Registers, and what does not fit into them.
+  // The stack stands for registers and spilled values.
   if (address >= thread.stack_bottom && address < thread.stack_top) return;
   if (one_instruction && address % bytes != 0) {
     fail_misaligned(thread, bytes, kind, site);

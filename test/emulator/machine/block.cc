@@ -20,7 +20,7 @@ Block::Block(Machine& machine, const cuda::emulator::Shape& shape)
       threads_(shape.threads),
       random_(machine.random.next()),
       shared_(shape.shared_bytes + 2 * guard_bytes) {
-  // Aligned like CUDA's: to 128 bytes.
+  // Aligned to 128 bytes, like CUDA's shared memory.
   const auto memory = reinterpret_cast<uintptr_t>(shared_.data());
   shared_begin_ = (memory + guard_bytes + 127) / 128 * 128;
   stacks.reserve(shape.threads);
@@ -152,7 +152,7 @@ void Block::fail(Finding finding) {
   __builtin_unreachable();
 }
 
-// Most often another lane of the same warp: what it works on is still in the cache.
+// Usually another lane of the same warp, whose data is still in the cache.
 Thread* Block::choose() {
   if (runnable_warps_ == 0) return nullptr;
   if ((runnable_warps_ >> current_warp_ & 1) == 0 || random_.below(32) == 0) {
@@ -210,7 +210,7 @@ void Block::take_turn_after_access(Thread& thread, uint32_t site) {
 
 void Block::fail_blocked() {
   Finding finding{FaultKind::deadlock, "every thread waits for another", 0, {}, {}};
-  // One line for each place and kind of waiting.
+  // Prints one line per place and kind of waiting.
   using Place = std::pair<uint32_t, Waiting>;
   std::vector<std::pair<Place, std::vector<uint32_t>>> places;
   for (const Thread& thread : threads_) {

@@ -1,4 +1,4 @@
-// One block of a kernel while it runs: its threads as fibers, and where they are.
+// One block of a running kernel: its threads as fibers, and their state.
 #pragma once
 
 #include <array>
@@ -38,9 +38,9 @@ struct Thread {
   bool done = false;
 
   Tick tick = 0;                     // of its last meeting
-  std::array<Tick, 32> knowledge{};  // what lanes of its warp did before these ticks has happened before
+  std::array<Tick, 32> knowledge{};  // accesses by lanes of its warp before these ticks have happened before
 
-  uint32_t accesses_left = 0;  // until another thread gets its turn
+  uint32_t accesses_left = 0;  // until it is another thread's turn
   Waiting waiting = Waiting::nothing;
   uint32_t waiting_site = 0;
 
@@ -48,7 +48,7 @@ struct Thread {
   std::deque<std::vector<AsyncCopy>> groups;
 };
 
-// Lanes of a warp at one operation. What it does is in operation.run, once all have come.
+// Lanes of a warp at one operation. operation.run executes it once all have arrived.
 struct Meeting;
 struct Operation {
   const char* name;
@@ -56,7 +56,7 @@ struct Operation {
 };
 struct Meeting {
   const Operation* operation = nullptr;
-  uint32_t variant = 0;  // lanes have to agree on it
+  uint32_t variant = 0;  // must be equal in all lanes
   uint32_t mask = 0, come = 0, site = 0, warp = 0;
   std::array<void*, 32> operands{};
   std::array<uint32_t, 32> sites{};
@@ -64,27 +64,27 @@ struct Meeting {
 
 struct Warp {
   explicit Warp(SiteCounts& counts) : requests(counts) {}
-  uint32_t lanes = 0;     // that exist
-  uint32_t runnable = 0;  // and do not run at the moment
+  uint32_t lanes = 0;     // existing lanes
+  uint32_t runnable = 0;  // ready to run, but not running
   uint32_t done = 0;
   std::vector<Meeting> meetings;
   Requests requests;
 };
 
-// What is wrong, before it has been put into words.
+// A fault before it is formatted as text.
 struct Finding {
   FaultKind kind;
   std::string what;
   uint32_t site = 0;
   std::vector<uint32_t> threads;
-  std::vector<std::pair<uint32_t, std::string>> others;  // sites, and what happened there
+  std::vector<std::pair<uint32_t, std::string>> others;  // sites, and the access at each
 };
 
 class Block {
  public:
   Block(Machine& machine, const cuda::emulator::Shape& shape);
 
-  // Runs all threads to their end, or throws a Fault.
+  // Runs all threads to completion, or throws a Fault.
   void run(uint32_t index, const void* parameters, size_t parameter_bytes, void (*enter)(const void*));
 
   uint32_t index() const { return index_; }
@@ -97,7 +97,7 @@ class Block {
   // The barrier of the block.
   void sync(Thread& thread, uint32_t site);
 
-  // Ends the block.
+  // Ends the block with a fault.
   [[noreturn]] void fail(Finding finding);
 
   // warp.cc
@@ -153,11 +153,11 @@ class Block {
 
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
-  uint32_t runnable_warps_ = 0;  // a bit for each
+  uint32_t runnable_warps_ = 0;  // one bit per warp
   uint32_t current_warp_ = 0;
   uint32_t done_ = 0;
   uint32_t most_accesses_ = 0;
-  uint64_t idle_accesses_ = 0;  // since threads last met
+  uint64_t idle_accesses_ = 0;  // since the last meeting of threads
   Fiber host_;
   ScheduleRandom random_;
   std::optional<Finding> finding_;
@@ -165,13 +165,13 @@ class Block {
   std::vector<uint8_t> shared_;
   uintptr_t shared_begin_ = 0;
   Shadow shared_shadow_{false};
-  Tick begin_ = 0;       // of the block
-  Tick all_before_ = 0;  // its last barrier
+  Tick begin_ = 0;       // start of the block
+  Tick all_before_ = 0;  // the block's last barrier
 
   uint32_t come_to_sync_ = 0, sync_site_ = 0;
 };
 
-// Whose turn it is; null outside of kernels.
+// The running thread; null outside kernels.
 inline constinit thread_local Thread* current_thread = nullptr;
 
 }  // namespace heed::emulator

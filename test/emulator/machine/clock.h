@@ -1,6 +1,6 @@
-// The order of what threads do. Every meeting of threads gets the next tick; what a thread does is marked
-// with the tick of its last meeting. An access comes before whatever follows a meeting that its thread took
-// part in later.
+// The order of the actions of threads. Every meeting of threads gets the next tick, and each action of a
+// thread is marked with the tick of its last meeting. An access happens before everything that follows a
+// later meeting of its thread.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@ namespace heed::emulator {
 
 using Tick = uint64_t;
 
-// Greater than all before, on any Machine of this host thread: what is left from one never looks new to the
-// next.
+// Greater than all earlier ticks on any Machine of this host thread, so that the traces of one machine never
+// look recent to the next.
 inline Tick next_tick() {
   static thread_local constinit Tick tick = 0;
   return ++tick;

@@ -12,7 +12,7 @@ namespace {
 
 using Ranges = std::vector<std::pair<uintptr_t, uintptr_t>>;
 
-// The read-only segments of the executable or library that this function is in, and kernels with it.
+// The read-only segments of the executable or library that contains this function and the kernels.
 int add_segments(dl_phdr_info* info, size_t, void* result) {
   Ranges readable;
   bool here = false;

@@ -1,4 +1,4 @@
-// Constants that the compiler has put beside the code: what kernels may read without having been given it.
+// Constants that the compiler places beside the code: kernels may read them although no test registered them.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// cp.async: what is copied lands when its thread waits for it, no sooner.
+// cp.async: copied data arrives when the thread waits for it, no earlier.
 #include <cstring>
 
 #include "machine/block.h"
@@ -18,7 +18,7 @@ void Block::copy_async(Thread& thread, const AsyncCopy& copy) {
   }
   if (copy.from % copy.bytes != 0) fail_misaligned(thread, copy.bytes, Kind::read, copy.site);
   if (copy.to % copy.bytes != 0) fail_misaligned(thread, copy.bytes, Kind::write, copy.site);
-  // Either side may be touched from now on, until it has landed.
+  // The hardware may access either side from now until the copy completes.
   if (copy.valid_bytes > 0) {
     check_space(Space::global, thread, copy.from, copy.valid_bytes, Kind::read, copy.site);
     global_access(thread, *machine_->memory.find(copy.from), copy.from, copy.valid_bytes, Kind::read,

@@ -1,5 +1,5 @@
-// Memory as a GPU would have it: aligned to 256 bytes, given to kernels to the byte, and nothing of theirs
-// around it.
+// Memory like that of a GPU: aligned to 256 bytes, accessible to kernels exactly to the byte, and surrounded
+// by memory that they may not access.
 #pragma once
 
 #if defined(HEED_ON_GPU)
@@ -20,7 +20,7 @@ namespace heed::emulator {
 class DeviceMemory {
  public:
   enum class Use : uint8_t { input, output, in_out };
-  // A copy of `values`, or 0xff throughout: NaN in every type. Begins `offset` bytes behind an aligned
+  // A copy of `values`, or 0xff throughout: NaN in every type. Begins `offset` bytes after an aligned
   // address.
   DeviceMemory(Machine& machine, std::string name, Use use, const void* values, size_t bytes,
                size_t offset = 0)
@@ -45,7 +45,7 @@ class DeviceMemory {
     return reinterpret_cast<T*>(data_);
   }
   size_t bytes() const { return bytes_; }
-  // For tests that do not know whose memory it is.
+  // For tests that also run on a GPU, whose memory the host cannot read in place.
   void read_back(void* to) const {
     if (bytes_ > 0) std::memcpy(to, data_, bytes_);
   }
@@ -58,7 +58,7 @@ class DeviceMemory {
   uint8_t* data_;
 };
 
-// Where tests run on a GPU: memory that the host cannot read in place.
+// On a GPU this is memory that the host cannot read in place.
 using RemoteMemory = DeviceMemory;
 
 }  // namespace heed::emulator

@@ -1,4 +1,4 @@
-// What the emulator has found wrong with a kernel.
+// A fault that the emulator found in a kernel.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ enum class FaultKind : uint8_t {
   divergent_warp,  // lanes of a mask at different operations
   wrong_mask,
   deadlock,
-  endless,  // threads that run on and never meet
+  endless,  // threads run without ever meeting
   unwritten_read,
-  copy_not_awaited,  // a cp.async destination touched before its thread has waited
+  copy_not_awaited,  // a cp.async destination accessed before its thread has waited
   out_of_bounds,
   read_only,
   misaligned,
-  wrong_space,  // global memory where shared memory was meant, or the reverse
+  wrong_space,  // global memory where shared memory was expected, or vice versa
 };
 const char* name_of(FaultKind kind);
 

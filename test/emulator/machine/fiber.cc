@@ -8,7 +8,7 @@ namespace heed::emulator {
 
 #if defined(__x86_64__)
 
-// What a function has to leave as it found it goes onto the stack that is left.
+// Pushes the callee-saved registers onto the stack that the switch leaves.
 asm(R"(
 .text
 .p2align 4

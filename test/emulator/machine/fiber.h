@@ -1,5 +1,5 @@
-// Stacks of their own, and going from one to another: in 10 ns where the switch is written in assembly, for
-// x86-64; elsewhere by ucontext, which makes a system call each time and took 1 µs on the same machine.
+// Fibers: separate stacks, and switches between them. A switch takes 10 ns in assembly, for x86-64; elsewhere
+// ucontext makes a system call each time and took 1 µs on the same machine.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@ namespace heed::emulator {
 
 class Fiber {
  public:
-  // A place to come back to: the thread that everything started on.
+  // A fiber to return to: the thread on which everything started.
   Fiber() = default;
-  // Starts `enter` on the stack that ends at `top`, when first switched to. It must never return.
+  // Starts `enter` on the stack that ends at `top` at the first switch. It must never return.
   Fiber(uint8_t* bottom, uint8_t* top, void (*enter)());
 
   static void switch_to(Fiber& from, const Fiber& to);
@@ -29,7 +29,7 @@ class Fiber {
 #endif
 };
 
-// Memory for stacks, kept until the host's thread ends. Below each lies a page that nobody may touch.
+// Memory for stacks, kept until the host's thread ends. An inaccessible page lies below each.
 class Stacks {
  public:
   static constexpr size_t stack_bytes = 128 * 1024;
@@ -41,7 +41,7 @@ class Stacks {
 
   void reserve(size_t count);
   uint8_t* bottom(size_t index) const { return stacks_[index]; }
-  // Tops lie differently in the cache's sets: threads of a block are at the same depth most of the time.
+  // Stack tops map to different cache sets, because threads of a block usually are at the same depth.
   uint8_t* top(size_t index) const { return stacks_[index] + stack_bytes - index % 61 * 192; }
 
  private:

@@ -1,4 +1,4 @@
-// What a kernel may touch of the host's memory, as exactly as it was given.
+// The host memory that a kernel may access, exactly as it was registered.
 #pragma once
 
 #include <cstddef>
@@ -20,12 +20,12 @@ struct Region {
 
 class GlobalMemory {
  public:
-  // Nothing may be read before it is written, unless `written`.
+  // Memory may not be read before it is written, unless `written`.
   void add(const void* begin, size_t bytes, std::string name, bool read_only, bool written);
   void remove(const void* begin);
-  // All regions that begin there; what reaches in from before ends where this begins.
+  // Removes all regions that begin there; a region that extends into it ends where it begins.
   void remove_within(const void* begin, size_t bytes);
-  // The region that an address lies in, or null.
+  // The region that contains an address, or null.
   Region* find(uintptr_t address) {
     if (last_ != nullptr && address >= last_->begin && address < last_->end) return last_;
     Region* region = nearest_below(address);

@@ -8,7 +8,7 @@
 #include "machine/machine.h"
 #include "machine/operations.h"
 
-// Where the wrapper was called: wrappers are inlined into kernels, these functions are not.
+// The call of the wrapper: wrappers are inlined into kernels, these functions are not.
 #define HEED_SITE heed::emulator::Machine::current().sites.of(__builtin_return_address(0))
 
 namespace heed::cuda::emulator {
@@ -98,7 +98,7 @@ void store(Space space, void* to, const void* value, uint32_t bytes) {
 }
 
 void atomic_exchange(void* at, void* before, const void* value, uint32_t bytes) {
-  // Threads of the emulator take turns, and none in here.
+  // Threads of the emulator take turns, and no switch happens in this function.
   current_thread->block->access(*current_thread, reinterpret_cast<uintptr_t>(at), bytes, Block::Kind::atomic,
                                 HEED_SITE, true);
   std::memcpy(before, at, bytes);

@@ -1,4 +1,4 @@
-// What a stream that is not the default one is to launches.
+// The interface through which a stream other than the default one receives launches.
 #pragma once
 
 #include "cuda/device/emulator.h"
@@ -9,7 +9,7 @@ namespace heed::emulator {
 class LaunchQueue {
  public:
   virtual ~LaunchQueue() = default;
-  // To be run on the stream's Machine when everything before it is done.
+  // Queues the launch to run on the stream's Machine when everything before it is done.
   virtual void launch(const void* kernel, const cuda::emulator::Shape& shape, const void* parameters,
                       size_t parameter_bytes, void (*enter)(const void*)) = 0;
 

@@ -13,9 +13,10 @@ namespace {
 
 thread_local Machine* current_machine = nullptr;
 
-// How often kernels have come to their end. Stays, as streams of emulated devices may outlive static objects.
+// The number of completed kernels. Never destroyed, because streams of emulated devices may outlive static
+// objects.
 struct Completed {
-  std::mutex mutex;  // of machines on several threads
+  std::mutex mutex;  // for machines on several threads
   std::map<const void*, uint64_t> launches;
 };
 Completed& completed() {
@@ -71,7 +72,7 @@ void Machine::launch(const void* the_kernel, const cuda::emulator::Shape& shape,
   expect_launchable(shape, architecture_);
   if (instead_of_running) return instead_of_running(name_of_kernel(kernel), shape);
   launch_begin = next_tick();
-  // One block after the other, in any order: a kernel may not wait for another block.
+  // Runs blocks one after the other, in any order: a kernel may not wait for another block.
   std::vector<uint32_t> order(shape.blocks);
   std::iota(order.begin(), order.end(), 0);
   for (size_t i = order.size(); i > 1; --i)

@@ -1,4 +1,4 @@
-// A GPU that does not exist. While a Machine lives, kernels that are launched on this host thread run on it.
+// An emulated GPU. While a Machine exists, kernels launched on this host thread run on it.
 #pragma once
 
 #if defined(HEED_ON_GPU)
@@ -20,7 +20,7 @@
 
 namespace heed::emulator {
 
-// Bytes of shared memory that a block may have, by compute capability: 80, 86, 89, 90.
+// The maximum shared memory per block in bytes, by compute capability: 80, 86, 89, 90.
 size_t most_shared_bytes(uint32_t architecture);
 
 class Machine {
@@ -31,8 +31,8 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  // Memory of the host that kernels may use, to the byte: inputs, which no kernel may write; outputs, which
-  // none may read before it has written them; and what is both.
+  // Registers host memory that kernels may use, exact to the byte: inputs, which no kernel may write;
+  // outputs, which no kernel may read before writing them; and memory that is both.
   void input(const void* data, size_t bytes, std::string name) {
     memory.add(data, bytes, std::move(name), true, true);
   }
@@ -44,25 +44,25 @@ class Machine {
   }
   void remove(const void* data) { memory.remove(data); }
 
-  // Of all that has run since the start.
+  // Counts of everything since the start.
   Counts counts() const { return site_counts.total(); }
-  // Of the lines of one function of a kernel, and of all that it calls.
+  // Counts of the lines of one function of a kernel and of everything that it calls.
   Counts counts_within(std::string_view function) const { return site_counts.within(sites, function); }
   std::string count_table() const { return site_counts.table(sites); }
 
-  // Throws what a launch would at once.
+  // Throws the errors that a launch reports immediately.
   static void expect_launchable(const cuda::emulator::Shape& shape, uint32_t architecture);
-  // Throws a Fault where the kernel goes wrong.
+  // Throws a Fault if the kernel has one.
   void launch(const void* kernel, const cuda::emulator::Shape& shape, const void* parameters,
               size_t parameter_bytes, void (*enter)(const void*));
 
-  // Where it is set, it is asked before each block whether to leave out this one and all others.
+  // If set, called before each block; true skips this and all remaining blocks.
   std::function<bool()> stopping;
-  // Where it is set, it is told of launches, and nothing runs.
+  // If set, called for each launch, and nothing runs.
   std::function<void(const std::string& kernel, const cuda::emulator::Shape& shape)> instead_of_running;
 
   static Machine& current();
-  // How often kernels of heed, not of tests, have come to their end on any machine.
+  // The number of completed launches of heed's kernels, without those of tests, on all machines.
   static uint64_t completed_launches();
 
   // For the parts of the emulator.

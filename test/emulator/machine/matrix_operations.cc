@@ -1,4 +1,4 @@
-// Matrix instructions: fragments of all lanes put together into matrices, and taken apart again.
+// Matrix instructions: assemble the fragments of all lanes into matrices, and disassemble the results.
 #include <cstring>
 
 #include "cuda/device/types.cuh"
@@ -58,7 +58,7 @@ void run_multiply(Block& block, Meeting& meeting) {
   }
 }
 
-// Checks the rows' addresses, and counts each matrix as one pass over 8 rows of 16 bytes.
+// Checks the addresses of the rows, and counts each matrix as one pass over 8 rows of 16 bytes.
 void visit_rows(Block& block, const Meeting& meeting) {
   Request request;
   request.bytes = 16;
@@ -72,7 +72,7 @@ void visit_rows(Block& block, const Meeting& meeting) {
   block.machine().site_counts.at(meeting.site).shared_loads += traffic_of(Access::shared_load, request);
 }
 
-// Element (row, column) of matrix m; of 16 bits.
+// The 16-bit element (row, column) of matrix m.
 uint16_t* element(const Meeting& meeting, uint32_t matrix, uint32_t row, uint32_t column) {
   return reinterpret_cast<uint16_t*>(
              static_cast<const MatricesOperands*>(meeting.operands[matrix * 8 + row])->row) +

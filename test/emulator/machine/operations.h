@@ -1,4 +1,4 @@
-// What lanes of a warp do together, besides waiting.
+// The joint operations of a warp's lanes, other than waiting.
 #pragma once
 
 #include "machine/block.h"

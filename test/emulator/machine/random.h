@@ -1,4 +1,4 @@
-// The numbers that a schedule is drawn from.
+// The random numbers that determine a schedule.
 #pragma once
 
 #include <bit>
@@ -17,7 +17,7 @@ class ScheduleRandom {
     return static_cast<uint32_t>(state_ * 0x2545f4914f6cdd1du >> 32);
   }
   uint32_t below(uint32_t limit) { return static_cast<uint32_t>(uint64_t{next()} * limit >> 32); }
-  // One of the bits that are set.
+  // One of the set bits.
   uint32_t bit_of(uint32_t mask) {
     const uint32_t turn = next() % 32;
     return (static_cast<uint32_t>(std::countr_zero(std::rotr(mask, static_cast<int>(turn)))) + turn) % 32;

@@ -61,7 +61,7 @@ std::string short_name(const std::string& function) {
   return function.substr(0, function.find('('));
 }
 
-// The kernel's line, and from where it was called if in a function of its own.
+// The kernel's line, and the line of its caller if it is in a separate function.
 std::string place(const Sites& sites, uint32_t site) {
   const Frame& line = sites.line(site);
   return line.file + ":" + std::to_string(line.line) + " in " + short_name(line.function);

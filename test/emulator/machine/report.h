@@ -1,4 +1,4 @@
-// Findings in words.
+// Formats findings as text.
 #pragma once
 
 #include <string>

@@ -24,7 +24,7 @@ Traffic& of_kind(Counts& counts, Access kind) {
   }
 }
 
-// Sorts, and leaves each number once.
+// Sorts the numbers and removes duplicates.
 size_t distinct(uintptr_t* begin, uintptr_t* end) {
   std::sort(begin, end);
   return static_cast<size_t>(std::unique(begin, end) - begin);
@@ -94,7 +94,7 @@ void Requests::add(uint32_t site, Access kind, uint32_t lane, uintptr_t address,
     in_use_.push_back(slot);
     place.kind = kind;
   }
-  // Lanes so far behind the others are no part of their requests.
+  // Lanes that are this far behind the others are not part of their requests.
   if (place.open.size() == most_open) {
     for (const Request& request : place.open) count(site, kind, request);
     place.finished += place.open.size();

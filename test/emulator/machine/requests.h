@@ -1,5 +1,5 @@
-// Puts the accesses of a warp's lanes together into the requests that the hardware would see: the n-th time
-// that lanes come by an instruction, counted from the last meeting of the whole warp, is one request.
+// Combines the accesses of a warp's lanes into the requests that the hardware would see: the n-th execution
+// of an instruction by each lane, counted from the last meeting of the whole warp, forms one request.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@ enum class Access : uint8_t { global_load, global_store, shared_load, shared_sto
 
 struct Request {
   uint32_t lanes = 0;
-  uint32_t bytes = 0;  // of each lane
+  uint32_t bytes = 0;  // per lane
   std::array<uintptr_t, 32> addresses{};
 };
 
@@ -26,7 +26,7 @@ class Requests {
  public:
   explicit Requests(SiteCounts& counts) : counts_(&counts) {}
   void add(uint32_t site, Access kind, uint32_t lane, uintptr_t address, uint32_t bytes);
-  // The whole warp has met: what is there is complete.
+  // Called when the whole warp has met: all open requests are complete.
   void flush();
 
  private:
@@ -34,7 +34,7 @@ class Requests {
 
   struct Place {
     Access kind = Access::global_load;
-    size_t finished = 0;  // requests that all lanes took part in, and that are counted
+    size_t finished = 0;  // counted requests in which all lanes participated
     std::array<size_t, 32> times{};
     std::vector<Request> open;
   };

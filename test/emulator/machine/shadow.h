@@ -1,5 +1,5 @@
-// What has been done to memory: for each word of 4 bytes the last accesses of different threads, which of its
-// bytes have been written, and which an asynchronous copy is still on the way to.
+// The history of memory: for each word of 4 bytes, the last accesses of different threads, which bytes have
+// been written, and which bytes a pending asynchronous copy will write.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ class Record {
   uint32_t site() const { return bits_ >> 15 & 0x7fff; }
   bool atomic() const { return (bits_ >> 14 & 1) != 0; }
   uint32_t thread() const { return bits_ >> 4 & 0x3ff; }
-  uint32_t bytes() const { return bits_ & 15; }  // a bit for each
+  uint32_t bytes() const { return bits_ & 15; }  // one bit per byte
   bool operator==(const Record& other) const = default;
 
  private:
@@ -30,20 +30,20 @@ class Record {
 };
 
 struct Word {
-  Record writes[2], reads[2];  // the newest first, of different threads
+  Record writes[2], reads[2];  // newest first, by different threads
 };
 
 struct ShadowPage {
   static constexpr size_t bytes = 4096, words = bytes / 4;
   Word accesses[words];
-  uint8_t written[words];  // a bit for each byte
+  uint8_t written[words];  // one bit per byte
   uint8_t pending[words];
 };
 
-// The shadow of a stretch of memory, made where it is needed.
+// The shadow of a range of memory, allocated on demand.
 class Shadow {
  public:
-  // `written`: whether there is something to read from the beginning.
+  // `written`: whether the memory is initialised from the beginning.
   explicit Shadow(bool written) : written_(written) {}
   ShadowPage& page(size_t offset) {
     const size_t number = offset / ShadowPage::bytes;
@@ -60,7 +60,7 @@ class Shadow {
   bool is_written(size_t offset) {
     return (page(offset).written[offset % ShadowPage::bytes / 4] >> offset % 4 & 1) != 0;
   }
-  // By something that is no kernel.
+  // For writes that are not made by a kernel.
   void set_written(size_t offset, bool written) {
     uint8_t& bits = page(offset).written[offset % ShadowPage::bytes / 4];
     const auto bit = static_cast<uint8_t>(1 << offset % 4);
@@ -78,7 +78,7 @@ class Shadow {
       }
     }
   }
-  // Nothing is written, and nothing pending. Accesses stay: they are older than what comes.
+  // Marks everything as unwritten and not pending. Accesses stay: they are older than later ones.
   void forget_contents() {
     for (auto& [number, page] : pages_) {
       std::memset(page->written, 0, sizeof page->written);

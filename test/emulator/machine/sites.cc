@@ -7,7 +7,8 @@
 #include <mutex>
 #include <unordered_map>
 
-// Of libbacktrace's backtrace.h, which lies where only GCC looks; clang-tidy has to find it as well.
+// From libbacktrace's backtrace.h, which lies where only GCC searches; clang-tidy must find these
+// declarations, too.
 extern "C" {
 struct backtrace_state;
 using backtrace_error_callback = void (*)(void* data, const char* message, int number);
@@ -23,7 +24,7 @@ namespace heed::emulator {
 
 namespace {
 
-// From the root of the repository, wherever that was when this was compiled.
+// Makes a path relative to the root of the repository at compile time.
 std::string shorten(const std::string& file) {
   for (const char* folder : {"/native/cuda/", "/test/emulator/"}) {
     const size_t at = file.rfind(folder);
@@ -54,16 +55,16 @@ int add_frame(void* frames, uintptr_t, const char* file, int line, const char* f
 }  // namespace
 
 const std::vector<Frame>& frames_of(const void* counter) {
-  static std::mutex mutex;  // of Machines on several threads
+  static std::mutex mutex;  // for Machines on several threads
   const std::lock_guard lock(mutex);
-  // It keeps what it reads of the debug information for ever, 30 MB: an addon that is unloaded leaves it
-  // behind.
+  // The state keeps the debug information that it reads forever, 30 MB: an addon that is unloaded leaks it.
   static backtrace_state* const state = backtrace_create_state(nullptr, 0, &ignore_error, nullptr);
-  // Stays: streams of emulated devices may still report something when static objects are destroyed.
+  // Never destroyed: streams of emulated devices may still report something when static objects are
+  // destroyed.
   static auto& known = *new std::unordered_map<const void*, std::vector<Frame>>;
   std::vector<Frame>& frames = known[counter];
   if (frames.empty()) {
-    // The instruction before the one that is returned to.
+    // Looks up the instruction before the return address.
     backtrace_pcinfo(state, reinterpret_cast<uintptr_t>(counter) - 1, &add_frame, &ignore_error, &frames);
     if (frames.empty()) frames.push_back({"?", "?", 0});
   }

@@ -1,4 +1,4 @@
-// Places in kernels: program counters as small numbers, and their source lines from the debug information.
+// Places in kernels: program counters as small numbers, with their source lines from the debug information.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace heed::emulator {
 
-// A line of a function; of several that were inlined into each other, the innermost first.
+// A line of a function; of several functions inlined into each other, the innermost comes first.
 struct Frame {
   std::string function, file;
   int line = 0;
@@ -19,7 +19,7 @@ class Sites {
   static constexpr uint32_t unknown = 0;
 
   Sites() : counters_(1, nullptr), slots_(most * 2, 0) {}
-  // The number of a return address; `unknown` when there are too many.
+  // The number of a return address; `unknown` if there are too many.
   uint32_t of(const void* counter) {
     size_t slot = reinterpret_cast<uintptr_t>(counter) * 0x9e3779b97f4a7c15u >> 48;
     while (slots_[slot] != 0) {
@@ -35,7 +35,7 @@ class Sites {
   const std::vector<Frame>& frames(uint32_t site) const;
   // The innermost frame that is not a wrapper of native/cuda/device.
   const Frame& line(uint32_t site) const;
-  // Two call instructions that the compiler has made of one line are one.
+  // Several call instructions that the compiler generates from one line count as one.
   bool same_line(uint32_t one, uint32_t other) const;
 
  private:
@@ -43,11 +43,11 @@ class Sites {
   std::vector<uint16_t> slots_;
 };
 
-// By addr2line, from an executable that was compiled with -g; remembered. The address is one that a call
-// returns to.
+// Looks up a return address in the debug information, as addr2line does, in an executable compiled with -g,
+// and caches the result.
 const std::vector<Frame>& frames_of(const void* counter);
 
-// With its template arguments and parameters.
+// The name with template arguments and parameters.
 std::string name_of_kernel(const void* kernel);
 
 }  // namespace heed::emulator

@@ -1,5 +1,5 @@
-// Instead of ThreadSanitizer's run time: the calls that the compiler adds before every load and store of
-// kernels.
+// Replaces ThreadSanitizer's run time: implements the calls that the compiler inserts before every load and
+// store of kernels.
 #include <cstddef>
 #include <cstdint>
 
@@ -15,14 +15,14 @@ using heed::emulator::Thread;
 inline void visit(const void* address, uint32_t bytes, Block::Kind kind, bool one_instruction,
                   const void* counter) {
   Thread* thread = current_thread;
-  if (thread == nullptr) return;  // the host's own code in a kernel's source file
+  if (thread == nullptr) return;  // host code in a kernel's source file
   const auto at = reinterpret_cast<uintptr_t>(address);
   if (at >= thread->stack_bottom && at < thread->stack_top) return;
   Block& block = *thread->block;
   block.access(*thread, at, bytes, kind, block.machine().sites.of(counter), one_instruction);
 }
 
-// Objects of any length, word by word.
+// Visits objects of any length, word by word.
 void visit_range(const void* address, size_t bytes, Block::Kind kind, const void* counter) {
   const auto* at = static_cast<const char*>(address);
   for (const char* end = at + bytes; at < end;) {
@@ -61,7 +61,7 @@ void __tsan_read_range(void* address, size_t bytes) {
 void __tsan_write_range(void* address, size_t bytes) {
   visit_range(address, bytes, Block::Kind::write, __builtin_return_address(0));
 }
-// Of the host's code: whether a static variable has been made already.
+// Used by host code: checks whether a static variable has been initialised.
 char __tsan_atomic8_load(const volatile char* address, int) {
   return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }

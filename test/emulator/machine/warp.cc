@@ -1,4 +1,4 @@
-// Meetings of the lanes of a warp.
+// Meetings of a warp's lanes.
 #include <algorithm>
 #include <bit>
 
@@ -82,7 +82,7 @@ void Block::meet(Thread& thread, const Operation& operation, uint32_t variant, u
   }
 }
 
-// What the lanes of the mask have done is known to all of them.
+// Makes the accesses of the lanes of the mask known to all of them.
 void Block::order_lanes(uint32_t warp, uint32_t mask) {
   const Tick tick = next_tick();
   std::array<Tick, 32> joined{};

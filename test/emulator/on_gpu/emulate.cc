@@ -1,4 +1,4 @@
-// The emulator's bodies as a library with one function, for a program that has the CUDA bodies by the same
+// The emulator's bodies as a library with one function, for a program that contains CUDA bodies of the same
 // names.
 #include <algorithm>
 #include <vector>

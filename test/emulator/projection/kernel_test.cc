@@ -1,4 +1,4 @@
-// Projections on the emulator against float64 sums.
+// Tests projections on the emulator against float64 sums.
 #include "cuda/launchers.h"
 
 #include <doctest/doctest.h>
@@ -25,8 +25,8 @@ struct Target {
   int64_t heads, width;
 };
 
-// Memory that a problem points to, known to a machine. Between rows of the outputs lies padding that nobody
-// writes.
+// Memory that a problem points to, registered with a machine. Padding that must not be written separates the
+// rows of the outputs.
 struct Projection {
   Projection(Random& random, DType type, DType output_type, int64_t batch, int64_t steps, int64_t inner,
              const std::vector<Target>& targets, bool bias = true)
@@ -56,7 +56,7 @@ struct Projection {
     problem.input_type = problem.weight_type = type;
   }
 
-  // Rotates each target, or not.
+  // Rotates each target, or not, at random.
   void rotate(Random& random) {
     for (ProjectionTarget& target : problem.targets) {
       Rotation& rotation = target.rotation;
@@ -75,7 +75,7 @@ struct Projection {
     }
   }
 
-  // Divides the heads of each target by their root mean squares, or not.
+  // Divides the heads of each target by their root mean squares, or not, at random.
   void norm(Random& random) {
     for (ProjectionTarget& target : problem.targets) {
       if (random.chance(0.3)) continue;
@@ -134,7 +134,7 @@ struct Projection {
     }
     return sum;
   }
-  // A head of a row of a target, with its norm and its rotation.
+  // A head of a row of a target, after its norm and its rotation.
   std::vector<double> head_of(const ProjectionTarget& target, int64_t row, int64_t head) const {
     std::vector<double> elements;
     double squares = 0;
@@ -208,7 +208,7 @@ TEST_CASE("projections at the edges of tiles") {
   }
 }
 
-// As CUDA allocates memory: aligned.
+// Uses memory that is aligned like CUDA's.
 void solve_aligned(Projection& made, Machine& machine) {
   const auto aligned = [&machine](Buffer& buffer, const char* name) {
     return DeviceMemory(machine, name, DeviceMemory::Use::input, buffer.data(),

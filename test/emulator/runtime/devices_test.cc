@@ -1,4 +1,4 @@
-// Several devices at once, each with a stream of its own.
+// Tests several devices at once, each with its own stream.
 #include <doctest/doctest.h>
 
 #include <thread>
@@ -12,7 +12,7 @@ namespace heed::emulator {
 
 namespace {
 
-// Casts there and back again, from a thread of its own.
+// Casts there and back again, from a separate thread.
 void work_on(ThreadPool& pool, const std::shared_ptr<cuda::Device>& device, uint64_t stream) {
   test::Random random(96'000 + stream);
   for (int repeat = 0; repeat < 30; ++repeat) {

@@ -1,5 +1,5 @@
-// Whatever fails is said with the call and the error, once where the device is lost, and nothing waits for
-// ever.
+// Tests that every failure reports the call and the error, that the loss of a device is explained once, and
+// that nothing waits forever.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -15,7 +15,7 @@ namespace {
 using cuda::DeviceBlock;
 using cuda::StagedWork;
 
-// Through everything that an operation asks the driver for: 5 MB, there and back again, and a kernel.
+// Exercises all driver calls of an operation: copies 5 MB there and back, and runs a kernel.
 void solve(ThreadPool& pool, const std::shared_ptr<cuda::Device>& device) {
   std::vector<uint8_t> from(5'000'000, 1), to(1000);
   StagedWork work;
@@ -55,7 +55,7 @@ TEST_CASE("errors: a call that fails is named, with its error, and the next oper
     gpu.driver.fail_next(call);
     const bool memory = call == "cudaMalloc" || call == "cudaHostAlloc";
     const std::string error = memory ? "cudaErrorMemoryAllocation" : "cudaErrorUnknown";
-    // A pool that is out of memory tries once more.
+    // The pool tries again after it runs out of memory.
     if (call == "cudaMalloc") gpu.driver.fail_next(call);
     CHECK(message_of([&] { solve(*pool, gpu.device); }).find(call + " failed: " + error) !=
           std::string::npos);
@@ -88,7 +88,7 @@ TEST_CASE("errors: a kernel that goes out of bounds loses the device, and is rep
   gpu.device->use([&] {
     gpu.driver.clear(from.data(), from.bytes(), gpu.device->stream());
     cuda::DeviceWorkspace workspace(*gpu.device);
-    // 8 bytes more than there are, though the pool has rounded them up to more.
+    // 8 bytes more than the buffer has, although the pool has rounded it up to more.
     cuda::cast({from.data(), DType::float32, to.data(), DType::float32, 252}, workspace);
   });
   report = message_of([&] { gpu.device->use([&] { gpu.driver.synchronize(gpu.device->stream()); }); });

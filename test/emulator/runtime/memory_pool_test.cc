@@ -1,4 +1,4 @@
-// The pool of a device's memory: what is reused, what is counted, and what happens when there is no more.
+// Tests the pool of a device's memory: reuse, statistics, and exhaustion.
 #include "cuda/runtime/memory_pool.h"
 
 #include <doctest/doctest.h>
@@ -16,7 +16,7 @@ namespace {
 using cuda::DeviceBlock;
 using cuda::MemoryPool;
 
-// Allocates within Device::use, as everything does.
+// Allocates within Device::use, like all other code.
 void* allocate(cuda::Device& device, size_t bytes) {
   return device.use([&] { return device.memory().allocate(bytes); });
 }
@@ -81,7 +81,7 @@ TEST_CASE("memory pool: a limit counts what is kept, and gives it back before it
   void* small = allocate(device, 1 << 18);
   device.memory().free(allocate(device, 1 << 19), 1 << 19);
   CHECK(device.memory().statistics().cached == 1 << 19);
-  // Fits only without what is kept.
+  // Fits only after cached memory is freed.
   void* large = allocate(device, 3 << 18);
   CHECK(device.memory().statistics().cached == 0);
   CHECK(device.memory().statistics().used == 1 << 20);

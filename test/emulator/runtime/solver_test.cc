@@ -1,5 +1,5 @@
-// Random problems through the solver, as the addon gives them to it: some buffers are the device's memory,
-// some the host's and staged. Held against the oracle.
+// Tests random problems through the solver, as the addon calls it: some buffers are device memory, others are
+// host memory and staged. Results are compared with the oracle.
 #include <doctest/doctest.h>
 
 #include "cuda/runtime/device_workspace.h"
@@ -15,7 +15,7 @@ namespace {
 using cuda::StagedWork;
 using test::Buffer;
 
-// Puts buffers on the device: at once, or around the operation.
+// Places buffers on the device: directly, or staged by the operation.
 class Placement {
  public:
   Placement(ThreadPool& pool, std::shared_ptr<cuda::Device> device, test::Random& random)
@@ -35,7 +35,7 @@ class Placement {
     }
     return there.device;
   }
-  // Poisoned as on the host; comes back with the operation, or later.
+  // Poisoned like on the host; copied back by the operation or later.
   void* output(Buffer& buffer) {
     const cuda::Transfer there = place(buffer);
     work_.inputs.push_back(there);
@@ -82,7 +82,7 @@ TEST_CASE("solver: random attention, with buffers on the device and on the host"
     const AttentionProblem on_host = made.problem;
     AttentionProblem problem = on_host;
     Placement placement(*pool, gpu.device, random);
-    // Views may begin behind the beginning of their buffers.
+    // Views may begin after the start of their buffers.
     const auto move = [](auto& view, test::Buffer& buffer, void* there) {
       const auto* here = static_cast<const std::byte*>(buffer.data());
       view.data = static_cast<std::byte*>(there) + (static_cast<const std::byte*>(view.data) - here);

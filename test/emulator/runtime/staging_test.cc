@@ -1,4 +1,5 @@
-// Host arrays on their way to a device and back: every size, many at once, and nothing but the bytes meant.
+// Tests copies of host arrays to a device and back: every size, many at once, and no bytes other than the
+// intended ones.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -26,7 +27,7 @@ Bytes random_bytes(test::Random& random, size_t count) {
   return bytes;
 }
 
-// To the device, and from there into poisoned memory.
+// Copies to the device, and from there into poisoned memory.
 void send_and_fetch(ThreadPool& pool, cuda::Device& device, std::vector<Bytes>& arrays) {
   std::vector<DeviceBlock> blocks;
   StagedWork there, back;
@@ -51,7 +52,7 @@ TEST_CASE("staging: waves hold every byte once, and pieces of one wave do not ov
   test::Random random(90);
   for (int repeat = 0; repeat < 500; ++repeat) {
     std::vector<cuda::Transfer> transfers;
-    std::vector<std::pair<size_t, size_t>> expected;  // host's begin and end
+    std::vector<std::pair<size_t, size_t>> expected;  // begin and end in host memory
     size_t next = 4096;
     for (int64_t count = random.integer(0, 6); count > 0; --count) {
       const auto bytes = static_cast<size_t>(random.integer(0, int64_t{1} << random.integer(0, 24)));
@@ -176,7 +177,7 @@ TEST_CASE("staging: operations that are cancelled give back what they have, when
     CHECK(!operation->error());
   }
   CHECK(gpu.device->memory().statistics().used == 0);
-  // All windows are there again: more operations than there are windows, one after the other.
+  // All windows have been returned: runs more operations than there are windows, one after the other.
   for (int repeat = 0; repeat < 20; ++repeat) {
     std::vector<Bytes> arrays{random_bytes(random, 100'000)};
     send_and_fetch(*pool, *gpu.device, arrays);
@@ -193,7 +194,7 @@ TEST_CASE("staging: a window is kept while copies are on their way, though no ca
   work.blocks.push_back(block_on(*gpu.device, to.size()));
   work.outputs.push_back(transfer(to, work.blocks[0]));
 
-  // The stream stands still, so that what is copied below is behind other copies for a while.
+  // Blocks the stream, so that the copies below wait behind other copies for a while.
   std::promise<void> release;
   gpu.device->use([&] {
     gpu.driver.clear(work.blocks[0].data(), to.size(), gpu.device->stream());
@@ -203,7 +204,7 @@ TEST_CASE("staging: a window is kept while copies are on their way, though no ca
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     release.set_value();
   });
-  // That of the operation, and that of its window.
+  // The callbacks of the operation and of its window.
   gpu.driver.fail_next("cudaStreamAddCallback");
   gpu.driver.fail_next("cudaStreamAddCallback");
   CHECK_THROWS_AS(run(*pool, plan_staged(std::move(work))), cuda::DeviceError);

@@ -1,4 +1,4 @@
-// The host side on emulated GPUs: how its tests run plans, and look into a device.
+// The host side on emulated GPUs: runs plans for tests and reads device memory.
 #pragma once
 
 #include <cstring>
@@ -14,7 +14,7 @@
 
 namespace heed::emulator {
 
-// A GPU of its own for each test.
+// A separate GPU for each test.
 struct EmulatedGpu {
   explicit EmulatedGpu(DriverOptions options = {})
       : driver(std::move(options)), device(std::make_shared<cuda::Device>(driver, 0)) {}
@@ -23,7 +23,7 @@ struct EmulatedGpu {
   std::shared_ptr<cuda::Device> device;
 };
 
-// Runs a plan on the pool and on this thread. Throws what a task threw.
+// Runs a plan on the pool and on this thread. Rethrows the exception of a task.
 inline void run(ThreadPool& pool, Plan plan) {
   const auto operation = std::make_shared<Operation>(std::move(plan));
   Scratch scratch;
@@ -31,7 +31,7 @@ inline void run(ThreadPool& pool, Plan plan) {
   if (operation->error()) std::rethrow_exception(operation->error());
 }
 
-// Bytes of the host's that go to the device, or come from it.
+// Host bytes to copy to or from the device.
 inline cuda::Transfer transfer(std::vector<uint8_t>& host, const cuda::DeviceBlock& block) {
   return {reinterpret_cast<std::byte*>(host.data()), block.data(), host.size()};
 }

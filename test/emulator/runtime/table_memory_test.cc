@@ -1,5 +1,5 @@
-// Tables of operations: where they are put, that they arrive together, and that none is written over too
-// early.
+// Tests the tables of operations: where they are placed, that they are uploaded together, and that none is
+// overwritten too early.
 #include "cuda/runtime/table_memory.h"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ TEST_CASE("tables: each operation finds its own, while many are under way") {
   std::vector<std::vector<float>> tables;
   std::vector<cuda::DeviceBlock> results;
   for (int i = 0; i < operations; ++i) {
-    // Now and then more than a whole piece holds.
+    // Sometimes more than a whole piece holds.
     const auto count = static_cast<size_t>(random.chance(0.05) ? 20'000 : random.integer(1, 300));
     std::vector<float> table(count);
     for (float& number : table) number = static_cast<float>(random.normal());

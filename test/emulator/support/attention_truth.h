@@ -1,4 +1,4 @@
-// Attention problems on the emulator, held against the float64 oracle.
+// Compares attention problems on the emulator with the float64 oracle.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -18,7 +18,7 @@ inline double tolerance_of(DType type) {
   return type == DType::float32 ? 1e-5 : type == DType::float16 ? 2e-3 : 1e-2;
 }
 
-// Gives the memory of a problem to a machine.
+// Registers the memory of a problem with a machine.
 inline void give(Machine& machine, test::RandomAttention& made) {
   const auto bytes = [](test::Buffer& buffer) {
     return static_cast<size_t>(buffer.size()) * size_of(buffer.type());
@@ -31,9 +31,8 @@ inline void give(Machine& machine, test::RandomAttention& made) {
   machine.output(made.log_sum_exp->data(), bytes(*made.log_sum_exp), "log-sum-exp");
 }
 
-// The norm of the difference, relative to the norm of the truth over the whole output, as in the native
-// tests; where the truth is not finite, it has to be met exactly. Nothing between the rows may have been
-// written.
+// The norm of the difference is relative to the norm of the truth over the whole output, as in the native
+// tests. Non-finite results must match exactly, and nothing between the rows may have been written.
 inline void check_against_oracle(const AttentionProblem& p, const test::Buffer* output = nullptr) {
   double error = 0, norm = 0, log_sum_error = 0;
   int64_t wrong = 0, numbers = 0;

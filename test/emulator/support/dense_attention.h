@@ -1,4 +1,4 @@
-// Attention problems of chosen shapes on the emulator.
+// Attention problems of given shapes on the emulator.
 #pragma once
 
 #include <cmath>
@@ -11,7 +11,7 @@
 
 namespace heed::emulator {
 
-// Fixed shapes, everything else plain: dense, causal, the last step at the last key.
+// Fixed shapes, otherwise plain: dense and causal, with the last step at the last key.
 struct DenseAttention {
   DenseAttention(test::Random& random, DType type, int64_t batch, int64_t key_heads, int64_t group,
                  int64_t steps, int64_t keys, int64_t width)
@@ -37,7 +37,7 @@ struct DenseAttention {
     for (int64_t b = 0; b < batch; ++b) problem.sequences.push_back({0, steps, 0, keys, keys - steps});
   }
 
-  // Calls solve(problem, workspace), on memory that is aligned as CUDA's is.
+  // Calls solve(problem, workspace) on memory that is aligned like CUDA's.
   template <class Solve>
   Counts solve_on(Machine& machine, Solve solve) {
     const auto give = [&](const char* name, RemoteMemory::Use use, test::Buffer& buffer) {

@@ -1,4 +1,4 @@
-// Keys and values of an attention problem, moved into the pages of a cache on the emulator.
+// Moves keys and values of an attention problem into the pages of a cache on the emulator.
 #pragma once
 
 #include <cstring>
@@ -11,7 +11,7 @@
 
 namespace heed::emulator {
 
-// Pages lie anywhere, some of them not aligned; what a page has no step for is NaN.
+// Pages lie at arbitrary, partly unaligned places; unused steps of a page are NaN.
 class PagedAttention {
  public:
   PagedAttention(test::Random& random, Machine& machine, const AttentionProblem& contiguous,

@@ -1,4 +1,4 @@
-// A stretch of addresses with memory only where it is touched, for offsets beyond 2^31 elements.
+// An address range whose memory is allocated only where it is touched, for offsets beyond 2^31 elements.
 #pragma once
 
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-// Device memory of one operation, from the emulator's: what a kernel reads there it has to have written.
+// Device memory of one operation on the emulator: a kernel must write it before it reads it.
 #pragma once
 
 #if defined(HEED_ON_GPU)

@@ -1,4 +1,4 @@
-// Memory between two pages that nobody may touch: an access out of bounds ends the process, with or without
+// Memory between two inaccessible pages: an access out of bounds ends the process, with or without
 // sanitizers.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace heed::test {
 
 class Guarded {
  public:
-  // Either the first byte lies right behind a forbidden page, or the last one right before one.
+  // Places either the first byte directly after an inaccessible page, or the last byte directly before one.
   Guarded(size_t bytes, bool at_end) : bytes_(bytes) {
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     const size_t inner = (bytes + page - 1) / page * page;

@@ -1,5 +1,5 @@
-// Storage types for tests, written apart from the kernels': values are chosen on a grid that each type holds
-// exactly, so no rounding is needed going in.
+// Storage types for tests, implemented independently of the kernels': values lie on a grid that each type
+// represents exactly, so inputs need no rounding.
 #pragma once
 
 #include <cmath>
@@ -27,7 +27,7 @@ inline double read(const void* data, DType type, int64_t index) {
   return sign * std::ldexp(1024 + fraction, exponent - 25);
 }
 
-// Rounds towards zero to the type's precision; enough to make inputs.
+// Rounds towards zero to the type's precision, which suffices for inputs.
 inline void write(void* data, DType type, int64_t index, double value) {
   const float narrow = static_cast<float>(value);
   uint32_t bits;
@@ -63,7 +63,7 @@ inline void write(void* data, DType type, int64_t index, double value) {
   }
 }
 
-// A tensor of one type, filled and read as doubles. Starts poisoned: every float element NaN.
+// A tensor of one type, read and written as doubles. Initially poisoned: every float element is NaN.
 class Buffer {
  public:
   Buffer(DType type, int64_t size)

@@ -20,8 +20,8 @@ uint32_t mix(uint32_t bits) {
   return bits ^ (bits >> 15);
 }
 
-// What is added to the score of a key before the best is taken: lib/backends/reference/draws.ts says why. −1
-// is the sink.
+// The number added to the score of a key before the best is selected; lib/backends/reference/draws.ts gives
+// the reason. −1 is the sink.
 double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, int64_t key) {
   if (p.scoring.selection.kind != SelectionKind::drawn) return 0;
   uint32_t states[2] = {0x243f6a88u, 0x85a308d3u};
@@ -76,7 +76,7 @@ double similarity(const AttentionProblem& p, int64_t batch, int64_t head, int64_
     key_squares += k(d) * k(d);
   }
   if (p.scoring.score.kind != ScoreKind::cosine || sum == 0)
-    return sum;  // of zeros too, which have no direction
+    return sum;  // zeros have no direction, and also get 0
   return sum / std::sqrt(query_squares * key_squares);
 }
 
@@ -87,7 +87,7 @@ double center_of(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
               batch * centers.batch_stride + head * centers.head_stride + query * centers.query_stride);
 }
 
-// All the weight for the largest sum, the first of several. A sink with a larger one leaves nothing.
+// Gives all weight to the largest sum, the first of several. A sink with a larger sum leaves no weight.
 void choose(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, OracleRow& row) {
   double best =
       p.scoring.sinks == nullptr ? -INFINITY : p.scoring.sinks[head] + noise(p, batch, head, position, -1);

@@ -1,4 +1,4 @@
-// Attention as its definition says, in float64, one number at a time: what kernels are held against.
+// Attention by its definition, in float64, one number at a time: the reference for kernels.
 #pragma once
 
 #include <cmath>
@@ -12,8 +12,8 @@ struct OracleRow {
   std::vector<double> scores, capped, biased, weights;  // per key of the sequence
   std::vector<double> output;
   double log_sum_exp;
-  // Of a hard selection: the key, −1 for none, and by how much its sum leads, which rounding may decide when
-  // it is next to nothing.
+  // For hard selection: the key, −1 for none, and the margin of its sum, because rounding may decide when the
+  // margin is close to 0.
   int64_t choice = -1;
   double lead = INFINITY;
 };

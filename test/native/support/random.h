@@ -1,4 +1,4 @@
-// Fresh random inputs. The seed is printed at start; HEED_TEST_SEED repeats a run.
+// Random inputs. The seed is printed at start; HEED_TEST_SEED repeats a run.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@ namespace heed::test {
 
 uint64_t seed();
 
-// How many random problems a test solves on each instruction set: HEED_TEST_PROBLEMS, or 150.
+// The number of random problems that a test solves on each instruction set: HEED_TEST_PROBLEMS, or 150.
 uint64_t problems();
 
 class Random {

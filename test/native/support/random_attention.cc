@@ -11,7 +11,7 @@ struct Shape {
   int64_t batch, heads, steps, width;
 };
 
-// [batch, heads, steps, width] or [batch, steps, heads, width], behind a few elements that do not belong to
+// [batch, heads, steps, width] or [batch, steps, heads, width], after a few elements that do not belong to
 // it.
 template <class ViewType>
 std::unique_ptr<Buffer> lay_out(Random& random, const Shape& shape, DType type, bool whole_chunks,
@@ -38,7 +38,7 @@ void fill(Random& random, Buffer& buffer, double deviation = 1) {
   for (int64_t i = 0; i < buffer.size(); ++i) buffer.set(i, deviation * random.normal());
 }
 
-// One of so many elements for each head, or one for all.
+// One matrix of `elements` elements per head, or one for all heads.
 std::unique_ptr<Buffer> make_matrix(Random& random, DType type, int64_t heads, int64_t size, double deviation,
                                     HeadMatrix& matrix) {
   const bool shared = random.chance(0.5);
@@ -133,7 +133,7 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   }
 }
 
-// Small enough that scores stay of ordinary size.
+// The weights are small enough to keep scores at an ordinary magnitude.
 void RandomAttention::make_weights(Random& random, DType type) {
   const int64_t heads = problem.query_heads, wide = problem.query_width, width = problem.key_width;
   Score& score = problem.scoring.score;

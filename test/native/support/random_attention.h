@@ -1,4 +1,4 @@
-// Random attention problems over every feature, layout and edge, with the memory they point to.
+// Random attention problems over every feature, layout and edge case, with the memory that they point to.
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@
 
 namespace heed::test {
 
-// What problems are drawn from.
+// The ranges from which problems are drawn.
 struct AttentionLimits {
   int64_t batch = 3, key_heads = 3, group = 5, width = 140, queries = 150, keys = 700;
-  bool whole_chunks = false;  // rows are aligned to 16 bytes, and as long as multiples of 16 bytes
-  bool scores = false;        // other functions than the product
-  bool local = false;         // predicted centers
-  bool additive = false;      // where there are other scores
-  bool hard = false;          // the best key alone, or a drawn one
+  bool whole_chunks = false;  // rows are aligned to 16 bytes, with lengths in multiples of 16 bytes
+  bool scores = false;        // score functions other than the product
+  bool local = false;         // local selection with predicted centers
+  bool additive = false;      // included among the other scores
+  bool hard = false;          // the best key alone, or a drawn key
 };
 
 struct RandomAttention {
@@ -26,8 +26,8 @@ struct RandomAttention {
 
   AttentionProblem problem;
   std::unique_ptr<Buffer> query, key, value, output, log_sum_exp, mask, weight, centers;
-  std::unique_ptr<Buffer> key_weight, vector;  // of additive scores
-  std::vector<double> choices;                 // of a hard selection
+  std::unique_ptr<Buffer> key_weight, vector;  // for additive scores
+  std::vector<double> choices;                 // for hard selection
 
  private:
   void make_weights(Random& random, DType type);

@@ -1,5 +1,5 @@
-// Stands in for native/cpu/processor.cc where the 16-lane kernels were compiled to AVX2 instructions
-// (HEED_WIDE_ON_AVX2): claims AVX-512, so that their shape is tested on processors without it.
+// Replaces native/cpu/processor.cc if the 16-lane kernels are compiled to AVX2 instructions
+// (HEED_WIDE_ON_AVX2): reports AVX-512, so that their shape is tested on processors without it.
 #include "cpu/processor.h"
 
 namespace heed::cpu {

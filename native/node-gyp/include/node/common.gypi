@@ -1,5 +1,5 @@
-# node-gyp wants the headers of a whole Node, for the compiler settings in their common.gypi, and would download them.
-# heed needs no more of them than Node-API, which comes from npm; these few settings take the place of the rest.
+# node-gyp requires the headers of Node, for the compiler settings in their common.gypi, and would download them. heed needs
+# only Node-API, which comes from npm; these few settings replace the rest.
 {
   "variables": {
     "configuring_node%": 0,

@@ -1,9 +1,9 @@
-/** Ends in one of several ways while operations are under way on a device. */
+/** Ends in one of several ways while operations run on a device. */
 import { deviceOperations, manyOperations } from './operations.js';
 
 async function main(how: string): Promise<void> {
   if (how === 'natural') {
-    // Nothing waits for it but the process itself.
+    // Only the process itself waits for it.
     void deviceOperations().then(() => console.log('finished'));
     return;
   }

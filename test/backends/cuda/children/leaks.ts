@@ -1,4 +1,7 @@
-/** Thousands of operations on a device; prints what they left behind, there and here. Wants --expose-gc. */
+/**
+ * Runs thousands of operations on a device and prints how much memory they left allocated on the device and
+ * on the host. Requires --expose-gc.
+ */
 import { setTimeout } from 'node:timers/promises';
 import {
   attention,
@@ -15,7 +18,7 @@ const count = Number(process.argv[2]);
 const tokens = Tensor.zeros('float32', [1, 1, 4, 8]);
 const matrix = Tensor.zeros('float32', [8, 8]);
 
-/** What is not disposed of is for the collector. */
+/** Tensors that are not disposed are left to the garbage collector. */
 async function operation(index: number, there: Tensor, weight: Tensor): Promise<void> {
   switch (index % 7) {
     case 0:

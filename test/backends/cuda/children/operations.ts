@@ -1,4 +1,4 @@
-/** What the child processes and workers of these tests do on a device. */
+/** The device operations of these tests' child processes and workers. */
 import { parentPort, workerData } from 'node:worker_threads';
 import {
   attention,
@@ -14,7 +14,7 @@ function filled(dims: number[], value: number): Tensor {
   return new Tensor(new Float32Array(size).fill(value), dims);
 }
 
-/** A bit of everything; throws where a result is wrong. */
+/** A mixture of operations; throws if a result is wrong. */
 export async function deviceOperations(): Promise<void> {
   const tokens = filled([1, 2, 20, 32], 0.5);
   const there = await tokens.to('cuda');
@@ -32,7 +32,7 @@ export async function deviceOperations(): Promise<void> {
   for (const held of [there, weight, cache, ...results]) held.dispose();
 }
 
-/** Many, so that some of them are under way whenever it is that they are interrupted. */
+/** Enough operations that some are running at any moment of an interruption. */
 export async function manyOperations(signal?: AbortSignal): Promise<void> {
   const here = filled([2, 4, 60, 32], 0.5);
   const there = await here.to('cuda');
@@ -44,7 +44,10 @@ export async function manyOperations(signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** Until the device is lost, as HEED_EMULATED_LAUNCHES has it; then nothing there works, and all of it says so. */
+/**
+ * Runs until the device is lost, after HEED_EMULATED_LAUNCHES; then every operation on it fails with that
+ * error.
+ */
 async function lose(): Promise<void> {
   const here = filled([1, 2, 20, 32], 0.5);
   const there = await here.to('cuda');
@@ -59,7 +62,7 @@ async function lose(): Promise<void> {
   if ((await there.getData().catch(lost)) !== 'HEED_DEVICE_LOST') throw new Error('the device is not lost');
 }
 
-/** A kernel reads what nobody has written: on an emulated device that is found, and loses it. */
+/** A kernel reads unwritten memory: an emulated device detects this and is lost. */
 async function fault(): Promise<void> {
   const there = Tensor.make('float32', [1, 2, 20, 32], 'cuda:0');
   const error = await (await attention(there, there, there)).getData().catch((reason) => reason);

@@ -1,4 +1,4 @@
-/** Ends the process while workers are at work. */
+/** Ends the process while workers compute. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Random } from '../../../support/random.js';

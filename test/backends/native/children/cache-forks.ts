@@ -1,4 +1,4 @@
-/** What forks of a long cache take; prints it. Wants --expose-gc. */
+/** Measures the memory of forks of a long cache and prints it. Requires --expose-gc. */
 import { setTimeout } from 'node:timers/promises';
 import { KeyValueCache } from '../../../../lib/index.js';
 import { filled } from './operations.js';
@@ -26,13 +26,13 @@ function fill(): void {
   for (let i = 0; i < 8; i++) cache.append(filled([1, 8, steps / 8, 128]), filled([1, 8, steps / 8, 128]));
 }
 
-/** Each of the forks gets pages of its own, and is forgotten. */
+/** Each of the forks gets its own pages and becomes garbage. */
 function appendToForks(count: number): void {
   const step = filled([1, 8, 1, 128]);
   for (let i = 0; i < count; i++) cache.fork().append(step, step);
 }
 
-/** V8 counts memory as it pleases, some hundred kilobytes more or less: the middle of several rounds means something. */
+/** V8's memory counts fluctuate by some hundred kilobytes, so the median of several rounds is used. */
 async function ofForks(count: number): Promise<{ bytes: number; resident: number }> {
   const before = await taken();
   const residentBefore = process.memoryUsage.rss();

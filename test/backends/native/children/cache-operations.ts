@@ -1,4 +1,4 @@
-/** A worker that decodes over a cache, and lets itself be terminated while it does. */
+/** A worker that decodes over a cache until it is terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { attention, KeyValueCache } from '../../../../lib/index.js';
 import { filled } from './operations.js';

@@ -1,4 +1,7 @@
-/** Tasks of a pool of workers, cancelled at random moments: a pool ends the worker of a task that is. Argument: how many. */
+/**
+ * Cancels tasks of a pool of workers at random moments: the pool terminates the worker of a cancelled task.
+ * Argument: the number of tasks.
+ */
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import Piscina from 'piscina';

@@ -1,4 +1,4 @@
-/** A worker that does short operations of one kind, or loads heed, until somebody ends it. */
+/** A worker that runs short operations of one kind, or loads heed, until it is terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { cudaStatus } from '../../../../lib/backends/native/native.js';
 import {
@@ -22,7 +22,7 @@ function filled(...dims: number[]): Tensor {
 }
 
 const tokens = filled(1, 2, 16, 16);
-// An emulated GPU takes its time.
+// An emulated GPU is slow.
 const large = cudaStatus().emulated ? filled(1, 2, 64, 32) : filled(1, 4, 1024, 32);
 const flat = filled(1, 4, 16);
 const weight = filled(16, 16);
@@ -32,10 +32,10 @@ function layer(): MultiHeadAttention {
   return new MultiHeadAttention({ query: linear, key: linear, value: linear, output: linear }, { heads: 2 });
 }
 
-/** Calls back again and again; promises one after the other, so that the event loop turns. */
+/** Synchronous calls run repeatedly; promises run one after the other, so that the event loop turns. */
 const kinds: Record<string, () => () => unknown> = {
   short: () => () => attention(tokens, tokens, tokens),
-  // With a signal, even the shortest takes the way to a thread and back.
+  // With a signal, even the shortest operation runs on a thread.
   threaded: () => {
     const { signal } = new AbortController();
     return () => Promise.all(Array.from({ length: 20 }, () => attention(tokens, tokens, tokens, { signal })));
@@ -54,7 +54,7 @@ const kinds: Record<string, () => () => unknown> = {
     attentionSync(large, large, large);
   },
   projected: () => () => project(flat, weight),
-  // Handles that are disposed of, that are collected, and that are left when the environment goes.
+  // Handles that are disposed, that are collected, and that remain when the environment ends.
   packed: () => {
     const kept: unknown[] = [];
     return () => {
@@ -90,7 +90,7 @@ const kinds: Record<string, () => () => unknown> = {
     const rows = filled(12, 2, 8);
     return () => packedAttention(rows, rows, rows, { queryStarts: [0, 4, 12] });
   },
-  // Tensors on a device, where there is one: transfers, operations that are enqueued, memory that is let go.
+  // Tensors on a device, if there is one: transfers, enqueued operations, freed memory.
   ...(cudaStatus().devices.length > 0 && {
     device: () => async () => {
       const there = await tokens.to('cuda');
@@ -100,7 +100,7 @@ const kinds: Record<string, () => () => unknown> = {
     },
   }),
   details: () => () => attentionDetails(tokens, tokens, tokens, { include: ['weights'] }),
-  // What goes wrong in the addon becomes a JavaScript error, also when nobody can catch it any more.
+  // Errors in the addon become JavaScript errors, even if no code can catch them any more.
   refused: () => {
     const problem = randomProblem({ queries: 5, keys: 5 });
     const broken = { ...problem, query: { ...problem.query, headStride: 1e9 } };
@@ -118,7 +118,7 @@ export async function work(kind: string): Promise<void> {
   const step = kinds[kind]();
   for (let i = 0; ; i++) {
     await step();
-    // Promises that are kept at once would never let the event loop turn.
+    // Promises that resolve at once would never let the event loop turn.
     if (i % 50 === 0) await new Promise(setImmediate);
   }
 }

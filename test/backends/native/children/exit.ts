@@ -1,9 +1,9 @@
-/** Ends in one of several ways while operations are under way. */
+/** Ends in one of several ways while operations run. */
 import { longOperation, smallOperations } from './operations.js';
 
 async function main(how: string): Promise<void> {
   if (how === 'natural') {
-    // Nothing waits for it but the process itself.
+    // Only the process itself waits for it.
     void smallOperations().then(() => console.log('finished'));
     return;
   }

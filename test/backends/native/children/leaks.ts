@@ -1,4 +1,6 @@
-/** 2,000 operations of every kind; prints what they left behind. Wants --expose-gc. */
+/**
+ * Runs 2,000 operations of every kind and prints how much memory they left allocated. Requires --expose-gc.
+ */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { attention, attentionSync, packWeight, project, type Tensor } from '../../../../lib/index.js';
 import { filled } from './operations.js';
@@ -13,7 +15,7 @@ async function failing(operation: Promise<Tensor>): Promise<void> {
   );
 }
 
-/** Each takes 256 kB and more: were one kind of them not given back, it would show. */
+/** Each takes at least 256 kB, so that a leak of any kind would show. */
 async function operation(index: number): Promise<void> {
   const tokens = filled([1, 4, 256, 64]);
   const weight = filled([256, 256]);
@@ -56,7 +58,7 @@ async function settle(): Promise<void> {
   }
 }
 
-/** What weights that nobody disposes of come to when nobody asks for a garbage collection either. */
+/** The memory of weights that are neither disposed nor collected by an explicit garbage collection. */
 async function forgottenWeights(): Promise<number> {
   const weight = filled([512, 512]);
   const before = process.memoryUsage.rss();
@@ -69,7 +71,7 @@ async function forgottenWeights(): Promise<number> {
   return most;
 }
 
-/** Too large for the allocator to keep: what is freed shows at once. */
+/** Too large for the allocator to cache: freed memory shows at once. */
 async function disposedWeights() {
   const weight = filled([2560, 4096]);
   await settle();

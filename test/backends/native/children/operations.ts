@@ -1,4 +1,4 @@
-/** What the child processes and workers of these tests do. */
+/** The operations of these tests' child processes and workers. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { attention, attentionSync, packWeight, project, Tensor } from '../../../../lib/index.js';
 
@@ -7,13 +7,13 @@ export function filled(dims: number[], value = 0.1): Tensor {
   return new Tensor('float32', new Float32Array(size).fill(value), dims);
 }
 
-/** Under way for seconds. */
+/** Runs for seconds. */
 export function longOperation(signal?: AbortSignal): Promise<Tensor> {
   const tokens = filled([1, 16, 8192, 64]);
   return attention(tokens, tokens, tokens, signal ? { signal } : {});
 }
 
-/** A bit of everything; throws where a result is wrong. */
+/** A mixture of operations; throws if a result is wrong. */
 export async function smallOperations(): Promise<void> {
   const tokens = filled([1, 2, 64, 32], 0.5);
   const results = [await attention(tokens, tokens, tokens), attentionSync(tokens, tokens, tokens)];
@@ -25,7 +25,7 @@ export async function smallOperations(): Promise<void> {
   }
 }
 
-/** As the main module of a worker. */
+/** Runs as the main module of a worker. */
 async function work(): Promise<void> {
   if (workerData === 'small') return smallOperations();
   await smallOperations();

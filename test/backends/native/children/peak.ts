@@ -1,4 +1,4 @@
-/** 32,768 × 32,768 tokens, one head of width 64; prints by how much the peak grew over inputs and output. */
+/** 32,768 × 32,768 tokens, one head of width 64; prints the growth of the peak beyond inputs and output. */
 import { readFileSync } from 'node:fs';
 import { attention, Tensor } from '../../../../lib/index.js';
 import { filled } from './operations.js';
@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const dims = [1, 1, tokens, 64];
   const [query, key, value] = [1, 2, 3].map((x) => filled(dims, x / 10));
   const out = new Tensor('float32', new Float32Array(tokens * 64).fill(1), dims);
-  // Threads and the like are no part of it.
+  // Starts threads and other fixed costs before the measurement.
   const few = filled([1, 1, 256, 64]);
   await attention(few, few, few);
   const before = peak();

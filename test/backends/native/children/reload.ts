@@ -1,7 +1,7 @@
 /**
- * Loads heed in workers, one after the other, and never in the main thread: each time it is unloaded again. Arguments: how
- * often, the module that the workers run, and what each of them does in turn. Those that say that they are running are
- * terminated.
+ * Loads heed in workers, one after the other, and never in the main thread, so that it is unloaded each time.
+ * Arguments: the number of workers, their module, and the kinds of work, which they take in turn. Workers
+ * that report that they are running are terminated.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
@@ -19,7 +19,7 @@ function once(index: number): Promise<void> {
   });
 }
 
-/** A thread that has ended, and was waited for, is listed for a moment longer. */
+/** An ended thread stays listed for a moment, even after it was joined. */
 async function lastingThreads(): Promise<number> {
   let fewest = Infinity;
   for (let i = 0; i < 20; i++) {
@@ -29,7 +29,10 @@ async function lastingThreads(): Promise<number> {
   return fewest;
 }
 
-/** Its code, that is: an emulated GPU that has reported a fault keeps what it has read of the file's debug information. */
+/**
+ * Checks for the code of the addon: an emulated GPU that has reported a fault keeps the file's debug
+ * information.
+ */
 function isLoaded(): boolean {
   return /^\S+ r-xp .*heed\.node$/m.test(readFileSync('/proc/self/maps', 'utf8'));
 }

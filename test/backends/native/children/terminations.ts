@@ -1,6 +1,7 @@
 /**
- * Ends workers at random moments while they load heed and compute, and then works itself. Arguments: how many workers, how
- * many of them at once, and perhaps the only kind of work. Prints how many were ended, and of each kind.
+ * Terminates workers at random moments while they load heed and compute, and then computes itself. Arguments:
+ * the number of workers, how many run at once, and optionally the only kind of work. Prints how many workers
+ * of each kind were terminated.
  */
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -25,7 +26,7 @@ async function once(index: number): Promise<void> {
       resolve();
     });
   });
-  // Some are ended before they have begun, some while they load, and most at work.
+  // Some are terminated before they start, some while they load, and most while they compute.
   if (random.integer(0, 3) > 0 && kind !== 'loading') await begun;
   await setTimeout(random.integer(0, 40));
   await worker.terminate();

@@ -1,4 +1,4 @@
-// Memory that tests give to kernels, with the interface of the emulator's.
+// Memory that tests pass to kernels, with the interface of the emulator's.
 #pragma once
 
 #include <cstddef>
@@ -38,9 +38,9 @@ class BasicDeviceMemory {
   void* data_;
 };
 
-// Pinned memory of the host: an oracle may read it in place.
+// Pinned host memory, which an oracle may read in place.
 using DeviceMemory = BasicDeviceMemory<PinnedMemory>;
-// The GPU's own, whose bounds memcheck knows.
+// GPU memory, whose bounds memcheck checks.
 using RemoteMemory = BasicDeviceMemory<GpuMemory>;
 
 }  // namespace heed::emulator

@@ -17,7 +17,7 @@ void check(cudaError_t status, const char* call) {
   throw std::runtime_error(std::string(call) + " failed: " + cudaGetErrorString(status));
 }
 
-// initcheck would take it for written.
+// Without poison, because initcheck would count it as written.
 bool is_poisoned() {
   static const bool poisoned = std::getenv("HEED_TEST_UNWRITTEN") == nullptr;
   return poisoned;

@@ -1,11 +1,12 @@
-// Memory of the GPU, memory of the host that it can reach, and copies between them.
+// GPU memory, host memory that the GPU can access, and copies between them.
 #pragma once
 
 #include <cstddef>
 
 namespace heed::emulator {
 
-// 0xff throughout: NaN in every type. The GPU's is unwritten where HEED_TEST_UNWRITTEN is set, for initcheck.
+// Filled with 0xff: NaN in every type. GPU memory stays unwritten if HEED_TEST_UNWRITTEN is set, for
+// initcheck.
 class GpuMemory {
  public:
   explicit GpuMemory(size_t bytes);
@@ -30,7 +31,7 @@ class PinnedMemory {
   void* data_ = nullptr;
 };
 
-// From either to either.
+// Copies between any two of them.
 void copy(void* to, const void* from, size_t bytes);
 
 }  // namespace heed::emulator

@@ -1,6 +1,6 @@
-// Every array of the tests in memory that the GPU reads and writes at the same address: pinned, from one
-// large piece, by way of operator new. So tests that hand pointers of the host to kernels run as they are. It
-// is not managed memory, whose pages would travel between host and GPU at every turn.
+// Allocates every array of the tests in memory that the GPU accesses at the same address: pinned, from one
+// large block, through operator new. So tests that pass host pointers to kernels run unchanged. It does not
+// use managed memory, whose pages would migrate between host and GPU at every access.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -12,10 +12,10 @@
 
 namespace {
 
-// Blocks of powers of two, and for each size a list of those that are free.
+// Blocks of powers of two, with a free list for each size.
 class PinnedMemory {
  public:
-  // Null where there is no GPU, or no memory left.
+  // Null if there is no GPU or no memory left.
   void* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
     if (!asked_) reserve();
@@ -45,7 +45,7 @@ class PinnedMemory {
   }
 
  private:
-  // Before a block that is used its size, in one that is not the next.
+  // The header before a block: its size if it is used, the next free block otherwise.
   union alignas(16) Head {
     size_t size;
     Head* next;
@@ -54,7 +54,7 @@ class PinnedMemory {
 
   void reserve() {
     asked_ = true;
-    // A test reads results as soon as the launch has returned.
+    // Tests read results as soon as the launch has returned.
     setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
     void* data = nullptr;
     if (cudaMallocHost(&data, reserved) == cudaSuccess) begin_ = static_cast<char*>(data);
@@ -68,7 +68,7 @@ class PinnedMemory {
 };
 
 constinit PinnedMemory memory;
-// CUDA's own arrays, made while it reserves ours, are none of the tests'.
+// CUDA's own arrays, allocated while it reserves the block, do not belong to the tests.
 constinit thread_local bool inside = false;
 
 void* allocate(size_t bytes) {

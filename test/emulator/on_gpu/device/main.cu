@@ -9,8 +9,7 @@
 
 namespace {
 
-// A GPU does not count what it does; and offsets beyond 2^31 elements take a stretch of addresses without
-// memory.
+// A GPU does not count its work, and offsets beyond 2^31 elements need an address range without memory.
 constexpr const char* only_emulated[] = {"*whole sectors*", "*skips tiles*", "*what they hand over*",
                                          "*reads no tile*", "*beyond 2^31*"};
 
