@@ -4,7 +4,7 @@ import type { AttentionDetails, AttentionDetailsOptions } from '../../attention/
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
 import { expectDims, expectLength, readNames } from '../../checks/lists.js';
-import { readOptions } from '../../checks/options.js';
+import { type OptionValues, readOptions } from '../../checks/options.js';
 import type { TensorArgument } from '../../checks/tensor.js';
 import { finiteOption, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
@@ -81,7 +81,10 @@ export interface MultiHeadAttentionAttributes {
   readonly scale?: number;
   /** What is added to the scores of keys that key_padding_mask masks. Default -10000: the keys of a row that is masked wholly still differ. */
   readonly mask_filter_value?: number;
-  /** 1: a step attends the past and the new steps up to its own, unless it is the only one. Default 0. */
+  /**
+   * 1: a step attends the past and the new steps up to its own. Then key has as many new steps as query, unless query has only one,
+   * which attends all. Default 0.
+   */
   readonly unidirectional?: 0 | 1;
 }
 
@@ -220,6 +223,17 @@ function readLengths(
   return { pastSteps: readScalar(length, 0, steps - newSteps), presentSteps: steps };
 }
 
+/** Backends of onnxruntime differ in what several queries see of more or fewer keys. */
+function readCausal(
+  attributes: OptionValues<'unidirectional'>,
+  querySteps: number,
+  newSteps: number,
+): boolean {
+  const causal = readFlag(attributes, 'unidirectional') && querySteps > 1;
+  if (causal) expectLength(newSteps, 'the steps of key', querySteps, 'those of query for unidirectional');
+  return causal;
+}
+
 function readOutputs(value: unknown, past: Node['past']): ReadonlySet<MultiHeadAttentionOutputName> {
   if (value === undefined) return new Set(past ? ['present_key', 'present_value'] : []);
   return readNames(value, 'options.outputs', outputNames);
@@ -261,7 +275,7 @@ function readNode(inputValues: unknown, attributeValues: unknown, optionValues: 
     shape,
     padding: readPadding(inputs.key_padding_mask, shape),
     filter: finiteOption(attributes.mask_filter_value, 'mask_filter_value', -10000),
-    causal: readFlag(attributes, 'unidirectional') && querySteps > 1,
+    causal: readCausal(attributes, querySteps, rest.key.steps),
     bias: attention_bias && toTensor(attention_bias),
     scale: readScale(attributes, width),
     outputs: readOutputs(options.outputs, past),

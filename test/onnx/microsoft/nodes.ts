@@ -144,7 +144,8 @@ export function drawMultiHeadAttention(random: Random, type: FloatType, kernels:
     layout === 'three' && (past === undefined || !strict)
       ? random.pick([width, random.integer(1, 12)])
       : width;
-  const newSteps = layout === 'packed' ? queries : random.integer(1, 6);
+  const causal = random.chance(0.4);
+  const newSteps = layout === 'packed' || (causal && queries > 1) ? queries : random.integer(1, 6);
   const buffers = !strict && past !== undefined && random.chance(0.3);
   const room = buffers ? newSteps + random.integer(0, 2) : 0;
   const total = (past ?? 0) + newSteps;
@@ -180,7 +181,7 @@ export function drawMultiHeadAttention(random: Random, type: FloatType, kernels:
   };
   const attributes = {
     num_heads: heads,
-    ...(random.chance(0.5) && { unidirectional: random.integer(0, 1) }),
+    ...(causal ? { unidirectional: 1 } : random.chance(0.2) && { unidirectional: 0 }),
     ...(random.chance(0.3) && { scale: random.pick([0, 0.5, -0.7]) }),
     ...(random.chance(0.6) && { mask_filter_value: random.pick([-3.4028234663852886e38, -2, 5, -40]) }),
   };
