@@ -1,7 +1,8 @@
 /**
- * Compares the operators of com.microsoft in heed/onnx with those of onnxruntime, which defines them, on random nodes. Its
- * kernels for CPUs lack packed inputs of MultiHeadAttention, all but float32 of it, bfloat16, entries with pasts that take
- * several steps at once, and buffers for MultiHeadAttention: test/onnx/microsoft compares these with oracles alone.
+ * Compares the operators of com.microsoft in heed/onnx with those of onnxruntime, which defines them, on
+ * random nodes. Its kernels for CPUs lack packed inputs of MultiHeadAttention, all but float32 of it,
+ * bfloat16, entries with pasts that take several steps at once, and buffers for MultiHeadAttention:
+ * test/onnx/microsoft compares these with oracles alone.
  */
 import assert from 'node:assert/strict';
 import { microsoft } from '../../lib/onnx.js';
@@ -11,6 +12,7 @@ import {
   drawMultiHeadAttention,
   drawRotaryEmbedding,
   type MicrosoftNode,
+  titleOf,
 } from '../../test/onnx/microsoft/nodes.js';
 import { decode, type NdArray } from '../../test/onnx/nd-array.js';
 import { eachBackend } from '../../test/support/backends.js';
@@ -105,7 +107,10 @@ interface Tolerance {
   readonly relative: number;
 }
 
-/** onnxruntime rotates in float16 itself; and where scores stand at -10000, float32 keeps no more than three decimals. */
+/**
+ * onnxruntime rotates in float16 itself; and where scores stand at -10000, float32 keeps no more than three
+ * decimals.
+ */
 const tolerances: Record<Type | 'low scores', Tolerance> = {
   float32: { absolute: 1e-4, relative: 1e-3 },
   float16: { absolute: 8e-2, relative: 5e-2 },
@@ -130,10 +135,10 @@ function expectAgreement(
   }
 }
 
-const titleOf = (i: number, { inputs, attributes }: MicrosoftNode) =>
-  `node ${i} ${JSON.stringify({ attributes, inputs: Object.fromEntries(Object.entries(inputs).map(([name, { dims }]) => [name, dims])) })}`;
-
-/** Whether an element of a result has a meaning: with a window, rows behind the last step of a padded entry have none. */
+/**
+ * Whether an element of a result has a meaning: with a window, rows behind the last step of a padded entry
+ * have none.
+ */
 function meaning({
   inputs,
   attributes,

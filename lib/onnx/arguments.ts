@@ -39,7 +39,10 @@ export function toTensor(argument: TensorArgument): Tensor {
   return new Tensor(argument.type, hostDataOf(argument), argument.dims);
 }
 
-/** The elements of a tensor of integers; one beyond 2⁵³ is rounded, and in no range that is checked afterwards. */
+/**
+ * The elements of a tensor of integers; one beyond 2⁵³ is rounded, and in no range that is checked
+ * afterwards.
+ */
 export function readNumbers(tensor: TensorArgument): Float64Array {
   return Float64Array.from<number | bigint>(hostDataOf(tensor), Number);
 }

@@ -16,7 +16,9 @@ export interface Heads {
   readonly heads: number;
   readonly steps: number;
   readonly width: number;
-  /** [batch, steps, heads, width], as three-dimensional inputs are; otherwise [batch, heads, steps, width]. */
+  /**
+   * [batch, steps, heads, width], as three-dimensional inputs are; otherwise [batch, heads, steps, width].
+   */
   readonly stepsFirst: boolean;
   /** Where the heads lie in each step if it holds more than them, as that of a packed input does. */
   readonly packing?: {
@@ -41,7 +43,7 @@ export function headsOf(tensor: Tensor, name: string, stepsFirst: boolean): Head
   return { name, type: tensor.type, data: tensor.data, batch, heads, steps, width, stepsFirst };
 }
 
-function detached({ name }: Heads): HeedError {
+export function detached({ name }: { readonly name: string }): HeedError {
   return new HeedError('HEED_DETACHED', `Expected the memory of ${name} to stay while the operation runs`);
 }
 
@@ -57,7 +59,9 @@ function rowOf(side: Heads, entry: number, head: number, step: number): number {
   return (entry * side.steps + step) * rows + first + head * stride;
 }
 
-/** Copies the leading steps of each entry of `from` to `to`, from step `firstStep` on. Pauses now and then. */
+/**
+ * Copies the leading steps of each entry of `from` to `to`, from step `firstStep` on. Pauses now and then.
+ */
 function* copySteps(from: Heads, to: Heads, count: Steps, firstStep: Steps): Generator<void, void> {
   // Axes beside an empty one may be of any length.
   if (from.batch * from.heads * from.steps * from.width === 0) return;

@@ -21,14 +21,18 @@ export interface Angles {
   readonly interleaved: boolean;
 }
 
-/** A node of a rotary operator: the heads, which are a copy of its input, and its output over the same memory. */
+/**
+ * A node of a rotary operator: the heads, which are a copy of its input, and its output over the same memory.
+ */
 export interface RotaryNode {
   readonly heads: Heads;
   readonly angles: Angles;
   readonly output: Tensor;
 }
 
-/** A copy of an input of three or four axes, whose heads the attribute num_heads counts in the former case. */
+/**
+ * A copy of an input of three or four axes, whose heads the attribute num_heads counts in the former case.
+ */
 export function copyOfInput(input: TensorArgument, count: number | undefined): Heads {
   const { name, type, dims } = input;
   expectRankOf(input, [3, 4]);
@@ -55,8 +59,8 @@ export function readRotated(given: number, width: number): number {
 }
 
 /**
- * The rows of a table [positions, pairs] at the position of each step, in memory of their own; without positions,
- * all rows of a table that has one for each step.
+ * The rows of a table [positions, pairs] at the position of each step, in memory of their own; without
+ * positions, all rows of a table that has one for each step.
  */
 export function rowsAt(table: Tensor, positions: ArrayLike<number> | undefined): Float64Array {
   const [length, pairs] = table.dims;
@@ -73,7 +77,10 @@ export function rowsAt(table: Tensor, positions: ArrayLike<number> | undefined):
   return rows;
 }
 
-/** Rotates each pair of each head by its step's angle, in place: nothing else may access the heads meanwhile. Pauses now and then. */
+/**
+ * Rotates each pair of each head by its step's angle, in place: nothing else may access the heads meanwhile.
+ * Pauses now and then.
+ */
 export function* rotate(split: Heads, { cos, sin, pairs, interleaved }: Angles): Generator<void, void> {
   const { type, data, batch, heads, steps, width, stepsFirst } = split;
   const head = new Float64Array(2 * pairs);

@@ -2,7 +2,7 @@
 import type { BackendName } from '../../backends/backend.js';
 import { expectDims } from '../../checks/lists.js';
 import type { OptionValues } from '../../checks/options.js';
-import { expectType, type TensorArgument } from '../../checks/tensor.js';
+import { expectType, hostDataOf, type TensorArgument } from '../../checks/tensor.js';
 import { describeDims, finiteOption, integerBetween, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import { expectRankOf, readInteger, readNumbers } from '../arguments.js';
@@ -33,11 +33,15 @@ export function readScale(attributes: OptionValues<string>, width: number): numb
   return scale === 0 ? 1 / Math.sqrt(width) : scale;
 }
 
-/** Refuses inputs that the operator has and heed does not understand. */
-export function expectNone(
+/**
+ * Refuses inputs that the operator has and heed does not understand, and all that are not in the memory of
+ * the CPU.
+ */
+export function expectUnderstood(
   inputs: { readonly [Name in string]?: TensorArgument },
-  remedies: Readonly<Record<string, string>>,
+  remedies: Readonly<Record<string, string>> = {},
 ): void {
+  for (const input of Object.values(inputs)) if (input) hostDataOf(input);
   for (const [name, remedy] of Object.entries(remedies)) {
     if (inputs[name] === undefined) continue;
     throw new HeedError('HEED_INVALID_ARGUMENT', `Expected no ${name}, received a tensor; ${remedy}`);

@@ -36,8 +36,8 @@ import { fillUp } from '../mask.js';
 import { type Angles, rotate, rowsAt } from '../rotate.js';
 import {
   expectAttentionBias,
-  expectNone,
   expectOneType,
+  expectUnderstood,
   type OperatorOptions,
   readCount,
   readFlag,
@@ -49,39 +49,48 @@ import {
 /** The inputs of a GroupQueryAttention node, by the names of the operator's definition. */
 export interface GroupQueryAttentionInputs {
   /**
-   * [batch, sequence_length, num_heads · head_size]; or, without key and value, packed:
-   * [batch, sequence_length, (num_heads + 2 · kv_num_heads) · head_size], the heads of the query, the key and the value.
-   * float32, float16 or bfloat16.
+   * [batch, sequence_length, num_heads · head_size]; or, without key and value, packed: [batch,
+   * sequence_length, (num_heads + 2 · kv_num_heads) · head_size], the heads of the query, the key and the
+   * value. float32, float16 or bfloat16.
    */
   readonly query: TensorLike;
   /**
-   * [batch, sequence_length, kv_num_heads · head_size], the new steps; or with no steps, [batch, 0, …], where the cache
-   * already has those of this call, as layers do that share a cache.
+   * [batch, sequence_length, kv_num_heads · head_size], the new steps; or with no steps, [batch, 0, …], where
+   * the cache already has those of this call, as layers do that share a cache.
    */
   readonly key?: TensorLike;
   /** As key. */
   readonly value?: TensorLike;
-  /** The cache [batch, kv_num_heads, past_steps, head_size], of which each batch entry may use less. Only together with past_value. */
+  /**
+   * The cache [batch, kv_num_heads, past_steps, head_size], of which each batch entry may use less. Only
+   * together with past_value.
+   */
   readonly past_key?: TensorLike;
   /** As past_key. */
   readonly past_value?: TensorLike;
   /** int32 [batch]: for each batch entry the number of its steps, old and new without padding, minus 1. */
   readonly seqlens_k: TensorLike;
   /**
-   * int32, one element: the largest number of steps, old and new, of all batch entries. If it equals sequence_length this is
-   * the first call: there is no past then, whatever the cache holds, and entries may be padded after their last step.
+   * int32, one element: the largest number of steps, old and new, of all batch entries. If it equals
+   * sequence_length this is the first call: there is no past then, whatever the cache holds, and entries may
+   * be padded after their last step.
    */
   readonly total_sequence_length: TensorLike;
-  /** Cosines of the angles for do_rotary, [max_sequence_length, pairs]: the leading 2 · pairs elements of a head are rotated. */
+  /**
+   * Cosines of the angles for do_rotary, [max_sequence_length, pairs]: the leading 2 · pairs elements of a
+   * head are rotated.
+   */
   readonly cos_cache?: TensorLike;
   /** Their sines, of the same dims. */
   readonly sin_cache?: TensorLike;
   /**
-   * int64 [batch, sequence_length]: the positions for do_rotary; by default those in the cache. In the first call only
-   * the first element counts, and all entries take their positions from there on.
+   * int64 [batch, sequence_length]: the positions for do_rotary; by default those in the cache. In the first
+   * call only the first element counts, and all entries take their positions from there on.
    */
   readonly position_ids?: TensorLike;
-  /** Added to scores: [batch or 1, num_heads or 1, sequence_length, total_sequence_length]; −∞ excludes a key. */
+  /**
+   * Added to scores: [batch or 1, num_heads or 1, sequence_length, total_sequence_length]; −∞ excludes a key.
+   */
   readonly attention_bias?: TensorLike;
   /** [num_heads]: a logit for each head that takes part in the softmax and contributes no value. */
   readonly head_sink?: TensorLike;
@@ -103,11 +112,16 @@ export interface GroupQueryAttentionAttributes {
   readonly local_window_size?: number;
   /** 1: queries and keys are rotated by position, and the rotated keys go into the cache. Default 0. */
   readonly do_rotary?: 0 | 1;
-  /** 1: neighbouring elements form a pair; 0, the default: an element and the one half of the rotated ones further on. */
+  /**
+   * 1: neighbouring elements form a pair; 0, the default: an element and the one half of the rotated ones
+   * further on.
+   */
   readonly rotary_interleaved?: 0 | 1;
   /** 1: a head_sink of zeros. Default -1, which is as 0. */
   readonly smooth_softmax?: -1 | 0 | 1;
-  /** What output_qk holds: 0 it is not there (default), 1 what goes into the softmax, 2 what comes out of it. */
+  /**
+   * What output_qk holds: 0 it is not there (default), 1 what goes into the softmax, 2 what comes out of it.
+   */
   readonly qk_output?: 0 | 1 | 2;
   /** Only 0, the default: heed's caches are not cut to a window. */
   readonly sliding_window_cache?: 0;
@@ -123,18 +137,20 @@ export interface GroupQueryAttentionAttributes {
 
 /** The outputs, by their names. */
 export interface GroupQueryAttentionOutputs {
-  /** [batch, sequence_length, num_heads · head_size]; rows after the last step of an entry have no meaning. */
+  /**
+   * [batch, sequence_length, num_heads · head_size]; rows after the last step of an entry have no meaning.
+   */
   output: Tensor;
   /**
-   * [batch, kv_num_heads, max(past_steps, total_sequence_length), head_size] in memory of its own: for each entry its past,
-   * the new steps, and zeros.
+   * [batch, kv_num_heads, max(past_steps, total_sequence_length), head_size] in memory of its own: for each
+   * entry its past, the new steps, and zeros.
    */
   present_key: Tensor;
   /** As present_key. */
   present_value: Tensor;
   /**
-   * [batch, num_heads, sequence_length, total_sequence_length] if qk_output is not 0: scores with softcap and bias, or
-   * weights. 0 where a step may not attend.
+   * [batch, num_heads, sequence_length, total_sequence_length] if qk_output is not 0: scores with softcap and
+   * bias, or weights. 0 where a step may not attend.
    */
   output_qk?: Tensor;
 }
@@ -377,7 +393,7 @@ function readNode(inputValues: unknown, attributeValues: unknown, optionValues: 
   const options = readOptions(optionValues, ['backend'] as const);
   const attributes = readOptions(attributeValues, attributeNames, 'attributes');
   const inputs = readInputs(inputValues, required, [...understood, ...refused]);
-  expectNone(inputs, remedies);
+  expectUnderstood(inputs, remedies);
   expectPlainCache(attributes);
 
   const type = expectOperatorFloat(inputs.query);
@@ -504,17 +520,20 @@ function* outputsOf(
 }
 
 /**
- * The operator GroupQueryAttention of com.microsoft, onnxruntime's own domain, which exported language models use:
- * grouped heads (Ainslie et al. 2023, "GQA"), a cache, and rotary positions in one, fused. The matrix of scores is stored only
- * if qk_output asks for it. Batch entries may have pasts of different lengths, also with several new steps.
+ * The operator GroupQueryAttention of com.microsoft, onnxruntime's own domain, which exported language models
+ * use: grouped heads (Ainslie et al. 2023, "GQA"), a cache, and rotary positions in one, fused. The matrix of
+ * scores is stored only if qk_output asks for it. Batch entries may have pasts of different lengths, also
+ * with several new steps.
  *
- * Differences from onnxruntime: rows after the last step of a padded entry differ where there is a window, the new
- * steps of entries with a past may be more than one in any batch, and head sizes need not be multiples of 8.
+ * Differences from onnxruntime: rows after the last step of a padded entry differ where there is a window,
+ * the new steps of entries with a past may be more than one in any batch, and head sizes need not be
+ * multiples of 8.
  *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
- *   an attribute, length or position out of range, a missing input, or an input that heed does not understand,
- *   HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what `attention` of heed throws
+ * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
+ *   HEED_INVALID_ARGUMENT for an attribute, length or position out of range, a missing input, or an input
+ *   that heed does not understand, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what
+ *   `attention` of heed throws
  *
  * @example
  * const { output, present_key, present_value } = await microsoft.groupQueryAttention(

@@ -1,14 +1,16 @@
 /**
- * What MultiHeadAttention of com.microsoft adds to scores. Its masks are finite numbers: where all keys of a row are masked,
- * they differ by their scores as ever, and where the number is the lowest there is, all keys count the same.
+ * What MultiHeadAttention of com.microsoft adds to scores. Its masks are finite numbers: where all keys of a
+ * row are masked, they differ by their scores as ever, and where the number is the lowest there is, all keys
+ * count the same.
  */
-import { allocate } from '../../checks/data.js';
+import { allocate, isDetachedArray } from '../../checks/data.js';
 import { expectType, type TensorArgument } from '../../checks/tensor.js';
 import { describeDims, integerBetween } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import { readElements, writeElements } from '../../tensor/elements.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { readNumbers } from '../arguments.js';
+import { detached } from '../heads.js';
 
 /** What is added to the score of a later key. */
 const lowest = -(2 - 2 ** -23) * 2 ** 127;
@@ -40,7 +42,10 @@ function maskAfter(lengths: Float64Array, name: string, { batch, totalSteps }: M
   return { queries: 1, masked };
 }
 
-/** The mask by its shape: lengths [batch], also with their starts, or what is greater than 0 where a key may be attended. */
+/**
+ * The mask by its shape: lengths [batch], also with their starts, or what is greater than 0 where a key may
+ * be attended.
+ */
 export function readPadding(mask: TensorArgument | undefined, shape: MaskShape): Padding | undefined {
   if (mask === undefined) return undefined;
   expectType(mask, 'int32', "the operator's");
@@ -108,6 +113,7 @@ export function* addedMask({ shape, padding, filter, causal, bias }: Added): Gen
     if (sinceTurn < elementsPerTurn) continue;
     sinceTurn = 0;
     yield;
+    if (bias && isDetachedArray(bias.data)) throw detached({ name: 'attention_bias' });
   }
   return new Tensor('float32', data, dims);
 }

@@ -24,8 +24,8 @@ import {
 } from '../heads.js';
 import {
   expectAttentionBias,
-  expectNone,
   expectOneType,
+  expectUnderstood,
   type OperatorOptions,
   readCount,
   readFlag,
@@ -43,24 +43,30 @@ export interface MultiHeadAttentionInputs {
    */
   readonly query: TensorLike;
   /**
-   * [batch, kv_sequence_length, num_heads · head_size]; or [batch, num_heads, kv_sequence_length, head_size]; or, without
-   * value, packed: [batch, kv_sequence_length, num_heads, 2, head_size].
+   * [batch, kv_sequence_length, num_heads · head_size]; or [batch, num_heads, kv_sequence_length, head_size];
+   * or, without value, packed: [batch, kv_sequence_length, num_heads, 2, head_size].
    */
   readonly key?: TensorLike;
-  /** [batch, kv_sequence_length, num_heads · v_head_size]; or [batch, num_heads, kv_sequence_length, v_head_size], if key has four axes. */
+  /**
+   * [batch, kv_sequence_length, num_heads · v_head_size]; or [batch, num_heads, kv_sequence_length,
+   * v_head_size], if key has four axes.
+   */
   readonly value?: TensorLike;
   /**
-   * What is added to each step of query, key and value: [2 · num_heads · head_size + num_heads · v_head_size]. A key and a value
-   * of four axes have it already. Not with a packed key.
+   * What is added to each step of query, key and value: [2 · num_heads · head_size + num_heads ·
+   * v_head_size]. A key and a value of four axes have it already. Not with a packed key.
    */
   readonly bias?: TensorLike;
   /**
-   * int32, by its shape: the lengths of the keys, [batch], or [3 · batch + 2] with the starts of packed sequences behind them;
-   * or what is greater than 0 where a key may be attended, [batch, total_sequence_length] or
-   * [batch, sequence_length, total_sequence_length]. mask_filter_value is added to the scores of the other keys.
+   * int32, by its shape: the lengths of the keys, [batch], or [3 · batch + 2] with the starts of packed
+   * sequences behind them; or what is greater than 0 where a key may be attended, [batch,
+   * total_sequence_length] or [batch, sequence_length, total_sequence_length]. mask_filter_value is added to
+   * the scores of the other keys.
    */
   readonly key_padding_mask?: TensorLike;
-  /** Added to scores: [batch or 1, num_heads or 1, sequence_length, total_sequence_length]; −∞ excludes a key. */
+  /**
+   * Added to scores: [batch or 1, num_heads or 1, sequence_length, total_sequence_length]; −∞ excludes a key.
+   */
   readonly attention_bias?: TensorLike;
   /** [batch, num_heads, past_sequence_length, head_size]; goes before key. Only together with past_value. */
   readonly past_key?: TensorLike;
@@ -79,11 +85,14 @@ export interface MultiHeadAttentionAttributes {
   readonly num_heads: number;
   /** Multiplies scores; 0, the default, stands for 1 / √head_size. */
   readonly scale?: number;
-  /** What is added to the scores of keys that key_padding_mask masks. Default -10000: the keys of a row that is masked wholly still differ. */
+  /**
+   * What is added to the scores of keys that key_padding_mask masks. Default -10000: the keys of a row that
+   * is masked wholly still differ.
+   */
   readonly mask_filter_value?: number;
   /**
-   * 1: a step attends the past and the new steps up to its own. Then key has as many new steps as query, unless query has only one,
-   * which attends all. Default 0.
+   * 1: a step attends the past and the new steps up to its own. Then key has as many new steps as query,
+   * unless query has only one, which attends all. Default 0.
    */
   readonly unidirectional?: 0 | 1;
 }
@@ -95,7 +104,9 @@ export type MultiHeadAttentionOutputName = (typeof outputNames)[number];
 
 /** Options outside the node: the backend, the requested outputs. */
 export interface MultiHeadAttentionOperatorOptions extends OperatorOptions {
-  /** The optional outputs to return besides output; default present_key and present_value if there is a past. */
+  /**
+   * The optional outputs to return besides output; default present_key and present_value if there is a past.
+   */
   readonly outputs?: readonly MultiHeadAttentionOutputName[];
 }
 
@@ -104,13 +115,16 @@ export interface MultiHeadAttentionOutputs {
   /** [batch, sequence_length, num_heads · v_head_size] */
   output: Tensor;
   /**
-   * [batch, num_heads, total_sequence_length, head_size] in memory of its own: the past, then key with its bias; with
-   * past_sequence_length [batch, num_heads, max_sequence_length, head_size], zeros behind them.
+   * [batch, num_heads, total_sequence_length, head_size] in memory of its own: the past, then key with its
+   * bias; with past_sequence_length [batch, num_heads, max_sequence_length, head_size], zeros behind them.
    */
   present_key?: Tensor;
   /** As present_key. */
   present_value?: Tensor;
-  /** [batch, num_heads, sequence_length, total_sequence_length]: scores with bias and mask, as they go into the softmax. */
+  /**
+   * [batch, num_heads, sequence_length, total_sequence_length]: scores with bias and mask, as they go into
+   * the softmax.
+   */
   qk?: Tensor;
 }
 
@@ -148,7 +162,9 @@ interface Node extends Projections, Added {
   readonly backend: Backend['name'];
 }
 
-/** The heads of an input of three axes, or of one of `parts` inputs that are packed along the fourth of five. */
+/**
+ * The heads of an input of three axes, or of one of `parts` inputs that are packed along the fourth of five.
+ */
 function split(input: TensorArgument, heads: number, name: string, part = 0): Heads {
   const [batch, steps, , parts] = input.dims;
   const packed = input.dims.length === 5;
@@ -247,7 +263,7 @@ function readNode(inputValues: unknown, attributeValues: unknown, optionValues: 
     'attributes',
   );
   const inputs = readInputs(inputValues, ['query'] as const, [...optional, 'cache_indirection'] as const);
-  expectNone(inputs, remedies);
+  expectUnderstood(inputs, remedies);
 
   const type = expectOperatorFloat(inputs.query);
   const { key, value, bias, attention_bias, past_key, past_value } = inputs;
@@ -313,7 +329,10 @@ function* plusBias(from: Heads, bias: Float64Array | undefined): Generator<void,
   return sum;
 }
 
-/** Causality alone needs no mask: the lowest number and −∞ give the same weights, unless another mask is as low. */
+/**
+ * Causality alone needs no mask: the lowest number and −∞ give the same weights, unless another mask is as
+ * low.
+ */
 function* maskOf(
   node: Node,
 ): Generator<void, Pick<AttentionDetailsOptions, 'mask' | 'causal' | 'queryOffset'>> {
@@ -384,20 +403,23 @@ function* outputsOf(
 }
 
 /**
- * The operator MultiHeadAttention of com.microsoft, onnxruntime's own domain, which fused encoders and decoders use, fused:
- * the matrix of scores is stored only if qk is requested, and causality alone takes no mask.
+ * The operator MultiHeadAttention of com.microsoft, onnxruntime's own domain, which fused encoders and
+ * decoders use, fused: the matrix of scores is stored only if qk is requested, and causality alone takes no
+ * mask.
  *
- * What masks is a finite number here. A row whose keys are all masked averages their values: by their scores, or all alike
- * if mask_filter_value is so low that scores vanish in it. Later keys of a step that unidirectional
- * excludes have the lowest number of float32, so that qk shows it.
+ * What masks is a finite number here. A row whose keys are all masked averages their values: by their scores,
+ * or all alike if mask_filter_value is so low that scores vanish in it. Later keys of a step that
+ * unidirectional excludes have the lowest number of float32, so that qk shows it.
  *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
- *   an attribute or length out of range, a missing input, or an input that heed does not understand,
- *   HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what `attention` of heed throws
+ * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
+ *   HEED_INVALID_ARGUMENT for an attribute or length out of range, a missing input, or an input that heed
+ *   does not understand, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what `attention`
+ *   of heed throws
  *
  * @example
- * const { output } = await microsoft.multiHeadAttention({ query, key, value, key_padding_mask }, { num_heads: 12 });
+ * const inputs = { query, key, value, key_padding_mask };
+ * const { output } = await microsoft.multiHeadAttention(inputs, { num_heads: 12 });
  */
 export async function multiHeadAttention(
   inputs: MultiHeadAttentionInputs,

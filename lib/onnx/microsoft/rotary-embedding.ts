@@ -21,7 +21,10 @@ import { expectOneType, most, type OperatorOptions } from './arguments.js';
 
 /** The inputs of a RotaryEmbedding node of com.microsoft, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
-  /** [batch, sequence_length, num_heads · head_size], or [batch, num_heads, sequence_length, head_size]; float32, float16 or bfloat16. */
+  /**
+   * [batch, sequence_length, num_heads · head_size], or [batch, num_heads, sequence_length, head_size];
+   * float32, float16 or bfloat16.
+   */
   readonly input: TensorLike;
   /** int64. One element: the position of the first step of every batch entry; or [batch, sequence_length]. */
   readonly position_ids: TensorLike;
@@ -36,18 +39,21 @@ export interface RotaryEmbeddingAttributes {
   /** 1: neighbouring elements form a pair; 0, the default: an element and the one half a head further on. */
   readonly interleaved?: 0 | 1;
   /**
-   * The number of heads of an input of three axes. 0, the default, stands for as many as there are if all of a head is
-   * rotated: the caches have half its width. The dims of an input of four axes contain it.
+   * The number of heads of an input of three axes. 0, the default, stands for as many as there are if all of
+   * a head is rotated: the caches have half its width. The dims of an input of four axes contain it.
    */
   readonly num_heads?: number;
   /** How many leading elements of a head are rotated; 0, the default, is all. */
   readonly rotary_embedding_dim?: number;
   /**
-   * 1: the input may have more steps than the caches have positions, as rows of several sequences laid end to end
-   * do. Default 0.
+   * 1: the input may have more steps than the caches have positions, as rows of several sequences laid end to
+   * end do. Default 0.
    */
   readonly is_packed_batching?: 0 | 1;
-  /** Only 1, the default: it scales caches that an operator extends by itself, which no backend of onnxruntime does. */
+  /**
+   * Only 1, the default: it scales caches that an operator extends by itself, which no backend of onnxruntime
+   * does.
+   */
   readonly scale?: 1;
 }
 
@@ -129,13 +135,13 @@ function prepare(inputs: unknown, attributes: unknown, options: unknown): Rotary
 }
 
 /**
- * The operator RotaryEmbedding of com.microsoft, onnxruntime's own domain: as that of ONNX, with the positions as second
- * input, which may be just the first one, and always a table of angles.
+ * The operator RotaryEmbedding of com.microsoft, onnxruntime's own domain: as that of ONNX, with the
+ * positions as second input, which may be just the first one, and always a table of angles.
  *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
- *   an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
- *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
+ * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
+ *   HEED_INVALID_ARGUMENT for an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH,
+ *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
  *
  * @example
  * const { output } = await microsoft.rotaryEmbedding({ input: query, position_ids, cos_cache, sin_cache });

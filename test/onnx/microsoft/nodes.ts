@@ -8,6 +8,12 @@ export interface MicrosoftNode {
   readonly attributes: Readonly<Record<string, number>>;
 }
 
+/** What a message says of the node that was drawn as number i. */
+export function titleOf(i: number, { inputs, attributes }: MicrosoftNode): string {
+  const dims = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, tensor.dims]));
+  return `node ${i} ${JSON.stringify({ attributes, dims })}`;
+}
+
 /** What is drawn: anything, or what the kernels of onnxruntime for CPUs take. */
 export type Kernels = 'heed' | 'onnxruntime';
 

@@ -1,12 +1,21 @@
 /**
- * GroupQueryAttention and MultiHeadAttention of com.microsoft by their definitions, one element at a time in float64, with
- * every matrix in full. The rotation is that of ONNX, by its own oracle.
+ * GroupQueryAttention and MultiHeadAttention of com.microsoft by their definitions, one element at a time in
+ * float64, with every matrix in full. The rotation is that of ONNX, by its own oracle.
  */
-import { at, filled, type NdArray } from '../nd-array.js';
+import { Tensor } from '../../../lib/tensor/tensor.js';
+import type { FloatType } from '../../../lib/tensor/types.js';
+import { at, decode, filled, type NdArray } from '../nd-array.js';
 import { rotaryEmbeddingOracle } from '../rotary-embedding-oracle.js';
 
-/** Rounds to the type of the node what the operators store in it: the sums with a bias, and what was rotated. */
+/**
+ * Rounds to the type of the node what the operators store in it: the sums with a bias, and what was rotated.
+ */
 export type Round = (value: number) => number;
+export const roundingTo =
+  (type: FloatType): Round =>
+  (value) =>
+    decode(new Tensor('float64', Float64Array.of(value), [1]).cast(type)).values[0];
+
 export type Arrays = Readonly<Partial<Record<string, NdArray>>>;
 export type Numbers = Readonly<Partial<Record<string, number>>>;
 
@@ -251,5 +260,7 @@ export function multiHeadAttentionOracle(
     Array.from(scores.values.subarray(row * total, (row + 1) * total)),
   );
   const hidesRows = rows.some((row) => Math.max(...row) < -1000);
-  return { output, present_key, present_value, qk: scores, hidesRows };
+  // The lowest float32 is infinite in a half.
+  const qk = { dims: scores.dims, values: scores.values.map(round) };
+  return { output, present_key, present_value, qk, hidesRows };
 }
