@@ -8,6 +8,9 @@ import type { TensorType, TypedArray } from '../tensor/types.js';
 /** Bytes between two pauses: a few milliseconds of copying. */
 const bytesPerTurn = 1 << 23;
 
+/** Elements between two pauses: a few milliseconds of arithmetic. */
+export const elementsPerTurn = 1 << 18;
+
 export interface Heads {
   readonly name: string;
   readonly type: TensorType;

@@ -6,10 +6,7 @@ import { rotatePairs } from '../rotary/rotate-pairs.js';
 import { readElements, writeElements } from '../tensor/elements.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { expectRankOf, widthOfHeads } from './arguments.js';
-import type { Heads } from './heads.js';
-
-/** Elements between two pauses: a few milliseconds of work. */
-const elementsPerTurn = 1 << 18;
+import { elementsPerTurn, type Heads } from './heads.js';
 
 /** The cosines and sines of one angle for each pair of each step. */
 export interface Angles {
@@ -62,7 +59,11 @@ export function readRotated(given: number, width: number): number {
  * The rows of a table [positions, pairs] at the position of each step, in memory of their own; without
  * positions, all rows of a table that has one for each step.
  */
-export function rowsAt(table: Tensor, positions: ArrayLike<number> | undefined): Float64Array {
+export function rowsAt(
+  table: Tensor,
+  positions: ArrayLike<number> | undefined,
+  source = 'position_ids.data',
+): Float64Array {
   const [length, pairs] = table.dims;
   const rows = new Float64Array(positions ? positions.length * pairs : table.size);
   if (positions === undefined) {
@@ -70,7 +71,7 @@ export function rowsAt(table: Tensor, positions: ArrayLike<number> | undefined):
     return rows;
   }
   for (let step = 0; step < positions.length; step++) {
-    const position = integerBetween(positions[step], `position_ids.data[${step}]`, 0, length - 1);
+    const position = integerBetween(positions[step], `${source}[${step}]`, 0, length - 1);
     const row = rows.subarray(step * pairs, (step + 1) * pairs);
     readElements(table.type, table.data, position * pairs, pairs, row);
   }

@@ -1,10 +1,12 @@
 /** What the arguments of the operators of com.microsoft have in common. */
+import type { AttentionDetails, AttentionDetailsOptions } from '../../attention/details.js';
 import type { BackendName } from '../../backends/backend.js';
 import { expectDims } from '../../checks/lists.js';
 import type { OptionValues } from '../../checks/options.js';
 import { expectType, hostDataOf, type TensorArgument } from '../../checks/tensor.js';
 import { describeDims, finiteOption, integerBetween, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { expectRankOf, readInteger, readNumbers } from '../arguments.js';
 import type { Heads } from '../heads.js';
 
@@ -12,6 +14,22 @@ import type { Heads } from '../heads.js';
 export interface OperatorOptions {
   /** The backend; default 'auto'. */
   readonly backend?: BackendName;
+}
+
+/** What the attention of heed is asked for a node. */
+export interface Question {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly options: AttentionDetailsOptions;
+}
+
+/** An operator that attention computes. The generators pause now and then. */
+export interface Operator<Node, Asked extends Question, Outputs> {
+  /** Reads and checks the arguments. */
+  readonly read: (inputs: unknown, attributes: unknown, options: unknown) => Node;
+  readonly ask: (node: Node) => Generator<void, Asked>;
+  readonly answer: (node: Node, asked: Asked, attended: AttentionDetails) => Generator<void, Outputs>;
 }
 
 /** Lengths and counts in ONNX models are int32. */

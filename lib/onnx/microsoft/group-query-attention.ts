@@ -1,6 +1,5 @@
 import { expectWidth } from '../../attention/arguments.js';
-import { attentionDetails, attentionDetailsSync } from '../../attention/attention.js';
-import type { AttentionDetails, AttentionDetailsOptions } from '../../attention/details.js';
+import type { AttentionDetails } from '../../attention/details.js';
 import { readSoftcap } from '../../attention/scoring.js';
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
@@ -13,7 +12,6 @@ import { HeedError } from '../../errors.js';
 import { readElements, writeElements } from '../../tensor/elements.js';
 import { Tensor } from '../../tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../tensor/types.js';
-import { atOnce, inTurns } from '../../time-slices.js';
 import {
   expectOperatorFloat,
   expectRankOf,
@@ -25,6 +23,7 @@ import {
 } from '../arguments.js';
 import {
   appendSteps,
+  elementsPerTurn,
   type Heads,
   headsOf,
   joinHeads,
@@ -38,7 +37,8 @@ import {
   expectAttentionBias,
   expectOneType,
   expectUnderstood,
-  type OperatorOptions,
+  type Operator,
+  type Question,
   readCount,
   readFlag,
   readPast,
@@ -357,9 +357,10 @@ function readAngles(inputs: Inputs, attributes: Attributes, query: Heads, at: St
     );
   }
   const positions = positionsOf(position_ids, query, at);
+  const source = position_ids ? 'position_ids.data' : 'the default position_ids';
   return {
-    cos: rowsAt(toTensor(cos_cache), positions),
-    sin: rowsAt(toTensor(sin_cache), positions),
+    cos: rowsAt(toTensor(cos_cache), positions, source),
+    sin: rowsAt(toTensor(sin_cache), positions, source),
     pairs,
     interleaved,
   };
@@ -389,7 +390,7 @@ function readLeft(attributes: Attributes, causal: boolean): number {
   return size - 1;
 }
 
-function readNode(inputValues: unknown, attributeValues: unknown, optionValues: unknown): Node {
+function read(inputValues: unknown, attributeValues: unknown, optionValues: unknown): Node {
   const options = readOptions(optionValues, ['backend'] as const);
   const attributes = readOptions(attributeValues, attributeNames, 'attributes');
   const inputs = readInputs(inputValues, required, [...understood, ...refused]);
@@ -448,13 +449,6 @@ function readNode(inputValues: unknown, attributeValues: unknown, optionValues: 
   };
 }
 
-/** [batch, heads, steps, width] each; key and value with the past in front. */
-interface Operands {
-  readonly query: Tensor;
-  readonly key: Tensor;
-  readonly value: Tensor;
-}
-
 function* rotated(split: Heads, angles: Angles | undefined): Generator<void, Heads> {
   if (angles === undefined) return split;
   const copy = yield* withStepsFirst(split);
@@ -462,34 +456,37 @@ function* rotated(split: Heads, angles: Angles | undefined): Generator<void, Hea
   return copy;
 }
 
-function* operandsOf(node: Node): Generator<void, Operands> {
-  const { past, angles, steps, presentSteps } = node;
+function* ask(node: Node): Generator<void, Question> {
+  const { past, angles, steps, presentSteps, bias, sinks } = node;
   const key = yield* rotated(node.key, angles);
   const query = yield* withHeadsFirst(yield* rotated(node.query, angles));
   return {
     query: tensorOf(query),
     key: tensorOf(yield* appendSteps(past?.key, key, 'present_key', steps.past, presentSteps)),
     value: tensorOf(yield* appendSteps(past?.value, node.value, 'present_value', steps.past, presentSteps)),
+    options: {
+      layout: 'bhsd',
+      scale: node.scale,
+      softcap: node.softcap,
+      causal: node.causal,
+      window: { left: node.left },
+      queryOffset: steps.offsets,
+      kvLengths: steps.lengths,
+      ...(bias && { mask: bias }),
+      ...(sinks && { sinks }),
+      backend: node.backend,
+      include: node.shown ? [node.shown] : [],
+    },
   };
 }
 
-function question({ backend, scale, softcap, causal, left, ...node }: Node): AttentionDetailsOptions {
-  return {
-    ...{ layout: 'bhsd', backend, scale, softcap, causal, window: { left } },
-    queryOffset: node.steps.offsets,
-    kvLengths: node.steps.lengths,
-    ...(node.bias && { mask: node.bias }),
-    ...(node.sinks && { sinks: node.sinks }),
-    include: node.shown ? [node.shown] : [],
-  };
-}
-
-/** The details for the first keys of the cache, 0 where a step may not attend. Pauses after each head. */
+/** The details for the first keys of the cache, 0 where a step may not attend. Pauses now and then. */
 function* detailsOf(details: Tensor, { type, steps, causal, left }: Node): Generator<void, Tensor> {
   const [batch, heads, queries, keys] = details.dims;
   const data = allocate(type, batch * heads * queries * steps.total, 'output_qk');
   // Axes beside an empty one may be of any length.
   const row = new Float64Array(data.length === 0 ? 0 : steps.total);
+  let sinceTurn = 0;
   for (let group = 0; data.length > 0 && group < batch * heads; group++) {
     const entry = Math.floor(group / heads);
     for (let i = 0; i < queries; i++) {
@@ -499,69 +496,27 @@ function* detailsOf(details: Tensor, { type, steps, causal, left }: Node): Gener
       row.fill(0, 0, Math.min(Math.max(0, position - left), steps.total));
       row.fill(0, end);
       writeElements(type, data, (group * queries + i) * steps.total, steps.total, row);
+      sinceTurn += steps.total;
+      if (sinceTurn < elementsPerTurn) continue;
+      sinceTurn = 0;
+      yield;
     }
-    yield;
   }
   return new Tensor(type, data, [batch, heads, queries, steps.total]);
 }
 
-function* outputsOf(
+function* answer(
   node: Node,
-  { key, value }: Operands,
-  answer: AttentionDetails,
+  { key, value }: Question,
+  attended: AttentionDetails,
 ): Generator<void, GroupQueryAttentionOutputs> {
-  const details = node.shown && answer[node.shown];
+  const details = node.shown && attended[node.shown];
   return {
-    output: yield* joinHeads(answer.output, 'output', false),
+    output: yield* joinHeads(attended.output, 'output', false),
     present_key: key,
     present_value: value,
     ...(details && { output_qk: yield* detailsOf(details, node) }),
   };
 }
 
-/**
- * The operator GroupQueryAttention of com.microsoft, onnxruntime's own domain, which exported language models
- * use: grouped heads (Ainslie et al. 2023, "GQA"), a cache, and rotary positions in one, fused. The matrix of
- * scores is stored only if qk_output asks for it. Batch entries may have pasts of different lengths, also
- * with several new steps.
- *
- * Differences from onnxruntime: rows after the last step of a padded entry differ where there is a window,
- * the new steps of entries with a past may be more than one in any batch, and head sizes need not be
- * multiples of 8.
- *
- * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
- *   HEED_INVALID_ARGUMENT for an attribute, length or position out of range, a missing input, or an input
- *   that heed does not understand, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what
- *   `attention` of heed throws
- *
- * @example
- * const { output, present_key, present_value } = await microsoft.groupQueryAttention(
- *   { query, key, value, past_key, past_value, seqlens_k, total_sequence_length, cos_cache, sin_cache },
- *   { num_heads: 32, kv_num_heads: 8, do_rotary: 1 },
- * );
- */
-export async function groupQueryAttention(
-  inputs: GroupQueryAttentionInputs,
-  attributes: GroupQueryAttentionAttributes,
-  options: OperatorOptions = {},
-): Promise<GroupQueryAttentionOutputs> {
-  const node = readNode(inputs, attributes, options);
-  const operands = await inTurns(operandsOf(node));
-  const { query, key, value } = operands;
-  const answer = await attentionDetails(query, key, value, question(node));
-  return await inTurns(outputsOf(node, operands, answer));
-}
-
-/** {@link groupQueryAttention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
-export function groupQueryAttentionSync(
-  inputs: GroupQueryAttentionInputs,
-  attributes: GroupQueryAttentionAttributes,
-  options: OperatorOptions = {},
-): GroupQueryAttentionOutputs {
-  const node = readNode(inputs, attributes, options);
-  const operands = atOnce(operandsOf(node));
-  const { query, key, value } = operands;
-  const answer = attentionDetailsSync(query, key, value, question(node));
-  return atOnce(outputsOf(node, operands, answer));
-}
+export const operator: Operator<Node, Question, GroupQueryAttentionOutputs> = { read, ask, answer };

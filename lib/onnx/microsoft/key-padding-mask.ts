@@ -10,13 +10,10 @@ import { HeedError } from '../../errors.js';
 import { readElements, writeElements } from '../../tensor/elements.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { readNumbers } from '../arguments.js';
-import { detached } from '../heads.js';
+import { detached, elementsPerTurn } from '../heads.js';
 
 /** What is added to the score of a later key. */
 const lowest = -(2 - 2 ** -23) * 2 ** 127;
-
-/** Elements between two pauses: a few milliseconds of work. */
-const elementsPerTurn = 1 << 18;
 
 export interface MaskShape {
   readonly batch: number;

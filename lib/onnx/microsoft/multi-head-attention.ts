@@ -1,5 +1,4 @@
 import { expectWidth } from '../../attention/arguments.js';
-import { attentionDetails, attentionDetailsSync } from '../../attention/attention.js';
 import type { AttentionDetails, AttentionDetailsOptions } from '../../attention/details.js';
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
@@ -11,10 +10,10 @@ import { HeedError } from '../../errors.js';
 import { readElements, writeElements } from '../../tensor/elements.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../tensor/types.js';
-import { atOnce, inTurns } from '../../time-slices.js';
 import { expectOperatorFloat, expectRankOf, readInputs, toTensor, widthOfHeads } from '../arguments.js';
 import {
   appendSteps,
+  elementsPerTurn,
   type Heads,
   headsOf,
   joinHeads,
@@ -26,7 +25,9 @@ import {
   expectAttentionBias,
   expectOneType,
   expectUnderstood,
+  type Operator,
   type OperatorOptions,
+  type Question,
   readCount,
   readFlag,
   readPast,
@@ -255,7 +256,7 @@ function readOutputs(value: unknown, past: Node['past']): ReadonlySet<MultiHeadA
   return readNames(value, 'options.outputs', outputNames);
 }
 
-function readNode(inputValues: unknown, attributeValues: unknown, optionValues: unknown): Node {
+function read(inputValues: unknown, attributeValues: unknown, optionValues: unknown): Node {
   const options = readOptions(optionValues, ['backend', 'outputs'] as const);
   const attributes = readOptions(
     attributeValues,
@@ -300,17 +301,9 @@ function readNode(inputValues: unknown, attributeValues: unknown, optionValues: 
   };
 }
 
-/** What the attention of heed is asked. */
-interface Question {
-  readonly query: Tensor;
-  readonly key: Tensor;
-  readonly value: Tensor;
-  readonly options: AttentionDetailsOptions;
+interface Asked extends Question {
   readonly present: { readonly key: Heads; readonly value: Heads } | undefined;
 }
-
-/** Elements between two pauses: a few milliseconds of work. */
-const elementsPerTurn = 1 << 18;
 
 function* plusBias(from: Heads, bias: Float64Array | undefined): Generator<void, Heads> {
   if (bias === undefined) return from;
@@ -344,7 +337,7 @@ function* maskOf(
   return bias ? { mask: bias } : {};
 }
 
-function* questionOf(node: Node): Generator<void, Question> {
+function* ask(node: Node): Generator<void, Asked> {
   const { past, shape, presentSteps, outputs } = node;
   const [query, key, value] = [
     yield* plusBias(node.query, node.biases.query),
@@ -367,31 +360,31 @@ function* questionOf(node: Node): Generator<void, Question> {
       value: longer ? yield* append(value, past?.value, 'present_value', presentSteps) : values,
     };
     const queries = yield* withHeadsFirst(query);
-    return ask(queries, keys, values, { ...options, layout: 'bhsd' }, present);
+    return asked(queries, keys, values, { ...options, layout: 'bhsd' }, present);
   }
   const inPlace = [query, key, value].every(({ stepsFirst, packing }) => stepsFirst && !packing);
-  if (inPlace) return ask(query, key, value, { ...options, layout: 'bshd' }, undefined);
+  if (inPlace) return asked(query, key, value, { ...options, layout: 'bshd' }, undefined);
   const [queries, keys, values] = [
     yield* withHeadsFirst(query),
     yield* withHeadsFirst(key),
     yield* withHeadsFirst(value),
   ];
-  return ask(queries, keys, values, { ...options, layout: 'bhsd' }, undefined);
+  return asked(queries, keys, values, { ...options, layout: 'bhsd' }, undefined);
 }
 
-function ask(
+function asked(
   query: Heads,
   key: Heads,
   value: Heads,
   options: AttentionDetailsOptions,
-  present: Question['present'],
-): Question {
+  present: Asked['present'],
+): Asked {
   return { query: tensorOf(query), key: tensorOf(key), value: tensorOf(value), options, present };
 }
 
-function* outputsOf(
+function* answer(
   { type, outputs }: Node,
-  { options, present }: Question,
+  { options, present }: Asked,
   { output, biasedScores }: AttentionDetails,
 ): Generator<void, MultiHeadAttentionOutputs> {
   return {
@@ -402,46 +395,4 @@ function* outputsOf(
   };
 }
 
-/**
- * The operator MultiHeadAttention of com.microsoft, onnxruntime's own domain, which fused encoders and
- * decoders use, fused: the matrix of scores is stored only if qk is requested, and causality alone takes no
- * mask.
- *
- * What masks is a finite number here. A row whose keys are all masked averages their values: by their scores,
- * or all alike if mask_filter_value is so low that scores vanish in it. Later keys of a step that
- * unidirectional excludes have the lowest number of float32, so that qk shows it.
- *
- * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
- *   HEED_INVALID_ARGUMENT for an attribute or length out of range, a missing input, or an input that heed
- *   does not understand, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE, and what `attention`
- *   of heed throws
- *
- * @example
- * const inputs = { query, key, value, key_padding_mask };
- * const { output } = await microsoft.multiHeadAttention(inputs, { num_heads: 12 });
- */
-export async function multiHeadAttention(
-  inputs: MultiHeadAttentionInputs,
-  attributes: MultiHeadAttentionAttributes,
-  options: MultiHeadAttentionOperatorOptions = {},
-): Promise<MultiHeadAttentionOutputs> {
-  const node = readNode(inputs, attributes, options);
-  const question = await inTurns(questionOf(node));
-  const { query, key, value } = question;
-  const answer = await attentionDetails(query, key, value, question.options);
-  return await inTurns(outputsOf(node, question, answer));
-}
-
-/** {@link multiHeadAttention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
-export function multiHeadAttentionSync(
-  inputs: MultiHeadAttentionInputs,
-  attributes: MultiHeadAttentionAttributes,
-  options: MultiHeadAttentionOperatorOptions = {},
-): MultiHeadAttentionOutputs {
-  const node = readNode(inputs, attributes, options);
-  const question = atOnce(questionOf(node));
-  const { query, key, value } = question;
-  const answer = attentionDetailsSync(query, key, value, question.options);
-  return atOnce(outputsOf(node, question, answer));
-}
+export const operator: Operator<Node, Asked, MultiHeadAttentionOutputs> = { read, ask, answer };

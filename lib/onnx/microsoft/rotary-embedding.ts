@@ -6,7 +6,6 @@ import { invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import { Tensor } from '../../tensor/tensor.js';
 import type { TensorLike } from '../../tensor/types.js';
-import { atOnce, inTurns } from '../../time-slices.js';
 import {
   expectOperatorFloat,
   expectRankOf,
@@ -16,8 +15,8 @@ import {
   toTensor,
 } from '../arguments.js';
 import type { Heads } from '../heads.js';
-import { copyOfInput, type RotaryNode, readRotated, rotate, rowsAt } from '../rotate.js';
-import { expectOneType, most, type OperatorOptions } from './arguments.js';
+import { copyOfInput, type RotaryNode, readRotated, rowsAt } from '../rotate.js';
+import { expectOneType, most } from './arguments.js';
 
 /** The inputs of a RotaryEmbedding node of com.microsoft, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
@@ -93,7 +92,7 @@ function readPositions(ids: TensorArgument, { data, batch, steps }: Heads): Floa
 }
 
 /** Reads and checks a node, and copies what is to be rotated. */
-function prepare(inputs: unknown, attributes: unknown, options: unknown): RotaryNode {
+export function readRotaryNode(inputs: unknown, attributes: unknown, options: unknown): RotaryNode {
   const { backend } = readOptions(options, ['backend'] as const);
   const values = readOptions(
     attributes,
@@ -132,37 +131,4 @@ function prepare(inputs: unknown, attributes: unknown, options: unknown): Rotary
     interleaved: readInteger(values, 'interleaved', 0, 1) === 1,
   };
   return { heads, angles, output: new Tensor(type, heads.data, input.dims) };
-}
-
-/**
- * The operator RotaryEmbedding of com.microsoft, onnxruntime's own domain: as that of ONNX, with the
- * positions as second input, which may be just the first one, and always a table of angles.
- *
- * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
- * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
- *   HEED_INVALID_ARGUMENT for an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH,
- *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
- *
- * @example
- * const { output } = await microsoft.rotaryEmbedding({ input: query, position_ids, cos_cache, sin_cache });
- */
-export async function rotaryEmbedding(
-  inputs: RotaryEmbeddingInputs,
-  attributes: RotaryEmbeddingAttributes = {},
-  options: OperatorOptions = {},
-): Promise<RotaryEmbeddingOutputs> {
-  const { heads, angles, output } = prepare(inputs, attributes, options);
-  await inTurns(rotate(heads, angles));
-  return { output };
-}
-
-/** {@link rotaryEmbedding}, synchronously: it throws instead of rejecting, and blocks the event loop. */
-export function rotaryEmbeddingSync(
-  inputs: RotaryEmbeddingInputs,
-  attributes: RotaryEmbeddingAttributes = {},
-  options: OperatorOptions = {},
-): RotaryEmbeddingOutputs {
-  const { heads, angles, output } = prepare(inputs, attributes, options);
-  atOnce(rotate(heads, angles));
-  return { output };
 }

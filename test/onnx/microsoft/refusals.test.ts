@@ -178,6 +178,12 @@ describe('com.microsoft GroupQueryAttention, wrong nodes', () => {
       /position_ids\.data\[0\]/,
       { position_ids: int64([2, 1], 9n) },
     ],
+    [
+      'a default position without an angle',
+      'HEED_INVALID_ARGUMENT',
+      /the default position_ids\[1\]/,
+      { position_ids: undefined, cos_cache: float(5, 4), sin_cache: float(5, 4) },
+    ],
     ['positions for other steps', 'HEED_SHAPE_MISMATCH', /position_ids/, { position_ids: int64([2, 2], 1n) }],
     ['a bias for the cache', 'HEED_SHAPE_MISMATCH', /attention_bias/, { attention_bias: float(1, 4, 1, 7) }],
     [
