@@ -92,7 +92,7 @@ export interface GroupQueryAttentionInputs {
    * Added to scores: [batch or 1, num_heads or 1, sequence_length, total_sequence_length]; −∞ excludes a key.
    */
   readonly attention_bias?: TensorLike;
-  /** [num_heads]: a logit for each head that takes part in the softmax and contributes no value. */
+  /** `[num_heads]`: a logit for each head that takes part in the softmax and contributes no value. */
   readonly head_sink?: TensorLike;
 }
 

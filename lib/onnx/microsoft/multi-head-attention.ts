@@ -123,7 +123,7 @@ export interface MultiHeadAttentionOutputs {
   /** As present_key. */
   present_value?: Tensor;
   /**
-   * [batch, num_heads, sequence_length, total_sequence_length]: scores with bias and mask, as they go into
+   * `[batch, num_heads, sequence_length, total_sequence_length]`: scores with bias and mask, as they go into
    * the softmax.
    */
   qk?: Tensor;
