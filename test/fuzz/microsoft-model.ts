@@ -57,7 +57,7 @@ function expectBias(bias: ModelTensor | undefined, dims: readonly number[]): voi
 }
 
 function expectWidth(width: number): void {
-  expect(Number.isInteger(width) && width >= 1 && width <= 512, 'a width');
+  expect(Number.isInteger(width) && width >= 1 && width <= 576, 'a width');
 }
 
 /** How many steps the past has; both halves are there or none. */

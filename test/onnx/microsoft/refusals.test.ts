@@ -354,7 +354,7 @@ describe('com.microsoft MultiHeadAttention, wrong nodes', () => {
       /head size of query/,
       {
         ...packed,
-        query: float(1, 1, 1, 3, 513),
+        query: float(1, 1, 1, 3, 577),
         past_key: undefined,
         past_value: undefined,
         key_padding_mask: undefined,
