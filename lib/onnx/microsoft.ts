@@ -110,9 +110,10 @@ export function groupQueryAttentionSync(
  * decoders use, fused: the matrix of scores is stored only if qk is requested, and causality alone takes no
  * mask.
  *
- * What masks is a finite number here. A row whose keys are all masked averages their values: by their scores,
- * or all alike if mask_filter_value is so low that scores vanish in it. Later keys of a step that
- * unidirectional excludes have the lowest number of float32, so that qk shows it.
+ * What masks is a finite number here, as in onnxruntime. A row whose keys are all masked averages their
+ * values: by their scores, or all alike if mask_filter_value is so low that scores vanish in it. NaN in a
+ * masked key or value reaches the result. The scores of later keys that unidirectional excludes become the
+ * lowest float32, which qk shows.
  *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,

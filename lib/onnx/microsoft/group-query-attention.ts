@@ -49,9 +49,9 @@ import {
 /** The inputs of a GroupQueryAttention node, by the names of the operator's definition. */
 export interface GroupQueryAttentionInputs {
   /**
-   * [batch, sequence_length, num_heads · head_size]; or, without key and value, packed: [batch,
-   * sequence_length, (num_heads + 2 · kv_num_heads) · head_size], the heads of the query, the key and the
-   * value. float32, float16 or bfloat16.
+   * [batch, sequence_length, num_heads · head_size]; or, without key and value, packed:
+   * [batch, sequence_length, (num_heads + 2 · kv_num_heads) · head_size], the heads of the query, the key and
+   * the value. float32, float16 or bfloat16.
    */
   readonly query: TensorLike;
   /**

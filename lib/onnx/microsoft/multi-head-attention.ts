@@ -49,20 +49,21 @@ export interface MultiHeadAttentionInputs {
    */
   readonly key?: TensorLike;
   /**
-   * [batch, kv_sequence_length, num_heads · v_head_size]; or [batch, num_heads, kv_sequence_length,
-   * v_head_size], if key has four axes.
+   * [batch, kv_sequence_length, num_heads · v_head_size]; or
+   * [batch, num_heads, kv_sequence_length, v_head_size], if key has four axes.
    */
   readonly value?: TensorLike;
   /**
-   * What is added to each step of query, key and value: [2 · num_heads · head_size + num_heads ·
-   * v_head_size]. A key and a value of four axes have it already. Not with a packed key.
+   * What is added to each step of query, key and value:
+   * [2 · num_heads · head_size + num_heads · v_head_size]. A key and a value of four axes have it already.
+   * Not with a packed key.
    */
   readonly bias?: TensorLike;
   /**
    * int32, by its shape: the lengths of the keys, [batch], or [3 · batch + 2] with the starts of packed
-   * sequences behind them; or what is greater than 0 where a key may be attended, [batch,
-   * total_sequence_length] or [batch, sequence_length, total_sequence_length]. mask_filter_value is added to
-   * the scores of the other keys.
+   * sequences behind them; or what is greater than 0 where a key may be attended,
+   * [batch, total_sequence_length] or [batch, sequence_length, total_sequence_length]. mask_filter_value is
+   * added to the scores of the other keys.
    */
   readonly key_padding_mask?: TensorLike;
   /**
