@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { mergeAttention } from '../../lib/attention/merge.js';
-import type { AttentionOptions } from '../../lib/attention/options.js';
 import { packedAttention } from '../../lib/attention/packed.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { attend } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
+import type { OracleOptions } from '../support/oracle.js';
 import { Random, tensorOf } from '../support/random.js';
 import {
   type AttentionCase,
@@ -78,9 +78,9 @@ eachBackend('invariants', (backend) => {
       const bhsd = { ...withoutPlaces(each), layout: 'bhsd' as const, lengths: false };
       const random = new Random(`split ${each.seed}`);
       const split = random.integer(0, each.keys);
-      // A row without keys ignores its sink, so with sinks every row attends a key of the first part.
-      const everywhere = { mask: 'none', causal: false, window: {} } as const;
-      const drawn = draw(each.sinks && split > 0 ? { ...bhsd, ...everywhere } : { ...bhsd, sinks: false });
+      // Sinks belong to one part, or to none and are merged.
+      const withSinks = random.integer(0, 2);
+      const drawn = draw(bhsd);
       const { query, key, value } = drawn;
       const { sinks, ...options } = drawn.options;
       const offset = offsetOf(options, 0, each.queries, each.keys);
@@ -88,7 +88,7 @@ eachBackend('invariants', (backend) => {
         const details = attentionDetailsSync(query, take(key, 2, keys), take(value, 2, keys), {
           ...without(options, 'mask'),
           ...withMask(takeOfMask(maskOf(drawn), -1, keys)),
-          ...(sinks && part === 0 && { sinks }),
+          ...(sinks && part === withSinks && { sinks }),
           queryOffset: offset - (part === 0 ? 0 : split),
           include: ['logSumExp'],
           backend,
@@ -96,7 +96,7 @@ eachBackend('invariants', (backend) => {
         assert.ok(details.logSumExp);
         return { output: details.output, logSumExp: details.logSumExp };
       });
-      const merged = await mergeAttention(parts, { backend });
+      const merged = await mergeAttention(parts, { backend, ...(sinks && withSinks === 2 && { sinks }) });
       const whole = attentionDetailsSync(query, key, value, {
         ...drawn.options,
         include: ['logSumExp'],
@@ -115,7 +115,7 @@ eachBackend('invariants', (backend) => {
       const shift = new Random(`shift ${each.seed}`).uniform(-5, 5);
       const mask = tensorOf('float32', [1], () => shift);
       const sinks = options.sinks && Array.from(options.sinks, (sink) => sink + Math.fround(shift));
-      const details = (more: AttentionOptions) =>
+      const details = (more: OracleOptions) =>
         attentionDetailsSync(query, key, value, { ...options, ...more, include: ['logSumExp'], backend });
       const [raised, plain] = [details({ mask, ...(sinks && { sinks }) }), details({})];
       expectSame(each, raised.output, plain.output);
