@@ -109,7 +109,10 @@ function drawMask(random: Random, each: AttentionCase): Tensor | undefined {
   const { mask, batch, keyHeads, group, queries, keys } = each;
   if (mask === 'none') return undefined;
   const target = [batch, keyHeads * group, queries, keys];
-  const dims = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
+  const drawn = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
+  // Two axes that could also be those of batch and keys are refused.
+  const isAmbiguous = drawn.length === 2 && drawn[0] === batch && drawn[1] === keys;
+  const dims = isAmbiguous ? [1, 1, ...drawn] : drawn;
   if (mask === 'bool') return random.mask(dims, 0.6);
   const added = random.tensor(mask, dims);
   // −∞ has the largest exponent of each format and no fraction.
