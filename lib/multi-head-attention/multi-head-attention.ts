@@ -12,6 +12,7 @@ import { expectComputable } from '../attention/scoring.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -22,7 +23,7 @@ import { type CallArguments, callOptionNames, type Layer, readCall } from './cal
 import { buildCall } from './call-problems.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
 import { loadWeights } from './load.js';
-import { readModelConfig } from './model-config.js';
+import { expectConfigured, expectUsable, readModelConfig } from './model-config.js';
 import { checkLayerOptions, layerOptionNames, type MultiHeadAttentionOptions } from './options.js';
 import { anglesFor } from './positions.js';
 import { layerNames, layerShape } from './shape.js';
@@ -33,6 +34,7 @@ export type {
   DynamicScaling,
   LinearScaling,
   Llama3Scaling,
+  LongRopeScaling,
   RotaryScaling,
   YarnScaling,
 } from '../rotary/scaling.js';
@@ -158,13 +160,17 @@ export class MultiHeadAttention {
    *   and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
-    const { prefix, ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
+    const { prefix = '', ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
     const place = readPath(path, 'path');
     const directory = (await isDirectory(place)) ? place : undefined;
     // What is wrong with the options is said before any file is opened.
+    if (typeof prefix !== 'string') throw invalid('options.prefix', 'a string', prefix);
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
-    const values = { ...(directory && (await readModelConfig(directory, given))), ...given };
+    const config = directory === undefined ? undefined : await readModelConfig(directory, prefix, given);
+    if (directory !== undefined && config === undefined) await expectUsable(directory, given.heads);
+    const values = { ...config?.options, ...given };
     const weights = await loadWeights(place, prefix, checkLayerOptions(values));
+    if (config !== undefined) expectConfigured(weights, values.heads, config);
     return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
   }
 
