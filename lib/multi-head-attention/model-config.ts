@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { isObject, malformed, parseJson } from '../safetensors/json.js';
+import { isObject, malformed, parseJsonFile } from '../safetensors/json.js';
 import { locate } from '../safetensors/paths.js';
 import {
   accepted,
@@ -51,7 +51,7 @@ export async function readModelConfig(
     throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
   });
   if (bytes === undefined) return undefined;
-  return interpret(parseJson(bytes, 'the configuration', path) as FieldValues, path, prefix, given);
+  return interpret(parseJsonFile(bytes, 'the configuration', path) as FieldValues, path, prefix, given);
 }
 
 /** What the fields of a config.json mean for a layer. */
