@@ -120,7 +120,8 @@ function partOf(path: string, place: LayerPlace, whole: FieldValues): { type: un
       `Expected options.prefix to say with text_model, language_model, vision_model or vision_tower which part of a model of the type ${type} it means, received ${describe(place.prefix)}`,
     );
   }
-  const { [`${part}_config`]: own = {}, text_config: _, vision_config: __, ...shared } = whole;
+  const { [`${part}_config`]: given, text_config: _, vision_config: __, ...shared } = whole;
+  const own = given ?? {};
   if (!isObject(own))
     throw malformed(path, `expected ${part}_config to be an object, received ${describe(own)}`);
   // The part's own fields are all that counts; what stands beside them must not say more.
