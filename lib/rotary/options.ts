@@ -5,8 +5,7 @@ import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { widestHead } from '../problem/problem.js';
 import type { TensorLike } from '../tensor/types.js';
-import { readPairNumbers } from './pair-numbers.js';
-import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
+import { type RotaryScaling, readPairNumbers, readScaling, type Scaling } from './scaling.js';
 
 /**
  * Rotary position embedding (Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position
@@ -63,7 +62,7 @@ export function readRotary(value: unknown, name: string): Rotary | undefined {
     inverseFrequencies:
       inverseFrequencies === undefined
         ? undefined
-        : readPairNumbers(inverseFrequencies, `${name}.inverseFrequencies`, false),
+        : readPairNumbers(inverseFrequencies, `${name}.inverseFrequencies`),
     dims:
       dims === undefined
         ? undefined
