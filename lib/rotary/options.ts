@@ -4,7 +4,7 @@ import { readOptions } from '../checks/options.js';
 import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { widestHead } from '../problem/problem.js';
-import type { TensorLike } from '../tensor/types.js';
+import type { NumberList } from '../tensor/types.js';
 import { type RotaryScaling, readPairNumbers, readScaling, type Scaling } from './scaling.js';
 
 /**
@@ -21,7 +21,7 @@ export interface RotaryOptions {
    * `dims` / 2 pairs, in a list or a tensor [dims / 2] of a floating-point type; `inv_freq` of checkpoints.
    * They are copied. 0 leaves a pair as it is. Excludes `theta` and `scaling`.
    */
-  inverseFrequencies?: ArrayLike<number> | TensorLike;
+  inverseFrequencies?: NumberList;
   /**
    * How many leading elements of a head are rotated; the others stay as they are. Even. Default: the width of
    * a head.

@@ -4,7 +4,7 @@ import { type OptionValues, readOptions } from '../checks/options.js';
 import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { widestHead } from '../problem/problem.js';
-import type { TensorLike } from '../tensor/types.js';
+import type { NumberList } from '../tensor/types.js';
 
 /**
  * Position interpolation (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
@@ -99,9 +99,9 @@ export interface LongRopeScaling {
   /** `rope_type` of checkpoints; early ones have 'su'. */
   type: 'longrope';
   /** One positive number for each pair, in a list or a tensor [dims / 2] of a floating-point type. Copied. */
-  shortFactor: ArrayLike<number> | TensorLike;
+  shortFactor: NumberList;
   /** The same, for sequences longer than originalMaxPositionEmbeddings. */
-  longFactor: ArrayLike<number> | TensorLike;
+  longFactor: NumberList;
   /** The length that the model was trained for; at least 2. */
   originalMaxPositionEmbeddings: number;
   /**
