@@ -43,7 +43,7 @@ export function toTensor(argument: TensorArgument): Tensor {
  * The elements of a tensor of integers; one beyond 2⁵³ is rounded, and in no range that is checked
  * afterwards.
  */
-export function readNumbers(tensor: TensorArgument): Float64Array {
+export function integersOf(tensor: TensorArgument): Float64Array {
   return Float64Array.from<number | bigint>(hostDataOf(tensor), Number);
 }
 

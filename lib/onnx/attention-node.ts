@@ -12,10 +12,10 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType } from '../tensor/types.js';
 import {
   expectRankOf,
+  integersOf,
   type Opset,
   readInputs,
   readInteger,
-  readNumbers,
   readOpset,
   toTensor,
   widthOfHeads,
@@ -122,7 +122,7 @@ function readType({ Q, K, V, past_key, past_value, nonpad_kv_seqlen }: Inputs): 
 function readKeyLengths(tensor: TensorArgument | undefined, shapes: Shapes): readonly number[] | undefined {
   if (tensor === undefined) return undefined;
   expectDims(tensor.dims, tensor.name, [shapes.batch]);
-  return Array.from(readNumbers(tensor), (length, entry) =>
+  return Array.from(integersOf(tensor), (length, entry) =>
     integerBetween(length, `nonpad_kv_seqlen.data[${entry}]`, 0, shapes.keySteps),
   );
 }

@@ -8,10 +8,10 @@ import type { TensorLike } from '../tensor/types.js';
 import { atOnce, inTurns } from '../time-slices.js';
 import {
   expectOperatorFloat,
+  integersOf,
   type Opset,
   readInputs,
   readInteger,
-  readNumbers,
   readOpset,
   toTensor,
 } from './arguments.js';
@@ -96,7 +96,7 @@ function prepare(inputs: unknown, attributes: unknown, options: unknown): Rotary
   const heads = copyOfInput(input, readInteger(values, 'num_heads', 0, 2 ** 31 - 1));
   const rotated = readRotated(readInteger(values, 'rotary_embedding_dim', 0, heads.width) ?? 0, heads.width);
   expectCaches(given, position_ids, heads, rotated / 2);
-  const positions = position_ids && readNumbers(position_ids);
+  const positions = position_ids && integersOf(position_ids);
   const angles = {
     cos: rowsAt(toTensor(cos_cache), positions),
     sin: rowsAt(toTensor(sin_cache), positions),

@@ -7,7 +7,7 @@ import { expectType, hostDataOf, type TensorArgument } from '../../checks/tensor
 import { describeDims, finiteOption, integerBetween, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { expectRankOf, readInteger, readNumbers } from '../arguments.js';
+import { expectRankOf, integersOf, readInteger } from '../arguments.js';
 import type { Heads } from '../heads.js';
 
 /** Options outside the node. */
@@ -84,7 +84,7 @@ export function readScalar(input: TensorArgument, low: number, high: number): nu
       `Expected ${input.name} to have one element, received dims ${describeDims(input.dims)}`,
     );
   }
-  return integerBetween(readNumbers(input)[0], `${input.name}.data[0]`, low, high);
+  return integerBetween(integersOf(input)[0], `${input.name}.data[0]`, low, high);
 }
 
 /** The bias [batch or 1, heads or 1, queries, keys], which the operators do not broadcast any further. */

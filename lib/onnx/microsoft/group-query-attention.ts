@@ -15,9 +15,9 @@ import type { FloatType, TensorLike } from '../../tensor/types.js';
 import {
   expectOperatorFloat,
   expectRankOf,
+  integersOf,
   readInputs,
   readInteger,
-  readNumbers,
   toTensor,
   widthOfHeads,
 } from '../arguments.js';
@@ -311,7 +311,7 @@ function readSteps(inputs: Inputs, query: Heads, newSteps: number, pastSteps: nu
   const low = first ? 1 : query.steps;
   const high = Math.min(total, first ? total : pastSteps + newSteps);
   const lengths = Array.from(
-    readNumbers(seqlens),
+    integersOf(seqlens),
     (length, entry) => integerBetween(length, `seqlens_k.data[${entry}]`, low - 1, high - 1) + 1,
   );
   return {
@@ -325,7 +325,7 @@ function readSteps(inputs: Inputs, query: Heads, newSteps: number, pastSteps: nu
 
 /** The position of each [batch, step]. */
 function positionsOf(ids: TensorArgument | undefined, { batch, steps }: Heads, at: Steps): Float64Array {
-  const given = ids && readNumbers(ids);
+  const given = ids && integersOf(ids);
   const positions = new Float64Array(batch * steps);
   for (let b = 0; b < batch; b++) {
     for (let s = 0; s < steps; s++) {

@@ -9,7 +9,7 @@ import { describeDims, integerBetween } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import { readElements, writeElements } from '../../tensor/elements.js';
 import { Tensor } from '../../tensor/tensor.js';
-import { readNumbers } from '../arguments.js';
+import { integersOf } from '../arguments.js';
 import { detached, elementsPerTurn } from '../heads.js';
 
 /** What is added to the score of a later key. */
@@ -50,11 +50,11 @@ export function readPadding(mask: TensorArgument | undefined, shape: MaskShape):
   const { dims } = mask;
   const is = (...expected: number[]) =>
     dims.length === expected.length && dims.every((length, axis) => length === expected[axis]);
-  if (is(batch) || is(3 * batch + 2)) return maskAfter(readNumbers(mask), mask.name, shape);
+  if (is(batch) || is(3 * batch + 2)) return maskAfter(integersOf(mask), mask.name, shape);
   if (is(batch, totalSteps) || is(batch, querySteps, totalSteps)) {
     return {
       queries: dims.length === 3 ? querySteps : 1,
-      masked: Uint8Array.from(readNumbers(mask), (value) => (value > 0 ? 0 : 1)),
+      masked: Uint8Array.from(integersOf(mask), (value) => (value > 0 ? 0 : 1)),
     };
   }
   const choices = [[batch], [3 * batch + 2], [batch, totalSteps], [batch, querySteps, totalSteps]];

@@ -9,9 +9,9 @@ import type { TensorLike } from '../../tensor/types.js';
 import {
   expectOperatorFloat,
   expectRankOf,
+  integersOf,
   readInputs,
   readInteger,
-  readNumbers,
   toTensor,
 } from '../arguments.js';
 import type { Heads } from '../heads.js';
@@ -81,7 +81,7 @@ function countHeads(input: TensorArgument, attributes: Attributes, width: number
 
 /** The position of each [batch, step]. */
 function readPositions(ids: TensorArgument, { data, batch, steps }: Heads): Float64Array {
-  const given = readNumbers(ids);
+  const given = integersOf(ids);
   if (ids.dims.length > 1 || ids.size !== 1) {
     expectDims(ids.dims, 'position_ids', [batch, steps]);
     return given;
