@@ -258,23 +258,14 @@ function readOperands(inputs: Inputs, heads: number, keyHeads: number) {
   const { query, key, value } = inputs;
   expectRankOf(query, [3]);
   const [batch, steps] = query.dims;
-  const split = (input: TensorArgument, count: number, name: string, width: number): Heads => ({
-    ...{
-      name,
-      type: query.type,
-      data: toTensor(input).data,
-      batch,
-      heads: count,
-      steps: input.dims[1],
-      width,
-    },
-    stepsFirst: true,
-  });
   if (key === undefined && value === undefined) {
     const rows = heads + 2 * keyHeads;
     const width = widthOfHeads(query, rows, 'num_heads + 2 · kv_num_heads');
+    const all = headsOf(toTensor(query).reshape([batch, steps, rows, width]), 'query', true);
     const part = (name: string, count: number, first: number): Heads => ({
-      ...split(query, count, name, width),
+      ...all,
+      name,
+      heads: count,
       packing: { rows, first, stride: 1 },
     });
     return {
@@ -290,11 +281,9 @@ function readOperands(inputs: Inputs, heads: number, keyHeads: number) {
   const newSteps = key.dims[1] === 0 && inputs.past_key ? 0 : steps;
   expectDims(key.dims, 'key', [batch, newSteps, keyHeads * width]);
   expectDims(value.dims, 'value', key.dims);
-  return {
-    query: split(query, heads, 'query', width),
-    key: split(key, keyHeads, 'key', width),
-    value: split(value, keyHeads, 'value', width),
-  };
+  const split = (input: TensorArgument, count: number): Heads =>
+    headsOf(toTensor(input).reshape([batch, input.dims[1], count, width]), input.name, true);
+  return { query: split(query, heads), key: split(key, keyHeads), value: split(value, keyHeads) };
 }
 
 function readSteps(inputs: Inputs, query: Heads, newSteps: number, pastSteps: number): Steps {

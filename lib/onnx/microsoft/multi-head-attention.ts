@@ -164,34 +164,40 @@ interface Node extends Projections, Added {
   readonly backend: Backend['name'];
 }
 
-/**
- * The heads of an input of three axes, or of one of `parts` inputs that are packed along the fourth of five.
- */
-function split(input: TensorArgument, heads: number, name: string, part = 0): Heads {
-  const [batch, steps, , parts] = input.dims;
-  const packed = input.dims.length === 5;
-  const width = packed ? input.dims[4] : widthOfHeads(input, heads, 'num_heads');
-  const { type, data } = toTensor(input);
-  return {
-    ...{ name, type, data, batch, heads, steps, width, stepsFirst: true },
-    ...(packed && { packing: { rows: heads * parts, first: part, stride: parts } }),
-  };
+/** The heads of an input of three axes. */
+function split(input: TensorArgument, heads: number): Heads {
+  const [batch, steps] = input.dims;
+  const dims = [batch, steps, heads, widthOfHeads(input, heads, 'num_heads')];
+  return headsOf(toTensor(input).reshape(dims), input.name, true);
 }
 
-function readKeyAndValue({ query, key, value }: Inputs, heads: number): Pick<Projections, 'key' | 'value'> {
+/** One of the inputs that are packed along the fourth of five axes. */
+function unpack(input: TensorArgument, name: string, part: number): Heads {
+  const [batch, steps, heads, parts, width] = input.dims;
+  const rows = heads * parts;
+  const all = headsOf(toTensor(input).reshape([batch, steps, rows, width]), name, true);
+  return { ...all, heads, packing: { rows, first: part, stride: parts } };
+}
+
+function readProjections({ query, key, value }: Inputs, heads: number): Projections {
   if (key === undefined) {
     if (value !== undefined) throw invalid('key', 'given together with value', key);
     expectRankOf(query, [5]);
     expectDims(query.dims, 'query', [query.dims[0], query.dims[1], heads, 3, query.dims[4]]);
-    return { key: split(query, heads, 'key', 1), value: split(query, heads, 'value', 2) };
+    return {
+      query: unpack(query, 'query', 0),
+      key: unpack(query, 'key', 1),
+      value: unpack(query, 'value', 2),
+    };
   }
   expectRankOf(query, [3]);
   const [batch] = query.dims;
   const width = widthOfHeads(query, heads, 'num_heads');
+  const queries = split(query, heads);
   if (value === undefined) {
     expectRankOf(key, [5]);
     expectDims(key.dims, 'key', [batch, key.dims[1], heads, 2, width]);
-    return { key: split(key, heads, 'key', 0), value: split(key, heads, 'value', 1) };
+    return { query: queries, key: unpack(key, 'key', 0), value: unpack(key, 'value', 1) };
   }
   expectRankOf(key, [3, 4]);
   expectRankOf(value, [key.dims.length]);
@@ -199,12 +205,16 @@ function readKeyAndValue({ query, key, value }: Inputs, heads: number): Pick<Pro
     const steps = key.dims[2];
     expectDims(key.dims, 'key', [batch, heads, steps, width]);
     expectDims(value.dims, 'value', [batch, heads, steps, value.dims[3]]);
-    return { key: headsOf(toTensor(key), 'key', false), value: headsOf(toTensor(value), 'value', false) };
+    return {
+      query: queries,
+      key: headsOf(toTensor(key), 'key', false),
+      value: headsOf(toTensor(value), 'value', false),
+    };
   }
   const steps = key.dims[1];
   expectDims(key.dims, 'key', [batch, steps, heads * width]);
   expectDims(value.dims, 'value', [batch, steps, value.dims[2]]);
-  return { key: split(key, heads, 'key'), value: split(value, heads, 'value') };
+  return { query: queries, key: split(key, heads), value: split(value, heads) };
 }
 
 function readBiases(
@@ -272,16 +282,16 @@ function read(inputValues: unknown, attributeValues: unknown, optionValues: unkn
   expectOneType(type, 'query', key, value, bias, attention_bias, past_key, past_value);
   const heads = readCount(attributes, 'num_heads');
   expectRankOf(inputs.query, [3, 5]);
-  const rest = readKeyAndValue(inputs, heads);
-  const projections = { query: split(inputs.query, heads, 'query'), ...rest };
+  const projections = readProjections(inputs, heads);
   const { batch, steps: querySteps, width } = projections.query;
+  const { steps: newSteps, width: valueWidth } = projections.value;
   expectWidth(width, 'the head size of query');
-  expectWidth(rest.value.width, 'the head size of value');
-  const past = readPast(inputs, [batch, heads, width, rest.value.width], (input) =>
+  expectWidth(valueWidth, 'the head size of value');
+  const past = readPast(inputs, [batch, heads, width, valueWidth], (input) =>
     headsOf(toTensor(input), input.name, false),
   );
-  const { pastSteps, presentSteps } = readLengths(inputs, past, rest.key.steps);
-  const totalSteps = pastSteps + rest.key.steps;
+  const { pastSteps, presentSteps } = readLengths(inputs, past, newSteps);
+  const totalSteps = pastSteps + newSteps;
   const shape = { batch, querySteps, pastSteps, totalSteps };
   expectAttentionBias(attention_bias, [batch, heads, querySteps, totalSteps]);
 
@@ -293,7 +303,7 @@ function read(inputValues: unknown, attributeValues: unknown, optionValues: unkn
     shape,
     padding: readPadding(inputs.key_padding_mask, shape),
     filter: finiteOption(attributes.mask_filter_value, 'mask_filter_value', -10000),
-    causal: readCausal(attributes, querySteps, rest.key.steps),
+    causal: readCausal(attributes, querySteps, newSteps),
     bias: attention_bias && toTensor(attention_bias),
     scale: readScale(attributes, width),
     outputs: readOutputs(options.outputs, past),
@@ -347,7 +357,8 @@ function* ask(node: Node): Generator<void, Asked> {
   ];
   const options = {
     ...(yield* maskOf(node)),
-    ...{ scale: node.scale, backend: node.backend },
+    scale: node.scale,
+    backend: node.backend,
     include: outputs.has('qk') ? (['biasedScores'] as const) : [],
   };
   const append = (from: Heads, before: Heads | undefined, name: string, steps: number) =>
