@@ -52,33 +52,54 @@ function expectCount(received: number, name: string, count: number, per: string)
   );
 }
 
-function readFloatTensor(value: unknown, name: string, count: number): Float64Array {
+function expectAtMost(size: number, name: string, most: number): void {
+  if (size <= most) return;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected ${name} to have at most ${most} elements, received ${size}`,
+  );
+}
+
+/** @param count of the elements; undefined for any number of them, up to `most` */
+function readFloatTensor(value: unknown, name: string, count?: number, most = longestList): Float64Array {
   const tensor = readTensor(value, name);
   const type = expectFloat(tensor);
-  expectDims(tensor.dims, name, [count]);
-  const numbers = allocate('float64', count, name) as Float64Array;
-  readElements(type, fetchedDataOf(tensor), 0, count, numbers);
+  const { size, dims } = tensor;
+  expectDims(dims, name, [count ?? size]);
+  expectAtMost(size, name, most);
+  const numbers = allocate('float64', size, name) as Float64Array;
+  readElements(type, fetchedDataOf(tensor), 0, size, numbers);
   return numbers;
 }
 
-function readFloatList(value: unknown, name: string, count: number, per: string): readonly unknown[] {
-  const tensor = `{ type: 'bfloat16', dims: [${count}], data }`;
+function readFloatList(value: unknown, name: string, dims: string, most?: number): readonly unknown[] {
+  const tensor = `{ type: 'bfloat16', ${dims}, data }`;
   const array = typedArrayName(value);
   if (array !== undefined && !floatArrays.includes(array)) throw notNumbers(value as object, name, tensor);
-  const list = readElementList(value, name, tensor);
-  expectCount(list.length, name, count, per);
-  return list;
+  return readElementList(value, name, tensor, most);
+}
+
+function finiteFloats(elements: readonly unknown[] | Float64Array, name: string): Float64Array {
+  return Float64Array.from(elements, (element, i) => {
+    if (isFiniteFloat32(element)) return element;
+    throw invalid(`${name}[${i}]`, 'a finite number in the range of float32', element);
+  });
 }
 
 /** Finite numbers, one for each of `count` things, which `per` names. */
 export function readNumbers(value: unknown, name: string, count: number, per: string): Float64Array {
+  if (isTensor(value, name)) return finiteFloats(readFloatTensor(value, name, count), name);
+  const list = readFloatList(value, name, `dims: [${count}]`);
+  expectCount(list.length, name, count, per);
+  return finiteFloats(list, name);
+}
+
+/** Any number of finite numbers, up to `most`. */
+export function readNumberList(value: unknown, name: string, most: number): Float64Array {
   const given = isTensor(value, name)
-    ? readFloatTensor(value, name, count)
-    : readFloatList(value, name, count, per);
-  return Float64Array.from(given, (element, i) => {
-    if (isFiniteFloat32(element)) return element;
-    throw invalid(`${name}[${i}]`, 'a finite number in the range of float32', element);
-  });
+    ? readFloatTensor(value, name, undefined, most)
+    : readFloatList(value, name, 'dims', most);
+  return finiteFloats(given, name);
 }
 
 /** Integers that were read, not yet checked against a range; a list has one axis. */
@@ -103,12 +124,7 @@ export function readShapedIntegers(value: unknown, name: string, most = longestL
   }
   const tensor = readTensor(value, name);
   expectInteger(tensor);
-  if (tensor.size > most) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected ${name} to have at most ${most} elements, received ${tensor.size}`,
-    );
-  }
+  expectAtMost(tensor.size, name, most);
   return { dims: tensor.dims, elements: Array.from<unknown>(fetchedDataOf(tensor)) };
 }
 
