@@ -27,7 +27,7 @@ import type { FloatType, Location } from '../tensor/types.js';
 import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
 import type { LayerOptions } from './options.js';
 import { rotations } from './positions.js';
-import type { LayerWeights, Part } from './weights.js';
+import type { LayerWeights, Norm, Part } from './weights.js';
 
 interface Source {
   readonly name: string;
@@ -262,11 +262,8 @@ function placed(rotation: Rotation | undefined, backend: Backend): Rotation | un
   return rotation && { ...rotation, cos: backend.table(rotation.cos), sin: backend.table(rotation.sin) };
 }
 
-function headNorm(
-  weight: HeadNorm['weight'] | undefined,
-  { normEpsilon }: LayerOptions,
-): HeadNorm | undefined {
-  return weight && { weight, epsilon: normEpsilon };
+function headNorm(norm: Norm | undefined, { normEpsilon }: LayerOptions): HeadNorm | undefined {
+  return norm && { ...norm, epsilon: normEpsilon };
 }
 
 function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {

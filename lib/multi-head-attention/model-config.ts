@@ -12,6 +12,12 @@ import { checkLayerOptions, type LayerOptionName } from './options.js';
 export type LayerValues = { [Name in LayerOptionName]?: unknown };
 type Config = Readonly<Record<string, unknown>>;
 
+/** What a config.json says. */
+export interface ModelConfig {
+  readonly modelType: unknown;
+  readonly values: LayerValues;
+}
+
 /** How models of a family are described. */
 interface Family {
   readonly modelTypes: readonly string[];
@@ -46,16 +52,19 @@ const families: readonly Family[] = [
 ];
 
 /**
- * The options that the config.json in a directory stands for; none where there is no such file. Options that the caller
+ * The options that the config.json in a directory stands for; undefined where there is no such file. Options that the caller
  * gives need no answer there.
  */
-export async function readModelConfig(directory: string, given: LayerValues): Promise<LayerValues> {
+export async function readModelConfig(
+  directory: string,
+  given: LayerValues,
+): Promise<ModelConfig | undefined> {
   const path = join(directory, 'config.json');
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
   });
-  if (bytes === undefined) return {};
+  if (bytes === undefined) return undefined;
   const config = parseJson(bytes, 'the configuration', path) as Config;
   const family = families.find(({ modelTypes }) => modelTypes.some((type) => type === config.model_type));
   if (family === undefined) {
@@ -82,7 +91,7 @@ export async function readModelConfig(directory: string, given: LayerValues): Pr
       cause: error,
     });
   }
-  return values;
+  return { modelType: config.model_type, values };
 }
 
 /** JSON uses null for missing values. */

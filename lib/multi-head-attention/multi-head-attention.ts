@@ -20,10 +20,16 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 import { type CallArguments, callOptionNames, type Layer, readCall } from './call-arguments.js';
 import { buildCall } from './call-problems.js';
+import type { CheckpointNaming } from './checkpoint-conventions.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
-import { loadWeights } from './load.js';
+import { loadLayer, readLayerChoice } from './load.js';
 import { readModelConfig } from './model-config.js';
-import { checkLayerOptions, layerOptionNames, type MultiHeadAttentionOptions } from './options.js';
+import {
+  checkLayerOptions,
+  type LayerOptionName,
+  layerOptionNames,
+  type MultiHeadAttentionOptions,
+} from './options.js';
 import { anglesFor } from './positions.js';
 import { layerNames, layerShape } from './shape.js';
 import { countScoreParameters, disposeLayer, type LayerWeights, ownScoring, packLayer } from './weights.js';
@@ -36,7 +42,8 @@ export type {
   RotaryScaling,
   YarnScaling,
 } from '../rotary/scaling.js';
-export type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
+export type { CheckpointNaming } from './checkpoint-conventions.js';
+export type { HeadNormWeights, Linear, MultiHeadAttentionWeights, NormType } from './linear.js';
 export type { MultiHeadAttentionOptions } from './options.js';
 
 /** The options of one call of {@link MultiHeadAttention.forward}. */
@@ -80,6 +87,12 @@ export interface ForwardOptions {
 export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
   /** The prefix of the names of the layer's tensors. Default ''. */
   prefix?: string;
+  /**
+   * The naming of the tensors. Default: that whose names fit; of several with the same names, the one that
+   * belongs to the `model_type` of config.json. 'Gemma 3' and 'Cohere' name norms as Llama does, and have to be
+   * given where there is no config.json.
+   */
+  naming?: CheckpointNaming;
 }
 
 /** The same, and what to return besides the output, for which heads and queries. */
@@ -115,7 +128,8 @@ export class MultiHeadAttention {
    * @param weights linear maps as in nn.Linear, weight [out, in] and bias [out]: query
    *   [heads · width, embed], key [keyValueHeads · width, contextEmbed], value
    *   [keyValueHeads · valueWidth, contextEmbed], and output [out, heads · valueWidth], without which
-   *   the result contains the heads side by side. Widths are from 1 to 512. queryNorm and keyNorm normalise heads, weight [width].
+   *   the result contains the heads side by side. Widths are from 1 to 512. queryNorm and keyNorm normalise
+   *   heads, weight [width], [heads, width] or [heads · width].
    * @throws HeedError for every bad argument: see `code`
    */
   constructor(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions) {
@@ -135,37 +149,39 @@ export class MultiHeadAttention {
     this.parameters = countParameters(linears) + countScoreParameters(checked.scoring.score);
     const owned = { ...checked, scoring: ownScoring(checked.scoring, type) };
     this.#layer = { type, shape, options: owned, backend, angles };
-    this.#weights = packLayer(backend, type, linears);
+    this.#weights = packLayer(backend, type, linears, shape);
   }
 
   /**
-   * Reads a layer from a checkpoint. Recognises these names of tensors: heed's own
-   * (`query.weight`, `query.bias`, `key…`, `value…`, `output…`, `queryNorm.weight`, `keyNorm.weight`),
-   * nn.MultiheadAttention (`in_proj_weight`, or `q_proj_weight` and so on, and `out_proj.weight`), BERT
-   * (`attention.self.query.weight`, `attention.output.dense.weight`), GPT-2 (`c_attn.weight`,
-   * `c_proj.weight`, transposed), Llama, Mistral and Qwen (`q_proj.weight`, `o_proj.weight`, `q_norm.weight`)
-   * and Phi-3 (`qkv_proj.weight`).
+   * Reads a layer from a checkpoint, by the names of its tensors: those of heed (`query.weight`, `query.bias`,
+   * `key…`, `value…`, `output…`, `queryNorm.weight`, `keyNorm.weight`), and those of PyTorch, BERT, ViT, GPT-2,
+   * GPT-NeoX, Llama and many others, which docs/guides/layers.md lists.
    *
    * @param path file name or `file:` URL of a safetensors file, of an index of several
    *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
    *   which provides what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
    *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and related types.
-   * @param options as for the constructor, and `prefix`, the prefix of the names above, such as
-   *   'encoder.layers.0.self_attn.'; default ''. Options take precedence over `config.json`; without one,
+   * @param options as for the constructor, `prefix`, the prefix of the names above, such as
+   *   'encoder.layers.0.self_attn.', default '', and `naming`. Options take precedence over `config.json`; without one,
    *   every setting that differs from the default must be given.
    * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing, or if one has an unknown name and
-   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, and what `open` of heed/safetensors
+   *   could change the result, HEED_INVALID_ARGUMENT if several namings have the names found, but order rows
+   *   differently, HEED_MALFORMED_FILE for an invalid `config.json`, and what `open` of heed/safetensors
    *   and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
-    const { prefix, ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
+    const { prefix, naming, ...given } = readOptions(options, [...layerOptionNames, 'prefix', 'naming']);
+    const choice = readLayerChoice(prefix, naming);
     const place = readPath(path, 'path');
     const directory = (await isDirectory(place)) ? place : undefined;
     // What is wrong with the options is said before any file is opened.
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
-    const values = { ...(directory && (await readModelConfig(directory, given))), ...given };
-    const weights = await loadWeights(place, prefix, checkLayerOptions(values));
-    return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
+    const config = directory === undefined ? undefined : await readModelConfig(directory, given);
+    const values = { ...config?.values, ...given };
+    const loaded = await loadLayer(place, choice, config?.modelType, checkLayerOptions(values));
+    // What callers and config.json say takes precedence over what tensors say.
+    for (const [name, value] of Object.entries(loaded.options)) values[name as LayerOptionName] ??= value;
+    return new MultiHeadAttention(loaded.weights, values as MultiHeadAttentionOptions);
   }
 
   /** Whether the memory of the weights was released. */

@@ -72,6 +72,17 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
   };
 }
 
+function normOf(draw: Draw, heads: number, width: number) {
+  const together = draw.below(3) === 0;
+  const dims = together ? [heads * width] : draw.below(2) === 0 ? [width] : [heads, width];
+  return {
+    weight: floatTensorOf(draw, dims),
+    ...(together ? { together } : {}),
+    ...maybe(draw, 'bias', () => floatTensorOf(draw, dims)),
+    ...maybe(draw, 'type', () => (draw.below(2) === 0 ? 'rms' : 'layer')),
+  };
+}
+
 interface LayerCall {
   readonly args: unknown[];
   /** The cache of the call, if it has one. */
@@ -107,8 +118,8 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       key: linear(keyHeads * width, contextEmbed),
       value: linear(keyHeads * valueWidth, contextEmbed),
       ...maybe(draw, 'output', () => linear(1 + draw.below(6), heads * valueWidth)),
-      ...maybe(draw, 'queryNorm', () => ({ weight: floatTensorOf(draw, [width]) })),
-      ...maybe(draw, 'keyNorm', () => ({ weight: floatTensorOf(draw, [width]) })),
+      ...maybe(draw, 'queryNorm', () => normOf(draw, heads, width)),
+      ...maybe(draw, 'keyNorm', () => normOf(draw, keyHeads, width)),
     },
     {
       heads,

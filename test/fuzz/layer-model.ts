@@ -17,6 +17,12 @@ interface Linear {
   readonly bias: ModelTensor | undefined;
 }
 
+/** A norm of queries or keys. */
+interface Norm extends Linear {
+  readonly centers: boolean;
+  readonly together: boolean;
+}
+
 function readLinear(weightValue: unknown, biasValue: unknown): Linear {
   const weight = model.floatTensor(weightValue);
   expect(weight.dims.length === 2, 'a weight of two axes');
@@ -90,13 +96,24 @@ function readLayer(weightValues: unknown): {
   key: Linear;
   value: Linear;
   output: Linear | undefined;
-  queryNorm: ModelTensor | undefined;
-  keyNorm: ModelTensor | undefined;
+  queryNorm: Norm | undefined;
+  keyNorm: Norm | undefined;
 } {
   expect(weightValues !== undefined, 'weights');
   const weights = model.options(weightValues, ['query', 'key', 'value', 'output', 'queryNorm', 'keyNorm']);
-  const norm = (value: unknown) =>
-    value === undefined ? undefined : model.floatTensor(model.options(value, ['weight']).weight);
+  const norm = (value: unknown): Norm | undefined => {
+    if (value === undefined) return undefined;
+    const { weight, bias, ...given } = model.options(value, ['weight', 'bias', 'type', 'together']);
+    const { type = 'rms', together = false } = given;
+    expect(type === 'rms' || type === 'layer', 'a type of norm');
+    expect(typeof together === 'boolean', 'together or not');
+    return {
+      weight: model.floatTensor(weight),
+      bias: bias === undefined ? undefined : model.floatTensor(bias),
+      centers: type === 'layer',
+      together,
+    };
+  };
   const linear = (value: unknown) => {
     expect(value !== undefined, 'a linear map');
     const { weight, bias } = model.options(value, ['weight', 'bias']);
@@ -112,9 +129,26 @@ function readLayer(weightValues: unknown): {
   };
 }
 
-function normalised(head: readonly number[], { values }: ModelTensor, epsilon: number): number[] {
-  const root = Math.sqrt(head.reduce((sum, x) => sum + x * x, 0) / head.length + epsilon);
-  return head.map((x, i) => (values[i] * x) / root);
+/** Of heads that lie side by side, one by one or together; `first` is where they begin in their row. */
+function normalised(x: readonly number[], first: number, norm: Norm, epsilon: number): number[] {
+  const { weight, bias, centers } = norm;
+  const mean = centers ? x.reduce((sum, element) => sum + element, 0) / x.length : 0;
+  const root = Math.sqrt(x.reduce((sum, element) => sum + (element - mean) ** 2, 0) / x.length + epsilon);
+  const at = first % weight.values.length;
+  return x.map(
+    (element, i) => (weight.values[at + i] * (element - mean)) / root + (bias?.values[at + i] ?? 0),
+  );
+}
+
+function expectNorm(norm: Norm | undefined, heads: number, width: number): void {
+  if (norm === undefined) return;
+  const { weight, bias, together } = norm;
+  const fitting = together ? [[heads * width]] : [[width], [heads, width]];
+  expect(
+    fitting.some((dims) => model.sameDims(weight.dims, dims)),
+    'a norm as wide as heads',
+  );
+  expect(bias === undefined || model.sameDims(bias.dims, weight.dims), 'a bias as wide as its weight');
 }
 
 /** The expected result of new MultiHeadAttention(weights, options).forward(input, forwardOptions). */
@@ -152,8 +186,8 @@ export function layerModel(args: readonly unknown[]): {
   expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
   const kvLengths =
     call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys);
-  expect(queryNorm === undefined || model.sameDims(queryNorm.dims, [width]), 'a norm as wide as a query');
-  expect(keyNorm === undefined || model.sameDims(keyNorm.dims, [keyWidth]), 'a norm as wide as a key');
+  expectNorm(queryNorm, heads, width);
+  expectNorm(keyNorm, keyHeads, keyWidth);
   const epsilon = given.normEpsilon === undefined ? 1e-6 : model.finite(given.normEpsilon);
   expect(epsilon >= 0, 'an epsilon');
   const rotary = given.rotary === undefined ? undefined : readRotary(given.rotary, width);
@@ -179,27 +213,30 @@ export function layerModel(args: readonly unknown[]): {
     source: ModelTensor,
     count: number,
     size: number,
+    norm?: Norm,
     finish = (head: readonly number[], _entry: number, _step: number) => head,
   ) => {
     const steps = source.dims[1];
     const data = map(linear, source.values, batch * steps);
+    const length = norm?.together ? count * size : size;
+    for (let at = 0; norm && at < data.length; at += length) {
+      data.set(normalised([...data.subarray(at, at + length)], at % (count * size), norm, epsilon), at);
+    }
     for (let at = 0; at < data.length; at += size) {
       const row = Math.floor(at / size / count);
       data.set(finish([...data.subarray(at, at + size)], Math.floor(row / steps), row % steps), at);
     }
     return { type: 'float64' as const, dims: [batch, steps, count, size], data };
   };
-  const finish =
-    (of: 'query' | 'key', norm: ModelTensor | undefined) =>
-    (head: readonly number[], entry: number, step: number) =>
-      turnHead(placement, of, norm ? normalised(head, norm, epsilon) : head, entry, step);
-  const newKey = operand(key, context, keyHeads, keyWidth, finish('key', keyNorm));
+  const turn = (of: 'query' | 'key') => (head: readonly number[], entry: number, step: number) =>
+    turnHead(placement, of, head, entry, step);
+  const newKey = operand(key, context, keyHeads, keyWidth, keyNorm, turn('key'));
   const newValue = operand(value, context, keyHeads, valueWidth);
   const added = [newKey, newValue, { layout: 'bshd', ...(kvLengths && { lengths: kvLengths }) }];
   const after = held && appended(held, added);
   const stored = after && tensorsOf(after, 'bshd');
   const attended = attentionOracle(
-    operand(query, input, heads, width, finish('query', queryNorm)),
+    operand(query, input, heads, width, queryNorm, turn('query')),
     stored ? plain(stored.key) : newKey,
     stored ? plain(stored.value) : newValue,
     {
@@ -211,8 +248,8 @@ export function layerModel(args: readonly unknown[]): {
     },
   );
   const side = Float64Array.from(attended.output);
-  const linears = [query, key, value, ...(output ? [output] : [])];
-  const tensors = linears.flatMap(({ weight, bias }) => [weight, bias]);
+  const parts = [query, key, value, output, queryNorm, keyNorm];
+  const tensors = parts.flatMap((part) => [part?.weight, part?.bias]);
   const right: Expected = {
     type: type as string,
     dims: [batch, queries, output ? output.weight.dims[0] : heads * valueWidth],
@@ -220,7 +257,7 @@ export function layerModel(args: readonly unknown[]): {
     loose:
       settings.loose ||
       attended.lead < leastLead ||
-      isLoose(input, context, ...tensors, queryNorm, keyNorm) ||
+      isLoose(input, context, ...tensors) ||
       isFar(placement) ||
       // Normalisation magnifies numbers close to 0.
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),

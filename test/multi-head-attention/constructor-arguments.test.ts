@@ -25,6 +25,17 @@ describe('MultiHeadAttention refuses to be made of', () => {
       'HEED_INVALID_ARGUMENT',
       'weights.queryNorm',
     );
+    for (const [wrong, message] of [
+      [{ type: 'batch' }, "Expected weights.queryNorm.type to be 'rms' or 'layer', received 'batch'"],
+      [{ together: 1 }, 'Expected weights.queryNorm.together to be true or false, received 1'],
+      [{ bias: 7 }, 'Expected weights.queryNorm.bias to be'],
+    ] as const) {
+      throwsHeed(
+        () => make({ ...weights, queryNorm: { weight: zeros(8), ...wrong } }, { heads: 4 }),
+        'HEED_INVALID_ARGUMENT',
+        message,
+      );
+    }
     const transposed = { ...weights, key: { weights: zeros(32, 24) } };
     throwsHeed(() => make(transposed, { heads: 4 }), 'HEED_UNKNOWN_OPTION', "did you mean 'weight'?");
     throwsHeed(
@@ -68,6 +79,20 @@ describe('MultiHeadAttention refuses to be made of', () => {
     refuses(
       { queryNorm: { weight: zeros(1, 8) } },
       'Expected weights.queryNorm.weight.dims to have 1 axes, [width]',
+    );
+    refuses(
+      { queryNorm: { weight: zeros(8, 4) } },
+      'Expected weights.queryNorm.weight.dims to have 1 axes, [width], or to be [4, 8], received [8, 4]',
+    );
+    for (const dims of [[8], [4, 8]]) {
+      refuses(
+        { queryNorm: { weight: zeros(...dims), together: true } },
+        `Expected weights.queryNorm.weight.dims to be [32], received [${dims.join(', ')}]`,
+      );
+    }
+    refuses(
+      { keyNorm: { weight: zeros(4, 8), bias: zeros(8) } },
+      'Expected weights.keyNorm.bias.dims to be [4, 8], received [8]',
     );
     refuses(
       { query: { weight: zeros(32, 24), bias: zeros(31) } },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { referenceBackend } from '../../lib/backends/reference/backend.js';
 import {
   type ForwardOptions,
+  type HeadNormWeights,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
@@ -173,6 +174,35 @@ eachBackend('MultiHeadAttention', (backend) => {
     const context = random.tensor('float32', [2, 7, 24]);
     await check(weights, { heads: 4, keyValueHeads: 2, rotary: {} }, input, { context });
   });
+
+  if (backend !== 'cuda') {
+    it('normalises heads one by one or together, with or without their mean', async () => {
+      for (const [heads, width] of [
+        [4, 20],
+        [6, 48],
+      ]) {
+        const weights = randomWeights(random, { heads, keyValueHeads: 2, width, embed: 12 });
+        const input = random.tensor('float32', [2, 3, 12]);
+        for (const type of ['rms', 'layer'] as const) {
+          for (const biases of [false, true]) {
+            for (const kind of ['alike', 'each', 'together'] as const) {
+              const norm = (count: number): HeadNormWeights => {
+                const dims = { alike: [width], each: [count, width], together: [count * width] }[kind];
+                return {
+                  weight: random.tensor('float32', dims),
+                  ...(biases && { bias: random.tensor('float32', dims) }),
+                  type,
+                  together: kind === 'together',
+                };
+              };
+              const normed = { ...weights, queryNorm: norm(heads), keyNorm: norm(2) };
+              await check(normed, { heads, keyValueHeads: 2, rotary: {}, normEpsilon: 0.1 }, input);
+            }
+          }
+        }
+      }
+    });
+  }
 
   it('takes the context from another width', async () => {
     const weights = randomWeights(random, { embed: 24, contextEmbed: 10 });
