@@ -66,6 +66,7 @@ export {
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
   type NormType,
+  type RelativeBiasOptions,
   type RotaryOptions,
   type RotaryScaling,
   type YarnScaling,

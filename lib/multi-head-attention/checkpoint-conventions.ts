@@ -42,6 +42,13 @@ export interface Convention {
   readonly norms?: NormPlaces;
   /** One logit per query head. */
   readonly sinks?: string;
+  /**
+   * [buckets, heads]: biases by relative positions. The first block of a model has those of all of its blocks, unless each
+   * has its own.
+   */
+  readonly relativeBias?: string;
+  /** What multiplies scores, where it is not 1/√width. */
+  readonly scale?: number;
   /** Whether layers without an output map exist in this convention. */
   readonly outputOptional?: true;
   /** Weights are kept [in, out], as GPT-2's Conv1D does, in place of [out, in]. */
@@ -292,6 +299,26 @@ const table = [
     output: plain('out_proj'),
     scope: '',
     ignored: causalMask,
+  },
+  {
+    name: 'T5',
+    models: 'T5, Flan-T5, mT5, UMT5, ByT5',
+    ...separate('SelfAttention.q', 'SelfAttention.k', 'SelfAttention.v'),
+    output: plain('SelfAttention.o'),
+    relativeBias: 'SelfAttention.relative_attention_bias.weight',
+    scale: 1,
+    scope: 'SelfAttention.',
+    ignored: [],
+  },
+  {
+    name: 'T5 cross attention',
+    models: 'the same',
+    ...separate('EncDecAttention.q', 'EncDecAttention.k', 'EncDecAttention.v'),
+    output: plain('EncDecAttention.o'),
+    scale: 1,
+    scope: 'EncDecAttention.',
+    // Early checkpoints have one that no model reads.
+    ignored: ['EncDecAttention.relative_attention_bias.weight'],
   },
 ] as const satisfies readonly Convention[];
 

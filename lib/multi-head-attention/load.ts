@@ -18,7 +18,7 @@ import {
   type Place,
 } from './checkpoint-conventions.js';
 import type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
-import type { MultiHeadAttentionOptions } from './options.js';
+import type { LayerOptions, MultiHeadAttentionOptions } from './options.js';
 
 /** The part of a file that a layer is in. */
 interface Checkpoint {
@@ -51,21 +51,31 @@ export interface LoadedLayer {
   readonly options: Partial<MultiHeadAttentionOptions>;
 }
 
-/** @param modelType that of the config.json beside the file, if there is one */
+/** What config.json says beyond options. */
+export interface KnownOfModel {
+  readonly modelType?: unknown;
+  /** Of relative biases. */
+  readonly maxDistance?: number | undefined;
+}
+
+/** The options that reading depends on. */
+export type KnownOfLayer = Pick<LayerOptions, 'heads' | 'keyValueHeads' | 'relativeBias'>;
+
 export async function loadLayer(
   path: string | URL,
   { prefix, naming }: LayerChoice,
-  modelType: unknown,
-  heads: Heads,
+  known: KnownOfModel,
+  layer: KnownOfLayer,
 ): Promise<LoadedLayer> {
   const file = await open(path);
   try {
     const under = [...file.tensors.keys()].filter((name) => name.startsWith(prefix));
     const checkpoint = { file, prefix, names: new Set(under.map((name) => name.slice(prefix.length))) };
-    const convention = conventions.find(({ name }) => name === naming) ?? recognise(checkpoint, modelType);
+    const convention =
+      conventions.find(({ name }) => name === naming) ?? recognise(checkpoint, known.modelType);
     expectComplete(checkpoint, convention);
     expectExplained(checkpoint, convention);
-    return await readLayer(checkpoint, convention, heads);
+    return await readLayer(checkpoint, convention, known, layer);
   } finally {
     await file.close();
   }
@@ -80,11 +90,11 @@ function normNames({ weight, bias }: NormPlace): string[] {
 }
 
 function namesIn(convention: Convention): Set<string> {
-  const { norms, sinks } = convention;
+  const { norms, sinks, relativeBias } = convention;
   return new Set([
     ...placesOf(convention).flatMap(({ weight, bias }) => [weight, bias]),
     ...(norms ? [...normNames(norms.query), ...normNames(norms.key)] : []),
-    ...(sinks === undefined ? [] : [sinks]),
+    ...[sinks, relativeBias].filter((name) => name !== undefined),
   ]);
 }
 
@@ -167,7 +177,12 @@ function expectExplained(checkpoint: Checkpoint, convention: Convention): void {
   );
 }
 
-async function readLayer(checkpoint: Checkpoint, convention: Convention, heads: Heads): Promise<LoadedLayer> {
+async function readLayer(
+  checkpoint: Checkpoint,
+  convention: Convention,
+  known: KnownOfModel,
+  layer: KnownOfLayer,
+): Promise<LoadedLayer> {
   const tensors = new Map<string, Tensor>();
   for (const { weight, bias } of placesOf(convention)) {
     await readOnce(tensors, checkpoint, weight, convention.transposed ? transpose : undefined);
@@ -175,7 +190,7 @@ async function readLayer(checkpoint: Checkpoint, convention: Convention, heads: 
   }
   const { query, key, value, output, norms } = convention;
   const rowsOf = convention.blocks ? rowsInBlocks : rowsEndToEnd;
-  const linear = (place: Place) => linearAt(place, tensors, heads, rowsOf);
+  const linear = (place: Place) => linearAt(place, tensors, layer, rowsOf);
   const linears = { query: linear(query), key: linear(key), value: linear(value) };
   const normWeights = norms && (await readNorms(checkpoint, convention, norms, linears));
   return {
@@ -184,10 +199,36 @@ async function readLayer(checkpoint: Checkpoint, convention: Convention, heads: 
       ...(tensors.has(output.weight) && { output: linear(output) }),
       ...normWeights,
     },
-    options: {
-      ...(convention.sinks !== undefined && { sinks: await readSinks(checkpoint, convention.sinks, heads) }),
-    },
+    options: await optionsOf(checkpoint, convention, known, layer),
   };
+}
+
+async function optionsOf(
+  checkpoint: Checkpoint,
+  { name, sinks, relativeBias, scale }: Convention,
+  { maxDistance }: KnownOfModel,
+  layer: KnownOfLayer,
+): Promise<Partial<MultiHeadAttentionOptions>> {
+  const options: Partial<MultiHeadAttentionOptions> = {};
+  if (scale !== undefined) options.scale = scale;
+  if (sinks !== undefined) options.sinks = await readSinks(checkpoint, sinks, layer);
+  if (relativeBias !== undefined && layer.relativeBias === undefined) {
+    const weight = await readRelativeBias(checkpoint, relativeBias, name);
+    options.relativeBias = { weight, ...(maxDistance !== undefined && { maxDistance }) };
+  }
+  return options;
+}
+
+/** The layer's own, or that of the first block of its stack. */
+async function readRelativeBias(checkpoint: Checkpoint, name: string, naming: string): Promise<Tensor> {
+  const { file, prefix, names } = checkpoint;
+  if (names.has(name)) return await file.read(prefix + name);
+  const first = prefix.replace(/(^|\.)block\.\d+\./, '$1block.0.') + name;
+  if (file.tensors.has(first)) return await file.read(first);
+  throw unknownTensor(
+    checkpoint,
+    `"${first}", in the naming of ${naming}, unless options.relativeBias is given, found ${listFound(checkpoint)}`,
+  );
 }
 
 async function readOnce(
@@ -288,10 +329,7 @@ function linearAt(
 }
 
 /** The number of heads of the rows. */
-export interface Heads {
-  readonly heads: number;
-  readonly keyValueHeads: number;
-}
+type Heads = Pick<LayerOptions, 'heads' | 'keyValueHeads'>;
 
 /** The number of rows of one head: queries, keys and values have equal widths. */
 function rowsPerHead({ dims }: Tensor, { heads, keyValueHeads }: Heads, name: string): number {

@@ -31,6 +31,7 @@ import {
   type MultiHeadAttentionOptions,
 } from './options.js';
 import { anglesFor } from './positions.js';
+import { ownRelativeBias } from './relative-bias.js';
 import { layerNames, layerShape } from './shape.js';
 import { countScoreParameters, disposeLayer, type LayerWeights, ownScoring, packLayer } from './weights.js';
 
@@ -45,6 +46,7 @@ export type {
 export type { CheckpointNaming } from './checkpoint-conventions.js';
 export type { HeadNormWeights, Linear, MultiHeadAttentionWeights, NormType } from './linear.js';
 export type { MultiHeadAttentionOptions } from './options.js';
+export type { RelativeBiasOptions } from './relative-bias.js';
 
 /** The options of one call of {@link MultiHeadAttention.forward}. */
 export interface ForwardOptions {
@@ -116,7 +118,7 @@ export class MultiHeadAttention {
   readonly type: FloatType;
   /** Where the layer computes. */
   readonly location: Location;
-  /** The number of parameters: the elements of all weights, biases and norms, and of its score's weights. */
+  /** The number of parameters: the elements of all weights, biases and norms, of its score's weights and its relative biases. */
   readonly parameters: number;
   readonly #layer: Layer;
   #weights: LayerWeights | undefined;
@@ -146,9 +148,20 @@ export class MultiHeadAttention {
     this.keyValueHeads = checked.keyValueHeads;
     this.type = type;
     this.location = backend.location;
-    this.parameters = countParameters(linears) + countScoreParameters(checked.scoring.score);
+    const { relativeBias } = checked;
+    this.parameters =
+      countParameters(linears) +
+      countScoreParameters(checked.scoring.score) +
+      (relativeBias?.weight.size ?? 0);
     const owned = { ...checked, scoring: ownScoring(checked.scoring, type) };
-    this.#layer = { type, shape, options: owned, backend, angles };
+    this.#layer = {
+      type,
+      shape,
+      options: owned,
+      backend,
+      angles,
+      relativeBias: relativeBias && ownRelativeBias(relativeBias, backend),
+    };
     this.#weights = packLayer(backend, type, linears, shape);
   }
 
@@ -178,7 +191,12 @@ export class MultiHeadAttention {
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
     const config = directory === undefined ? undefined : await readModelConfig(directory, given);
     const values = { ...config?.values, ...given };
-    const loaded = await loadLayer(place, choice, config?.modelType, checkLayerOptions(values));
+    const loaded = await loadLayer(
+      place,
+      choice,
+      { modelType: config?.modelType },
+      checkLayerOptions(values),
+    );
     // What callers and config.json say takes precedence over what tensors say.
     for (const [name, value] of Object.entries(loaded.options)) values[name as LayerOptionName] ??= value;
     return new MultiHeadAttention(loaded.weights, values as MultiHeadAttentionOptions);

@@ -83,6 +83,15 @@ function normOf(draw: Draw, heads: number, width: number) {
   };
 }
 
+function relativeBiasOf(draw: Draw, heads: number) {
+  const side = 2 + draw.below(4);
+  return {
+    weight: floatTensorOf(draw, [2 * side, heads]),
+    ...maybe(draw, 'bidirectional', () => draw.below(2) === 0),
+    ...maybe(draw, 'maxDistance', () => side + 1 + draw.below(9)),
+  };
+}
+
 interface LayerCall {
   readonly args: unknown[];
   /** The cache of the call, if it has one. */
@@ -132,6 +141,7 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
       ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(9) / 10)),
+      ...maybe(draw, 'relativeBias', () => relativeBiasOf(draw, heads)),
       ...maybe(draw, 'sinks', () => Array.from({ length: heads }, () => draw.below(3))),
       ...maybe(draw, 'type', () => 'float32'),
       ...maybe(draw, 'normEpsilon', () => draw.below(3) / 2 + 0.1),

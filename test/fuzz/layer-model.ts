@@ -5,6 +5,7 @@
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
+import { type BiasTable, biasedMask } from '../support/relative-bias.js';
 import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
 import { appended, type Holding, holdingOf, tensorsOf } from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
@@ -140,6 +141,23 @@ function normalised(x: readonly number[], first: number, norm: Norm, epsilon: nu
   );
 }
 
+function readRelativeBias(
+  value: unknown,
+  heads: number,
+  { causal, window }: { causal?: unknown; window?: unknown },
+): { weight: ModelTensor; table: BiasTable } {
+  const given = model.options(value, ['weight', 'bidirectional', 'maxDistance']);
+  const weight = model.floatTensor(given.weight);
+  expect(weight.dims.length === 2 && weight.dims[1] === heads, 'biases for each head');
+  const ends = window !== undefined && model.options(window, ['left', 'right']).right === 0;
+  const { bidirectional = !(causal === true || ends), maxDistance = 128 } = given;
+  expect(typeof bidirectional === 'boolean', 'one direction or both');
+  const side = bidirectional ? weight.dims[0] / 2 : weight.dims[0];
+  expect(Number.isInteger(side) && side >= 2, 'buckets');
+  expect(model.isInteger(maxDistance, Math.floor(side / 2) + 1, 2 ** 31 - 1), 'a greatest distance');
+  return { weight, table: { weight: plain(weight), bidirectional, maxDistance } };
+}
+
 function expectNorm(norm: Norm | undefined, heads: number, width: number): void {
   if (norm === undefined) return;
   const { weight, bias, together } = norm;
@@ -201,12 +219,21 @@ export function layerModel(args: readonly unknown[]): {
   const lengths = before?.map((length, entry) => length + (kvLengths?.[entry] ?? queries)) ?? kvLengths;
   const keys = held ? Math.max(0, ...(lengths ?? [])) : newKeys;
   const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;
-  const { rotary: _____, normEpsilon: ______, ...scoring } = others;
+  const { rotary: _____, normEpsilon: ______, relativeBias, ...scoring } = others;
   if (call.select !== undefined) readSelection(given.select);
   const settings = readSettings(
     { ...scoring, mask: call.mask, ...(call.select !== undefined && { select: call.select }) },
     { type: type as string, target: [batch, heads, queries, keys], keyHeads, width, keyWidth },
   );
+
+  const biases = relativeBias === undefined ? undefined : readRelativeBias(relativeBias, heads, given);
+  const offsets = Array.from({ length: batch }, (_, entry) =>
+    crossed ? (lengths?.[entry] ?? keys) - queries : (before?.[entry] ?? 0),
+  );
+  const givenMask = settings.mask && plain(settings.mask);
+  const mask = biases
+    ? biasedMask(biases.table, [batch, heads, queries, keys], offsets, givenMask)
+    : givenMask;
 
   const operand = (
     linear: Linear,
@@ -244,7 +271,7 @@ export function layerModel(args: readonly unknown[]): {
       layout: 'bshd',
       ...(lengths && { kvLengths: lengths }),
       ...(call.context === undefined && { queryOffset: before ?? 0 }),
-      ...(settings.mask && { mask: plain(settings.mask) }),
+      ...(mask && { mask }),
     },
   );
   const side = Float64Array.from(attended.output);
@@ -257,7 +284,7 @@ export function layerModel(args: readonly unknown[]): {
     loose:
       settings.loose ||
       attended.lead < leastLead ||
-      isLoose(input, context, ...tensors) ||
+      isLoose(input, context, ...tensors, biases?.weight) ||
       isFar(placement) ||
       // Normalisation magnifies numbers close to 0.
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),

@@ -108,6 +108,13 @@ const blocks: Naming = (parts, counts) => ({
   ...one('dense', parts.o),
 });
 
+/** Of layers in the naming of T5: few buckets, so that short inputs reach the last. */
+export const relativeBiasOf = (heads: number): Tensor =>
+  new Tensor(
+    Float32Array.from({ length: 8 * heads }, (_, i) => Math.sin(i * i)),
+    [8, heads],
+  );
+
 /** Of layers in the naming of gpt-oss. */
 export const sinksOf = (heads: number): number[] => Array.from({ length: heads }, (_, i) => 1 - i / 2);
 
@@ -152,6 +159,16 @@ export const namings = {
   'Phi-2': named('q_proj', 'k_proj', 'v_proj', 'dense'),
   'Phi-3': joined('qkv_proj', 'o_proj'),
   BART: named('q_proj', 'k_proj', 'v_proj', 'out_proj'),
+  T5: (parts, { heads }) => ({
+    ...named('SelfAttention.q', 'SelfAttention.k', 'SelfAttention.v', 'SelfAttention.o')(parts, { heads }),
+    'SelfAttention.relative_attention_bias.weight': relativeBiasOf(heads),
+  }),
+  'T5 cross attention': named(
+    'EncDecAttention.q',
+    'EncDecAttention.k',
+    'EncDecAttention.v',
+    'EncDecAttention.o',
+  ),
 } satisfies Record<CheckpointNaming, Naming>;
 
 /** Whose names alone do not identify them. */

@@ -172,6 +172,16 @@ describe('MultiHeadAttention refuses to be made of', () => {
       [{ heads: 4, scale: Number.NaN }, 'options.scale'],
       [{ heads: 4, alibiSlopes: [1, 2, 3, Number.POSITIVE_INFINITY] }, 'options.alibiSlopes[3]'],
       [{ heads: 4, sinks: 'none' }, 'options.sinks'],
+      [{ heads: 4, relativeBias: 32 }, 'options.relativeBias'],
+      [{ heads: 4, relativeBias: {} }, 'options.relativeBias.weight'],
+      [
+        { heads: 4, relativeBias: { weight: zeros(8, 4), bidirectional: 0 } },
+        'options.relativeBias.bidirectional',
+      ],
+      [
+        { heads: 4, relativeBias: { weight: zeros(8, 4), maxDistance: 2 } },
+        'options.relativeBias.maxDistance',
+      ],
       [{ heads: 4, normEpsilon: -1 }, 'options.normEpsilon'],
       [{ heads: 4, normEpsilon: '1e-6' }, 'options.normEpsilon'],
       [{ heads: 4, location: 'disk' }, 'options.location'],
@@ -191,6 +201,22 @@ describe('MultiHeadAttention refuses to be made of', () => {
       'HEED_SHAPE_MISMATCH',
       'one element per query head (4), received 1',
     );
+    throwsHeed(
+      () => make(weights, { heads: 4, relativeBias: { weight: zeros(4, 8) } }),
+      'HEED_SHAPE_MISMATCH',
+      'Expected options.relativeBias.weight.dims[1] to equal options.heads (4), received 8',
+    );
+    for (const [buckets, causal, expectation] of [
+      [7, false, 'an even number of at least 4'],
+      [2, false, 'an even number of at least 4'],
+      [1, true, 'at least 2'],
+    ] as const) {
+      throwsHeed(
+        () => make(weights, { heads: 4, causal, relativeBias: { weight: zeros(buckets, 4) } }),
+        'HEED_INVALID_DIMS',
+        `Expected options.relativeBias.weight.dims[0] to be ${expectation}, received ${buckets}`,
+      );
+    }
     throwsHeed(() => make(weights, { heads: 4, location: 'cuda:99' }), 'HEED_NO_CUDA', 'Expected a ');
   });
 });

@@ -13,6 +13,7 @@ import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
+import { biasedMask } from '../support/relative-bias.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 
 export interface OracleCall {
@@ -96,10 +97,11 @@ export function layerOracle(
     scale,
     alibiSlopes,
     sinks,
+    relativeBias,
     score,
     select,
   } = options;
-  const { context = input, mask, kvLengths, positions } = call;
+  const { context = input, kvLengths, positions } = call;
   const [batch, steps] = input.dims;
 
   const map = (x: readonly number[], { weight, bias }: LinearMap, rows: number) => {
@@ -127,6 +129,13 @@ export function layerOracle(
   const queryPosition = (entry: number, step: number) =>
     given(entry, step) ?? (call.context ? valid(entry) - steps + step : step);
   const keyPosition = call.context ? (_: number, step: number) => step : queryPosition;
+  const offsets = Array.from({ length: batch }, (_, entry) => (call.context ? valid(entry) - steps : 0));
+  const table = relativeBias && {
+    bidirectional: causal !== true && window?.right !== 0,
+    maxDistance: 128,
+    ...relativeBias,
+  };
+  const mask = table ? biasedMask(table, [batch, heads, steps, keySteps], offsets, call.mask) : call.mask;
   const turner =
     (position: (entry: number, step: number) => number): Turn =>
     (head, entry, step) => {

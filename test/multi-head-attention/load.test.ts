@@ -24,6 +24,7 @@ import {
   type Naming,
   namings,
   partsOf,
+  relativeBiasOf,
   sinksOf,
   stack,
   type Tensors,
@@ -71,7 +72,11 @@ describe('MultiHeadAttention.load', () => {
   for (const [naming, name] of Object.entries(namings) as [CheckpointNaming, Naming][]) {
     describe(`in the naming of ${naming}`, () => {
       const told = unrecognised.includes(naming) && { naming };
-      const own = naming === 'gpt-oss' && { sinks: sinksOf(heads) };
+      const own = {
+        ...(naming === 'gpt-oss' && { sinks: sinksOf(heads) }),
+        ...(naming === 'T5' && { relativeBias: { weight: relativeBiasOf(heads) } }),
+        ...(naming.startsWith('T5') && { scale: 1 }),
+      };
 
       it('gives the layer that its weights give', async () => {
         for (const type of ['float32', 'bfloat16'] as const) {
@@ -81,7 +86,7 @@ describe('MultiHeadAttention.load', () => {
             const path = await write(name(drawn, options));
             using loaded = await MultiHeadAttention.load(pathToFileURL(path), { ...options, ...told });
             using named = await MultiHeadAttention.load(path, { ...options, naming });
-            using expected = new MultiHeadAttention(drawn.weights, { ...options, ...own });
+            using expected = new MultiHeadAttention(drawn.weights, { ...own, ...options });
             assert.equal(loaded.type, type);
             assert.equal(loaded.parameters, expected.parameters);
             const input = random.tensor(type, [2, 7, embed]);
@@ -290,6 +295,52 @@ describe('MultiHeadAttention.load', () => {
       'HEED_SHAPE_MISMATCH',
       'Expected sinks.dims to be [4], received [5]',
     );
+  });
+
+  it('reads the relative biases of T5 from the first block of the stack', async () => {
+    const weights = randomWeights(random, { heads, embed, biases: false });
+    const tensors = namings.T5(partsOf(weights), { heads });
+    const name = 'SelfAttention.relative_attention_bias.weight';
+    const { [name]: _, ...others } = tensors;
+    const biases = {
+      encoder: random.tensor('float32', [8, heads]),
+      decoder: random.tensor('bfloat16', [6, heads]),
+    };
+    const path = await write({
+      ...withPrefix('encoder.block.2.layer.0.', others),
+      ...withPrefix('decoder.block.2.layer.0.', others),
+      [`encoder.block.0.layer.0.${name}`]: biases.encoder,
+      [`decoder.block.0.layer.0.${name}`]: biases.decoder,
+      ...withPrefix('alone.layer.0.', others),
+    });
+    const input = random.tensor('float32', [2, 9, embed]);
+    for (const [stack, causal] of [
+      ['encoder', false],
+      ['decoder', true],
+    ] as const) {
+      using loaded = await MultiHeadAttention.load(path, {
+        heads,
+        causal,
+        prefix: `${stack}.block.2.layer.0.`,
+      });
+      const options = { heads, causal, scale: 1, relativeBias: { weight: biases[stack] } };
+      const { output } = layerOracle('float32', weights, options, input);
+      expectClose(await loaded.forward(input), output, 1e-5);
+    }
+    await rejectsHeed(
+      () => MultiHeadAttention.load(path, { heads, prefix: 'alone.layer.0.' }),
+      'HEED_UNKNOWN_TENSOR',
+      `"alone.layer.0.${name}", in the naming of T5, unless options.relativeBias is given, found`,
+    );
+    const relativeBias = { weight: biases.encoder, maxDistance: 7 };
+    using given = await MultiHeadAttention.load(path, {
+      heads,
+      prefix: 'alone.layer.0.',
+      relativeBias,
+      scale: 2,
+    });
+    using expected = new MultiHeadAttention(weights, { heads, relativeBias, scale: 2 });
+    expectSameBits(await given.forward(input), await expected.forward(input));
   });
 
   it('loads grouped heads, norms and positions of Llama, Mistral, Qwen and Phi-3', async () => {

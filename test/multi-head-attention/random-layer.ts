@@ -6,6 +6,7 @@ import {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
+  type RelativeBiasOptions,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -94,7 +95,20 @@ export function randomSizes(random: Random, type: FloatType, backend: TestedBack
   };
 }
 
-/** @param backend determines the available scores */
+export function randomRelativeBias(random: Random, heads: number): RelativeBiasOptions {
+  const bidirectional = random.chance(0.5);
+  const side = random.integer(2, 20);
+  return {
+    weight: random.tensor(random.pick(['float32', 'bfloat16'] as const), [
+      bidirectional ? 2 * side : side,
+      heads,
+    ]),
+    bidirectional,
+    ...(random.chance(0.5) && { maxDistance: random.integer(side, 40) }),
+  };
+}
+
+/** @param backend determines the available scores and biases */
 export function randomOptions(
   random: Random,
   { type, heads, keyValueHeads, width }: Required<LayerSizes>,
@@ -123,6 +137,7 @@ export function randomOptions(
     ...(random.chance(0.3) && { scale: random.uniform(0.1, 1) }),
     ...(random.chance(0.3) && { alibiSlopes: perHead(0, 0.5) }),
     ...(random.chance(0.3) && { sinks: perHead(-1, 1) }),
+    ...(backend !== 'cuda' && random.chance(0.2) && { relativeBias: randomRelativeBias(random, heads) }),
     ...(random.chance(0.2) && { normEpsilon: random.uniform(0, 0.5) }),
     ...(width > 1 && random.chance(0.5) && { rotary: randomRotary(random, width) }),
   };
