@@ -62,6 +62,7 @@ export {
   type LinearScaling,
   type Llama3Scaling,
   type LoadOptions,
+  type LongRopeScaling,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,

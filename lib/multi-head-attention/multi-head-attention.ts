@@ -23,7 +23,7 @@ import { buildCall } from './call-problems.js';
 import type { CheckpointNaming } from './checkpoint-conventions.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
 import { loadLayer, readLayerChoice } from './load.js';
-import { readModelConfig } from './model-config.js';
+import { expectConfigured, expectUsable, readModelConfig } from './model-config.js';
 import {
   checkLayerOptions,
   type LayerOptionName,
@@ -40,6 +40,7 @@ export type {
   DynamicScaling,
   LinearScaling,
   Llama3Scaling,
+  LongRopeScaling,
   RotaryScaling,
   YarnScaling,
 } from '../rotary/scaling.js';
@@ -184,19 +185,17 @@ export class MultiHeadAttention {
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
     const { prefix, naming, ...given } = readOptions(options, [...layerOptionNames, 'prefix', 'naming']);
-    const choice = readLayerChoice(prefix, naming);
     const place = readPath(path, 'path');
     const directory = (await isDirectory(place)) ? place : undefined;
     // What is wrong with the options is said before any file is opened.
+    const choice = readLayerChoice(prefix, naming);
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
-    const config = directory === undefined ? undefined : await readModelConfig(directory, given);
-    const values = { ...config?.values, ...given };
-    const loaded = await loadLayer(
-      place,
-      choice,
-      { modelType: config?.modelType },
-      checkLayerOptions(values),
-    );
+    const config =
+      directory === undefined ? undefined : await readModelConfig(directory, choice.prefix, given);
+    if (directory !== undefined && config === undefined) await expectUsable(directory, given.heads);
+    const values = { ...config?.options, ...given };
+    const loaded = await loadLayer(place, choice, config ?? {}, checkLayerOptions(values));
+    if (config !== undefined) expectConfigured(loaded.weights, values.heads, config);
     // What callers and config.json say takes precedence over what tensors say.
     for (const [name, value] of Object.entries(loaded.options)) values[name as LayerOptionName] ??= value;
     return new MultiHeadAttention(loaded.weights, values as MultiHeadAttentionOptions);

@@ -2,6 +2,8 @@
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { TensorLike } from '../tensor/types.js';
+import { readPairNumbers } from './pair-numbers.js';
 
 /**
  * Position interpolation (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
@@ -84,15 +86,51 @@ export interface Llama3Scaling {
   originalMaxPositionEmbeddings: number;
 }
 
+/**
+ * LongRoPE (Ding et al. 2024, "LongRoPE: Extending LLM Context Window Beyond 2 Million Tokens"), as in Phi-3 and
+ * MiniCPM: the frequency f of pair i becomes f / shortFactor[i] in sequences of up to
+ * L = originalMaxPositionEmbeddings steps, and f / longFactor[i] in longer ones. Cosines and sines are multiplied
+ * by the attention factor, whatever the length. The length of a batch entry is its largest position of a valid key, plus one.
+ * Keys in a cache stay as they were rotated when they were appended: a sequence that grows beyond L goes on from
+ * keys with the short factors, unless it is computed anew with an empty cache, as transformers does for Phi-3.
+ */
+export interface LongRopeScaling {
+  /** `rope_type` of checkpoints; early ones have 'su'. */
+  type: 'longrope';
+  /** One positive number for each pair, in a list or a tensor [dims / 2] of a floating-point type. Copied. */
+  shortFactor: ArrayLike<number> | TensorLike;
+  /** The same, for sequences longer than originalMaxPositionEmbeddings. */
+  longFactor: ArrayLike<number> | TensorLike;
+  /** The length that the model was trained for; at least 2. */
+  originalMaxPositionEmbeddings: number;
+  /**
+   * How many times longer sequences may be; at least 1. Checkpoints often have the ratio
+   * max_position_embeddings / original_max_position_embeddings instead. Needed unless attentionFactor is given,
+   * which alone depends on it.
+   */
+  factor?: number;
+  /** Multiplies cosines and sines. Default: √(1 + ln(factor) / ln(L)). */
+  attentionFactor?: number;
+}
+
 /** The scaling of the frequencies of {@link RotaryOptions}; `rope_scaling` of checkpoints. */
-export type RotaryScaling = LinearScaling | DynamicScaling | YarnScaling | Llama3Scaling;
+export type RotaryScaling = LinearScaling | DynamicScaling | YarnScaling | Llama3Scaling | LongRopeScaling;
 
 /** What was read of the options, with every default resolved. */
 export type Scaling =
   | Readonly<LinearScaling>
   | Readonly<DynamicScaling>
   | Readonly<Pick<YarnScaling, 'type' | 'factor' | 'originalMaxPositionEmbeddings'> & YarnDefaults>
-  | Readonly<Llama3Scaling>;
+  | Readonly<Llama3Scaling>
+  | LongRope;
+
+interface LongRope {
+  readonly type: 'longrope';
+  readonly shortFactor: readonly number[];
+  readonly longFactor: readonly number[];
+  readonly originalMaxPositionEmbeddings: number;
+  readonly attentionFactor: number;
+}
 
 interface YarnDefaults {
   attentionFactor: number;
@@ -116,6 +154,14 @@ const optionNames = {
     'truncate',
   ],
   llama3: ['type', 'factor', 'lowFreqFactor', 'highFreqFactor', 'originalMaxPositionEmbeddings'],
+  longrope: [
+    'type',
+    'shortFactor',
+    'longFactor',
+    'originalMaxPositionEmbeddings',
+    'factor',
+    'attentionFactor',
+  ],
 } as const;
 const types = Object.keys(optionNames) as (keyof typeof optionNames)[];
 const allNames = [...new Set(types.flatMap((type) => [...optionNames[type]]))];
@@ -126,6 +172,7 @@ export function readScaling(value: unknown, name: string): Scaling | undefined {
   const values = readOptions(value, allNames, name);
   const type = readType(values.type, `${name}.type`);
   rejectOthers(values, type, name);
+  if (type === 'longrope') return readLongRope(values, name);
   const factor = number(values, 'factor', name, 1);
   switch (type) {
     case 'linear':
@@ -175,9 +222,24 @@ function number(
   return value;
 }
 
-function originalLength(values: OptionValues<Name>, name: string): number {
+function originalLength(values: OptionValues<Name>, name: string, least = 1): number {
   const key = 'originalMaxPositionEmbeddings';
-  return integerBetween(values[key], `${name}.${key}`, 1, 2 ** 31 - 1);
+  return integerBetween(values[key], `${name}.${key}`, least, 2 ** 31 - 1);
+}
+
+function readLongRope(values: OptionValues<Name>, name: string): LongRope {
+  const { factor, attentionFactor } = values;
+  const original = originalLength(values, name, 2);
+  const isNeeded = attentionFactor === undefined || factor !== undefined;
+  const times = isNeeded ? number(values, 'factor', name, 1) : 1;
+  const byDefault = Math.sqrt(1 + Math.log(times) / Math.log(original));
+  return {
+    type: 'longrope',
+    shortFactor: readPairNumbers(values.shortFactor, `${name}.shortFactor`, true),
+    longFactor: readPairNumbers(values.longFactor, `${name}.longFactor`, true),
+    originalMaxPositionEmbeddings: original,
+    attentionFactor: number(values, 'attentionFactor', name, 0, byDefault),
+  };
 }
 
 function readYarn(values: OptionValues<Name>, name: string, factor: number): Scaling {

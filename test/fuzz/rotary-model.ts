@@ -20,16 +20,46 @@ const namesOf: Record<string, readonly string[]> = {
     ...['mscale', 'mscaleAllDim', 'truncate'],
   ],
   llama3: ['originalMaxPositionEmbeddings', 'lowFreqFactor', 'highFreqFactor'],
+  longrope: ['originalMaxPositionEmbeddings', 'shortFactor', 'longFactor', 'attentionFactor'],
 };
 const allNames = [...new Set(Object.values(namesOf).flat())];
 
-function readScaling(value: unknown): RotaryScaling {
+/** One for each pair, in a list or a tensor, but not in an array that may hold bits. */
+function pairNumbers(value: unknown, pairs: number, isGood: (number: number) => boolean): number[] {
+  const isTensor =
+    model.isObject(value) && !ArrayBuffer.isView(value) && !Array.isArray(value) && value.dims !== undefined;
+  if (ArrayBuffer.isView(value)) {
+    const kind = Object.prototype.toString.call(value);
+    expect(/ Float(16|32|64)Array\]$/.test(kind), 'numbers, not bits');
+  }
+  const tensor = isTensor ? model.floatTensor(value) : undefined;
+  expect(tensor === undefined || tensor.dims.length === 1, 'one axis');
+  const elements = tensor ? Array.from(tensor.values) : model.list(value);
+  expect(elements.length === pairs, 'a number for each pair');
+  return elements.map((element) => {
+    expect(typeof element === 'number' && isGood(element) && Number.isFinite(element), 'a number');
+    return element;
+  });
+}
+
+function readLongRope(given: Record<string, unknown>, pairs: number): RotaryScaling {
+  expect(model.isInteger(given.originalMaxPositionEmbeddings, 2, 2 ** 31 - 1), 'a length');
+  if (given.attentionFactor !== undefined) finite(given.attentionFactor, 0);
+  if (given.attentionFactor === undefined || given.factor !== undefined) finite(given.factor, 1);
+  const [shortFactor, longFactor] = [given.shortFactor, given.longFactor].map((factors) =>
+    pairNumbers(factors, pairs, (number) => number > 0),
+  );
+  return { ...given, shortFactor, longFactor } as unknown as RotaryScaling;
+}
+
+function readScaling(value: unknown, pairs: number): RotaryScaling {
   const given = model.options(value, ['type', 'factor', ...allNames]);
   const { type } = given;
   expect(typeof type === 'string' && Object.hasOwn(namesOf, type), 'a type');
   const names = namesOf[type];
   for (const name of allNames)
     expect(given[name] === undefined || names.includes(name), 'an option of the type');
+  if (type === 'longrope') return readLongRope(given, pairs);
   finite(given.factor, 1);
   const original = given.originalMaxPositionEmbeddings;
   expect(type === 'linear' || model.isInteger(original, 1, 2 ** 31 - 1), 'a length');
@@ -47,13 +77,18 @@ function readScaling(value: unknown): RotaryScaling {
 }
 
 export function readRotary(value: unknown, width: number): RotaryOptions {
-  const given = model.options(value, ['theta', 'dims', 'interleaved', 'scaling']);
+  const given = model.options(value, ['theta', 'inverseFrequencies', 'dims', 'interleaved', 'scaling']);
   if (given.theta !== undefined) expect(finite(given.theta, 1) > 1, 'a base');
   const { dims = width, interleaved } = given;
   expect(model.isInteger(dims, 2, width) && dims % 2 === 0, 'pairs');
   expect(interleaved === undefined || typeof interleaved === 'boolean', 'a boolean');
-  const scaling = given.scaling === undefined ? undefined : readScaling(given.scaling);
-  return { ...given, ...(scaling && { scaling }) } as RotaryOptions;
+  const pairs = Number(dims) / 2;
+  const scaling = given.scaling === undefined ? undefined : readScaling(given.scaling, pairs);
+  if (given.inverseFrequencies === undefined)
+    return { ...given, ...(scaling && { scaling }) } as RotaryOptions;
+  expect(given.theta === undefined && scaling === undefined, 'one source of frequencies');
+  const inverseFrequencies = pairNumbers(given.inverseFrequencies, pairs, (number) => number >= 0);
+  return { ...given, inverseFrequencies } as RotaryOptions;
 }
 
 export function readPositions(
@@ -104,6 +139,17 @@ export function turnHead(
 /** At large distances or magnifications, few digits are left to compare. */
 export function isFar({ rotary, positions }: Placement): boolean {
   const scaling = rotary?.scaling;
-  const factor = scaling?.type === 'yarn' ? (scaling.attentionFactor ?? Math.max(scaling.mscale ?? 0, 1)) : 1;
+  const factor =
+    scaling?.type === 'yarn'
+      ? (scaling.attentionFactor ?? Math.max(scaling.mscale ?? 0, 1))
+      : scaling?.type === 'longrope'
+        ? (scaling.attentionFactor ?? 1)
+        : 1;
+  const own = rotary?.inverseFrequencies as readonly number[] | undefined;
+  if (own?.some((frequency) => frequency > 1e3)) return true;
+  if (scaling?.type === 'longrope') {
+    const factors = [...(scaling.shortFactor as number[]), ...(scaling.longFactor as number[])];
+    if (factors.some((number) => number < 1e-3)) return true;
+  }
   return factor > 4 || (scaling?.factor ?? 1) > 1e6 || (positions ?? []).some((position) => position > 1e6);
 }
