@@ -18,6 +18,7 @@ import {
   type Place,
 } from './checkpoint-conventions.js';
 import type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
+import type { ModelConfig } from './model-config.js';
 import type { LayerOptions, MultiHeadAttentionOptions } from './options.js';
 
 /** The part of a file that a layer is in. */
@@ -52,11 +53,7 @@ export interface LoadedLayer {
 }
 
 /** What config.json says beyond options. */
-export interface KnownOfModel {
-  readonly modelType?: unknown;
-  /** Of relative biases. */
-  readonly maxDistance?: number | undefined;
-}
+export type KnownOfModel = Partial<Pick<ModelConfig, 'modelType' | 'relativeBias'>>;
 
 /** The options that reading depends on. */
 export type KnownOfLayer = Pick<LayerOptions, 'heads' | 'keyValueHeads' | 'relativeBias'>;
@@ -206,7 +203,7 @@ async function readLayer(
 async function optionsOf(
   checkpoint: Checkpoint,
   { name, sinks, relativeBias, scale }: Convention,
-  { maxDistance }: KnownOfModel,
+  known: KnownOfModel,
   layer: KnownOfLayer,
 ): Promise<Partial<MultiHeadAttentionOptions>> {
   const options: Partial<MultiHeadAttentionOptions> = {};
@@ -214,6 +211,8 @@ async function optionsOf(
   if (sinks !== undefined) options.sinks = await readSinks(checkpoint, sinks, layer);
   if (relativeBias !== undefined && layer.relativeBias === undefined) {
     const weight = await readRelativeBias(checkpoint, relativeBias, name);
+    const { buckets, maxDistance } = known.relativeBias ?? {};
+    if (buckets !== undefined) expectDims(weight.dims, relativeBias, [buckets, layer.heads]);
     options.relativeBias = { weight, ...(maxDistance !== undefined && { maxDistance }) };
   }
   return options;
