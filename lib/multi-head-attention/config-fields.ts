@@ -133,7 +133,7 @@ export class ConfigFields {
  * a different part of the model, or with its training.
  */
 const suspicious =
-  /attn|attention|head|rope|rotary|posit|pos_|_pos|alibi|window|slid|scal|multiplier|softcap|logit_cap|softmax|(^|_)[qk]_|qk|kv|query|key|causal|bidirection|sink|clip|theta|relativ|layer_types|interleav/i;
+  /attn|attention|head|rope|rotary|posit|(^|_)pos(_|$)|alibi|window|slid|scal|multiplier|softcap|logit_cap|softmax|(^|_)[qk]_|qk|kv|query|key|causal|bidirection|sink|clip|theta|relativ|layer_types|interleav/i;
 
 /** Fields with such a name that change no number of an attention layer, or whose effect its tensors show. */
 const harmless =

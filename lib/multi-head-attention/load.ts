@@ -66,7 +66,7 @@ export async function loadLayer(
 ): Promise<LoadedLayer> {
   const file = await open(path);
   try {
-    const under = [...file.tensors.keys()].filter((name) => name.startsWith(prefix));
+    const under = file.names.filter((name) => name.startsWith(prefix));
     const checkpoint = { file, prefix, names: new Set(under.map((name) => name.slice(prefix.length))) };
     const convention =
       conventions.find(({ name }) => name === naming) ?? recognise(checkpoint, known.modelType);
@@ -101,7 +101,7 @@ function unknownTensor(checkpoint: Checkpoint, problem: string): HeedError {
 
 /** The names with the prefix, or all names if there are none. */
 function listFound({ file, prefix, names }: Checkpoint): string {
-  return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : [...file.tensors.keys()]);
+  return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : file.names);
 }
 
 /** The convention that matches the most names: of several, one of which nothing is missing. */

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { isObject, malformed, parseJson } from '../safetensors/json.js';
+import { isObject, malformed, parseJsonFile } from '../safetensors/json.js';
 import { locate } from '../safetensors/paths.js';
 import {
   accepted,
@@ -54,7 +54,7 @@ export async function readModelConfig(
     throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
   });
   if (bytes === undefined) return undefined;
-  return interpret(parseJson(bytes, 'the configuration', path) as FieldValues, path, prefix, given);
+  return interpret(parseJsonFile(bytes, 'the configuration', path) as FieldValues, path, prefix, given);
 }
 
 /** What the fields of a config.json mean for a layer. */
@@ -139,7 +139,8 @@ function partOf(path: string, place: LayerPlace, whole: FieldValues): { type: un
       `Expected options.prefix to say with text_model, language_model, vision_model or vision_tower which part of a model of the type ${type} it means, received ${describe(place.prefix)}`,
     );
   }
-  const { [`${part}_config`]: own = {}, text_config: _, vision_config: __, ...shared } = whole;
+  const { [`${part}_config`]: given, text_config: _, vision_config: __, ...shared } = whole;
+  const own = given ?? {};
   if (!isObject(own))
     throw malformed(path, `expected ${part}_config to be an object, received ${describe(own)}`);
   // The part's own fields are all that counts; what stands beside them must not say more.

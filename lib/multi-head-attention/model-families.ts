@@ -322,7 +322,12 @@ export const families: readonly Family[] = [
     options: encoder(always(false)),
   },
   { modelTypes: ['vit'], defaults: bert, options: encoder(always(false)) },
-  { modelTypes: ['clip_vision_model'], defaults: bert, options: encoder(always(false)) },
+  {
+    modelTypes: ['clip_vision_model', 'siglip_vision_model'],
+    defaults: bert,
+    options: encoder(always(false)),
+    ignored: ['vision_use_head'],
+  },
   {
     modelTypes: ['clip_text_model'],
     defaults: { num_attention_heads: 8, hidden_size: 512 },

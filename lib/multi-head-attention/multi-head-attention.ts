@@ -88,7 +88,10 @@ export interface ForwardOptions {
 
 /** Options of {@link MultiHeadAttention.load}. */
 export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
-  /** The prefix of the names of the layer's tensors. Default ''. */
+  /**
+   * The prefix of the names of the layer's tensors. With a `config.json`, it also says where in the model the layer is:
+   * the number of the layer, encoder or decoder, text or vision. Default ''.
+   */
   prefix?: string;
   /**
    * The naming of the tensors. Default: that whose names fit; of several with the same names, the one that
@@ -173,15 +176,16 @@ export class MultiHeadAttention {
    *
    * @param path file name or `file:` URL of a safetensors file, of an index of several
    *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
-   *   which provides what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
-   *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and related types.
+   *   which provides what tensors do not (heads, causal masking, window, scale, softcap, ALiBi, rotary
+   *   positions, epsilon) for the families of models that the guide to layers lists. It is refused, by the
+   *   name of a field, where it says something that heed does not know and that may change numbers.
    * @param options as for the constructor, `prefix`, the prefix of the names above, such as
    *   'encoder.layers.0.self_attn.', default '', and `naming`. Options take precedence over `config.json`; without one,
    *   every setting that differs from the default must be given.
    * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing, or if one has an unknown name and
-   *   could change the result, HEED_INVALID_ARGUMENT if several namings have the names found, but order rows
-   *   differently, HEED_MALFORMED_FILE for an invalid `config.json`, and what `open` of heed/safetensors
-   *   and the constructor throw
+   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, HEED_INVALID_ARGUMENT for one
+   *   that heed cannot follow, or if several namings have the names found but order rows differently, HEED_SHAPE_MISMATCH where the tensors have other heads than it says, and what `open`
+   *   of heed/safetensors and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
     const { prefix, naming, ...given } = readOptions(options, [...layerOptionNames, 'prefix', 'naming']);

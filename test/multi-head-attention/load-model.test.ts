@@ -385,6 +385,21 @@ describe('MultiHeadAttention.load of a model', () => {
     expectSameBits(await whole.forward(input), await expected.forward(input));
     using alone = await MultiHeadAttention.load(index, { ...plain, prefix });
     expectSameBits(await alone.forward(input), await expected.forward(input));
+    // What other layers need may be missing, what this one needs may not, be it optional as a bias is.
+    const elsewhere = { 'model.layers.2.self_attn.q_proj.weight': 'missing.safetensors' };
+    await writeFile(index, JSON.stringify({ weight_map: { ...map, ...elsewhere } }));
+    using beside = await MultiHeadAttention.load(path, { prefix });
+    expectSameBits(await beside.forward(input), await expected.forward(input));
+    for (const optional of ['q_proj.bias', 'q_norm.weight']) {
+      const needed = { ...map, [`${prefix}${optional}`]: 'missing.safetensors' };
+      await writeFile(index, JSON.stringify({ weight_map: needed }));
+      await rejectsHeed(
+        () => MultiHeadAttention.load(path, { prefix }),
+        'HEED_FILE_ERROR',
+        `to hold "missing.safetensors", which ${index} names for "${prefix}${optional}"`,
+      );
+    }
+    await writeFile(index, JSON.stringify({ metadata: {}, weight_map: map }));
     await rejectsHeed(
       () => MultiHeadAttention.load(index, { ...plain, prefix: 'model.layers.2.self_attn.' }),
       'HEED_UNKNOWN_TENSOR',

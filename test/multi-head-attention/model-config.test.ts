@@ -58,6 +58,34 @@ describe('config.json', () => {
     });
   }
 
+  it('gives options or a HeedError, whatever its values are', () => {
+    const hostile = [
+      null,
+      true,
+      false,
+      '',
+      'x',
+      -1,
+      0,
+      0.5,
+      3,
+      1e308,
+      [],
+      {},
+      [null, 7],
+      { a: 1 },
+      [[1]],
+      [{}],
+    ];
+    for (const configuration of configurations) {
+      for (const { path } of fieldsOf(configuration.config)) {
+        for (let i = 0; i < 4; i++) {
+          meaning(replaced(configuration.config, path, random.pick(hostile)), configuration);
+        }
+      }
+    }
+  });
+
   it('is refused with a field that would change numbers, which is named', () => {
     const strange: Fields = {
       alibi: true,
@@ -241,7 +269,13 @@ const withoutEffect = new Set([
   ...['scale_embedding', 'max_source_positions', 'mask_time_length', 'n_ctx', 'n_positions', 'attn_pdrop'],
   ...['use_parallel_residual', 'attention_softmax_in_fp32', 'masked_softmax_fusion', 'offset_alibi'],
   ...['embedding_multiplier', 'residual_multiplier', 'final_logit_softcapping', 'mm_tokens_per_image'],
-  ...['cache_implementation', 'tie_word_embeddings', 'num_local_experts', 'projector_hidden_act'],
+  ...[
+    'cache_implementation',
+    'tie_word_embeddings',
+    'num_local_experts',
+    'projector_hidden_act',
+    'apply_residual_connection_post_layernorm',
+  ],
   ...['norm_topk_prob', 'initial_context_length', 'swiglu_limit', 'finetuned'],
   ...['d_ff', 'num_layers', 'decoder_start_token_id', 'feed_forward_proj', 'is_encoder_decoder'],
   ...['dropout_rate', 'scalable_attention', 'learned_pos_emb', 'no_bias', 'attn_impl', 'embedding_size'],

@@ -272,7 +272,7 @@ export const configurations: readonly Configuration[] = [
   },
   {
     what: 'CLIP with its defaults',
-    config: { model_type: 'clip', text_config: {} },
+    config: { model_type: 'clip', text_config: {}, vision_config: null },
     layers: {
       'text_model.encoder.layers.0.self_attn.': { heads: 8, causal: true },
       'vision_model.encoder.layers.0.self_attn.': { heads: 12, causal: false },
@@ -350,6 +350,7 @@ export const configurations: readonly Configuration[] = [
       attention_softmax_in_fp32: true,
       masked_softmax_fusion: true,
       offset_alibi: 100,
+      apply_residual_connection_post_layernorm: false,
     },
     layers: all({ heads: 8, causal: true, alibiSlopes: slopes(8) }),
   },
@@ -756,13 +757,14 @@ export const configurations: readonly Configuration[] = [
         ...{ ...gemma3, rope_scaling: { factor: 8, rope_type: 'linear' }, sliding_window_pattern: 3 },
         ...{ attn_logit_softcapping: null, final_logit_softcapping: null, cache_implementation: 'hybrid' },
       },
-      vision_config: { model_type: 'siglip_vision_model' },
+      vision_config: { model_type: 'siglip_vision_model', vision_use_head: false },
     },
     layers: {
+      'vision_tower.vision_model.encoder.layers.1.self_attn.': { heads: 12, causal: false },
       'language_model.model.layers.1.self_attn.': gemma3Local,
       'language_model.model.layers.2.self_attn.': gemma3Full,
     },
-    width: 256,
+    overruled: ['hidden_size', 'vision_use_head'],
   },
   {
     what: 'Gemma 3 of transformers 5',
