@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   type CheckpointNaming,
@@ -11,6 +13,7 @@ import {
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
+import { packageRoot } from '../../lib/package-root.js';
 import { save } from '../../lib/safetensors.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -140,6 +143,26 @@ describe('MultiHeadAttention.load', () => {
 
   it('knows all namings', () => {
     assert.deepEqual(Object.keys(namings), [...checkpointNamings]);
+  });
+
+  it('is described by the guide to layers, naming by naming', () => {
+    const bare = (names: (string | undefined)[]) =>
+      [...new Set(names)]
+        .filter((name) => name !== undefined)
+        .map((name) => `\`${name.replace(/\.weight$/, '')}\``)
+        .join(', ');
+    const rows = conventions.map(
+      ({ name, models, query, key, value, output, norms, sinks, relativeBias }) => {
+        const maps = bare([query.weight, key.weight, value.weight]);
+        const besides = bare([norms?.query.weight, norms?.key.weight, sinks, relativeBias]);
+        return `| ${name} | ${maps} | ${bare([output.weight])} | ${besides} | ${models} |`;
+      },
+    );
+    const guide = readFileSync(join(packageRoot, 'docs/guides/layers.md'), 'utf8');
+    const [, table] = guide.split(
+      '| naming | query, key, value | output | besides | found in |\n|---|---|---|---|---|\n',
+    );
+    assert.deepEqual(table.split('\n\n')[0].split('\n'), rows);
   });
 
   it('reads fused tensors of grouped heads in the order of their naming', async () => {
