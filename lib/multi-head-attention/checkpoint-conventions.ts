@@ -23,6 +23,8 @@ export interface NormPlaces {
   readonly type: 'rms' | 'layer';
   /** Added to the weight: Gemma stores the difference from 1. */
   readonly offset?: number;
+  /** Whether there may be one without the other. */
+  readonly independent?: true;
 }
 
 export interface NormPlace {
@@ -38,7 +40,7 @@ export interface Convention {
   readonly key: Place;
   readonly value: Place;
   readonly output: Place;
-  /** Optional in every checkpoint. */
+  /** Models of one naming have them or not. */
   readonly norms?: NormPlaces;
   /** One logit per query head. */
   readonly sinks?: string;
@@ -105,7 +107,12 @@ const table = [
     models: "heed's own",
     ...separate('query', 'key', 'value'),
     output: plain('output'),
-    norms: { query: { weight: 'queryNorm.weight' }, key: { weight: 'keyNorm.weight' }, type: 'rms' },
+    norms: {
+      query: { weight: 'queryNorm.weight' },
+      key: { weight: 'keyNorm.weight' },
+      type: 'rms',
+      independent: true,
+    },
     outputOptional: true,
     scope: '',
     ignored: [],

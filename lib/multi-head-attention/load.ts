@@ -143,8 +143,11 @@ function missingFrom({ names }: Checkpoint, convention: Convention): string | un
     .filter((place) => !(convention.outputOptional && place === output && !names.has(place.bias)))
     .map(({ weight }) => weight);
   if (sinks !== undefined) needed.push(sinks);
-  for (const { weight, bias } of norms ? [norms.query, norms.key] : []) {
-    if (bias !== undefined && names.has(bias)) needed.push(weight);
+  if (norms) {
+    const parts = [norms.query, norms.key];
+    const present = parts.filter((norm) => normNames(norm).some((name) => names.has(name)));
+    const both = norms.independent || present.length === 0 ? present : parts;
+    needed.push(...both.map(({ weight }) => weight));
   }
   return needed.find((name) => !names.has(name));
 }

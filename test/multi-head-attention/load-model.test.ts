@@ -332,12 +332,12 @@ describe('MultiHeadAttention.load of a model', () => {
         /Expected a layer without a norm of its query, as .*config.json says, found one/,
       );
       const olmo = await directory({ ...grouped, model_type: 'olmo2' });
-      const { [`${prefix}k_norm.weight`]: _, ...others } = tensors;
-      await save(join(olmo, 'model.safetensors'), others);
+      const bare = Object.entries(tensors).filter(([name]) => !name.includes('norm'));
+      await save(join(olmo, 'model.safetensors'), Object.fromEntries(bare));
       await rejectsHeed(
         () => MultiHeadAttention.load(olmo, { prefix }),
         'HEED_UNKNOWN_TENSOR',
-        /Expected a norm of its key, as .*config.json says, found none/,
+        /Expected a norm of its query, as .*config.json says, found none/,
       );
     });
   });

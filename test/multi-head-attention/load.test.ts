@@ -295,6 +295,35 @@ describe('MultiHeadAttention.load', () => {
     });
   });
 
+  it('does not load one norm where another is missing, except in the naming of heed', async () => {
+    const weights = randomWeights(random, { heads, embed, width: 6 });
+    const norm = random.tensor('float32', [6]);
+    for (const [naming, query, key] of [
+      ['Llama', 'q_norm', 'k_norm'],
+      ['Phi-2', 'q_layernorm', 'k_layernorm'],
+    ] as const) {
+      for (const [present, missing] of [
+        [query, key],
+        [key, query],
+      ]) {
+        const path = await write({
+          ...namings[naming](partsOf(weights), { heads }),
+          [`${present}.weight`]: norm,
+        });
+        await rejectsHeed(
+          () => MultiHeadAttention.load(path, { heads }),
+          'HEED_UNKNOWN_TENSOR',
+          `to hold "${missing}.weight", in the naming of ${naming}, found`,
+        );
+      }
+    }
+    const path = await write({ ...namings.heed(partsOf(weights), { heads }), 'keyNorm.weight': norm });
+    using loaded = await MultiHeadAttention.load(path, { heads });
+    using expected = new MultiHeadAttention({ ...weights, keyNorm: { weight: norm } }, { heads });
+    const input = random.tensor('float32', [1, 5, embed]);
+    expectSameBits(await loaded.forward(input), await expected.forward(input));
+  });
+
   it('reads the sinks of gpt-oss, unless it is given others', async () => {
     const weights = randomWeights(random, { heads, keyValueHeads: 2, embed });
     for (const type of ['float32', 'bfloat16'] as const) {
