@@ -60,7 +60,7 @@ function readOptionalPerHead(value: unknown, name: string, heads: number): Float
   return value === undefined ? undefined : readPerHead(value, name, heads);
 }
 
-interface MaskArgument {
+export interface MaskArgument {
   readonly tensor: TensorArgument;
   /** Along batch, heads, queries and keys; 0 where the mask broadcasts. */
   readonly strides: readonly number[];
@@ -86,7 +86,7 @@ function readMask(
 }
 
 /** The mask as a problem sees it. It is added in the precision of the computation. */
-function maskView({ tensor, strides }: MaskArgument, computeType: FloatType): MaskView {
+export function maskView({ tensor, strides }: MaskArgument, computeType: FloatType): MaskView {
   const [batchStride, headStride, queryStride, keyStride] = strides;
   return { ...computedData(tensor, computeType), batchStride, headStride, queryStride, keyStride };
 }

@@ -2,12 +2,12 @@
  * Learnt biases of scores by the distance of a key from its query (Raffel et al. 2020, "Exploring the Limits of Transfer
  * Learning with a Unified Text-to-Text Transformer").
  */
-import type { ScoringArgument } from '../attention/scoring.js';
+import { type MaskArgument, maskView } from '../attention/scoring.js';
 import type { Backend } from '../backends/backend.js';
 import { allocate } from '../checks/data.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
-import { dataOf, expectFloat, fetchedDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { expectFloat, fetchedDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { booleanOption, integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Sequence } from '../problem/problem.js';
@@ -100,8 +100,6 @@ function bucketOf({ buckets, bidirectional, maxDistance }: RelativeBias, after: 
   return first + exact + Math.min(ranges - 1, Math.floor(range + 1e-9));
 }
 
-type Mask = NonNullable<ScoringArgument['mask']>;
-
 interface Steps {
   readonly batch: number;
   readonly querySteps: number;
@@ -109,13 +107,14 @@ interface Steps {
 }
 
 /** The elements of a mask as what is added to scores. */
-function addends({ tensor }: Mask): Float64Array {
-  const numbers = allocate('float64', tensor.size, tensor.name) as Float64Array;
-  if (tensor.type !== 'bool') {
-    readElements(tensor.type, hostElements(dataOf(tensor)), 0, tensor.size, numbers);
+function addends(mask: MaskArgument, type: FloatType): Float64Array {
+  const { data, type: maskType } = maskView(mask, type);
+  const numbers = allocate('float64', mask.tensor.size, mask.tensor.name) as Float64Array;
+  if (maskType !== 'bool') {
+    readElements(maskType, hostElements(data), 0, numbers.length, numbers);
     return numbers;
   }
-  const keeps = dataOf(tensor) as Uint8Array;
+  const keeps = hostElements(data) as Uint8Array;
   for (let i = 0; i < numbers.length; i++) numbers[i] = keeps[i] ? 0 : Number.NEGATIVE_INFINITY;
   return numbers;
 }
@@ -125,9 +124,9 @@ export function biasMask(
   bias: RelativeBias,
   { batch, querySteps, keySteps }: Steps,
   sequences: readonly Sequence[],
-  given: Mask | undefined,
+  given: MaskArgument | undefined,
   type: FloatType,
-): Mask | undefined {
+): MaskArgument | undefined {
   if (sequences.length === 0 || keySteps === 0) return given;
   const alike =
     (given?.strides[0] ?? 0) === 0 &&
@@ -138,7 +137,7 @@ export function biasMask(
   const size = entries * heads * querySteps * keySteps;
   const computed = type === 'float64' ? 'float64' : 'float32';
   const data = allocate(computed, size, 'the relative biases') as Numbers;
-  const added = given && addends(given);
+  const added = given && addends(given, type);
   const [batchStride, headStride, queryStride, keyStride] = given?.strides ?? [];
   // A row has the biases of the row before, one step further back.
   const far = querySteps - 1;
