@@ -78,7 +78,9 @@ export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,
   FloatType,
+  IntegerList,
   Location,
+  NumberList,
   TensorData,
   TensorLike,
   TensorType,

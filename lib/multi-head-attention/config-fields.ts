@@ -92,6 +92,14 @@ export class ConfigFields {
     return value;
   }
 
+  /** The width of each of so many heads; undefined where no field says it. */
+  width(heads: number): number | undefined {
+    const own = this.number('head_dim', 1);
+    if (own !== undefined) return own;
+    const hidden = this.number('hidden_size', 1);
+    return hidden === undefined ? undefined : Math.floor(hidden / heads);
+  }
+
   /** The layer's number, for a field that differs by layer. */
   layerIndex(option: LayerOptionName, field: string): number {
     const { index } = this.place;
@@ -133,7 +141,7 @@ export class ConfigFields {
  * a different part of the model, or with its training.
  */
 const suspicious =
-  /attn|attention|head|rope|rotary|posit|(^|_)pos(_|$)|alibi|window|slid|scal|multiplier|softcap|logit_cap|softmax|(^|_)[qk]_|qk|kv|query|key|causal|bidirection|sink|clip|theta|relativ|layer_types|interleav/i;
+  /attn|attention|head|rope|rotary|posit|(^|_)pos(_|$)|alibi|window|slid|scal|multiplier|softcap|logit_cap|softmax|(^|_)[qk]_|qk|kv|query|key|causal|bidirection|sink|clip|theta|relativ|layer_types|interleav|yarn|ntk|base_freq|freq_base|gqa|mqa/i;
 
 /** Fields with such a name that change no number of an attention layer, or whose effect its tensors show. */
 const harmless =

@@ -126,8 +126,8 @@ function rotatedDims(fields: ConfigFields, part: unknown): number | undefined {
   if (typeof part !== 'number' || !(part > 0 && part < 1)) {
     throw fields.wrong('partial_rotary_factor', 'a number greater than 0 and at most 1', part);
   }
-  const heads = fields.number('num_attention_heads', 1) ?? Number.NaN;
-  const width = fields.number('head_dim', 1) ?? Math.floor((fields.number('hidden_size', 1) ?? 0) / heads);
+  const width = fields.width(fields.number('num_attention_heads', 1) ?? Number.NaN);
+  if (width === undefined) throw fields.wrong('hidden_size', 'a number', fields.get('hidden_size'));
   return Math.floor(width * part);
 }
 

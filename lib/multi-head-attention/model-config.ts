@@ -199,6 +199,5 @@ function widthBy(fields: ConfigFields, heads: unknown): number | undefined {
   const isGiven = ['head_dim', 'hidden_size'].some((name) => fields.has(name));
   const hasHeads = ['num_attention_heads', 'encoder_attention_heads'].some((name) => fields.has(name));
   if (!isGiven && hasHeads) return undefined;
-  const hidden = fields.number('hidden_size', 1);
-  return fields.number('head_dim', 1) ?? (hidden && Math.floor(hidden / Number(heads)));
+  return fields.width(Number(heads));
 }

@@ -267,14 +267,9 @@ function headsOf(fields: ConfigFields): number {
   return heads;
 }
 
-/** The width of a head, by the fields of which one is enough; undefined where none has a value. */
-export function widthOf(fields: ConfigFields): number | undefined {
-  const own = fields.number('head_dim', 1);
-  if (own !== undefined) return own;
-  const hidden = fields.number('hidden_size', 1);
-  return hidden === undefined ? undefined : Math.floor(hidden / headsOf(fields));
-}
+const widthOf = (fields: ConfigFields) => fields.width(headsOf(fields));
 
+/** The fields that {@link ConfigFields.width} and {@link headsOf} read. */
 export const widthFields = ['head_dim', 'hidden_size', 'num_attention_heads'];
 
 const uniform = alike(undefined);

@@ -2,7 +2,7 @@
  * Learnt biases of scores by the distance of a key from its query (Raffel et al. 2020, "Exploring the Limits of Transfer
  * Learning with a Unified Text-to-Text Transformer").
  */
-import { type MaskArgument, maskView } from '../attention/scoring.js';
+import { type MaskArgument, maskView } from '../attention/mask.js';
 import type { Backend } from '../backends/backend.js';
 import { allocate } from '../checks/data.js';
 import { expectLength, expectRank } from '../checks/lists.js';

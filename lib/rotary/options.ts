@@ -4,9 +4,8 @@ import { readOptions } from '../checks/options.js';
 import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { widestHead } from '../problem/problem.js';
-import type { TensorLike } from '../tensor/types.js';
-import { readPairNumbers } from './pair-numbers.js';
-import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
+import type { NumberList } from '../tensor/types.js';
+import { type RotaryScaling, readPairNumbers, readScaling, type Scaling } from './scaling.js';
 
 /**
  * Rotary position embedding (Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position
@@ -22,7 +21,7 @@ export interface RotaryOptions {
    * `dims` / 2 pairs, in a list or a tensor [dims / 2] of a floating-point type; `inv_freq` of checkpoints.
    * They are copied. 0 leaves a pair as it is. Excludes `theta` and `scaling`.
    */
-  inverseFrequencies?: ArrayLike<number> | TensorLike;
+  inverseFrequencies?: NumberList;
   /**
    * How many leading elements of a head are rotated; the others stay as they are. Even. Default: the width of
    * a head.
@@ -63,7 +62,7 @@ export function readRotary(value: unknown, name: string): Rotary | undefined {
     inverseFrequencies:
       inverseFrequencies === undefined
         ? undefined
-        : readPairNumbers(inverseFrequencies, `${name}.inverseFrequencies`, false),
+        : readPairNumbers(inverseFrequencies, `${name}.inverseFrequencies`),
     dims:
       dims === undefined
         ? undefined

@@ -1,9 +1,10 @@
 /** How rotary frequencies change for long sequences: the options, spelt as in the config.json of checkpoints. */
+import { readNumberList } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { TensorLike } from '../tensor/types.js';
-import { readPairNumbers } from './pair-numbers.js';
+import { widestHead } from '../problem/problem.js';
+import type { NumberList } from '../tensor/types.js';
 
 /**
  * Position interpolation (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
@@ -98,9 +99,9 @@ export interface LongRopeScaling {
   /** `rope_type` of checkpoints; early ones have 'su'. */
   type: 'longrope';
   /** One positive number for each pair, in a list or a tensor [dims / 2] of a floating-point type. Copied. */
-  shortFactor: ArrayLike<number> | TensorLike;
+  shortFactor: NumberList;
   /** The same, for sequences longer than originalMaxPositionEmbeddings. */
-  longFactor: ArrayLike<number> | TensorLike;
+  longFactor: NumberList;
   /** The length that the model was trained for; at least 2. */
   originalMaxPositionEmbeddings: number;
   /**
@@ -227,6 +228,21 @@ function originalLength(values: OptionValues<Name>, name: string, least = 1): nu
   return integerBetween(values[key], `${name}.${key}`, least, 2 ** 31 - 1);
 }
 
+/** Non-negative numbers for pairs of elements: how many there have to be is known once a head's width is. */
+export function readPairNumbers(value: unknown, name: string): readonly number[] {
+  const numbers = [...readNumberList(value, name, widestHead / 2)];
+  const wrong = numbers.findIndex((element) => element < 0);
+  if (wrong >= 0) throw invalid(`${name}[${wrong}]`, 'a non-negative number', numbers[wrong]);
+  return numbers;
+}
+
+function readFactors(value: unknown, name: string): readonly number[] {
+  const factors = readPairNumbers(value, name);
+  const zero = factors.indexOf(0);
+  if (zero >= 0) throw invalid(`${name}[${zero}]`, 'greater than 0', 0);
+  return factors;
+}
+
 function readLongRope(values: OptionValues<Name>, name: string): LongRope {
   const { factor, attentionFactor } = values;
   const original = originalLength(values, name, 2);
@@ -235,8 +251,8 @@ function readLongRope(values: OptionValues<Name>, name: string): LongRope {
   const byDefault = Math.sqrt(1 + Math.log(times) / Math.log(original));
   return {
     type: 'longrope',
-    shortFactor: readPairNumbers(values.shortFactor, `${name}.shortFactor`, true),
-    longFactor: readPairNumbers(values.longFactor, `${name}.longFactor`, true),
+    shortFactor: readFactors(values.shortFactor, `${name}.shortFactor`),
+    longFactor: readFactors(values.longFactor, `${name}.longFactor`),
     originalMaxPositionEmbeddings: original,
     attentionFactor: number(values, 'attentionFactor', name, 0, byDefault),
   };

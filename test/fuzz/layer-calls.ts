@@ -13,7 +13,7 @@ import type { TestedBackend } from '../support/backends.js';
 import { scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
-import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
+import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
@@ -110,6 +110,15 @@ function relativeBiasOf(draw: Draw, heads: number) {
   };
 }
 
+const each = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
+
+/** For all entries or for each, in a list or in the shape that models are given. */
+function positionsIn(draw: Draw, batch: number, steps: number): unknown {
+  const rows = draw.below(2) === 0 ? 1 : batch;
+  const positions = each(rows * steps, () => draw.below(100));
+  return integersIn(draw, positions, draw.below(2) === 0 ? [rows, steps] : [rows * steps]);
+}
+
 interface LayerCall {
   readonly args: unknown[];
   /** The cache of the call, if it has one. */
@@ -158,9 +167,19 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
-      ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(9) / 10)),
+      ...maybe(draw, 'alibiSlopes', () =>
+        numbersIn(
+          draw,
+          each(heads, () => draw.below(9) / 10),
+        ),
+      ),
       ...maybe(draw, 'relativeBias', () => relativeBiasOf(draw, heads)),
-      ...maybe(draw, 'sinks', () => Array.from({ length: heads }, () => draw.below(3))),
+      ...maybe(draw, 'sinks', () =>
+        numbersIn(
+          draw,
+          each(heads, () => draw.below(3)),
+        ),
+      ),
       ...maybe(draw, 'type', () => 'float32'),
       ...maybe(draw, 'normEpsilon', () => draw.below(3) / 2 + 0.1),
       ...(rotates ? { rotary: rotaryOptions(draw, width) } : {}),
@@ -168,17 +187,11 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
     floatTensorOf(draw, [batch, queries, embed]),
     {
       ...(crossed ? { context: floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
-      ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
+      ...maybe(draw, 'mask', () => maskOf(draw, [batch, heads, queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
-      ...(kvLengths ? { kvLengths } : {}),
+      ...(kvLengths ? { kvLengths: integersIn(draw, kvLengths) } : {}),
       ...(kept ? { cache: kept.cache } : {}),
-      ...(rotates && draw.below(2) === 0
-        ? {
-            positions: Array.from({ length: draw.below(2) === 0 ? queries : batch * queries }, () =>
-              draw.below(100),
-            ),
-          }
-        : {}),
+      ...(rotates && draw.below(2) === 0 ? { positions: positionsIn(draw, batch, queries) } : {}),
     },
   ];
   return { args, kept };

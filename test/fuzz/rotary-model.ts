@@ -24,22 +24,11 @@ const namesOf: Record<string, readonly string[]> = {
 };
 const allNames = [...new Set(Object.values(namesOf).flat())];
 
-/** One for each pair, in a list or a tensor, but not in an array that may hold bits. */
-function pairNumbers(value: unknown, pairs: number, isGood: (number: number) => boolean): number[] {
-  const isTensor =
-    model.isObject(value) && !ArrayBuffer.isView(value) && !Array.isArray(value) && value.dims !== undefined;
-  if (ArrayBuffer.isView(value)) {
-    const kind = Object.prototype.toString.call(value);
-    expect(/ Float(16|32|64)Array\]$/.test(kind), 'numbers, not bits');
-  }
-  const tensor = isTensor ? model.floatTensor(value) : undefined;
-  expect(tensor === undefined || tensor.dims.length === 1, 'one axis');
-  const elements = tensor ? Array.from(tensor.values) : model.list(value);
-  expect(elements.length === pairs, 'a number for each pair');
-  return elements.map((element) => {
-    expect(typeof element === 'number' && isGood(element) && Number.isFinite(element), 'a number');
-    return element;
-  });
+/** One for each pair, in a list or a tensor. */
+function pairNumbers(value: unknown, pairs: number, least: number): number[] {
+  const numbers = model.numbers(value, pairs);
+  for (const number of numbers) expect(number >= least, 'a number for each pair');
+  return numbers;
 }
 
 function readLongRope(given: Record<string, unknown>, pairs: number): RotaryScaling {
@@ -47,7 +36,7 @@ function readLongRope(given: Record<string, unknown>, pairs: number): RotaryScal
   if (given.attentionFactor !== undefined) finite(given.attentionFactor, 0);
   if (given.attentionFactor === undefined || given.factor !== undefined) finite(given.factor, 1);
   const [shortFactor, longFactor] = [given.shortFactor, given.longFactor].map((factors) =>
-    pairNumbers(factors, pairs, (number) => number > 0),
+    pairNumbers(factors, pairs, Number.MIN_VALUE),
   );
   return { ...given, shortFactor, longFactor } as unknown as RotaryScaling;
 }
@@ -87,7 +76,7 @@ export function readRotary(value: unknown, width: number): RotaryOptions {
   if (given.inverseFrequencies === undefined)
     return { ...given, ...(scaling && { scaling }) } as RotaryOptions;
   expect(given.theta === undefined && scaling === undefined, 'one source of frequencies');
-  const inverseFrequencies = pairNumbers(given.inverseFrequencies, pairs, (number) => number >= 0);
+  const inverseFrequencies = pairNumbers(given.inverseFrequencies, pairs, 0);
   return { ...given, inverseFrequencies } as RotaryOptions;
 }
 
@@ -99,9 +88,7 @@ export function readPositions(
 ): number[] | undefined {
   if (value === undefined) return undefined;
   expect(rotary !== undefined, 'something that rotates');
-  const list = model.list(value);
-  expect(list.length === steps || list.length === batch * steps, 'positions for all steps');
-  return model.integers(list, list.length, 0, 2 ** 31 - 1);
+  return model.integersOfDims(value, [[steps], [1, steps], [batch, steps]], 0, 2 ** 31 - 1);
 }
 
 export interface Placement {

@@ -231,6 +231,7 @@ describe('config.json', () => {
       [{ model_type: 'bloom', n_head: 4, num_attention_heads: 8 }, 'num_attention_heads to equal n_head'],
       [{ model_type: 'bloom', n_head: 0 }, 'num_attention_heads to be'],
       [{ model_type: 'llava', text_config: 7 }, 'text_config to be an object'],
+      [{ model_type: 'phi', hidden_size: null }, 'hidden_size to be a number, received null'],
       [{ model_type: 'llama', num_attention_heads: null }, 'options.heads'],
       [{ model_type: 'llama', rms_norm_eps: null }, 'options.normEpsilon'],
     ];

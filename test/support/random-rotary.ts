@@ -18,6 +18,7 @@ function randomForPairs(random: Random, dims: number, low: number, high: number)
 export function randomScaling(random: Random, dims: number): RotaryScaling {
   const factor = random.uniform(1, 8);
   const originalMaxPositionEmbeddings = random.integer(4, 64);
+  const attentionFactor = random.uniform(0.5, 1.5);
   switch (random.pick(['linear', 'dynamic', 'yarn', 'llama3', 'longrope'] as const)) {
     case 'linear':
       return { type: 'linear', factor };
@@ -28,7 +29,7 @@ export function randomScaling(random: Random, dims: number): RotaryScaling {
         type: 'yarn',
         factor,
         originalMaxPositionEmbeddings,
-        ...(random.chance(0.3) && { attentionFactor: random.uniform(0.5, 1.5) }),
+        ...(random.chance(0.3) && { attentionFactor }),
         ...(random.chance(0.5) && { betaFast: random.uniform(2, 8), betaSlow: random.uniform(0.1, 2) }),
         ...(random.chance(0.3) && { mscale: random.uniform(0.5, 2) }),
         ...(random.chance(0.3) && { mscaleAllDim: random.uniform(0.5, 2) }),
@@ -40,7 +41,7 @@ export function randomScaling(random: Random, dims: number): RotaryScaling {
         shortFactor: randomForPairs(random, dims, 0.5, 2),
         longFactor: randomForPairs(random, dims, 1, 8),
         originalMaxPositionEmbeddings,
-        ...random.pick([{ factor }, { attentionFactor: factor }, { factor, attentionFactor: 1 / factor }]),
+        ...random.pick([{ factor }, { attentionFactor }, { factor, attentionFactor }]),
       };
     case 'llama3': {
       const lowFreqFactor = random.uniform(0.5, 2);

@@ -3,11 +3,11 @@
  * · angle). It follows the papers and the publications of checkpoints' authors, not the library.
  */
 import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
-import type { TensorLike } from '../../lib/tensor/types.js';
+import type { NumberList } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
 
 /** Tests give plain numbers, or tensors of them. */
-function numbersOf(list: ArrayLike<number> | TensorLike): number[] {
+function numbersOf(list: NumberList): number[] {
   return 'dims' in list ? toNumbers(list) : Array.from(list);
 }
 
