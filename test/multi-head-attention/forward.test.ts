@@ -203,6 +203,16 @@ eachBackend('MultiHeadAttention', (backend) => {
           { mask: random.mask([2, 1, 11, 11], 0.5) },
         ],
         [
+          'beside the padding of each entry, as integers',
+          { relativeBias: { weight: table(8) } },
+          {
+            mask: new Tensor(
+              BigInt64Array.from({ length: 22 }, (_, i) => BigInt(i % 11 < 9 - i / 11 ? 1 : 0)),
+              [2, 11],
+            ),
+          },
+        ],
+        [
           'beside an additive mask',
           { relativeBias: { weight: table(8) } },
           { mask: random.tensor('float16', [11, 11]), kvLengths: [8, 11] },

@@ -189,7 +189,7 @@ describe('MultiHeadAttention.load of a model', () => {
     const norm = (dims: number[]) => random.tensor('float32', dims);
     const plusOne = (tensor: Tensor) =>
       new Tensor(
-        (tensor.data as Float32Array).map((x) => x + 1),
+        Float64Array.from(tensor.data as Float32Array, (x) => x + 1),
         tensor.dims,
       );
     const [narrow, narrowKey, own, ownKey, wide, wideKey] = [[8], [8], [4, 8], [2, 8], [32], [16]].map(norm);

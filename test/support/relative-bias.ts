@@ -37,19 +37,23 @@ export function biasedMask(
 ): TensorLike {
   const [batch, heads, queries, keys] = dims;
   const biases = toNumbers(table.weight);
-  const added =
-    mask && toNumbers(mask).map((element) => (mask.type === 'bool' ? Math.log(element) : element));
+  const isFloat = mask !== undefined && /float/.test(mask.type);
+  const added = mask && toNumbers(mask).map((element) => (isFloat ? element : Math.log(element)));
+  const [first, last] = mask?.dims ?? [];
+  // Padding of each batch entry, unless it has as many rows as there are queries.
+  const isPadding = mask?.dims.length === 2 && first !== 1 && first !== queries;
+  const maskDims = isPadding ? [first, 1, 1, last] : (mask?.dims ?? []);
   const data: number[] = [];
   for (let entry = 0; entry < batch; entry++) {
     for (let head = 0; head < heads; head++) {
       for (let query = 0; query < queries; query++) {
         for (let key = 0; key < keys; key++) {
-          const index = [entry, head, query, key].slice(4 - (mask?.dims.length ?? 0));
-          const at = mask?.dims.reduce(
+          const index = [entry, head, query, key].slice(4 - maskDims.length);
+          const at = maskDims.reduce(
             (sum, length, axis) => sum * length + (length === 1 ? 0 : index[axis]),
             0,
           );
-          const more = at === undefined ? 0 : (added?.[at] ?? 0);
+          const more = added?.[at] ?? 0;
           data.push(biases[bucket(table, key, offsets[entry] + query) * heads + head] + more);
         }
       }
