@@ -232,11 +232,12 @@ const table = [
     ignored: frequencies,
   },
   {
-    name: 'ChatGLM',
+    name: 'ChatGLM2',
     models: 'ChatGLM2, ChatGLM3',
     ...fused('query_key_value'),
     output: plain('dense'),
-    modelTypes: ['chatglm'],
+    // The first ChatGLM, whose rows come in blocks, has the same model type.
+    modelTypes: [],
     scope: '',
     ignored: frequencies,
   },

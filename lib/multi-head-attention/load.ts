@@ -1,4 +1,4 @@
-/** The linear maps of a layer from a safetensors file, whatever its tensors are called. */
+/** A layer from a safetensors file, whatever its tensors are called. */
 import { allocate } from '../checks/data.js';
 import { expectDims } from '../checks/lists.js';
 import { choiceOption, describe, describeDims, invalid, listChoices } from '../checks/values.js';

@@ -148,7 +148,7 @@ export const namings = {
   'GPT-NeoX': blocks,
   BLOOM: blocks,
   Falcon: blocks,
-  ChatGLM: joined('query_key_value', 'dense'),
+  ChatGLM2: joined('query_key_value', 'dense'),
   Llama: named('q_proj', 'k_proj', 'v_proj', 'o_proj'),
   'Gemma 3': named('q_proj', 'k_proj', 'v_proj', 'o_proj'),
   Cohere: named('q_proj', 'k_proj', 'v_proj', 'o_proj'),
@@ -176,7 +176,7 @@ export const unrecognised: readonly CheckpointNaming[] = [
   'GPT-NeoX',
   'BLOOM',
   'Falcon',
-  'ChatGLM',
+  'ChatGLM2',
   'Gemma 3',
   'Cohere',
 ];

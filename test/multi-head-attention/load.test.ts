@@ -166,7 +166,7 @@ describe('MultiHeadAttention.load', () => {
   });
 
   it('reads fused tensors of grouped heads in the order of their naming', async () => {
-    for (const naming of ['timm', 'ModernBERT', 'Falcon', 'BLOOM', 'ChatGLM', 'Phi-3'] as const) {
+    for (const naming of ['timm', 'ModernBERT', 'Falcon', 'BLOOM', 'ChatGLM2', 'Phi-3'] as const) {
       for (const keyValueHeads of [1, 2, 4]) {
         const biases = random.chance(0.5);
         const sizes = { heads, keyValueHeads, width: random.integer(1, 9), embed, biases };
@@ -183,10 +183,10 @@ describe('MultiHeadAttention.load', () => {
   it('does not guess the order of rows from names that several models share', async () => {
     const path = await write(namings.BLOOM(draw(), { heads }));
     const choices =
-      "Expected options.naming to be one of 'GPT-NeoX', 'BLOOM', 'Falcon' or 'ChatGLM', which give their tensors the same names but order the rows of query_key_value.weight differently, received undefined";
+      "Expected options.naming to be one of 'GPT-NeoX', 'BLOOM', 'Falcon' or 'ChatGLM2', which give their tensors the same names but order the rows of query_key_value.weight differently, received undefined";
     await rejectsHeed(() => MultiHeadAttention.load(path, { heads }), 'HEED_INVALID_ARGUMENT', choices);
     await rejectsHeed(
-      () => MultiHeadAttention.load(path, { heads, naming: 'GLM' as 'ChatGLM' }),
+      () => MultiHeadAttention.load(path, { heads, naming: 'GLM' as 'ChatGLM2' }),
       'HEED_INVALID_ARGUMENT',
       /Expected options.naming to be 'heed', .* or '.*', received 'GLM'/,
     );
