@@ -53,6 +53,7 @@ export {
   type KeyValueCacheOptions,
 } from './key-value-cache/key-value-cache.js';
 export {
+  type CheckpointNaming,
   type DynamicScaling,
   type ForwardDetailsOptions,
   type ForwardOptions,
@@ -65,6 +66,8 @@ export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
+  type NormType,
+  type RelativeBiasOptions,
   type RotaryOptions,
   type RotaryScaling,
   type YarnScaling,

@@ -18,6 +18,7 @@ import type { Angles } from '../rotary/angles.js';
 import type { FloatType } from '../tensor/types.js';
 import type { LayerOptions } from './options.js';
 import { readPositions } from './positions.js';
+import type { RelativeBias } from './relative-bias.js';
 import { type LayerShape, layerNames } from './shape.js';
 
 export const callOptionNames = [
@@ -39,6 +40,7 @@ export interface Layer {
   readonly backend: Backend;
   /** How queries and keys rotate, if they do. */
   readonly angles: Angles | undefined;
+  readonly relativeBias: RelativeBias | undefined;
 }
 
 /** A cache, how long its entries were, and how many of the new steps each gets. */

@@ -27,7 +27,8 @@ import type { FloatType, Location } from '../tensor/types.js';
 import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
 import type { LayerOptions } from './options.js';
 import { rotations } from './positions.js';
-import type { LayerWeights, Part } from './weights.js';
+import { biasMask, type RelativeBias } from './relative-bias.js';
+import type { LayerWeights, Norm, Part } from './weights.js';
 
 interface Source {
   readonly name: string;
@@ -127,13 +128,25 @@ function writeTo(
   return state.write(view(key), view(value), counts);
 }
 
+/** The relative biases in place of the mask, or in its sum. */
+function biased(
+  { shape, settings, sequences }: CallArguments['attention'],
+  relativeBias: RelativeBias,
+  type: FloatType,
+): Pick<AttentionArguments, 'settings' | 'sequences'> {
+  const { scoring } = settings;
+  const entries = sequences();
+  const mask = biasMask(relativeBias, shape, entries, scoring.mask, type);
+  return { settings: { ...settings, scoring: { ...scoring, mask } }, sequences: () => entries };
+}
+
 /**
  * Attention from its intermediate inputs to heads that lie side by side, at the location where the output map reads them in
  * place; without such a map, to the layer's output.
  */
 function attendArguments(
   { attention, out }: CallArguments,
-  type: FloatType,
+  { type, relativeBias }: Layer,
   heads: Location | undefined,
   { query, key, value }: Heads,
   write: CacheWrite | undefined,
@@ -144,6 +157,7 @@ function attendArguments(
   const stored = write ? cacheSource(write.views) : tensorSource({ type, key, value }, placement);
   return {
     ...attention,
+    ...(relativeBias && biased(attention, relativeBias, type)),
     inputs: { type, query, stored },
     placement: {
       query: denseStrides('bhsd', queryHeads, querySteps, width),
@@ -206,7 +220,7 @@ export function buildCall(
 }
 
 function buildProblems(
-  { type, angles, options, backend }: Layer,
+  layer: Layer,
   weights: LayerWeights,
   call: CallArguments,
   made: Heads,
@@ -214,6 +228,7 @@ function buildProblems(
   allocations: Allocations,
   request: DetailsRequest | undefined,
 ): Pick<BuiltCall, 'problems' | 'details'> {
+  const { type, angles, options, backend } = layer;
   const { batch, querySteps, keySteps } = call.attention.shape;
   const input: Source = { name: 'input', data: dataOf(call.input), batch, steps: querySteps };
   const context: Source | undefined = call.context && {
@@ -222,9 +237,12 @@ function buildProblems(
     batch,
     steps: keySteps,
   };
-  const args = attendArguments(call, type, weights.output && backend.location, made, write);
+  const args = attendArguments(call, layer, weights.output && backend.location, made, write);
   const { attention, problems, details } = attend(args, allocations, request);
+  const { mask } = call.attention.settings.scoring;
   const sources = [input, ...(context ? [context] : []), ...readBeside(attention)];
+  // Attention reads a sum of it and the relative biases.
+  if (layer.relativeBias && mask) sources.push({ name: mask.tensor.name, data: dataOf(mask.tensor) });
   const turned =
     angles &&
     rotations(angles, {
@@ -262,11 +280,8 @@ function placed(rotation: Rotation | undefined, backend: Backend): Rotation | un
   return rotation && { ...rotation, cos: backend.table(rotation.cos), sin: backend.table(rotation.sin) };
 }
 
-function headNorm(
-  weight: HeadNorm['weight'] | undefined,
-  { normEpsilon }: LayerOptions,
-): HeadNorm | undefined {
-  return weight && { weight, epsilon: normEpsilon };
+function headNorm(norm: Norm | undefined, { normEpsilon }: LayerOptions): HeadNorm | undefined {
+  return norm && { ...norm, epsilon: normEpsilon };
 }
 
 function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {
