@@ -30,11 +30,16 @@ export type {
   Selection,
 } from './attention/options.js';
 export {
+  type CachedPackedAttentionDetailsOptions,
   type CachedPackedAttentionOptions,
+  type PackedAttentionDetailsOptions,
   type PackedAttentionOptions,
   packedAttention,
+  packedAttentionDetails,
+  packedAttentionDetailsSync,
   packedAttentionSync,
 } from './attention/packed.js';
+export type { PackedAttentionDetails } from './attention/packed-details.js';
 export type { BackendName } from './backends/backend.js';
 export {
   type DeviceInfo,

@@ -29,7 +29,7 @@ import {
 } from './details.js';
 import { type AttentionOptionName, type AttentionOptions, attentionOptionNames } from './options.js';
 import { readScoring } from './scoring.js';
-import { denseSequences, readKeyLengths, readQueryOffset } from './sequences.js';
+import { denseSequences, readKeyLengths, readLengths, readQueryOffset } from './sequences.js';
 import {
   type AttendedCache,
   type AttentionForms,
@@ -88,6 +88,12 @@ export function readDenseArguments(
     valueWidth: 'value.dims[3]',
     keySteps: `key.dims[${steps}]`,
   });
+  const lengths = readLengths(
+    options,
+    shape.batch,
+    () => ({ queries: shape.querySteps, keys: shape.keySteps }),
+    'the number',
+  );
   const keyLengths = readKeyLengths(options.kvLengths, 'options.kvLengths', shape.batch, shape.keySteps);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
   const placement = place(layout, shape);
@@ -99,6 +105,7 @@ export function readDenseArguments(
     placement,
     settings: readSettings(options, scoring, inputs.query, shape, backend),
     sequences: () => denseSequences(shape, keyLengths, queryOffset),
+    lengths,
     out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type', inputs.query),
   };
 }

@@ -113,11 +113,24 @@ export interface AttentionOptions {
     right?: number;
   };
   /**
+   * Self attention over sequences that are padded at their ends: how many steps of query, key and value
+   * count, per batch entry. Step i stands at position i, for `causal`, `window`, ALiBi and the mask alike.
+   * Rows of padding are not computed, whatever they contain: they give zeros, log-sum-exps of −∞ and weights
+   * of 0. Needs as many query steps as key steps, and replaces kvLengths and queryOffset. Not with a cache.
+   * Default: all steps count.
+   */
+  lengths?: ArrayLike<number>;
+  /**
    * The key position of query row 0, one for all or one per batch entry. Default: the number of
    * valid keys minus the number of query steps, so that the last query sees the last key. May be negative.
+   * Queries and keys that are padded alike need another one, that of `lengths`.
    */
   queryOffset?: number | ArrayLike<number>;
-  /** How many keys are valid, per batch entry. Default: all. */
+  /**
+   * How many keys are valid, per batch entry. Default: all. Limits keys only: every query row is computed, and
+   * without a queryOffset the last one stands at the last valid key. In self attention, where padding follows
+   * the queries too, that is not what `causal` and `window` mean: use `lengths` there.
+   */
   kvLengths?: ArrayLike<number>;
   /**
    * Broadcasts to [batch, heads, queries, keys] in every layout. bool: true may be attended.
@@ -153,6 +166,7 @@ export const packedOptionNames = [
   'softcap',
   'causal',
   'window',
+  'lengths',
   'queryOffset',
   'mask',
   'alibiSlopes',

@@ -5,7 +5,7 @@ import { expectReach } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
 import { expectFloat, type TensorArgument } from '../checks/tensor.js';
-import { describe } from '../checks/values.js';
+import { describe, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { CacheViews } from '../key-value-cache/state.js';
@@ -146,6 +146,9 @@ export function readCachedArguments(
 ): AttentionArguments {
   const type = expectFloat(tensor);
   expectReach(tensor, cache.location, 'cache');
+  if (options.lengths !== undefined) {
+    throw invalid('options.lengths', 'left out with a cache, which knows its lengths', options.lengths);
+  }
   const keyLengths = readCachedLengths(options.kvLengths, 'options.kvLengths', cache.lengths);
   const scoring = readScoring(options, heads);
   const shape: AttentionShape = {

@@ -59,11 +59,17 @@ function wrongLength(data: TypedArray, received: number, size: number, name: str
   );
 }
 
-/** A standard typed array over the same memory: the bits of a Float16Array, the base class of a subclass. */
-function plainView(data: object, type: TensorType): TypedArray {
-  const arrayClass: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray =
-    arrayClasses[type];
-  return new arrayClass(bufferOf(data), byteOffsetOf(data), lengthOf(data));
+/**
+ * A standard typed array over the same memory, from the element at `start` on: the bits of a Float16Array, the
+ * base class of a subclass.
+ */
+export function plainView(data: object, type: TensorType, start = 0): TypedArray {
+  const arrayClass: {
+    new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
+    readonly BYTES_PER_ELEMENT: number;
+  } = arrayClasses[type];
+  const offset = byteOffsetOf(data) + start * arrayClass.BYTES_PER_ELEMENT;
+  return new arrayClass(bufferOf(data), offset, lengthOf(data) - start);
 }
 
 /** A standard typed array over the memory of `value`, which must be one that holds `size` elements of the type. */

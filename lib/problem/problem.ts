@@ -168,7 +168,7 @@ export interface AttentionProblem {
   readonly key: StoredView;
   readonly value: StoredView;
   readonly output: View;
-  /** float32 (float64 for float64 problems), natural logarithm, sink included; −∞ for a row without keys. stepStride 1. */
+  /** float32 (float64 for float64 problems), natural logarithm, sink included; −∞ for a row without keys. */
   readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
   readonly scoring: Scoring;
@@ -180,7 +180,8 @@ export interface AttentionProblem {
  * Scores and weights of chosen heads and query rows, recomputed from an attention's logSumExp, or
  * weights from its choices where the selection is hard. Every
  * present array is [batch, heads.length, queries.length, keys], contiguous, float32 (float64 for
- * float64 problems). Keys past an entry's keySteps get score −∞ and weight 0.
+ * float64 problems). Keys past an entry's keySteps get score −∞ and weight 0, and so do all keys for query
+ * rows past its querySteps.
  */
 export interface RowsProblem {
   readonly kind: 'rows';

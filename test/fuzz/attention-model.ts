@@ -45,6 +45,23 @@ function readOffset(value: unknown, entries: number): number[] | undefined {
   return Array.from({ length: entries }, () => value);
 }
 
+/** The lengths of sequences that are padded at their ends, queries and keys alike. */
+export function readLengths(
+  given: Record<string, unknown>,
+  mayHave: boolean,
+  entries: number,
+  stepsOf: (entry: number) => readonly [queries: number, keys: number],
+): number[] | undefined {
+  if (given.lengths === undefined) return undefined;
+  expect(mayHave && given.kvLengths === undefined && given.queryOffset === undefined, 'lengths alone');
+  const lengths = model.integers(given.lengths, entries, 0, farthest);
+  for (const [entry, length] of lengths.entries()) {
+    const [queries, keys] = stepsOf(entry);
+    expect(queries === keys && length <= queries, 'steps of queries that are those of keys');
+  }
+  return lengths;
+}
+
 interface Settings {
   readonly options: OracleOptions;
   readonly mask: ModelTensor | undefined;
@@ -164,12 +181,14 @@ function readDense(source: Source, optionValues: unknown, more: readonly string[
   expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
   const target = [batch, heads, queries, keys];
   const settings = readSettings(given, { type: query.type, target, keyHeads, width, keyWidth });
+  const padded = readLengths(given, lengths === undefined, batch, () => [queries, keys]);
   const kvLengths = given.kvLengths === undefined ? lengths : model.integers(given.kvLengths, batch, 0, keys);
   expect(!lengths || kvLengths?.every((length, entry) => length <= lengths[entry]), 'keys that are there');
   const unruly = settings.loose || !isTame(operands);
   const result = attentionOracle(plain(query), plain(key), plain(value), {
     ...settings.options,
     layout,
+    ...(padded && { lengths: padded }),
     ...(kvLengths && { kvLengths }),
     ...(settings.queryOffset && { queryOffset: settings.queryOffset }),
     ...(settings.mask && { mask: plain(settings.mask) }),
@@ -216,14 +235,14 @@ interface Indices {
 
 export const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-function indices(value: unknown, count: number): Indices {
+export function indices(value: unknown, count: number): Indices {
   if (value === undefined) return { length: count, elements: undefined };
   const elements = model.list(value);
   expect(elements.length <= count, 'no more rows than there are');
   return { length: elements.length, elements: model.integers(elements, elements.length, 0, count - 1) };
 }
 
-const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+export const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
 
 /** The expected result of attentionDetails(query, key, value, options). */
 export function attentionDetailsModel(args: readonly unknown[]): Record<string, Expected> {

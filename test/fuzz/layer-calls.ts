@@ -10,7 +10,7 @@ import { project, projectSync } from '../../lib/projection/project.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
-import { scoreOf, selectionOf } from './attention-calls.js';
+import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
 import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
@@ -94,9 +94,10 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
   const { kvLengths } = maybe(draw, 'kvLengths', () =>
     Array.from({ length: batch }, () => draw.below(newKeys + 1)),
   ) as { kvLengths?: number[] };
+  const { lengths } = crossed || kvLengths ? {} : lengthsOf(draw, new Array<number>(batch).fill(queries));
   const cacheForm = { batch, heads: keyHeads, width, valueWidth, capacity: 16, type: 'float32' } as const;
   const kept = crossed || rotates || draw.below(3) > 0 ? undefined : keptCache(draw, backend, cacheForm);
-  const keys = kept ? longestOf(kept.holding, queries, kvLengths) : newKeys;
+  const keys = kept ? longestOf(kept.holding, queries, lengths ?? kvLengths) : newKeys;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),
     ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
@@ -132,6 +133,7 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...(kvLengths ? { kvLengths } : {}),
+      ...(lengths ? { lengths } : {}),
       ...(kept ? { cache: kept.cache } : {}),
       ...(rotates && draw.below(2) === 0
         ? {

@@ -19,6 +19,7 @@ export interface OracleCall {
   readonly select?: Selection;
   readonly context?: TensorLike;
   readonly mask?: TensorLike;
+  readonly lengths?: readonly number[];
   readonly kvLengths?: readonly number[];
   readonly positions?: readonly number[];
 }
@@ -80,7 +81,7 @@ export function layerOracle(
     score,
     select,
   } = options;
-  const { context = input, mask, kvLengths, positions } = call;
+  const { context = input, mask, lengths, kvLengths, positions } = call;
   const [batch, steps] = input.dims;
 
   const map = (x: readonly number[], { weight, bias }: LinearMap, rows: number) => {
@@ -96,7 +97,7 @@ export function layerOracle(
     return wide(rounded(type, turned), [batch, count, sourceSteps, width]);
   };
   const keySteps = context.dims[1];
-  const valid = (entry: number) => kvLengths?.[entry] ?? keySteps;
+  const valid = (entry: number) => (lengths ?? kvLengths)?.[entry] ?? keySteps;
   const given = (entry: number, step: number) =>
     positions && (positions.length === steps ? positions[step] : positions[entry * steps + step]);
   const queryPosition = (entry: number, step: number) =>
@@ -125,9 +126,10 @@ export function layerOracle(
       ...(alibiSlopes && { alibiSlopes }),
       ...(sinks && { sinks }),
       ...(mask && { mask }),
+      ...(lengths && { lengths }),
       ...(kvLengths && { kvLengths }),
       // In self-attention, queries have the positions of their keys.
-      ...(!call.context && { queryOffset: 0 }),
+      ...(!call.context && !lengths && { queryOffset: 0 }),
     },
   );
   const valueWidth = weights.value.weight.dims[0] / keyValueHeads;

@@ -115,6 +115,7 @@ export function randomOptions(
 export interface RandomCall {
   context?: Tensor;
   mask?: Tensor;
+  lengths?: number[];
   kvLengths?: number[];
   positions?: number[];
   select?: Selection;
@@ -139,7 +140,10 @@ export function randomCall(
       random.chance(0.2) ? Number.NEGATIVE_INFINITY : random.normal(),
     );
   }
-  if (random.chance(0.3)) call.kvLengths = Array.from({ length: batch }, () => random.integer(0, keys));
+  const counts = () => Array.from({ length: batch }, () => random.integer(0, keys));
+  const limited = random.pick(['keys', 'keys', 'steps', 'steps', 'none', 'none', 'none'] as const);
+  if (limited === 'keys') call.kvLengths = counts();
+  if (limited === 'steps' && !call.context) call.lengths = counts();
   if (rotates && random.chance(0.4)) {
     const count = random.chance(0.5) ? steps : batch * steps;
     call.positions = Array.from({ length: count }, () => random.integer(0, 200));

@@ -31,6 +31,8 @@ export interface AttentionCase {
   readonly window: { readonly left?: number; readonly right?: number };
   readonly offset: number | undefined;
   readonly lengths: boolean;
+  /** Self attention over sequences that are padded at their ends. */
+  readonly padded: boolean;
   readonly mask: 'none' | 'bool' | 'float32' | 'float16' | 'bfloat16';
   /** Which axes of a mask broadcast, and how many leading axes it omits. */
   readonly broadcast: readonly [boolean, boolean, boolean, boolean];
@@ -81,6 +83,7 @@ export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
   window: windows,
   offset: fc.option(fc.integer({ min: -20, max: 80 }), { nil: undefined }),
   lengths: fc.boolean(),
+  padded: fc.constant(false),
   mask: fc.constantFrom('none', 'none', 'bool', 'float32', 'float16', 'bfloat16'),
   broadcast: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
   missingAxes: fc.integer({ min: 0, max: 3 }),
@@ -89,6 +92,15 @@ export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
   shift: fc.integer({ min: 0, max: 19 }),
   seed: fc.nat(),
 });
+
+/** As many keys as queries, of which only the first count. */
+export const paddedCases = attentionCases.map((each) => ({
+  ...each,
+  keys: each.queries,
+  offset: undefined,
+  lengths: false,
+  padded: true,
+}));
 
 /** The same elements after `shift` others, with as many after them; all of the others are NaN. */
 export function shifted(tensor: Tensor, shift: number): Tensor {
@@ -147,6 +159,7 @@ export function draw(each: AttentionCase): DrawnCase {
   const { scale = each.score === 'dot' ? 0.4 : undefined } = each;
   const perHead = (low: number, high: number) =>
     Array.from({ length: heads }, () => random.uniform(low, high));
+  const counts = () => Array.from({ length: batch }, () => random.integer(0, keys));
   const options: AttentionOptions = {
     layout,
     score,
@@ -156,7 +169,8 @@ export function draw(each: AttentionCase): DrawnCase {
     window: each.window,
     ...(scale !== undefined && { scale: scale / Math.sqrt(width / 4) }),
     ...(each.offset !== undefined && { queryOffset: each.offset }),
-    ...(each.lengths && { kvLengths: Array.from({ length: batch }, () => random.integer(0, keys)) }),
+    ...(each.lengths && { kvLengths: counts() }),
+    ...(each.padded && { lengths: counts() }),
     ...(mask && { mask: shifted(mask, shift) }),
     ...(each.alibi && { alibiSlopes: perHead(0, 0.3) }),
     ...(each.sinks && { sinks: perHead(-2, 2) }),

@@ -112,13 +112,16 @@ function rowsOf(
   const { score: named = 'scaled-dot' } = options;
   const similarity = similarityOf(named);
   const scale = options.scale ?? (named === 'scaled-dot' ? 1 / Math.sqrt(q.width) : 1);
-  const { softcap = 0, causal = false, window = {}, kvLengths, queryOffset, alibiSlopes, sinks } = options;
+  const { softcap = 0, causal = false, window = {}, alibiSlopes, sinks } = options;
+  const { lengths, kvLengths, queryOffset } = options;
   const { left = Number.POSITIVE_INFINITY, right = Number.POSITIVE_INFINITY } = window;
   const { select = 'soft' } = options;
   const added = options.mask && { type: options.mask.type, at: maskAt(options.mask) };
 
-  const validKeys = (b: number) => kvLengths?.[b] ?? k.steps;
+  const validQueries = (b: number) => lengths?.[b] ?? q.steps;
+  const validKeys = (b: number) => lengths?.[b] ?? kvLengths?.[b] ?? k.steps;
   const position = (b: number, i: number) => {
+    if (lengths) return i;
     const first = typeof queryOffset === 'number' ? queryOffset : queryOffset?.[b];
     return i + (first ?? validKeys(b) - q.steps);
   };
@@ -128,7 +131,8 @@ function rowsOf(
   const keyHead = (h: number) => Math.floor((h * k.heads) / q.heads);
 
   function judge(b: number, h: number, i: number, j: number): KeyResult {
-    if (j >= validKeys(b)) return { score: nothing, capped: nothing, biased: nothing, attended: false };
+    if (i >= validQueries(b) || j >= validKeys(b))
+      return { score: nothing, capped: nothing, biased: nothing, attended: false };
     const distance = j - position(b, i);
     const score =
       scale *

@@ -197,9 +197,7 @@ void place_in_pages(const EncodedPages& pages, const EncodedView& key, const Enc
   }
 }
 
-}  // namespace
-
-AttentionProblem read_attention(Reader& from) {
+AttentionProblem read_problem(Reader& from) {
   AttentionProblem problem;
   problem.query_heads = from.integer(1, largest_axis);
   problem.key_heads = from.integer(1, problem.query_heads);
@@ -239,20 +237,12 @@ AttentionProblem read_attention(Reader& from) {
   problem.query = query.as<View>();
   problem.output = output.as<MutableView>();
   if (log_sum_exp.memory != nullptr) {
-    if (log_sum_exp.type != DType::float32 || log_sum_exp.step_stride != 1) {
-      throw InvalidProblem("Expected logSumExp to be contiguous float32");
-    }
+    if (log_sum_exp.type != DType::float32) throw InvalidProblem("Expected logSumExp to be float32");
     require_rows(log_sum_exp, problem.sequences, problem.query_heads, 1, queries_of);
     problem.log_sum_exp = log_sum_exp.as<MutableView>();
   }
-  // There is nothing to compute. The number of heads is then not bounded by memory, and no loop may run over
-  // it.
-  const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
-  if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
   return problem;
 }
-
-namespace {
 
 std::vector<int32_t> read_indices(Reader& from, int64_t end) {
   std::vector<int32_t> indices(static_cast<size_t>(from.count()));
@@ -275,18 +265,25 @@ bool has_what_weights_are_made_from(const AttentionProblem& attention) {
 
 }  // namespace
 
+AttentionProblem read_attention(Reader& from) {
+  AttentionProblem problem = read_problem(from);
+  // There is nothing to compute. The number of heads is then not bounded by memory, and no loop may run over
+  // it.
+  const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
+  if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
+  return problem;
+}
+
 RowsProblem read_rows(Reader& from) {
   RowsProblem problem;
-  problem.attention = read_attention(from);
+  problem.attention = read_problem(from);
   const auto& sequences = problem.attention.sequences;
   problem.keys = from.length();
-  int64_t queries = INT32_MAX;
   for (const Sequence& sequence : sequences) {
-    queries = std::min(queries, sequence.query_steps);
     if (sequence.key_steps > problem.keys) throw InvalidProblem("Expected rows to hold all keys");
   }
   problem.heads = read_indices(from, problem.attention.query_heads);
-  problem.queries = read_indices(from, queries);
+  problem.queries = read_indices(from, INT32_MAX);
 
   const auto rows = static_cast<int64_t>(sequences.size() * problem.heads.size());
   const Wide elements = static_cast<Wide>(rows) * static_cast<int64_t>(problem.queries.size()) * problem.keys;

@@ -115,7 +115,9 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   std::vector<bool> attended;
   std::vector<double> bells;
   double highest = -INFINITY;
-  for (int64_t key = 0; key < sequence.key_steps; ++key) {
+  // A row past the end of its sequence has no keys.
+  const int64_t keys = query < sequence.query_steps ? sequence.key_steps : 0;
+  for (int64_t key = 0; key < keys; ++key) {
     double score = similarity(p, batch, head, query, key);
     row.scores.push_back(score *= p.scoring.scale);
     if (p.scoring.softcap > 0) score = p.scoring.softcap * std::tanh(score / p.scoring.softcap);

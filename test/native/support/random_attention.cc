@@ -90,11 +90,16 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   fill(random, *value);
   log_sum_exp = std::make_unique<Buffer>(DType::float32, batch * problem.query_heads * queries);
   problem.log_sum_exp = {log_sum_exp->data(), DType::float32, problem.query_heads * queries, queries, 1};
+  if (limits.padded && random.chance(0.5)) {
+    problem.log_sum_exp.head_stride = 1;
+    problem.log_sum_exp.step_stride = problem.query_heads;
+  }
 
   for (int64_t b = 0; b < batch; ++b) {
     const int64_t length = random.chance(0.7) ? keys : random.integer(0, keys);
     const int64_t offset = random.chance(0.7) ? length - queries : random.integer(-10, keys + 10);
-    problem.sequences.push_back({0, queries, 0, length, offset});
+    const bool shorter = limits.padded && random.chance(0.2);
+    problem.sequences.push_back({0, shorter ? random.integer(0, queries) : queries, 0, length, offset});
   }
   problem.scoring.scale = static_cast<float>(random.chance(0.8) ? 1 / std::sqrt(problem.query_width) : 0.3);
   if (random.chance(0.2)) problem.scoring.softcap = static_cast<float>(random.pick({0.5, 5.0, 50.0}));
