@@ -79,7 +79,9 @@ export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,
   FloatType,
+  IntegerList,
   Location,
+  NumberList,
   TensorData,
   TensorLike,
   TensorType,

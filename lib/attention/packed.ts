@@ -10,7 +10,7 @@ import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { packedStrides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { TensorLike } from '../tensor/types.js';
+import type { IntegerList, TensorLike } from '../tensor/types.js';
 import {
   type AttentionArguments,
   type AttentionShape,
@@ -49,20 +49,20 @@ import {
  */
 export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' | 'kvLengths'> {
   /** Where each sequence starts among the query tokens, followed by their number: batch + 1 entries. */
-  queryStarts: ArrayLike<number>;
+  queryStarts: IntegerList;
   /** The same for keys and values. Default: queryStarts. */
-  keyStarts?: ArrayLike<number>;
+  keyStarts?: IntegerList;
   /**
    * How many steps of each sequence count, from its start on, where sequences are padded at their ends. See
    * {@link AttentionOptions.lengths}. Default: all steps up to the next sequence.
    */
-  lengths?: ArrayLike<number>;
+  lengths?: IntegerList;
 }
 
 /** The options of {@link packedAttention} with a cache, whose entries are the key sequences. */
 export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts' | 'lengths'> {
   /** How many keys are valid, per sequence. Default: all in the cache. */
-  kvLengths?: ArrayLike<number>;
+  kvLengths?: IntegerList;
 }
 
 interface RequestedPackedDetails extends Pick<AttentionDetailsOptions, 'include'> {
@@ -72,9 +72,9 @@ interface RequestedPackedDetails extends Pick<AttentionDetailsOptions, 'include'
    */
   rows?: {
     /** Query heads. Default: all. */
-    heads?: ArrayLike<number>;
+    heads?: IntegerList;
     /** Query tokens. Default: all. */
-    queries?: ArrayLike<number>;
+    queries?: IntegerList;
   };
 }
 

@@ -1,5 +1,6 @@
 /** Which keys each batch entry has, and where its queries stand among them. */
-import { expectLength, readIntegers, readList } from '../checks/lists.js';
+import { expectLength } from '../checks/lists.js';
+import { readIntegerList, readIntegers } from '../checks/numbers.js';
 import { integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Sequence } from '../problem/problem.js';
@@ -143,11 +144,8 @@ export function denseSequences(
 
 /** Where sequences start among the tokens, which lie end to end, and where the last one ends. */
 export function readStarts(value: unknown, name: string, tokens: number, source: string): readonly number[] {
-  const list = readList(value, name);
-  const starts: number[] = [];
-  for (const [i, element] of list.entries()) {
-    starts.push(integerBetween(element, `${name}[${i}]`, starts.at(-1) ?? 0, tokens));
-  }
+  const starts = readIntegerList(value, name, 0, tokens);
+  for (let i = 1; i < starts.length; i++) integerBetween(starts[i], `${name}[${i}]`, starts[i - 1], tokens);
   if (starts[0] !== 0 || starts.at(-1) !== tokens) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',

@@ -3,14 +3,16 @@
 import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
-import { expectLength, readList } from '../checks/lists.js';
+import { expectLength } from '../checks/lists.js';
+import { readIntegerList } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
 import { integerBetween, isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
-import type { Location, TensorLike } from '../tensor/types.js';
+import type { IntegerList, Location, TensorLike } from '../tensor/types.js';
 import {
   type AppendOptions,
+  farthest,
   type KeyValueCacheOptions,
   mostEntries,
   readAppendArguments,
@@ -25,7 +27,7 @@ export type { CacheType } from './slabs.js';
 /** The options of {@link KeyValueCache.fork}. */
 export interface ForkOptions {
   /** The entries of the fork, in this order; an entry may be repeated. Default: all. */
-  entries?: ArrayLike<number>;
+  entries?: IntegerList;
 }
 
 /** What a new cache, or a fork, begins with. */
@@ -155,8 +157,8 @@ export class KeyValueCache {
    * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
    *   appends steps
    */
-  truncate(lengths: number | ArrayLike<number>): void {
-    const given = typeof lengths === 'number' ? lengths : readList(lengths, 'lengths');
+  truncate(lengths: number | IntegerList): void {
+    const given = typeof lengths === 'number' ? lengths : readIntegerList(lengths, 'lengths', 0, farthest);
     const state = KeyValueCache.stateOf(this);
     const has = state.lengths;
     const list = typeof given === 'number' ? [...has].fill(given) : given;
@@ -176,7 +178,10 @@ export class KeyValueCache {
    */
   fork(options?: ForkOptions): KeyValueCache {
     const { entries } = readOptions(options, ['entries']);
-    const given = entries === undefined ? undefined : readList(entries, 'options.entries', mostEntries);
+    const given =
+      entries === undefined
+        ? undefined
+        : readIntegerList(entries, 'options.entries', 0, mostEntries - 1, mostEntries);
     const state = KeyValueCache.stateOf(this);
     const list =
       given?.map((entry, i) => integerBetween(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??

@@ -17,7 +17,7 @@ import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { FloatType, Location, TensorLike } from '../tensor/types.js';
+import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
 import { type CallArguments, callOptionNames, type Layer, readCall } from './call-arguments.js';
 import { buildCall } from './call-problems.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
@@ -44,8 +44,9 @@ export interface ForwardOptions {
   /** `[batch, context steps, context embed]`: keys and values come from here (cross attention). Default: from the input. */
   context?: TensorLike;
   /**
-   * Broadcasts to [batch, heads, queries, keys]. bool: true may be attended. Floating point: added to
-   * the score; −∞ excludes the key exactly as false does.
+   * Broadcasts to [batch, heads, queries, keys]. bool: true may be attended; int64, int32 and uint8: 1 may be
+   * attended, 0 may not. Floating point: added to the score; −∞ excludes the key exactly as false does. Two
+   * axes are [queries, keys], or [batch, keys] where only that fits; see {@link AttentionOptions.mask}.
    */
   mask?: TensorLike;
   /**
@@ -62,19 +63,19 @@ export interface ForwardOptions {
    * zeros without one. With a cache only the steps that count are appended. Replaces kvLengths; not with a
    * context. Default: all.
    */
-  lengths?: ArrayLike<number>;
+  lengths?: IntegerList;
   /**
    * How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. Only these
    * are appended to a cache. Every row of the input is computed; `lengths` leaves its padding out.
    */
-  kvLengths?: ArrayLike<number>;
+  kvLengths?: IntegerList;
   /**
    * For a layer with `rotary`: the positions of the steps of the input, one for each step or for each [batch,
    * step]. Default: 0, 1, 2, …; with a cache, from its lengths on; with a context, as for `causal`. Steps of
    * a context have the positions 0, 1, 2, … Positions affect the rotation only: `causal`, `window` and ALiBi
    * count steps.
    */
-  positions?: ArrayLike<number>;
+  positions?: IntegerList;
   /** How weights select values: centers for these queries, or another seed. Default: the layer's option. */
   select?: Selection;
   /** A tensor to write the output to, which is then returned. Must not share memory with an input. */

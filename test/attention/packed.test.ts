@@ -1,7 +1,6 @@
 /** Tests consecutive sequences in one tensor. */
 import assert from 'node:assert/strict';
 import { attentionSync } from '../../lib/attention/attention.js';
-import type { AttentionOptions } from '../../lib/attention/options.js';
 import { type PackedAttentionOptions, packedAttention } from '../../lib/attention/packed.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -92,7 +91,7 @@ eachBackend('packed attention', (backend) => {
   const cross = pack(random, [0, 4, 4, 10, 11], [0, 7, 20, 20, 150]);
 
   for (const [name, packed] of Object.entries({ self, cross })) {
-    for (const [title, options] of Object.entries<Omit<AttentionOptions, 'layout' | 'kvLengths'>>({
+    for (const [title, options] of Object.entries<Omit<OracleOptions, 'layout' | 'kvLengths'>>({
       plain: {},
       causal: { causal: true },
       window: { window: { left: 2, right: 1 } },

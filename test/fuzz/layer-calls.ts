@@ -13,7 +13,7 @@ import type { TestedBackend } from '../support/backends.js';
 import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
-import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
+import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
@@ -72,6 +72,15 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
   };
 }
 
+const each = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
+
+/** For all entries or for each, in a list or in the shape that models are given. */
+function positionsIn(draw: Draw, batch: number, steps: number): unknown {
+  const rows = draw.below(2) === 0 ? 1 : batch;
+  const positions = each(rows * steps, () => draw.below(100));
+  return integersIn(draw, positions, draw.below(2) === 0 ? [rows, steps] : [rows * steps]);
+}
+
 interface LayerCall {
   readonly args: unknown[];
   /** The cache of the call, if it has one. */
@@ -121,8 +130,18 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
-      ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(9) / 10)),
-      ...maybe(draw, 'sinks', () => Array.from({ length: heads }, () => draw.below(3))),
+      ...maybe(draw, 'alibiSlopes', () =>
+        numbersIn(
+          draw,
+          each(heads, () => draw.below(9) / 10),
+        ),
+      ),
+      ...maybe(draw, 'sinks', () =>
+        numbersIn(
+          draw,
+          each(heads, () => draw.below(3)),
+        ),
+      ),
       ...maybe(draw, 'type', () => 'float32'),
       ...maybe(draw, 'normEpsilon', () => draw.below(3) / 2 + 0.1),
       ...(rotates ? { rotary: rotaryOptions(draw, width) } : {}),
@@ -130,18 +149,12 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
     floatTensorOf(draw, [batch, queries, embed]),
     {
       ...(crossed ? { context: floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
-      ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
+      ...maybe(draw, 'mask', () => maskOf(draw, [batch, heads, queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
-      ...(kvLengths ? { kvLengths } : {}),
-      ...(lengths ? { lengths } : {}),
+      ...(kvLengths ? { kvLengths: integersIn(draw, kvLengths) } : {}),
+      ...(lengths ? { lengths: integersIn(draw, lengths) } : {}),
       ...(kept ? { cache: kept.cache } : {}),
-      ...(rotates && draw.below(2) === 0
-        ? {
-            positions: Array.from({ length: draw.below(2) === 0 ? queries : batch * queries }, () =>
-              draw.below(100),
-            ),
-          }
-        : {}),
+      ...(rotates && draw.below(2) === 0 ? { positions: positionsIn(draw, batch, queries) } : {}),
     },
   ];
   return { args, kept };

@@ -64,9 +64,7 @@ export function readPositions(
 ): number[] | undefined {
   if (value === undefined) return undefined;
   expect(rotary !== undefined, 'something that rotates');
-  const list = model.list(value);
-  expect(list.length === steps || list.length === batch * steps, 'positions for all steps');
-  return model.integers(list, list.length, 0, 2 ** 31 - 1);
+  return model.integersOfDims(value, [[steps], [1, steps], [batch, steps]], 0, 2 ** 31 - 1);
 }
 
 export interface Placement {
