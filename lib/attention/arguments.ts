@@ -17,6 +17,7 @@ import { attentionReads } from '../problem/accesses.js';
 import {
   type AttentionProblem,
   type Choices,
+  type Scoring,
   type Sequence,
   type StoredView,
   type View,
@@ -182,7 +183,14 @@ export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): 
 function paddingProblem(problem: AttentionProblem, padding: readonly Sequence[]): AttentionProblem {
   const { score } = problem.scoring;
   const unbounded = { left: Number.POSITIVE_INFINITY, right: Number.POSITIVE_INFINITY };
-  const scoring = { score, scale: 1, softcap: 0, window: unbounded, select: { kind: 'soft' } } as const;
+  const scoring: Scoring = {
+    score,
+    scale: 1,
+    softcap: 0,
+    window: unbounded,
+    alibiDistance: 'signed',
+    select: { kind: 'soft' },
+  };
   return { ...problem, sequences: padding, scoring, choices: undefined };
 }
 

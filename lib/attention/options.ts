@@ -143,8 +143,17 @@ export interface AttentionOptions {
    * to [batch, 1, 1, keys].
    */
   mask?: TensorLike;
-  /** One per query head: slope · (key position − query position) is added (Press et al. 2022, "Train Short, Test Long"). */
-  alibiSlopes?: NumberList;
+  /**
+   * One per query head, or for each batch entry one per query head, [batch, heads] or a list of lists:
+   * slope · distance is added (Press et al. 2022, "Train Short, Test Long").
+   */
+  alibiSlopes?: NumberList | readonly NumberList[];
+  /**
+   * The distance that slopes are multiplied by. 'signed' (default): key position − query position, which
+   * favours later keys, so that it is for causal attention. 'absolute': −|key position − query position|,
+   * which favours keys close to the query on both sides.
+   */
+  alibiDistance?: 'signed' | 'absolute';
   /**
    * One logit per query head that takes part in the softmax and contributes no value (Xiao et al. 2024,
    * "Attention Sinks").
@@ -175,6 +184,7 @@ export const packedOptionNames = [
   'queryOffset',
   'mask',
   'alibiSlopes',
+  'alibiDistance',
   'sinks',
   'select',
   'backend',

@@ -56,10 +56,13 @@ function entryOf<View extends BatchView>(view: View, entry: number): View {
   );
 }
 
-function scoringOf(scoring: Scoring, entry: number): Scoring {
-  const { mask, select } = scoring;
+/** @param heads query heads */
+function scoringOf(scoring: Scoring, heads: number, entry: number): Scoring {
+  const { mask, select, alibiSlopes } = scoring;
+  const own = alibiSlopes && alibiSlopes.length > heads;
   return {
     ...scoring,
+    alibiSlopes: own ? alibiSlopes.subarray(entry * heads, (entry + 1) * heads) : alibiSlopes,
     mask: mask && entryOf(mask, entry),
     select: select.kind === 'local' ? { ...select, centers: entryOf(select.centers, entry) } : select,
   };
@@ -78,7 +81,7 @@ function sequenceOf(problem: AttentionProblem, entry: number): AttentionProblem 
     key: storedOf(key, entry),
     value: storedOf(value, entry),
     sequences: [sequences[entry]],
-    scoring: scoringOf(scoring, entry),
+    scoring: scoringOf(scoring, problem.queryHeads, entry),
     choices: choices && { ...choices, data: choices.data.subarray(entry * choices.batchStride) },
   };
 }

@@ -52,12 +52,11 @@ function expectCount(received: number, name: string, count: number, per: string)
   );
 }
 
-function readFloatTensor(value: unknown, name: string, count: number): Float64Array {
-  const tensor = readTensor(value, name);
+function floatsOf(tensor: TensorArgument, dims: readonly number[]): Float64Array {
   const type: FloatType = expectFloat(tensor);
-  expectDims(tensor.dims, name, [count]);
-  const numbers = allocate('float64', count, name) as Float64Array;
-  readElements(type, fetchedDataOf(tensor), 0, count, numbers);
+  expectDims(tensor.dims, tensor.name, dims);
+  const numbers = allocate('float64', tensor.size, tensor.name) as Float64Array;
+  readElements(type, fetchedDataOf(tensor), 0, tensor.size, numbers);
   return numbers;
 }
 
@@ -70,15 +69,49 @@ function readFloatList(value: unknown, name: string, count: number, per: string)
   return list;
 }
 
-/** Finite numbers, one for each of `count` things, which `per` names. */
-export function readNumbers(value: unknown, name: string, count: number, per: string): Float64Array {
-  const given = isTensor(value, name)
-    ? readFloatTensor(value, name, count)
-    : readFloatList(value, name, count, per);
+function finiteNumbers(given: ArrayLike<unknown>, name: string): Float64Array {
   return Float64Array.from(given, (element, i) => {
     if (isFiniteFloat32(element)) return element;
     throw invalid(`${name}[${i}]`, 'a finite number in the range of float32', element);
   });
+}
+
+/** Finite numbers, one for each of `count` things, which `per` names. */
+export function readNumbers(value: unknown, name: string, count: number, per: string): Float64Array {
+  const given = isTensor(value, name)
+    ? floatsOf(readTensor(value, name), [count])
+    : readFloatList(value, name, count, per);
+  return finiteNumbers(given, name);
+}
+
+/** Numbers for all batch entries, or as many for each: those of one entry after those of the other. */
+export interface EntryNumbers {
+  /** Undefined where all entries share their numbers. */
+  readonly entries: number | undefined;
+  readonly numbers: Float64Array;
+}
+
+/** The same for each batch entry: a tensor of two axes, or a list of lists or tensors. */
+export function readEntryNumbers(value: unknown, name: string, count: number, per: string): EntryNumbers {
+  if (isTensor(value, name)) {
+    const tensor = readTensor(value, name);
+    const [entries] = tensor.dims.length === 2 ? tensor.dims : [undefined];
+    const dims = entries === undefined ? [count] : [entries, count];
+    return { entries, numbers: finiteNumbers(floatsOf(tensor, dims), name) };
+  }
+  if (typedArrayName(value) !== undefined) {
+    return { entries: undefined, numbers: readNumbers(value, name, count, per) };
+  }
+  const most = Math.max(count, Math.floor(longestList / count));
+  const list = readElementList(value, name, `{ type: 'bfloat16', dims: [batch, ${count}], data }`, most);
+  if (typeof list[0] !== 'object' || list[0] === null) {
+    expectCount(list.length, name, count, per);
+    return { entries: undefined, numbers: finiteNumbers(list, name) };
+  }
+  const numbers = allocate('float64', list.length * count, name) as Float64Array;
+  for (const [entry, own] of list.entries())
+    numbers.set(readNumbers(own, `${name}[${entry}]`, count, per), entry * count);
+  return { entries: list.length, numbers };
 }
 
 /** Integers that were read, not yet checked against a range; a list has one axis. */

@@ -34,8 +34,13 @@ export interface MultiHeadAttentionOptions {
   score?: Score;
   /** Multiplies the score. Default 1/√width for 'scaled-dot', 1 for all other scores. */
   scale?: number;
-  /** One per query head: slope · (key position − query position) is added to scores. */
-  alibiSlopes?: NumberList;
+  /**
+   * One per query head: slope · distance is added to scores. With one list per batch entry, every call has to
+   * have as many entries.
+   */
+  alibiSlopes?: NumberList | readonly NumberList[];
+  /** 'signed' (default): key position − query position. 'absolute': −|key position − query position|. */
+  alibiDistance?: 'signed' | 'absolute';
   /** One logit per query head that takes part in the softmax and contributes no value. */
   sinks?: NumberList;
   /** Rotates queries and keys by their positions, as in Llama. Default: no rotation. */
@@ -67,6 +72,7 @@ export const layerOptionNames = [
   'score',
   'scale',
   'alibiSlopes',
+  'alibiDistance',
   'sinks',
   'rotary',
   'normEpsilon',

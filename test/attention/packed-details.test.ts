@@ -69,7 +69,8 @@ function expectedOf(packed: ReturnType<typeof pack>, options: OracleOptions): Or
   return upTo(entries).map((entry) => {
     const { query, key, value, starts } = packed;
     const [queries, keys] = [stepsOf(queryStarts)[entry], stepsOf(starts)[entry]];
-    const { mask, select, queryOffset, lengths, ...rest } = options;
+    const { mask, select, queryOffset, lengths, alibiSlopes, ...rest } = options;
+    const slopes = alibiSlopes?.[entry];
     const offset = typeof queryOffset === 'number' ? queryOffset : queryOffset?.[entry];
     return attentionOracle(
       cut(query, queryStarts[entry], queryStarts[entry + 1]),
@@ -80,6 +81,9 @@ function expectedOf(packed: ReturnType<typeof pack>, options: OracleOptions): Or
         layout: 'bshd',
         ...(offset !== undefined && { queryOffset: offset }),
         ...(lengths && { lengths: [lengths[entry]] }),
+        ...(alibiSlopes && {
+          alibiSlopes: typeof slopes === 'object' ? slopes : (alibiSlopes as ArrayLike<number>),
+        }),
         ...(mask && { mask: partOf(mask as Tensor, entry, [heads, queries, keys]) }),
         ...(select && {
           select:
@@ -143,6 +147,14 @@ eachBackend('packed attention details', (backend) => {
     check(pack(random), { mask: random.tensor('float32', [entries, 1, 6, 1]) });
     check(pack(random), { mask: random.tensor('float32', [1, heads, 1, 30]), causal: true });
   });
+
+  if (backend !== 'cuda') {
+    it('takes slopes of each sequence, and distances on both sides', () => {
+      const alibiSlopes = upTo(entries).map(() => upTo(heads).map(() => random.uniform(0, 1)));
+      check(pack(random), { alibiSlopes, alibiDistance: 'absolute' });
+      check(pack(random), { alibiSlopes, causal: true });
+    });
+  }
 
   it('shows nothing of padding', () =>
     check(pack(random, 'float32', queryStarts), { lengths: [3, 0, 6, 0, 1], causal: true }));

@@ -13,7 +13,17 @@ import {
   packedAttentionSync,
 } from '../../lib/attention/packed.js';
 import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';
-import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
+import {
+  distanceIn,
+  floatTensorOf,
+  integersIn,
+  loosely,
+  maskOf,
+  maybe,
+  numbersIn,
+  sizes,
+  slopesIn,
+} from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import { packedAttentionModel, packedDetailsModel } from './packed-model.js';
@@ -79,12 +89,8 @@ export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly
     ...maybe(draw, 'softcap', () => draw.below(5)),
     ...maybe(draw, 'causal', () => draw.below(2) === 0),
     ...maybe(draw, 'window', () => ({ left: draw.below(4), ...maybe(draw, 'right', () => draw.below(4)) })),
-    ...maybe(draw, 'alibiSlopes', () =>
-      numbersIn(
-        draw,
-        each(heads, () => draw.below(10) / 10),
-      ),
-    ),
+    ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, backend === 'cuda' ? 0 : maskDims[0], heads)),
+    ...distanceIn(draw, backend),
     ...maybe(draw, 'sinks', () =>
       numbersIn(
         draw,

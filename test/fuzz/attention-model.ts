@@ -58,6 +58,23 @@ function readOffset(value: unknown, entries: number): number[] | undefined {
   return Array.from({ length: entries }, () => value);
 }
 
+/** One slope per head, or one list of them per entry. */
+function readSlopes(value: unknown, entries: number, heads: number): number[] | number[][] {
+  expect(model.isObject(value), 'slopes');
+  if (model.isTensor(value)) {
+    const { dims, values } = model.floatTensor(value);
+    if (dims.length !== 2) return model.numbers(value, heads);
+    expect(model.sameDims(dims, [entries, heads]), 'slopes of each entry');
+    return upTo(entries).map((entry) =>
+      [...values.slice(entry * heads, (entry + 1) * heads)].map(model.finite),
+    );
+  }
+  if (ArrayBuffer.isView(value) || !model.isObject(model.list(value)[0])) return model.numbers(value, heads);
+  const rows = model.list(value);
+  expect(rows.length === entries, 'slopes of each entry');
+  return rows.map((row) => model.numbers(row, heads));
+}
+
 /** The lengths of sequences that are padded at their ends, queries and keys alike. */
 export function readLengths(
   given: Record<string, unknown>,
@@ -107,20 +124,23 @@ export function readSettings(
   expect(causal === undefined || typeof causal === 'boolean', 'a boolean');
   model.expectCallOptions(given);
   const scale = givenScale === undefined ? defaultScale(score, width) : model.finite(givenScale);
-  const slopes = given.alibiSlopes === undefined ? [] : model.numbers(given.alibiSlopes, heads);
+  const slopes = given.alibiSlopes === undefined ? [] : readSlopes(given.alibiSlopes, batch, heads);
+  const alibiDistance: unknown = given.alibiDistance === undefined ? 'signed' : given.alibiDistance;
+  expect(alibiDistance === 'signed' || alibiDistance === 'absolute', 'a distance');
   const sinks = given.sinks === undefined ? [] : model.numbers(given.sinks, heads);
   const mask = readMask(given.mask, target);
   const queryOffset = readOffset(given.queryOffset, batch);
   const far = Math.max(64, ...(queryOffset ?? []).map((offset) => Math.abs(offset) + 64));
   const biases = mask && !mask.bool ? [...mask.values].filter(Number.isFinite) : [];
-  const magnitudes = [scale * 16, softcap, ...sinks, ...slopes.map((slope) => slope * far), ...biases];
-  const options = {
+  const magnitudes = [scale * 16, softcap, ...sinks, ...slopes.flat().map((slope) => slope * far), ...biases];
+  const options: OracleOptions = {
     score,
     select: selection.select,
     scale,
     softcap,
     causal: causal ?? false,
     window: { left: reach(left), right: reach(right) },
+    alibiDistance,
     ...(given.alibiSlopes !== undefined && { alibiSlopes: slopes }),
     ...(given.sinks !== undefined && { sinks }),
   };

@@ -52,6 +52,22 @@ export function numbersIn(draw: Draw, numbers: readonly number[]): unknown {
   ])();
 }
 
+/** Slopes of ALiBi, one per head, for all entries or, if there are any, for each. */
+export function slopesIn(draw: Draw, entries: number, heads: number): unknown {
+  const own = () => Array.from({ length: heads }, () => draw.below(10) / 10);
+  const rows = Array.from({ length: entries }, own);
+  const shared = [() => numbersIn(draw, own()), () => numbersIn(draw, own())];
+  if (entries === 0) return shared[0]();
+  return pick<() => unknown>(draw, [
+    ...shared,
+    () => rows.map((row) => numbersIn(draw, row)),
+    () => ({ type: 'float32', dims: [entries, heads], data: Float32Array.from(rows.flat()) }),
+  ])();
+}
+
+export const distanceIn = (draw: Draw, backend: string) =>
+  backend === 'cuda' ? {} : maybe(draw, 'alibiDistance', () => pick(draw, ['signed', 'absolute']));
+
 /** A mask with one reading; `target` is [batch, heads, queries, keys]. */
 export function maskOf(draw: Draw, target: readonly number[]): unknown {
   const [batch, , queries, keys] = target;

@@ -13,7 +13,17 @@ import type { TestedBackend } from '../support/backends.js';
 import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
-import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
+import {
+  distanceIn,
+  floatTensorOf,
+  integersIn,
+  loosely,
+  maskOf,
+  maybe,
+  numbersIn,
+  sizes,
+  slopesIn,
+} from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
@@ -130,12 +140,8 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
-      ...maybe(draw, 'alibiSlopes', () =>
-        numbersIn(
-          draw,
-          each(heads, () => draw.below(9) / 10),
-        ),
-      ),
+      ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, backend === 'cuda' ? 0 : batch, heads)),
+      ...distanceIn(draw, backend),
       ...maybe(draw, 'sinks', () =>
         numbersIn(
           draw,

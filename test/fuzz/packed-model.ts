@@ -3,7 +3,7 @@
  * separately.
  */
 import { packedOptionNames } from '../../lib/attention/options.js';
-import { attentionOracle, type OracleResult } from '../support/oracle.js';
+import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
 import {
   type Expected,
   expectHeads,
@@ -145,6 +145,11 @@ interface PackedKeys {
   readonly longest: number;
 }
 
+function slopesOfEntry(slopes: NonNullable<OracleOptions['alibiSlopes']>, entry: number): ArrayLike<number> {
+  const own = slopes[entry];
+  return typeof own === 'object' ? own : (slopes as ArrayLike<number>);
+}
+
 interface Packed {
   readonly query: ModelTensor;
   readonly output: Expected;
@@ -192,6 +197,7 @@ function packedModel(
         typeof select === 'object' &&
         select.type === 'local' && { select: { ...select, centers: centersOf(centers, entry, queries) } }),
       layout: 'bshd',
+      ...(options.alibiSlopes && { alibiSlopes: slopesOfEntry(options.alibiSlopes, entry) }),
       ...(lengths && { lengths: [lengths[entry]] }),
       ...(queryOffset && { queryOffset: queryOffset[entry] }),
       ...(mask && { mask: maskOf(mask, entry, queries, keySteps[entry]) }),

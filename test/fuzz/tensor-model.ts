@@ -52,7 +52,7 @@ export function list(value: unknown): unknown[] {
 const integerTypes: readonly string[] = ['int32', 'int64', 'uint8'];
 
 /** Numbers are a list, or a tensor if they have dims; not a buffer. */
-function isTensor(value: unknown): boolean {
+export function isTensor(value: unknown): boolean {
   expect(isObject(value) && !types.isAnyArrayBuffer(value) && !types.isDataView(value), 'a list or tensor');
   return !Array.isArray(value) && !ArrayBuffer.isView(value) && value.dims !== undefined;
 }

@@ -11,7 +11,7 @@ import type {
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
-import { listOf, toNumbers } from '../support/numbers.js';
+import { listOf, slopesOf, toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 
@@ -77,6 +77,7 @@ export function layerOracle(
     softcap,
     scale,
     alibiSlopes,
+    alibiDistance,
     sinks,
     score,
     select,
@@ -123,7 +124,8 @@ export function layerOracle(
       ...(score !== undefined && { score: typeof score === 'string' ? score : rounding(type, score) }),
       ...((call.select ?? select) && { select: call.select ?? select }),
       ...(scale !== undefined && { scale }),
-      ...(alibiSlopes && { alibiSlopes: listOf(alibiSlopes) }),
+      ...(alibiSlopes && { alibiSlopes: slopesOf(alibiSlopes) }),
+      ...(alibiDistance && { alibiDistance }),
       ...(sinks && { sinks: listOf(sinks) }),
       ...(mask && { mask }),
       ...(lengths && { lengths }),

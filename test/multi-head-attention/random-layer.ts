@@ -105,7 +105,10 @@ export function randomOptions(
     ...(random.chance(0.3) && { window: { left: random.integer(0, 8), right: random.integer(0, 8) } }),
     ...(random.chance(0.3) && { softcap: random.uniform(0.5, 4) }),
     ...(random.chance(0.3) && { scale: random.uniform(0.1, 1) }),
-    ...(random.chance(0.3) && { alibiSlopes: perHead(0, 0.5) }),
+    ...(random.chance(0.3) && {
+      alibiSlopes: perHead(0, 0.5),
+      ...(backend !== 'cuda' && random.chance(0.5) && { alibiDistance: 'absolute' as const }),
+    }),
     ...(random.chance(0.3) && { sinks: perHead(-1, 1) }),
     ...(random.chance(0.2) && { normEpsilon: random.uniform(0, 0.5) }),
     ...(width > 1 && random.chance(0.5) && { rotary: randomRotary(random, width) }),

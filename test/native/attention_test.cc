@@ -137,6 +137,7 @@ TEST_CASE("attention agrees with the oracle on random problems") {
                                   .local = random.chance(0.5),
                                   .additive = true,
                                   .hard = random.chance(0.5),
+                                  .alibi = true,
                                   .padded = true});
     const std::vector<TrueRow> truth = truth_of(made.problem);
     for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {

@@ -39,6 +39,9 @@ export interface AttentionCase {
   readonly broadcast: readonly [boolean, boolean, boolean, boolean];
   readonly missingAxes: number;
   readonly alibi: boolean;
+  readonly alibiDistance: 'signed' | 'absolute';
+  /** Slopes of each batch entry. */
+  readonly ownSlopes: boolean;
   readonly sinks: boolean;
   /** Elements before each operand in a larger buffer. */
   readonly shift: number;
@@ -89,6 +92,8 @@ export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
   broadcast: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
   missingAxes: fc.integer({ min: 0, max: 3 }),
   alibi: fc.boolean(),
+  alibiDistance: fc.constantFrom('signed', 'absolute'),
+  ownSlopes: fc.boolean(),
   sinks: fc.boolean(),
   shift: fc.integer({ min: 0, max: 19 }),
   seed: fc.nat(),
@@ -176,7 +181,12 @@ export function draw(each: AttentionCase): DrawnCase {
     ...(each.lengths && { kvLengths: counts() }),
     ...(each.padded && { lengths: counts() }),
     ...(mask && { mask: shifted(mask, shift) }),
-    ...(each.alibi && { alibiSlopes: perHead(0, 0.3) }),
+    ...(each.alibi && {
+      // Without entries there are no lists to tell whose slopes they are.
+      alibiSlopes:
+        each.ownSlopes && batch > 0 ? Array.from({ length: batch }, () => perHead(0, 0.3)) : perHead(0, 0.3),
+      alibiDistance: each.alibiDistance,
+    }),
     ...(each.sinks && { sinks: perHead(-2, 2) }),
   };
   return {
@@ -200,7 +210,13 @@ export function undecided(each: AttentionCase): AttentionCase {
 /** The nearest case that the backend supports; test/backends/cuda/refusals.test.ts tests what it rejects. */
 export function possibleOn(backend: TestedBackend, each: AttentionCase): AttentionCase {
   if (backend !== 'cuda') return each;
-  return { ...each, select: 'soft', score: each.score === 'dot' ? 'dot' : 'scaled-dot' };
+  return {
+    ...each,
+    select: 'soft',
+    score: each.score === 'dot' ? 'dot' : 'scaled-dot',
+    alibiDistance: 'signed',
+    ownSlopes: false,
+  };
 }
 
 /** Sanitized code is slow, and an emulated GPU is slower; both find defects in few runs. */

@@ -18,7 +18,7 @@ export interface OracleOptions extends Omit<AttentionOptions, 'backend' | 'out' 
   queryOffset?: number | ArrayLike<number>;
   lengths?: ArrayLike<number>;
   kvLengths?: ArrayLike<number>;
-  alibiSlopes?: ArrayLike<number>;
+  alibiSlopes?: ArrayLike<number> | readonly ArrayLike<number>[];
   sinks?: ArrayLike<number>;
 }
 
@@ -136,6 +136,10 @@ function rowsOf(
   const { select = 'soft' } = options;
   const added = options.mask && { type: options.mask.type, at: maskAt(options.mask, q.steps) };
 
+  const slope = (b: number, h: number) => {
+    const own = alibiSlopes?.[b];
+    return typeof own === 'object' ? own[h] : ((alibiSlopes?.[h] as number | undefined) ?? 0);
+  };
   const validQueries = (b: number) => lengths?.[b] ?? q.steps;
   const validKeys = (b: number) => lengths?.[b] ?? kvLengths?.[b] ?? k.steps;
   const position = (b: number, i: number) => {
@@ -167,7 +171,9 @@ function rowsOf(
     const around = centers === undefined || Math.abs(j - centers(b, h, i)) <= halfWidth;
     const attended =
       !excluded && around && !(causal && distance > 0) && distance >= -left && distance <= right;
-    const bias = (added && isFloat(added.type) ? (masked ?? 0) : 0) + (alibiSlopes?.[h] ?? 0) * distance;
+    const bias =
+      (added && isFloat(added.type) ? (masked ?? 0) : 0) +
+      slope(b, h) * (options.alibiDistance === 'absolute' ? -Math.abs(distance) : distance);
     return { score, capped, biased: attended ? capped + bias : nothing, attended };
   }
 

@@ -25,12 +25,20 @@ std::vector<Sequence> read_sequences(Reader& from) {
   return sequences;
 }
 
-std::vector<float> read_per_head(Reader& from, int64_t heads) {
-  auto values = from.list<float>();
-  if (!values.empty() && static_cast<int64_t>(values.size()) != heads) {
-    throw InvalidProblem("Expected one value for each query head");
+void read_head_numbers(Reader& from, AttentionProblem& problem) {
+  const int64_t heads = problem.query_heads, entries = static_cast<int64_t>(problem.sequences.size());
+  for (const HeadNumbers list : head_numbers) {
+    auto values = from.list<float>();
+    const auto count = static_cast<int64_t>(values.size());
+    // Without entries, nobody reads the numbers of any.
+    const bool per_entry = list == &Scoring::alibi_slopes &&
+                           (entries == 0 || static_cast<Wide>(count) == Wide{heads} * entries);
+    if (count != 0 && count != heads && !per_entry)
+      throw InvalidProblem("Expected one value for each query head");
+    if (per_entry && count != heads) problem.scoring.alibi_batch_stride = heads;
+    problem.scoring.*list = problem.keep(std::move(values));
   }
-  return values;
+  problem.scoring.alibi_absolute = from.flag();
 }
 
 struct Rows {
@@ -223,8 +231,7 @@ AttentionProblem read_problem(Reader& from) {
   const auto pages = EncodedPages::read(from, problem.sequences.size());
   problem.scoring.score = read_score(from, problem);
   problem.scoring.mask = read_mask(from, problem.sequences, problem.query_heads);
-  for (const HeadNumbers list : head_numbers)
-    problem.scoring.*list = problem.keep(read_per_head(from, problem.query_heads));
+  read_head_numbers(from, problem);
   problem.scoring.selection = read_selection(from, problem);
 
   require_rows(query, problem.sequences, problem.query_heads, problem.query_width, queries_of);

@@ -70,6 +70,35 @@ onDevice('the cuda backend', () => {
       refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
   }
 
+  it('has no ALiBi of absolute distances, or of each entry, yet, and says what to do instead', async () => {
+    const instead = "yet; add their bias as a mask, or use backend 'cpu'";
+    const one = new Array<number>(query.dims[1]).fill(1);
+    const call = (options: AttentionOptions) => () =>
+      attention(query, key, value, { ...options, backend: 'cuda' });
+    await rejectsHeed(
+      call({ alibiSlopes: one, alibiDistance: 'absolute' }),
+      'HEED_UNSUPPORTED',
+      `alibiSlopes of absolute distances ${instead}`,
+    );
+    const each = Array.from({ length: query.dims[0] }, () => one);
+    await rejectsHeed(
+      call({ alibiSlopes: each }),
+      'HEED_UNSUPPORTED',
+      `alibiSlopes per batch entry ${instead}`,
+    );
+    throwsHeed(
+      () =>
+        new MultiHeadAttention(weights, {
+          heads: 1,
+          backend: 'cuda',
+          alibiSlopes: [1],
+          alibiDistance: 'absolute',
+        }),
+      'HEED_UNSUPPORTED',
+      'alibiSlopes of absolute distances',
+    );
+  });
+
   it('does not compute with float64', async () => {
     const doubles = query.cast('float64');
     await rejectsHeed(

@@ -113,6 +113,14 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   };
   if (random.chance(0.2))
     problem.scoring.alibi_slopes = per_head([](int64_t h) { return 0.25 / static_cast<double>(h + 1); });
+  if (limits.alibi && random.chance(0.2)) {
+    std::vector<float> slopes;
+    for (int64_t i = 0; i < batch * problem.query_heads; ++i)
+      slopes.push_back(static_cast<float>(0.3 * random.normal()));
+    problem.scoring.alibi_slopes = problem.keep(std::move(slopes));
+    problem.scoring.alibi_batch_stride = problem.query_heads;
+  }
+  problem.scoring.alibi_absolute = limits.alibi && random.chance(0.5);
   if (random.chance(0.2)) problem.scoring.sinks = per_head([&](int64_t) { return random.normal() * 3; });
   select(random, type, queries, keys, limits);
   if (random.chance(0.4)) {
