@@ -40,6 +40,7 @@ export {
   packedAttentionSync,
 } from './attention/packed.js';
 export type { PackedAttentionDetails } from './attention/packed-details.js';
+export { type SplitHeads, type SplitHeadsOptions, splitHeads } from './attention/split-heads.js';
 export type { BackendName } from './backends/backend.js';
 export {
   type DeviceInfo,

@@ -8,7 +8,7 @@ import { allocate } from '../checks/data.js';
 import { expectPlace } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, outTensor } from '../checks/out.js';
-import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { dataOf, expectFloat, expectType, readStridedTensor, type TensorArgument } from '../checks/tensor.js';
 import { signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -99,9 +99,9 @@ export interface TensorInputs {
 }
 
 export function readInputs(query: unknown, key: unknown, value: unknown): TensorInputs {
-  const q = readTensor(query, 'query');
-  const k = readTensor(key, 'key');
-  const v = readTensor(value, 'value');
+  const q = readStridedTensor(query, 'query');
+  const k = readStridedTensor(key, 'key');
+  const v = readStridedTensor(value, 'value');
   const type = expectFloat(q);
   expectType(k, type, 'query.type');
   expectType(v, type, 'query.type');

@@ -4,11 +4,11 @@ import type { Operation } from '../backends/operation.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { readTensor } from '../checks/tensor.js';
+import { expectDense, readStridedTensor } from '../checks/tensor.js';
 import { invalid } from '../checks/values.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
-import { packedStrides } from '../tensor/layout.js';
+import { packedStrides, packedStridesIn } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { IntegerList, TensorLike } from '../tensor/types.js';
 import {
@@ -111,11 +111,14 @@ function readShape(
   return shape;
 }
 
-function place({ queryHeads, keyHeads, width, keyWidth, valueWidth }: AttentionShape): TensorPlacement {
+function place(
+  { query, key, value }: TensorInputs,
+  { queryHeads, keyHeads, width, keyWidth, valueWidth }: AttentionShape,
+): TensorPlacement {
   return {
-    query: packedStrides(queryHeads, width),
-    key: packedStrides(keyHeads, keyWidth),
-    value: packedStrides(keyHeads, valueWidth),
+    query: packedStridesIn(query, queryHeads, width),
+    key: packedStridesIn(key, keyHeads, keyWidth),
+    value: packedStridesIn(value, keyHeads, valueWidth),
     output: packedStrides(queryHeads, valueWidth),
   };
 }
@@ -172,8 +175,9 @@ function readPackedArguments(
     "each sequence's number",
   );
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
-  const placement = place(shape);
+  const placement = place(inputs, shape);
   const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
+  expectDense(backend, inputs.query, inputs.key, inputs.value);
   const outDims = [inputs.query.dims[0], shape.queryHeads, shape.valueWidth];
   return {
     inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
@@ -192,7 +196,7 @@ function readCachedPackedArguments(
   cache: AttendedCache,
   options: OptionValues<PackedOptionName | 'kvLengths'>,
 ): AttentionArguments {
-  const tensor = readTensor(query, 'query');
+  const tensor = readStridedTensor(query, 'query');
   expectRank(tensor.dims, 3, 'query', 'tokens, heads, width');
   const [tokens, heads, width] = tensor.dims;
   if (options.keyStarts !== undefined)
@@ -207,6 +211,7 @@ function readCachedPackedArguments(
     steps: longestSequence(starts),
     width,
     names: { queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' },
+    placement: packedStridesIn(tensor, heads, width),
     strides: (elements) => packedStrides(heads, elements),
     sequences: (_, keyLengths, queryOffset) =>
       packedSequences(

@@ -21,6 +21,7 @@ import {
   maskOf,
   maybe,
   numbersIn,
+  operandOf,
   sizes,
   slopesIn,
 } from './good-values.js';
@@ -141,7 +142,7 @@ function denseArguments(draw: Draw, backend: string) {
     dims(keyHeads, keys, width),
     dims(keyHeads, keys, valueWidth),
   ];
-  return { args: [...tensors.map((each) => floatTensorOf(draw, each)), options], heads, queries };
+  return { args: [...tensors.map((each) => operandOf(draw, backend, each)), options], heads, queries };
 }
 
 /** The results requested besides the output. */
@@ -176,9 +177,9 @@ function packedArguments(draw: Draw, backend: string) {
   const tokens = queryStarts[sequences];
   const keyTokens = keyStarts[sequences];
   return [
-    floatTensorOf(draw, [tokens, heads, width]),
-    floatTensorOf(draw, [keyTokens, keyHeads, width]),
-    floatTensorOf(draw, [keyTokens, keyHeads, valueWidth]),
+    operandOf(draw, backend, [tokens, heads, width]),
+    operandOf(draw, backend, [keyTokens, keyHeads, width]),
+    operandOf(draw, backend, [keyTokens, keyHeads, valueWidth]),
     {
       queryStarts: integersIn(draw, queryStarts),
       ...(keyStarts === queryStarts

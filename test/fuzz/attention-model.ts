@@ -162,7 +162,7 @@ export interface Operands {
 }
 
 export function readOperands(args: readonly unknown[], axes: number): Operands {
-  const [query, key, value] = [args[0], args[1], args[2]].map(model.floatTensor);
+  const [query, key, value] = [args[0], args[1], args[2]].map(model.operand);
   for (const operand of [query, key, value]) {
     expect(operand.dims.length === axes, 'the axes');
     expect(operand.type === query.type, 'one type');
@@ -240,7 +240,7 @@ const overCache =
       more.every((value) => value === undefined),
       'only options after a cache',
     );
-    const query = model.floatTensor(queryValue);
+    const query = model.operand(queryValue);
     expect(query.dims.length === 4, 'the axes');
     return { query, ...heldBy(cache, layout) };
   };

@@ -15,6 +15,21 @@ export function floatTensorOf(draw: Draw, dims: readonly number[]) {
   return { type: 'float32', dims: [...dims], data: floatArray(draw, size) };
 }
 
+/** Query, key or value: on a device dense, elsewhere perhaps within larger rows. */
+export function operandOf(draw: Draw, backend: string, dims: readonly number[]) {
+  if (backend === 'cuda' || draw.below(3) > 0) return floatTensorOf(draw, dims);
+  const strides = dims.map(() => 1);
+  for (let axis = dims.length - 2; axis >= 0; axis--)
+    strides[axis] = strides[axis + 1] * dims[axis + 1] + draw.below(3);
+  const reach = dims.reduce((sum, length, axis) => sum + (length - 1) * strides[axis], 1);
+  return {
+    type: 'float32',
+    dims: [...dims],
+    data: floatArray(draw, Math.max(0, reach) + draw.below(3)),
+    strides,
+  };
+}
+
 export const maybe = (draw: Draw, key: string, make: () => unknown) =>
   draw.below(4) === 0 ? { [key]: make() } : {};
 

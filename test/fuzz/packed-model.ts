@@ -113,7 +113,7 @@ export function cachedPackedModel([queryValue, cache, optionValues, ...more]: re
   );
   const given = model.options(optionValues, [...packedOptionNames, 'queryStarts', 'keyStarts', 'kvLengths']);
   expect(given.keyStarts === undefined, 'no starts of keys');
-  const query = model.floatTensor(queryValue);
+  const query = model.operand(queryValue);
   expect(query.dims.length === 3, 'the axes');
   const { key, value, lengths } = heldBy(cache, 'bshd');
   const [batch, longest, ...row] = key.dims;

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
 import type { AttentionOptions, Score, Selection } from '../../../lib/attention/options.js';
 import { packedAttention } from '../../../lib/attention/packed.js';
+import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
@@ -97,6 +98,19 @@ onDevice('the cuda backend', () => {
       'HEED_UNSUPPORTED',
       'alibiSlopes of absolute distances',
     );
+  });
+
+  it('does not take strides, and says what to do instead', async () => {
+    const { query: q, key: k, value: v } = splitHeads(random.tensor('float32', [2, 5, 48]), { heads: 1 });
+    const message =
+      "Tensors with strides are not supported at 'cuda:0' yet, received query with strides [240, 48, 16, 1]";
+    const options = { layout: 'bshd', backend: 'cuda' } as const;
+    await rejectsHeed(() => attention(q, k, v, options), 'HEED_UNSUPPORTED', message);
+    using cache = new KeyValueCache({ batch: 2, heads: 1, width: 16, capacity: 9, location: 'cuda' });
+    throwsHeed(() => cache.append(k, v, { layout: 'bshd' }), 'HEED_UNSUPPORTED', 'received key with strides');
+    await rejectsHeed(() => attention(q, cache, { layout: 'bshd' }), 'HEED_UNSUPPORTED', message);
+    const [product] = await toDevice([random.tensor('float32', [2, 5, 48])]);
+    throwsHeed(() => splitHeads(product, { heads: 1 }), 'HEED_NOT_ON_CPU', "received one at 'cuda:0'");
   });
 
   it('does not compute with float64', async () => {
