@@ -2,7 +2,7 @@
 
 import type { Operation } from '../backends/operation.js';
 import { readNames } from '../checks/lists.js';
-import { readIntegerList } from '../checks/numbers.js';
+import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { AttentionProblem, Problem, RowsProblem } from '../problem/problem.js';
@@ -72,7 +72,8 @@ export interface AttentionDetails {
 /** Undefined means all. */
 function readIndices(value: unknown, name: string, count: number): Int32Array | undefined {
   if (value === undefined) return undefined;
-  return Int32Array.from(readIntegerList(value, name, 0, count - 1, count));
+  const list = readIntegerElements(value, name, count);
+  return Int32Array.from(list, (element, i) => integerElement(element, `${name}[${i}]`, 0, count - 1));
 }
 
 /** Query heads and rows; undefined means all. */

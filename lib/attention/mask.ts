@@ -56,34 +56,57 @@ export function readMask(value: unknown, name: string, target: MaskTarget): Mask
   return { tensor, strides: broadcastStrides({ name, dims }, target, 'batch, heads, queries, keys') };
 }
 
-const lowWord = endianness() === 'LE' ? 0 : 1;
+/** What was kept of a mask; `bits` has others than the lowest if some element is neither 0 nor 1. */
+interface Kept {
+  readonly kept: Uint8Array;
+  readonly bits: number;
+}
 
-/** Where the first element is that is neither 0 nor 1; −1 if there is none. Otherwise writes all of them to `kept`. */
-function keep(data: TypedArray, kept: Uint8Array): number {
-  if (data instanceof BigInt64Array) {
-    // Reading halves makes no bigints, which takes a tenth of the time.
-    const words = new Int32Array(bufferOf(data), byteOffsetOf(data), 2 * kept.length);
-    for (let i = 0; i < kept.length; i++) {
-      const low = words[2 * i + lowWord];
-      if ((low | 1) !== 1 || words[2 * i + 1 - lowWord] !== 0) return i;
-      kept[i] = low;
-    }
-    return -1;
-  }
+/** Bytes of 0 and 1 are bool already. */
+function keepBytes(kept: Uint8Array): Kept {
+  let bits = 0;
+  for (let i = 0; i < kept.length; i++) bits |= kept[i];
+  return { kept, bits };
+}
+
+function keepWords(words: Int32Array, kept: Uint8Array): Kept {
+  let bits = 0;
   for (let i = 0; i < kept.length; i++) {
-    const element = data[i] as number;
-    if ((element | 1) !== 1) return i;
-    kept[i] = element;
+    bits |= words[i];
+    kept[i] = words[i];
   }
-  return -1;
+  return { kept, bits };
+}
+
+/** Which half of an int64 is the low one. */
+const lowHalf = endianness() === 'LE' ? 0 : 1;
+
+/** Reading halves makes no bigints, which would take several times as long. */
+function keepHalves(halves: Int32Array, kept: Uint8Array): Kept {
+  let bits = 0;
+  let high = 0;
+  for (let i = 0; i < kept.length; i++) {
+    const low = halves[2 * i + lowHalf];
+    bits |= low;
+    high |= halves[2 * i + 1 - lowHalf];
+    kept[i] = low;
+  }
+  return { kept, bits: high === 0 ? bits : -1 };
+}
+
+function keep(data: TypedArray, name: string): Kept {
+  if (data instanceof Uint8Array) return keepBytes(data);
+  const kept = allocate('bool', data.length, name) as Uint8Array;
+  if (data instanceof Int32Array) return keepWords(data, kept);
+  return keepHalves(new Int32Array(bufferOf(data), byteOffsetOf(data), 2 * data.length), kept);
 }
 
 /** Elements 0 and 1 of an integer type, as bool. */
 function booleansOf(tensor: TensorArgument): Uint8Array {
   const data = hostDataOf(tensor);
-  const kept = allocate('bool', tensor.size, tensor.name) as Uint8Array;
-  const wrong = keep(data, kept);
-  if (wrong < 0) return kept;
+  const { kept, bits } = keep(data, tensor.name);
+  if ((bits | 1) === 1) return kept;
+  const wrong = Array.from<number | bigint, number>(data, Number).findIndex((x) => x !== 0 && x !== 1);
   throw new HeedError(
     'HEED_INVALID_ARGUMENT',
     `Expected ${tensor.name}.data[${wrong}] to be 0 or 1, for a key that may be attended, received ${data[wrong]}`,

@@ -1,6 +1,6 @@
 /** Which keys each batch entry has, and where its queries stand among them. */
 import { expectLength } from '../checks/lists.js';
-import { readIntegerList, readIntegers } from '../checks/numbers.js';
+import { integerElement, readIntegerElements, readIntegers } from '../checks/numbers.js';
 import { integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Sequence } from '../problem/problem.js';
@@ -144,8 +144,10 @@ export function denseSequences(
 
 /** Where sequences start among the tokens, which lie end to end, and where the last one ends. */
 export function readStarts(value: unknown, name: string, tokens: number, source: string): readonly number[] {
-  const starts = readIntegerList(value, name, 0, tokens);
-  for (let i = 1; i < starts.length; i++) integerBetween(starts[i], `${name}[${i}]`, starts[i - 1], tokens);
+  const starts: number[] = [];
+  for (const [i, element] of readIntegerElements(value, name).entries()) {
+    starts.push(integerElement(element, `${name}[${i}]`, starts.at(-1) ?? 0, tokens));
+  }
   if (starts[0] !== 0 || starts.at(-1) !== tokens) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',

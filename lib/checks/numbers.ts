@@ -6,7 +6,7 @@ import { types } from 'node:util';
 import { HeedError } from '../errors.js';
 import { typedArrayName } from '../memory/arrays.js';
 import { readElements } from '../tensor/elements.js';
-import { type FloatType, integerTypes, isIntegerType, type TypedArray } from '../tensor/types.js';
+import { integerTypes, isIntegerType } from '../tensor/types.js';
 import { allocate } from './data.js';
 import { expectDims, longestList, readList } from './lists.js';
 import { expectFloat, fetchedDataOf, readTensor, type TensorArgument } from './tensor.js';
@@ -53,7 +53,7 @@ function expectCount(received: number, name: string, count: number, per: string)
 }
 
 function floatsOf(tensor: TensorArgument, dims: readonly number[]): Float64Array {
-  const type: FloatType = expectFloat(tensor);
+  const type = expectFloat(tensor);
   expectDims(tensor.dims, tensor.name, dims);
   const numbers = allocate('float64', tensor.size, tensor.name) as Float64Array;
   readElements(type, fetchedDataOf(tensor), 0, tensor.size, numbers);
@@ -128,8 +128,8 @@ function expectInteger(tensor: TensorArgument): void {
   );
 }
 
-/** @param most elements; a longer list or tensor is a mistake */
-export function readIntegerElements(value: unknown, name: string, most = longestList): IntegerElements {
+/** Integers in a list, or in a tensor of any shape: for a caller who checks the dims. */
+export function readShapedIntegers(value: unknown, name: string, most = longestList): IntegerElements {
   if (!isTensor(value, name)) {
     const elements = readElementList(value, name, "{ type: 'int64', dims, data }", most);
     return { dims: [elements.length], elements };
@@ -142,8 +142,14 @@ export function readIntegerElements(value: unknown, name: string, most = longest
       `Expected ${name} to have at most ${most} elements, received ${tensor.size}`,
     );
   }
-  const data: TypedArray = fetchedDataOf(tensor);
-  return { dims: tensor.dims, elements: Array.from<unknown>(data) };
+  return { dims: tensor.dims, elements: Array.from<unknown>(fetchedDataOf(tensor)) };
+}
+
+/** Integers in a list, or in a tensor with one axis. {@link integerElement} checks each. */
+export function readIntegerElements(value: unknown, name: string, most?: number): readonly unknown[] {
+  const { dims, elements } = readShapedIntegers(value, name, most);
+  if (dims.length !== 1) expectDims(dims, name, [elements.length]);
+  return elements;
 }
 
 /** An element of a list of integers: a number or a bigint. */
@@ -158,23 +164,6 @@ export function integerElement(element: unknown, name: string, low: number, high
   );
 }
 
-function expectOneAxis({ dims }: IntegerElements, name: string): void {
-  if (dims.length !== 1) expectDims(dims, name, [dims.reduce((size, length) => size * length, 1)]);
-}
-
-/** Any number of integers, up to `most`. */
-export function readIntegerList(
-  value: unknown,
-  name: string,
-  low: number,
-  high: number,
-  most?: number,
-): number[] {
-  const read = readIntegerElements(value, name, most);
-  expectOneAxis(read, name);
-  return read.elements.map((element, i) => integerElement(element, `${name}[${i}]`, low, high));
-}
-
 /** An integer for each of `count` things, which `per` names. */
 export function readIntegers(
   value: unknown,
@@ -184,8 +173,7 @@ export function readIntegers(
   low: number,
   high: number,
 ): number[] {
-  const read = readIntegerElements(value, name);
-  expectCount(read.elements.length, name, count, per);
-  expectOneAxis(read, name);
-  return read.elements.map((element, i) => integerElement(element, `${name}[${i}]`, low, high));
+  const elements = readIntegerElements(value, name);
+  expectCount(elements.length, name, count, per);
+  return elements.map((element, i) => integerElement(element, `${name}[${i}]`, low, high));
 }

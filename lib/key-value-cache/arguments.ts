@@ -68,8 +68,7 @@ const optionNames = [
 /** The most entries that a cache may have. */
 export const mostEntries = 2 ** 22;
 const mostHeads = 2 ** 16;
-/** The most steps that an entry may have. */
-export const farthest = 2 ** 31 - 1;
+const farthest = 2 ** 31 - 1;
 
 function memoryAt(location: Location, type: CacheType): SlabMemory {
   if (location === 'cpu') return hostSlabs;

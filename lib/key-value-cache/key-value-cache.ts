@@ -4,15 +4,14 @@ import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
-import { readIntegerList } from '../checks/numbers.js';
+import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
-import { integerBetween, isInstance } from '../checks/values.js';
+import { isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
 import type { IntegerList, Location, TensorLike } from '../tensor/types.js';
 import {
   type AppendOptions,
-  farthest,
   type KeyValueCacheOptions,
   mostEntries,
   readAppendArguments,
@@ -158,13 +157,13 @@ export class KeyValueCache {
    *   appends steps
    */
   truncate(lengths: number | IntegerList): void {
-    const given = typeof lengths === 'number' ? lengths : readIntegerList(lengths, 'lengths', 0, farthest);
+    const given = typeof lengths === 'number' ? lengths : readIntegerElements(lengths, 'lengths');
     const state = KeyValueCache.stateOf(this);
     const has = state.lengths;
     const list = typeof given === 'number' ? [...has].fill(given) : given;
     expectLength(list.length, 'the length of lengths', has.length, 'cache.batch');
     const kept = list.map((length, entry) =>
-      integerBetween(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
+      integerElement(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
     );
     state.truncate(kept);
   }
@@ -179,12 +178,10 @@ export class KeyValueCache {
   fork(options?: ForkOptions): KeyValueCache {
     const { entries } = readOptions(options, ['entries']);
     const given =
-      entries === undefined
-        ? undefined
-        : readIntegerList(entries, 'options.entries', 0, mostEntries - 1, mostEntries);
+      entries === undefined ? undefined : readIntegerElements(entries, 'options.entries', mostEntries);
     const state = KeyValueCache.stateOf(this);
     const list =
-      given?.map((entry, i) => integerBetween(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
+      given?.map((entry, i) => integerElement(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
       Array.from({ length: state.batch }, (_, entry) => entry);
     return new KeyValueCache(new Content(state.fork(list), this.pageSize));
   }

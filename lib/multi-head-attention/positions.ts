@@ -1,7 +1,7 @@
 /** The positions of the steps of a call, for rotary embedding. */
 import { type Backend, precisionOf } from '../backends/backend.js';
 import { expectDims } from '../checks/lists.js';
-import { integerElement, readIntegerElements } from '../checks/numbers.js';
+import { integerElement, readShapedIntegers } from '../checks/numbers.js';
 import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Rotation, Sequence } from '../problem/problem.js';
@@ -25,7 +25,7 @@ export function readPositions(
   if (!rotates) {
     throw invalid(name, 'left out for a layer without options.rotary, which does not use positions', value);
   }
-  const { dims, elements } = readIntegerElements(value, name);
+  const { dims, elements } = readShapedIntegers(value, name);
   const { length } = elements;
   if (length !== steps && length !== batch * steps) {
     throw new HeedError(

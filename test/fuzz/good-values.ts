@@ -1,5 +1,6 @@
 /** The building blocks of good arguments. */
 import { numberToBfloat16, numberToFloat16 } from '../../lib/tensor/elements.js';
+import { withOneReading } from '../support/attention.js';
 import { type Draw, pick } from './hostile-values.js';
 
 /** Values that tests pass with wrong types: everything here is checked at run time on purpose. */
@@ -85,11 +86,9 @@ export const distanceIn = (draw: Draw, backend: string) =>
 
 /** A mask with one reading; `target` is [batch, heads, queries, keys]. */
 export function maskOf(draw: Draw, target: readonly number[]): unknown {
-  const [batch, , queries, keys] = target;
+  const [batch, , , keys] = target;
   const broadcast = target.slice(draw.below(4)).map((length) => (draw.below(2) === 0 ? 1 : length));
-  const drawn = draw.below(4) === 0 ? [batch, keys] : broadcast;
-  const isPadding = drawn.length === 2 && drawn[0] === batch && drawn[1] === keys;
-  const dims = isPadding && batch === queries && batch > 1 ? [1, 1, ...drawn] : drawn;
+  const dims = withOneReading(draw.below(4) === 0 ? [batch, keys] : broadcast, target);
   const size = dims.reduce((product, length) => product * length, 1);
   const bits = Array.from({ length: size }, () => draw.below(2));
   return pick<() => unknown>(draw, [

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { Selection } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TypedArray } from '../../lib/tensor/types.js';
-import { dimsOf } from '../support/attention.js';
+import { dimsOf, withOneReading } from '../support/attention.js';
 import { emulatedOnly, type TestedBackend } from '../support/backends.js';
 import type { OracleOptions } from '../support/oracle.js';
 import { Random } from '../support/random.js';
@@ -127,9 +127,7 @@ function drawMask(random: Random, each: AttentionCase): Tensor | undefined {
   if (mask === 'none') return undefined;
   const target = [batch, keyHeads * group, queries, keys];
   const drawn = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
-  // Two axes that could also be those of batch and keys are refused.
-  const isAmbiguous = drawn.length === 2 && drawn[0] === batch && drawn[1] === keys;
-  const dims = isAmbiguous ? [1, 1, ...drawn] : drawn;
+  const dims = withOneReading(drawn, target);
   if (mask === 'bool') return random.mask(dims, 0.6);
   const added = random.tensor(mask, dims);
   // −∞ has the largest exponent of each format and no fraction.
