@@ -116,7 +116,7 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   if (limits.alibi && random.chance(0.2)) {
     std::vector<float> slopes;
     for (int64_t i = 0; i < batch * problem.query_heads; ++i)
-      slopes.push_back(static_cast<float>(0.3 * random.normal()));
+      slopes.push_back(static_cast<float>(0.08 * random.normal()));
     problem.scoring.alibi_slopes = problem.keep(std::move(slopes));
     problem.scoring.alibi_batch_stride = problem.query_heads;
   }
