@@ -67,6 +67,7 @@ export {
   type LinearScaling,
   type Llama3Scaling,
   type LoadOptions,
+  type LongRopeScaling,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,

@@ -20,7 +20,7 @@ describe('the package', () => {
       'mergeAttentionSync',
       'packWeight',
       'packedAttention',
-  'packedAttentionDetails',
+      'packedAttentionDetails',
       'packedAttentionDetailsSync',
       'packedAttentionSync',
       'project',

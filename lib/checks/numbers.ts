@@ -60,17 +60,30 @@ function floatsOf(tensor: TensorArgument, dims: readonly number[]): Float64Array
   return numbers;
 }
 
-function readFloatList(value: unknown, name: string, count: number, per: string): readonly unknown[] {
-  const tensor = `{ type: 'bfloat16', dims: [${count}], data }`;
-  const array = typedArrayName(value);
-  if (array !== undefined && !floatArrays.includes(array)) throw notNumbers(value as object, name, tensor);
-  const list = readElementList(value, name, tensor);
-  expectCount(list.length, name, count, per);
-  return list;
+function expectAtMost(size: number, name: string, most: number): void {
+  if (size <= most) return;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected ${name} to have at most ${most} elements, received ${size}`,
+  );
 }
 
-function finiteNumbers(given: ArrayLike<unknown>, name: string): Float64Array {
-  return Float64Array.from(given, (element, i) => {
+/** @param count of the elements; undefined for any number of them, up to `most` */
+function readFloatTensor(value: unknown, name: string, count?: number, most = longestList): Float64Array {
+  const tensor = readTensor(value, name);
+  if (tensor.dims.length === 1) expectAtMost(tensor.size, name, most);
+  return floatsOf(tensor, [count ?? tensor.size]);
+}
+
+function readFloatList(value: unknown, name: string, dims: string, most?: number): readonly unknown[] {
+  const tensor = `{ type: 'bfloat16', ${dims}, data }`;
+  const array = typedArrayName(value);
+  if (array !== undefined && !floatArrays.includes(array)) throw notNumbers(value as object, name, tensor);
+  return readElementList(value, name, tensor, most);
+}
+
+function finiteFloats(elements: readonly unknown[] | Float64Array, name: string): Float64Array {
+  return Float64Array.from(elements, (element, i) => {
     if (isFiniteFloat32(element)) return element;
     throw invalid(`${name}[${i}]`, 'a finite number in the range of float32', element);
   });
@@ -78,10 +91,18 @@ function finiteNumbers(given: ArrayLike<unknown>, name: string): Float64Array {
 
 /** Finite numbers, one for each of `count` things, which `per` names. */
 export function readNumbers(value: unknown, name: string, count: number, per: string): Float64Array {
+  if (isTensor(value, name)) return finiteFloats(readFloatTensor(value, name, count), name);
+  const list = readFloatList(value, name, `dims: [${count}]`);
+  expectCount(list.length, name, count, per);
+  return finiteFloats(list, name);
+}
+
+/** Any number of finite numbers, up to `most`. */
+export function readNumberList(value: unknown, name: string, most: number): Float64Array {
   const given = isTensor(value, name)
-    ? floatsOf(readTensor(value, name), [count])
-    : readFloatList(value, name, count, per);
-  return finiteNumbers(given, name);
+    ? readFloatTensor(value, name, undefined, most)
+    : readFloatList(value, name, 'dims', most);
+  return finiteFloats(given, name);
 }
 
 /** Numbers for all batch entries, or as many for each: those of one entry after those of the other. */
@@ -97,7 +118,7 @@ export function readEntryNumbers(value: unknown, name: string, count: number, pe
     const tensor = readTensor(value, name);
     const [entries] = tensor.dims.length === 2 ? tensor.dims : [undefined];
     const dims = entries === undefined ? [count] : [entries, count];
-    return { entries, numbers: finiteNumbers(floatsOf(tensor, dims), name) };
+    return { entries, numbers: finiteFloats(floatsOf(tensor, dims), name) };
   }
   if (typedArrayName(value) !== undefined) {
     return { entries: undefined, numbers: readNumbers(value, name, count, per) };
@@ -106,7 +127,7 @@ export function readEntryNumbers(value: unknown, name: string, count: number, pe
   const list = readElementList(value, name, `{ type: 'bfloat16', dims: [batch, ${count}], data }`, most);
   if (typeof list[0] !== 'object' || list[0] === null) {
     expectCount(list.length, name, count, per);
-    return { entries: undefined, numbers: finiteNumbers(list, name) };
+    return { entries: undefined, numbers: finiteFloats(list, name) };
   }
   const numbers = allocate('float64', list.length * count, name) as Float64Array;
   for (const [entry, own] of list.entries())
@@ -136,12 +157,7 @@ export function readShapedIntegers(value: unknown, name: string, most = longestL
   }
   const tensor = readTensor(value, name);
   expectInteger(tensor);
-  if (tensor.size > most) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected ${name} to have at most ${most} elements, received ${tensor.size}`,
-    );
-  }
+  expectAtMost(tensor.size, name, most);
   return { dims: tensor.dims, elements: Array.from<unknown>(fetchedDataOf(tensor)) };
 }
 

@@ -12,6 +12,7 @@ import { expectComputable } from '../attention/scoring.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -22,7 +23,7 @@ import { type CallArguments, callOptionNames, type Layer, readCall } from './cal
 import { buildCall } from './call-problems.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
 import { loadWeights } from './load.js';
-import { readModelConfig } from './model-config.js';
+import { expectConfigured, expectUsable, readModelConfig } from './model-config.js';
 import { checkLayerOptions, layerOptionNames, type MultiHeadAttentionOptions } from './options.js';
 import { anglesFor } from './positions.js';
 import { layerNames, layerShape } from './shape.js';
@@ -33,6 +34,7 @@ export type {
   DynamicScaling,
   LinearScaling,
   Llama3Scaling,
+  LongRopeScaling,
   RotaryScaling,
   YarnScaling,
 } from '../rotary/scaling.js';
@@ -86,7 +88,10 @@ export interface ForwardOptions {
 
 /** Options of {@link MultiHeadAttention.load}. */
 export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
-  /** The prefix of the names of the layer's tensors. Default ''. */
+  /**
+   * The prefix of the names of the layer's tensors. With a `config.json`, it also says where in the model the layer is:
+   * the number of the layer, encoder or decoder, text or vision. Default ''.
+   */
   prefix?: string;
 }
 
@@ -156,23 +161,29 @@ export class MultiHeadAttention {
    *
    * @param path file name or `file:` URL of a safetensors file, of an index of several
    *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
-   *   which provides what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
-   *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and related types.
+   *   which provides what tensors do not (heads, causal masking, window, scale, softcap, ALiBi, rotary
+   *   positions, epsilon) for the families of models that the guide to layers lists. It is refused, by the
+   *   name of a field, where it says something that heed does not know and that may change numbers.
    * @param options as for the constructor, and `prefix`, the prefix of the names above, such as
    *   'encoder.layers.0.self_attn.'; default ''. Options take precedence over `config.json`; without one,
    *   every setting that differs from the default must be given.
    * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing, or if one has an unknown name and
-   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, and what `open` of heed/safetensors
-   *   and the constructor throw
+   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, HEED_INVALID_ARGUMENT for one
+   *   that heed cannot follow, HEED_SHAPE_MISMATCH where the tensors have other heads than it says, and what `open`
+   *   of heed/safetensors and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
-    const { prefix, ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
+    const { prefix = '', ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
     const place = readPath(path, 'path');
     const directory = (await isDirectory(place)) ? place : undefined;
     // What is wrong with the options is said before any file is opened.
+    if (typeof prefix !== 'string') throw invalid('options.prefix', 'a string', prefix);
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
-    const values = { ...(directory && (await readModelConfig(directory, given))), ...given };
+    const config = directory === undefined ? undefined : await readModelConfig(directory, prefix, given);
+    if (directory !== undefined && config === undefined) await expectUsable(directory, given.heads);
+    const values = { ...config?.options, ...given };
     const weights = await loadWeights(place, prefix, checkLayerOptions(values));
+    if (config !== undefined) expectConfigured(weights, values.heads, config);
     return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
   }
 

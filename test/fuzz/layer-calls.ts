@@ -48,10 +48,25 @@ function packArguments(draw: Draw, backend: string): unknown[] {
   return [floatTensorOf(draw, sizes(draw, 9, 9)), { backend, ...maybe(draw, 'location', () => 'cpu') }];
 }
 
-function scalingOptions(draw: Draw): RotaryScaling {
+/** A number for each pair, in a list or a tensor. */
+function forPairs(draw: Draw, dims: number) {
+  const numbers = Float32Array.from({ length: dims / 2 }, () => (1 + draw.below(16)) / 8);
+  return draw.below(2) === 0 ? [...numbers] : new Tensor(numbers, [dims / 2]);
+}
+
+function scalingOptions(draw: Draw, dims: number): RotaryScaling {
   const factor = 1 + draw.below(4);
   const originalMaxPositionEmbeddings = 1 + draw.below(40);
-  switch (draw.below(4)) {
+  switch (draw.below(5)) {
+    case 4:
+      return {
+        type: 'longrope',
+        shortFactor: forPairs(draw, dims),
+        longFactor: forPairs(draw, dims),
+        originalMaxPositionEmbeddings: 1 + originalMaxPositionEmbeddings,
+        factor,
+        ...maybe(draw, 'attentionFactor', () => draw.below(3) / 2),
+      };
     case 0:
       return { type: 'linear', factor };
     case 1:
@@ -74,11 +89,14 @@ function scalingOptions(draw: Draw): RotaryScaling {
 }
 
 function rotaryOptions(draw: Draw, width: number): RotaryOptions {
+  const part = width % 2 !== 0 || draw.below(2) === 0;
+  const dims = part ? 2 * (1 + draw.below(Math.floor(width / 2))) : width;
+  const common = { ...(part && { dims }), ...maybe(draw, 'interleaved', () => true) };
+  if (draw.below(4) === 0) return { ...common, inverseFrequencies: forPairs(draw, dims) };
   return {
-    ...(width % 2 !== 0 || draw.below(2) === 0 ? { dims: 2 * (1 + draw.below(Math.floor(width / 2))) } : {}),
+    ...common,
     ...maybe(draw, 'theta', () => 100 + draw.below(1000)),
-    ...maybe(draw, 'interleaved', () => true),
-    ...maybe(draw, 'scaling', () => scalingOptions(draw)),
+    ...maybe(draw, 'scaling', () => scalingOptions(draw, dims)),
   };
 }
 
