@@ -30,11 +30,17 @@ export type {
   Selection,
 } from './attention/options.js';
 export {
+  type CachedPackedAttentionDetailsOptions,
   type CachedPackedAttentionOptions,
+  type PackedAttentionDetailsOptions,
   type PackedAttentionOptions,
   packedAttention,
+  packedAttentionDetails,
+  packedAttentionDetailsSync,
   packedAttentionSync,
 } from './attention/packed.js';
+export type { PackedAttentionDetails } from './attention/packed-details.js';
+export { type SplitHeads, type SplitHeadsOptions, splitHeads } from './attention/split-heads.js';
 export type { BackendName } from './backends/backend.js';
 export {
   type DeviceInfo,

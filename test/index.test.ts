@@ -20,9 +20,12 @@ describe('the package', () => {
       'mergeAttentionSync',
       'packWeight',
       'packedAttention',
+      'packedAttentionDetails',
+      'packedAttentionDetailsSync',
       'packedAttentionSync',
       'project',
       'projectSync',
+      'splitHeads',
       'trimDeviceMemory',
     ]);
   });

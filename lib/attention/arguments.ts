@@ -8,7 +8,7 @@ import { allocate } from '../checks/data.js';
 import { expectPlace } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, outTensor } from '../checks/out.js';
-import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { dataOf, expectFloat, expectType, readStridedTensor, type TensorArgument } from '../checks/tensor.js';
 import { signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -17,6 +17,7 @@ import { attentionReads } from '../problem/accesses.js';
 import {
   type AttentionProblem,
   type Choices,
+  type Scoring,
   type Sequence,
   type StoredView,
   type View,
@@ -27,6 +28,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location } from '../tensor/types.js';
 import { checkScore, locationKeys, type ScoreArgument, type ScoredNames } from './score.js';
 import { fitScoring, type ScoringArgument, type ScoringOptions, scoringForm } from './scoring.js';
+import { withoutPadding } from './sequences.js';
 
 /** The source of keys and values. */
 export interface KeyValueSource {
@@ -77,6 +79,8 @@ export interface AttentionArguments {
    * them exist.
    */
   readonly sequences: () => readonly Sequence[];
+  /** How many steps of each sequence are no padding, where its queries and keys are the same steps. */
+  readonly lengths?: readonly number[] | undefined;
   readonly out: OutArgument;
 }
 
@@ -95,9 +99,9 @@ export interface TensorInputs {
 }
 
 export function readInputs(query: unknown, key: unknown, value: unknown): TensorInputs {
-  const q = readTensor(query, 'query');
-  const k = readTensor(key, 'key');
-  const v = readTensor(value, 'value');
+  const q = readStridedTensor(query, 'query');
+  const k = readStridedTensor(key, 'key');
+  const v = readStridedTensor(value, 'value');
   const type = expectFloat(q);
   expectType(k, type, 'query.type');
   expectType(v, type, 'query.type');
@@ -169,20 +173,33 @@ function view(data: Elements, type: FloatType, { batchStride, headStride, stepSt
   return { data, type, batchStride, headStride, stepStride };
 }
 
-function logSumExpView(tensor: Tensor, { queryHeads, querySteps }: AttentionShape): View {
-  return {
-    data: tensor.elements,
-    type: tensor.type,
-    batchStride: queryHeads * querySteps,
-    headStride: querySteps,
-    stepStride: 1,
-  };
-}
-
 /** Memory for the keys that a hard selection chooses. */
 export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): Choices {
   const data = allocate('float64', batch * queryHeads * querySteps, 'the chosen keys') as Float64Array;
   return { data, batchStride: queryHeads * querySteps, headStride: querySteps };
+}
+
+/** The same output over rows of padding, which attend nothing: whatever turns scores into weights has no say. */
+function paddingProblem(problem: AttentionProblem, padding: readonly Sequence[]): AttentionProblem {
+  const { score } = problem.scoring;
+  const unbounded = { left: Number.POSITIVE_INFINITY, right: Number.POSITIVE_INFINITY };
+  const scoring: Scoring = {
+    score,
+    scale: 1,
+    softcap: 0,
+    window: unbounded,
+    alibiDistance: 'signed',
+    select: { kind: 'soft' },
+  };
+  return { ...problem, sequences: padding, scoring, choices: undefined };
+}
+
+/** What gives attention, and its output once all problems are solved. */
+export interface BuiltAttention {
+  readonly problem: AttentionProblem;
+  /** Starts with `problem`; what is left writes the rows of padding. */
+  readonly problems: AttentionProblem[];
+  readonly output: Tensor;
 }
 
 /**
@@ -190,10 +207,10 @@ export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): 
  * code runs.
  */
 export function buildProblem(
-  { inputs, shape, placement, settings, sequences, out }: AttentionArguments,
+  { inputs, shape, placement, settings, sequences, lengths, out }: AttentionArguments,
   allocations: Allocations,
-  wanted: { readonly logSumExp?: Tensor; readonly choices?: Choices } = {},
-): { problem: AttentionProblem; output: Tensor } {
+  wanted: { readonly logSumExp?: View; readonly choices?: Choices } = {},
+): BuiltAttention {
   const { type } = inputs;
   const query = view(dataOf(inputs.query), type, placement.query);
   const stored = inputs.stored.views();
@@ -204,6 +221,8 @@ export function buildProblem(
   // Positions stand in for the keys, which the caller has passed all the same.
   if (positions && !stored.key.pages) read.push({ name: 'key', data: stored.key.data as Elements });
   const output = outTensor(out, read, allocations);
+  const whole = sequences();
+  const parts = lengths && withoutPadding(whole, lengths);
   const problem: AttentionProblem = {
     kind: 'attention',
     queryHeads: shape.queryHeads,
@@ -215,17 +234,19 @@ export function buildProblem(
     key,
     value: stored.value,
     output: view(output.data, type, placement.output),
-    logSumExp: wanted.logSumExp && logSumExpView(wanted.logSumExp, shape),
-    sequences: sequences(),
+    logSumExp: wanted.logSumExp,
+    sequences: parts?.sequences ?? whole,
     scoring,
     choices: wanted.choices,
   };
-  return { problem, output: output.tensor };
+  const isPadded = parts?.padding.some(({ querySteps }) => querySteps > 0);
+  const problems = parts && isPadded ? [problem, paddingProblem(problem, parts.padding)] : [problem];
+  return { problem, problems, output: output.tensor };
 }
 
 /** Attention with nothing beside the output. */
 export function attentionOperation(args: AttentionArguments, allocations: Allocations): Operation<Tensor> {
-  const { problem, output } = buildProblem(args, allocations);
+  const { problems, output } = buildProblem(args, allocations);
   const { backend, signal } = args.settings;
-  return { backend, problems: [problem], result: output, signal };
+  return { backend, problems, result: output, signal };
 }

@@ -4,10 +4,10 @@ import type { Operation } from '../backends/operation.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { readTensor } from '../checks/tensor.js';
+import { expectDense, readStridedTensor } from '../checks/tensor.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
-import { type Axes, axesOf, denseStrides, type Layout, readLayout } from '../tensor/layout.js';
+import { type Axes, axesOf, denseStrides, type Layout, readLayout, stridesIn } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';
 import {
@@ -29,7 +29,7 @@ import {
 } from './details.js';
 import { type AttentionOptionName, type AttentionOptions, attentionOptionNames } from './options.js';
 import { readScoring } from './scoring.js';
-import { denseSequences, readKeyLengths, readQueryOffset } from './sequences.js';
+import { denseSequences, readKeyLengths, readLengths, readQueryOffset } from './sequences.js';
 import {
   type AttendedCache,
   type AttentionForms,
@@ -59,12 +59,15 @@ function readShape({ query, key, value }: TensorInputs, axes: Axes): AttentionSh
   return shape;
 }
 
-function place(layout: Layout, shape: AttentionShape): TensorPlacement {
-  const { queryHeads, keyHeads, querySteps, keySteps, width, keyWidth, valueWidth } = shape;
+function place(
+  layout: Layout,
+  { query, key, value }: TensorInputs,
+  { queryHeads, keyHeads, querySteps, keySteps, width, keyWidth, valueWidth }: AttentionShape,
+): TensorPlacement {
   return {
-    query: denseStrides(layout, queryHeads, querySteps, width),
-    key: denseStrides(layout, keyHeads, keySteps, keyWidth),
-    value: denseStrides(layout, keyHeads, keySteps, valueWidth),
+    query: stridesIn(query, layout, queryHeads, querySteps, width),
+    key: stridesIn(key, layout, keyHeads, keySteps, keyWidth),
+    value: stridesIn(value, layout, keyHeads, keySteps, valueWidth),
     output: denseStrides(layout, queryHeads, querySteps, valueWidth),
   };
 }
@@ -88,10 +91,17 @@ export function readDenseArguments(
     valueWidth: 'value.dims[3]',
     keySteps: `key.dims[${steps}]`,
   });
+  const lengths = readLengths(
+    options,
+    shape.batch,
+    () => ({ queries: shape.querySteps, keys: shape.keySteps }),
+    'the number',
+  );
   const keyLengths = readKeyLengths(options.kvLengths, 'options.kvLengths', shape.batch, shape.keySteps);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
-  const placement = place(layout, shape);
+  const placement = place(layout, inputs, shape);
   const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
+  expectDense(backend, inputs.query, inputs.key, inputs.value);
   const outDims = [...inputs.query.dims.slice(0, 3), shape.valueWidth];
   return {
     inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
@@ -99,6 +109,7 @@ export function readDenseArguments(
     placement,
     settings: readSettings(options, scoring, inputs.query, shape, backend),
     sequences: () => denseSequences(shape, keyLengths, queryOffset),
+    lengths,
     out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type', inputs.query),
   };
 }
@@ -109,7 +120,7 @@ function readDenseCachedArguments(
   cache: AttendedCache,
   options: OptionValues<AttentionOptionName>,
 ): AttentionArguments {
-  const tensor = readTensor(query, 'query');
+  const tensor = readStridedTensor(query, 'query');
   const { dims } = tensor;
   const layout = readLayout(options.layout);
   const axes = axesOf[layout];
@@ -123,6 +134,7 @@ function readDenseCachedArguments(
     steps,
     width: dims[3],
     names: { queryHeads: `query.dims[${axes.heads}]`, queryWidth: 'query.dims[3]' },
+    placement: stridesIn(tensor, layout, heads, steps, dims[3]),
     strides: (width) => denseStrides(layout, heads, steps, width),
     sequences: denseSequences,
   };

@@ -6,13 +6,21 @@ import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { AttentionProblem, Problem, RowsProblem } from '../problem/problem.js';
+import { denseStrides, type Strides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location } from '../tensor/types.js';
-import { type AttentionArguments, type AttentionShape, buildProblem, makeChoices } from './arguments.js';
+import {
+  type AttentionArguments,
+  type AttentionShape,
+  type BuiltAttention,
+  buildProblem,
+  makeChoices,
+} from './arguments.js';
 import { type AttentionOptions, attentionOptionNames } from './options.js';
 import { isHard } from './scoring.js';
 
-const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+/** What there is one of for each query row and key. */
+export const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
 type MatrixName = (typeof matrixNames)[number];
 const detailNames = ['logSumExp', ...matrixNames] as const;
 
@@ -33,7 +41,7 @@ export interface AttentionDetailsOptions extends AttentionOptions {
    * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
    *   exp(sink); for a row without any key to attend that is the sink, or −∞ without one
    *
-   * Past kvLengths all scores are −∞.
+   * Past kvLengths and lengths all scores are −∞.
    */
   include: readonly AttentionDetail[];
   /** Limits weights and scores to these heads and query rows, in this order. Default: all. */
@@ -68,12 +76,15 @@ function readIndices(value: unknown, name: string, count: number): Int32Array | 
   return Int32Array.from(list, (element, i) => integerElement(element, `${name}[${i}]`, 0, count - 1));
 }
 
+/** Query heads and rows; undefined means all. */
 interface Rows {
   readonly heads: Int32Array | undefined;
   readonly queries: Int32Array | undefined;
 }
 
-function readRows(value: unknown, shape: AttentionShape): Rows {
+type RowsShape = Pick<AttentionShape, 'queryHeads' | 'querySteps'>;
+
+function readRows(value: unknown, shape: RowsShape): Rows {
   const { heads, queries } = readOptions(value, ['heads', 'queries'], 'options.rows');
   return {
     heads: readIndices(heads, 'options.rows.heads', shape.queryHeads),
@@ -81,17 +92,21 @@ function readRows(value: unknown, shape: AttentionShape): Rows {
   };
 }
 
-type Matrices = { [Name in MatrixName]?: Tensor };
+/** Tensors of weights and scores, by their names. */
+export type Matrices = { [Name in MatrixName]?: Tensor };
 
-function makeMatrices(
+/** Whether there is anything to compute for them. */
+export function isAsked(matrices: Matrices): boolean {
+  return Object.values(matrices).some(({ size }) => size > 0);
+}
+
+export function makeMatrices(
   type: FloatType,
-  { batch, queryHeads, querySteps, keySteps }: AttentionShape,
-  { heads, queries }: Rows,
+  dims: readonly number[],
   include: ReadonlySet<AttentionDetail>,
   location: Location,
   allocations: Allocations,
 ): Matrices {
-  const dims = [batch, heads?.length ?? queryHeads, queries?.length ?? querySteps, keySteps];
   const matrixType = type === 'float64' ? 'float64' : 'float32';
   const matrices: Matrices = {};
   for (const name of matrixNames) {
@@ -100,24 +115,21 @@ function makeMatrices(
   return matrices;
 }
 
-function allIndices(count: number): Int32Array {
+export function allIndices(count: number): Int32Array {
   const indices = new Int32Array(count);
   for (let i = 0; i < count; i++) indices[i] = i;
   return indices;
 }
 
-function rowsProblem(
+export function rowsProblem(
   attention: AttentionProblem,
-  shape: AttentionShape,
-  { heads, queries }: Rows,
+  asked: Pick<RowsProblem, 'keys' | 'heads' | 'queries'>,
   { weights, scores, cappedScores, biasedScores }: Matrices,
 ): RowsProblem {
   return {
     kind: 'rows',
     attention,
-    keys: shape.keySteps,
-    heads: heads ?? allIndices(shape.queryHeads),
-    queries: queries ?? allIndices(shape.querySteps),
+    ...asked,
     ...(weights && { weights: weights.elements }),
     ...(scores && { scores: scores.elements }),
     ...(cappedScores && { cappedScores: cappedScores.elements }),
@@ -133,24 +145,42 @@ export interface DetailsRequest {
   readonly rows: Rows;
 }
 
-export function readDetails(values: OptionValues<'include' | 'rows'>, shape: AttentionShape): DetailsRequest {
+/** @param shape query heads, and the query rows that may be chosen */
+export function readDetails(values: OptionValues<'include' | 'rows'>, shape: RowsShape): DetailsRequest {
   return {
     include: readNames(values.include, 'options.include', detailNames),
     rows: readRows(values.rows, shape),
   };
 }
 
-/** [batch, heads, queries], natural logarithms, in the precision of the computation; weights are made of them. */
+/** Natural logarithms, in the precision of the computation; weights are made of them. */
 function makeLogSumExp(
-  { inputs, shape: { batch, queryHeads, querySteps }, settings: { location } }: AttentionArguments,
+  { inputs, settings: { location } }: AttentionArguments,
+  dims: readonly number[],
   include: ReadonlySet<AttentionDetail>,
   hard: boolean,
   allocations: Allocations,
 ): Tensor | undefined {
   const type = inputs.type === 'float64' ? 'float64' : 'float32';
-  const dims = [batch, queryHeads, querySteps];
   if (include.has('logSumExp')) return allocations.result(type, dims, location);
   return include.has('weights') && !hard ? allocations.temporary(type, dims, location) : undefined;
+}
+
+/** Attention that also writes what the request needs: log-sum-exps to a tensor of these dims, or choices. */
+export function buildRequested(
+  args: AttentionArguments,
+  include: ReadonlySet<AttentionDetail>,
+  dims: readonly number[],
+  strides: Strides,
+  allocations: Allocations,
+): BuiltAttention & { readonly logSumExp: Tensor | undefined } {
+  const hard = isHard(args.settings.scoring.select);
+  const logSumExp = makeLogSumExp(args, dims, include, hard, allocations);
+  const built = buildProblem(args, allocations, {
+    ...(logSumExp && { logSumExp: { data: logSumExp.elements, type: logSumExp.type, ...strides } }),
+    ...(hard && include.has('weights') && { choices: makeChoices(args.shape) }),
+  });
+  return { ...built, logSumExp: include.has('logSumExp') ? logSumExp : undefined };
 }
 
 /** The attention and whatever the request adds to it: its results are the details, once the problems are solved. */
@@ -160,20 +190,32 @@ export function buildDetails(
   allocations: Allocations,
 ): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
   const { shape, settings } = args;
-  const matrices = makeMatrices(args.inputs.type, shape, rows, include, settings.location, allocations);
-  const hard = isHard(settings.scoring.select);
-  const logSumExp = makeLogSumExp(args, include, hard, allocations);
-  const { problem, output } = buildProblem(args, allocations, {
-    ...(logSumExp && { logSumExp }),
-    ...(hard && include.has('weights') && { choices: makeChoices(shape) }),
-  });
-  const problems: Problem[] = [problem];
+  const { batch, queryHeads, querySteps, keySteps } = shape;
+  const dims = [batch, rows.heads?.length ?? queryHeads, rows.queries?.length ?? querySteps, keySteps];
+  const matrices = makeMatrices(args.inputs.type, dims, include, settings.location, allocations);
+  const { problem, problems, output, logSumExp } = buildRequested(
+    args,
+    include,
+    [batch, queryHeads, querySteps],
+    denseStrides('bhsd', queryHeads, querySteps, 1),
+    allocations,
+  );
   // What is empty may claim any number of rows; none of them exists.
-  if (Object.values(matrices).some(({ size }) => size > 0)) {
-    problems.push(rowsProblem(problem, shape, rows, matrices));
-  }
-  const details = { output, ...(include.has('logSumExp') && logSumExp && { logSumExp }), ...matrices };
-  return { attention: problem, problems, details };
+  const shown = isAsked(matrices)
+    ? [
+        rowsProblem(
+          problem,
+          {
+            keys: keySteps,
+            heads: rows.heads ?? allIndices(queryHeads),
+            queries: rows.queries ?? allIndices(querySteps),
+          },
+          matrices,
+        ),
+      ]
+    : [];
+  const details = { output, ...(logSumExp && { logSumExp }), ...matrices };
+  return { attention: problem, problems: [...problems, ...shown], details };
 }
 
 export function detailsOperation(

@@ -113,11 +113,24 @@ export interface AttentionOptions {
     right?: number;
   };
   /**
+   * Self attention over sequences that are padded at their ends: how many steps of query, key and value
+   * count, per batch entry. Step i stands at position i, for `causal`, `window`, ALiBi and the mask alike.
+   * Rows of padding are not computed, whatever they contain: they give zeros, log-sum-exps of −∞ and weights
+   * of 0. Needs as many query steps as key steps, and replaces kvLengths and queryOffset. Not with a cache.
+   * Default: all steps count.
+   */
+  lengths?: IntegerList;
+  /**
    * The key position of query row 0, one for all or one per batch entry. Default: the number of
    * valid keys minus the number of query steps, so that the last query sees the last key. May be negative.
+   * Queries and keys that are padded alike need another one, that of `lengths`.
    */
   queryOffset?: number | IntegerList;
-  /** How many keys are valid, per batch entry. Default: all. */
+  /**
+   * How many keys are valid, per batch entry. Default: all. Limits keys only: every query row is computed, and
+   * without a queryOffset the last one stands at the last valid key. In self attention, where padding follows
+   * the queries too, that is not what `causal` and `window` mean: use `lengths` there.
+   */
   kvLengths?: IntegerList;
   /**
    * Broadcasts to [batch, heads, queries, keys] in every layout. bool: true may be attended; int64, int32 and
@@ -130,8 +143,17 @@ export interface AttentionOptions {
    * to [batch, 1, 1, keys].
    */
   mask?: TensorLike;
-  /** One per query head: slope · (key position − query position) is added (Press et al. 2022, "Train Short, Test Long"). */
-  alibiSlopes?: NumberList;
+  /**
+   * One per query head, or for each batch entry one per query head, [batch, heads] or a list of lists:
+   * slope · distance is added (Press et al. 2022, "Train Short, Test Long").
+   */
+  alibiSlopes?: NumberList | readonly NumberList[];
+  /**
+   * The distance that slopes are multiplied by. 'signed' (default): key position − query position, which
+   * favours later keys, so that it is for causal attention. 'absolute': −|key position − query position|,
+   * which favours keys close to the query on both sides.
+   */
+  alibiDistance?: 'signed' | 'absolute';
   /**
    * One logit per query head that takes part in the softmax and contributes no value (Xiao et al. 2024,
    * "Attention Sinks").
@@ -158,9 +180,11 @@ export const packedOptionNames = [
   'softcap',
   'causal',
   'window',
+  'lengths',
   'queryOffset',
   'mask',
   'alibiSlopes',
+  'alibiDistance',
   'sinks',
   'select',
   'backend',

@@ -1,12 +1,14 @@
 /** Attention over sequences of different lengths, laid end to end instead of padded. */
 import { chooseBackend } from '../backends/choose.js';
+import type { Operation } from '../backends/operation.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { readTensor } from '../checks/tensor.js';
+import { expectDense, readStridedTensor } from '../checks/tensor.js';
 import { invalid } from '../checks/values.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
-import { packedStrides } from '../tensor/layout.js';
+import type { Allocations } from '../memory/allocations.js';
+import { packedStrides, packedStridesIn } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { IntegerList, TensorLike } from '../tensor/types.js';
 import {
@@ -20,9 +22,18 @@ import {
   type TensorPlacement,
   tensorSource,
 } from './arguments.js';
+import type { AttentionDetailsOptions } from './details.js';
 import { type AttentionOptions, packedOptionNames } from './options.js';
+import { type PackedAttentionDetails, packedDetailsOperation } from './packed-details.js';
 import { readScoring } from './scoring.js';
-import { longestSequence, packedKeys, packedSequences, readQueryOffset, readStarts } from './sequences.js';
+import {
+  longestSequence,
+  packedKeys,
+  packedSequences,
+  readLengths,
+  readQueryOffset,
+  readStarts,
+} from './sequences.js';
 import {
   type AttendedCache,
   type AttentionForms,
@@ -41,15 +52,44 @@ export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' 
   queryStarts: IntegerList;
   /** The same for keys and values. Default: queryStarts. */
   keyStarts?: IntegerList;
+  /**
+   * How many steps of each sequence count, from its start on, where sequences are padded at their ends. See
+   * {@link AttentionOptions.lengths}. Default: all steps up to the next sequence.
+   */
+  lengths?: IntegerList;
 }
 
 /** The options of {@link packedAttention} with a cache, whose entries are the key sequences. */
-export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts'> {
+export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts' | 'lengths'> {
   /** How many keys are valid, per sequence. Default: all in the cache. */
   kvLengths?: IntegerList;
 }
 
+interface RequestedPackedDetails extends Pick<AttentionDetailsOptions, 'include'> {
+  /**
+   * Limits weights and scores to these heads and query tokens, counted over all sequences. Each sequence gives
+   * those of its own, in this order. Default: all.
+   */
+  rows?: {
+    /** Query heads. Default: all. */
+    heads?: IntegerList;
+    /** Query tokens. Default: all. */
+    queries?: IntegerList;
+  };
+}
+
+/**
+ * The options of {@link packedAttentionDetails}: those of packed attention, what to return, and for which rows.
+ * `include` names the same as for {@link attentionDetails}.
+ */
+export type PackedAttentionDetailsOptions = PackedAttentionOptions & RequestedPackedDetails;
+
+/** The same with a cache, whose entries are the key sequences. */
+export type CachedPackedAttentionDetailsOptions = CachedPackedAttentionOptions & RequestedPackedDetails;
+
 const optionNames = [...packedOptionNames, 'queryStarts', 'keyStarts'] as const;
+
+type PackedOptionName = (typeof optionNames)[number];
 
 function readShape(
   { query, key, value }: TensorInputs,
@@ -71,11 +111,14 @@ function readShape(
   return shape;
 }
 
-function place({ queryHeads, keyHeads, width, keyWidth, valueWidth }: AttentionShape): TensorPlacement {
+function place(
+  { query, key, value }: TensorInputs,
+  { queryHeads, keyHeads, width, keyWidth, valueWidth }: AttentionShape,
+): TensorPlacement {
   return {
-    query: packedStrides(queryHeads, width),
-    key: packedStrides(keyHeads, keyWidth),
-    value: packedStrides(keyHeads, valueWidth),
+    query: packedStridesIn(query, queryHeads, width),
+    key: packedStridesIn(key, keyHeads, keyWidth),
+    value: packedStridesIn(value, keyHeads, valueWidth),
     output: packedStrides(queryHeads, valueWidth),
   };
 }
@@ -84,7 +127,7 @@ function readPackedArguments(
   query: unknown,
   key: unknown,
   value: unknown,
-  options: OptionValues<(typeof optionNames)[number]>,
+  options: OptionValues<PackedOptionName>,
 ): AttentionArguments {
   const inputs = readInputs(query, key, value);
   for (const tensor of [inputs.query, inputs.key, inputs.value]) {
@@ -122,9 +165,19 @@ function readPackedArguments(
     valueWidth: 'value.dims[2]',
     keySteps: 'the longest key sequence',
   });
+  const lengths = readLengths(
+    options,
+    shape.batch,
+    (entry) => ({
+      queries: queryStarts[entry + 1] - queryStarts[entry],
+      keys: keyStarts[entry + 1] - keyStarts[entry],
+    }),
+    "each sequence's number",
+  );
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
-  const placement = place(shape);
+  const placement = place(inputs, shape);
   const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
+  expectDense(backend, inputs.query, inputs.key, inputs.value);
   const outDims = [inputs.query.dims[0], shape.queryHeads, shape.valueWidth];
   return {
     inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
@@ -132,6 +185,7 @@ function readPackedArguments(
     placement,
     settings: readSettings(options, scoring, inputs.query, shape, backend),
     sequences: () => packedSequences(queryStarts, packedKeys(keyStarts), queryOffset),
+    lengths,
     out: readOut(options.out, 'options.out', inputs.type, outDims, 'query.type', inputs.query),
   };
 }
@@ -140,9 +194,9 @@ function readPackedArguments(
 function readCachedPackedArguments(
   query: unknown,
   cache: AttendedCache,
-  options: OptionValues<(typeof optionNames)[number] | 'kvLengths'>,
+  options: OptionValues<PackedOptionName | 'kvLengths'>,
 ): AttentionArguments {
-  const tensor = readTensor(query, 'query');
+  const tensor = readStridedTensor(query, 'query');
   expectRank(tensor.dims, 3, 'query', 'tokens, heads, width');
   const [tokens, heads, width] = tensor.dims;
   if (options.keyStarts !== undefined)
@@ -157,6 +211,7 @@ function readCachedPackedArguments(
     steps: longestSequence(starts),
     width,
     names: { queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' },
+    placement: packedStridesIn(tensor, heads, width),
     strides: (elements) => packedStrides(heads, elements),
     sequences: (_, keyLengths, queryOffset) =>
       packedSequences(
@@ -168,16 +223,29 @@ function readCachedPackedArguments(
   return readCachedArguments(queries, cache, options);
 }
 
-const forms: AttentionForms<Tensor> = {
-  overTensors(allocations, query, key, value, options) {
-    const values = readOptions(options, optionNames);
-    return attentionOperation(readPackedArguments(query, key, value, values), allocations);
-  },
-  overCache(allocations, query, cache, options) {
-    const values = readOptions(options, [...optionNames, 'kvLengths']);
-    return attentionOperation(readCachedPackedArguments(query, cache, values), allocations);
-  },
-};
+/** Over tensors, or over a cache, whose entries are the key sequences. */
+function formsOf<Name extends string, Result>(
+  names: readonly (PackedOptionName | Name)[],
+  build: (
+    args: AttentionArguments,
+    values: OptionValues<PackedOptionName | Name>,
+    allocations: Allocations,
+  ) => Operation<Result>,
+): AttentionForms<Result> {
+  return {
+    overTensors(allocations, query, key, value, options) {
+      const values = readOptions(options, names);
+      return build(readPackedArguments(query, key, value, values), values, allocations);
+    },
+    overCache(allocations, query, cache, options) {
+      const values = readOptions(options, [...names, 'kvLengths']);
+      return build(readCachedPackedArguments(query, cache, values), values, allocations);
+    },
+  };
+}
+
+const forms = formsOf(optionNames, (args, _, allocations) => attentionOperation(args, allocations));
+const detailsForms = formsOf([...optionNames, 'include', 'rows'], packedDetailsOperation);
 
 /**
  * {@link attention} over sequences of different lengths without padding, with all tokens end to end in
@@ -232,4 +300,59 @@ export function packedAttentionSync(
 ): Tensor;
 export function packedAttentionSync(query: TensorLike, ...rest: readonly unknown[]): Tensor {
   return attendSync(forms, query, rest);
+}
+
+/**
+ * {@link packedAttention}, with its scores, weights and log-sum-exps. Weights and scores are recomputed from
+ * the log-sum-exp, so that only what `include` names takes memory: for each sequence
+ * heads · queries · keys elements, of the chosen rows.
+ *
+ * @param query [queryTokens, heads, width]
+ * @param key [keyTokens, keyHeads, width]
+ * @param value [keyTokens, keyHeads, valueWidth]
+ * @throws HeedError as {@link attentionDetails} does
+ *
+ * @example
+ * const { output, logSumExp } = await packedAttentionDetails(query, key, value, {
+ *   queryStarts: [0, 5, 12],
+ *   include: ['logSumExp'],
+ * });
+ */
+export function packedAttentionDetails(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  options: PackedAttentionDetailsOptions,
+): Promise<PackedAttentionDetails>;
+/** The same over the keys and values of a cache: the keys of a sequence are the valid ones of its entry. */
+export function packedAttentionDetails(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options: CachedPackedAttentionDetailsOptions,
+): Promise<PackedAttentionDetails>;
+export async function packedAttentionDetails(
+  query: TensorLike,
+  ...rest: readonly unknown[]
+): Promise<PackedAttentionDetails> {
+  return await attend(detailsForms, query, rest);
+}
+
+/** {@link packedAttentionDetails}, synchronously: it throws instead of rejecting, and blocks the event loop. */
+export function packedAttentionDetailsSync(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  options: PackedAttentionDetailsOptions,
+): PackedAttentionDetails;
+/** The same over the keys and values of a cache. */
+export function packedAttentionDetailsSync(
+  query: TensorLike,
+  cache: KeyValueCache,
+  options: CachedPackedAttentionDetailsOptions,
+): PackedAttentionDetails;
+export function packedAttentionDetailsSync(
+  query: TensorLike,
+  ...rest: readonly unknown[]
+): PackedAttentionDetails {
+  return attendSync(detailsForms, query, rest);
 }

@@ -1,7 +1,7 @@
 /** How scores become weights: the options that say it, read once and checked against shapes. */
 import type { Backend } from '../backends/backend.js';
 import { expectPlace } from '../checks/location.js';
-import { readNumbers } from '../checks/numbers.js';
+import { type EntryNumbers, readEntryNumbers, readNumbers } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import {
   broadcastStrides,
@@ -19,7 +19,14 @@ import {
   isFiniteFloat32,
   listChoices,
 } from '../checks/values.js';
-import type { Scoring, SelectionForm, Window } from '../problem/problem.js';
+import { HeedError } from '../errors.js';
+import {
+  type AlibiDistance,
+  alibiDistances,
+  type Scoring,
+  type SelectionForm,
+  type Window,
+} from '../problem/problem.js';
 import type { FloatType } from '../tensor/types.js';
 import { type MaskArgument, maskView, readMask } from './mask.js';
 import { defaultScale, readScore, type ScoreArgument, scoreForm, weightsOf } from './score.js';
@@ -142,7 +149,8 @@ export interface ScoringOptions {
   readonly scale: number | undefined;
   readonly softcap: number;
   readonly window: Window;
-  readonly alibiSlopes: Float64Array | undefined;
+  readonly alibiSlopes: EntryNumbers | undefined;
+  readonly alibiDistance: AlibiDistance;
   readonly sinks: Float64Array | undefined;
   readonly select: SelectionArgument;
 }
@@ -157,7 +165,11 @@ export function readScoring(options: OptionValues<ScoringOptionName>, heads: num
     scale: options.scale === undefined ? undefined : finiteOption(options.scale, 'options.scale', 1),
     softcap: readSoftcap(options.softcap, 'options.softcap'),
     window: readWindow(options.window, options.causal, 'options'),
-    alibiSlopes: readOptionalPerHead(options.alibiSlopes, 'options.alibiSlopes', heads),
+    alibiSlopes:
+      options.alibiSlopes === undefined
+        ? undefined
+        : readEntryNumbers(options.alibiSlopes, 'options.alibiSlopes', heads, 'query head'),
+    alibiDistance: choiceOption(options.alibiDistance, 'options.alibiDistance', alibiDistances, 'signed'),
     sinks: readOptionalPerHead(options.sinks, 'options.sinks', heads),
     select: readSelection(options.select, 'options.select'),
   };
@@ -178,9 +190,24 @@ interface ScoredTensors {
 }
 
 /** Whether the backend has this kind of attention. Throws HEED_UNSUPPORTED. */
-export function expectComputable(backend: Backend, { score, select }: ScoringOptions): void {
-  const { kind } = score;
-  backend.expectComputable(kind === 'scaled-dot' || kind === 'dot' ? 'product' : kind, select.kind);
+export function expectComputable(
+  backend: Backend,
+  { score: { kind }, select, alibiSlopes, alibiDistance }: ScoringOptions,
+): void {
+  backend.expectComputable({
+    score: kind === 'scaled-dot' || kind === 'dot' ? 'product' : kind,
+    selection: select.kind,
+    alibiDistance: alibiSlopes ? alibiDistance : 'signed',
+    slopesPerEntry: alibiSlopes?.entries !== undefined,
+  });
+}
+
+function expectEntries(alibiSlopes: EntryNumbers | undefined, batch: number): void {
+  if (alibiSlopes?.entries === undefined || alibiSlopes.entries === batch) return;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected options.alibiSlopes to have the slopes of every batch entry (${batch}), received those of ${alibiSlopes.entries}`,
+  );
 }
 
 /** @param query or what queries are projected from: everything else has to be where that is */
@@ -192,6 +219,7 @@ export function fitScoring(
   backend: Backend,
 ): ScoringArgument {
   const { score, select } = options;
+  expectEntries(options.alibiSlopes, batch);
   if (select.kind === 'local') centersStrides(select.centers, [batch, queryHeads, querySteps]);
   const mask =
     maskValue === undefined
@@ -206,7 +234,7 @@ export function fitScoring(
 
 /** Scoring as a problem has it. Looks at the memory of its tensors for the first time. */
 export function scoringForm(
-  { score, scale, softcap, window, alibiSlopes, sinks, mask, select }: ScoringArgument,
+  { score, scale, softcap, window, alibiSlopes, alibiDistance, sinks, mask, select }: ScoringArgument,
   { batch, queryHeads, querySteps }: ScoredTensors,
   type: FloatType,
 ): Scoring {
@@ -216,7 +244,8 @@ export function scoringForm(
     softcap,
     window,
     mask: mask && maskView(mask, type),
-    alibiSlopes,
+    alibiSlopes: alibiSlopes?.numbers,
+    alibiDistance,
     sinks,
     select: selectionForm(select, [batch, queryHeads, querySteps], type),
   };

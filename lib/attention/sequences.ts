@@ -1,6 +1,7 @@
 /** Which keys each batch entry has, and where its queries stand among them. */
+import { expectLength } from '../checks/lists.js';
 import { integerElement, readIntegerElements, readIntegers } from '../checks/numbers.js';
-import { integerBetween } from '../checks/values.js';
+import { integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Sequence } from '../problem/problem.js';
 
@@ -29,6 +30,66 @@ export function readQueryOffset(value: unknown, name: string, batch: number): Qu
 function offsetOf(queryOffset: QueryOffset, entry: number, keySteps: number, querySteps: number): number {
   if (queryOffset === undefined) return keySteps - querySteps;
   return typeof queryOffset === 'number' ? queryOffset : queryOffset[entry];
+}
+
+/** The option `lengths`, and those that say otherwise where sequences end and where their queries stand. */
+export interface LengthOptions {
+  readonly lengths?: unknown;
+  readonly kvLengths?: unknown;
+  readonly queryOffset?: unknown;
+}
+
+/** The steps of one entry, as queries and as keys, padding included. */
+export interface EntrySteps {
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/**
+ * How many steps of each entry of a right-padded self attention are no padding; undefined when all are.
+ *
+ * @param stepsOf the steps of an entry; `source` names what says so
+ */
+export function readLengths(
+  { lengths, kvLengths, queryOffset }: LengthOptions,
+  batch: number,
+  stepsOf: (entry: number) => EntrySteps,
+  source: string,
+): readonly number[] | undefined {
+  if (lengths === undefined) return undefined;
+  const alone = 'left out with options.lengths, which is about queries and keys alike';
+  if (kvLengths !== undefined) throw invalid('options.kvLengths', alone, kvLengths);
+  if (queryOffset !== undefined) throw invalid('options.queryOffset', alone, queryOffset);
+  const list = readIntegers(lengths, 'options.lengths', batch, 'batch entry', 0, farthest);
+  for (const [entry, length] of list.entries()) {
+    const { queries, keys } = stepsOf(entry);
+    expectLength(keys, `${source} of keys with options.lengths`, queries, 'that of queries');
+    integerBetween(length, `options.lengths[${entry}]`, 0, queries);
+  }
+  return list;
+}
+
+/**
+ * Sequences whose queries and keys are the same steps, without their padding; and the rows of padding, as
+ * sequences that attend no key, so that a backend gives them zeros and a log-sum-exp of −∞.
+ */
+export function withoutPadding(
+  sequences: readonly Sequence[],
+  lengths: readonly number[],
+): { readonly sequences: readonly Sequence[]; readonly padding: readonly Sequence[] } {
+  return {
+    sequences: sequences.map((sequence, entry) => ({
+      ...sequence,
+      querySteps: lengths[entry],
+      keySteps: sequence.queryOffset + lengths[entry],
+    })),
+    padding: sequences.map((sequence, entry) => ({
+      ...sequence,
+      queryStart: sequence.queryStart + lengths[entry],
+      querySteps: sequence.querySteps - lengths[entry],
+      keySteps: 0,
+    })),
+  };
 }
 
 /** A longer batch of steps without width takes no memory of the caller, but would exhaust heed's. */

@@ -4,8 +4,8 @@ import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectReach } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { expectFloat, type TensorArgument } from '../checks/tensor.js';
-import { describe } from '../checks/values.js';
+import { expectDense, expectFloat, type TensorArgument } from '../checks/tensor.js';
+import { describe, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { CacheViews } from '../key-value-cache/state.js';
@@ -123,7 +123,9 @@ export interface Queries {
   readonly steps: number;
   readonly width: number;
   readonly names: Pick<ScoredNames, 'queryHeads' | 'queryWidth'>;
-  /** Of rows as wide as these. */
+  /** How they lie in memory. */
+  readonly placement: Strides;
+  /** Of an output whose rows are as wide as these. */
   readonly strides: (width: number) => Strides;
   readonly sequences: (
     shape: AttentionShape,
@@ -140,12 +142,15 @@ const cacheNames = {
 };
 
 export function readCachedArguments(
-  { tensor, batch, heads, steps, width, names, strides, sequences }: Queries,
+  { tensor, batch, heads, steps, width, names, placement, strides, sequences }: Queries,
   cache: AttendedCache,
   options: OptionValues<AttentionOptionName>,
 ): AttentionArguments {
   const type = expectFloat(tensor);
   expectReach(tensor, cache.location, 'cache');
+  if (options.lengths !== undefined) {
+    throw invalid('options.lengths', 'left out with a cache, which knows its lengths', options.lengths);
+  }
   const keyLengths = readCachedLengths(options.kvLengths, 'options.kvLengths', cache.lengths);
   const scoring = readScoring(options, heads);
   const shape: AttentionShape = {
@@ -160,12 +165,13 @@ export function readCachedArguments(
   };
   checkShape(shape, scoring.score, { ...cacheNames, ...names });
   const backend = chooseBackendAt(options.backend, type, cache.location);
+  expectDense(backend, tensor);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', batch);
   const outDims = [...tensor.dims.slice(0, -1), shape.valueWidth];
   return {
     inputs: { type, query: tensor, stored: cache.source },
     shape,
-    placement: { query: strides(width), output: strides(shape.valueWidth) },
+    placement: { query: placement, output: strides(shape.valueWidth) },
     settings: readSettings(options, scoring, tensor, shape, backend),
     sequences: () => sequences(shape, keyLengths, queryOffset),
     out: readOut(options.out, 'options.out', type, outDims, 'query.type', tensor),

@@ -1,7 +1,7 @@
 /** The interface of a backend, which solves problem descriptions. */
 
 import type { DeviceArray, Elements } from '../memory/device.js';
-import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
+import type { AlibiDistance, PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
 import type { Location, Numbers, TensorType } from '../tensor/types.js';
 
 /**
@@ -15,6 +15,14 @@ export function precisionOf({ name }: Backend): 'float32' | 'float64' {
   return name === 'reference' ? 'float64' : 'float32';
 }
 
+/** What of a scoring a backend may lack. */
+export interface ScoringKinds {
+  readonly score: ScoreForm['kind'];
+  readonly selection: SelectionForm['kind'];
+  readonly alibiDistance: AlibiDistance;
+  readonly slopesPerEntry: boolean;
+}
+
 export interface Backend {
   readonly name: 'cuda' | 'cpu' | 'reference';
   /** Where it computes, and where its intermediate memory is. */
@@ -25,7 +33,7 @@ export interface Backend {
    * Throws HEED_UNSUPPORTED if it does not support this kind of attention; the facade asks before it builds a
    * problem.
    */
-  expectComputable(score: ScoreForm['kind'], selection: SelectionForm['kind']): void;
+  expectComputable(kinds: ScoringKinds): void;
   /**
    * Constant numbers, where the backend reads them. Kept for a while, because later operations use the same
    * ones.

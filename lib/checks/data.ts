@@ -61,15 +61,25 @@ function wrongLength(data: TypedArray, received: number, size: number, name: str
   );
 }
 
-/** A standard typed array over the same memory: the bits of a Float16Array, the base class of a subclass. */
-function plainView(data: object, type: TensorType): TypedArray {
-  const arrayClass: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray =
-    arrayClasses[type];
-  return new arrayClass(bufferOf(data), byteOffsetOf(data), lengthOf(data));
+/**
+ * A standard typed array over the same memory, from the element at `start` on: the bits of a Float16Array, the
+ * base class of a subclass.
+ */
+export function plainView(
+  data: object,
+  type: TensorType,
+  start = 0,
+  count = lengthOf(data) - start,
+): TypedArray {
+  const arrayClass: {
+    new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
+    readonly BYTES_PER_ELEMENT: number;
+  } = arrayClasses[type];
+  const offset = byteOffsetOf(data) + start * arrayClass.BYTES_PER_ELEMENT;
+  return new arrayClass(bufferOf(data), offset, count);
 }
 
-/** A standard typed array over the memory of `value`, which must be one that holds `size` elements of the type. */
-export function checkData(value: unknown, type: TensorType, size: number, name: string): TypedArray {
+function typedArrayOf(value: unknown, type: TensorType, name: string): TypedArray {
   const arrayName = typedArrayName(value);
   if (arrayName === undefined || !arrayNames[type].includes(arrayName)) {
     throw new HeedError(
@@ -77,12 +87,29 @@ export function checkData(value: unknown, type: TensorType, size: number, name: 
       `Expected ${name} to be a ${arrayNames[type].join(' or ')} for type ${type}, received ${describe(value)}`,
     );
   }
-  const data = value as TypedArray;
+  return value as TypedArray;
+}
+
+/** A standard typed array over the memory of `value`, which must be one that holds `size` elements of the type. */
+export function checkData(value: unknown, type: TensorType, size: number, name: string): TypedArray {
+  const data = typedArrayOf(value, type, name);
   const length = lengthOf(data);
   if (length !== size || isDetachedArray(data)) {
     throw wrongLength(data, length, size, name);
   }
   return Object.getPrototypeOf(data) === arrayClasses[type].prototype ? data : plainView(data, type);
+}
+
+/** The same for at least `reach` elements, of which only these are in the result. */
+export function checkReach(value: unknown, type: TensorType, reach: number, name: string): TypedArray {
+  const data = typedArrayOf(value, type, name);
+  const length = lengthOf(data);
+  if (isDetachedArray(data)) throw wrongLength(data, length, reach, name);
+  if (length >= reach) return plainView(data, type, 0, reach);
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected ${name} to reach as far as dims and strides do (${reach} elements), received ${length}`,
+  );
 }
 
 /** The same elements in memory of their own. */

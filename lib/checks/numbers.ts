@@ -52,6 +52,14 @@ function expectCount(received: number, name: string, count: number, per: string)
   );
 }
 
+function floatsOf(tensor: TensorArgument, dims: readonly number[]): Float64Array {
+  const type = expectFloat(tensor);
+  expectDims(tensor.dims, tensor.name, dims);
+  const numbers = allocate('float64', tensor.size, tensor.name) as Float64Array;
+  readElements(type, fetchedDataOf(tensor), 0, tensor.size, numbers);
+  return numbers;
+}
+
 function expectAtMost(size: number, name: string, most: number): void {
   if (size <= most) return;
   throw new HeedError(
@@ -63,13 +71,8 @@ function expectAtMost(size: number, name: string, most: number): void {
 /** @param count of the elements; undefined for any number of them, up to `most` */
 function readFloatTensor(value: unknown, name: string, count?: number, most = longestList): Float64Array {
   const tensor = readTensor(value, name);
-  const type = expectFloat(tensor);
-  const { size, dims } = tensor;
-  expectDims(dims, name, [count ?? size]);
-  expectAtMost(size, name, most);
-  const numbers = allocate('float64', size, name) as Float64Array;
-  readElements(type, fetchedDataOf(tensor), 0, size, numbers);
-  return numbers;
+  if (tensor.dims.length === 1) expectAtMost(tensor.size, name, most);
+  return floatsOf(tensor, [count ?? tensor.size]);
 }
 
 function readFloatList(value: unknown, name: string, dims: string, most?: number): readonly unknown[] {
@@ -100,6 +103,36 @@ export function readNumberList(value: unknown, name: string, most: number): Floa
     ? readFloatTensor(value, name, undefined, most)
     : readFloatList(value, name, 'dims', most);
   return finiteFloats(given, name);
+}
+
+/** Numbers for all batch entries, or as many for each: those of one entry after those of the other. */
+export interface EntryNumbers {
+  /** Undefined where all entries share their numbers. */
+  readonly entries: number | undefined;
+  readonly numbers: Float64Array;
+}
+
+/** The same for each batch entry: a tensor of two axes, or a list of lists or tensors. */
+export function readEntryNumbers(value: unknown, name: string, count: number, per: string): EntryNumbers {
+  if (isTensor(value, name)) {
+    const tensor = readTensor(value, name);
+    const [entries] = tensor.dims.length === 2 ? tensor.dims : [undefined];
+    const dims = entries === undefined ? [count] : [entries, count];
+    return { entries, numbers: finiteFloats(floatsOf(tensor, dims), name) };
+  }
+  if (typedArrayName(value) !== undefined) {
+    return { entries: undefined, numbers: readNumbers(value, name, count, per) };
+  }
+  const most = Math.max(count, Math.floor(longestList / count));
+  const list = readElementList(value, name, `{ type: 'bfloat16', dims: [batch, ${count}], data }`, most);
+  if (typeof list[0] !== 'object' || list[0] === null) {
+    expectCount(list.length, name, count, per);
+    return { entries: undefined, numbers: finiteFloats(list, name) };
+  }
+  const numbers = allocate('float64', list.length * count, name) as Float64Array;
+  for (const [entry, own] of list.entries())
+    numbers.set(readNumbers(own, `${name}[${entry}]`, count, per), entry * count);
+  return { entries: list.length, numbers };
 }
 
 /** Integers that were read, not yet checked against a range; a list has one axis. */

@@ -15,9 +15,17 @@ import {
   type TypedArray,
   tensorTypes,
 } from '../tensor/types.js';
-import { allocate, checkData, copyData } from './data.js';
-import { readDims, sizeOf } from './lists.js';
-import { describe, describeDims, invalid, isInstance, listChoices, unreadable } from './values.js';
+import { allocate, checkData, checkReach, copyData } from './data.js';
+import { readDims, readList, sizeOf } from './lists.js';
+import {
+  describe,
+  describeDims,
+  integerBetween,
+  invalid,
+  isInstance,
+  listChoices,
+  unreadable,
+} from './values.js';
 
 /** What was read, once, from a tensor that a caller passed. `data` is checked by {@link dataOf}. */
 export interface TensorArgument {
@@ -27,6 +35,8 @@ export interface TensorArgument {
   readonly size: number;
   readonly location: Location;
   readonly data: unknown;
+  /** Elements from one place along each axis to the next, and past the last one that is reached; undefined where dense. */
+  readonly strided?: { readonly strides: readonly number[]; readonly reach: number } | undefined;
 }
 
 function checkType(value: unknown, name: string): TensorType {
@@ -65,30 +75,89 @@ interface Parts {
   readonly location?: unknown;
   readonly dims?: unknown;
   readonly data?: unknown;
+  readonly strides?: unknown;
 }
 
 /** If the elements are elsewhere or disposed, reading them throws; the location is the better explanation. */
 function readParts(value: Parts, name: string): Parts & Pick<TensorArgument, 'location' | 'data'> {
   try {
-    const { type, location, dims } = value;
-    if (isOnCpu(location)) return { type, dims, location: 'cpu', data: value.data };
-    return { type, dims, ...readDeviceData(value, location, name) };
+    const { type, location, dims, strides } = value;
+    if (isOnCpu(location)) return { type, dims, strides, location: 'cpu', data: value.data };
+    return { type, dims, strides, ...readDeviceData(value, location, name) };
   } catch (error) {
     throw unreadable(name, error);
   }
 }
 
+function rowMajor(dims: readonly number[]): number[] {
+  return dims.map((_, axis) => sizeOf(dims.slice(axis + 1)));
+}
+
+function readStrides(value: unknown, name: string, rank: number): readonly number[] {
+  const strides = readList(value, name, rank);
+  if (strides.length !== rank) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${name} to have one element per axis (${rank}), received ${strides.length}`,
+    );
+  }
+  return strides.map((stride, axis) =>
+    integerBetween(stride, `${name}[${axis}]`, 0, Number.MAX_SAFE_INTEGER),
+  );
+}
+
 /**
- * Reads a tensor. This runs the caller's code if properties are getters, so a caller that needs several
- * arguments reads all of them first and asks for their memory with {@link dataOf} afterwards.
+ * Reads a tensor whose rows, the elements along the last axis, lie densely and anywhere. This runs the caller's code if
+ * properties are getters, so a caller that needs several arguments reads all of them first and asks for their memory with
+ * {@link dataOf} afterwards.
  */
+export function readStridedTensor(value: unknown, name: string): TensorArgument {
+  const { strides: given, ...tensor } = readParted(value, name);
+  if (given === undefined) return tensor;
+  const { dims, size } = tensor;
+  const strides = readStrides(given, `${name}.strides`, dims.length);
+  const last = dims.length - 1;
+  if (dims[last] > 1 && strides[last] !== 1) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected ${name}.strides[${last}] to be 1, received ${strides[last]}`,
+    );
+  }
+  const reach = size === 0 ? 0 : dims.reduce((sum, length, axis) => sum + (length - 1) * strides[axis], 1);
+  if (reach < size) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected ${name}.strides to visit no element twice, received ${describeDims(strides)} for dims ${describeDims(dims)}`,
+    );
+  }
+  return { ...tensor, strided: { strides, reach } };
+}
+
+/** The same of a tensor that has to be dense. */
 export function readTensor(value: unknown, name: string): TensorArgument {
+  const { strides: given, ...tensor } = readParted(value, name);
+  if (given === undefined) return tensor;
+  const { dims } = tensor;
+  const strides = readStrides(given, `${name}.strides`, dims.length);
+  const dense = rowMajor(dims);
+  if (tensor.size === 0 || strides.every((stride, axis) => dims[axis] === 1 || stride === dense[axis]))
+    return tensor;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected ${name}.strides to be those of a dense tensor, ${describeDims(dense)}, received ${describeDims(strides)}; ` +
+      'copy its elements to one, as only query, key and value of attention and of append() may have others',
+  );
+}
+
+/** Strides as they are given, not yet checked. */
+function readParted(value: unknown, name: string): TensorArgument & { readonly strides: unknown } {
   if (typeof value !== 'object' || value === null || describeFromAnotherCopy(value) !== undefined)
     throw invalid(name, 'a tensor', value);
   const parts = readParts(value, name);
   const type = checkType(parts.type, `${name}.type`);
   const dims = readDims(parts.dims, `${name}.dims`);
-  return { name, type, dims, size: sizeOf(dims), location: parts.location, data: parts.data };
+  const { location, data, strides } = parts;
+  return { name, type, dims, size: sizeOf(dims), location, data, strides };
 }
 
 /** The elements of a tensor that was read: in place, or copied from where the memory could shrink. */
@@ -99,7 +168,10 @@ export function dataOf(tensor: TensorArgument): Elements {
 /** The same, for tensors that must be in the memory of the CPU. */
 export function hostDataOf(tensor: TensorArgument): TypedArray {
   if (tensor.location !== 'cpu') throw notOnCpu(tensor.name, tensor.location);
-  const data = checkData(tensor.data, tensor.type, tensor.size, `${tensor.name}.data`);
+  const { strided, type, name } = tensor;
+  const data = strided
+    ? checkReach(tensor.data, type, strided.reach, `${name}.data`)
+    : checkData(tensor.data, type, tensor.size, `${name}.data`);
   return isResizable(data) ? copyData(data, tensor.type, tensor.name) : data;
 }
 
@@ -133,6 +205,22 @@ function doubleOnDevice({ name, location }: TensorArgument): HeedError {
     'HEED_UNSUPPORTED_TYPE',
     `Expected ${name}.type to be one that is supported at '${location}', received 'float64'`,
   );
+}
+
+/** Whether the backend takes tensors as they lie: on a device only dense ones. */
+export function expectDense(
+  { location }: { readonly location: Location },
+  ...tensors: TensorArgument[]
+): void {
+  if (location === 'cpu') return;
+  for (const { name, strided } of tensors) {
+    if (strided === undefined) continue;
+    throw new HeedError(
+      'HEED_UNSUPPORTED',
+      `Tensors with strides are not supported at '${location}' yet, received ${name} with strides ` +
+        `${describeDims(strided.strides)}; copy its elements to a dense tensor, or use backend 'cpu'`,
+    );
+  }
 }
 
 export function expectFloat(tensor: TensorArgument): FloatType {

@@ -91,6 +91,7 @@ function attentionProblem(words: number, causal: boolean): AttentionProblem {
       scale: 1 / Math.sqrt(widths.first),
       softcap: 0,
       window: { left: Number.POSITIVE_INFINITY, right: causal ? 0 : Number.POSITIVE_INFINITY },
+      alibiDistance: 'signed',
       select: { kind: 'soft' },
     },
   };

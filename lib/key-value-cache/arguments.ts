@@ -3,12 +3,19 @@ import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach, locationOption } from '../checks/location.js';
 import { readIntegers } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
-import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import {
+  dataOf,
+  expectDense,
+  expectFloat,
+  expectType,
+  readStridedTensor,
+  type TensorArgument,
+} from '../checks/tensor.js';
 import { choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { deviceAt } from '../memory/device.js';
 import { type View, widestHead } from '../problem/problem.js';
-import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
+import { axesOf, readLayout, stridesIn } from '../tensor/layout.js';
 import type { IntegerList, Location } from '../tensor/types.js';
 import { PagePool } from './page-pool.js';
 import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
@@ -125,8 +132,9 @@ export function readAppendArguments(
   const given = readOptions(options, ['lengths', 'layout']);
   const layout = readLayout(given.layout);
   const axes = axesOf[layout];
-  const key = readTensor(keyValue, 'key');
-  const value = readTensor(valueValue, 'value');
+  const key = readStridedTensor(keyValue, 'key');
+  const value = readStridedTensor(valueValue, 'value');
+  expectDense(pool, key, value);
   const type = expectFloat(key);
   expectType(value, type, 'key.type');
   expectReach(key, pool.location, 'cache');
@@ -149,7 +157,7 @@ export function readAppendArguments(
   const view = (tensor: TensorArgument): View => ({
     data: dataOf(tensor),
     type,
-    ...denseStrides(layout, heads, steps, tensor.dims[3]),
+    ...stridesIn(tensor, layout, heads, steps, tensor.dims[3]),
   });
   return { key: view(key), value: view(value), counts };
 }

@@ -2,7 +2,7 @@
 import { type AttentionArguments, type AttentionShape, readSettings } from '../attention/arguments.js';
 import { checkScore } from '../attention/score.js';
 import { readSelection } from '../attention/scoring.js';
-import { denseSequences, readKeyLengths } from '../attention/sequences.js';
+import { denseSequences, readKeyLengths, readLengths } from '../attention/sequences.js';
 import { isCache } from '../attention/sources.js';
 import type { Backend } from '../backends/backend.js';
 import { expectLength, expectRank } from '../checks/lists.js';
@@ -25,6 +25,7 @@ export const callOptionNames = [
   'context',
   'cache',
   'mask',
+  'lengths',
   'kvLengths',
   'positions',
   'select',
@@ -55,7 +56,7 @@ export interface CallArguments {
   readonly input: TensorArgument;
   readonly context: TensorArgument | undefined;
   readonly cache: CacheArgument | undefined;
-  readonly attention: Pick<AttentionArguments, 'shape' | 'settings' | 'sequences'>;
+  readonly attention: Pick<AttentionArguments, 'shape' | 'settings' | 'sequences' | 'lengths'>;
   readonly positions: readonly number[] | undefined;
   readonly out: OutArgument;
 }
@@ -139,8 +140,14 @@ export function readCall(
   const context = readContext(values.context, input, layer);
   const [batch, querySteps] = input.dims;
   const newSteps = context ? context.dims[1] : querySteps;
+  if (context && values.lengths !== undefined) {
+    const expected = 'left out with options.context, whose valid steps are options.kvLengths';
+    throw invalid('options.lengths', expected, values.lengths);
+  }
+  const lengths = readLengths(values, batch, () => ({ queries: querySteps, keys: querySteps }), 'the number');
   const keyLengths = readKeyLengths(values.kvLengths, 'options.kvLengths', batch, newSteps);
-  const cache = readCache(values.cache, { batch, steps: querySteps, counts: keyLengths }, context, layer);
+  const counts = lengths ?? keyLengths;
+  const cache = readCache(values.cache, { batch, steps: querySteps, counts }, context, layer);
   const attentionShape: AttentionShape = {
     batch,
     queryHeads: shape.heads,
@@ -169,5 +176,6 @@ export function readCall(
   const sequences = () => denseSequences(attentionShape, cache ? allLengths(cache) : keyLengths, queryOffset);
   const outDims = [batch, querySteps, shape.out];
   const out = readOut(values.out, 'options.out', type, outDims, "the layer's type", input);
-  return { input, context, cache, attention: { shape: attentionShape, settings, sequences }, positions, out };
+  const attention = { shape: attentionShape, settings, sequences, lengths };
+  return { input, context, cache, attention, positions, out };
 }

@@ -286,8 +286,8 @@ function headNorm(norm: Norm | undefined, { normEpsilon }: LayerOptions): HeadNo
 
 function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {
   if (request) return buildDetails(args, request, allocations);
-  const { problem, output } = buildProblem(args, allocations);
-  return { attention: problem, problems: [problem], details: { output } };
+  const { problem, problems, output } = buildProblem(args, allocations);
+  return { attention: problem, problems, details: { output } };
 }
 
 /** What of its caller's memory attention reads besides heads, which are the layer's own. */

@@ -68,8 +68,15 @@ export interface ForwardOptions {
    */
   cache?: KeyValueCache;
   /**
+   * How many steps of an input that is padded at its end count, per batch entry. Rows of padding are neither
+   * attended nor attend: attention gives them zeros, so that they come to the bias of the output map, or to
+   * zeros without one. With a cache only the steps that count are appended. Replaces kvLengths; not with a
+   * context. Default: all.
+   */
+  lengths?: IntegerList;
+  /**
    * How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. Only these
-   * are appended to a cache.
+   * are appended to a cache. Every row of the input is computed; `lengths` leaves its padding out.
    */
   kvLengths?: IntegerList;
   /**

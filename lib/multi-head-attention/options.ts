@@ -35,8 +35,13 @@ export interface MultiHeadAttentionOptions {
   score?: Score;
   /** Multiplies the score. Default 1/√width for 'scaled-dot', 1 for all other scores. */
   scale?: number;
-  /** One per query head: slope · (key position − query position) is added to scores. */
-  alibiSlopes?: NumberList;
+  /**
+   * One per query head: slope · distance is added to scores. With one list per batch entry, every call has to
+   * have as many entries.
+   */
+  alibiSlopes?: NumberList | readonly NumberList[];
+  /** 'signed' (default): key position − query position. 'absolute': −|key position − query position|. */
+  alibiDistance?: 'signed' | 'absolute';
   /** Biases of scores by the distance of key and query, as in T5; added with the mask. Default: none. */
   relativeBias?: RelativeBiasOptions;
   /** One logit per query head that takes part in the softmax and contributes no value. */
@@ -70,6 +75,7 @@ export const layerOptionNames = [
   'score',
   'scale',
   'alibiSlopes',
+  'alibiDistance',
   'relativeBias',
   'sinks',
   'rotary',

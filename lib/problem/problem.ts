@@ -120,6 +120,10 @@ export interface Window {
   readonly right: number;
 }
 
+/** What ALiBi multiplies a slope by: key position − query position, or −|key position − query position|. */
+export const alibiDistances = ['signed', 'absolute'] as const;
+export type AlibiDistance = (typeof alibiDistances)[number];
+
 /** How the scores of a query become the weights of values: everything about attention but where its tensors lie. */
 export interface Scoring {
   readonly score: ScoreForm;
@@ -128,14 +132,15 @@ export interface Scoring {
   readonly softcap: number;
   readonly window: Window;
   readonly mask?: MaskView | undefined;
-  /** One per query head. */
+  /** One per query head, or one per batch entry and query head. */
   readonly alibiSlopes?: Float64Array | undefined;
+  readonly alibiDistance: AlibiDistance;
   /** One per query head. */
   readonly sinks?: Float64Array | undefined;
   readonly select: SelectionForm;
 }
 
-/** The lists of a scoring with one number for each query head, in the order in which they cross to the addon. */
+/** The lists of a scoring with one number for each query head (slopes also for each batch entry), in the order in which they cross to the addon. */
 export const headNumbers = ['alibiSlopes', 'sinks'] as const satisfies readonly (keyof Scoring)[];
 
 /** One batch entry: its rows of query and key. In a dense batch both starts are 0. */
@@ -170,7 +175,7 @@ export interface AttentionProblem {
   readonly output: View;
   /**
    * float32 (float64 for float64 problems), natural logarithm, sink included: for a row without keys it is
-   * the sink, or −∞ without one. stepStride 1.
+   * the sink, or −∞ without one.
    */
   readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
@@ -183,7 +188,8 @@ export interface AttentionProblem {
  * Scores and weights of chosen heads and query rows, recomputed from an attention's logSumExp, or
  * weights from its choices where the selection is hard. Every
  * present array is [batch, heads.length, queries.length, keys], contiguous, float32 (float64 for
- * float64 problems). Keys past an entry's keySteps get score −∞ and weight 0.
+ * float64 problems). Keys past an entry's keySteps get score −∞ and weight 0, and so do all keys for query
+ * rows past its querySteps.
  */
 export interface RowsProblem {
   readonly kind: 'rows';

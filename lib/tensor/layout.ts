@@ -35,7 +35,33 @@ export function denseStrides(layout: Layout, heads: number, steps: number, width
     : { batchStride, headStride: width, stepStride: heads * width };
 }
 
+/** What was read of a tensor's strides; undefined where it is dense. */
+interface Strided {
+  readonly strided?: { readonly strides: readonly number[] } | undefined;
+}
+
+/** Those of a tensor that has an axis for each, dense or not. */
+export function stridesIn(
+  { strided }: Strided,
+  layout: Layout,
+  heads: number,
+  steps: number,
+  width: number,
+): Strides {
+  if (strided === undefined) return denseStrides(layout, heads, steps, width);
+  const { strides } = strided;
+  const axes = axesOf[layout];
+  return { batchStride: strides[0], headStride: strides[axes.heads], stepStride: strides[axes.steps] };
+}
+
 /** Of [tokens, heads, width], in which sequences lie end to end. */
 export function packedStrides(heads: number, width: number): Strides {
   return { batchStride: 0, headStride: width, stepStride: heads * width };
+}
+
+/** The same of a tensor, dense or not. */
+export function packedStridesIn({ strided }: Strided, heads: number, width: number): Strides {
+  if (strided === undefined) return packedStrides(heads, width);
+  const [stepStride, headStride] = strided.strides;
+  return { batchStride: 0, headStride, stepStride };
 }

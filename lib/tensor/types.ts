@@ -48,6 +48,13 @@ export interface TensorLike {
   readonly dims: readonly number[];
   /** The elements in row-major order, as many as the product of dims. */
   readonly data: TensorData;
+  /**
+   * Elements from one place along each axis to the next, for a tensor whose rows lie within larger ones, as
+   * those of `splitHeads` do: the last is 1, and `data` reaches at least to the last element. Only query, key
+   * and value of attention and of `KeyValueCache.append`, in the memory of the CPU, may have them; all other
+   * functions refuse them. Default: the tensor is dense.
+   */
+  readonly strides?: readonly number[] | undefined;
 }
 
 /**

@@ -17,7 +17,7 @@ struct AttentionParameters {
   int64_t value_width = 0;
   View query, key, value;
   MutableView output;
-  MutableView log_sum_exp;  // float32, step_stride 1; data is null unless requested
+  MutableView log_sum_exp;  // float32; data is null unless requested
   Scoring scoring;
 
   // The number of query heads that share a key head.

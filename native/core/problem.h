@@ -38,7 +38,7 @@ struct AttentionProblem : AttentionParameters {
 };
 
 // Scores and weights of chosen heads and rows, from the log-sum-exp. Each array is [batch, heads, queries,
-// keys], contiguous; null unless requested.
+// keys], contiguous; null unless requested. Rows and keys past the end of a sequence have scores of −∞.
 struct RowsProblem {
   AttentionProblem attention;
   int64_t keys = 0;

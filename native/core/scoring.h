@@ -82,12 +82,15 @@ struct Scoring {
   float softcap = 0;  // 0: scores are not capped
   KeyWindow window;
   MaskView mask;                        // data is null without a mask
-  const float* alibi_slopes = nullptr;  // one per query head, or null
+  const float* alibi_slopes = nullptr;  // one per query head, for all batch entries or each; or null
+  int64_t alibi_batch_stride = 0;       // 0 if the entries share their slopes
+  bool alibi_absolute = false;          // slope · −|distance| is added, not slope · distance
   const float* sinks = nullptr;         // one per query head, or null
   Selection selection;
 };
 
-// The lists with one number per query head, in the order of headNumbers in lib/problem/problem.ts.
+// The lists with one number per query head (alibi_slopes also per batch entry), in the order of headNumbers
+// in lib/problem/problem.ts.
 using HeadNumbers = const float* Scoring::*;
 constexpr HeadNumbers head_numbers[] = {&Scoring::alibi_slopes, &Scoring::sinks};
 

@@ -29,16 +29,19 @@ struct RowsParameters {
 
 namespace {
 
-// A requested row: one (batch entry, head, query).
+// A requested row: one (batch entry, head, query). Past the end of its sequence it has no keys.
 struct AskedRow {
   Sequence sequence;
   int64_t batch, step, first_output;
   int32_t head;
+  bool is_padding;
   __device__ __forceinline__ AskedRow(const RowsParameters& p, int64_t index) {
     batch = index / p.query_count / p.head_count;
     head = p.heads[index / p.query_count % p.head_count];
     step = p.queries[index % p.query_count];
     sequence = p.attention.sequences[batch];
+    is_padding = step >= sequence.query_steps;
+    if (is_padding) sequence.key_steps = 0;
     first_output = index * p.keys;
   }
 };
@@ -106,13 +109,13 @@ __global__ void __launch_bounds__(rows_threads)
   const DeviceAttention& a = p.attention;
   const AskedRow asked(p, block::index() / p.key_blocks);
   auto* query = block::shared_memory<float>();
-  copy_query<T>(query, a, asked);
+  if (!asked.is_padding) copy_query<T>(query, a, asked);
   block::sync();
 
   const ScoreRow row(a, asked.sequence, asked.batch, asked.head, asked.step,
                      static_cast<int32_t>(asked.sequence.key_steps));
   float log_sum_exp = 0;
-  if (p.weights != nullptr) {
+  if (p.weights != nullptr && !asked.is_padding) {
     const MutableView& sums = a.log_sum_exp;
     log_sum_exp =
         static_cast<const float*>(sums.data)[asked.batch * sums.batch_stride + asked.head * sums.head_stride +

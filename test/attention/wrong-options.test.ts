@@ -299,9 +299,9 @@ const options: readonly Refusal[] = [
     ],
     [
       `${name} in a tensor of other dims`,
-      { [name]: zeros(1, 4) },
+      { [name]: zeros(1, 4, 1) },
       'HEED_SHAPE_MISMATCH',
-      /\.dims to be \[4\], received \[1, 4\]/,
+      /\.dims to be \[4\], received \[1, 4, 1\]/,
     ],
     [
       `${name} in a tensor with the wrong array`,

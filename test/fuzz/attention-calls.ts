@@ -6,12 +6,28 @@ import {
   attentionSync,
 } from '../../lib/attention/attention.js';
 import { mergeAttention, mergeAttentionSync } from '../../lib/attention/merge.js';
-import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
+import {
+  packedAttention,
+  packedAttentionDetails,
+  packedAttentionDetailsSync,
+  packedAttentionSync,
+} from '../../lib/attention/packed.js';
 import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';
-import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
+import {
+  distanceIn,
+  floatTensorOf,
+  integersIn,
+  loosely,
+  maskOf,
+  maybe,
+  numbersIn,
+  operandOf,
+  sizes,
+  slopesIn,
+} from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
-import { packedAttentionModel } from './packed-model.js';
+import { packedAttentionModel, packedDetailsModel } from './packed-model.js';
 import {
   expect,
   expectCallOptions,
@@ -74,12 +90,8 @@ export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly
     ...maybe(draw, 'softcap', () => draw.below(5)),
     ...maybe(draw, 'causal', () => draw.below(2) === 0),
     ...maybe(draw, 'window', () => ({ left: draw.below(4), ...maybe(draw, 'right', () => draw.below(4)) })),
-    ...maybe(draw, 'alibiSlopes', () =>
-      numbersIn(
-        draw,
-        each(heads, () => draw.below(10) / 10),
-      ),
-    ),
+    ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, backend === 'cuda' ? 0 : maskDims[0], heads)),
+    ...distanceIn(draw, backend),
     ...maybe(draw, 'sinks', () =>
       numbersIn(
         draw,
@@ -91,36 +103,46 @@ export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly
   };
 }
 
+/** Perhaps how many of the steps of each entry are no padding. */
+export const lengthsOf = (draw: Draw, steps: readonly number[]) =>
+  maybe(draw, 'lengths', () => steps.map((count) => draw.below(count + 1))) as { lengths?: number[] };
+
 function denseArguments(draw: Draw, backend: string) {
   const [batch, keyHeads, group] = sizes(draw, 2, 2, 2);
-  const [queries, keys, width, valueWidth] = sizes(draw, 4, 6, 9, 9);
+  const [queries, drawnKeys, width, valueWidth] = sizes(draw, 4, 6, 9, 9);
   const heads = keyHeads * group;
+  const { lengths } = lengthsOf(draw, new Array<number>(batch).fill(queries));
+  const keys = lengths ? queries : drawnKeys;
   const layout = pick(draw, ['bhsd', 'bshd']);
   const dims = (h: number, s: number, w: number) => (layout === 'bhsd' ? [batch, h, s, w] : [batch, s, h, w]);
   const options = {
     ...(layout === 'bshd' ? { layout } : {}),
     ...sharedOptions(draw, { heads, keyHeads, width, keys }, [batch, heads, queries, keys], backend),
-    ...maybe(draw, 'kvLengths', () =>
-      integersIn(
-        draw,
-        each(batch, () => draw.below(keys + 1)),
-      ),
-    ),
-    ...maybe(draw, 'queryOffset', () =>
-      draw.below(2) === 0
-        ? draw.below(8) - 3
-        : integersIn(
-            draw,
-            each(batch, () => draw.below(5) - 2),
+    ...(lengths
+      ? { lengths: integersIn(draw, lengths) }
+      : {
+          ...maybe(draw, 'kvLengths', () =>
+            integersIn(
+              draw,
+              each(batch, () => draw.below(keys + 1)),
+            ),
           ),
-    ),
+          ...maybe(draw, 'queryOffset', () =>
+            draw.below(2) === 0
+              ? draw.below(8) - 3
+              : integersIn(
+                  draw,
+                  each(batch, () => draw.below(5) - 2),
+                ),
+          ),
+        }),
   };
   const tensors = [
     dims(heads, queries, width),
     dims(keyHeads, keys, width),
     dims(keyHeads, keys, valueWidth),
   ];
-  return { args: [...tensors.map((each) => floatTensorOf(draw, each)), options], heads, queries };
+  return { args: [...tensors.map((each) => operandOf(draw, backend, each)), options], heads, queries };
 }
 
 /** The results requested besides the output. */
@@ -130,7 +152,7 @@ export function detailsOptions(draw: Draw, heads: number, queries: number) {
   );
   const rows = maybe(draw, 'rows', () => ({
     ...maybe(draw, 'heads', () => integersIn(draw, [draw.below(heads)])),
-    ...maybe(draw, 'queries', () => integersIn(draw, [draw.below(queries)])),
+    ...(queries > 0 ? maybe(draw, 'queries', () => integersIn(draw, [draw.below(queries)])) : {}),
   }));
   return { include, ...rows };
 }
@@ -155,12 +177,17 @@ function packedArguments(draw: Draw, backend: string) {
   const tokens = queryStarts[sequences];
   const keyTokens = keyStarts[sequences];
   return [
-    floatTensorOf(draw, [tokens, heads, width]),
-    floatTensorOf(draw, [keyTokens, keyHeads, width]),
-    floatTensorOf(draw, [keyTokens, keyHeads, valueWidth]),
+    operandOf(draw, backend, [tokens, heads, width]),
+    operandOf(draw, backend, [keyTokens, keyHeads, width]),
+    operandOf(draw, backend, [keyTokens, keyHeads, valueWidth]),
     {
       queryStarts: integersIn(draw, queryStarts),
-      ...(keyStarts === queryStarts ? {} : { keyStarts: integersIn(draw, keyStarts) }),
+      ...(keyStarts === queryStarts
+        ? lengthsOf(
+            draw,
+            queryStarts.slice(1).map((end, i) => end - queryStarts[i]),
+          )
+        : { keyStarts: integersIn(draw, keyStarts) }),
       ...sharedOptions(
         draw,
         { heads, keyHeads, width, keys: longest(keyStarts) },
@@ -169,6 +196,21 @@ function packedArguments(draw: Draw, backend: string) {
       ),
     },
   ];
+}
+
+function packedDetailsArguments(draw: Draw, backend: string) {
+  const [query, key, value, options] = packedArguments(draw, backend);
+  const [tokens, heads] = (query as { dims: number[] }).dims;
+  return [query, key, value, { ...(options as object), ...detailsOptions(draw, heads, tokens) }];
+}
+
+/** Each tensor of a list by its place there. */
+function flattened(details: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(details as object).flatMap(([name, value]: [string, unknown]) =>
+      Array.isArray(value) ? value.map((each, entry) => [`${name} of ${entry}`, each]) : [[name, value]],
+    ),
+  );
 }
 
 function mergeArguments(draw: Draw, backend: string) {
@@ -257,6 +299,11 @@ export function attentionTargets(draw: Draw, backend: string): Target[] {
     model: outputOnly(packedAttentionModel),
     results: single,
   };
+  const packedDetails = {
+    arguments: () => packedDetailsArguments(draw, backend),
+    model: packedDetailsModel,
+    results: flattened,
+  };
   const merged = { arguments: () => mergeArguments(draw, backend), model: mergeModel, results: all };
   return [
     { name: 'attention', call: (args) => loosely(attention)(...args), ...dense },
@@ -265,6 +312,16 @@ export function attentionTargets(draw: Draw, backend: string): Target[] {
     { name: 'attentionDetailsSync', call: (args) => loosely(attentionDetailsSync)(...args), ...details },
     { name: 'packedAttention', call: (args) => loosely(packedAttention)(...args), ...packed },
     { name: 'packedAttentionSync', call: (args) => loosely(packedAttentionSync)(...args), ...packed },
+    {
+      name: 'packedAttentionDetails',
+      call: (args) => loosely(packedAttentionDetails)(...args),
+      ...packedDetails,
+    },
+    {
+      name: 'packedAttentionDetailsSync',
+      call: (args) => loosely(packedAttentionDetailsSync)(...args),
+      ...packedDetails,
+    },
     { name: 'mergeAttention', call: (args) => loosely(mergeAttention)(...args), ...merged },
     { name: 'mergeAttentionSync', call: (args) => loosely(mergeAttentionSync)(...args), ...merged },
   ];

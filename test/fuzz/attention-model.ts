@@ -58,6 +58,40 @@ function readOffset(value: unknown, entries: number): number[] | undefined {
   return Array.from({ length: entries }, () => value);
 }
 
+/** One slope per head, or one list of them per entry. */
+function readSlopes(value: unknown, entries: number, heads: number): number[] | number[][] {
+  expect(model.isObject(value), 'slopes');
+  if (model.isTensor(value)) {
+    const { dims, values } = model.floatTensor(value);
+    if (dims.length !== 2) return model.numbers(value, heads);
+    expect(model.sameDims(dims, [entries, heads]), 'slopes of each entry');
+    return upTo(entries).map((entry) =>
+      [...values.slice(entry * heads, (entry + 1) * heads)].map(model.finite),
+    );
+  }
+  if (ArrayBuffer.isView(value) || !model.isObject(model.list(value)[0])) return model.numbers(value, heads);
+  const rows = model.list(value);
+  expect(rows.length === entries, 'slopes of each entry');
+  return rows.map((row) => model.numbers(row, heads));
+}
+
+/** The lengths of sequences that are padded at their ends, queries and keys alike. */
+export function readLengths(
+  given: Record<string, unknown>,
+  mayHave: boolean,
+  entries: number,
+  stepsOf: (entry: number) => readonly [queries: number, keys: number],
+): number[] | undefined {
+  if (given.lengths === undefined) return undefined;
+  expect(mayHave && given.kvLengths === undefined && given.queryOffset === undefined, 'lengths alone');
+  const lengths = model.integers(given.lengths, entries, 0, farthest);
+  for (const [entry, length] of lengths.entries()) {
+    const [queries, keys] = stepsOf(entry);
+    expect(queries === keys && length <= queries, 'steps of queries that are those of keys');
+  }
+  return lengths;
+}
+
 interface Settings {
   readonly options: OracleOptions;
   readonly mask: ModelTensor | undefined;
@@ -90,20 +124,23 @@ export function readSettings(
   expect(causal === undefined || typeof causal === 'boolean', 'a boolean');
   model.expectCallOptions(given);
   const scale = givenScale === undefined ? defaultScale(score, width) : model.finite(givenScale);
-  const slopes = given.alibiSlopes === undefined ? [] : model.numbers(given.alibiSlopes, heads);
+  const slopes = given.alibiSlopes === undefined ? [] : readSlopes(given.alibiSlopes, batch, heads);
+  const alibiDistance: unknown = given.alibiDistance === undefined ? 'signed' : given.alibiDistance;
+  expect(alibiDistance === 'signed' || alibiDistance === 'absolute', 'a distance');
   const sinks = given.sinks === undefined ? [] : model.numbers(given.sinks, heads);
   const mask = readMask(given.mask, target);
   const queryOffset = readOffset(given.queryOffset, batch);
   const far = Math.max(64, ...(queryOffset ?? []).map((offset) => Math.abs(offset) + 64));
   const biases = mask && !mask.bool ? [...mask.values].filter(Number.isFinite) : [];
-  const magnitudes = [scale * 16, softcap, ...sinks, ...slopes.map((slope) => slope * far), ...biases];
-  const options = {
+  const magnitudes = [scale * 16, softcap, ...sinks, ...slopes.flat().map((slope) => slope * far), ...biases];
+  const options: OracleOptions = {
     score,
     select: selection.select,
     scale,
     softcap,
     causal: causal ?? false,
     window: { left: reach(left), right: reach(right) },
+    alibiDistance,
     ...(given.alibiSlopes !== undefined && { alibiSlopes: slopes }),
     ...(given.sinks !== undefined && { sinks }),
   };
@@ -125,7 +162,7 @@ export interface Operands {
 }
 
 export function readOperands(args: readonly unknown[], axes: number): Operands {
-  const [query, key, value] = [args[0], args[1], args[2]].map(model.floatTensor);
+  const [query, key, value] = [args[0], args[1], args[2]].map(model.operand);
   for (const operand of [query, key, value]) {
     expect(operand.dims.length === axes, 'the axes');
     expect(operand.type === query.type, 'one type');
@@ -177,12 +214,14 @@ function readDense(source: Source, optionValues: unknown, more: readonly string[
   expectHeads(heads, keyHeads, width, keyWidth, valueWidth);
   const target = [batch, heads, queries, keys];
   const settings = readSettings(given, { type: query.type, target, keyHeads, width, keyWidth });
+  const padded = readLengths(given, lengths === undefined, batch, () => [queries, keys]);
   const kvLengths = given.kvLengths === undefined ? lengths : model.integers(given.kvLengths, batch, 0, keys);
   expect(!lengths || kvLengths?.every((length, entry) => length <= lengths[entry]), 'keys that are there');
   const unruly = settings.loose || !isTame(operands);
   const result = attentionOracle(plain(query), plain(key), plain(value), {
     ...settings.options,
     layout,
+    ...(padded && { lengths: padded }),
     ...(kvLengths && { kvLengths }),
     ...(settings.queryOffset && { queryOffset: settings.queryOffset }),
     ...(settings.mask && { mask: plain(settings.mask) }),
@@ -201,7 +240,7 @@ const overCache =
       more.every((value) => value === undefined),
       'only options after a cache',
     );
-    const query = model.floatTensor(queryValue);
+    const query = model.operand(queryValue);
     expect(query.dims.length === 4, 'the axes');
     return { query, ...heldBy(cache, layout) };
   };
@@ -229,14 +268,14 @@ interface Indices {
 
 export const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-function indices(value: unknown, count: number): Indices {
+export function indices(value: unknown, count: number): Indices {
   if (value === undefined) return { length: count, elements: undefined };
   const elements = model.integerList(value, 0, count - 1);
   expect(elements.length <= count, 'no more rows than there are');
   return { length: elements.length, elements };
 }
 
-const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
+export const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;
 
 /** The expected result of attentionDetails(query, key, value, options). */
 export function attentionDetailsModel(args: readonly unknown[]): Record<string, Expected> {

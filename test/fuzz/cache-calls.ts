@@ -8,7 +8,7 @@ import {
 import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
 import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import { locationOf, type TestedBackend } from '../support/backends.js';
+import { emulatedOnly, locationOf, type TestedBackend } from '../support/backends.js';
 import { attentionOracle } from '../support/oracle.js';
 import { detailsOptions, sharedOptions } from './attention-calls.js';
 import { cachedAttentionModel, cachedDetailsModel, type Expected } from './attention-model.js';
@@ -21,7 +21,7 @@ import {
   tensorsOf,
   truncated,
 } from './cache-model.js';
-import { floatTensorOf, integersIn, loosely, maybe } from './good-values.js';
+import { integersIn, loosely, maybe, operandOf } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import { cachedPackedModel } from './packed-model.js';
@@ -54,11 +54,12 @@ function appendArguments(draw: Draw, { heads, width, valueWidth, capacity, entri
   const room = Math.min(...entries.map(({ length }) => capacity - length));
   const steps = Math.min(room, draw.below(4));
   const layout = pick(draw, ['bhsd', 'bshd']);
+  const place = emulatedOnly ? 'cuda' : 'cpu';
   const dims = (size: number) =>
     layout === 'bhsd' ? [batch, heads, steps, size] : [batch, steps, heads, size];
   return [
-    floatTensorOf(draw, dims(width)),
-    floatTensorOf(draw, dims(valueWidth)),
+    operandOf(draw, place, dims(width)),
+    operandOf(draw, place, dims(valueWidth)),
     {
       ...(layout === 'bshd' ? { layout } : {}),
       ...maybe(draw, 'lengths', () =>
@@ -238,7 +239,11 @@ function denseArguments(draw: Draw, backend: TestedBackend): unknown[] {
   const queries = 1 + draw.below(3);
   const layout = pick(draw, ['bhsd', 'bshd']);
   return [
-    floatTensorOf(draw, layout === 'bhsd' ? [batch, heads, queries, width] : [batch, queries, heads, width]),
+    operandOf(
+      draw,
+      backend,
+      layout === 'bhsd' ? [batch, heads, queries, width] : [batch, queries, heads, width],
+    ),
     cache,
     {
       ...(layout === 'bshd' ? { layout } : {}),
@@ -268,7 +273,7 @@ function packedArguments(draw: Draw, backend: TestedBackend): unknown[] {
   const queryStarts = [0];
   for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
   return [
-    floatTensorOf(draw, [queryStarts[batch], heads, width]),
+    operandOf(draw, backend, [queryStarts[batch], heads, width]),
     cache,
     {
       queryStarts: integersIn(draw, queryStarts),

@@ -86,7 +86,7 @@ function rowsOf(
 /** The contents after append(key, value, options). */
 export function appended(holding: Holding, args: readonly unknown[]): Holding {
   const { heads, width, valueWidth, capacity, type, entries } = holding;
-  const [key, value] = [args[0], args[1]].map(model.floatTensor);
+  const [key, value] = [args[0], args[1]].map(model.operand);
   const options = model.options(args[2], ['lengths', 'layout']);
   const stepsFirst = readLayout(options.layout) === 'bshd';
   expect(key.type === value.type, 'one type');

@@ -16,6 +16,21 @@ export function floatTensorOf(draw: Draw, dims: readonly number[]) {
   return { type: 'float32', dims: [...dims], data: floatArray(draw, size) };
 }
 
+/** Query, key or value: on a device dense, elsewhere perhaps within larger rows. */
+export function operandOf(draw: Draw, backend: string, dims: readonly number[]) {
+  if (backend === 'cuda' || draw.below(3) > 0) return floatTensorOf(draw, dims);
+  const strides = dims.map(() => 1);
+  for (let axis = dims.length - 2; axis >= 0; axis--)
+    strides[axis] = strides[axis + 1] * dims[axis + 1] + draw.below(3);
+  const reach = dims.reduce((sum, length, axis) => sum + (length - 1) * strides[axis], 1);
+  return {
+    type: 'float32',
+    dims: [...dims],
+    data: floatArray(draw, Math.max(0, reach) + draw.below(3)),
+    strides,
+  };
+}
+
 export const maybe = (draw: Draw, key: string, make: () => unknown) =>
   draw.below(4) === 0 ? { [key]: make() } : {};
 
@@ -52,6 +67,22 @@ export function numbersIn(draw: Draw, numbers: readonly number[]): unknown {
     () => ({ type: 'bfloat16', dims, data: Uint16Array.from(numbers, numberToBfloat16) }),
   ])();
 }
+
+/** Slopes of ALiBi, one per head, for all entries or, if there are any, for each. */
+export function slopesIn(draw: Draw, entries: number, heads: number): unknown {
+  const own = () => Array.from({ length: heads }, () => draw.below(10) / 10);
+  const rows = Array.from({ length: entries }, own);
+  const shared = [() => numbersIn(draw, own()), () => numbersIn(draw, own())];
+  if (entries === 0) return shared[0]();
+  return pick<() => unknown>(draw, [
+    ...shared,
+    () => rows.map((row) => numbersIn(draw, row)),
+    () => ({ type: 'float32', dims: [entries, heads], data: Float32Array.from(rows.flat()) }),
+  ])();
+}
+
+export const distanceIn = (draw: Draw, backend: string) =>
+  backend === 'cuda' ? {} : maybe(draw, 'alibiDistance', () => pick(draw, ['signed', 'absolute']));
 
 /** A mask with one reading; `target` is [batch, heads, queries, keys]. */
 export function maskOf(draw: Draw, target: readonly number[]): unknown {

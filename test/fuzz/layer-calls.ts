@@ -10,10 +10,20 @@ import { project, projectSync } from '../../lib/projection/project.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
-import { scoreOf, selectionOf } from './attention-calls.js';
+import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
-import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
+import {
+  distanceIn,
+  floatTensorOf,
+  integersIn,
+  loosely,
+  maskOf,
+  maybe,
+  numbersIn,
+  sizes,
+  slopesIn,
+} from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
@@ -141,9 +151,10 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
   const { kvLengths } = maybe(draw, 'kvLengths', () =>
     Array.from({ length: batch }, () => draw.below(newKeys + 1)),
   ) as { kvLengths?: number[] };
+  const { lengths } = crossed || kvLengths ? {} : lengthsOf(draw, new Array<number>(batch).fill(queries));
   const cacheForm = { batch, heads: keyHeads, width, valueWidth, capacity: 16, type: 'float32' } as const;
   const kept = crossed || rotates || draw.below(3) > 0 ? undefined : keptCache(draw, backend, cacheForm);
-  const keys = kept ? longestOf(kept.holding, queries, kvLengths) : newKeys;
+  const keys = kept ? longestOf(kept.holding, queries, lengths ?? kvLengths) : newKeys;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),
     ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
@@ -167,12 +178,8 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
-      ...maybe(draw, 'alibiSlopes', () =>
-        numbersIn(
-          draw,
-          each(heads, () => draw.below(9) / 10),
-        ),
-      ),
+      ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, backend === 'cuda' ? 0 : batch, heads)),
+      ...distanceIn(draw, backend),
       ...maybe(draw, 'relativeBias', () => relativeBiasOf(draw, heads)),
       ...maybe(draw, 'sinks', () =>
         numbersIn(
@@ -190,6 +197,7 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'mask', () => maskOf(draw, [batch, heads, queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...(kvLengths ? { kvLengths: integersIn(draw, kvLengths) } : {}),
+      ...(lengths ? { lengths: integersIn(draw, lengths) } : {}),
       ...(kept ? { cache: kept.cache } : {}),
       ...(rotates && draw.below(2) === 0 ? { positions: positionsIn(draw, batch, queries) } : {}),
     },

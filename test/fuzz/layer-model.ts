@@ -6,7 +6,7 @@ import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.j
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import { type BiasTable, biasedMask } from '../support/relative-bias.js';
-import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
+import { type Expected, expectHeads, leastLead, readLengths, readSettings } from './attention-model.js';
 import { appended, type Holding, holdingOf, tensorsOf } from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';
@@ -202,8 +202,14 @@ export function layerModel(args: readonly unknown[]): {
   expect(query.weight.dims[1] === embed, 'queries as wide as inputs');
   for (const { weight } of [key, value]) expect(weight.dims[1] === contextEmbed, 'keys as wide as contexts');
   expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
+  const padded = readLengths(
+    { lengths: call.lengths, kvLengths: call.kvLengths },
+    call.context === undefined,
+    batch,
+    () => [queries, queries],
+  );
   const kvLengths =
-    call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys);
+    padded ?? (call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys));
   expectNorm(queryNorm, heads, width);
   expectNorm(keyNorm, keyHeads, keyWidth);
   const epsilon = given.normEpsilon === undefined ? 1e-6 : model.finite(given.normEpsilon);
@@ -275,6 +281,11 @@ export function layerModel(args: readonly unknown[]): {
     },
   );
   const side = Float64Array.from(attended.output);
+  for (const [entry, length] of (padded ?? []).entries()) {
+    // Rows of padding attend nothing.
+    const row = heads * valueWidth;
+    side.fill(0, (entry * queries + length) * row, (entry + 1) * queries * row);
+  }
   const parts = [query, key, value, output, queryNorm, keyNorm];
   const tensors = parts.flatMap((part) => [part?.weight, part?.bias]);
   const right: Expected = {

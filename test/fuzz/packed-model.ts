@@ -3,12 +3,15 @@
  * separately.
  */
 import { packedOptionNames } from '../../lib/attention/options.js';
-import { attentionOracle } from '../support/oracle.js';
+import { attentionOracle, type OracleOptions, type OracleResult } from '../support/oracle.js';
 import {
   type Expected,
   expectHeads,
+  indices,
   isTame,
+  matrixNames,
   type Operands,
+  readLengths,
   readOperands,
   readSettings,
   upTo,
@@ -51,19 +54,55 @@ function maskOf(mask: ModelTensor, entry: number, queries: number, keys: number)
 
 /** The expected result of packedAttention(query, key, value, options). */
 export function packedAttentionModel(args: readonly unknown[]): Expected {
+  return readPacked(args, []).output;
+}
+
+/** The expected result of packedAttentionDetails(query, key, value, options), each tensor of a list by its place. */
+export function packedDetailsModel(args: readonly unknown[]): Record<string, Expected> {
+  const { output, sequences, loose, query } = readPacked(args, ['include', 'rows']);
+  const optionValues = args[3];
+  expect(model.isObject(optionValues), 'options');
+  const include = model.list(optionValues.include);
+  expect(include.length <= 16, 'few names');
+  const rows = model.options(optionValues.rows, ['heads', 'queries']);
+  const [tokens, heads] = query.dims;
+  const chosenHeads = indices(rows.heads, heads).elements ?? upTo(heads);
+  const chosen = indices(rows.queries, tokens).elements ?? upTo(tokens);
+  const type = query.type === 'float64' ? 'float64' : 'float32';
+  const details: Record<string, Expected> = { output };
+  for (const name of include) {
+    if (name === 'logSumExp') {
+      const values = sequences.flatMap(({ queries, result }) =>
+        upTo(queries).flatMap((i) => upTo(heads).map((h) => result.logSumExp[h * queries + i])),
+      );
+      details[name] = { type, dims: [tokens, heads], values, loose };
+      continue;
+    }
+    const matrix = matrixNames.find((each) => each === name);
+    expect(matrix !== undefined, 'a name');
+    for (const [entry, { start, queries, keys, result }] of sequences.entries()) {
+      const steps = chosen.map((token) => token - start).filter((step) => step >= 0 && step < queries);
+      const values = chosenHeads.flatMap((h) =>
+        steps.flatMap((i) => result[matrix].slice((h * queries + i) * keys, (h * queries + i + 1) * keys)),
+      );
+      const dims = [chosenHeads.length, steps.length, keys];
+      details[`${matrix} of ${entry}`] = { type, dims, values, loose };
+    }
+  }
+  return details;
+}
+
+function readPacked(args: readonly unknown[], more: readonly string[]): Packed {
   const operands = readOperands(args, 3);
   const { query, key, value } = operands;
-  const given = model.options(args[3], [...packedOptionNames, 'queryStarts', 'keyStarts']);
+  const given = model.options(args[3], [...packedOptionNames, 'queryStarts', 'keyStarts', ...more]);
   expect(value.dims[0] === key.dims[0] && value.dims[1] === key.dims[1], 'dims that fit');
   const queryStarts = readStarts(given.queryStarts, query.dims[0]);
   const keyStarts = readStarts(given.keyStarts === undefined ? queryStarts : given.keyStarts, key.dims[0]);
   expect(queryStarts.length === keyStarts.length, 'as many sequences');
   const keySteps = stepsOf(keyStarts);
-  return packedModel(operands, given, queryStarts, {
-    keyStarts,
-    keySteps,
-    longest: Math.max(0, ...keySteps),
-  });
+  const keys = { keyStarts, keySteps, longest: Math.max(0, ...keySteps) };
+  return packedModel(operands, given, queryStarts, keys, true);
 }
 
 /** The expected result of packedAttention(query, cache, options). */
@@ -74,7 +113,7 @@ export function cachedPackedModel([queryValue, cache, optionValues, ...more]: re
   );
   const given = model.options(optionValues, [...packedOptionNames, 'queryStarts', 'keyStarts', 'kvLengths']);
   expect(given.keyStarts === undefined, 'no starts of keys');
-  const query = model.floatTensor(queryValue);
+  const query = model.operand(queryValue);
   expect(query.dims.length === 3, 'the axes');
   const { key, value, lengths } = heldBy(cache, 'bshd');
   const [batch, longest, ...row] = key.dims;
@@ -92,11 +131,9 @@ export function cachedPackedModel([queryValue, cache, optionValues, ...more]: re
     'keys that are there',
   );
   const { kvLengths: _, ...others } = given;
-  return packedModel({ query, key: flat(key), value: flat(value) }, others, queryStarts, {
-    keyStarts: upTo(batch).map((entry) => entry * longest),
-    keySteps,
-    longest,
-  });
+  const keyStarts = upTo(batch).map((entry) => entry * longest);
+  const operands = { query, key: flat(key), value: flat(value) };
+  return packedModel(operands, others, queryStarts, { keyStarts, keySteps, longest }, false).output;
 }
 
 const stepsOf = (starts: readonly number[]) => starts.slice(1).map((end, entry) => end - starts[entry]);
@@ -108,12 +145,31 @@ interface PackedKeys {
   readonly longest: number;
 }
 
+function slopesOfEntry(slopes: NonNullable<OracleOptions['alibiSlopes']>, entry: number): ArrayLike<number> {
+  const own = slopes[entry];
+  return typeof own === 'object' ? own : (slopes as ArrayLike<number>);
+}
+
+interface Packed {
+  readonly query: ModelTensor;
+  readonly output: Expected;
+  readonly sequences: readonly {
+    readonly start: number;
+    readonly queries: number;
+    readonly keys: number;
+    readonly result: OracleResult;
+  }[];
+  readonly loose: boolean;
+}
+
+/** @param mayPad whether sequences may have padding at their ends */
 function packedModel(
   operands: Operands,
   given: Record<string, unknown>,
   queryStarts: readonly number[],
   { keyStarts, keySteps, longest }: PackedKeys,
-): Expected {
+  mayPad: boolean,
+): Packed {
   const { query, key, value } = operands;
   const [tokens, heads, width] = query.dims;
   const [, keyHeads, keyWidth] = key.dims;
@@ -128,23 +184,28 @@ function packedModel(
     width,
     keyWidth,
   });
-  const values = querySteps.flatMap((queries, entry) => {
+  const lengths = readLengths(given, mayPad, querySteps.length, (entry) => [
+    querySteps[entry],
+    keySteps[entry],
+  ]);
+  const sequences = querySteps.map((queries, entry) => {
     const keys = [key, value].map((each) => sequence(each, keyStarts[entry], keySteps[entry]));
     const { centers, select } = selection;
-    return attentionOracle(sequence(query, queryStarts[entry], queries), keys[0], keys[1], {
+    const result = attentionOracle(sequence(query, queryStarts[entry], queries), keys[0], keys[1], {
       ...options,
       ...(centers &&
         typeof select === 'object' &&
         select.type === 'local' && { select: { ...select, centers: centersOf(centers, entry, queries) } }),
       layout: 'bshd',
+      ...(options.alibiSlopes && { alibiSlopes: slopesOfEntry(options.alibiSlopes, entry) }),
+      ...(lengths && { lengths: [lengths[entry]] }),
       ...(queryOffset && { queryOffset: queryOffset[entry] }),
       ...(mask && { mask: maskOf(mask, entry, queries, keySteps[entry]) }),
-    }).output;
+    });
+    return { start: queryStarts[entry], queries, keys: keySteps[entry], result };
   });
-  return {
-    type: query.type,
-    dims: [tokens, heads, valueWidth],
-    values,
-    loose: loose || selection.chooses || !isTame(operands),
-  };
+  const isLoose = loose || selection.chooses || !isTame(operands);
+  const values = sequences.flatMap(({ result }) => result.output);
+  const output = { type: query.type, dims: [tokens, heads, valueWidth], values, loose: isLoose };
+  return { query, output, sequences, loose: isLoose };
 }

@@ -52,7 +52,7 @@ export function list(value: unknown): unknown[] {
 const integerTypes: readonly string[] = ['int32', 'int64', 'uint8'];
 
 /** Numbers are a list, or a tensor if they have dims; not a buffer. */
-function isTensor(value: unknown): boolean {
+export function isTensor(value: unknown): boolean {
   expect(isObject(value) && !types.isAnyArrayBuffer(value) && !types.isDataView(value), 'a list or tensor');
   return !Array.isArray(value) && !ArrayBuffer.isView(value) && value.dims !== undefined;
 }
@@ -124,7 +124,35 @@ function isType(value: unknown): value is TensorType {
   return typeof value === 'string' && Object.hasOwn(arrayNames, value);
 }
 
-export function tensor(value: unknown): ModelTensor {
+/** The places of the elements in memory, in row-major order. */
+function placesOf(lengths: readonly number[], strides: readonly number[]): number[] {
+  return lengths.reduce<number[]>(
+    (places, length, axis) =>
+      places.flatMap((place) => Array.from({ length }, (_, i) => place + i * strides[axis])),
+    [0],
+  );
+}
+
+/** Where the elements lie, if not densely. */
+function readStrides(value: unknown, lengths: readonly number[], mayHave: boolean): number[] | undefined {
+  if (value === undefined) return undefined;
+  const strides = list(value).map((stride) => {
+    expect(isInteger(stride, 0, Number.MAX_SAFE_INTEGER), 'a stride');
+    return stride;
+  });
+  expect(strides.length === lengths.length, 'a stride for each axis');
+  if (mayHave) return strides;
+  const size = lengths.reduce((product, length) => product * length, 1);
+  let dense = size;
+  for (const [axis, length] of lengths.entries()) {
+    dense /= length;
+    expect(size === 0 || length === 1 || strides[axis] === dense, 'a dense tensor');
+  }
+  return undefined;
+}
+
+/** @param mayHaveStrides as query, key and value may */
+export function tensor(value: unknown, mayHaveStrides = false): ModelTensor {
   expect(isObject(value), 'a tensor');
   const { type, dims, data, location } = value;
   expect(isType(type), 'a type');
@@ -138,6 +166,17 @@ export function tensor(value: unknown): ModelTensor {
   expect(typeof name === 'string' && arrayNames[type].includes(name), 'the array of the type');
   const array = data as Float32Array;
   const size = lengths.reduce((product, length) => product * length, 1);
+  const strides = readStrides(value.strides, lengths, mayHaveStrides);
+  if (strides) {
+    const last = lengths.length - 1;
+    expect(!(lengths[last] > 1) || strides[last] === 1, 'dense rows');
+    const reach =
+      size === 0 ? 0 : lengths.reduce((sum, length, axis) => sum + (length - 1) * strides[axis], 1);
+    expect(size <= reach && reach <= array.length, 'elements that are there, each once');
+    const all = decode({ type, dims: [array.length], data: array }).values;
+    const picked = size === 0 ? [] : placesOf(lengths, strides).map((place) => all[place]);
+    return { type, dims: lengths, values: Float64Array.from(picked), bool: false };
+  }
   expect(array.length === size, 'as many elements as dims say');
   const { values } = decode({ type, dims: lengths, data: array });
   const bool = type === 'bool';
@@ -146,6 +185,13 @@ export function tensor(value: unknown): ModelTensor {
 
 export function floatTensor(value: unknown): ModelTensor {
   const result = tensor(value);
+  expect(floats.includes(result.type), 'a floating-point type');
+  return result;
+}
+
+/** The same of query, key or value, which may have strides. */
+export function operand(value: unknown): ModelTensor {
+  const result = tensor(value, true);
   expect(floats.includes(result.type), 'a floating-point type');
   return result;
 }

@@ -9,6 +9,7 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
 import { stepsOf } from '../support/cached.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
+import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 import { layerOracle } from './layer-oracle.js';
@@ -105,6 +106,43 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       tolerance,
       'output',
     );
+  });
+
+  it('leaves the padding of new steps out', async () => {
+    const cache = cacheFor(layer, { width: 8, pageSize: 4 });
+    const input = random.tensor('float32', [2, 9, 24]);
+    const expected = layerOracle('float32', weights, options, input).output;
+    const row = (entry: number, first: number, last: number) =>
+      expected.slice((entry * 9 + first) * 24, (entry * 9 + last) * 24);
+    const padding = (rows: number) =>
+      Array.from({ length: rows }, () =>
+        toNumbers(weights.output?.bias ?? Tensor.zeros('float32', [24])),
+      ).flat();
+    let lengths = [0, 0];
+    for (const counts of [
+      [4, 1],
+      [0, 3],
+      [1, 0],
+      [3, 2],
+    ]) {
+      const piece = Tensor.zeros('float32', [2, 4, 24]);
+      (piece.data as Float32Array).fill(Number.NaN);
+      for (const [entry, count] of counts.entries()) {
+        const start = (entry * 9 + lengths[entry]) * 24;
+        (piece.data as Float32Array).set(
+          (input.data as Float32Array).subarray(start, start + count * 24),
+          entry * 4 * 24,
+        );
+      }
+      const output = await layer.forward(piece, { cache, lengths: counts });
+      const wanted = counts.flatMap((count, entry) => [
+        ...row(entry, lengths[entry], lengths[entry] + count),
+        ...padding(4 - count),
+      ]);
+      expectClose(output, wanted, tolerance, `counts ${counts}`);
+      lengths = lengths.map((length, entry) => length + counts[entry]);
+      assert.deepEqual([...cache.lengths], lengths);
+    }
   });
 
   it('turns by positions that are given', async () => {

@@ -15,6 +15,7 @@ import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js'
 import { toNumbers } from '../support/numbers.js';
 import { poisoned } from '../support/poison.js';
 import { Random } from '../support/random.js';
+import { throwsHeed } from '../support/rejects.js';
 import { enough } from '../support/selections.js';
 import { layerOracle, type OracleCall } from './layer-oracle.js';
 import { type RandomCall, randomCall, randomOptions, randomSizes, randomWeights } from './random-layer.js';
@@ -306,6 +307,49 @@ eachBackend('MultiHeadAttention', (backend) => {
     const padded = layer.forwardSync(input, { kvLengths: [valid] });
     const start = new Tensor(padded.data.slice(0, valid * 24) as Float32Array, [1, valid, 24]);
     expectClose(start, toNumbers(layer.forwardSync(alone)), 1e-6);
+  });
+
+  it('leaves padding out, whatever it contains, and gives its rows the bias of the output map', async () => {
+    for (const out of [24, 0]) {
+      const weights = randomWeights(random, { out });
+      const options = { heads: 4, causal: true, rotary: { theta: 100 }, sinks: [1, 0, -1, 2] };
+      const layer = make(weights, options);
+      const lengths = [5, 0, 9, 1];
+      const input = random.tensor('float32', [4, 9, 24]);
+      const spoilt = new Tensor(input.data.slice() as Float32Array, input.dims);
+      for (const [entry, length] of lengths.entries())
+        (spoilt.data as Float32Array).fill(Number.NaN, (entry * 9 + length) * 24, (entry + 1) * 9 * 24);
+      const { output, attention } = layerOracle('float32', weights, options, input, { lengths });
+      const { out: columns, heads } = { out: out || 32, heads: 4 };
+      const written = poisoned('float32', [4, 9, columns]);
+      expectClose(
+        await layer.forward(spoilt, { lengths, out: written.tensor }),
+        output,
+        tolerance('float32'),
+      );
+      written.expectMarginsIntact();
+      const details = layer.forwardDetailsSync(spoilt, { lengths, include: ['weights', 'logSumExp'] });
+      assert.ok(details.weights && details.logSumExp);
+      expectClose(details.weights, attention.weights, tolerance('float32'), 'weights', 1);
+      expectClose(details.logSumExp, attention.logSumExp, tolerance('float32'), 'log-sum-exp', 1);
+      assert.deepEqual(details.weights.dims, [4, heads, 9, 9]);
+      const bias = weights.output?.bias ? toNumbers(weights.output.bias) : new Array<number>(columns).fill(0);
+      assert.deepEqual(toNumbers(written.tensor).slice(9 * columns, 10 * columns), bias);
+    }
+  });
+
+  it('takes lengths of the input only', () => {
+    const layer = make(randomWeights(random), { heads: 4 });
+    const input = random.tensor('float32', [2, 3, 24]);
+    const refuses = (options: ForwardOptions, message: string) =>
+      throwsHeed(
+        () => layer.forwardSync(input, { lengths: [1, 2], ...options }),
+        'HEED_INVALID_ARGUMENT',
+        message,
+      );
+    refuses({ context: input }, 'Expected options.lengths to be left out with options.context');
+    refuses({ kvLengths: [1, 2] }, 'Expected options.kvLengths to be left out with options.lengths');
+    refuses({ lengths: [1, 4] }, 'Expected options.lengths[1] to be an integer from 0 to 3');
   });
 
   it('answers with what there is when an axis has no length', async () => {

@@ -11,7 +11,7 @@ import type {
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
-import { listOf, toNumbers } from '../support/numbers.js';
+import { listOf, slopesOf, toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
 import { biasedMask } from '../support/relative-bias.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
@@ -20,6 +20,7 @@ export interface OracleCall {
   readonly select?: Selection;
   readonly context?: TensorLike;
   readonly mask?: TensorLike;
+  readonly lengths?: readonly number[];
   readonly kvLengths?: readonly number[];
   readonly positions?: readonly number[];
 }
@@ -96,12 +97,13 @@ export function layerOracle(
     softcap,
     scale,
     alibiSlopes,
+    alibiDistance,
     sinks,
     relativeBias,
     score,
     select,
   } = options;
-  const { context = input, kvLengths, positions } = call;
+  const { context = input, lengths, kvLengths, positions } = call;
   const [batch, steps] = input.dims;
 
   const map = (x: readonly number[], { weight, bias }: LinearMap, rows: number) => {
@@ -123,7 +125,7 @@ export function layerOracle(
     return wide(rounded(type, turned), [batch, count, sourceSteps, width]);
   };
   const keySteps = context.dims[1];
-  const valid = (entry: number) => kvLengths?.[entry] ?? keySteps;
+  const valid = (entry: number) => (lengths ?? kvLengths)?.[entry] ?? keySteps;
   const given = (entry: number, step: number) =>
     positions && (positions.length === steps ? positions[step] : positions[entry * steps + step]);
   const queryPosition = (entry: number, step: number) =>
@@ -155,12 +157,14 @@ export function layerOracle(
       ...(score !== undefined && { score: typeof score === 'string' ? score : rounding(type, score) }),
       ...((call.select ?? select) && { select: call.select ?? select }),
       ...(scale !== undefined && { scale }),
-      ...(alibiSlopes && { alibiSlopes: listOf(alibiSlopes) }),
+      ...(alibiSlopes && { alibiSlopes: slopesOf(alibiSlopes) }),
+      ...(alibiDistance && { alibiDistance }),
       ...(sinks && { sinks: listOf(sinks) }),
       ...(mask && { mask }),
+      ...(lengths && { lengths }),
       ...(kvLengths && { kvLengths }),
       // In self-attention, queries have the positions of their keys.
-      ...(!call.context && { queryOffset: 0 }),
+      ...(!call.context && !lengths && { queryOffset: 0 }),
     },
   );
   const valueWidth = weights.value.weight.dims[0] / keyValueHeads;

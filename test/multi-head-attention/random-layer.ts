@@ -135,7 +135,10 @@ export function randomOptions(
     ...(random.chance(0.3) && { window: { left: random.integer(0, 8), right: random.integer(0, 8) } }),
     ...(random.chance(0.3) && { softcap: random.uniform(0.5, 4) }),
     ...(random.chance(0.3) && { scale: random.uniform(0.1, 1) }),
-    ...(random.chance(0.3) && { alibiSlopes: perHead(0, 0.5) }),
+    ...(random.chance(0.3) && {
+      alibiSlopes: perHead(0, 0.5),
+      ...(backend !== 'cuda' && random.chance(0.5) && { alibiDistance: 'absolute' as const }),
+    }),
     ...(random.chance(0.3) && { sinks: perHead(-1, 1) }),
     ...(backend !== 'cuda' && random.chance(0.2) && { relativeBias: randomRelativeBias(random, heads) }),
     ...(random.chance(0.2) && { normEpsilon: random.uniform(0, 0.5) }),
@@ -146,6 +149,7 @@ export function randomOptions(
 export interface RandomCall {
   context?: Tensor;
   mask?: Tensor;
+  lengths?: number[];
   kvLengths?: number[];
   positions?: number[];
   select?: Selection;
@@ -170,7 +174,10 @@ export function randomCall(
       random.chance(0.2) ? Number.NEGATIVE_INFINITY : random.normal(),
     );
   }
-  if (random.chance(0.3)) call.kvLengths = Array.from({ length: batch }, () => random.integer(0, keys));
+  const counts = () => Array.from({ length: batch }, () => random.integer(0, keys));
+  const limited = random.pick(['keys', 'keys', 'steps', 'steps', 'none', 'none', 'none'] as const);
+  if (limited === 'keys') call.kvLengths = counts();
+  if (limited === 'steps' && !call.context) call.lengths = counts();
   if (rotates && random.chance(0.4)) {
     const count = random.chance(0.5) ? steps : batch * steps;
     call.positions = Array.from({ length: count }, () => random.integer(0, 200));

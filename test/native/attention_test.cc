@@ -69,8 +69,8 @@ void check(const RandomAttention& made, const std::vector<TrueRow>& truth, const
       wrong_choices +=
           choices.data[b * choices.batch_stride + h * choices.head_stride + q] != static_cast<double>(choice);
     }
-    const double lse =
-        (*made.log_sum_exp)[b * p.log_sum_exp.batch_stride + h * p.log_sum_exp.head_stride + q];
+    const double lse = (*made.log_sum_exp)[b * p.log_sum_exp.batch_stride + h * p.log_sum_exp.head_stride +
+                                           q * p.log_sum_exp.step_stride];
     if (lse != log_sum_exp) {
       const double difference = std::fabs(lse - log_sum_exp) / (1 + std::fabs(log_sum_exp));
       // An infinite number for a finite one, or NaN: no later fmax may hide it.
@@ -89,7 +89,8 @@ void check(const RandomAttention& made, const std::vector<TrueRow>& truth, const
 void check_rows(RandomAttention& made, Random& random, uint64_t stream) {
   RowsProblem rows;
   rows.attention = made.problem;
-  const int64_t queries = made.problem.sequences[0].query_steps;
+  int64_t queries = 0;
+  for (const Sequence& s : made.problem.sequences) queries = std::max(queries, s.query_steps);
   if (queries == 0) return;
   rows.keys = made.key->size() == 0 ? 0 : made.problem.sequences[0].key_steps;
   for (const Sequence& s : made.problem.sequences) rows.keys = std::max(rows.keys, s.key_steps);
@@ -141,7 +142,9 @@ TEST_CASE("attention agrees with the oracle on random problems") {
                                   .scores = !wide && random.chance(0.5),
                                   .local = random.chance(0.5),
                                   .additive = true,
-                                  .hard = random.chance(0.5)});
+                                  .hard = random.chance(0.5),
+                                  .alibi = true,
+                                  .padded = true});
     const std::vector<TrueRow> truth = truth_of(made.problem);
     for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
       cpu::set_instruction_set(isa);

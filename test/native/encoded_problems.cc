@@ -160,8 +160,9 @@ void add_attention(Encoded& to, Random& random, const AttentionShape& s) {
     const double mask = to.buffer(s.queries * s.keys, type);
     to.add({mask, Encoded::number_of(type), 0, 0, double(s.keys), 1});
   }
+  add_list(to, random.pick<int64_t>({0, s.query_heads, s.query_heads * s.batch}), 0, random);
   add_list(to, random.chance(0.5) ? s.query_heads : 0, 0, random);
-  add_list(to, random.chance(0.5) ? s.query_heads : 0, 0, random);
+  to.add(random.chance(0.5) ? 1 : 0);
   to.add(static_cast<double>(s.selection));
   if (s.selection == SelectionKind::drawn) to.add(static_cast<double>(random.integer(0, 1000)));
   if (s.selection == SelectionKind::local) {

@@ -32,11 +32,16 @@ export interface AttentionCase {
   readonly window: { readonly left?: number; readonly right?: number };
   readonly offset: number | undefined;
   readonly lengths: boolean;
+  /** Self attention over sequences that are padded at their ends. */
+  readonly padded: boolean;
   readonly mask: 'none' | 'bool' | 'float32' | 'float16' | 'bfloat16';
   /** Which axes of a mask broadcast, and how many leading axes it omits. */
   readonly broadcast: readonly [boolean, boolean, boolean, boolean];
   readonly missingAxes: number;
   readonly alibi: boolean;
+  readonly alibiDistance: 'signed' | 'absolute';
+  /** Slopes of each batch entry. */
+  readonly ownSlopes: boolean;
   readonly sinks: boolean;
   /** Elements before each operand in a larger buffer. */
   readonly shift: number;
@@ -82,14 +87,26 @@ export const attentionCases: fc.Arbitrary<AttentionCase> = fc.record({
   window: windows,
   offset: fc.option(fc.integer({ min: -20, max: 80 }), { nil: undefined }),
   lengths: fc.boolean(),
+  padded: fc.constant(false),
   mask: fc.constantFrom('none', 'none', 'bool', 'float32', 'float16', 'bfloat16'),
   broadcast: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
   missingAxes: fc.integer({ min: 0, max: 3 }),
   alibi: fc.boolean(),
+  alibiDistance: fc.constantFrom('signed', 'absolute'),
+  ownSlopes: fc.boolean(),
   sinks: fc.boolean(),
   shift: fc.integer({ min: 0, max: 19 }),
   seed: fc.nat(),
 });
+
+/** As many keys as queries, of which only the first count. */
+export const paddedCases = attentionCases.map((each) => ({
+  ...each,
+  keys: each.queries,
+  offset: undefined,
+  lengths: false,
+  padded: true,
+}));
 
 /** The same elements after `shift` others, with as many after them; all of the others are NaN. */
 export function shifted(tensor: Tensor, shift: number): Tensor {
@@ -149,6 +166,7 @@ export function draw(each: AttentionCase): DrawnCase {
   const { scale = each.score === 'dot' ? 0.4 : undefined } = each;
   const perHead = (low: number, high: number) =>
     Array.from({ length: heads }, () => random.uniform(low, high));
+  const counts = () => Array.from({ length: batch }, () => random.integer(0, keys));
   const options: OracleOptions = {
     layout,
     score,
@@ -158,9 +176,15 @@ export function draw(each: AttentionCase): DrawnCase {
     window: each.window,
     ...(scale !== undefined && { scale: scale / Math.sqrt(width / 4) }),
     ...(each.offset !== undefined && { queryOffset: each.offset }),
-    ...(each.lengths && { kvLengths: Array.from({ length: batch }, () => random.integer(0, keys)) }),
+    ...(each.lengths && { kvLengths: counts() }),
+    ...(each.padded && { lengths: counts() }),
     ...(mask && { mask: shifted(mask, shift) }),
-    ...(each.alibi && { alibiSlopes: perHead(0, 0.3) }),
+    ...(each.alibi && {
+      // Without entries there are no lists to tell whose slopes they are.
+      alibiSlopes:
+        each.ownSlopes && batch > 0 ? Array.from({ length: batch }, () => perHead(0, 0.3)) : perHead(0, 0.3),
+      alibiDistance: each.alibiDistance,
+    }),
     ...(each.sinks && { sinks: perHead(-2, 2) }),
   };
   return {
@@ -184,7 +208,13 @@ export function undecided(each: AttentionCase): AttentionCase {
 /** The nearest case that the backend supports; test/backends/cuda/refusals.test.ts tests what it rejects. */
 export function possibleOn(backend: TestedBackend, each: AttentionCase): AttentionCase {
   if (backend !== 'cuda') return each;
-  return { ...each, select: 'soft', score: each.score === 'dot' ? 'dot' : 'scaled-dot' };
+  return {
+    ...each,
+    select: 'soft',
+    score: each.score === 'dot' ? 'dot' : 'scaled-dot',
+    alibiDistance: 'signed',
+    ownSlopes: false,
+  };
 }
 
 /** Sanitized code is slow, and an emulated GPU is slower; both find defects in few runs. */

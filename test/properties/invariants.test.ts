@@ -17,6 +17,7 @@ import {
   type AttentionCase,
   attentionCases,
   draw,
+  paddedCases,
   possibleOn,
   runsOn,
   undecided,
@@ -29,6 +30,27 @@ import { range, take, takeOfMask } from './rearrange.js';
 function expectSame(each: AttentionCase, actual: Tensor, expected: Tensor): void {
   expectNear(actual, expected, 2 * elementAccuracy[each.type], 0.1, 'output');
 }
+
+/** A copy in which the steps of each entry past its length are changed to `element`. */
+function replaceSteps(tensor: Tensor, axis: 1 | 2, lengths: readonly number[], element: number): Tensor {
+  const { type, dims } = tensor;
+  const copy = new Tensor(type, tensor.data.slice(), dims);
+  const inner = dims.slice(axis + 1).reduce((product, length) => product * length, 1);
+  const perEntry = dims.slice(1).reduce((product, length) => product * length, 1);
+  for (let i = 0; i < copy.size; i++) {
+    if (Math.floor(i / inner) % dims[axis] >= lengths[Math.floor(i / perEntry)]) copy.data[i] = element;
+  }
+  return copy;
+}
+
+function spoilSteps(tensor: Tensor, axis: 1 | 2, lengths: readonly number[]): Tensor {
+  // A NaN in both 16-bit formats.
+  const half = tensor.type === 'float16' || tensor.type === 'bfloat16';
+  return replaceSteps(tensor, axis, lengths, half ? 0x7fff : Number.NaN);
+}
+
+const clearSteps = (tensor: Tensor, axis: 1 | 2, lengths: readonly number[]) =>
+  replaceSteps(tensor, axis, lengths, 0);
 
 /** The same integers in a form that tokenizers and onnxruntime give. */
 function asIntegers(random: Random, numbers: readonly number[]): IntegerList {
@@ -178,6 +200,25 @@ eachBackend('invariants', (backend) => {
       const masked = { ...without(options, 'causal', 'window', 'kvLengths'), queryOffset: offsets, mask };
       expectSame(each, attend(backend, drawn, masked), attend(backend, drawn, options));
     });
+  });
+
+  it('what padding contains, and whether it is left out by lengths or by its rows', () => {
+    fc.assert(
+      fc.property(paddedCases, (any) => {
+        const each = possibleOn(backend, undecided(any));
+        const drawn = draw(each);
+        const { lengths: given, ...options } = drawn.options;
+        const lengths = Array.from(given ?? []);
+        const axis = stepAxis(each.layout);
+        const spoil = (tensor: Tensor) => spoilSteps(tensor, axis, lengths);
+        const { query, key, value } = drawn;
+        const spoilt = { query: spoil(query), key: spoil(key), value: spoil(value) };
+        const actual = attend(backend, spoilt, drawn.options);
+        const whole = attend(backend, drawn, { ...options, kvLengths: lengths, queryOffset: 0 });
+        expectSame(each, actual, clearSteps(whole, axis, lengths));
+      }),
+      runsOn(backend),
+    );
   });
 
   it('whether numbers lie in lists or in tensors, and whether masks are bool or integers', () => {

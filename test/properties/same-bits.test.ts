@@ -94,11 +94,12 @@ eachBackend('the bits of any result', (backend) => {
         const [query, key, value] = [drawn.query, drawn.key, drawn.value].map((tensor) =>
           take(tensor, 0, [entry]),
         );
-        const { kvLengths } = drawn.options;
+        const { kvLengths, alibiSlopes } = drawn.options;
         const own = {
           ...drawn.options,
           ...withMask(takeOfMask(maskOf(drawn), -4, [entry])),
           ...(kvLengths && { kvLengths: [kvLengths[entry]] }),
+          ...(each.ownSlopes && alibiSlopes && { alibiSlopes: [alibiSlopes[entry] as readonly number[]] }),
         };
         expectSameBits(attend(backend, { query, key, value }, own), take(whole, 0, [entry]));
       }

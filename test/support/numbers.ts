@@ -45,6 +45,18 @@ export function toNumbers({ type, data }: TensorLike): number[] {
   return numbers;
 }
 
+/** Slopes of ALiBi as lists: one for all batch entries, or one for each. */
+export function slopesOf(slopes: NumberList | readonly NumberList[]): number[] | number[][] {
+  if (!('dims' in slopes)) {
+    const rows = Array.from<number | NumberList>(slopes);
+    return rows.every((row) => typeof row === 'number') ? rows : rows.map((row) => listOf(row as NumberList));
+  }
+  const numbers = toNumbers(slopes);
+  const [entries, heads] = slopes.dims;
+  if (heads === undefined) return numbers;
+  return Array.from({ length: entries }, (_, entry) => numbers.slice(entry * heads, (entry + 1) * heads));
+}
+
 /** The numbers of a list or tensor. */
 export function listOf(numbers: NumberList | IntegerList): number[] {
   return 'dims' in numbers ? toNumbers(numbers) : Array.from<number | bigint, number>(numbers, Number);

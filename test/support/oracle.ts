@@ -11,13 +11,14 @@ import { drawnNoise } from './oracle-draws.js';
 import { similarityOf } from './oracle-score.js';
 
 /** Options whose numbers may also be in tensors. */
-type NumberOptions = 'queryOffset' | 'kvLengths' | 'alibiSlopes' | 'sinks';
+type NumberOptions = 'queryOffset' | 'lengths' | 'kvLengths' | 'alibiSlopes' | 'sinks';
 
 /** The options that affect the result, with all numbers in lists. */
 export interface OracleOptions extends Omit<AttentionOptions, 'backend' | 'out' | 'signal' | NumberOptions> {
   queryOffset?: number | ArrayLike<number>;
+  lengths?: ArrayLike<number>;
   kvLengths?: ArrayLike<number>;
-  alibiSlopes?: ArrayLike<number>;
+  alibiSlopes?: ArrayLike<number> | readonly ArrayLike<number>[];
   sinks?: ArrayLike<number>;
 }
 
@@ -129,13 +130,20 @@ function rowsOf(
   const { score: named = 'scaled-dot' } = options;
   const similarity = similarityOf(named);
   const scale = options.scale ?? (named === 'scaled-dot' ? 1 / Math.sqrt(q.width) : 1);
-  const { softcap = 0, causal = false, window = {}, kvLengths, queryOffset, alibiSlopes, sinks } = options;
+  const { softcap = 0, causal = false, window = {}, alibiSlopes, sinks } = options;
+  const { lengths, kvLengths, queryOffset } = options;
   const { left = Number.POSITIVE_INFINITY, right = Number.POSITIVE_INFINITY } = window;
   const { select = 'soft' } = options;
   const added = options.mask && { type: options.mask.type, at: maskAt(options.mask, q.steps) };
 
-  const validKeys = (b: number) => kvLengths?.[b] ?? k.steps;
+  const slope = (b: number, h: number) => {
+    const own = alibiSlopes?.[b];
+    return typeof own === 'object' ? own[h] : ((alibiSlopes?.[h] as number | undefined) ?? 0);
+  };
+  const validQueries = (b: number) => lengths?.[b] ?? q.steps;
+  const validKeys = (b: number) => lengths?.[b] ?? kvLengths?.[b] ?? k.steps;
   const position = (b: number, i: number) => {
+    if (lengths) return i;
     const first = typeof queryOffset === 'number' ? queryOffset : queryOffset?.[b];
     return i + (first ?? validKeys(b) - q.steps);
   };
@@ -145,7 +153,8 @@ function rowsOf(
   const keyHead = (h: number) => Math.floor((h * k.heads) / q.heads);
 
   function judge(b: number, h: number, i: number, j: number): KeyResult {
-    if (j >= validKeys(b)) return { score: nothing, capped: nothing, biased: nothing, attended: false };
+    if (i >= validQueries(b) || j >= validKeys(b))
+      return { score: nothing, capped: nothing, biased: nothing, attended: false };
     const distance = j - position(b, i);
     const score =
       scale *
@@ -162,7 +171,9 @@ function rowsOf(
     const around = centers === undefined || Math.abs(j - centers(b, h, i)) <= halfWidth;
     const attended =
       !excluded && around && !(causal && distance > 0) && distance >= -left && distance <= right;
-    const bias = (added && isFloat(added.type) ? (masked ?? 0) : 0) + (alibiSlopes?.[h] ?? 0) * distance;
+    const bias =
+      (added && isFloat(added.type) ? (masked ?? 0) : 0) +
+      slope(b, h) * (options.alibiDistance === 'absolute' ? -Math.abs(distance) : distance);
     return { score, capped, biased: attended ? capped + bias : nothing, attended };
   }
 
@@ -173,7 +184,7 @@ function rowsOf(
       return {
         keys,
         weights: keys.map(() => 0),
-        logSumExp: sinks?.[h] ?? nothing,
+        logSumExp: i < validQueries(b) ? (sinks?.[h] ?? nothing) : nothing,
         output: range(v.width).map(() => 0),
         lead: Infinity,
       };

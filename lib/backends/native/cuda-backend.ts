@@ -5,9 +5,9 @@
 import { HeedError } from '../../errors.js';
 import { type DeviceArray, isOnDevice } from '../../memory/device.js';
 import { writtenBy } from '../../problem/accesses.js';
-import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../../problem/problem.js';
+import type { PackedHandle, Problem } from '../../problem/problem.js';
 import { bytesPerElement, type Location, type Numbers, type TensorType } from '../../tensor/types.js';
-import type { Backend } from '../backend.js';
+import type { Backend, ScoringKinds } from '../backend.js';
 import { type Addon, type Buffers, callAddon } from './addon.js';
 import { type CudaDevice, DeviceTables, encodeForDevice } from './cuda-device.js';
 import { type Encoded, Encoder } from './encoder.js';
@@ -93,9 +93,12 @@ class CudaBackend implements Backend {
     return type === 'float32' || type === 'float16' || type === 'bfloat16';
   }
 
-  expectComputable(score: ScoreForm['kind'], selection: SelectionForm['kind']): void {
+  expectComputable({ score, selection, alibiDistance, slopesPerEntry }: ScoringKinds): void {
     if (score !== 'product') throw unsupported(`scores of type '${score}'`);
     if (selection !== 'soft') throw unsupported(`the selection '${selection}'`);
+    const instead = "add their bias as a mask, or use backend 'cpu'";
+    if (alibiDistance !== 'signed') throw unsupported(`alibiSlopes of ${alibiDistance} distances`, instead);
+    if (slopesPerEntry) throw unsupported('alibiSlopes per batch entry', instead);
   }
 
   allocate(type: TensorType, size: number): DeviceArray {

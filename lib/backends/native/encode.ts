@@ -97,6 +97,7 @@ function encodeAttention(to: Encoder, problem: AttentionProblem): void {
   encodeScore(to, scoring.score);
   to.optional(scoring.mask, encodeMask);
   for (const list of headNumbers) to.list(scoring[list]);
+  to.number(scoring.alibiDistance === 'absolute' ? 1 : 0);
   encodeSelection(to, scoring.select);
   to.optional(problem.choices, encodeChoices);
 }

@@ -23,7 +23,7 @@ function store(
 
 /** What the values of a row were summed with. */
 function weightsOf(problem: AttentionProblem, row: QueryRow, scores: Float64Array): Float64Array {
-  const { entry, head, step } = row;
+  const { entry, head, step, sequence } = row;
   if (problem.choices) {
     const { data, batchStride, headStride } = problem.choices;
     const choice = data[entry * batchStride + head * headStride + step];
@@ -31,7 +31,9 @@ function weightsOf(problem: AttentionProblem, row: QueryRow, scores: Float64Arra
   }
   if (!problem.logSumExp) throw new TypeError('Weights are made from log-sum-exps or choices');
   const logSumExp = Number(
-    hostElements(problem.logSumExp.data)[rowStart(problem.logSumExp, entry, head, step)],
+    hostElements(problem.logSumExp.data)[
+      rowStart(problem.logSumExp, entry, head, sequence.queryStart + step)
+    ],
   );
   // Without a key to attend, −∞ − −∞ would be NaN where the weight is 0.
   const weights = scores.map((score) =>
@@ -54,6 +56,27 @@ function showRow(problem: RowsProblem, row: QueryRow, keys: Matrix, start: numbe
   if (problem.weights) store(problem.weights, start, weightsOf(attention, row, scores), problem.keys, 0);
 }
 
+/** A row past the end of its sequence wants nothing of any key. */
+function showPadding(problem: RowsProblem, start: number): void {
+  const nothing = new Float64Array(0);
+  for (const scores of [problem.scores, problem.cappedScores, problem.biasedScores]) {
+    store(scores, start, nothing, problem.keys, Number.NEGATIVE_INFINITY);
+  }
+  store(problem.weights, start, nothing, problem.keys, 0);
+}
+
+function showStep(
+  problem: RowsProblem,
+  { entry, head, step, sequence }: Omit<QueryRow, 'query'>,
+  keys: Matrix,
+  start: number,
+): void {
+  const { query: view, queryWidth, width } = problem.attention;
+  const query = new Float64Array(queryWidth ?? width);
+  readRow(view, rowStart(view, entry, head, sequence.queryStart + step), query);
+  showRow(problem, { entry, head, step, sequence, query }, keys, start);
+}
+
 export function* showRows(problem: RowsProblem): Generator<void> {
   const { attention, heads, queries } = problem;
   const headsPerKeyHead = attention.queryHeads / attention.keyHeads;
@@ -63,9 +86,8 @@ export function* showRows(problem: RowsProblem): Generator<void> {
       const keyHead = Math.floor(head / headsPerKeyHead);
       const keys = yield* readKeys(attention, entry, keyHead);
       for (const step of queries) {
-        const query = new Float64Array(attention.queryWidth ?? attention.width);
-        readRow(attention.query, rowStart(attention.query, entry, head, sequence.queryStart + step), query);
-        showRow(problem, { entry, head, step, sequence, query }, keys, start);
+        if (step < sequence.querySteps) showStep(problem, { entry, head, step, sequence }, keys, start);
+        else showPadding(problem, start);
         start += problem.keys;
         yield;
       }

@@ -160,11 +160,20 @@ function inBounds({ window, select }: Scoring, row: QueryRow): Uint8Array {
   return attended;
 }
 
+/** The slope of a row's head: all batch entries share their slopes, or each has its own. */
+function slopeOf(slopes: Float64Array, heads: number, { entry, head }: QueryRow): number {
+  return slopes[slopes.length > heads ? entry * heads + head : head];
+}
+
 /**
  * Adds mask and ALiBi to scores and sets them to −∞ where a key may not be attended, in place.
  * Answers which keys may.
  */
-export function bias({ scoring }: AttentionProblem, row: QueryRow, scores: Float64Array): Uint8Array {
+export function bias(
+  { scoring, queryHeads }: AttentionProblem,
+  row: QueryRow,
+  scores: Float64Array,
+): Uint8Array {
   const attended = inBounds(scoring, row);
   if (scoring.mask) {
     const added = readMaskRow(scoring.mask, row, scores.length);
@@ -174,9 +183,12 @@ export function bias({ scoring }: AttentionProblem, row: QueryRow, scores: Float
     }
   }
   if (scoring.alibiSlopes) {
-    const slope = scoring.alibiSlopes[row.head];
+    const slope = slopeOf(scoring.alibiSlopes, queryHeads, row);
     const position = positionOf(row);
-    for (let key = 0; key < scores.length; key++) scores[key] += slope * (key - position);
+    for (let key = 0; key < scores.length; key++) {
+      const ahead = key - position;
+      scores[key] += slope * (scoring.alibiDistance === 'absolute' ? -Math.abs(ahead) : ahead);
+    }
   }
   for (let key = 0; key < scores.length; key++) {
     if (!attended[key]) scores[key] = Number.NEGATIVE_INFINITY;

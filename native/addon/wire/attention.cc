@@ -25,12 +25,20 @@ std::vector<Sequence> read_sequences(Reader& from) {
   return sequences;
 }
 
-std::vector<float> read_per_head(Reader& from, int64_t heads) {
-  auto values = from.list<float>();
-  if (!values.empty() && static_cast<int64_t>(values.size()) != heads) {
-    throw InvalidProblem("Expected one value for each query head");
+void read_head_numbers(Reader& from, AttentionProblem& problem) {
+  const int64_t heads = problem.query_heads, entries = static_cast<int64_t>(problem.sequences.size());
+  for (const HeadNumbers list : head_numbers) {
+    auto values = from.list<float>();
+    const auto count = static_cast<int64_t>(values.size());
+    // Without entries, nobody reads the numbers of any.
+    const bool per_entry = list == &Scoring::alibi_slopes &&
+                           (entries == 0 || static_cast<Wide>(count) == Wide{heads} * entries);
+    if (count != 0 && count != heads && !per_entry)
+      throw InvalidProblem("Expected one value for each query head");
+    if (per_entry && count != heads) problem.scoring.alibi_batch_stride = heads;
+    problem.scoring.*list = problem.keep(std::move(values));
   }
-  return values;
+  problem.scoring.alibi_absolute = from.flag();
 }
 
 struct Rows {
@@ -197,9 +205,7 @@ void place_in_pages(const EncodedPages& pages, const EncodedView& key, const Enc
   }
 }
 
-}  // namespace
-
-AttentionProblem read_attention(Reader& from) {
+AttentionProblem read_problem(Reader& from) {
   AttentionProblem problem;
   problem.query_heads = from.integer(1, largest_axis);
   problem.key_heads = from.integer(1, problem.query_heads);
@@ -225,8 +231,7 @@ AttentionProblem read_attention(Reader& from) {
   const auto pages = EncodedPages::read(from, problem.sequences.size());
   problem.scoring.score = read_score(from, problem);
   problem.scoring.mask = read_mask(from, problem.sequences, problem.query_heads);
-  for (const HeadNumbers list : head_numbers)
-    problem.scoring.*list = problem.keep(read_per_head(from, problem.query_heads));
+  read_head_numbers(from, problem);
   problem.scoring.selection = read_selection(from, problem);
 
   require_rows(query, problem.sequences, problem.query_heads, problem.query_width, queries_of);
@@ -239,20 +244,12 @@ AttentionProblem read_attention(Reader& from) {
   problem.query = query.as<View>();
   problem.output = output.as<MutableView>();
   if (log_sum_exp.memory != nullptr) {
-    if (log_sum_exp.type != DType::float32 || log_sum_exp.step_stride != 1) {
-      throw InvalidProblem("Expected logSumExp to be contiguous float32");
-    }
+    if (log_sum_exp.type != DType::float32) throw InvalidProblem("Expected logSumExp to be float32");
     require_rows(log_sum_exp, problem.sequences, problem.query_heads, 1, queries_of);
     problem.log_sum_exp = log_sum_exp.as<MutableView>();
   }
-  // There is nothing to compute. The number of heads is then not bounded by memory, and no loop may run over
-  // it.
-  const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
-  if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
   return problem;
 }
-
-namespace {
 
 std::vector<int32_t> read_indices(Reader& from, int64_t end) {
   std::vector<int32_t> indices(static_cast<size_t>(from.count()));
@@ -275,18 +272,25 @@ bool has_what_weights_are_made_from(const AttentionProblem& attention) {
 
 }  // namespace
 
+AttentionProblem read_attention(Reader& from) {
+  AttentionProblem problem = read_problem(from);
+  // There is nothing to compute. The number of heads is then not bounded by memory, and no loop may run over
+  // it.
+  const auto empty = [](const Sequence& sequence) { return sequence.query_steps == 0; };
+  if (std::all_of(problem.sequences.begin(), problem.sequences.end(), empty)) problem.sequences.clear();
+  return problem;
+}
+
 RowsProblem read_rows(Reader& from) {
   RowsProblem problem;
-  problem.attention = read_attention(from);
+  problem.attention = read_problem(from);
   const auto& sequences = problem.attention.sequences;
   problem.keys = from.length();
-  int64_t queries = INT32_MAX;
   for (const Sequence& sequence : sequences) {
-    queries = std::min(queries, sequence.query_steps);
     if (sequence.key_steps > problem.keys) throw InvalidProblem("Expected rows to hold all keys");
   }
   problem.heads = read_indices(from, problem.attention.query_heads);
-  problem.queries = read_indices(from, queries);
+  problem.queries = read_indices(from, INT32_MAX);
 
   const auto rows = static_cast<int64_t>(sequences.size() * problem.heads.size());
   const Wide elements = static_cast<Wide>(rows) * static_cast<int64_t>(problem.queries.size()) * problem.keys;

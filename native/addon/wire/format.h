@@ -12,7 +12,9 @@
 //                   score (0 product, 1 cosine, 2 general and its matrix, 3 location,
 //                          4 additive, hidden, and its matrices W, U and v)
 //                   mask (-1, or: buffer type batchStride headStride queryStride keyStride)
-//                   a list for each of head_numbers, see core/scoring.h: one number per query head, or none
+//                   a list for each of head_numbers, see core/scoring.h: one number per query head, or none;
+//                   of alibi_slopes also one per sequence and query head
+//                   whether ALiBi counts distances in both directions (flag)
 //                   selection (0 soft, 1 hard, 2 drawn and the seed,
 //                              3 local and: buffer type batchStride headStride queryStride halfWidth)
 //                   choices (-1, or: buffer of doubles, batchStride headStride)

@@ -26,8 +26,8 @@ struct RowGroup {
   alignas(64) int64_t first[group_rows];  // keys of each row; empty in the other lanes
   alignas(64) int64_t last[group_rows];
 
-  int64_t head[group_rows];  // of each row's query
   int64_t position[group_rows];
+  alignas(64) float slope[group_rows];  // for ALiBi
   const void* mask_row[group_rows];
 
   // For additive scores, whose query is W q: e^2Wq and v, [hidden, group_rows] each.
@@ -102,7 +102,7 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.sum[r] = 0;
     group.first[r] = group.last[r] = 0;
     group.position[r] = 0;
-    group.head[r] = 0;
+    group.slope[r] = 0;
     group.mask_row[r] = nullptr;
     group.center[r] = 0;
     group.best[r] = -infinity;
@@ -113,7 +113,7 @@ static inline void describe_rows(const RowBlock& block, int64_t first_row, RowGr
     group.position[r] = row.origin.position;
     group.first[r] = row.keys.first;
     group.last[r] = row.keys.last;
-    group.head[r] = row.origin.head;
+    group.slope[r] = row.slope;
     group.mask_row[r] = row.mask;
     group.center[r] = row.center;
     if (block.parameters->scoring.selection.kind == SelectionKind::drawn) {

@@ -69,9 +69,14 @@ static inline KeyRange keys_around(double center, double half_width, KeyRange ke
   return keys.first < keys.last ? keys : KeyRange{0, 0};
 }
 
+static inline float slope_of(const Scoring& scoring, int64_t batch, int64_t head) {
+  return scoring.alibi_slopes ? scoring.alibi_slopes[batch * scoring.alibi_batch_stride + head] : 0;
+}
+
 struct Row {
   RowOrigin origin;
   KeyRange keys;
+  float slope;       // for ALiBi
   const void* mask;  // the mask row of this row
   double center;     // for local selection; 0 if it includes no key
 };
@@ -93,7 +98,7 @@ static inline Row describe_row(const RowBlock& block, int64_t row) {
     // A NaN center would turn weights of 0 into NaN.
     if (keys.first < keys.last) center = predicted;
   }
-  return {origin, keys, mask, center};
+  return {origin, keys, slope_of(p.scoring, block.batch, origin.head), mask, center};
 }
 
 }  // namespace heed::cpu::HEED_ISA

@@ -28,10 +28,13 @@ static inline void cap_row(const ScoreRow& row, float before, float after) {
 static inline void bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
   if (p.scoring.alibi_slopes) {
-    const float slope = p.scoring.alibi_slopes[row.row->origin.head] * unit;
+    const float slope = row.row->slope * unit;
+    const int64_t position = row.row->origin.position;
+    const bool absolute = p.scoring.alibi_absolute;
     for (int64_t key = row.first_key; key < row.last_key; ++key) {
       float& score = row.scores[key - row.first_key];
-      score = multiply_add(slope, static_cast<float>(key - row.row->origin.position), score);
+      const int64_t distance = absolute && key > position ? position - key : key - position;
+      score = multiply_add(slope, static_cast<float>(distance), score);
     }
   }
   if (!p.scoring.mask.data) return;

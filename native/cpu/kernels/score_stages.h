@@ -10,14 +10,6 @@ namespace heed::cpu::HEED_ISA {
 using Stage = void (*)(const ScoreTile& tile);
 constexpr int most_stages = 2;
 
-// The list's numbers for the heads of the rows in a vector; 0 in lanes without a row.
-static inline Vec numbers_of_heads(const float* list, const RowGroup& group, int64_t vector) {
-  Vec numbers{};
-  for (int64_t i = 0; i < lanes && vector * lanes + i < group.rows; ++i)
-    numbers[i] = list[group.head[vector * lanes + i]];
-  return numbers;
-}
-
 // Takes scores divided by the cap and leaves capped scores in log2 units.
 static inline void cap_scores(const ScoreTile& tile) {
   const Vec cap = splat(tile.parameters->scoring.softcap * log2_e);
@@ -27,15 +19,27 @@ static inline void cap_scores(const ScoreTile& tile) {
   }
 }
 
+// What ALiBi multiplies a slope by, for the distance from a query to a key.
+struct SignedDistance {
+  static Vec of(Vec distance) { return distance; }
+};
+struct AbsoluteDistance {
+  static Vec of(Vec distance) {
+    const IntVec before = distance < Vec{};
+    return before ? distance : -distance;
+  }
+};
+
+template <class Distance>
 static inline void add_alibi(const ScoreTile& tile) {
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
     Vec distance;
     for (int i = 0; i < lanes; ++i) {
       distance[i] = static_cast<float>(tile.first_key - tile.group->position[v * lanes + i]);
     }
-    const Vec slope = numbers_of_heads(tile.parameters->scoring.alibi_slopes, *tile.group, v) * splat(log2_e);
+    const Vec slope = load(tile.group->slope + v * lanes) * splat(log2_e);
     for (int64_t key = tile.first_key; key < tile.last_key; ++key, distance += 1.0f) {
-      store(tile.at(key, v), multiply_add(slope, distance, load(tile.at(key, v))));
+      store(tile.at(key, v), multiply_add(slope, Distance::of(distance), load(tile.at(key, v))));
     }
   }
 }
@@ -70,7 +74,8 @@ static inline float query_factor(const AttentionParameters& p) {
 static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[most_stages]) {
   int64_t count = 0;
   if (p.scoring.softcap > 0) stages[count++] = cap_scores;
-  if (p.scoring.alibi_slopes) stages[count++] = add_alibi;
+  if (p.scoring.alibi_slopes)
+    stages[count++] = p.scoring.alibi_absolute ? add_alibi<AbsoluteDistance> : add_alibi<SignedDistance>;
   return count;
 }
 

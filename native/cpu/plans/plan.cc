@@ -23,6 +23,14 @@ Pointer advance(Pointer data, DType type, int64_t elements) {
   return static_cast<Byte*>(data) + elements * static_cast<int64_t>(size_of(type));
 }
 
+// A row past the end of its sequence has no scores and no weights.
+void write_padding(const RowsRequest& row) {
+  for (float* scores : {row.scores, row.capped_scores, row.biased_scores}) {
+    if (scores != nullptr) std::fill_n(scores, row.keys, -INFINITY);
+  }
+  if (row.weights != nullptr) std::fill_n(row.weights, row.keys, 0.0F);
+}
+
 }  // namespace
 
 Plan plan(std::span<const Problem> problems) {
@@ -56,6 +64,7 @@ void plan(const RowsProblem& problem, Plan& plan) {
                         .biased_scores = place(request->biased_scores),
                         .weights = place(request->weights),
                     };
+                    if (row.query >= row.sequence.query_steps) return write_padding(row);
                     planned->table.rows(row, context.scratch.reserve(
                                                  planned->table.rows_scratch(planned->parameters, row.keys)));
                   }});

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { attention, attentionDetails, attentionSync } from '../../../lib/attention/attention.js';
 import type { AttentionOptions, Score, Selection } from '../../../lib/attention/options.js';
 import { packedAttention } from '../../../lib/attention/packed.js';
+import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
@@ -70,6 +71,48 @@ onDevice('the cuda backend', () => {
     it(`has no ${name} selection yet, and says which backend has`, () =>
       refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
   }
+
+  it('has no ALiBi of absolute distances, or of each entry, yet, and says what to do instead', async () => {
+    const instead = "yet; add their bias as a mask, or use backend 'cpu'";
+    const one = new Array<number>(query.dims[1]).fill(1);
+    const call = (options: AttentionOptions) => () =>
+      attention(query, key, value, { ...options, backend: 'cuda' });
+    await rejectsHeed(
+      call({ alibiSlopes: one, alibiDistance: 'absolute' }),
+      'HEED_UNSUPPORTED',
+      `alibiSlopes of absolute distances ${instead}`,
+    );
+    const each = Array.from({ length: query.dims[0] }, () => one);
+    await rejectsHeed(
+      call({ alibiSlopes: each }),
+      'HEED_UNSUPPORTED',
+      `alibiSlopes per batch entry ${instead}`,
+    );
+    throwsHeed(
+      () =>
+        new MultiHeadAttention(weights, {
+          heads: 1,
+          backend: 'cuda',
+          alibiSlopes: [1],
+          alibiDistance: 'absolute',
+        }),
+      'HEED_UNSUPPORTED',
+      'alibiSlopes of absolute distances',
+    );
+  });
+
+  it('does not take strides, and says what to do instead', async () => {
+    const { query: q, key: k, value: v } = splitHeads(random.tensor('float32', [2, 5, 48]), { heads: 1 });
+    const message =
+      "Tensors with strides are not supported at 'cuda:0' yet, received query with strides [240, 48, 16, 1]";
+    const options = { layout: 'bshd', backend: 'cuda' } as const;
+    await rejectsHeed(() => attention(q, k, v, options), 'HEED_UNSUPPORTED', message);
+    using cache = new KeyValueCache({ batch: 2, heads: 1, width: 16, capacity: 9, location: 'cuda' });
+    throwsHeed(() => cache.append(k, v, { layout: 'bshd' }), 'HEED_UNSUPPORTED', 'received key with strides');
+    await rejectsHeed(() => attention(q, cache, { layout: 'bshd' }), 'HEED_UNSUPPORTED', message);
+    const [product] = await toDevice([random.tensor('float32', [2, 5, 48])]);
+    throwsHeed(() => splitHeads(product, { heads: 1 }), 'HEED_NOT_ON_CPU', "received one at 'cuda:0'");
+  });
 
   it('does not compute with float64', async () => {
     const doubles = query.cast('float64');

@@ -81,6 +81,7 @@ export function attentionProblem(shape: Shape, arrays: Arrays): HostProblem {
       scale: 1 / Math.sqrt(width),
       softcap: 0,
       window: { left: Number.POSITIVE_INFINITY, right: Number.POSITIVE_INFINITY },
+      alibiDistance: 'signed',
       select: { kind: 'soft' },
     },
   };

@@ -49,6 +49,7 @@ describe('reference unfused attention', () => {
           softcap: 5,
           window: { left: 6, right: 0 },
           sinks: Float64Array.of(0, 1, 2, 3),
+          alibiDistance: 'signed',
           select: { kind: 'soft' },
         },
       };

@@ -115,7 +115,9 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   std::vector<bool> attended;
   std::vector<double> bells;
   double highest = -INFINITY;
-  for (int64_t key = 0; key < sequence.key_steps; ++key) {
+  // A row past the end of its sequence has no keys.
+  const int64_t keys = query < sequence.query_steps ? sequence.key_steps : 0;
+  for (int64_t key = 0; key < keys; ++key) {
     double score = similarity(p, batch, head, query, key);
     row.scores.push_back(score *= p.scoring.scale);
     if (p.scoring.softcap > 0) score = p.scoring.softcap * std::tanh(score / p.scoring.softcap);
@@ -127,8 +129,11 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
     may &= !local || std::fabs(distance) <= p.scoring.selection.half_width;
     const double sigma = p.scoring.selection.half_width / 2;
     bells.push_back(local ? std::exp(-distance * distance / (2 * sigma * sigma)) : 1);
-    if (p.scoring.alibi_slopes != nullptr)
-      score += p.scoring.alibi_slopes[head] * static_cast<double>(key - position);
+    if (p.scoring.alibi_slopes != nullptr) {
+      const auto ahead = static_cast<double>(key - position);
+      score += p.scoring.alibi_slopes[batch * p.scoring.alibi_batch_stride + head] *
+               (p.scoring.alibi_absolute ? -std::fabs(ahead) : ahead);
+    }
     if (p.scoring.mask.data) {
       const double mask = read(p.scoring.mask.data, p.scoring.mask.type,
                                batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +

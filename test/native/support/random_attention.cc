@@ -90,11 +90,16 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   fill(random, *value);
   log_sum_exp = std::make_unique<Buffer>(DType::float32, batch * problem.query_heads * queries);
   problem.log_sum_exp = {log_sum_exp->data(), DType::float32, problem.query_heads * queries, queries, 1};
+  if (limits.padded && random.chance(0.5)) {
+    problem.log_sum_exp.head_stride = 1;
+    problem.log_sum_exp.step_stride = problem.query_heads;
+  }
 
   for (int64_t b = 0; b < batch; ++b) {
     const int64_t length = random.chance(0.7) ? keys : random.integer(0, keys);
     const int64_t offset = random.chance(0.7) ? length - queries : random.integer(-10, keys + 10);
-    problem.sequences.push_back({0, queries, 0, length, offset});
+    const bool shorter = limits.padded && random.chance(0.2);
+    problem.sequences.push_back({0, shorter ? random.integer(0, queries) : queries, 0, length, offset});
   }
   problem.scoring.scale = static_cast<float>(random.chance(0.8) ? 1 / std::sqrt(problem.query_width) : 0.3);
   if (random.chance(0.2)) problem.scoring.softcap = static_cast<float>(random.pick({0.5, 5.0, 50.0}));
@@ -108,6 +113,14 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   };
   if (random.chance(0.2))
     problem.scoring.alibi_slopes = per_head([](int64_t h) { return 0.25 / static_cast<double>(h + 1); });
+  if (limits.alibi && random.chance(0.2)) {
+    std::vector<float> slopes;
+    for (int64_t i = 0; i < batch * problem.query_heads; ++i)
+      slopes.push_back(static_cast<float>(0.08 * random.normal()));
+    problem.scoring.alibi_slopes = problem.keep(std::move(slopes));
+    problem.scoring.alibi_batch_stride = problem.query_heads;
+  }
+  problem.scoring.alibi_absolute = limits.alibi && random.chance(0.5);
   if (random.chance(0.2)) {
     // The largest floats are infinite in log2 units.
     const bool extreme = random.chance(0.1);

@@ -18,6 +18,8 @@ struct AttentionLimits {
   bool local = false;         // local selection with predicted centers
   bool additive = false;      // included among the other scores
   bool hard = false;          // the best key alone, or a drawn key
+  bool alibi = false;         // slopes per batch entry, and absolute distances
+  bool padded = false;  // sequences may end before the tensors do, and log-sum-exps lie by step and head
 };
 
 struct RandomAttention {
