@@ -23,10 +23,7 @@ export interface KeyValueCacheOptions {
   width: number;
   /** Elements of a value, from 1 to 512. Default: width. */
   valueWidth?: number;
-  /**
-   * The most steps that an entry may have. With `pageSize`, memory is allocated page by page; without, all at
-   * the first append.
-   */
+  /** The most steps that an entry may have. It takes no memory: that comes as steps are appended. */
   capacity: number;
   /**
    * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
@@ -39,9 +36,9 @@ export interface KeyValueCacheOptions {
    */
   location?: Location;
   /**
-   * The number of steps in a page. With pages, forks share all but the page that they are about to append to,
-   * and memory is allocated page by page. Default: no pages. All steps of an entry then lie together, and a
-   * fork copies them when it appends.
+   * The number of steps in a page: steps that lie together, and for which memory is taken at once. Forks share
+   * all pages but the one that they are about to append to. Default: 384, which computes as fast as if all
+   * steps of an entry lay together.
    */
   pageSize?: number;
 }
@@ -61,6 +58,12 @@ const optionNames = [
 export const mostEntries = 2 ** 22;
 const mostHeads = 2 ** 16;
 const farthest = 2 ** 31 - 1;
+
+/**
+ * A multiple of the tiles of keys on every instruction set (64, 96 and 192), so that tiles, and with them the
+ * last bits of a result, are those of keys that all lie together.
+ */
+const defaultPageSize = 384;
 
 function memoryAt(location: Location, type: CacheType): SlabMemory {
   if (location === 'cpu') return hostSlabs;
@@ -94,7 +97,7 @@ export function readCacheOptions(options: unknown): {
     values.pageSize === undefined
       ? undefined
       : integerBetween(values.pageSize, 'options.pageSize', 1, farthest);
-  const steps = Math.max(1, Math.min(pageSize ?? capacity, capacity));
+  const steps = Math.max(1, Math.min(pageSize ?? defaultPageSize, capacity));
   const pages = batch * Math.ceil(capacity / steps);
   const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
   return { state: CacheState.empty(pool, batch, capacity), pageSize };

@@ -65,7 +65,7 @@ export class KeyValueCache {
   readonly type: CacheType;
   /** Where its memory is. */
   readonly location: Location;
-  /** Steps of a page; undefined where all steps of an entry lie together. */
+  /** Steps of a page, as given; undefined for the default. */
   readonly pageSize: number | undefined;
   #state: CacheState | undefined;
 
