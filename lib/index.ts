@@ -64,6 +64,7 @@ export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
+  type ProjectContextOptions,
   type RotaryOptions,
   type RotaryScaling,
   type YarnScaling,

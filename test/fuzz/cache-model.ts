@@ -32,6 +32,10 @@ export function remember(cache: object, holding: Holding): void {
 const farthest = 2 ** 31 - 1;
 const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8'];
 
+export function isCacheType(value: unknown): value is CacheType {
+  return types.includes(value);
+}
+
 /** The expected contents of new KeyValueCache(options), with the page size in steps. */
 export function emptyHolding(
   value: unknown,
@@ -47,11 +51,11 @@ export function emptyHolding(
     return number + 0;
   };
   const { type = 'float32', location } = given;
-  expect(types.includes(type), 'a type');
+  expect(isCacheType(type), 'a type');
   expect(location === undefined || locations.includes(location), 'a location');
   const width = integer('width', 1, 512);
   return {
-    type: type as CacheType,
+    type,
     heads: integer('heads', 1, 2 ** 16),
     width,
     valueWidth: given.valueWidth === undefined ? width : integer('valueWidth', 1, 512),
@@ -160,6 +164,11 @@ export function tensorsOf(holding: Holding, layout: 'bhsd' | 'bshd') {
     return { type: 'float64', dims, values };
   };
   return { key: tensor('keys', width), value: tensor('values', valueWidth), lengths };
+}
+
+/** Whether this is a cache: neither a proxy nor what only inherits from one. */
+export function isHeld(value: unknown): boolean {
+  return model.isObject(value) && holdings.has(value);
 }
 
 /** The contents of a cache among the arguments. */

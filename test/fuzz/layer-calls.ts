@@ -1,5 +1,6 @@
 /** Good calls of projections, packed weights and layers. */
 import { isInstance } from '../../lib/checks/values.js';
+import type { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import {
   MultiHeadAttention,
   type RotaryOptions,
@@ -8,14 +9,14 @@ import {
 import { type PackedWeight, packWeight } from '../../lib/projection/packed-weight.js';
 import { project, projectSync } from '../../lib/projection/project.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import type { FloatType } from '../../lib/tensor/types.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
 import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
-import { layerModel, packWeightModel, projectModel } from './layer-model.js';
+import { keptContextModel, layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
 
 function projectArguments(draw: Draw, backend: string): unknown[] {
@@ -74,7 +75,7 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
 
 interface LayerCall {
   readonly args: unknown[];
-  /** The cache of the call, if it has one. */
+  /** The cache of the call, or its kept context, if it has one. */
   readonly kept: Kept | undefined;
 }
 
@@ -96,7 +97,12 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
   ) as { kvLengths?: number[] };
   const cacheForm = { batch, heads: keyHeads, width, valueWidth, capacity: 16, type: 'float32' } as const;
   const kept = crossed || rotates || draw.below(3) > 0 ? undefined : keptCache(draw, backend, cacheForm);
-  const keys = kept ? longestOf(kept.holding, queries, kvLengths) : newKeys;
+  const context = crossed && draw.below(2) === 0 ? keptCache(draw, backend, cacheForm) : undefined;
+  const keys = context
+    ? longestOf(context.holding, 0, undefined)
+    : kept
+      ? longestOf(kept.holding, queries, kvLengths)
+      : newKeys;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),
     ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
@@ -128,10 +134,10 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
     },
     floatTensorOf(draw, [batch, queries, embed]),
     {
-      ...(crossed ? { context: floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
+      ...(crossed ? { context: context?.cache ?? floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
       ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
-      ...(kvLengths ? { kvLengths } : {}),
+      ...(kvLengths ? { kvLengths: context ? fewerOf(draw, context.holding) : kvLengths } : {}),
       ...(kept ? { cache: kept.cache } : {}),
       ...(rotates && draw.below(2) === 0
         ? {
@@ -142,8 +148,10 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
         : {}),
     },
   ];
-  return { args, kept };
+  return { args, kept: kept ?? context };
 }
+
+const fewerOf = (draw: Draw, { entries }: Holding) => entries.map(({ length }) => draw.below(length + 1));
 
 const construct = (args: readonly unknown[]) => {
   const [weights, options] = args as ConstructorParameters<typeof MultiHeadAttention>;
@@ -189,6 +197,7 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
     }),
   };
   return [
+    contextTarget(draw, backend),
     { name: 'project', call: (args) => loosely(project)(...args), ...linear },
     { name: 'projectSync', call: (args) => loosely(projectSync)(...args), ...linear },
     {
@@ -223,6 +232,39 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
         construct([weights, options]).forwardDetailsSync(...withDetails(call)).output,
     },
   ];
+}
+
+/** projectContext, and the result of attention over what it keeps. */
+function contextTarget(draw: Draw, backend: TestedBackend): Target {
+  let input: unknown;
+  return {
+    name: 'MultiHeadAttention.projectContext',
+    arguments: () => {
+      const [weights, options, rows] = layerCall(draw, backend).args as [
+        { key: { weight: { dims: number[] } } },
+        object,
+        { dims: number[] },
+      ];
+      input = rows;
+      const steps = 1 + draw.below(4);
+      const context = floatTensorOf(draw, [rows.dims[0], steps, weights.key.weight.dims[1]]);
+      const given = {
+        ...maybe(draw, 'kvLengths', () => Array.from({ length: rows.dims[0] }, () => draw.below(steps + 1))),
+        ...maybe(draw, 'type', () => 'float32'),
+        ...maybe(draw, 'signal', () => new AbortController().signal),
+      };
+      const { select: _, score: __, ...others } = options as Record<string, unknown>;
+      return [weights, others, context, given];
+    },
+    call: async ([weights, options, ...rest]) => {
+      using layer = construct([weights, options]);
+      const project = draw.below(2) === 0 ? layer.projectContext : layer.projectContextSync;
+      using context = (await loosely(project.bind(layer))(...rest)) as KeyValueCache;
+      return await layer.forward(input as TensorLike, { context });
+    },
+    model: (args) => ({ output: keptContextModel(args, input) }),
+    results: (result) => ({ output: result }),
+  };
 }
 
 type ForwardArguments = Parameters<MultiHeadAttention['forward']>;

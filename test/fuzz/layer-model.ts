@@ -6,7 +6,7 @@ import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.j
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
-import { appended, type Holding, holdingOf, tensorsOf } from './cache-model.js';
+import { appended, type Holding, holdingOf, isCacheType, isHeld, tensorsOf } from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
@@ -117,6 +117,25 @@ function normalised(head: readonly number[], { values }: ModelTensor, epsilon: n
   return head.map((x, i) => (values[i] * x) / root);
 }
 
+function fits({ entries, heads, width, valueWidth }: Holding, form: readonly number[]): boolean {
+  return [entries.length, heads, width, valueWidth].every((length, i) => length === form[i]);
+}
+
+/**
+ * The expected result of forward(input, { context }) with what projectContext(context, options) has kept, where
+ * these are the last two arguments.
+ */
+export function keptContextModel(args: readonly unknown[], input: unknown): Expected {
+  const { kvLengths, type = 'float32', signal } = model.options(args[3], ['kvLengths', 'type', 'signal']);
+  model.expectCallOptions({ signal });
+  expect(isCacheType(type), 'a type');
+  expect(!isHeld(args[2]), 'a tensor');
+  const call = { context: args[2], ...(kvLengths !== undefined && { kvLengths }) };
+  expect(args[2] !== undefined, 'a context');
+  const { output } = layerModel([args[0], args[1], input, call]);
+  return { ...output, loose: output.loose || type !== 'float32' };
+}
+
 /** The expected result of new MultiHeadAttention(weights, options).forward(input, forwardOptions). */
 export function layerModel(args: readonly unknown[]): {
   readonly output: Expected;
@@ -132,11 +151,13 @@ export function layerModel(args: readonly unknown[]): {
   const type = given.type ?? query.weight.type;
   expect(model.floats.includes(type as string), 'a type');
   const input = model.floatTensor(args[2]);
-  const context = call.context === undefined ? input : model.floatTensor(call.context);
+  const kept = isHeld(call.context) ? holdingOf(call.context) : undefined;
+  const context = call.context === undefined || kept ? input : model.floatTensor(call.context);
   const { heads, keyValueHeads: keyHeads = heads } = given;
   expect(model.isInteger(heads, 1, 65536) && model.isInteger(keyHeads, 1, heads), 'heads');
   const [batch, queries, embed] = input.dims;
-  const [, newKeys, contextEmbed] = context.dims;
+  const contextEmbed = kept ? key.weight.dims[1] : context.dims[2];
+  const newKeys = kept ? Math.max(0, ...kept.entries.map(({ length }) => length)) : context.dims[1];
   for (const source of [input, context]) {
     expect(source.dims.length === 3 && source.dims[0] === batch && source.type === type, 'inputs that fit');
   }
@@ -150,7 +171,7 @@ export function layerModel(args: readonly unknown[]): {
   expect(query.weight.dims[1] === embed, 'queries as wide as inputs');
   for (const { weight } of [key, value]) expect(weight.dims[1] === contextEmbed, 'keys as wide as contexts');
   expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
-  const kvLengths =
+  const givenLengths =
     call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys);
   expect(queryNorm === undefined || model.sameDims(queryNorm.dims, [width]), 'a norm as wide as a query');
   expect(keyNorm === undefined || model.sameDims(keyNorm.dims, [keyWidth]), 'a norm as wide as a key');
@@ -159,6 +180,13 @@ export function layerModel(args: readonly unknown[]): {
   const rotary = given.rotary === undefined ? undefined : readRotary(given.rotary, width);
   expect(rotary === undefined || keyWidth === width, 'keys that turn as queries do');
   const positions = readPositions(call.positions, rotary, batch, queries);
+  if (kept) {
+    expect(fits(kept, [batch, keyHeads, keyWidth, valueWidth]), 'a kept context that fits');
+    expect(givenLengths === undefined || rotary?.scaling?.type !== 'dynamic', 'lengths that keys turned by');
+    for (const [i, { length }] of kept.entries.entries())
+      expect((givenLengths?.[i] ?? 0) <= length, 'kept keys');
+  }
+  const kvLengths = givenLengths ?? kept?.entries.map(({ length }) => length);
   const crossed = call.context !== undefined;
   const placement = { rotary, positions, batch, queries, keys: newKeys, kvLengths, crossed };
   const held = call.cache === undefined ? undefined : holdingOf(call.cache);
@@ -193,8 +221,11 @@ export function layerModel(args: readonly unknown[]): {
     (of: 'query' | 'key', norm: ModelTensor | undefined) =>
     (head: readonly number[], entry: number, step: number) =>
       turnHead(placement, of, norm ? normalised(head, norm, epsilon) : head, entry, step);
-  const newKey = operand(key, context, keyHeads, keyWidth, finish('key', keyNorm));
-  const newValue = operand(value, context, keyHeads, valueWidth);
+  const keptTensors = kept && tensorsOf(kept, 'bshd');
+  const newKey = keptTensors
+    ? plain(keptTensors.key)
+    : operand(key, context, keyHeads, keyWidth, finish('key', keyNorm));
+  const newValue = keptTensors ? plain(keptTensors.value) : operand(value, context, keyHeads, valueWidth);
   const added = [newKey, newValue, { layout: 'bshd', ...(kvLengths && { lengths: kvLengths }) }];
   const after = held && appended(held, added);
   const stored = after && tensorsOf(after, 'bshd');
