@@ -11,7 +11,7 @@ import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
 import type { Location } from '../tensor/types.js';
 import { PagePool } from './page-pool.js';
 import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
-import { CacheState } from './state.js';
+import { CacheState, type Rolling } from './state.js';
 
 /** The shape of a KeyValueCache, and how it stores keys and values. */
 export interface KeyValueCacheOptions {
@@ -41,6 +41,22 @@ export interface KeyValueCacheOptions {
    * steps of an entry lay together.
    */
   pageSize?: number;
+  /** Drops old steps as new ones are appended, so that a sequence may go on without end. Needs `pageSize`. Default: all stay. */
+  rolling?: RollingOptions;
+}
+
+/**
+ * Which steps a cache keeps (Xiao et al. 2024, "Efficient Streaming Language Models with Attention Sinks").
+ * Before steps are appended to an entry, whole pages of it are dropped: those that lie behind the sinks and
+ * before the last `window` steps. So the sinks, at least `window` steps, and less than a page more are there
+ * when the new ones come. `capacity` has to be at least sinks + window + pageSize, which one more step always
+ * finds room in.
+ */
+export interface RollingOptions {
+  /** How many of the last steps each new step finds at least. */
+  window: number;
+  /** How many of the first steps stay for good; rounded up to whole pages. Default 0. */
+  sinks?: number;
 }
 
 const optionNames = [
@@ -52,12 +68,14 @@ const optionNames = [
   'type',
   'location',
   'pageSize',
+  'rolling',
 ] as const;
 
 /** The most entries that a cache may have. */
 export const mostEntries = 2 ** 22;
 const mostHeads = 2 ** 16;
-const farthest = 2 ** 31 - 1;
+/** The most steps that an entry may have. */
+export const mostSteps = 2 ** 31 - 1;
 
 /**
  * A multiple of the tiles of keys on every instruction set (64, 96 and 192), so that tiles, and with them the
@@ -76,6 +94,23 @@ function memoryAt(location: Location, type: CacheType): SlabMemory {
   return deviceSlabs(deviceAt(location));
 }
 
+function readRolling(value: unknown, pageSize: number | undefined, capacity: number): Rolling {
+  const given = readOptions(value, ['window', 'sinks'], 'options.rolling');
+  const window = integerBetween(given.window, 'options.rolling.window', 1, mostSteps);
+  const asked =
+    given.sinks === undefined ? 0 : integerBetween(given.sinks, 'options.rolling.sinks', 0, mostSteps);
+  if (pageSize === undefined)
+    throw invalid('options.pageSize', 'given with options.rolling, which drops whole pages', pageSize);
+  const sinks = Math.ceil(asked / pageSize) * pageSize;
+  const least = sinks + window + pageSize;
+  if (capacity >= least) return { window, sinks };
+  throw invalid(
+    'options.capacity',
+    `at least ${least}: sinks in whole pages (${sinks}), window (${window}) and a page (${pageSize})`,
+    capacity,
+  );
+}
+
 /** A cache without steps, and its page size, if one was given. */
 export function readCacheOptions(options: unknown): {
   readonly state: CacheState;
@@ -90,17 +125,18 @@ export function readCacheOptions(options: unknown): {
     values.valueWidth === undefined
       ? width
       : integerBetween(values.valueWidth, 'options.valueWidth', 1, widestHead);
-  const capacity = integerBetween(values.capacity, 'options.capacity', 0, farthest);
+  const capacity = integerBetween(values.capacity, 'options.capacity', 0, mostSteps);
   const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
   const memory = memoryAt(locationOption(values.location, 'options.location'), type);
   const pageSize =
     values.pageSize === undefined
       ? undefined
-      : integerBetween(values.pageSize, 'options.pageSize', 1, farthest);
+      : integerBetween(values.pageSize, 'options.pageSize', 1, mostSteps);
+  const rolling = values.rolling === undefined ? undefined : readRolling(values.rolling, pageSize, capacity);
   const steps = Math.max(1, Math.min(pageSize ?? defaultPageSize, capacity));
   const pages = batch * Math.ceil(capacity / steps);
   const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
-  return { state: CacheState.empty(pool, batch, capacity), pageSize };
+  return { state: CacheState.empty(pool, batch, { capacity, rolling }), pageSize };
 }
 
 /** The options of {@link KeyValueCache.append}. */

@@ -5,7 +5,7 @@ import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
 import { expectLength, readList } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
-import { integerBetween, isInstance } from '../checks/values.js';
+import { integerBetween, invalid, isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
 import type { Location, TensorLike } from '../tensor/types.js';
@@ -13,13 +13,14 @@ import {
   type AppendOptions,
   type KeyValueCacheOptions,
   mostEntries,
+  type RollingOptions,
   readAppendArguments,
   readCacheOptions,
 } from './arguments.js';
 import type { CacheType } from './slabs.js';
 import type { CacheState } from './state.js';
 
-export type { AppendOptions, KeyValueCacheOptions } from './arguments.js';
+export type { AppendOptions, KeyValueCacheOptions, RollingOptions } from './arguments.js';
 export type { CacheType } from './slabs.js';
 
 /** The options of {@link KeyValueCache.fork}. */
@@ -67,6 +68,8 @@ export class KeyValueCache {
   readonly location: Location;
   /** Steps of a page, as given; undefined for the default. */
   readonly pageSize: number | undefined;
+  /** Which steps stay, with `sinks` in whole pages; undefined where all do. */
+  readonly rolling: Readonly<Required<RollingOptions>> | undefined;
   #state: CacheState | undefined;
 
   /** @throws HeedError HEED_INVALID_ARGUMENT, HEED_UNKNOWN_OPTION, HEED_NO_CUDA, HEED_UNSUPPORTED_TYPE */
@@ -79,10 +82,11 @@ export class KeyValueCache {
     this.heads = form.heads;
     this.width = form.width;
     this.valueWidth = form.valueWidth;
-    this.capacity = given.state.capacity;
+    this.capacity = given.state.limits.capacity;
     this.type = form.type;
     this.location = given.state.pool.location;
     this.pageSize = given.pageSize;
+    this.rolling = given.state.limits.rolling && Object.freeze({ ...given.state.limits.rolling });
     this.#state = given.state;
     forgotten.register(this, given.state, this);
     rememberOrigin(this, 'KeyValueCache');
@@ -98,9 +102,17 @@ export class KeyValueCache {
     return KeyValueCache.stateOf(this).batch;
   }
 
-  /** How many steps each entry has: a copy. */
+  /** How many steps each entry has, which are those that it keeps: a copy. */
   get lengths(): Int32Array {
     return KeyValueCache.stateOf(this).lengths;
+  }
+
+  /**
+   * How many steps of each entry were dropped because of `rolling`, whole numbers: a copy. The next step of an
+   * entry has the position `lengths[entry] + dropped[entry]` in its sequence.
+   */
+  get dropped(): Float64Array {
+    return KeyValueCache.stateOf(this).dropped;
   }
 
   /** The bytes of the pages that it refers to. Shared pages count for each of the forks. */
@@ -126,7 +138,7 @@ export class KeyValueCache {
   }
 
   /**
-   * Appends steps, rounded to the cache's type. Appends all of them or, if an error is thrown, none. Copies
+   * Appends steps, rounded to the cache's type; before that, a rolling cache drops old ones. Appends all of them or, if an error is thrown, none. Copies
    * no existing key or value, except those of a page that a fork or an operation shares.
    *
    * @param key [batch, heads, steps, width], any floating-point type
@@ -149,7 +161,9 @@ export class KeyValueCache {
   }
 
   /**
-   * Removes the last steps.
+   * Removes the last steps. An entry that has dropped steps keeps its sinks and `window` steps, which is at
+   * least what it had before the last append, so that no later step misses what was dropped; or it keeps none,
+   * and begins anew.
    *
    * @param lengths how many steps to keep, for all entries or for each of them; at most the current length
    * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
@@ -161,9 +175,14 @@ export class KeyValueCache {
     const has = state.lengths;
     const list = typeof given === 'number' ? [...has].fill(given) : given;
     expectLength(list.length, 'the length of lengths', has.length, 'cache.batch');
-    const kept = list.map((length, entry) =>
-      integerBetween(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
-    );
+    const kept = list.map((given, entry) => {
+      const name = typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`;
+      const length = integerBetween(given, name, 0, has[entry]);
+      const least = state.leastLength(entry);
+      if (length > 0 && length < least)
+        throw invalid(name, `0, or at least ${least} of an entry that has dropped steps`, length);
+      return length;
+    });
     state.truncate(kept);
   }
 

@@ -12,6 +12,7 @@ import { type OutArgument, readOut } from '../checks/out.js';
 import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { choiceOption, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { mostEntries, mostSteps } from '../key-value-cache/arguments.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import { type CacheType, cacheTypes } from '../key-value-cache/slabs.js';
 import type { CacheState } from '../key-value-cache/state.js';
@@ -49,9 +50,11 @@ export interface KeptArgument {
   readonly lengths: readonly number[];
 }
 
-/** A cache, and how many of the new steps each of its entries gets. */
+/** A cache, how long its entries are when the new steps come, and how many of these each entry gets. */
 export interface CacheArgument extends KeptArgument {
   readonly counts: readonly number[];
+  /** How many steps each entry has lost by then. */
+  readonly dropped: readonly number[];
 }
 
 /** What was read, once, of a call's arguments. */
@@ -131,7 +134,8 @@ function readCache(
   if (context !== undefined)
     throw invalid('options.context', 'left out with options.cache, whose keys come from the input', context);
   const kept = readKept(value, 'options.cache', batch, layer);
-  return { ...kept, counts: counts ?? new Array<number>(batch).fill(steps) };
+  const given = counts ?? new Array<number>(batch).fill(steps);
+  return { ...kept, ...kept.state.whenAppended(given), counts: given };
 }
 
 /** Of keys and values that were turned for the lengths that they had: fewer would turn in another way. */
@@ -225,6 +229,10 @@ export interface ContextArguments {
   readonly signal: AbortSignal | undefined;
 }
 
+function tooLong(name: string, most: number, length: number): HeedError {
+  return new HeedError('HEED_INVALID_DIMS', `Expected ${name} to be at most ${most}, received ${length}`);
+}
+
 export function readContextCall(
   contextValue: unknown,
   values: OptionValues<(typeof contextOptionNames)[number]>,
@@ -232,6 +240,10 @@ export function readContextCall(
 ): ContextArguments {
   const context = readContext(contextValue, 'context', layer);
   const [batch, steps] = context.dims;
+  // A context of no width may claim any length.
+  for (const [axis, most] of [mostEntries, mostSteps].entries()) {
+    if (context.dims[axis] > most) throw tooLong(`context.dims[${axis}]`, most, context.dims[axis]);
+  }
   const lengths = readKeyLengths(values.kvLengths, 'options.kvLengths', batch, steps);
   const own = layer.type === 'float64' ? 'float32' : layer.type;
   return {

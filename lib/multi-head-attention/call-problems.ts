@@ -30,7 +30,7 @@ import type {
 } from '../problem/problem.js';
 import { denseStrides, type Strides } from '../tensor/layout.js';
 import type { FloatType, Location } from '../tensor/types.js';
-import type { CallArguments, ContextArguments, KeptArgument, Layer } from './call-arguments.js';
+import type { CallArguments, ContextArguments, Layer } from './call-arguments.js';
 import { contextRotation, queryRotation } from './positions.js';
 import type { LayerWeights, Part } from './weights.js';
 
@@ -113,8 +113,8 @@ function stridesOf({ dims: [, heads, steps, width] }: TensorArgument): Strides {
 }
 
 /** Reading other arguments may have run code that changes the cache. */
-function expectUnchanged({ name, state, lengths }: KeptArgument): void {
-  if (state.lengths.every((length, entry) => length === lengths[entry])) return;
+function expectUnchanged(name: string, before: readonly number[], now: ArrayLike<number>): void {
+  if (before.every((length, entry) => length === now[entry])) return;
   throw new HeedError(
     'HEED_INVALID_ARGUMENT',
     `Expected ${name} to stay unchanged while arguments are read, received one that has changed`,
@@ -153,12 +153,14 @@ function storedOf(
   made: NewHeads | undefined,
 ): Stored | undefined {
   if (kept) {
-    expectUnchanged(kept);
+    expectUnchanged(kept.name, kept.lengths, kept.state.lengths);
     const snapshot = kept.state.snapshot();
     return { views: snapshot, problems: [], end: snapshot.release };
   }
   if (cache === undefined || made === undefined) return undefined;
-  expectUnchanged(cache);
+  const now = cache.state.whenAppended(cache.counts);
+  expectUnchanged(cache.name, cache.lengths, now.lengths);
+  expectUnchanged(cache.name, cache.dropped, now.dropped);
   return append(cache.state, cache.counts, type, made);
 }
 
@@ -275,6 +277,7 @@ function buildProblems(
       steps: querySteps,
       positions: call.positions,
       sequences,
+      dropped: call.cache?.dropped,
       withKeys: context === undefined && call.kept === undefined,
     });
   const contextTurned =

@@ -62,8 +62,9 @@ export interface ForwardOptions {
   /**
    * Keys and values of the earlier steps. The call appends those of the input; they belong to the cache once
    * the promise is fulfilled. Step i of the input has the cache's length + i as its position, for `causal`,
-   * `window`, ALiBi and, unless `positions` is given, rotary positions. Every layer of a model needs its own
-   * cache. Fails with HEED_CACHE_FULL if an entry would become longer than its capacity, and with
+   * `window`, ALiBi and, unless `positions` is given, rotary positions. In a rolling cache, `causal`, `window`
+   * and ALiBi count the steps that are left; rotary positions count all that there were. Every layer of a
+   * model needs its own cache. Fails with HEED_CACHE_FULL if an entry would become longer than its capacity, and with
    * HEED_CACHE_BUSY while another call appends steps.
    */
   cache?: KeyValueCache;

@@ -39,24 +39,28 @@ export interface PlacedQueries {
   readonly steps: number;
   readonly positions: readonly number[] | undefined;
   readonly sequences: readonly Sequence[];
+  /** How many steps before them each sequence has had but has no more. */
+  readonly dropped: readonly number[] | undefined;
   /** Whether keys come from the same rows, and turn as these do. */
   readonly withKeys: boolean;
 }
 
 /**
- * Row i has the position queryOffset + i, as for `causal`, `window` and ALiBi, unless the caller gives
- * positions.
+ * Row i has the position queryOffset + i, as for `causal`, `window` and ALiBi, but here steps that were dropped
+ * count; unless the caller gives positions.
  */
 export function queryRotation(
   angles: Angles,
-  { steps, positions, sequences, withKeys }: PlacedQueries,
+  { steps, positions, sequences, dropped, withKeys }: PlacedQueries,
 ): Rotation {
   const own = (entry: number) =>
     positions?.length === steps ? positions : positions?.slice(entry * steps, (entry + 1) * steps);
   const queries = sequences.map(({ queryOffset, keySteps }, entry) => {
     const given = own(entry);
-    const length = given && withKeys ? 1 + largest(given, Math.min(steps, keySteps - queryOffset)) : keySteps;
-    return { count: steps, first: queryOffset, positions: given, length };
+    const lost = dropped?.[entry] ?? 0;
+    const length =
+      given && withKeys ? 1 + largest(given, Math.min(steps, keySteps - queryOffset)) : lost + keySteps;
+    return { count: steps, first: lost + queryOffset, positions: given, length };
   });
   return angles.rotation(shared(angles, queries));
 }

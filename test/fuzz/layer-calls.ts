@@ -13,7 +13,7 @@ import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
-import type { Holding } from './cache-model.js';
+import { type Holding, lengthsWhenAppended } from './cache-model.js';
 import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { keptContextModel, layerModel, packWeightModel, projectModel } from './layer-model.js';
@@ -80,8 +80,9 @@ interface LayerCall {
 }
 
 /** The number of keys of the longest entry after the new steps: the first `counts[entry]` of them, or all. */
-function longestOf({ entries }: Holding, steps: number, counts: readonly number[] | undefined): number {
-  return Math.max(...entries.map(({ length }, entry) => length + (counts?.[entry] ?? steps)));
+function longestOf(holding: Holding, steps: number, given: readonly number[] | undefined): number {
+  const counts = given ?? holding.entries.map(() => steps);
+  return Math.max(...lengthsWhenAppended(holding, counts).map((length, entry) => length + counts[entry]));
 }
 
 function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
@@ -148,6 +149,9 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
         : {}),
     },
   ];
+  const { rotary } = args[1] as { rotary?: RotaryOptions };
+  // Keys that have turned by their lengths have no others.
+  if (context && rotary?.scaling?.type === 'dynamic') delete (args[3] as { kvLengths?: unknown }).kvLengths;
   return { args, kept: kept ?? context };
 }
 
@@ -166,9 +170,10 @@ async function useWeight(packed: PackedWeight): Promise<Tensor> {
 }
 
 /** The observable state of a cache, besides the output of a layer. */
-const inCache = <Shown>({ output, lengths }: Record<string, Shown>) => ({
+const inCache = <Shown>({ output, lengths, dropped }: Record<string, Shown>) => ({
   'output of the cache': output,
   'lengths of the cache': lengths,
+  'dropped by the cache': dropped,
 });
 
 /** Every public form of a linear map on one backend. */

@@ -6,7 +6,15 @@ import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.j
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
-import { appended, type Holding, holdingOf, isCacheType, isHeld, tensorsOf } from './cache-model.js';
+import {
+  appended,
+  type Holding,
+  holdingOf,
+  isCacheType,
+  isHeld,
+  lengthsWhenAppended,
+  tensorsOf,
+} from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
@@ -191,7 +199,7 @@ export function layerModel(args: readonly unknown[]): {
   const placement = { rotary, positions, batch, queries, keys: newKeys, kvLengths, crossed };
   const held = call.cache === undefined ? undefined : holdingOf(call.cache);
   expect(!held || (!crossed && !rotary && held.entries.length === batch), 'a cache that fits');
-  const before = held?.entries.map(({ length }) => length);
+  const before = held && lengthsWhenAppended(held, kvLengths ?? held.entries.map(() => queries));
   const lengths = before?.map((length, entry) => length + (kvLengths?.[entry] ?? queries)) ?? kvLengths;
   const keys = held ? Math.max(0, ...(lengths ?? [])) : newKeys;
   const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;

@@ -40,6 +40,31 @@ eachInstructionSet('decoding with a cache', () => {
     });
   }
 
+  it('takes no memory for a step of a cache that rolls', async () => {
+    await collected();
+    using cache = new KeyValueCache({
+      batch: 2,
+      heads: 2,
+      width: 32,
+      capacity: 48,
+      pageSize: 8,
+      rolling: { window: 30, sinks: 4 },
+    });
+    const step = () => {
+      cache.append(key, key);
+      attentionSync(query, cache, { out, causal: true });
+    };
+    for (let i = 0; i < 100; i++) step();
+    const taken = allocatingSteps(900, step);
+    // Lists of pages are small; their memory may come from V8's heap or not.
+    assert.ok(taken <= Math.ceil((2 * 900) / 8), `${taken} steps took memory`);
+    assert.deepEqual(
+      [...cache.dropped],
+      [...cache.lengths].map((length) => 1000 - length),
+    );
+    assert.ok(cache.byteLength <= 2 * 6 * (8 * 2 * 64 * 4), `${cache.byteLength} bytes`);
+  });
+
   it('takes memory for many pages at once', async () => {
     await collected();
     using cache = new KeyValueCache({ batch: 2, heads: 2, width: 32, capacity: 1024, pageSize: 16 });

@@ -4,6 +4,7 @@ import type { Selection } from '../../lib/attention/options.js';
 import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import { typesOf } from '../support/attention.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
@@ -197,6 +198,11 @@ eachBackend('MultiHeadAttention over a kept context', (backend) => {
         message,
       );
     }
+    const endless = (...dims: number[]) => ({
+      type: 'float32',
+      dims: [...dims, 20],
+      data: new Float32Array(0),
+    });
     using kept = await layer.projectContext(context, { kvLengths: [4, 9] });
     const call = (options: object) => layer.forward(input, { context: kept, ...options });
     await rejectsHeed(() => call({ kvLengths: [5, 9] }), 'HEED_INVALID_ARGUMENT', 'options.kvLengths[0]');
@@ -207,11 +213,13 @@ eachBackend('MultiHeadAttention over a kept context', (backend) => {
       [input, undefined, 'HEED_SHAPE_MISMATCH', 'context.dims[2] to equal weights.key.weight.dims[1] (20)'],
       [context.reshape([60, 20]), undefined, 'HEED_SHAPE_MISMATCH', 'context.dims to have 3 axes'],
       [kept, undefined, 'HEED_INVALID_DIMS', 'context.dims'],
+      [endless(2 ** 40, 0), undefined, 'HEED_INVALID_DIMS', 'context.dims[0] to be at most 4194304'],
+      [endless(0, 2 ** 40), undefined, 'HEED_INVALID_DIMS', 'context.dims[1] to be at most 2147483647'],
       [context, { kvLengths: [1, 31] }, 'HEED_INVALID_ARGUMENT', 'options.kvLengths[1]'],
       [context, { type: 'float64' }, 'HEED_INVALID_ARGUMENT', 'options.type'],
       [context, { kvlengths: [1, 2] }, 'HEED_UNKNOWN_OPTION', 'kvlengths'],
     ] as const) {
-      const [tensor, others] = [given as Tensor, options as object];
+      const [tensor, others] = [given as TensorLike, options as object];
       throwsHeed(() => layer.projectContextSync(tensor, others), code, message);
       await rejectsHeed(() => layer.projectContext(tensor, others), code, message);
     }
