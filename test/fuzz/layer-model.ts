@@ -258,7 +258,7 @@ export function layerModel(args: readonly unknown[]): {
     values: output ? map(output, side, batch * queries) : side,
     loose:
       settings.loose ||
-      attended.lead < leastLead ||
+      !(attended.lead >= leastLead) ||
       isLoose(input, context, ...tensors, queryNorm, keyNorm) ||
       isFar(placement) ||
       // Normalisation magnifies numbers close to 0.
