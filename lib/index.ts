@@ -51,6 +51,7 @@ export {
   type ForkOptions,
   KeyValueCache,
   type KeyValueCacheOptions,
+  type LoadCacheOptions,
   type RollingOptions,
 } from './key-value-cache/key-value-cache.js';
 export {

@@ -4,10 +4,12 @@ import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
 import { expectLength, readList } from '../checks/lists.js';
+import { locationOption } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { integerBetween, invalid, isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
+import { readPath } from '../safetensors/paths.js';
 import type { Location, TensorLike } from '../tensor/types.js';
 import {
   type AppendOptions,
@@ -17,6 +19,7 @@ import {
   readAppendArguments,
   readCacheOptions,
 } from './arguments.js';
+import { loadCache, saveCache } from './saved.js';
 import type { CacheType } from './slabs.js';
 import type { CacheState } from './state.js';
 
@@ -27,6 +30,12 @@ export type { CacheType } from './slabs.js';
 export interface ForkOptions {
   /** The entries of the fork, in this order; an entry may be repeated. Default: all. */
   entries?: ArrayLike<number>;
+}
+
+/** The options of {@link KeyValueCache.load}. */
+export interface LoadCacheOptions {
+  /** Where the memory is, as for a new cache. Default 'cpu'. */
+  location?: Location;
 }
 
 /** What a new cache, or a fork, begins with. */
@@ -201,6 +210,35 @@ export class KeyValueCache {
       given?.map((entry, i) => integerBetween(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
       Array.from({ length: state.batch }, (_, entry) => entry);
     return new KeyValueCache(new Content(state.fork(list), this.pageSize));
+  }
+
+  /**
+   * Writes the cache to a safetensors file, replacing an existing file: the steps that it has now, as they are
+   * stored, with what entries share only once. It may be used, changed and disposed of meanwhile.
+   *
+   * @param path file name or `file:` URL
+   * @throws HeedError (as a rejection) HEED_DISPOSED, HEED_INVALID_ARGUMENT for a bad path, HEED_FILE_ERROR if
+   *   the file cannot be written; a partly written file is then incomplete, and `load` reports it
+   */
+  async save(path: string | URL): Promise<void> {
+    const file = readPath(path, 'path');
+    await saveCache(file, { state: KeyValueCache.stateOf(this), pageSize: this.pageSize });
+  }
+
+  /**
+   * Reads a cache that {@link save} wrote. It has the same options, steps and shared pages, and attention over
+   * it gives the same bits.
+   *
+   * @param path file name or `file:` URL
+   * @throws HeedError (as a rejection) HEED_FILE_ERROR if the file does not exist or cannot be read,
+   *   HEED_MALFORMED_FILE, with the reason, if it is malformed or no saved cache, HEED_NO_CUDA,
+   *   HEED_UNSUPPORTED_TYPE for a type that the location does not support, HEED_OUT_OF_MEMORY
+   */
+  static async load(path: string | URL, options?: LoadCacheOptions): Promise<KeyValueCache> {
+    const { location } = readOptions(options, ['location']);
+    const file = readPath(path, 'path');
+    const { state, pageSize } = await loadCache(file, locationOption(location, 'options.location'));
+    return new KeyValueCache(new Content(state, pageSize));
   }
 
   /** Releases all steps. May be called again; running operations keep the memory that they need. */

@@ -3,9 +3,17 @@
  * large pieces of memory that are added as they are needed and never move, so that nothing that was written is ever copied to
  * make room.
  */
+import type { HostArray } from '../memory/device.js';
 import type { PageIds, StoredView } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
-import { type CacheType, elementsOf, type Part, type Slab, type SlabMemory } from './slabs.js';
+import {
+  type CacheType,
+  elementsOf,
+  type PageField,
+  type Part,
+  type Slab,
+  type SlabMemory,
+} from './slabs.js';
 
 /** What a page holds. */
 export interface PageForm {
@@ -143,6 +151,36 @@ export class PagePool {
     };
     const data = pages.slabs[0] ?? this.#memory.empty(type);
     return { data, type, batchStride: 0, headStride: steps * width, stepStride: width, pages };
+  }
+
+  /** All slabs in the memory of the CPU: themselves, or copies that `upload` brings back. */
+  async download(): Promise<Slab[]> {
+    const { type } = this.form;
+    const memory = this.#memory;
+    return await Promise.all(
+      this.#slabs.map(async ({ slab: { keys, values } }) => ({
+        keys: await memory.download(keys, type),
+        values: await memory.download(values, type),
+      })),
+    );
+  }
+
+  async upload(slabs: readonly Slab[]): Promise<void> {
+    for (const [i, { keys, values }] of slabs.entries()) {
+      await this.#memory.upload(keys, this.#slabs[i].slab.keys);
+      await this.#memory.upload(values, this.#slabs[i].slab.values);
+    }
+  }
+
+  /** What some steps of a page have in one field, head by head, in the memory of the CPU. */
+  *bytesOf(field: PageField, slabs: readonly Slab[], page: number, steps: number): Generator<Uint8Array> {
+    const { heads, steps: pageSteps } = this.form;
+    const array = field.of(slabs[Math.floor(page / this.#perSlab)]) as HostArray;
+    const [place, size] = [page % this.#perSlab, array.BYTES_PER_ELEMENT * field.columns];
+    for (let head = 0; head < heads; head++) {
+      const start = array.byteOffset + (place * heads + head) * pageSteps * size;
+      yield new Uint8Array(array.buffer, start, steps * size);
+    }
   }
 
   #find(page: number): { readonly of: PagesOfSlab; readonly place: number } {

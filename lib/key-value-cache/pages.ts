@@ -80,6 +80,12 @@ export class SequencePages {
     return new SequencePages(new PageList(pool), 0, 0);
   }
 
+  /** Steps in pages that hold them already. */
+  static of(pool: PagePool, pages: Int32Array, length: number, dropped: number): SequencePages {
+    for (const page of pages) pool.retain(page);
+    return new SequencePages(new PageList(pool, pages), length, dropped);
+  }
+
   get length(): number {
     return this.#length;
   }
@@ -106,9 +112,8 @@ export class SequencePages {
     const kept = new Int32Array(all - count);
     kept.set(ids.subarray(0, first));
     kept.set(ids.subarray(first + count, all), first);
-    for (const page of kept) pool.retain(page);
     const steps = count * pool.form.steps;
-    return new SequencePages(new PageList(pool, kept), this.#length - steps, this.#dropped + steps);
+    return SequencePages.of(pool, kept, this.#length - steps, this.#dropped + steps);
   }
 
   release(): void {

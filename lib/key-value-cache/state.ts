@@ -100,6 +100,11 @@ export class CacheState {
     return this.#sequences.length;
   }
 
+  /** Each entry, as it is now. */
+  get sequences(): readonly SequencePages[] {
+    return this.#sequences;
+  }
+
   get pages(): number {
     return this.#sequences.reduce((sum, { list }) => sum + list.count, 0);
   }
