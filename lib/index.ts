@@ -63,6 +63,7 @@ export {
   type LinearScaling,
   type Llama3Scaling,
   type LoadOptions,
+  type LongRopeScaling,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
@@ -77,7 +78,9 @@ export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,
   FloatType,
+  IntegerList,
   Location,
+  NumberList,
   TensorData,
   TensorLike,
   TensorType,

@@ -3,14 +3,15 @@
 import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
-import { expectLength, readList } from '../checks/lists.js';
+import { expectLength } from '../checks/lists.js';
 import { locationOption } from '../checks/location.js';
+import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
-import { integerBetween, invalid, isInstance } from '../checks/values.js';
+import { invalid, isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
 import { readPath } from '../safetensors/paths.js';
-import type { Location, TensorLike } from '../tensor/types.js';
+import type { IntegerList, Location, TensorLike } from '../tensor/types.js';
 import {
   type AppendOptions,
   type KeyValueCacheOptions,
@@ -29,7 +30,7 @@ export type { CacheType } from './slabs.js';
 /** The options of {@link KeyValueCache.fork}. */
 export interface ForkOptions {
   /** The entries of the fork, in this order; an entry may be repeated. Default: all. */
-  entries?: ArrayLike<number>;
+  entries?: IntegerList;
 }
 
 /** The options of {@link KeyValueCache.load}. */
@@ -178,15 +179,15 @@ export class KeyValueCache {
    * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
    *   appends steps
    */
-  truncate(lengths: number | ArrayLike<number>): void {
-    const given = typeof lengths === 'number' ? lengths : readList(lengths, 'lengths');
+  truncate(lengths: number | IntegerList): void {
+    const given = typeof lengths === 'number' ? lengths : readIntegerElements(lengths, 'lengths');
     const state = KeyValueCache.stateOf(this);
     const has = state.lengths;
     const list = typeof given === 'number' ? [...has].fill(given) : given;
     expectLength(list.length, 'the length of lengths', has.length, 'cache.batch');
     const kept = list.map((given, entry) => {
       const name = typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`;
-      const length = integerBetween(given, name, 0, has[entry]);
+      const length = integerElement(given, name, 0, has[entry]);
       const least = state.leastLength(entry);
       if (length > 0 && length < least)
         throw invalid(name, `0, or at least ${least} of an entry that has dropped steps`, length);
@@ -204,10 +205,11 @@ export class KeyValueCache {
    */
   fork(options?: ForkOptions): KeyValueCache {
     const { entries } = readOptions(options, ['entries']);
-    const given = entries === undefined ? undefined : readList(entries, 'options.entries', mostEntries);
+    const given =
+      entries === undefined ? undefined : readIntegerElements(entries, 'options.entries', mostEntries);
     const state = KeyValueCache.stateOf(this);
     const list =
-      given?.map((entry, i) => integerBetween(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
+      given?.map((entry, i) => integerElement(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
       Array.from({ length: state.batch }, (_, entry) => entry);
     return new KeyValueCache(new Content(state.fork(list), this.pageSize));
   }

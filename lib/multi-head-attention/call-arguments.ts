@@ -143,7 +143,7 @@ function readKeptLengths(value: unknown, { lengths }: KeptArgument, angles: Angl
   if (value !== undefined && angles?.dependsOnLength) {
     throw invalid(
       'options.kvLengths',
-      'left out with a kept context whose keys turn by its lengths (dynamic scaling): projectContext takes kvLengths',
+      'left out with a kept context whose keys turn by its lengths (dynamic or LongRoPE scaling): projectContext takes kvLengths',
       value,
     );
   }

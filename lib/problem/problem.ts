@@ -153,7 +153,7 @@ export interface Sequence {
 }
 
 /** Elements of the widest query, key or value that backends take. */
-export const widestHead = 512;
+export const widestHead = 576;
 
 /** softmax(scale · score(q, k), capped, biased, masked) · v, without storing the scores. */
 export interface AttentionProblem {
@@ -171,7 +171,10 @@ export interface AttentionProblem {
   readonly key: StoredView;
   readonly value: StoredView;
   readonly output: View;
-  /** float32 (float64 for float64 problems), natural logarithm, sink included; −∞ for a row without keys. stepStride 1. */
+  /**
+   * float32 (float64 for float64 problems), natural logarithm, sink included: for a row without keys it is
+   * the sink, or −∞ without one. stepStride 1.
+   */
   readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
   readonly scoring: Scoring;
@@ -266,6 +269,10 @@ export interface ProjectionProblem {
 export interface MergeProblem {
   readonly kind: 'merge';
   readonly rows: number;
+  /** One per head, for parts that were computed without. */
+  readonly sinks?: Float64Array | undefined;
+  /** Consecutive rows of one head, at least 1. The next rows are those of the next head, and heads repeat. */
+  readonly rowsPerHead: number;
   readonly width: number;
   readonly type: TensorType;
   readonly parts: readonly { readonly output: Elements; readonly logSumExp: Elements }[];

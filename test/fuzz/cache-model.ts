@@ -159,7 +159,8 @@ export function appended(holding: Holding, args: readonly unknown[]): Holding {
 /** The contents after truncate(lengths). */
 export function truncated(holding: Holding, [lengths]: readonly unknown[]): Holding {
   const { entries } = holding;
-  const given = typeof lengths === 'number' ? entries.map(() => lengths) : model.list(lengths);
+  const given =
+    typeof lengths === 'number' ? entries.map(() => lengths) : model.integerList(lengths, 0, farthest);
   expect(given.length === entries.length, 'a length for each entry');
   const { rolling, dropped } = holding;
   return {
@@ -180,8 +181,7 @@ export function forked(holding: Holding, [value]: readonly unknown[]): Holding {
   const { entries: chosen } = model.options(value, ['entries']);
   if (chosen === undefined) return holding;
   const { entries, dropped } = holding;
-  const list = model.list(chosen);
-  const of = model.integers(list, list.length, 0, entries.length - 1);
+  const of = model.integerList(chosen, 0, entries.length - 1);
   return { ...holding, entries: of.map((i) => entries[i]), dropped: of.map((i) => dropped[i]) };
 }
 

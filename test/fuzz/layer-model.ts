@@ -2,7 +2,9 @@
  * The expected results of linear maps and layers: reads arguments strictly and independently, and sums in
  * float64.
  */
+
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
+import type { RotaryOptions } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
@@ -125,6 +127,10 @@ function normalised(head: readonly number[], { values }: ModelTensor, epsilon: n
   return head.map((x, i) => (values[i] * x) / root);
 }
 
+export function turnsByLength(rotary: RotaryOptions | undefined): boolean {
+  return rotary?.scaling?.type === 'dynamic' || rotary?.scaling?.type === 'longrope';
+}
+
 function fits({ entries, heads, width, valueWidth }: Holding, form: readonly number[]): boolean {
   return [entries.length, heads, width, valueWidth].every((length, i) => length === form[i]);
 }
@@ -190,7 +196,7 @@ export function layerModel(args: readonly unknown[]): {
   const positions = readPositions(call.positions, rotary, batch, queries);
   if (kept) {
     expect(fits(kept, [batch, keyHeads, keyWidth, valueWidth]), 'a kept context that fits');
-    expect(givenLengths === undefined || rotary?.scaling?.type !== 'dynamic', 'lengths that keys turned by');
+    expect(givenLengths === undefined || !turnsByLength(rotary), 'lengths that keys turned by');
     for (const [i, { length }] of kept.entries.entries())
       expect((givenLengths?.[i] ?? 0) <= length, 'kept keys');
   }

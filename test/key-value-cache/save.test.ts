@@ -209,7 +209,12 @@ describe('the file of a cache', () => {
     ['a type that there is not', property('type', 'int4'), 'options.type'],
     ['another type', property('type', 'float16'), 'expected the tensor key to be F16'],
     ['no capacity', property('capacity', null), 'expected capacity to be a number of steps, received null'],
-    ['too little capacity to roll', property('capacity', 39), 'options.capacity'],
+    [
+      'less capacity than steps',
+      property('capacity', 39),
+      'expected lengths[0] to be an integer from 0 to 39',
+    ],
+    ['too great a window', property('rolling', { window: 990, sinks: 10 }), 'options.capacity'],
     ['pages of nothing', property('pageSteps', 0), 'expected pageSteps to be from 1'],
     ['another page size', property('pageSize', 11), 'expected pageSize to be that of pages of 10'],
     ['other pages', (parts) => Object.assign(parts.form, { pageSize: 9, pageSteps: 9 }), 'expected used[0]'],

@@ -4,6 +4,7 @@ import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-ca
 import {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
+  type RotaryOptions,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
@@ -21,6 +22,10 @@ function rowsOf(numbers: readonly number[], [batch, steps]: readonly number[], f
     numbers.slice((entry * steps + first) * width, (entry * steps + last) * width),
   ).flat();
 }
+
+/** Whether keys are rotated by the length at the time, so that a text piece by piece gives other results. */
+const turnsByLength = ({ scaling }: RotaryOptions) =>
+  scaling?.type === 'dynamic' || scaling?.type === 'longrope';
 
 eachBackend('MultiHeadAttention with a cache', (backend) => {
   const tolerance = 2 * toleranceOf(backend, 'float32');
@@ -45,9 +50,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
         ...others,
         // The positions of a location score belong to one text.
         ...(score !== undefined && { score }),
-        // Dynamic scaling rotates keys by the length at the time, so a text piece by piece gives other
-        // results.
-        ...(rotary && rotary.scaling?.type !== 'dynamic' && { rotary }),
+        ...(rotary && !turnsByLength(rotary) && { rotary }),
         window: { left: random.integer(0, 30), right: 0 },
         causal: true,
       };
@@ -97,7 +100,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       const window = random.integer(1, 12);
       const options: MultiHeadAttentionOptions = {
         ...others,
-        ...(rotary && rotary.scaling?.type !== 'dynamic' && { rotary }),
+        ...(rotary && !turnsByLength(rotary) && { rotary }),
         window: { left: random.integer(0, window), right: 0 },
         causal: true,
       };
@@ -136,7 +139,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       } = randomOptions(random, sizes, backend);
       const options: MultiHeadAttentionOptions = {
         ...others,
-        ...(rotary && rotary.scaling?.type !== 'dynamic' && { rotary }),
+        ...(rotary && !turnsByLength(rotary) && { rotary }),
         causal: true,
       };
       const weights = randomWeights(random, sizes);
