@@ -55,6 +55,7 @@ export {
   type RollingOptions,
 } from './key-value-cache/key-value-cache.js';
 export {
+  type CheckpointNaming,
   type DynamicScaling,
   type ForwardDetailsOptions,
   type ForwardOptions,
@@ -67,7 +68,9 @@ export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
+  type NormType,
   type ProjectContextOptions,
+  type RelativeBiasOptions,
   type RotaryOptions,
   type RotaryScaling,
   type YarnScaling,

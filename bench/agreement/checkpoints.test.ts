@@ -50,7 +50,7 @@ const checkpoints: Record<string, Checkpoint> = {
     options: { heads: 6, causal: true },
   },
   'nn.MultiheadAttention with kdim and vdim': {
-    naming: 'nn.MultiheadAttention with kdim and vdim',
+    naming: 'nn.MultiheadAttention with kdim or vdim',
     sizes: { ...square, contextEmbed: 20 },
     options: { heads: 6 },
     contextSteps: 11,
@@ -100,6 +100,36 @@ const checkpoints: Record<string, Checkpoint> = {
     sizes: { ...grouped, norms: true },
     options: { ...llama, rotary: { theta: 1e6 } },
   },
+  ALBERT: { naming: 'ALBERT', sizes: square, options: { heads: 6 } },
+  DistilBERT: { naming: 'DistilBERT', sizes: square, options: { heads: 6 } },
+  ViT: { naming: 'ViT', sizes: square, options: { heads: 6 } },
+  'ViT of timm': { naming: 'timm', sizes: square, options: { heads: 6 } },
+  ModernBERT: {
+    naming: 'ModernBERT',
+    sizes: square,
+    options: { heads: 6, rotary: { theta: 160_000 }, window: { left: 3, right: 3 } },
+  },
+  BART: { naming: 'BART', sizes: square, options: { heads: 6, causal: true } },
+  'GPT-NeoX': {
+    naming: 'GPT-NeoX',
+    sizes: square,
+    options: { heads: 6, causal: true, rotary: { dims: 2 } },
+  },
+  'Falcon with one key head': {
+    naming: 'Falcon',
+    sizes: { ...grouped, keyValueHeads: 1 },
+    options: { heads: 6, keyValueHeads: 1, causal: true, rotary: {} },
+  },
+  'Falcon with grouped heads': {
+    naming: 'Falcon',
+    sizes: grouped,
+    options: { ...llama, rotary: {} },
+  },
+  'Phi-2': {
+    naming: 'Phi-2',
+    sizes: square,
+    options: { heads: 6, causal: true, rotary: { dims: 4 } },
+  },
   'Phi-3': { naming: 'Phi-3', sizes: grouped, options: { ...llama, rotary: { dims: 12 } } },
   'Llama with pairs of neighbours': {
     naming: 'heed',
@@ -119,9 +149,9 @@ function anglesOf(rotary: RotaryOptions, width: number) {
   return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
-function tensorsOf(naming: keyof typeof namings, weights: MultiHeadAttentionWeights): Tensors {
+function tensorsOf({ naming, options }: Checkpoint, weights: MultiHeadAttentionWeights): Tensors {
   return {
-    ...namings[naming](partsOf(weights)),
+    ...namings[naming](partsOf(weights), options),
     ...(weights.queryNorm && { 'q_norm.weight': weights.queryNorm.weight as Tensor }),
     ...(weights.keyNorm && { 'k_norm.weight': weights.keyNorm.weight as Tensor }),
   };
@@ -131,15 +161,16 @@ eachBackend('checkpoints agree with onnxruntime', (backend) => {
   const pathOf = temporaryDirectory();
   const random = new Random(`checkpoints on ${backend}`);
 
-  for (const [name, { naming, sizes, options, contextSteps, qkvBiases }] of Object.entries(checkpoints)) {
+  for (const [name, checkpoint] of Object.entries(checkpoints)) {
     it(name, async () => {
+      const { naming, sizes, options, contextSteps, qkvBiases } = checkpoint;
       const drawn = randomWeights(random, sizes);
       const { heads = 0, width = 0 } = sizes;
       const output = randomLinear(random, 'float32', embed, heads * width, false);
       const weights = qkvBiases ? { ...drawn, output } : drawn;
       const path = pathOf(name.replaceAll(' ', '-'));
-      await save(path, tensorsOf(naming, weights));
-      using layer = await MultiHeadAttention.load(path, { ...options, backend });
+      await save(path, tensorsOf(checkpoint, weights));
+      using layer = await MultiHeadAttention.load(path, { ...options, naming, backend });
 
       const input = random.tensor('float32', [batch, steps, embed]);
       const context =

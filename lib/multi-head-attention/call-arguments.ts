@@ -20,6 +20,7 @@ import type { Angles } from '../rotary/angles.js';
 import type { FloatType } from '../tensor/types.js';
 import type { LayerOptions } from './options.js';
 import { readPositions } from './positions.js';
+import type { RelativeBias } from './relative-bias.js';
 import { type LayerShape, layerNames } from './shape.js';
 
 export const callOptionNames = [
@@ -41,6 +42,7 @@ export interface Layer {
   readonly backend: Backend;
   /** How queries and keys rotate, if they do. */
   readonly angles: Angles | undefined;
+  readonly relativeBias: RelativeBias | undefined;
 }
 
 /** Kept keys and values, and how long their entries were. */

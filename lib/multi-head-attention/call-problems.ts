@@ -31,8 +31,10 @@ import type {
 import { denseStrides, type Strides } from '../tensor/layout.js';
 import type { FloatType, Location } from '../tensor/types.js';
 import type { CallArguments, ContextArguments, Layer } from './call-arguments.js';
+import type { LayerOptions } from './options.js';
 import { contextRotation, queryRotation } from './positions.js';
-import type { LayerWeights, Part } from './weights.js';
+import { biasMask, type RelativeBias } from './relative-bias.js';
+import type { LayerWeights, Norm, Part } from './weights.js';
 
 interface Source {
   readonly name: string;
@@ -164,13 +166,25 @@ function storedOf(
   return append(cache.state, cache.counts, type, made);
 }
 
+/** The relative biases in place of the mask, or in its sum. */
+function biased(
+  { shape, settings, sequences }: CallArguments['attention'],
+  relativeBias: RelativeBias,
+  type: FloatType,
+): Pick<AttentionArguments, 'settings' | 'sequences'> {
+  const { scoring } = settings;
+  const entries = sequences();
+  const mask = biasMask(relativeBias, shape, entries, scoring.mask, type);
+  return { settings: { ...settings, scoring: { ...scoring, mask } }, sequences: () => entries };
+}
+
 /**
  * Attention from its intermediate inputs to heads that lie side by side, at the location where the output map reads them in
  * place; without such a map, to the layer's output.
  */
 function attendArguments(
   { attention, out }: CallArguments,
-  type: FloatType,
+  { type, relativeBias }: Layer,
   heads: Location | undefined,
   query: TensorArgument,
   stored: KeyValueSource,
@@ -179,6 +193,7 @@ function attendArguments(
   const headDims = [batch, querySteps, queryHeads * valueWidth];
   return {
     ...attention,
+    ...(relativeBias && biased(attention, relativeBias, type)),
     inputs: { type, query, stored },
     placement: {
       query: denseStrides('bhsd', queryHeads, querySteps, width),
@@ -200,12 +215,12 @@ function sourceOf(type: FloatType, stored: Stored | undefined, made: NewHeads | 
 
 /** The targets of keys and values. */
 function newTargets(
-  { options: { normEpsilon }, type, backend }: Layer,
+  { options, type, backend }: Layer,
   weights: LayerWeights,
   { key, value }: NewHeads,
   rotation: Rotation | undefined,
 ): [Part, ProjectionTarget][] {
-  const done = { norm: headNorm(weights.keyNorm, normEpsilon), rotation: placed(rotation, backend) };
+  const done = { norm: headNorm(weights.keyNorm, options), rotation: placed(rotation, backend) };
   return [
     [weights.key, headsTarget(weights.key, type, key, done)],
     [weights.value, headsTarget(weights.value, type, value)],
@@ -267,10 +282,13 @@ function buildProblems(
   const input: Source = { name: 'input', data: dataOf(call.input), batch, steps: querySteps };
   const context = call.context && contextSource('options.context', call.context);
   const keys = sourceOf(type, stored, made);
-  const args = attendArguments(call, type, weights.output && backend.location, query, keys);
+  const args = attendArguments(call, layer, weights.output && backend.location, query, keys);
   const { attention, problems, details } = attend(args, allocations, request);
   const { sequences } = attention;
+  const { mask } = call.attention.settings.scoring;
   const sources = [input, ...(context ? [context] : []), ...readBeside(attention)];
+  // Attention reads a sum of it and the relative biases.
+  if (layer.relativeBias && mask) sources.push({ name: mask.tensor.name, data: dataOf(mask.tensor) });
   const turned =
     angles &&
     queryRotation(angles, {
@@ -291,7 +309,7 @@ function buildProblems(
   const queries: [Part, ProjectionTarget] = [
     weights.query,
     headsTarget(weights.query, type, query, {
-      norm: headNorm(weights.queryNorm, layer.options.normEpsilon),
+      norm: headNorm(weights.queryNorm, layer.options),
       rotation: placed(turned, backend),
     }),
   ];
@@ -361,8 +379,8 @@ function placed(rotation: Rotation | undefined, backend: Backend): Rotation | un
   return rotation && { ...rotation, cos: backend.table(rotation.cos), sin: backend.table(rotation.sin) };
 }
 
-function headNorm(weight: HeadNorm['weight'] | undefined, epsilon: number): HeadNorm | undefined {
-  return weight && { weight, epsilon };
+function headNorm(norm: Norm | undefined, { normEpsilon }: LayerOptions): HeadNorm | undefined {
+  return norm && { ...norm, epsilon: normEpsilon };
 }
 
 function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {

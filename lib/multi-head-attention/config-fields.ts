@@ -128,10 +128,10 @@ export class ConfigFields {
   }
 
   /** A field that would change numbers in a way that heed does not know. */
-  refuse(name: string, expectation: string): HeedError {
+  refuse(name: string, expectation: string, value = this.get(name)): HeedError {
     return new HeedError(
       'HEED_INVALID_ARGUMENT',
-      `Expected ${name} in ${this.path} to be ${expectation}, received ${describe(this.get(name))}: give the path of the tensors instead of the directory, and options`,
+      `Expected ${name} in ${this.path} to be ${expectation}, received ${describe(value)}: give the path of the tensors instead of the directory, and options`,
     );
   }
 }

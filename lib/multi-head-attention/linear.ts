@@ -1,8 +1,9 @@
 /** Linear maps among the arguments of a layer. */
-import { expectRank } from '../checks/lists.js';
+import { expectDims, expectRank } from '../checks/lists.js';
 import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { booleanOption, choiceOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { readBias } from '../projection/bias.js';
 import type { FloatType, Location, TensorLike } from '../tensor/types.js';
@@ -15,11 +16,30 @@ export interface Linear {
   bias?: TensorLike;
 }
 
-/** A norm of queries or keys (Henry et al. 2020, "Query-Key Normalization for Transformers"): RMSNorm over the width of a head. */
+/**
+ * A norm of queries or keys before they are rotated (Henry et al. 2020, "Query-Key Normalization for
+ * Transformers"): x is divided by √(mean of x² + `normEpsilon`) and multiplied by the weight.
+ */
 export interface HeadNormWeights {
-  /** [width], any floating-point type: the factors of the elements. */
+  /**
+   * The factors of the elements, any floating-point type: [width] for all heads alike, or [heads, width].
+   * `heads` is the number of query heads, or of key heads.
+   */
   weight: TensorLike;
+  /** Of the same dims, added last. Default: none. */
+  bias?: TensorLike;
+  /**
+   * 'rms' is RMSNorm (Zhang and Sennrich 2019), 'layer' is LayerNorm (Ba et al. 2016), which subtracts the
+   * mean of x first. Default 'rms'.
+   */
+  type?: NormType;
+  /**
+   * Whether x is all heads of a step, as in OLMo 2, and the weight [heads · width]. Default false: x is one head.
+   */
+  together?: boolean;
 }
+
+export type NormType = 'rms' | 'layer';
 
 /** The linear maps of a layer, and the norms that some have. */
 export interface MultiHeadAttentionWeights {
@@ -31,9 +51,9 @@ export interface MultiHeadAttentionWeights {
   value: Linear;
   /** [out, heads · valueWidth]. Without it the result contains the heads side by side. */
   output?: Linear;
-  /** Normalises each head of the queries before it is rotated, as in Qwen3 (`q_norm`). Default: none. */
+  /** Normalises the queries before they are rotated, as in Qwen3 (`q_norm`). Default: none. */
   queryNorm?: HeadNormWeights;
-  /** Normalises each head of the keys before it is rotated, as in Qwen3 (`k_norm`). Default: none. */
+  /** Normalises the keys before they are rotated, as in Qwen3 (`k_norm`). Default: none. */
   keyNorm?: HeadNormWeights;
 }
 
@@ -73,17 +93,34 @@ export interface LinearArguments {
   readonly key: LinearArgument;
   readonly value: LinearArgument;
   readonly output: LinearArgument | undefined;
-  readonly queryNorm: TensorArgument | undefined;
-  readonly keyNorm: TensorArgument | undefined;
+  readonly queryNorm: NormArgument | undefined;
+  readonly keyNorm: NormArgument | undefined;
 }
 
-function readNorm(value: unknown, name: string): TensorArgument | undefined {
+/** What was read of a norm; whether it fits its heads is checked later. */
+export interface NormArgument {
+  readonly weight: TensorArgument;
+  readonly bias: TensorArgument | undefined;
+  readonly type: NormType;
+  readonly together: boolean;
+}
+
+function readNorm(value: unknown, name: string): NormArgument | undefined {
   if (value === undefined) return undefined;
-  const { weight: weightValue } = readOptions(value, ['weight'], name);
-  const weight = readTensor(weightValue, `${name}.weight`);
+  const given = readOptions(value, ['weight', 'bias', 'type', 'together'], name);
+  const weight = readTensor(given.weight, `${name}.weight`);
   expectFloat(weight);
-  expectRank(weight.dims, 1, `${name}.weight`, 'width');
-  return weight;
+  const bias = given.bias === undefined ? undefined : readTensor(given.bias, `${name}.bias`);
+  if (bias) {
+    expectFloat(bias);
+    expectDims(bias.dims, bias.name, weight.dims);
+  }
+  return {
+    weight,
+    bias,
+    type: choiceOption(given.type, `${name}.type`, ['rms', 'layer'], 'rms'),
+    together: booleanOption(given.together, `${name}.together`, false),
+  };
 }
 
 export function readLinears(weights: unknown): LinearArguments {
@@ -102,18 +139,16 @@ export function readLinears(weights: unknown): LinearArguments {
 
 /** All of them must be at the location of the layer, or on the CPU, from where they are copied. */
 export function expectReachable(linears: LinearArguments, location: Location): void {
-  const { query, key, value, output, queryNorm, keyNorm } = linears;
-  const tensors = [query, key, value, output].flatMap((linear) => [linear?.weight, linear?.bias]);
-  for (const tensor of [...tensors, queryNorm, keyNorm])
-    if (tensor) expectReach(tensor, location, 'the layer');
+  for (const tensor of tensorsOf(linears)) expectReach(tensor, location, 'the layer');
+}
+
+function tensorsOf({ query, key, value, output, queryNorm, keyNorm }: LinearArguments): TensorArgument[] {
+  return [query, key, value, output, queryNorm, keyNorm]
+    .flatMap((part) => [part?.weight, part?.bias])
+    .filter((tensor) => tensor !== undefined);
 }
 
 /** The number of parameters of the linear maps and norms. */
 export function countParameters(linears: LinearArguments): number {
-  const { query, key, value, output, queryNorm, keyNorm } = linears;
-  let count = (queryNorm?.size ?? 0) + (keyNorm?.size ?? 0);
-  for (const linear of [query, key, value, output]) {
-    if (linear) count += linear.weight.size + (linear.bias?.size ?? 0);
-  }
-  return count;
+  return tensorsOf(linears).reduce((count, { size }) => count + size, 0);
 }

@@ -18,7 +18,7 @@ import {
   placeOf,
 } from './config-fields.js';
 import type { MultiHeadAttentionWeights } from './linear.js';
-import { composites, type Family, families, widthFields } from './model-families.js';
+import { composites, type Family, families, type RelativeBiasFields, widthFields } from './model-families.js';
 import { checkLayerOptions, type LayerOptionName } from './options.js';
 
 export type LayerValues = { [Name in LayerOptionName]?: unknown };
@@ -32,6 +32,9 @@ export interface ModelConfig {
   readonly options: LayerValues;
   /** The width of a head; undefined where the file says nothing of it, or the caller gives the heads. */
   readonly width: number | undefined;
+  /** Whether queries and keys are normalised; undefined where only the tensors say it. */
+  readonly norms: boolean | undefined;
+  readonly relativeBias: RelativeBiasFields | undefined;
 }
 
 /**
@@ -70,7 +73,14 @@ export function interpret(whole: FieldValues, path: string, prefix: string, give
     throw malformed(path, (error as Error).message, error);
   }
   const width = given.heads === undefined ? widthBy(fields, options.heads) : undefined;
-  return { path, modelType: fields.modelType, options, width };
+  return {
+    path,
+    modelType: fields.modelType,
+    options,
+    width,
+    norms: family.norms?.read(fields),
+    relativeBias: family.relativeBias?.read(fields),
+  };
 }
 
 /** Says what a directory without config.json lacks to load a layer from it. */
@@ -83,18 +93,27 @@ export async function expectUsable(directory: string, heads: unknown): Promise<v
   );
 }
 
-/** Fails where the tensors are not those that config.json describes: other heads would give other numbers. */
+/** Fails where the tensors are not those that config.json describes: other numbers would follow. */
 export function expectConfigured(
-  { query }: MultiHeadAttentionWeights,
+  { query, queryNorm, keyNorm }: MultiHeadAttentionWeights,
   heads: unknown,
-  { path, width }: ModelConfig,
+  { path, width, norms }: ModelConfig,
 ): void {
   const rows = query.weight.dims[0];
-  if (width === undefined || rows === Number(heads) * width) return;
-  throw new HeedError(
-    'HEED_SHAPE_MISMATCH',
-    `Expected the query's weight to have ${heads} heads of ${width} rows, as ${path} says, received dims ${describeDims(query.weight.dims)}`,
-  );
+  if (width !== undefined && rows !== Number(heads) * width) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected the query's weight to have ${heads} heads of ${width} rows, as ${path} says, received dims ${describeDims(query.weight.dims)}`,
+    );
+  }
+  if (norms === undefined) return;
+  for (const [name, norm] of Object.entries({ query: queryNorm, key: keyNorm })) {
+    if ((norm !== undefined) === norms) continue;
+    throw new HeedError(
+      'HEED_UNKNOWN_TENSOR',
+      `Expected a ${norms ? '' : 'layer without a '}norm of its ${name}, as ${path} says, found ${norms ? 'none' : 'one'}`,
+    );
+  }
 }
 
 function unknownType(path: string, type: unknown): HeedError {
@@ -151,7 +170,8 @@ function withoutAliases(path: string, values: FieldValues, { aliases = {} }: Fam
 
 /** Refuses what would change numbers, and what may. */
 function expectKnown(fields: ConfigFields, values: FieldValues, family: Family): void {
-  const read = Object.values(family.options).flatMap((reader) => reader.fields);
+  const readers = [...Object.values(family.options), family.norms, family.relativeBias];
+  const read = readers.flatMap((reader) => reader?.fields ?? []);
   const known = new Set([...read, ...widthFields, ...(family.ignored ?? [])]);
   const harmless = { ...accepted, ...family.accepted };
   for (const [name, value] of Object.entries(values)) {

@@ -2,14 +2,14 @@
  * The families of models whose config.json heed reads: a row each, with the defaults of Hugging Face's transformers, and
  * which fields say what of an attention layer.
  */
-import type { ConfigFields, FieldValues } from './config-fields.js';
+import { type ConfigFields, type FieldValues, isSuspicious, isUnset } from './config-fields.js';
 import { type RotarySource, readRotaryFields, rotaryFields } from './config-rotary.js';
 import type { LayerOptionName } from './options.js';
 
 /** One option of a layer, from the fields that say it. */
-interface Reader {
+interface Reader<Value = unknown> {
   readonly fields: readonly string[];
-  readonly read: (fields: ConfigFields) => unknown;
+  readonly read: (fields: ConfigFields) => Value;
 }
 
 export interface Family {
@@ -19,6 +19,10 @@ export interface Family {
   /** Other names of fields, and the names that are used here. */
   readonly aliases?: Readonly<Record<string, string>>;
   readonly options: { readonly [Name in LayerOptionName]?: Reader };
+  /** Whether queries and keys are normalised, where that is certain. */
+  readonly norms?: Reader<boolean>;
+  /** What a file says of relative biases, whose table is a tensor. */
+  readonly relativeBias?: Reader<RelativeBiasFields>;
   /** Values of fields that change nothing. */
   readonly accepted?: Readonly<Record<string, readonly unknown[]>>;
   /** Fields that transformers does not read for this family. */
@@ -144,7 +148,7 @@ function windowOf(fields: ConfigFields, field: string): number | undefined {
 }
 
 const numberFrom = (field: string): Reader => ({ fields: [field], read: (fields) => fields.get(field) });
-const always = (value: unknown): Reader => ({ fields: [], read: () => value });
+const always = <Value>(value: Value): Reader<Value> => ({ fields: [], read: () => value });
 
 /** As many as heads where the value is null. */
 const keyValueHeadsFrom = (field = 'num_key_value_heads'): Reader => ({
@@ -196,6 +200,47 @@ function stackOf(fields: ConfigFields, option: LayerOptionName): 'encoder' | 'de
   if (segments.includes('encoder')) return 'encoder';
   throw fields.ask(option, 'options.prefix names neither encoder nor decoder, which differ');
 }
+
+/** What T5 says of its table of biases. */
+export interface RelativeBiasFields {
+  readonly buckets: number | undefined;
+  readonly maxDistance: number | undefined;
+}
+
+const relativeBias: Reader<RelativeBiasFields> = {
+  fields: ['relative_attention_num_buckets', 'relative_attention_max_distance'],
+  read: (fields) => ({
+    buckets: fields.number('relative_attention_num_buckets', 1),
+    maxDistance: fields.number('relative_attention_max_distance', 1),
+  }),
+};
+
+const flagFrom = (field: string): Reader<boolean> => ({
+  fields: [field],
+  read: (fields) => fields.flag(field),
+});
+
+/** What has to be so in MPT's object of settings of attention, where it is given. */
+const mptSettings: FieldValues = {
+  alibi_bias_max: 8,
+  attn_type: 'multihead_attention',
+  attn_uses_sequence_id: false,
+  prefix_lm: false,
+  qk_ln: false,
+};
+
+/** One of MPT's settings; refuses what heed does not know among the others. */
+const mptSetting = (name: 'alibi' | 'softmax_scale', fields: ConfigFields): unknown => {
+  const settings = fields.object('attn_config') ?? {};
+  for (const [other, value] of Object.entries(settings)) {
+    if (['alibi', 'softmax_scale', 'attn_impl'].includes(other) || isUnset(value)) continue;
+    const isKnown = Object.hasOwn(mptSettings, other);
+    if (isKnown ? value === mptSettings[other] : !isSuspicious(other)) continue;
+    const expectation = isKnown ? JSON.stringify(mptSettings[other]) : 'left out or null';
+    throw fields.refuse(`attn_config.${other}`, expectation, value);
+  }
+  return settings[name];
+};
 
 const causalIn = (isCausal: (fields: ConfigFields) => boolean, ...names: string[]): Reader => ({
   fields: names,
@@ -256,6 +301,16 @@ export const families: readonly Family[] = [
     options: encoder(causalIn((fields) => fields.flag('is_decoder'), 'is_decoder')),
   },
   {
+    modelTypes: ['electra'],
+    defaults: { num_attention_heads: 4, hidden_size: 256 },
+    options: encoder(causalIn((fields) => fields.flag('is_decoder'), 'is_decoder')),
+  },
+  {
+    modelTypes: ['albert'],
+    defaults: { num_attention_heads: 64, hidden_size: 4096 },
+    options: encoder(always(false)),
+  },
+  {
     modelTypes: ['distilbert'],
     defaults: bert,
     aliases: { n_heads: 'num_attention_heads', dim: 'hidden_size' },
@@ -311,6 +366,30 @@ export const families: readonly Family[] = [
       d_model: 'hidden_size',
     },
     options: encoderDecoder(),
+  },
+  t5(['t5'], 8),
+  t5(['mt5', 'umt5'], 6),
+  {
+    modelTypes: ['mpt'],
+    defaults: { num_attention_heads: 16, hidden_size: 2048 },
+    aliases: { n_heads: 'num_attention_heads', d_model: 'hidden_size' },
+    // Positions of embeddings.
+    ignored: ['learned_pos_emb'],
+    options: {
+      ...encoder(always(true)),
+      alibiSlopes: {
+        fields: ['attn_config', 'num_attention_heads'],
+        read(fields) {
+          const alibi = mptSetting('alibi', fields) ?? true;
+          if (typeof alibi !== 'boolean') throw fields.wrong('attn_config.alibi', 'true or false', alibi);
+          return alibi ? alibiSlopes(headsOf(fields)) : undefined;
+        },
+      },
+      scale: {
+        fields: ['attn_config'],
+        read: (fields) => mptSetting('softmax_scale', fields) ?? undefined,
+      },
+    },
   },
   { modelTypes: ['opt'], defaults: bert, options: encoder(always(true)) },
   {
@@ -390,14 +469,10 @@ export const families: readonly Family[] = [
     modelTypes: ['phi'],
     defaults: {
       ...{ num_attention_heads: 32, hidden_size: 2048, max_position_embeddings: 2048 },
-      ...{ rope_theta: 10_000, partial_rotary_factor: 0.5 },
+      ...{ rope_theta: 10_000, partial_rotary_factor: 0.5, layer_norm_eps: 1e-5 },
     },
-    options: {
-      heads: numberFrom('num_attention_heads'),
-      keyValueHeads: keyValueHeadsFrom(),
-      causal: always(true),
-      rotary: rotaryFrom(uniform),
-    },
+    options: { ...decoder(uniform), normEpsilon: numberFrom('layer_norm_eps') },
+    norms: flagFrom('qk_layernorm'),
   },
   {
     modelTypes: ['phi3'],
@@ -451,6 +526,7 @@ export const families: readonly Family[] = [
   },
   {
     modelTypes: ['qwen3'],
+    norms: always(true),
     defaults: {
       ...{ num_attention_heads: 32, num_key_value_heads: 32, head_dim: 128, hidden_size: 4096 },
       ...{ rms_norm_eps: 1e-6, max_position_embeddings: 32_768, rope_theta: 10_000 },
@@ -460,6 +536,7 @@ export const families: readonly Family[] = [
   },
   {
     modelTypes: ['qwen3_moe'],
+    norms: always(true),
     defaults: {
       ...{ num_attention_heads: 32, num_key_value_heads: 4, hidden_size: 2048, rms_norm_eps: 1e-6 },
       ...{ max_position_embeddings: 32_768, rope_theta: 10_000, sliding_window: 4096 },
@@ -468,6 +545,7 @@ export const families: readonly Family[] = [
   },
   {
     modelTypes: ['olmo2'],
+    norms: always(true),
     defaults: {
       ...{ num_attention_heads: 32, hidden_size: 4096, rms_norm_eps: 1e-5 },
       ...{ max_position_embeddings: 2048, rope_theta: 10_000 },
@@ -508,6 +586,7 @@ export const families: readonly Family[] = [
   },
   {
     modelTypes: ['gemma3_text'],
+    norms: always(true),
     defaults: {
       ...{ num_attention_heads: 8, num_key_value_heads: 4, head_dim: 256, hidden_size: 2304 },
       ...{ rms_norm_eps: 1e-6, max_position_embeddings: 131_072, rope_theta: 1e6 },
@@ -562,13 +641,18 @@ export const families: readonly Family[] = [
   {
     modelTypes: ['cohere'],
     // Without rope_theta: transformers 4 means 10000, transformers 5 500000.
-    defaults: { num_attention_heads: 64, hidden_size: 8192, max_position_embeddings: 8192 },
+    defaults: {
+      ...{ num_attention_heads: 64, hidden_size: 8192, max_position_embeddings: 8192 },
+      layer_norm_eps: 1e-5,
+    },
     options: {
       heads: numberFrom('num_attention_heads'),
       keyValueHeads: keyValueHeadsFrom(),
       causal: always(true),
       rotary: rotaryFrom(uniform, { interleaved: true }),
+      normEpsilon: numberFrom('layer_norm_eps'),
     },
+    norms: flagFrom('use_qk_norm'),
   },
   {
     modelTypes: ['cohere2'],
@@ -623,6 +707,32 @@ function encoderDecoder(): Family['options'] {
       read: (fields) => fields.get(`${stackOf(fields, 'heads')}_attention_heads`),
     },
     causal: causalIn((fields) => stackOf(fields, 'causal') === 'decoder'),
+  };
+}
+
+/** Two stacks with the names of T5. */
+function t5(modelTypes: readonly string[], heads: number): Family {
+  return {
+    modelTypes,
+    defaults: {
+      ...{ num_attention_heads: heads, head_dim: 64, hidden_size: 512 },
+      ...{ relative_attention_num_buckets: 32, relative_attention_max_distance: 128 },
+    },
+    aliases: { num_heads: 'num_attention_heads', d_kv: 'head_dim', d_model: 'hidden_size' },
+    // UMT5's files have it, and no version of transformers reads it.
+    ignored: ['scalable_attention'],
+    options: {
+      ...encoder({
+        fields: [],
+        // The second layer of a decoder's block attends the encoder.
+        read: (fields) =>
+          stackOf(fields, 'causal') === 'decoder' &&
+          !isCross(fields) &&
+          !/\blayer\.1\b/.test(fields.place.prefix),
+      }),
+      scale: always(1),
+    },
+    relativeBias,
   };
 }
 

@@ -12,7 +12,6 @@ import { expectComputable } from '../attention/scoring.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
-import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { CacheType, KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -28,11 +27,18 @@ import {
   readContextCall,
 } from './call-arguments.js';
 import { type BuiltCall, buildCall, buildContext } from './call-problems.js';
+import type { CheckpointNaming } from './checkpoint-conventions.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
-import { loadWeights } from './load.js';
+import { loadLayer, readLayerChoice } from './load.js';
 import { expectConfigured, expectUsable, readModelConfig } from './model-config.js';
-import { checkLayerOptions, layerOptionNames, type MultiHeadAttentionOptions } from './options.js';
+import {
+  checkLayerOptions,
+  type LayerOptionName,
+  layerOptionNames,
+  type MultiHeadAttentionOptions,
+} from './options.js';
 import { anglesFor } from './positions.js';
+import { ownRelativeBias } from './relative-bias.js';
 import { layerNames, layerShape } from './shape.js';
 import { countScoreParameters, disposeLayer, type LayerWeights, ownScoring, packLayer } from './weights.js';
 
@@ -45,8 +51,10 @@ export type {
   RotaryScaling,
   YarnScaling,
 } from '../rotary/scaling.js';
-export type { HeadNormWeights, Linear, MultiHeadAttentionWeights } from './linear.js';
+export type { CheckpointNaming } from './checkpoint-conventions.js';
+export type { HeadNormWeights, Linear, MultiHeadAttentionWeights, NormType } from './linear.js';
 export type { MultiHeadAttentionOptions } from './options.js';
+export type { RelativeBiasOptions } from './relative-bias.js';
 
 /** The options of one call of {@link MultiHeadAttention.forward}. */
 export interface ForwardOptions {
@@ -108,6 +116,12 @@ export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
    * the number of the layer, encoder or decoder, text or vision. Default ''.
    */
   prefix?: string;
+  /**
+   * The naming of the tensors. Default: that whose names fit; of several with the same names, the one that
+   * belongs to the `model_type` of config.json. 'Gemma 3' and 'Cohere' name norms as Llama does, and have to be
+   * given where there is no config.json.
+   */
+  naming?: CheckpointNaming;
 }
 
 /** The same, and what to return besides the output, for which heads and queries. */
@@ -131,7 +145,7 @@ export class MultiHeadAttention {
   readonly type: FloatType;
   /** Where the layer computes. */
   readonly location: Location;
-  /** The number of parameters: the elements of all weights, biases and norms, and of its score's weights. */
+  /** The number of parameters: the elements of all weights, biases and norms, of its score's weights and its relative biases. */
   readonly parameters: number;
   readonly #layer: Layer;
   #weights: LayerWeights | undefined;
@@ -143,7 +157,8 @@ export class MultiHeadAttention {
    * @param weights linear maps as in nn.Linear, weight [out, in] and bias [out]: query
    *   [heads · width, embed], key [keyValueHeads · width, contextEmbed], value
    *   [keyValueHeads · valueWidth, contextEmbed], and output [out, heads · valueWidth], without which
-   *   the result contains the heads side by side. Widths are from 1 to 576 (on a GPU to 512). queryNorm and keyNorm normalise heads, weight [width].
+   *   the result contains the heads side by side. Widths are from 1 to 576 (on a GPU to 512). queryNorm and
+   *   keyNorm normalise heads, weight [width], [heads, width] or [heads · width].
    * @throws HeedError for every bad argument: see `code`
    */
   constructor(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions) {
@@ -160,46 +175,57 @@ export class MultiHeadAttention {
     this.keyValueHeads = checked.keyValueHeads;
     this.type = type;
     this.location = backend.location;
-    this.parameters = countParameters(linears) + countScoreParameters(checked.scoring.score);
+    const { relativeBias } = checked;
+    this.parameters =
+      countParameters(linears) +
+      countScoreParameters(checked.scoring.score) +
+      (relativeBias?.weight.size ?? 0);
     const owned = { ...checked, scoring: ownScoring(checked.scoring, type) };
-    this.#layer = { type, shape, options: owned, backend, angles };
-    this.#weights = packLayer(backend, type, linears);
+    this.#layer = {
+      type,
+      shape,
+      options: owned,
+      backend,
+      angles,
+      relativeBias: relativeBias && ownRelativeBias(relativeBias, backend),
+    };
+    this.#weights = packLayer(backend, type, linears, shape);
   }
 
   /**
-   * Reads a layer from a checkpoint. Recognises these names of tensors: heed's own
-   * (`query.weight`, `query.bias`, `key…`, `value…`, `output…`, `queryNorm.weight`, `keyNorm.weight`),
-   * nn.MultiheadAttention (`in_proj_weight`, or `q_proj_weight` and so on, and `out_proj.weight`), BERT
-   * (`attention.self.query.weight`, `attention.output.dense.weight`), GPT-2 (`c_attn.weight`,
-   * `c_proj.weight`, transposed), Llama, Mistral and Qwen (`q_proj.weight`, `o_proj.weight`, `q_norm.weight`)
-   * and Phi-3 (`qkv_proj.weight`).
+   * Reads a layer from a checkpoint, by the names of its tensors: those of heed (`query.weight`, `query.bias`,
+   * `key…`, `value…`, `output…`, `queryNorm.weight`, `keyNorm.weight`), and those of PyTorch, BERT, ViT, GPT-2,
+   * GPT-NeoX, Llama and many others, which docs/guides/layers.md lists.
    *
    * @param path file name or `file:` URL of a safetensors file, of an index of several
    *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
    *   which provides what tensors do not (heads, causal masking, window, scale, softcap, ALiBi, rotary
    *   positions, epsilon) for the families of models that the guide to layers lists. It is refused, by the
    *   name of a field, where it says something that heed does not know and that may change numbers.
-   * @param options as for the constructor, and `prefix`, the prefix of the names above, such as
-   *   'encoder.layers.0.self_attn.'; default ''. Options take precedence over `config.json`; without one,
+   * @param options as for the constructor, `prefix`, the prefix of the names above, such as
+   *   'encoder.layers.0.self_attn.', default '', and `naming`. Options take precedence over `config.json`; without one,
    *   every setting that differs from the default must be given.
    * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing, or if one has an unknown name and
    *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, HEED_INVALID_ARGUMENT for one
-   *   that heed cannot follow, HEED_SHAPE_MISMATCH where the tensors have other heads than it says, and what `open`
+   *   that heed cannot follow, or if several namings have the names found but order rows differently, HEED_SHAPE_MISMATCH where the tensors have other heads than it says, and what `open`
    *   of heed/safetensors and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
-    const { prefix = '', ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
+    const { prefix, naming, ...given } = readOptions(options, [...layerOptionNames, 'prefix', 'naming']);
     const place = readPath(path, 'path');
     const directory = (await isDirectory(place)) ? place : undefined;
     // What is wrong with the options is said before any file is opened.
-    if (typeof prefix !== 'string') throw invalid('options.prefix', 'a string', prefix);
+    const choice = readLayerChoice(prefix, naming);
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
-    const config = directory === undefined ? undefined : await readModelConfig(directory, prefix, given);
+    const config =
+      directory === undefined ? undefined : await readModelConfig(directory, choice.prefix, given);
     if (directory !== undefined && config === undefined) await expectUsable(directory, given.heads);
     const values = { ...config?.options, ...given };
-    const weights = await loadWeights(place, prefix, checkLayerOptions(values));
-    if (config !== undefined) expectConfigured(weights, values.heads, config);
-    return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
+    const loaded = await loadLayer(place, choice, config ?? {}, checkLayerOptions(values));
+    if (config !== undefined) expectConfigured(loaded.weights, values.heads, config);
+    // What callers and config.json say takes precedence over what tensors say.
+    for (const [name, value] of Object.entries(loaded.options)) values[name as LayerOptionName] ??= value;
+    return new MultiHeadAttention(loaded.weights, values as MultiHeadAttentionOptions);
   }
 
   /** Whether the memory of the weights was released. */

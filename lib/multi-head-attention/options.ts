@@ -9,6 +9,7 @@ import { choiceOption, finiteOption, integerBetween, invalid } from '../checks/v
 import { HeedError } from '../errors.js';
 import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
 import { type FloatType, floatTypes, type Location, type NumberList } from '../tensor/types.js';
+import { type RelativeBiasArgument, type RelativeBiasOptions, readRelativeBias } from './relative-bias.js';
 
 /** What a layer computes and how: what its weights do not determine. */
 export interface MultiHeadAttentionOptions {
@@ -36,6 +37,8 @@ export interface MultiHeadAttentionOptions {
   scale?: number;
   /** One per query head: slope · (key position − query position) is added to scores. */
   alibiSlopes?: NumberList;
+  /** Biases of scores by the distance of key and query, as in T5; added with the mask. Default: none. */
+  relativeBias?: RelativeBiasOptions;
   /** One logit per query head that takes part in the softmax and contributes no value. */
   sinks?: NumberList;
   /** Rotates queries and keys by their positions, as in Llama. Default: no rotation. */
@@ -67,6 +70,7 @@ export const layerOptionNames = [
   'score',
   'scale',
   'alibiSlopes',
+  'relativeBias',
   'sinks',
   'rotary',
   'normEpsilon',
@@ -82,6 +86,7 @@ export interface LayerOptions {
   readonly heads: number;
   readonly keyValueHeads: number;
   readonly scoring: ScoringOptions;
+  readonly relativeBias: RelativeBiasArgument | undefined;
   readonly rotary: Rotary | undefined;
   readonly normEpsilon: number;
   /** Undefined for the type of the query weight. */
@@ -95,12 +100,17 @@ const mostHeads = 65536;
 export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerOptions {
   const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
   const { backend } = values;
+  const scoring = readScoring(values, heads);
   const location =
     values.location === undefined ? undefined : expectLocation(values.location, 'options.location');
   return {
     heads,
     keyValueHeads: readKeyValueHeads(values.keyValueHeads, heads),
-    scoring: readScoring(values, heads),
+    scoring,
+    relativeBias: readRelativeBias(values.relativeBias, 'options.relativeBias', {
+      heads,
+      causal: scoring.window.right === 0,
+    }),
     rotary: readRotary(values.rotary, 'options.rotary'),
     normEpsilon: readNormEpsilon(values.normEpsilon, 'options.normEpsilon'),
     type:

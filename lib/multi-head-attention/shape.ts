@@ -1,9 +1,10 @@
 /** The widths of a layer, from its weights and its numbers of heads. */
 import { checkShape } from '../attention/arguments.js';
 import type { ScoreArgument } from '../attention/score.js';
-import { expectLength } from '../checks/lists.js';
+import { expectDims, expectLength } from '../checks/lists.js';
+import { describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import type { LinearArgument, LinearArguments } from './linear.js';
+import type { LinearArgument, LinearArguments, NormArgument } from './linear.js';
 
 export interface LayerShape {
   readonly heads: number;
@@ -30,6 +31,19 @@ function headWidth({ name, columns }: LinearArgument, heads: number, option: str
     );
   }
   return columns / heads;
+}
+
+function expectNorm({ weight: { name, dims }, together }: NormArgument, heads: number, width: number): void {
+  if (together) {
+    expectDims(dims, name, [heads * width]);
+  } else if (dims.length === 1) {
+    expectLength(dims[0], `${name}.dims[0]`, width, 'the width of a head');
+  } else if (dims.length !== 2 || dims[0] !== heads || dims[1] !== width) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${name}.dims to have 1 axes, [width], or to be ${describeDims([heads, width])}, received ${describeDims(dims)}`,
+    );
+  }
 }
 
 /** What the lengths of a layer are called in messages. */
@@ -67,12 +81,8 @@ export function layerShape(
     layerNames,
   );
   expectLength(value.inner, 'weights.value.weight.dims[1]', key.inner, 'weights.key.weight.dims[1]');
-  for (const [norm, wide] of [
-    [queryNorm, width],
-    [keyNorm, keyWidth],
-  ] as const) {
-    if (norm) expectLength(norm.dims[0], `${norm.name}.dims[0]`, wide, 'the width of a head');
-  }
+  if (queryNorm) expectNorm(queryNorm, heads, width);
+  if (keyNorm) expectNorm(keyNorm, keyValueHeads, keyWidth);
   if (output) {
     expectLength(output.inner, 'weights.output.weight.dims[1]', heads * valueWidth, 'heads · value width');
   }

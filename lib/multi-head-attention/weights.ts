@@ -5,12 +5,14 @@ import { type Backend, precisionOf } from '../backends/backend.js';
 import { allocate, copyData } from '../checks/data.js';
 import { fetchedDataOf, hostDataOf, type TensorArgument } from '../checks/tensor.js';
 import { bytesOf } from '../memory/arrays.js';
-import { type DeviceArray, isOnDevice } from '../memory/device.js';
+import { isOnDevice } from '../memory/device.js';
+import type { HeadNorm } from '../problem/problem.js';
 import { biasNumbers } from '../projection/bias.js';
 import { PackedWeight } from '../projection/packed-weight.js';
 import { readElements, writeElements } from '../tensor/elements.js';
 import { bytesPerElement, type FloatType, type Numbers, type TypedArray } from '../tensor/types.js';
-import type { LinearArgument, LinearArguments } from './linear.js';
+import type { LinearArgument, LinearArguments, NormArgument } from './linear.js';
+import type { LayerShape } from './shape.js';
 
 /** Linear maps of the same input, end to end in one packed weight. */
 export interface Product {
@@ -30,9 +32,12 @@ export interface LayerWeights {
   readonly key: Part;
   readonly value: Part;
   readonly output: Part | undefined;
-  readonly queryNorm: Numbers | DeviceArray | undefined;
-  readonly keyNorm: Numbers | DeviceArray | undefined;
+  readonly queryNorm: Norm | undefined;
+  readonly keyNorm: Norm | undefined;
 }
+
+/** A norm, but for its epsilon. */
+export type Norm = Omit<HeadNorm, 'epsilon'>;
 
 const chunkLength = 4096;
 
@@ -79,19 +84,39 @@ function packTogether(backend: Backend, type: FloatType, linears: readonly Linea
   return parts.map((part) => ({ ...part, product }));
 }
 
-function placeNorm(backend: Backend, weight: TensorArgument | undefined): Numbers | DeviceArray | undefined {
-  if (weight === undefined) return undefined;
-  const numbers = allocate(precisionOf(backend), weight.size, weight.name) as Numbers;
-  readElements(weight.type, fetchedDataOf(weight), 0, weight.size, numbers);
-  return backend.place(numbers);
+/** @param heads those of the projection that is normalised */
+function placeNorm(backend: Backend, { weight, bias, type, together }: NormArgument, heads: number): Norm {
+  const place = (tensor: TensorArgument) => {
+    const numbers = allocate(precisionOf(backend), tensor.size, tensor.name) as Numbers;
+    readElements(tensor.type, fetchedDataOf(tensor), 0, tensor.size, numbers);
+    return backend.place(numbers);
+  };
+  const placed = place(weight);
+  try {
+    return {
+      heads: together ? heads : 1,
+      centered: type === 'layer',
+      shared: !together && weight.dims.length === 1,
+      weight: placed,
+      ...(bias && { bias: place(bias) }),
+    };
+  } catch (error) {
+    if (isOnDevice(placed)) placed.release();
+    throw error;
+  }
 }
 
 /**
  * Query, key and value in one product when they can be projected from the same input; a call with a
  * context of its own multiplies with the part that it needs. Else key and value, and the query alone.
  */
-export function packLayer(backend: Backend, type: FloatType, linears: LinearArguments): LayerWeights {
-  const { query, key, value, output } = linears;
+export function packLayer(
+  backend: Backend,
+  type: FloatType,
+  linears: LinearArguments,
+  { heads, keyValueHeads }: Pick<LayerShape, 'heads' | 'keyValueHeads'>,
+): LayerWeights {
+  const { query, key, value, output, queryNorm, keyNorm } = linears;
   const joint = query.inner === key.inner;
   const made: Releasable[] = [];
   const pack = (...together: LinearArgument[]): Part[] => {
@@ -99,8 +124,8 @@ export function packLayer(backend: Backend, type: FloatType, linears: LinearArgu
     made.push(parts[0]);
     return parts;
   };
-  const place = (weight: TensorArgument | undefined) => {
-    const norm = placeNorm(backend, weight);
+  const place = (argument: NormArgument, count: number) => {
+    const norm = placeNorm(backend, argument, count);
     made.push(norm);
     return norm;
   };
@@ -112,8 +137,8 @@ export function packLayer(backend: Backend, type: FloatType, linears: LinearArgu
       key: keyPart,
       value: valuePart,
       output: output && pack(output)[0],
-      queryNorm: place(linears.queryNorm),
-      keyNorm: place(linears.keyNorm),
+      queryNorm: queryNorm && place(queryNorm, heads),
+      keyNorm: keyNorm && place(keyNorm, keyValueHeads),
     };
   } catch (error) {
     release(made);
@@ -129,9 +154,10 @@ type Releasable = LayerWeights[keyof LayerWeights];
 
 /** Parts of one product may come several times. */
 function release(weights: readonly Releasable[]): void {
-  for (const weight of weights) {
-    if (isOnDevice(weight)) weight.release();
-    else if (weight !== undefined && 'product' in weight) weight.product.weight.dispose();
+  for (const part of weights) {
+    if (part === undefined) continue;
+    if ('product' in part) part.product.weight.dispose();
+    else for (const numbers of [part.weight, part.bias]) if (isOnDevice(numbers)) numbers.release();
   }
 }
 

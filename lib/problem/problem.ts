@@ -214,10 +214,20 @@ export interface PackedHandle {
   dispose(): void;
 }
 
-/** Divides a head x by its root mean square, √(Σ x² / headWidth + epsilon), and multiplies it with the weight, element by element. */
+/**
+ * Divides x, the elements of consecutive heads, by its root mean square √(Σ x² / n + epsilon), multiplies it by the
+ * weight, element by element, and adds the bias.
+ */
 export interface HeadNorm {
-  /** [headWidth], in the precision that the backend computes in. */
+  /** How many heads x consists of: divides the number of heads of the target. */
+  readonly heads: number;
+  /** Whether the mean of x is subtracted first. */
+  readonly centered: boolean;
+  /** For each x its own weight and bias, contiguous, or one for all. */
+  readonly shared: boolean;
+  /** In the precision that the backend computes in. */
   readonly weight: Numbers | DeviceArray;
+  readonly bias?: Numbers | DeviceArray | undefined;
   readonly epsilon: number;
 }
 
@@ -241,7 +251,7 @@ export interface ProjectionTarget {
   /** columns / headWidth heads; headWidth equal to columns leaves a plain row. */
   readonly headWidth: number;
   readonly view: View;
-  /** Both are applied to each head, in this order and in the precision of the sums, before it is written. */
+  /** Both are applied in this order and in the precision of the sums, before heads are written. */
   readonly norm?: HeadNorm | undefined;
   readonly rotation?: Rotation | undefined;
 }

@@ -48,7 +48,7 @@ Accesses accesses(const RowsProblem& problem) {
 Accesses accesses(const ProjectionProblem& problem) {
   Accesses all{{problem.input, problem.weight}, {}};
   for (const ProjectionTarget& target : problem.targets) {
-    for (const float* data : {target.norm.weight, target.rotation.cos, target.rotation.sin})
+    for (const float* data : {target.norm.weight, target.norm.bias, target.rotation.cos, target.rotation.sin})
       all.reads.push_back(data);
     all.writes.push_back({target.view.data, bytes_of(problem.rows * target.columns, target.view.type)});
   }

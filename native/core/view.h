@@ -42,11 +42,15 @@ struct Sequence {
   int64_t query_offset = 0;  // key position of query row 0; may be negative
 };
 
-// Divides a head x by its root mean square, √(Σ x² / head_width + epsilon), and multiplies it by the weight,
-// element by element.
+// Divides x, the elements of consecutive heads, by its root mean square √(Σ x² / n + epsilon), multiplies it
+// by the weight, element by element, and adds the bias.
 struct HeadNorm {
-  const float* weight = nullptr;  // [head_width]; null: no normalisation
+  const float* weight = nullptr;  // null: no normalisation
   float epsilon = 0;
+  const float* bias = nullptr;
+  int64_t heads = 1;      // that x consists of; divides the number of heads of the target
+  bool centered = false;  // the mean of x is subtracted first
+  bool shared = true;     // one weight and bias for all x; otherwise, each x has its own, contiguous
 };
 
 // Rotates each pair (x, y) among the first `width` elements of a head to (x cos − y sin, x sin + y cos).
@@ -67,8 +71,9 @@ struct ProjectionTarget {
   HeadNorm norm;  // applied before the rotation
   Rotation rotation;
 
-  // Whether a head needs processing that requires all its elements at once.
+  // Whether heads need processing that requires all their elements at once, and how many elements that takes.
   bool whole_heads() const { return norm.weight != nullptr || rotation.width > 0; }
+  int64_t whole_width() const { return norm.heads * head_width; }
 };
 
 }  // namespace heed

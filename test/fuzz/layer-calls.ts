@@ -91,6 +91,26 @@ function rotaryOptions(draw: Draw, width: number): RotaryOptions {
   };
 }
 
+function normOf(draw: Draw, heads: number, width: number) {
+  const together = draw.below(3) === 0;
+  const dims = together ? [heads * width] : draw.below(2) === 0 ? [width] : [heads, width];
+  return {
+    weight: floatTensorOf(draw, dims),
+    ...(together ? { together } : {}),
+    ...maybe(draw, 'bias', () => floatTensorOf(draw, dims)),
+    ...maybe(draw, 'type', () => (draw.below(2) === 0 ? 'rms' : 'layer')),
+  };
+}
+
+function relativeBiasOf(draw: Draw, heads: number) {
+  const side = 2 + draw.below(4);
+  return {
+    weight: floatTensorOf(draw, [2 * side, heads]),
+    ...maybe(draw, 'bidirectional', () => draw.below(2) === 0),
+    ...maybe(draw, 'maxDistance', () => side + 1 + draw.below(9)),
+  };
+}
+
 const each = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
 
 /** For all entries or for each, in a list or in the shape that models are given. */
@@ -141,8 +161,8 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       key: linear(keyHeads * width, contextEmbed),
       value: linear(keyHeads * valueWidth, contextEmbed),
       ...maybe(draw, 'output', () => linear(1 + draw.below(6), heads * valueWidth)),
-      ...maybe(draw, 'queryNorm', () => ({ weight: floatTensorOf(draw, [width]) })),
-      ...maybe(draw, 'keyNorm', () => ({ weight: floatTensorOf(draw, [width]) })),
+      ...maybe(draw, 'queryNorm', () => normOf(draw, heads, width)),
+      ...maybe(draw, 'keyNorm', () => normOf(draw, keyHeads, width)),
     },
     {
       heads,
@@ -160,6 +180,7 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
           each(heads, () => draw.below(9) / 10),
         ),
       ),
+      ...maybe(draw, 'relativeBias', () => relativeBiasOf(draw, heads)),
       ...maybe(draw, 'sinks', () =>
         numbersIn(
           draw,

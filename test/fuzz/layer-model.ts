@@ -7,6 +7,7 @@ import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.j
 import type { RotaryOptions } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
+import { type BiasTable, biasedMask } from '../support/relative-bias.js';
 import { type Expected, expectHeads, leastLead, readSettings } from './attention-model.js';
 import {
   appended,
@@ -25,6 +26,12 @@ import { expect, type ModelTensor, plain } from './tensor-model.js';
 interface Linear {
   readonly weight: ModelTensor;
   readonly bias: ModelTensor | undefined;
+}
+
+/** A norm of queries or keys. */
+interface Norm extends Linear {
+  readonly centers: boolean;
+  readonly together: boolean;
 }
 
 function readLinear(weightValue: unknown, biasValue: unknown): Linear {
@@ -100,13 +107,24 @@ function readLayer(weightValues: unknown): {
   key: Linear;
   value: Linear;
   output: Linear | undefined;
-  queryNorm: ModelTensor | undefined;
-  keyNorm: ModelTensor | undefined;
+  queryNorm: Norm | undefined;
+  keyNorm: Norm | undefined;
 } {
   expect(weightValues !== undefined, 'weights');
   const weights = model.options(weightValues, ['query', 'key', 'value', 'output', 'queryNorm', 'keyNorm']);
-  const norm = (value: unknown) =>
-    value === undefined ? undefined : model.floatTensor(model.options(value, ['weight']).weight);
+  const norm = (value: unknown): Norm | undefined => {
+    if (value === undefined) return undefined;
+    const { weight, bias, ...given } = model.options(value, ['weight', 'bias', 'type', 'together']);
+    const { type = 'rms', together = false } = given;
+    expect(type === 'rms' || type === 'layer', 'a type of norm');
+    expect(typeof together === 'boolean', 'together or not');
+    return {
+      weight: model.floatTensor(weight),
+      bias: bias === undefined ? undefined : model.floatTensor(bias),
+      centers: type === 'layer',
+      together,
+    };
+  };
   const linear = (value: unknown) => {
     expect(value !== undefined, 'a linear map');
     const { weight, bias } = model.options(value, ['weight', 'bias']);
@@ -122,9 +140,43 @@ function readLayer(weightValues: unknown): {
   };
 }
 
-function normalised(head: readonly number[], { values }: ModelTensor, epsilon: number): number[] {
-  const root = Math.sqrt(head.reduce((sum, x) => sum + x * x, 0) / head.length + epsilon);
-  return head.map((x, i) => (values[i] * x) / root);
+/** Of heads that lie side by side, one by one or together; `first` is where they begin in their row. */
+function normalised(x: readonly number[], first: number, norm: Norm, epsilon: number): number[] {
+  const { weight, bias, centers } = norm;
+  const mean = centers ? x.reduce((sum, element) => sum + element, 0) / x.length : 0;
+  const root = Math.sqrt(x.reduce((sum, element) => sum + (element - mean) ** 2, 0) / x.length + epsilon);
+  const at = first % weight.values.length;
+  return x.map(
+    (element, i) => (weight.values[at + i] * (element - mean)) / root + (bias?.values[at + i] ?? 0),
+  );
+}
+
+function readRelativeBias(
+  value: unknown,
+  heads: number,
+  { causal, window }: { causal?: unknown; window?: unknown },
+): { weight: ModelTensor; table: BiasTable } {
+  const given = model.options(value, ['weight', 'bidirectional', 'maxDistance']);
+  const weight = model.floatTensor(given.weight);
+  expect(weight.dims.length === 2 && weight.dims[1] === heads, 'biases for each head');
+  const ends = window !== undefined && model.options(window, ['left', 'right']).right === 0;
+  const { bidirectional = !(causal === true || ends), maxDistance = 128 } = given;
+  expect(typeof bidirectional === 'boolean', 'one direction or both');
+  const side = bidirectional ? weight.dims[0] / 2 : weight.dims[0];
+  expect(Number.isInteger(side) && side >= 2, 'buckets');
+  expect(model.isInteger(maxDistance, Math.floor(side / 2) + 1, 2 ** 31 - 1), 'a greatest distance');
+  return { weight, table: { weight: plain(weight), bidirectional, maxDistance } };
+}
+
+function expectNorm(norm: Norm | undefined, heads: number, width: number): void {
+  if (norm === undefined) return;
+  const { weight, bias, together } = norm;
+  const fitting = together ? [[heads * width]] : [[width], [heads, width]];
+  expect(
+    fitting.some((dims) => model.sameDims(weight.dims, dims)),
+    'a norm as wide as heads',
+  );
+  expect(bias === undefined || model.sameDims(bias.dims, weight.dims), 'a bias as wide as its weight');
 }
 
 export function turnsByLength(rotary: RotaryOptions | undefined): boolean {
@@ -187,8 +239,8 @@ export function layerModel(args: readonly unknown[]): {
   expect(output === undefined || output.weight.dims[1] === heads * valueWidth, 'an output map that fits');
   const givenLengths =
     call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys);
-  expect(queryNorm === undefined || model.sameDims(queryNorm.dims, [width]), 'a norm as wide as a query');
-  expect(keyNorm === undefined || model.sameDims(keyNorm.dims, [keyWidth]), 'a norm as wide as a key');
+  expectNorm(queryNorm, heads, width);
+  expectNorm(keyNorm, keyHeads, keyWidth);
   const epsilon = given.normEpsilon === undefined ? 1e-6 : model.finite(given.normEpsilon);
   expect(epsilon >= 0, 'an epsilon');
   const rotary = given.rotary === undefined ? undefined : readRotary(given.rotary, width);
@@ -209,42 +261,54 @@ export function layerModel(args: readonly unknown[]): {
   const lengths = before?.map((length, entry) => length + (kvLengths?.[entry] ?? queries)) ?? kvLengths;
   const keys = held ? Math.max(0, ...(lengths ?? [])) : newKeys;
   const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;
-  const { rotary: _____, normEpsilon: ______, ...scoring } = others;
+  const { rotary: _____, normEpsilon: ______, relativeBias, ...scoring } = others;
   if (call.select !== undefined) readSelection(given.select);
   const settings = readSettings(
     { ...scoring, mask: call.mask, ...(call.select !== undefined && { select: call.select }) },
     { type: type as string, target: [batch, heads, queries, keys], keyHeads, width, keyWidth },
   );
 
+  const biases = relativeBias === undefined ? undefined : readRelativeBias(relativeBias, heads, given);
+  const offsets = Array.from({ length: batch }, (_, entry) =>
+    crossed ? (lengths?.[entry] ?? keys) - queries : (before?.[entry] ?? 0),
+  );
+  const givenMask = settings.mask && plain(settings.mask);
+  const mask = biases
+    ? biasedMask(biases.table, [batch, heads, queries, keys], offsets, givenMask)
+    : givenMask;
+
   const operand = (
     linear: Linear,
     source: ModelTensor,
     count: number,
     size: number,
+    norm?: Norm,
     finish = (head: readonly number[], _entry: number, _step: number) => head,
   ) => {
     const steps = source.dims[1];
     const data = map(linear, source.values, batch * steps);
+    const length = norm?.together ? count * size : size;
+    for (let at = 0; norm && at < data.length; at += length) {
+      data.set(normalised([...data.subarray(at, at + length)], at % (count * size), norm, epsilon), at);
+    }
     for (let at = 0; at < data.length; at += size) {
       const row = Math.floor(at / size / count);
       data.set(finish([...data.subarray(at, at + size)], Math.floor(row / steps), row % steps), at);
     }
     return { type: 'float64' as const, dims: [batch, steps, count, size], data };
   };
-  const finish =
-    (of: 'query' | 'key', norm: ModelTensor | undefined) =>
-    (head: readonly number[], entry: number, step: number) =>
-      turnHead(placement, of, norm ? normalised(head, norm, epsilon) : head, entry, step);
+  const turn = (of: 'query' | 'key') => (head: readonly number[], entry: number, step: number) =>
+    turnHead(placement, of, head, entry, step);
   const keptTensors = kept && tensorsOf(kept, 'bshd');
   const newKey = keptTensors
     ? plain(keptTensors.key)
-    : operand(key, context, keyHeads, keyWidth, finish('key', keyNorm));
+    : operand(key, context, keyHeads, keyWidth, keyNorm, turn('key'));
   const newValue = keptTensors ? plain(keptTensors.value) : operand(value, context, keyHeads, valueWidth);
   const added = [newKey, newValue, { layout: 'bshd', ...(kvLengths && { lengths: kvLengths }) }];
   const after = held && appended(held, added);
   const stored = after && tensorsOf(after, 'bshd');
   const attended = attentionOracle(
-    operand(query, input, heads, width, finish('query', queryNorm)),
+    operand(query, input, heads, width, queryNorm, turn('query')),
     stored ? plain(stored.key) : newKey,
     stored ? plain(stored.value) : newValue,
     {
@@ -252,12 +316,12 @@ export function layerModel(args: readonly unknown[]): {
       layout: 'bshd',
       ...(lengths && { kvLengths: lengths }),
       ...(call.context === undefined && { queryOffset: before ?? 0 }),
-      ...(settings.mask && { mask: plain(settings.mask) }),
+      ...(mask && { mask }),
     },
   );
   const side = Float64Array.from(attended.output);
-  const linears = [query, key, value, ...(output ? [output] : [])];
-  const tensors = linears.flatMap(({ weight, bias }) => [weight, bias]);
+  const parts = [query, key, value, output, queryNorm, keyNorm];
+  const tensors = parts.flatMap((part) => [part?.weight, part?.bias]);
   const right: Expected = {
     type: type as string,
     dims: [batch, queries, output ? output.weight.dims[0] : heads * valueWidth],
@@ -265,7 +329,7 @@ export function layerModel(args: readonly unknown[]): {
     loose:
       settings.loose ||
       !(attended.lead >= leastLead) ||
-      isLoose(input, context, ...tensors, queryNorm, keyNorm) ||
+      isLoose(input, context, ...tensors, biases?.weight) ||
       isFar(placement) ||
       // Normalisation magnifies numbers close to 0.
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),

@@ -25,6 +25,17 @@ describe('MultiHeadAttention refuses to be made of', () => {
       'HEED_INVALID_ARGUMENT',
       'weights.queryNorm',
     );
+    for (const [wrong, message] of [
+      [{ type: 'batch' }, "Expected weights.queryNorm.type to be 'rms' or 'layer', received 'batch'"],
+      [{ together: 1 }, 'Expected weights.queryNorm.together to be true or false, received 1'],
+      [{ bias: 7 }, 'Expected weights.queryNorm.bias to be'],
+    ] as const) {
+      throwsHeed(
+        () => make({ ...weights, queryNorm: { weight: zeros(8), ...wrong } }, { heads: 4 }),
+        'HEED_INVALID_ARGUMENT',
+        message,
+      );
+    }
     const transposed = { ...weights, key: { weights: zeros(32, 24) } };
     throwsHeed(() => make(transposed, { heads: 4 }), 'HEED_UNKNOWN_OPTION', "did you mean 'weight'?");
     throwsHeed(
@@ -68,6 +79,20 @@ describe('MultiHeadAttention refuses to be made of', () => {
     refuses(
       { queryNorm: { weight: zeros(1, 8) } },
       'Expected weights.queryNorm.weight.dims to have 1 axes, [width]',
+    );
+    refuses(
+      { queryNorm: { weight: zeros(8, 4) } },
+      'Expected weights.queryNorm.weight.dims to have 1 axes, [width], or to be [4, 8], received [8, 4]',
+    );
+    for (const dims of [[8], [4, 8]]) {
+      refuses(
+        { queryNorm: { weight: zeros(...dims), together: true } },
+        `Expected weights.queryNorm.weight.dims to be [32], received [${dims.join(', ')}]`,
+      );
+    }
+    refuses(
+      { keyNorm: { weight: zeros(4, 8), bias: zeros(8) } },
+      'Expected weights.keyNorm.bias.dims to be [4, 8], received [8]',
     );
     refuses(
       { query: { weight: zeros(32, 24), bias: zeros(31) } },
@@ -147,6 +172,16 @@ describe('MultiHeadAttention refuses to be made of', () => {
       [{ heads: 4, scale: Number.NaN }, 'options.scale'],
       [{ heads: 4, alibiSlopes: [1, 2, 3, Number.POSITIVE_INFINITY] }, 'options.alibiSlopes[3]'],
       [{ heads: 4, sinks: 'none' }, 'options.sinks'],
+      [{ heads: 4, relativeBias: 32 }, 'options.relativeBias'],
+      [{ heads: 4, relativeBias: {} }, 'options.relativeBias.weight'],
+      [
+        { heads: 4, relativeBias: { weight: zeros(8, 4), bidirectional: 0 } },
+        'options.relativeBias.bidirectional',
+      ],
+      [
+        { heads: 4, relativeBias: { weight: zeros(8, 4), maxDistance: 2 } },
+        'options.relativeBias.maxDistance',
+      ],
       [{ heads: 4, normEpsilon: -1 }, 'options.normEpsilon'],
       [{ heads: 4, normEpsilon: '1e-6' }, 'options.normEpsilon'],
       [{ heads: 4, location: 'disk' }, 'options.location'],
@@ -166,6 +201,22 @@ describe('MultiHeadAttention refuses to be made of', () => {
       'HEED_SHAPE_MISMATCH',
       'one element per query head (4), received 1',
     );
+    throwsHeed(
+      () => make(weights, { heads: 4, relativeBias: { weight: zeros(4, 8) } }),
+      'HEED_SHAPE_MISMATCH',
+      'Expected options.relativeBias.weight.dims[1] to equal options.heads (4), received 8',
+    );
+    for (const [buckets, causal, expectation] of [
+      [7, false, 'an even number of at least 4'],
+      [2, false, 'an even number of at least 4'],
+      [1, true, 'at least 2'],
+    ] as const) {
+      throwsHeed(
+        () => make(weights, { heads: 4, causal, relativeBias: { weight: zeros(buckets, 4) } }),
+        'HEED_INVALID_DIMS',
+        `Expected options.relativeBias.weight.dims[0] to be ${expectation}, received ${buckets}`,
+      );
+    }
     throwsHeed(() => make(weights, { heads: 4, location: 'cuda:99' }), 'HEED_NO_CUDA', 'Expected a ');
   });
 });

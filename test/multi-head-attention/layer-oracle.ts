@@ -13,6 +13,7 @@ import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
 import { listOf, toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
+import { biasedMask } from '../support/relative-bias.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 
 export interface OracleCall {
@@ -33,9 +34,28 @@ function wide(numbers: readonly number[], dims: readonly number[]): TensorLike {
 
 type Turn = (head: number[], entry: number, step: number) => number[];
 
-function rmsNorm(head: readonly number[], weight: readonly number[], epsilon: number): number[] {
-  const meanSquare = head.reduce((sum, x) => sum + x * x, 0) / head.length;
-  return head.map((x, i) => (x / Math.sqrt(meanSquare + epsilon)) * weight[i]);
+/** Rows of [heads · width]: each head of each row normalised, or all heads of a row together. */
+function normRows(
+  rows: readonly number[],
+  { weight, bias, type = 'rms', together = false }: HeadNormWeights,
+  heads: number,
+  width: number,
+  epsilon: number,
+): number[] {
+  const [factors, offsets] = [toNumbers(weight), bias && toNumbers(bias)];
+  const length = together ? heads * width : width;
+  const normed: number[] = [];
+  for (let at = 0; at < rows.length; at += length) {
+    const x = rows.slice(at, at + length);
+    const mean = type === 'layer' ? x.reduce((sum, element) => sum + element, 0) / length : 0;
+    const root = Math.sqrt(x.reduce((sum, element) => sum + (element - mean) ** 2, 0) / length + epsilon);
+    // A weight for each head is as long as a row.
+    const own = at % factors.length;
+    normed.push(
+      ...x.map((element, i) => ((element - mean) / root) * factors[own + i] + (offsets?.[own + i] ?? 0)),
+    );
+  }
+  return normed;
 }
 
 /** [batch, heads, steps, width], with each head rotated. */
@@ -77,21 +97,28 @@ export function layerOracle(
     scale,
     alibiSlopes,
     sinks,
+    relativeBias,
     score,
     select,
   } = options;
-  const { context = input, mask, kvLengths, positions } = call;
+  const { context = input, kvLengths, positions } = call;
   const [batch, steps] = input.dims;
 
   const map = (x: readonly number[], { weight, bias }: LinearMap, rows: number) => {
     const cast = wide(rounded(type, toNumbers(weight)), weight.dims);
     return linearOracle(x, { weight: cast, ...(bias && { bias }) }, rows);
   };
-  const cut = (source: TensorLike, linear: LinearMap, count: number, turn?: Turn) => {
+  const cut = (
+    source: TensorLike,
+    linear: LinearMap,
+    count: number,
+    { norm, turn }: { norm?: HeadNormWeights | undefined; turn?: Turn | undefined } = {},
+  ) => {
     const width = linear.weight.dims[0] / count;
     const sourceSteps = source.dims[1];
     const rows = map(toNumbers(source), linear, batch * sourceSteps);
-    const numbers = toHeads(rows, { batch, steps: sourceSteps, heads: count, width });
+    const normed = norm ? normRows(rows, norm, count, width, normEpsilon) : rows;
+    const numbers = toHeads(normed, { batch, steps: sourceSteps, heads: count, width });
     const turned = turn ? turnHeads(numbers, { heads: count, steps: sourceSteps, width }, turn) : numbers;
     return wide(rounded(type, turned), [batch, count, sourceSteps, width]);
   };
@@ -102,18 +129,24 @@ export function layerOracle(
   const queryPosition = (entry: number, step: number) =>
     given(entry, step) ?? (call.context ? valid(entry) - steps + step : step);
   const keyPosition = call.context ? (_: number, step: number) => step : queryPosition;
-  const finish =
-    (norm: HeadNormWeights | undefined, position: (entry: number, step: number) => number): Turn =>
+  const offsets = Array.from({ length: batch }, (_, entry) => (call.context ? valid(entry) - steps : 0));
+  const table = relativeBias && {
+    bidirectional: causal !== true && window?.right !== 0,
+    maxDistance: 128,
+    ...relativeBias,
+  };
+  const mask = table ? biasedMask(table, [batch, heads, steps, keySteps], offsets, call.mask) : call.mask;
+  const turner =
+    (position: (entry: number, step: number) => number): Turn =>
     (head, entry, step) => {
-      const normed = norm ? rmsNorm(head, toNumbers(norm.weight), normEpsilon) : head;
-      if (rotary === undefined) return [...normed];
+      if (rotary === undefined) return [...head];
       const keys = Array.from({ length: valid(entry) }, (_, key) => keyPosition(entry, key));
-      return rotaryOracle(normed, rotary, position(entry, step), Math.max(-1, ...keys) + 1);
+      return rotaryOracle(head, rotary, position(entry, step), Math.max(-1, ...keys) + 1);
     };
 
   const attention = attentionOracle(
-    cut(input, weights.query, heads, finish(weights.queryNorm, queryPosition)),
-    cut(context, weights.key, keyValueHeads, finish(weights.keyNorm, keyPosition)),
+    cut(input, weights.query, heads, { norm: weights.queryNorm, turn: turner(queryPosition) }),
+    cut(context, weights.key, keyValueHeads, { norm: weights.keyNorm, turn: turner(keyPosition) }),
     cut(context, weights.value, keyValueHeads),
     {
       ...(causal !== undefined && { causal }),

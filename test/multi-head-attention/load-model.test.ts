@@ -2,16 +2,19 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type HeadNormWeights,
   type LoadOptions,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
+  type MultiHeadAttentionWeights,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { save } from '../../lib/safetensors.js';
-import type { Tensor } from '../../lib/tensor/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { namings, partsOf } from './checkpoint-namings.js';
 import { randomWeights } from './random-layer.js';
 
 const embed = 24;
@@ -179,6 +182,164 @@ describe('MultiHeadAttention.load of a model', () => {
       using expected = new MultiHeadAttention(bare, { heads: 3, causal });
       expectSameBits(await loaded.forward(input), await expected.forward(input));
     }
+  });
+
+  describe('orders rows and norms as its type does', () => {
+    const sizes = { embed, width: 8, biases: false };
+    const norm = (dims: number[]) => random.tensor('float32', dims);
+    const plusOne = (tensor: Tensor) =>
+      new Tensor(
+        Float64Array.from(tensor.data as Float32Array, (x) => x + 1),
+        tensor.dims,
+      );
+    const [narrow, narrowKey, own, ownKey, wide, wideKey] = [[8], [8], [4, 8], [2, 8], [32], [16]].map(norm);
+    const table = random.tensor('float32', [8, 4]);
+    const common = { num_attention_heads: 4, hidden_size: 32 };
+    const grouped = { ...common, num_key_value_heads: 2 };
+    const gptj = { theta: 9, interleaved: true };
+    interface Model {
+      readonly config: object;
+      readonly naming: keyof typeof namings;
+      readonly at?: string;
+      readonly beside?: Record<string, Tensor>;
+      readonly norms?: Pick<MultiHeadAttentionWeights, 'queryNorm' | 'keyNorm'>;
+      readonly options: Omit<MultiHeadAttentionOptions, 'heads'>;
+    }
+    const norms = (query: HeadNormWeights, key: HeadNormWeights) => ({ queryNorm: query, keyNorm: key });
+    const asLlama = (query: Tensor, key: Tensor) => ({ 'q_norm.weight': query, 'k_norm.weight': key });
+    const t5 = {
+      model_type: 't5',
+      num_heads: 4,
+      d_kv: 8,
+      relative_attention_num_buckets: 8,
+      relative_attention_max_distance: 6,
+    };
+    const relativeBias = { weight: table, maxDistance: 6 };
+    const models: Record<string, Model> = {
+      'GPT-NeoX': {
+        config: { ...common, model_type: 'gpt_neox', rotary_pct: 0.5 },
+        naming: 'GPT-NeoX',
+        options: { causal: true, rotary: { dims: 4 } },
+      },
+      BLOOM: {
+        config: { model_type: 'bloom', n_head: 4, hidden_size: 32 },
+        naming: 'BLOOM',
+        options: { causal: true, alibiSlopes: [1 / 4, 1 / 16, 1 / 64, 1 / 256] },
+      },
+      'Falcon whose heads share one key': {
+        config: { ...common, model_type: 'falcon' },
+        naming: 'Falcon',
+        options: { keyValueHeads: 1, causal: true, rotary: {} },
+      },
+      'Falcon whose heads have a key each': {
+        config: { ...common, model_type: 'falcon', multi_query: false },
+        naming: 'Falcon',
+        options: { causal: true, rotary: {} },
+      },
+      'Falcon of the new architecture': {
+        config: { ...common, model_type: 'falcon', new_decoder_architecture: true, num_kv_heads: 2 },
+        naming: 'Falcon',
+        options: { keyValueHeads: 2, causal: true, rotary: {} },
+      },
+      MPT: {
+        config: { model_type: 'mpt', n_heads: 4, d_model: 32 },
+        naming: 'MPT',
+        options: { causal: true, alibiSlopes: [1 / 4, 1 / 16, 1 / 64, 1 / 256] },
+      },
+      'OLMo 2': {
+        config: { ...grouped, model_type: 'olmo2' },
+        naming: 'Llama',
+        beside: asLlama(wide, wideKey),
+        norms: norms({ weight: wide, together: true }, { weight: wideKey, together: true }),
+        options: { keyValueHeads: 2, causal: true, normEpsilon: 1e-5, rotary: {} },
+      },
+      Qwen3: {
+        config: { ...grouped, model_type: 'qwen3', head_dim: 8 },
+        naming: 'Llama',
+        beside: asLlama(narrow, narrowKey),
+        norms: norms({ weight: narrow }, { weight: narrowKey }),
+        options: { keyValueHeads: 2, causal: true, rotary: {} },
+      },
+      'Gemma 3': {
+        config: { ...grouped, model_type: 'gemma3_text', head_dim: 8, query_pre_attn_scalar: 4 },
+        naming: 'Llama',
+        at: 'model.layers.5.self_attn.',
+        beside: asLlama(narrow, narrowKey),
+        norms: norms({ weight: plusOne(narrow) }, { weight: plusOne(narrowKey) }),
+        options: { keyValueHeads: 2, causal: true, scale: 0.5, rotary: { theta: 1e6 } },
+      },
+      'Command R+': {
+        config: { ...grouped, model_type: 'cohere', rope_theta: 9, use_qk_norm: true },
+        naming: 'Llama',
+        beside: asLlama(own, ownKey),
+        norms: norms({ weight: own, type: 'layer' }, { weight: ownKey, type: 'layer' }),
+        options: { keyValueHeads: 2, causal: true, normEpsilon: 1e-5, rotary: gptj },
+      },
+      'Phi with norms': {
+        config: { ...grouped, model_type: 'phi', qk_layernorm: true },
+        naming: 'Phi-2',
+        beside: { 'q_layernorm.weight': narrow, 'k_layernorm.weight': narrowKey },
+        norms: norms({ weight: narrow, type: 'layer' }, { weight: narrowKey, type: 'layer' }),
+        options: { keyValueHeads: 2, causal: true, normEpsilon: 1e-5, rotary: { dims: 4 } },
+      },
+      'the encoder of T5': {
+        config: t5,
+        naming: 'T5 cross attention',
+        at: 'encoder.block.2.layer.0.',
+        options: { scale: 1, relativeBias },
+      },
+      'the decoder of T5': {
+        config: t5,
+        naming: 'T5 cross attention',
+        at: 'decoder.block.2.layer.0.',
+        options: { scale: 1, causal: true, relativeBias },
+      },
+      'the cross attention of T5': {
+        config: t5,
+        naming: 'T5 cross attention',
+        at: 'decoder.block.2.layer.1.',
+        options: { scale: 1 },
+      },
+    };
+    for (const [what, { config, naming, at = prefix, beside = {}, norms: given, options }] of Object.entries(
+      models,
+    )) {
+      it(`for ${what}`, async () => {
+        const { keyValueHeads = 4 } = options;
+        const own = randomWeights(random, { ...sizes, heads: 4, keyValueHeads });
+        const path = await directory(config);
+        const named = { ...namings[naming](partsOf(own), { heads: 4, keyValueHeads }), ...beside };
+        const tensors = Object.entries(named).map(([name, tensor]) => [
+          at + (at.endsWith('layer.0.') ? name.replace('EncDec', 'Self') : name),
+          tensor,
+        ]);
+        await save(join(path, 'model.safetensors'), {
+          ...Object.fromEntries(tensors),
+          'encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight': table,
+          'decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight': table,
+        });
+        using loaded = await MultiHeadAttention.load(path, { prefix: at });
+        using expected = new MultiHeadAttention({ ...own, ...given }, { heads: 4, ...options });
+        expectSameBits(await loaded.forward(input), await expected.forward(input));
+      });
+    }
+
+    it('and refuses norms where config.json has none, or the other way round', async () => {
+      const path = await directory({ ...grouped, model_type: 'cohere', rope_theta: 9 });
+      await rejectsHeed(
+        () => MultiHeadAttention.load(path, { prefix }),
+        'HEED_UNKNOWN_TENSOR',
+        /Expected a layer without a norm of its query, as .*config.json says, found one/,
+      );
+      const olmo = await directory({ ...grouped, model_type: 'olmo2' });
+      const bare = Object.entries(tensors).filter(([name]) => !name.includes('norm'));
+      await save(join(olmo, 'model.safetensors'), Object.fromEntries(bare));
+      await rejectsHeed(
+        () => MultiHeadAttention.load(olmo, { prefix }),
+        'HEED_UNKNOWN_TENSOR',
+        /Expected a norm of its query, as .*config.json says, found none/,
+      );
+    });
   });
 
   it('lets options win over config.json', async () => {

@@ -16,12 +16,15 @@ describe('config.json', () => {
     return interpret(JSON.parse(JSON.stringify(config)) as Fields, 'config.json', prefix, given);
   }
 
-  for (const { what, config, layers, width } of configurations) {
+  for (const { what, config, layers, width, beside } of configurations) {
     it(`says what ${what} computes`, () => {
       for (const [prefix, options] of Object.entries(layers)) {
         const said = read(config, prefix);
         expectAlike(said.options, options, prefix);
         if (width !== undefined) assert.equal(said.width, width);
+        for (const [name, value] of Object.entries(beside ?? {})) {
+          assert.deepEqual(said[name as keyof ModelConfig], value);
+        }
       }
     });
   }
@@ -31,8 +34,8 @@ describe('config.json', () => {
     const said: unknown[] = [];
     for (const prefix of [...Object.keys(layers), 'model.layers.1.self_attn.', 'model.layers.2.self_attn.']) {
       try {
-        const { options, width } = read(config, prefix);
-        said.push([options, width]);
+        const { path: _, modelType: __, ...rest } = read(config, prefix);
+        said.push(rest);
       } catch (error) {
         assert.ok(error instanceof HeedError, String(error));
         said.push(error.message);
@@ -256,7 +259,13 @@ const withoutEffect = new Set([
     'pretraining_tp',
   ],
   ...['attention_bias', 'qkv_bias', 'enable_bias', 'mlp_bias', 'bias', 'lm_head_bias', 'parallel_attn'],
-  ...['layer_norm_eps', 'deterministic_flash_attn', 'sinusoidal_pos_embds', 'pooler_num_attention_heads'],
+  ...[
+    'layer_norm_eps',
+    'layer_norm_epsilon',
+    'deterministic_flash_attn',
+    'sinusoidal_pos_embds',
+    'pooler_num_attention_heads',
+  ],
   ...['image_size', 'projection_dim', 'logit_scale_init_value', 'logit_scale', 'logits_scaling', 'top_k'],
   ...['scale_embedding', 'max_source_positions', 'mask_time_length', 'n_ctx', 'n_positions', 'attn_pdrop'],
   ...['use_parallel_residual', 'attention_softmax_in_fp32', 'masked_softmax_fusion', 'offset_alibi'],
@@ -269,6 +278,8 @@ const withoutEffect = new Set([
     'apply_residual_connection_post_layernorm',
   ],
   ...['norm_topk_prob', 'initial_context_length', 'swiglu_limit', 'finetuned'],
+  ...['d_ff', 'num_layers', 'decoder_start_token_id', 'feed_forward_proj', 'is_encoder_decoder'],
+  ...['dropout_rate', 'scalable_attention', 'learned_pos_emb', 'no_bias', 'attn_impl', 'embedding_size'],
   // Read only where something else of the file says so.
   ...['max_position_embeddings', 'original_max_position_embeddings', 'max_window_layers', 'vision_config'],
 ]);
@@ -276,7 +287,11 @@ const withoutEffect = new Set([
 /** Fields that a family knows, though the table's files lack them. */
 function isKnown(type: unknown, name: string): boolean {
   const known: Record<string, readonly string[]> = {
+    cohere: ['use_qk_norm'],
     falcon: ['alibi'],
+    phi: ['qk_layernorm'],
+    t5: ['relative_attention_num_buckets'],
+    umt5: ['relative_attention_num_buckets'],
     granite: ['attention_multiplier'],
     gemma2: ['attn_logit_softcapping', 'query_pre_attn_scalar'],
     gemma3_text: ['query_pre_attn_scalar'],

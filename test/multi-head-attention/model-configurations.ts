@@ -12,6 +12,8 @@ export interface Configuration {
   readonly layers: Layers;
   /** The width of a head that the file says. */
   readonly width?: number;
+  /** What the file says beyond options. */
+  readonly beside?: object;
   /** Fields that count for nothing because of others. */
   readonly overruled?: readonly string[];
 }
@@ -414,12 +416,85 @@ export const configurations: readonly Configuration[] = [
       qk_layernorm: false,
       rope_theta: 10_000,
     },
-    layers: all({ heads: 32, keyValueHeads: 32, causal: true, rotary: { theta: 10_000, dims: 32 } }),
+    layers: all({
+      ...{ heads: 32, keyValueHeads: 32, causal: true, normEpsilon: 1e-5 },
+      rotary: { theta: 10_000, dims: 32 },
+    }),
+    beside: { norms: false },
   },
   {
     what: 'Phi that says little',
     config: { model_type: 'phi' },
-    layers: all({ heads: 32, causal: true, rotary: { theta: 10_000, dims: 32 } }),
+    layers: all({ heads: 32, causal: true, normEpsilon: 1e-5, rotary: { theta: 10_000, dims: 32 } }),
+  },
+  {
+    what: 'Phi with norms',
+    config: { model_type: 'phi', qk_layernorm: true, layer_norm_eps: 1e-3 },
+    layers: all({ heads: 32, causal: true, normEpsilon: 1e-3, rotary: { theta: 10_000, dims: 32 } }),
+    beside: { norms: true },
+  },
+  {
+    what: 'T5',
+    config: {
+      ...{ ...general, model_type: 't5', d_ff: 2048, d_kv: 64, d_model: 512, num_heads: 8, num_layers: 6 },
+      ...{ decoder_start_token_id: 0, feed_forward_proj: 'relu', is_encoder_decoder: true, n_positions: 512 },
+      ...{ relative_attention_num_buckets: 32, relative_attention_max_distance: 100, dropout_rate: 0.1 },
+      layer_norm_epsilon: 1e-6,
+    },
+    layers: {
+      'encoder.block.3.layer.0.': { heads: 8, causal: false, scale: 1 },
+      'decoder.block.3.layer.0.': { heads: 8, causal: true, scale: 1 },
+      'decoder.block.3.layer.1.': { heads: 8, causal: false, scale: 1 },
+    },
+    width: 64,
+    overruled: ['d_model'],
+    beside: { relativeBias: { buckets: 32, maxDistance: 100 } },
+  },
+  {
+    what: 'UMT5 that says little',
+    config: { model_type: 'umt5', scalable_attention: true },
+    layers: { 'decoder.block.0.layer.0.': { heads: 6, causal: true, scale: 1 } },
+    width: 64,
+    beside: { relativeBias: { buckets: 32, maxDistance: 128 } },
+  },
+  {
+    what: 'MPT',
+    config: {
+      ...{ ...general, model_type: 'mpt', d_model: 64, n_heads: 6, learned_pos_emb: true, no_bias: true },
+      attn_config: {
+        ...{ alibi: true, alibi_bias_max: 8, attn_impl: 'torch', attn_pdrop: 0, qk_ln: false },
+        ...{ attn_type: 'multihead_attention', attn_uses_sequence_id: false, clip_qkv: null },
+        ...{ prefix_lm: false, softmax_scale: null },
+      },
+    },
+    layers: all({
+      heads: 6,
+      causal: true,
+      // 2^-2, 2^-4, 2^-6, 2^-8, and what lies between the first.
+      alibiSlopes: [1 / 4, 1 / 16, 1 / 64, 1 / 256, 1 / 2, 1 / 8],
+    }),
+  },
+  {
+    what: 'MPT without ALiBi, and with a scale',
+    config: { model_type: 'mpt', attn_config: { alibi: false, softmax_scale: 0.2 } },
+    layers: all({ heads: 16, causal: true, scale: 0.2 }),
+  },
+  {
+    what: 'ALBERT',
+    config: {
+      ...general,
+      model_type: 'albert',
+      embedding_size: 128,
+      hidden_size: 256,
+      num_attention_heads: 8,
+    },
+    layers: all({ heads: 8, causal: false }),
+    width: 32,
+  },
+  {
+    what: 'ELECTRA that says little',
+    config: { model_type: 'electra' },
+    layers: all({ heads: 4, causal: false }),
   },
   { what: 'Phi-3', config: { ...phi3, rope_scaling: null }, layers: phi3Options({}) },
   {
@@ -750,7 +825,14 @@ export const configurations: readonly Configuration[] = [
       ...{ ...general, model_type: 'cohere', hidden_size: 512, num_attention_heads: 8 },
       ...{ logit_scale: 0.0625, rope_theta: 8e6, use_qk_norm: false, layer_norm_eps: 1e-5 },
     },
-    layers: all({ heads: 8, causal: true, rotary: { theta: 8e6, interleaved: true } }),
+    layers: all({ heads: 8, causal: true, normEpsilon: 1e-5, rotary: { theta: 8e6, interleaved: true } }),
+    beside: { norms: false },
+  },
+  {
+    what: 'Command R+',
+    config: { model_type: 'cohere', rope_theta: 75e6, use_qk_norm: true },
+    layers: all({ heads: 64, causal: true, normEpsilon: 1e-5, rotary: { theta: 75e6, interleaved: true } }),
+    beside: { norms: true },
   },
   {
     what: 'Cohere 2',

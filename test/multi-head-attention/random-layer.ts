@@ -1,10 +1,12 @@
 /** Random layers and inputs for them. */
 import type { Selection } from '../../lib/attention/options.js';
 import {
+  type HeadNormWeights,
   type Linear,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
+  type RelativeBiasOptions,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -24,8 +26,8 @@ export interface LayerSizes {
   /** 0 for a layer without an output map. */
   readonly out?: number;
   readonly biases?: boolean;
-  /** Norms of queries and keys. Default: none. */
-  readonly norms?: boolean;
+  /** Norms of queries and keys: those of Qwen3, or of any kind. Default: none. */
+  readonly norms?: boolean | 'any';
 }
 
 /** Layers that plain JavaScript can make although TypeScript forbids them. */
@@ -45,6 +47,17 @@ export function randomLinear(
   return bias ? { weight, bias: random.tensor(type, [out], 0.5) } : { weight };
 }
 
+export function randomNorm(random: Random, heads: number, width: number): HeadNormWeights {
+  const together = random.chance(0.3);
+  const dims = together ? [heads * width] : random.chance(0.5) ? [width] : [heads, width];
+  return {
+    weight: random.tensor('float32', dims),
+    ...(together && { together }),
+    ...(random.chance(0.3) && { bias: random.tensor('float32', dims) }),
+    ...(random.chance(0.5) && { type: random.pick(['rms', 'layer'] as const) }),
+  };
+}
+
 export function randomWeights(random: Random, sizes: LayerSizes = {}): MultiHeadAttentionWeights {
   const { type = 'float32', heads = 4, width = 8, embed = 24, biases = true } = sizes;
   const { keyValueHeads = heads, valueWidth = width, contextEmbed = embed, out = embed } = sizes;
@@ -52,9 +65,13 @@ export function randomWeights(random: Random, sizes: LayerSizes = {}): MultiHead
     query: randomLinear(random, type, heads * width, embed, biases),
     key: randomLinear(random, type, keyValueHeads * width, contextEmbed, biases),
     value: randomLinear(random, type, keyValueHeads * valueWidth, contextEmbed, biases),
-    ...(sizes.norms && {
+    ...(sizes.norms === true && {
       queryNorm: { weight: random.tensor(type, [width]) },
       keyNorm: { weight: random.tensor(type, [width]) },
+    }),
+    ...(sizes.norms === 'any' && {
+      queryNorm: randomNorm(random, heads, width),
+      keyNorm: randomNorm(random, keyValueHeads, width),
     }),
     ...(out > 0 && { output: randomLinear(random, type, out, heads * valueWidth, biases) }),
   };
@@ -74,11 +91,24 @@ export function randomSizes(random: Random, type: FloatType, backend: TestedBack
     contextEmbed: random.chance(0.5) ? embed : random.integer(1, 40),
     out: random.chance(0.7) ? random.integer(1, 40) : 0,
     biases: random.chance(0.5),
-    norms: backend !== 'cuda' && random.chance(0.3),
+    norms: backend !== 'cuda' && random.chance(0.4) && 'any',
   };
 }
 
-/** @param backend determines the available scores */
+export function randomRelativeBias(random: Random, heads: number): RelativeBiasOptions {
+  const bidirectional = random.chance(0.5);
+  const side = random.integer(2, 20);
+  return {
+    weight: random.tensor(random.pick(['float32', 'bfloat16'] as const), [
+      bidirectional ? 2 * side : side,
+      heads,
+    ]),
+    bidirectional,
+    ...(random.chance(0.5) && { maxDistance: random.integer(side, 40) }),
+  };
+}
+
+/** @param backend determines the available scores and biases */
 export function randomOptions(
   random: Random,
   { type, heads, keyValueHeads, width }: Required<LayerSizes>,
@@ -107,6 +137,7 @@ export function randomOptions(
     ...(random.chance(0.3) && { scale: random.uniform(0.1, 1) }),
     ...(random.chance(0.3) && { alibiSlopes: perHead(0, 0.5) }),
     ...(random.chance(0.3) && { sinks: perHead(-1, 1) }),
+    ...(backend !== 'cuda' && random.chance(0.2) && { relativeBias: randomRelativeBias(random, heads) }),
     ...(random.chance(0.2) && { normEpsilon: random.uniform(0, 0.5) }),
     ...(width > 1 && random.chance(0.5) && { rotary: randomRotary(random, width) }),
   };

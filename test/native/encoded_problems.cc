@@ -204,7 +204,12 @@ void add_projection(Encoded& to, Random& random) {
   if (random.chance(0.5)) {
     to.add(-1);
   } else {
-    to.add({to.buffer(width, DType::float32), 1e-6});
+    const int64_t together = random.chance(0.5) ? heads : 1;
+    const bool shared = random.chance(0.5);
+    const int64_t elements = width * (shared ? together : heads);
+    to.add(to.buffer(elements, DType::float32));
+    to.add(random.chance(0.5) ? -1 : to.buffer(elements, DType::float32));
+    to.add({double(together), double(random.integer(0, 1)), double(shared), 1e-6});
   }
   if (random.chance(0.5)) {
     to.add(-1);

@@ -37,6 +37,25 @@ Rotation random_rotation(Random& random, int64_t head_width, int64_t rows, std::
           static_cast<const float*>(tables.back().data())};
 }
 
+// Factors for one head, for all heads alike, for each head, or for several heads that are normalised
+// together.
+HeadNorm random_norm(Random& random, int64_t heads, int64_t width, std::vector<Buffer>& tables) {
+  HeadNorm norm;
+  norm.epsilon = 0.1f;
+  norm.heads = random.chance(0.3) ? heads : 1;
+  norm.centered = random.chance(0.3);
+  norm.shared = random.chance(0.5);
+  const auto table = [&] {
+    const int64_t elements = width * (norm.shared ? norm.heads : heads);
+    tables.emplace_back(DType::float32, elements);
+    for (int64_t i = 0; i < elements; ++i) tables.back().set(i, random.normal());
+    return static_cast<const float*>(tables.back().data());
+  };
+  norm.weight = table();
+  if (random.chance(0.3)) norm.bias = table();
+  return norm;
+}
+
 RandomProjection::RandomProjection(Random& random)
     : output_type(random.pick({DType::float32, DType::float16, DType::bfloat16})),
       input(random.pick({DType::float32, DType::float16, DType::bfloat16}), 0),
@@ -57,11 +76,7 @@ RandomProjection::RandomProjection(Random& random)
     if (width > 1 && random.chance(0.5)) {
       target.rotation = random_rotation(random, width, random.chance(0.5) ? steps : problem.rows, tables);
     }
-    if (random.chance(0.3)) {
-      tables.emplace_back(DType::float32, width);
-      for (int64_t i = 0; i < width; ++i) tables.back().set(i, random.normal());
-      target.norm = {static_cast<const float*>(tables.back().data()), 0.1f};
-    }
+    if (random.chance(0.5)) target.norm = random_norm(random, heads, width, tables);
     problem.targets.push_back(target);
     first += heads * width;
   }
@@ -88,19 +103,30 @@ double product(const RandomProjection& made, int64_t row, int64_t column) {
   return sum;
 }
 
+// Normalises the heads of a row that belong together.
+void normalise(const HeadNorm& norm, int64_t own, std::vector<double>& x) {
+  const auto count = static_cast<double>(x.size());
+  double mean = 0, squares = 0;
+  for (const double element : x) mean += norm.centered ? element / count : 0;
+  for (const double element : x) squares += (element - mean) * (element - mean);
+  const double root = std::sqrt(squares / count + norm.epsilon);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const int64_t at = (norm.shared ? 0 : own) + static_cast<int64_t>(i);
+    x[i] = (x[i] - mean) / root * norm.weight[at] + (norm.bias == nullptr ? 0 : norm.bias[at]);
+  }
+}
+
 // The unrounded head of a row; `column` is its first column.
 std::vector<double> truth_of(const RandomProjection& made, const ProjectionTarget& target, int64_t row,
                              int64_t column) {
-  std::vector<double> head;
-  double squares = 0;
-  for (int64_t i = 0; i < target.head_width; ++i) {
-    head.push_back(product(made, row, column + i));
-    squares += head.back() * head.back();
-  }
-  if (target.norm.weight != nullptr) {
-    const double root = std::sqrt(squares / static_cast<double>(target.head_width) + target.norm.epsilon);
-    for (int64_t i = 0; i < target.head_width; ++i) head[i] *= target.norm.weight[i] / root;
-  }
+  const int64_t within = column - target.first_column;
+  const int64_t first = within - within % target.whole_width();
+  std::vector<double> together;
+  for (int64_t i = 0; i < target.whole_width(); ++i)
+    together.push_back(product(made, row, target.first_column + first + i));
+  if (target.norm.weight != nullptr) normalise(target.norm, first, together);
+  const auto begin = together.begin() + (within - first);
+  std::vector<double> head(begin, begin + target.head_width);
   const Rotation& rotation = target.rotation;
   const int64_t pairs = rotation.width / 2;
   for (int64_t pair = 0; pair < pairs; ++pair) {

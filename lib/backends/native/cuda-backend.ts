@@ -52,6 +52,18 @@ function expectOneType(problem: Problem): void {
   );
 }
 
+/** Kernels normalise each head by itself, with the same factors. */
+function expectPlainNorms(problem: Problem): void {
+  if (problem.kind !== 'projection') return;
+  for (const { norm, columns, headWidth } of problem.targets) {
+    if (norm === undefined) continue;
+    const { heads, centered, bias, shared } = norm;
+    if (heads > 1) throw unsupported('norms of all heads together');
+    if (centered || bias) throw unsupported("norms of type 'layer' or with a bias");
+    if (!shared && columns > headWidth) throw unsupported('norms with factors for each head');
+  }
+}
+
 /** The host arrays among the buffers that are copied back. */
 function indicesOfWritten(buffers: Buffers, problems: readonly Problem[]): number[] {
   const arrays = writtenBy(problems);
@@ -135,7 +147,10 @@ class CudaBackend implements Backend {
 
   /** The buffers, with the addon's handles of device memory. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
-    for (const problem of problems) expectOneType(problem);
+    for (const problem of problems) {
+      expectOneType(problem);
+      expectPlainNorms(problem);
+    }
     return encodeForDevice(this.#encoder, problems);
   }
 }

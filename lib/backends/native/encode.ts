@@ -114,7 +114,8 @@ function encodeRows(to: Encoder, problem: RowsProblem): void {
 
 function encodeNorm(to: Encoder, norm: HeadNorm): void {
   to.buffer(norm.weight);
-  to.number(norm.epsilon);
+  to.optionalBuffer(norm.bias);
+  to.numbers(norm.heads, norm.centered ? 1 : 0, norm.shared ? 1 : 0, norm.epsilon);
 }
 
 function encodeRotation(to: Encoder, rotation: Rotation): void {

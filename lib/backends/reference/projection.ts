@@ -71,13 +71,23 @@ export function* projectRows(problem: ProjectionProblem): Generator<void> {
   }
 }
 
-/** RMSNorm (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization") of one head, in place. */
-function normalise(norm: HeadNorm, y: Float64Array, at: number, width: number): void {
+/**
+ * RMSNorm (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization") or LayerNorm (Ba et al. 2016, "Layer
+ * Normalization") of the heads from one on, in place.
+ */
+function normalise(norm: HeadNorm, y: Float64Array, at: number, head: number, headWidth: number): void {
   const weight = hostElements(norm.weight);
+  const bias = norm.bias && hostElements(norm.bias);
+  const width = norm.heads * headWidth;
+  const own = norm.shared ? 0 : head * headWidth;
+  let sum = 0;
+  for (let i = 0; norm.centered && i < width; i++) sum += y[at + i];
+  const mean = sum / width;
   let squares = 0;
-  for (let i = 0; i < width; i++) squares += y[at + i] ** 2;
+  for (let i = 0; i < width; i++) squares += (y[at + i] - mean) ** 2;
   const factor = 1 / Math.sqrt(squares / width + norm.epsilon);
-  for (let i = 0; i < width; i++) y[at + i] *= factor * weight[i];
+  for (let i = 0; i < width; i++)
+    y[at + i] = (y[at + i] - mean) * factor * weight[own + i] + (bias ? bias[own + i] : 0);
 }
 
 /** Cuts a row of y into heads, each normalised, rotated and written to where the view keeps that head's step. */
@@ -86,7 +96,7 @@ function writeRow(problem: ProjectionProblem, target: ProjectionTarget, row: num
   const entry = Math.floor(row / problem.steps);
   const step = row % problem.steps;
   for (let head = 0; head * headWidth < columns; head++) {
-    if (norm) normalise(norm, y, firstColumn + head * headWidth, headWidth);
+    if (norm && head % norm.heads === 0) normalise(norm, y, firstColumn + head * headWidth, head, headWidth);
     if (rotation) {
       const pairs = rotation.width / 2;
       const [cos, sin] = [hostElements(rotation.cos), hostElements(rotation.sin)];

@@ -21,7 +21,7 @@
 //   2 projection    rows steps inner columns  input (buffer type)
 //                   weight (buffer type; or the buffer of a packed weight, and -1)  bias (list)
 //                   targets (count, then of each: firstColumn columns headWidth view
-//                            norm (-1, or: weight (buffer) epsilon)
+//                            norm (-1, or: weight (buffer) bias (buffer or -1) heads centered shared epsilon)
 //                            rotation (-1, or: width interleaved rows  cos sin (buffers)))
 //   3 merge         rows width type  parts (count, then of each: output logSumExp, both buffers)
 //                   output logSumExp (buffers)  sinks (list)  rowsPerHead

@@ -22,15 +22,24 @@ void read_weight(Reader& from, ProjectionProblem& problem) {
   problem.weight = memory.data;
 }
 
-HeadNorm read_norm(Reader& from, int64_t head_width) {
+HeadNorm read_norm(Reader& from, int64_t heads, int64_t head_width) {
   HeadNorm norm;
   const Memory* memory = from.optional_memory();
   if (memory == nullptr) return norm;
-  if (head_width > capacity(*memory, DType::float32)) {
-    throw InvalidProblem("Expected a norm to have one weight for each element of a head");
+  const Memory* bias = from.optional_memory();
+  norm.heads = from.integer(1, largest_axis);
+  norm.centered = from.flag();
+  norm.shared = from.flag();
+  norm.epsilon = static_cast<float>(from.real());
+  if (heads % norm.heads != 0)
+    throw InvalidProblem("Expected a norm of heads that divide those of the target");
+  const int64_t elements = head_width * (norm.shared ? norm.heads : heads);
+  for (const Memory* factors : {memory, bias}) {
+    if (factors != nullptr && elements > capacity(*factors, DType::float32))
+      throw InvalidProblem("Expected a norm to have one weight for each element of a head");
   }
   norm.weight = static_cast<const float*>(memory->data);
-  norm.epsilon = static_cast<float>(from.real());
+  if (bias != nullptr) norm.bias = static_cast<const float*>(bias->data);
   return norm;
 }
 
@@ -67,7 +76,7 @@ ProjectionTarget read_target(Reader& from, const ProjectionProblem& problem) {
     throw InvalidProblem("Expected a target not to touch an element twice");
   }
   target.view = view.as<MutableView>();
-  target.norm = read_norm(from, target.head_width);
+  target.norm = read_norm(from, target.columns / target.head_width, target.head_width);
   target.rotation = read_rotation(from, target.head_width);
   return target;
 }

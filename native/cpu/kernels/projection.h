@@ -83,7 +83,8 @@ static inline void write_columns(const ProjectionArguments& a, int64_t row, int6
       const int64_t run =
           last - column < target.head_width - within ? last - column : target.head_width - within;
       float* head_values = values + (column - first_column);
-      if (target.norm.weight) normalise(target.norm, target.head_width, head_values);
+      if (target.norm.weight && head % target.norm.heads == 0)
+        normalise(target.norm, head, target.head_width, head_values);
       if (target.rotation.width > 0) rotate(target.rotation, row, head_values);
       with_type(target.view.type, [&](auto type) {
         using Type = decltype(type);

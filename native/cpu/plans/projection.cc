@@ -43,7 +43,8 @@ int64_t pieces(int64_t count, int64_t size) {
 bool leaves_heads_whole(const ProjectionProblem& problem, int64_t cut) {
   return std::ranges::none_of(problem.targets, [cut](const ProjectionTarget& target) {
     const int64_t within = cut - target.first_column;
-    return target.whole_heads() && within > 0 && within < target.columns && within % target.head_width != 0;
+    return target.whole_heads() && within > 0 && within < target.columns &&
+           within % target.whole_width() != 0;
   });
 }
 

@@ -111,6 +111,20 @@ onDevice('the cuda backend', () => {
     );
   });
 
+  it('normalises heads one by one only, all with the same factors', async () => {
+    const input = Tensor.zeros('float32', [1, 3, width]);
+    const factors = (...dims: number[]) => ({ weight: Tensor.zeros('float32', dims) });
+    for (const [keyNorm, message] of [
+      [{ ...factors(width), together: true }, 'norms of all heads together yet'],
+      [factors(2, width / 2), 'norms with factors for each head yet'],
+      [{ ...factors(width / 2), type: 'layer' }, "norms of type 'layer' or with a bias yet"],
+      [{ ...factors(width / 2), bias: Tensor.zeros('float32', [width / 2]) }, 'or with a bias yet'],
+    ] as const) {
+      using layer = new MultiHeadAttention({ ...weights, keyNorm }, { heads: 2, backend: 'cuda' });
+      await rejectsHeed(() => layer.forward(input), 'HEED_UNSUPPORTED', message);
+    }
+  });
+
   it('has no queries of another type than that of the cache, and says what to do instead', async () => {
     const location = 'cuda:0';
     using cache = new KeyValueCache({ batch: 1, heads: 1, width, capacity: 8, type: 'bfloat16', location });
