@@ -130,13 +130,10 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
     for (let repeat = 0; repeat < 20; repeat++) {
       const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
       const sizes = { ...drawn, contextEmbed: drawn.embed };
-      const {
-        rotary,
-        score: _,
-        alibiSlopes: __,
-        window: ___,
-        ...others
-      } = randomOptions(random, sizes, backend);
+      const drawnOptions = randomOptions(random, sizes, backend);
+      // What counts the steps that are left sees sinks nearer than they are.
+      const { alibiSlopes: _, window: __, relativeBias: ___, score: ____, ...given } = drawnOptions;
+      const { rotary, ...others } = given;
       const options: MultiHeadAttentionOptions = {
         ...others,
         ...(rotary && !turnsByLength(rotary) && { rotary }),
