@@ -57,6 +57,8 @@ export {
   type ForkOptions,
   KeyValueCache,
   type KeyValueCacheOptions,
+  type LoadCacheOptions,
+  type RollingOptions,
 } from './key-value-cache/key-value-cache.js';
 export {
   type CheckpointNaming,
@@ -73,6 +75,7 @@ export {
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
   type NormType,
+  type ProjectContextOptions,
   type RelativeBiasOptions,
   type RotaryOptions,
   type RotaryScaling,

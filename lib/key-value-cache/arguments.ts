@@ -19,7 +19,7 @@ import { axesOf, readLayout, stridesIn } from '../tensor/layout.js';
 import type { IntegerList, Location } from '../tensor/types.js';
 import { PagePool } from './page-pool.js';
 import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
-import { CacheState } from './state.js';
+import { CacheState, type Rolling } from './state.js';
 
 /** The shape of a KeyValueCache, and how it stores keys and values. */
 export interface KeyValueCacheOptions {
@@ -31,10 +31,7 @@ export interface KeyValueCacheOptions {
   width: number;
   /** Elements of a value, from 1 to 576. Default: width. */
   valueWidth?: number;
-  /**
-   * The most steps that an entry may have. With `pageSize`, memory is allocated page by page; without, all at
-   * the first append.
-   */
+  /** The most steps that an entry may have. It takes no memory: that comes as steps are appended. */
   capacity: number;
   /**
    * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
@@ -47,11 +44,27 @@ export interface KeyValueCacheOptions {
    */
   location?: Location;
   /**
-   * The number of steps in a page. With pages, forks share all but the page that they are about to append to,
-   * and memory is allocated page by page. Default: no pages. All steps of an entry then lie together, and a
-   * fork copies them when it appends.
+   * The number of steps in a page: steps that lie together, and for which memory is taken at once. Forks share
+   * all pages but the one that they are about to append to. Default: 384, which computes as fast as if all
+   * steps of an entry lay together.
    */
   pageSize?: number;
+  /** Drops old steps as new ones are appended, so that a sequence may go on without end. Needs `pageSize`. Default: all stay. */
+  rolling?: RollingOptions;
+}
+
+/**
+ * Which steps a cache keeps (Xiao et al. 2024, "Efficient Streaming Language Models with Attention Sinks").
+ * Before steps are appended to an entry, whole pages of it are dropped: those that lie behind the sinks and
+ * before the last `window` steps. So the sinks, at least `window` steps, and less than a page more are there
+ * when the new ones come. `capacity` has to be at least sinks + window + pageSize, which one more step always
+ * finds room in.
+ */
+export interface RollingOptions {
+  /** How many of the last steps each new step finds at least. */
+  window: number;
+  /** How many of the first steps stay for good; rounded up to whole pages. Default 0. */
+  sinks?: number;
 }
 
 const optionNames = [
@@ -63,12 +76,20 @@ const optionNames = [
   'type',
   'location',
   'pageSize',
+  'rolling',
 ] as const;
 
 /** The most entries that a cache may have. */
 export const mostEntries = 2 ** 22;
 const mostHeads = 2 ** 16;
-const farthest = 2 ** 31 - 1;
+/** The most steps that an entry may have. */
+export const mostSteps = 2 ** 31 - 1;
+
+/**
+ * A multiple of the tiles of keys on every instruction set (64, 96 and 192), so that tiles, and with them the
+ * last bits of a result, are those of keys that all lie together.
+ */
+const defaultPageSize = 384;
 
 function memoryAt(location: Location, type: CacheType): SlabMemory {
   if (location === 'cpu') return hostSlabs;
@@ -79,6 +100,23 @@ function memoryAt(location: Location, type: CacheType): SlabMemory {
     );
   }
   return deviceSlabs(deviceAt(location));
+}
+
+function readRolling(value: unknown, pageSize: number | undefined, capacity: number): Rolling {
+  const given = readOptions(value, ['window', 'sinks'], 'options.rolling');
+  const window = integerBetween(given.window, 'options.rolling.window', 1, mostSteps);
+  const asked =
+    given.sinks === undefined ? 0 : integerBetween(given.sinks, 'options.rolling.sinks', 0, mostSteps);
+  if (pageSize === undefined)
+    throw invalid('options.pageSize', 'given with options.rolling, which drops whole pages', pageSize);
+  const sinks = Math.ceil(asked / pageSize) * pageSize;
+  const least = sinks + window + pageSize;
+  if (capacity >= least) return { window, sinks };
+  throw invalid(
+    'options.capacity',
+    `at least ${least}: sinks in whole pages (${sinks}), window (${window}) and a page (${pageSize})`,
+    capacity,
+  );
 }
 
 /** A cache without steps, and its page size, if one was given. */
@@ -95,17 +133,18 @@ export function readCacheOptions(options: unknown): {
     values.valueWidth === undefined
       ? width
       : integerBetween(values.valueWidth, 'options.valueWidth', 1, widestHead);
-  const capacity = integerBetween(values.capacity, 'options.capacity', 0, farthest);
+  const capacity = integerBetween(values.capacity, 'options.capacity', 0, mostSteps);
   const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
   const memory = memoryAt(locationOption(values.location, 'options.location'), type);
   const pageSize =
     values.pageSize === undefined
       ? undefined
-      : integerBetween(values.pageSize, 'options.pageSize', 1, farthest);
-  const steps = Math.max(1, Math.min(pageSize ?? capacity, capacity));
+      : integerBetween(values.pageSize, 'options.pageSize', 1, mostSteps);
+  const rolling = values.rolling === undefined ? undefined : readRolling(values.rolling, pageSize, capacity);
+  const steps = Math.max(1, Math.min(pageSize ?? defaultPageSize, capacity));
   const pages = batch * Math.ceil(capacity / steps);
   const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
-  return { state: CacheState.empty(pool, batch, capacity), pageSize };
+  return { state: CacheState.empty(pool, batch, { capacity, rolling }), pageSize };
 }
 
 /** The options of {@link KeyValueCache.append}. */

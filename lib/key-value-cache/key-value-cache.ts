@@ -4,29 +4,39 @@ import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
+import { locationOption } from '../checks/location.js';
 import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
-import { isInstance } from '../checks/values.js';
+import { invalid, isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
+import { readPath } from '../safetensors/paths.js';
 import type { IntegerList, Location, TensorLike } from '../tensor/types.js';
 import {
   type AppendOptions,
   type KeyValueCacheOptions,
   mostEntries,
+  type RollingOptions,
   readAppendArguments,
   readCacheOptions,
 } from './arguments.js';
+import { loadCache, saveCache } from './saved.js';
 import type { CacheType } from './slabs.js';
 import type { CacheState } from './state.js';
 
-export type { AppendOptions, KeyValueCacheOptions } from './arguments.js';
+export type { AppendOptions, KeyValueCacheOptions, RollingOptions } from './arguments.js';
 export type { CacheType } from './slabs.js';
 
 /** The options of {@link KeyValueCache.fork}. */
 export interface ForkOptions {
   /** The entries of the fork, in this order; an entry may be repeated. Default: all. */
   entries?: IntegerList;
+}
+
+/** The options of {@link KeyValueCache.load}. */
+export interface LoadCacheOptions {
+  /** Where the memory is, as for a new cache. Default 'cpu'. */
+  location?: Location;
 }
 
 /** What a new cache, or a fork, begins with. */
@@ -66,8 +76,10 @@ export class KeyValueCache {
   readonly type: CacheType;
   /** Where its memory is. */
   readonly location: Location;
-  /** Steps of a page; undefined where all steps of an entry lie together. */
+  /** Steps of a page, as given; undefined for the default. */
   readonly pageSize: number | undefined;
+  /** Which steps stay, with `sinks` in whole pages; undefined where all do. */
+  readonly rolling: Readonly<Required<RollingOptions>> | undefined;
   #state: CacheState | undefined;
 
   /** @throws HeedError HEED_INVALID_ARGUMENT, HEED_UNKNOWN_OPTION, HEED_NO_CUDA, HEED_UNSUPPORTED_TYPE */
@@ -80,10 +92,11 @@ export class KeyValueCache {
     this.heads = form.heads;
     this.width = form.width;
     this.valueWidth = form.valueWidth;
-    this.capacity = given.state.capacity;
+    this.capacity = given.state.limits.capacity;
     this.type = form.type;
     this.location = given.state.pool.location;
     this.pageSize = given.pageSize;
+    this.rolling = given.state.limits.rolling && Object.freeze({ ...given.state.limits.rolling });
     this.#state = given.state;
     forgotten.register(this, given.state, this);
     rememberOrigin(this, 'KeyValueCache');
@@ -99,9 +112,17 @@ export class KeyValueCache {
     return KeyValueCache.stateOf(this).batch;
   }
 
-  /** How many steps each entry has: a copy. */
+  /** How many steps each entry has, which are those that it keeps: a copy. */
   get lengths(): Int32Array {
     return KeyValueCache.stateOf(this).lengths;
+  }
+
+  /**
+   * How many steps of each entry were dropped because of `rolling`, whole numbers: a copy. The next step of an
+   * entry has the position `lengths[entry] + dropped[entry]` in its sequence.
+   */
+  get dropped(): Float64Array {
+    return KeyValueCache.stateOf(this).dropped;
   }
 
   /** The bytes of the pages that it refers to. Shared pages count for each of the forks. */
@@ -127,7 +148,7 @@ export class KeyValueCache {
   }
 
   /**
-   * Appends steps, rounded to the cache's type. Appends all of them or, if an error is thrown, none. Copies
+   * Appends steps, rounded to the cache's type; before that, a rolling cache drops old ones. Appends all of them or, if an error is thrown, none. Copies
    * no existing key or value, except those of a page that a fork or an operation shares.
    *
    * @param key [batch, heads, steps, width], any floating-point type
@@ -150,7 +171,9 @@ export class KeyValueCache {
   }
 
   /**
-   * Removes the last steps.
+   * Removes the last steps. An entry that has dropped steps keeps its sinks and `window` steps, which is at
+   * least what it had before the last append, so that no later step misses what was dropped; or it keeps none,
+   * and begins anew.
    *
    * @param lengths how many steps to keep, for all entries or for each of them; at most the current length
    * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
@@ -162,9 +185,14 @@ export class KeyValueCache {
     const has = state.lengths;
     const list = typeof given === 'number' ? [...has].fill(given) : given;
     expectLength(list.length, 'the length of lengths', has.length, 'cache.batch');
-    const kept = list.map((length, entry) =>
-      integerElement(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
-    );
+    const kept = list.map((given, entry) => {
+      const name = typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`;
+      const length = integerElement(given, name, 0, has[entry]);
+      const least = state.leastLength(entry);
+      if (length > 0 && length < least)
+        throw invalid(name, `0, or at least ${least} of an entry that has dropped steps`, length);
+      return length;
+    });
     state.truncate(kept);
   }
 
@@ -184,6 +212,37 @@ export class KeyValueCache {
       given?.map((entry, i) => integerElement(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
       Array.from({ length: state.batch }, (_, entry) => entry);
     return new KeyValueCache(new Content(state.fork(list), this.pageSize));
+  }
+
+  /**
+   * Writes the cache to a safetensors file, replacing an existing file: the steps that it has now, as they are
+   * stored, with what entries share only once. It may be used, changed and disposed of meanwhile.
+   *
+   * @param path file name or `file:` URL
+   * @throws HeedError (as a rejection) HEED_DISPOSED, HEED_INVALID_ARGUMENT for a bad path, HEED_FILE_ERROR if
+   *   the file cannot be written; a partly written file is then incomplete, and `load` reports it
+   */
+  async save(path: string | URL): Promise<void> {
+    const file = readPath(path, 'path');
+    await saveCache(file, { state: KeyValueCache.stateOf(this), pageSize: this.pageSize });
+  }
+
+  /**
+   * Reads a cache that {@link save} wrote. It has the same options, steps and shared pages, and attention over
+   * it gives the same bits.
+   *
+   * @param path file name or `file:` URL
+   * @throws HeedError (as a rejection) HEED_FILE_ERROR if the file does not exist or cannot be read,
+   *   HEED_MALFORMED_FILE, with the reason, if it is malformed or no saved cache, HEED_NO_CUDA,
+   *   HEED_UNSUPPORTED_TYPE for a type that the location does not support, HEED_OUT_OF_MEMORY
+   */
+  static async load(path: string | URL, options?: LoadCacheOptions): Promise<KeyValueCache> {
+    const given = readOptions(options, ['location']);
+    const file = readPath(path, 'path');
+    const location = locationOption(given.location, 'options.location');
+    const make = (form: object) => readCacheOptions({ ...form, location }).state;
+    const { state, pageSize } = await loadCache(file, make);
+    return new KeyValueCache(new Content(state, pageSize));
   }
 
   /** Releases all steps. May be called again; running operations keep the memory that they need. */

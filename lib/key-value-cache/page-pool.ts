@@ -3,9 +3,17 @@
  * large pieces of memory that are added as they are needed and never move, so that nothing that was written is ever copied to
  * make room.
  */
+import type { HostArray } from '../memory/device.js';
 import type { PageIds, StoredView } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
-import { type CacheType, elementsOf, type Part, type Slab, type SlabMemory } from './slabs.js';
+import {
+  type CacheType,
+  elementsOf,
+  type PageField,
+  type Part,
+  type Slab,
+  type SlabMemory,
+} from './slabs.js';
 
 /** What a page holds. */
 export interface PageForm {
@@ -16,33 +24,47 @@ export interface PageForm {
   readonly steps: number;
 }
 
+/**
+ * The first slab has this many bytes, or those of one page, so that a small cache is one piece. Each further slab has as
+ * many as all before it, up to `mostSlabBytes`. So at most as much memory waits for steps as holds some, or the first slab.
+ */
+const leastSlabBytes = 2 ** 21;
 const mostSlabBytes = 2 ** 26;
+
+/** A slab, and the state of each of its pages. */
+interface PagesOfSlab {
+  readonly slab: Slab;
+  /** How many lists refer to a page. */
+  readonly references: Int32Array;
+  /** How many steps of a page may be in use by readers. */
+  readonly used: Int32Array;
+}
 
 export class PagePool {
   readonly form: PageForm;
   /** The memory of one page. */
   readonly pageBytes: number;
-  readonly #pagesPerSlab: number;
+  /** Page p is page p % perSlab of slab ⌊p / perSlab⌋: numbers that a small slab has no room for have no page. */
+  readonly #perSlab: number;
+  /** How many pages there may be without any fork. */
+  readonly #expected: number;
   readonly #memory: SlabMemory;
-  readonly #slabs: Slab[] = [];
+  readonly #slabs: PagesOfSlab[] = [];
   readonly #free: number[] = [];
-  /** How many lists refer to a page. */
-  readonly #references: number[] = [];
-  /** How many steps of a page may be in use by readers. */
-  readonly #used: number[] = [];
+  #pages = 0;
 
   /** Caches and operations that hold pages or may allocate some. */
   #users = 0;
 
-  /** @param pages how many there may be without any fork */
-  constructor(form: PageForm, pages: number, memory: SlabMemory) {
+  /** @param expected how many pages there may be without any fork */
+  constructor(form: PageForm, expected: number, memory: SlabMemory) {
     this.form = form;
     this.#memory = memory;
+    this.#expected = expected;
     const rows = form.heads * form.steps;
     const { bytes, scaled } = elementsOf[form.type];
     this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0));
-    const most = Math.max(1, Math.floor(mostSlabBytes / this.pageBytes));
-    this.#pagesPerSlab = Math.min(most, Math.max(1, Math.ceil(pages / 8)));
+    this.#perSlab = this.#pagesIn(mostSlabBytes);
   }
 
   get location(): Location {
@@ -56,9 +78,9 @@ export class PagePool {
   /** The last user releases the memory. */
   leave(): void {
     if (--this.#users > 0) return;
-    for (const { keys, values } of this.#slabs.splice(0)) {
-      this.#memory.release(keys);
-      this.#memory.release(values);
+    for (const { slab } of this.#slabs.splice(0)) {
+      this.#memory.release(slab.keys);
+      this.#memory.release(slab.values);
     }
   }
 
@@ -66,29 +88,35 @@ export class PagePool {
   take(): number {
     if (this.#free.length === 0) this.#addSlab();
     const page = this.#free.pop() as number;
-    this.#references[page] = 1;
-    this.#used[page] = 0;
+    const { of, place } = this.#find(page);
+    of.references[place] = 1;
+    of.used[place] = 0;
     return page;
   }
 
   retain(page: number): void {
-    this.#references[page]++;
+    const { of, place } = this.#find(page);
+    of.references[place]++;
   }
 
   release(page: number): void {
-    if (--this.#references[page] === 0) this.#free.push(page);
+    const { of, place } = this.#find(page);
+    if (--of.references[place] === 0) this.#free.push(page);
   }
 
   isShared(page: number): boolean {
-    return this.#references[page] > 1;
+    const { of, place } = this.#find(page);
+    return of.references[place] > 1;
   }
 
   usedSteps(page: number): number {
-    return this.#used[page];
+    const { of, place } = this.#find(page);
+    return of.used[place];
   }
 
   use(page: number, steps: number): void {
-    this.#used[page] = steps;
+    const { of, place } = this.#find(page);
+    of.used[place] = steps;
   }
 
   /** A new page with a copy of the first steps of a page. */
@@ -111,12 +139,12 @@ export class PagePool {
 
   #view(partOf: (slab: Slab) => Part, width: number, lists: readonly PageIds[]): StoredView {
     const { type, heads, steps } = this.form;
-    const parts = this.#slabs.map(partOf);
+    const parts = this.#slabs.map(({ slab }) => partOf(slab));
     const scales = parts.flatMap((part) => part.scales ?? []);
     const pages = {
       steps,
       stride: heads * steps * width,
-      perSlab: this.#pagesPerSlab,
+      perSlab: this.#perSlab,
       slabs: parts.map(({ elements }) => elements),
       ...(elementsOf[type].scaled && { scales }),
       lists,
@@ -125,25 +153,65 @@ export class PagePool {
     return { data, type, batchStride: 0, headStride: steps * width, stepStride: width, pages };
   }
 
+  /** All slabs in the memory of the CPU: themselves, or copies that `upload` brings back. */
+  async download(): Promise<Slab[]> {
+    const { type } = this.form;
+    const memory = this.#memory;
+    return await Promise.all(
+      this.#slabs.map(async ({ slab: { keys, values } }) => ({
+        keys: await memory.download(keys, type),
+        values: await memory.download(values, type),
+      })),
+    );
+  }
+
+  async upload(slabs: readonly Slab[]): Promise<void> {
+    for (const [i, { keys, values }] of slabs.entries()) {
+      await this.#memory.upload(keys, this.#slabs[i].slab.keys);
+      await this.#memory.upload(values, this.#slabs[i].slab.values);
+    }
+  }
+
+  /** What some steps of a page have in one field, head by head, in the memory of the CPU. */
+  *bytesOf(field: PageField, slabs: readonly Slab[], page: number, steps: number): Generator<Uint8Array> {
+    const { heads, steps: pageSteps } = this.form;
+    const array = field.of(slabs[Math.floor(page / this.#perSlab)]) as HostArray;
+    const [place, size] = [page % this.#perSlab, array.BYTES_PER_ELEMENT * field.columns];
+    for (let head = 0; head < heads; head++) {
+      const start = array.byteOffset + (place * heads + head) * pageSteps * size;
+      yield new Uint8Array(array.buffer, start, steps * size);
+    }
+  }
+
+  #find(page: number): { readonly of: PagesOfSlab; readonly place: number } {
+    return { of: this.#slabs[Math.floor(page / this.#perSlab)], place: page % this.#perSlab };
+  }
+
+  #pagesIn(bytes: number): number {
+    return Math.max(1, Math.floor(bytes / this.pageBytes));
+  }
+
   #addSlab(): void {
     const { type, heads, steps, width, valueWidth } = this.form;
-    const count = this.#pagesPerSlab;
-    const first = this.#slabs.length * count;
-    this.#slabs.push(this.#memory.make({ type, rows: count * heads * steps, width, valueWidth }));
-    for (let page = first + count - 1; page >= first; page--) {
-      this.#references[page] = this.#used[page] = 0;
-      this.#free.push(page);
-    }
+    const growing = Math.min(Math.max(this.#pages, this.#pagesIn(leastSlabBytes)), this.#perSlab);
+    const left = this.#expected - this.#pages;
+    const count = left > 0 ? Math.min(growing, left) : growing;
+    const first = this.#slabs.length * this.#perSlab;
+    this.#slabs.push({
+      slab: this.#memory.make({ type, rows: count * heads * steps, width, valueWidth }),
+      references: new Int32Array(count),
+      used: new Int32Array(count),
+    });
+    this.#pages += count;
+    for (let page = first + count - 1; page >= first; page--) this.#free.push(page);
   }
 
   #copyPart(partOf: (slab: Slab) => Part, width: number, from: number, to: number, rows: number): void {
     const { type, heads, steps } = this.form;
-    const perSlab = this.#pagesPerSlab;
-    const part = (page: number) => partOf(this.#slabs[Math.floor(page / perSlab)]);
-    const row = (page: number) => (page % perSlab) * heads * steps;
-    this.#memory.copy(part(from), part(to), type, width, {
-      from: row(from),
-      to: row(to),
+    const [source, target] = [this.#find(from), this.#find(to)];
+    this.#memory.copy(partOf(source.of.slab), partOf(target.of.slab), type, width, {
+      from: source.place * heads * steps,
+      to: target.place * heads * steps,
       rows,
       count: heads,
       pitch: steps,

@@ -68,18 +68,31 @@ class PageList implements PageIds {
 export class SequencePages {
   #list: PageList;
   #length: number;
+  #dropped: number;
 
-  private constructor(list: PageList, length: number) {
+  private constructor(list: PageList, length: number, dropped: number) {
     this.#list = list;
     this.#length = length;
+    this.#dropped = dropped;
   }
 
   static empty(pool: PagePool): SequencePages {
-    return new SequencePages(new PageList(pool), 0);
+    return new SequencePages(new PageList(pool), 0, 0);
+  }
+
+  /** Steps in pages that hold them already. */
+  static of(pool: PagePool, pages: Int32Array, length: number, dropped: number): SequencePages {
+    for (const page of pages) pool.retain(page);
+    return new SequencePages(new PageList(pool, pages), length, dropped);
   }
 
   get length(): number {
     return this.#length;
+  }
+
+  /** How many steps there were between those that are left. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** The steps, for reading while they are retained or nothing else runs. */
@@ -90,7 +103,17 @@ export class SequencePages {
   /** The same steps, at no cost. */
   fork(): SequencePages {
     this.#list.retain();
-    return new SequencePages(this.#list, this.#length);
+    return new SequencePages(this.#list, this.#length, this.#dropped);
+  }
+
+  /** The same steps without those of `count` full pages from the page `first` on. */
+  without(first: number, count: number): SequencePages {
+    const { pool, ids, count: all } = this.#list;
+    const kept = new Int32Array(all - count);
+    kept.set(ids.subarray(0, first));
+    kept.set(ids.subarray(first + count, all), first);
+    const steps = count * pool.form.steps;
+    return SequencePages.of(pool, kept, this.#length - steps, this.#dropped + steps);
   }
 
   release(): void {
@@ -135,6 +158,7 @@ export class SequencePages {
   truncate(length: number): void {
     if (length === this.#length) return;
     this.#length = length;
+    if (length === 0) this.#dropped = 0;
     this.#list = this.#list.owned(Math.ceil(length / this.#list.pool.form.steps));
   }
 }

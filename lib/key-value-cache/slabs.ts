@@ -39,7 +39,35 @@ export interface SlabMemory {
   empty(type: CacheType): StoredElements;
   make(form: SlabForm): Slab;
   copy(from: Part, to: Part, type: CacheType, width: number, blocks: RowBlocks): void;
+  /** The part in the memory of the CPU: itself, or a copy. */
+  download(part: Part, type: CacheType): Promise<Part>;
+  /** Writes all of a part that was downloaded. */
+  upload(from: Part, to: Part): Promise<void>;
   release(part: Part): void;
+}
+
+/** One of the arrays of pages: for each page and head, as many elements as its steps take. */
+export interface PageField {
+  readonly name: string;
+  /** The type of its elements, by its name in safetensors files. */
+  readonly dtype: string;
+  readonly columns: number;
+  of(slab: Slab): StoredElements | undefined;
+}
+
+/** All that pages hold. */
+export function fieldsOf({ type, width, valueWidth }: Omit<SlabForm, 'rows'>): PageField[] {
+  const { dtype, scaled } = elementsOf[type];
+  const fields = [
+    { name: 'key', dtype, columns: width, of: ({ keys }: Slab) => keys.elements },
+    { name: 'value', dtype, columns: valueWidth, of: ({ values }: Slab) => values.elements },
+  ];
+  if (!scaled) return fields;
+  return [
+    ...fields,
+    { name: 'keyScale', dtype: 'F32', columns: 1, of: ({ keys }: Slab) => keys.scales },
+    { name: 'valueScale', dtype: 'F32', columns: 1, of: ({ values }: Slab) => values.scales },
+  ];
 }
 
 type HostElements = Float32Array | Uint16Array | Int8Array;
@@ -78,6 +106,8 @@ export const hostSlabs: SlabMemory = {
       if (source.scales) target.scales?.set(source.scales.subarray(first, first + rows), at);
     }
   },
+  download: (part) => Promise.resolve(part),
+  upload: () => Promise.resolve(),
   release() {
     // The garbage collector does.
   },
@@ -114,6 +144,14 @@ export function deviceSlabs(device: Device): SlabMemory {
       });
       if (rows > 0) device.copy(at(source.elements, from), at(target.elements, to), rows * row, count);
     },
+    async download({ elements }, type) {
+      const copy = new elementsOf[type].array(new ArrayBuffer(elements.byteLength));
+      await device.download(elements as DeviceArray, copy);
+      return { elements: copy };
+    },
+    async upload(from, to) {
+      await device.upload(from.elements as HostElements, to.elements as DeviceArray);
+    },
     release({ elements }) {
       if (isOnDevice(elements)) elements.release();
     },
@@ -133,13 +171,15 @@ interface ElementKind {
     length?: number,
   ) => Float32Array | Uint16Array | Int8Array;
   readonly bytes: number;
+  /** Their type in safetensors files. */
+  readonly dtype: string;
   /** Whether each row has a scale. */
   readonly scaled: boolean;
 }
 
 export const elementsOf: Readonly<Record<CacheType, ElementKind>> = {
-  float32: { array: Float32Array, bytes: 4, scaled: false },
-  float16: { array: Uint16Array, bytes: 2, scaled: false },
-  bfloat16: { array: Uint16Array, bytes: 2, scaled: false },
-  int8: { array: Int8Array, bytes: 1, scaled: true },
+  float32: { array: Float32Array, bytes: 4, dtype: 'F32', scaled: false },
+  float16: { array: Uint16Array, bytes: 2, dtype: 'F16', scaled: false },
+  bfloat16: { array: Uint16Array, bytes: 2, dtype: 'BF16', scaled: false },
+  int8: { array: Int8Array, bytes: 1, dtype: 'I8', scaled: true },
 };

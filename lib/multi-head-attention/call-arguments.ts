@@ -2,7 +2,7 @@
 import { type AttentionArguments, type AttentionShape, readSettings } from '../attention/arguments.js';
 import { checkScore } from '../attention/score.js';
 import { readSelection } from '../attention/scoring.js';
-import { denseSequences, readKeyLengths, readLengths } from '../attention/sequences.js';
+import { denseSequences, readCachedLengths, readKeyLengths, readLengths } from '../attention/sequences.js';
 import { isCache } from '../attention/sources.js';
 import type { Backend } from '../backends/backend.js';
 import { expectLength, expectRank } from '../checks/lists.js';
@@ -10,9 +10,11 @@ import { expectPlace, expectReach } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, readOut } from '../checks/out.js';
 import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { invalid } from '../checks/values.js';
+import { choiceOption, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { mostEntries, mostSteps } from '../key-value-cache/arguments.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import { type CacheType, cacheTypes } from '../key-value-cache/slabs.js';
 import type { CacheState } from '../key-value-cache/state.js';
 import type { Angles } from '../rotary/angles.js';
 import type { FloatType } from '../tensor/types.js';
@@ -44,17 +46,26 @@ export interface Layer {
   readonly relativeBias: RelativeBias | undefined;
 }
 
-/** A cache, how long its entries were, and how many of the new steps each gets. */
-export interface CacheArgument {
+/** Kept keys and values, and how long their entries were. */
+export interface KeptArgument {
+  readonly name: string;
   readonly state: CacheState;
   readonly lengths: readonly number[];
+}
+
+/** A cache, how long its entries are when the new steps come, and how many of these each entry gets. */
+export interface CacheArgument extends KeptArgument {
   readonly counts: readonly number[];
+  /** How many steps each entry has lost by then. */
+  readonly dropped: readonly number[];
 }
 
 /** What was read, once, of a call's arguments. */
 export interface CallArguments {
   readonly input: TensorArgument;
   readonly context: TensorArgument | undefined;
+  /** A context whose keys and values were projected before. */
+  readonly kept: KeptArgument | undefined;
   readonly cache: CacheArgument | undefined;
   readonly attention: Pick<AttentionArguments, 'shape' | 'settings' | 'sequences' | 'lengths'>;
   readonly positions: readonly number[] | undefined;
@@ -69,27 +80,26 @@ function readSource(value: unknown, name: string, { type, backend }: Layer): Ten
   return tensor;
 }
 
-function readContext(value: unknown, input: TensorArgument, layer: Layer): TensorArgument | undefined {
-  const { shape } = layer;
-  if (value !== undefined) {
-    const context = readSource(value, 'options.context', layer);
-    expectPlace(context, input.location, input.name);
-    expectLength(context.dims[0], 'options.context.dims[0]', input.dims[0], 'input.dims[0]');
-    expectLength(
-      context.dims[2],
-      'options.context.dims[2]',
-      shape.contextEmbed,
-      'weights.key.weight.dims[1]',
-    );
-    return context;
-  }
-  if (shape.embed !== shape.contextEmbed) {
-    throw new HeedError(
-      'HEED_INVALID_ARGUMENT',
-      `Expected options.context to be given, since keys are projected from width ${shape.contextEmbed} and queries from ${shape.embed}, received undefined`,
-    );
-  }
-  return undefined;
+function readContext(value: unknown, name: string, layer: Layer): TensorArgument {
+  const context = readSource(value, name, layer);
+  const { contextEmbed } = layer.shape;
+  expectLength(context.dims[2], `${name}.dims[2]`, contextEmbed, 'weights.key.weight.dims[1]');
+  return context;
+}
+
+function readOwnContext(value: unknown, input: TensorArgument, layer: Layer): TensorArgument {
+  const context = readContext(value, 'options.context', layer);
+  expectPlace(context, input.location, input.name);
+  expectLength(context.dims[0], 'options.context.dims[0]', input.dims[0], 'input.dims[0]');
+  return context;
+}
+
+function expectSelfAttention({ embed, contextEmbed }: LayerShape): void {
+  if (embed === contextEmbed) return;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected options.context to be given, since keys are projected from width ${contextEmbed} and queries from ${embed}, received undefined`,
+  );
 }
 
 interface NewSteps {
@@ -99,25 +109,48 @@ interface NewSteps {
   readonly counts: readonly number[] | undefined;
 }
 
+function readKept(
+  cache: KeyValueCache,
+  name: string,
+  batch: number,
+  { shape, backend }: Layer,
+): KeptArgument {
+  const state = KeyValueCache.stateOf(cache);
+  const { lengths } = state;
+  const { heads, width, valueWidth } = state.pool.form;
+  expectPlace({ name, location: state.pool.location }, backend.location, 'the layer');
+  expectLength(lengths.length, `${name}.batch`, batch, 'input.dims[0]');
+  expectLength(heads, `${name}.heads`, shape.keyValueHeads, layerNames.keyHeads);
+  expectLength(width, `${name}.width`, shape.keyWidth, layerNames.keyWidth);
+  expectLength(valueWidth, `${name}.valueWidth`, shape.valueWidth, layerNames.valueWidth);
+  return { name, state, lengths: [...lengths] };
+}
+
 function readCache(
   value: unknown,
   { batch, steps, counts }: NewSteps,
-  context: TensorArgument | undefined,
-  { shape, backend }: Layer,
+  context: unknown,
+  layer: Layer,
 ): CacheArgument | undefined {
   if (value === undefined) return undefined;
   if (!isCache(value)) throw invalid('options.cache', 'a KeyValueCache', value);
   if (context !== undefined)
     throw invalid('options.context', 'left out with options.cache, whose keys come from the input', context);
-  const state = KeyValueCache.stateOf(value);
-  const { lengths } = state;
-  const { heads, width, valueWidth } = state.pool.form;
-  expectPlace({ name: 'options.cache', location: state.pool.location }, backend.location, 'the layer');
-  expectLength(lengths.length, 'options.cache.batch', batch, 'input.dims[0]');
-  expectLength(heads, 'options.cache.heads', shape.keyValueHeads, layerNames.keyHeads);
-  expectLength(width, 'options.cache.width', shape.keyWidth, layerNames.keyWidth);
-  expectLength(valueWidth, 'options.cache.valueWidth', shape.valueWidth, layerNames.valueWidth);
-  return { state, lengths: [...lengths], counts: counts ?? new Array<number>(batch).fill(steps) };
+  const kept = readKept(value, 'options.cache', batch, layer);
+  const given = counts ?? new Array<number>(batch).fill(steps);
+  return { ...kept, ...kept.state.whenAppended(given), counts: given };
+}
+
+/** Of keys and values that were turned for the lengths that they had: fewer would turn in another way. */
+function readKeptLengths(value: unknown, { lengths }: KeptArgument, angles: Angles | undefined) {
+  if (value !== undefined && angles?.dependsOnLength) {
+    throw invalid(
+      'options.kvLengths',
+      'left out with a kept context whose keys turn by its lengths (dynamic or LongRoPE scaling): projectContext takes kvLengths',
+      value,
+    );
+  }
+  return readCachedLengths(value, 'options.kvLengths', lengths);
 }
 
 /** The cache's, with the new steps. */
@@ -137,23 +170,36 @@ export function readCall(
   const { type, shape, options, backend, angles } = layer;
   const input = readSource(inputValue, 'input', layer);
   expectLength(input.dims[2], 'input.dims[2]', shape.embed, 'weights.query.weight.dims[1]');
-  const context = readContext(values.context, input, layer);
   const [batch, querySteps] = input.dims;
-  const newSteps = context ? context.dims[1] : querySteps;
-  if (context && values.lengths !== undefined) {
+  const kept = isCache(values.context)
+    ? readKept(values.context, 'options.context', batch, layer)
+    : undefined;
+  const context =
+    kept || values.context === undefined ? undefined : readOwnContext(values.context, input, layer);
+  const crossed = kept !== undefined || context !== undefined;
+  if (!crossed) expectSelfAttention(shape);
+  if (crossed && values.lengths !== undefined) {
     const expected = 'left out with options.context, whose valid steps are options.kvLengths';
     throw invalid('options.lengths', expected, values.lengths);
   }
   const lengths = readLengths(values, batch, () => ({ queries: querySteps, keys: querySteps }), 'the number');
-  const keyLengths = readKeyLengths(values.kvLengths, 'options.kvLengths', batch, newSteps);
-  const counts = lengths ?? keyLengths;
-  const cache = readCache(values.cache, { batch, steps: querySteps, counts }, context, layer);
+  const keyLengths = kept
+    ? readKeptLengths(values.kvLengths, kept, angles)
+    : readKeyLengths(values.kvLengths, 'options.kvLengths', batch, context ? context.dims[1] : querySteps);
+  const newSteps = { batch, steps: querySteps, counts: lengths ?? keyLengths };
+  const cache = readCache(values.cache, newSteps, values.context, layer);
   const attentionShape: AttentionShape = {
     batch,
     queryHeads: shape.heads,
     keyHeads: shape.keyValueHeads,
     querySteps,
-    keySteps: context ? context.dims[1] : cache ? longest(allLengths(cache)) : querySteps,
+    keySteps: context
+      ? context.dims[1]
+      : kept
+        ? longest(kept.lengths)
+        : cache
+          ? longest(allLengths(cache))
+          : querySteps,
     width: shape.width,
     keyWidth: shape.keyWidth,
     valueWidth: shape.valueWidth,
@@ -167,7 +213,7 @@ export function readCall(
   });
   // In self attention queries have the positions of their keys, after those of the cache, even if some of them
   // are padding.
-  const queryOffset = context ? undefined : (cache?.lengths ?? 0);
+  const queryOffset = crossed ? undefined : (cache?.lengths ?? 0);
   const scoring =
     values.select === undefined
       ? options.scoring
@@ -177,5 +223,41 @@ export function readCall(
   const outDims = [batch, querySteps, shape.out];
   const out = readOut(values.out, 'options.out', type, outDims, "the layer's type", input);
   const attention = { shape: attentionShape, settings, sequences, lengths };
-  return { input, context, cache, attention, positions, out };
+  return { input, context, kept, cache, attention, positions, out };
+}
+
+export const contextOptionNames = ['kvLengths', 'type', 'signal'] as const;
+
+/** What was read, once, of a context whose keys and values are to be kept. */
+export interface ContextArguments {
+  readonly context: TensorArgument;
+  /** How many of its steps count, for each batch entry. */
+  readonly lengths: readonly number[];
+  readonly type: CacheType;
+  readonly signal: AbortSignal | undefined;
+}
+
+function tooLong(name: string, most: number, length: number): HeedError {
+  return new HeedError('HEED_INVALID_DIMS', `Expected ${name} to be at most ${most}, received ${length}`);
+}
+
+export function readContextCall(
+  contextValue: unknown,
+  values: OptionValues<(typeof contextOptionNames)[number]>,
+  layer: Layer,
+): ContextArguments {
+  const context = readContext(contextValue, 'context', layer);
+  const [batch, steps] = context.dims;
+  // A context of no width may claim any length.
+  for (const [axis, most] of [mostEntries, mostSteps].entries()) {
+    if (context.dims[axis] > most) throw tooLong(`context.dims[${axis}]`, most, context.dims[axis]);
+  }
+  const lengths = readKeyLengths(values.kvLengths, 'options.kvLengths', batch, steps);
+  const own = layer.type === 'float64' ? 'float32' : layer.type;
+  return {
+    context,
+    lengths: lengths ?? new Array<number>(batch).fill(steps),
+    type: choiceOption(values.type, 'options.type', cacheTypes, own),
+    signal: signalOption(values.signal, 'options.signal'),
+  };
 }

@@ -2,7 +2,12 @@
  * The problems of one call of a layer. The backend gets everything as a single operation: project, attend,
  * project.
  */
-import { type AttentionArguments, buildProblem, tensorSource } from '../attention/arguments.js';
+import {
+  type AttentionArguments,
+  buildProblem,
+  type KeyValueSource,
+  tensorSource,
+} from '../attention/arguments.js';
 import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
 import { cacheSource } from '../attention/sources.js';
 import type { Backend } from '../backends/backend.js';
@@ -10,7 +15,8 @@ import { sizeOf } from '../checks/lists.js';
 import { outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
-import type { CacheWrite } from '../key-value-cache/state.js';
+import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import type { CacheState, CacheViews } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads, type NamedInput } from '../problem/accesses.js';
@@ -24,9 +30,9 @@ import type {
 } from '../problem/problem.js';
 import { denseStrides, type Strides } from '../tensor/layout.js';
 import type { FloatType, Location } from '../tensor/types.js';
-import type { CacheArgument, CallArguments, Layer } from './call-arguments.js';
+import type { CallArguments, ContextArguments, Layer } from './call-arguments.js';
 import type { LayerOptions } from './options.js';
-import { rotations } from './positions.js';
+import { contextRotation, queryRotation } from './positions.js';
 import { biasMask, type RelativeBias } from './relative-bias.js';
 import type { LayerWeights, Norm, Part } from './weights.js';
 
@@ -90,20 +96,17 @@ function rowsTarget(
   return { firstColumn, columns, headWidth: columns, view };
 }
 
-/** What the layer projects: queries, and the keys and values that are new. */
-interface Heads {
-  readonly query: TensorArgument;
+/** Keys and values that the layer projects. */
+interface NewHeads {
   readonly key: TensorArgument;
   readonly value: TensorArgument;
 }
 
-function makeAllHeads({ attention, context }: CallArguments, layer: Layer, allocations: Allocations): Heads {
-  const { batch, queryHeads, keyHeads, querySteps, width, keyWidth, valueWidth } = attention.shape;
-  const newSteps = context ? context.dims[1] : querySteps;
+function makeNewHeads(batch: number, steps: number, layer: Layer, allocations: Allocations): NewHeads {
+  const { keyValueHeads, keyWidth, valueWidth } = layer.shape;
   return {
-    query: makeHeads('query', layer, [batch, queryHeads, querySteps, width], allocations),
-    key: makeHeads('key', layer, [batch, keyHeads, newSteps, keyWidth], allocations),
-    value: makeHeads('value', layer, [batch, keyHeads, newSteps, valueWidth], allocations),
+    key: makeHeads('key', layer, [batch, keyValueHeads, steps, keyWidth], allocations),
+    value: makeHeads('value', layer, [batch, keyValueHeads, steps, valueWidth], allocations),
   };
 }
 
@@ -111,21 +114,56 @@ function stridesOf({ dims: [, heads, steps, width] }: TensorArgument): Strides {
   return denseStrides('bhsd', heads, steps, width);
 }
 
-/** The problem that appends the new steps to the cache of a call. */
-function writeTo(
-  { state, lengths, counts }: CacheArgument,
+/** Reading other arguments may have run code that changes the cache. */
+function expectUnchanged(name: string, before: readonly number[], now: ArrayLike<number>): void {
+  if (before.every((length, entry) => length === now[entry])) return;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected ${name} to stay unchanged while arguments are read, received one that has changed`,
+  );
+}
+
+/** Keys and values in a cache, for one operation. */
+interface Stored {
+  readonly views: CacheViews;
+  /** What puts new ones there. */
+  readonly problems: readonly Problem[];
+  /** Called at the end of the operation. */
+  end(solved: boolean): void;
+}
+
+function append(
+  state: CacheState,
+  counts: readonly number[],
   type: FloatType,
-  { key, value }: Heads,
-): CacheWrite {
-  // Reading other arguments may have run code that changes the cache.
-  if (state.lengths.some((length, entry) => length !== lengths[entry])) {
-    throw new HeedError(
-      'HEED_INVALID_ARGUMENT',
-      'Expected options.cache to stay unchanged while arguments are read, received one that has changed',
-    );
-  }
+  { key, value }: NewHeads,
+): Stored {
   const view = (heads: TensorArgument) => ({ data: dataOf(heads), type, ...stridesOf(heads) });
-  return state.write(view(key), view(value), counts);
+  const write = state.write(view(key), view(value), counts);
+  return {
+    views: write.views,
+    problems: [write.problem],
+    // New steps belong to a cache once all is done, and not at all where that fails.
+    end: (solved) => (solved ? write.commit() : write.cancel()),
+  };
+}
+
+/** Where attention finds keys and values, if not in the layer's own memory. */
+function storedOf(
+  { cache, kept }: CallArguments,
+  type: FloatType,
+  made: NewHeads | undefined,
+): Stored | undefined {
+  if (kept) {
+    expectUnchanged(kept.name, kept.lengths, kept.state.lengths);
+    const snapshot = kept.state.snapshot();
+    return { views: snapshot, problems: [], end: snapshot.release };
+  }
+  if (cache === undefined || made === undefined) return undefined;
+  const now = cache.state.whenAppended(cache.counts);
+  expectUnchanged(cache.name, cache.lengths, now.lengths);
+  expectUnchanged(cache.name, cache.dropped, now.dropped);
+  return append(cache.state, cache.counts, type, made);
 }
 
 /** The relative biases in place of the mask, or in its sum. */
@@ -148,13 +186,11 @@ function attendArguments(
   { attention, out }: CallArguments,
   { type, relativeBias }: Layer,
   heads: Location | undefined,
-  { query, key, value }: Heads,
-  write: CacheWrite | undefined,
+  query: TensorArgument,
+  stored: KeyValueSource,
 ): AttentionArguments {
   const { batch, queryHeads, querySteps, width, valueWidth } = attention.shape;
-  const placement = { key: stridesOf(key), value: stridesOf(value) };
   const headDims = [batch, querySteps, queryHeads * valueWidth];
-  const stored = write ? cacheSource(write.views) : tensorSource({ type, key, value }, placement);
   return {
     ...attention,
     ...(relativeBias && biased(attention, relativeBias, type)),
@@ -170,31 +206,33 @@ function attendArguments(
   };
 }
 
-function projectInputs(
-  input: Source,
-  context: Source | undefined,
+function sourceOf(type: FloatType, stored: Stored | undefined, made: NewHeads | undefined): KeyValueSource {
+  if (stored) return cacheSource(stored.views);
+  if (made === undefined) throw new TypeError('A layer without kept keys projects some');
+  const { key, value } = made;
+  return tensorSource({ type, key, value }, { key: stridesOf(key), value: stridesOf(value) });
+}
+
+/** The targets of keys and values. */
+function newTargets(
+  { options, type, backend }: Layer,
   weights: LayerWeights,
-  type: FloatType,
-  { query, key, value }: Heads,
-  done: Record<'query' | 'key', Pick<ProjectionTarget, 'norm' | 'rotation'>>,
-): ProjectionProblem[] {
-  const queries: [Part, ProjectionTarget] = [
-    weights.query,
-    headsTarget(weights.query, type, query, done.query),
+  { key, value }: NewHeads,
+  rotation: Rotation | undefined,
+): [Part, ProjectionTarget][] {
+  const done = { norm: headNorm(weights.keyNorm, options), rotation: placed(rotation, backend) };
+  return [
+    [weights.key, headsTarget(weights.key, type, key, done)],
+    [weights.value, headsTarget(weights.value, type, value)],
   ];
-  const keys: [Part, ProjectionTarget] = [weights.key, headsTarget(weights.key, type, key, done.key)];
-  const values: [Part, ProjectionTarget] = [weights.value, headsTarget(weights.value, type, value)];
-  return context
-    ? [projection(input, type, [queries]), projection(context, type, [keys, values])]
-    : [projection(input, type, [queries, keys, values])];
 }
 
 /** The problems of a call, and their results. */
-export interface BuiltCall {
+export interface BuiltCall<Result> {
   readonly problems: Problem[];
-  readonly details: AttentionDetails;
-  /** New steps of a cache, to be committed once the problems are solved, or else cancelled. */
-  readonly write: CacheWrite | undefined;
+  readonly result: Result;
+  /** Called once the problems are solved, or will not be. */
+  readonly end: ((solved: boolean) => void) | undefined;
 }
 
 /**
@@ -207,59 +245,83 @@ export function buildCall(
   call: CallArguments,
   allocations: Allocations,
   request?: DetailsRequest,
-): BuiltCall {
-  let write: CacheWrite | undefined;
+): BuiltCall<AttentionDetails> {
+  let stored: Stored | undefined;
   try {
-    const heads = makeAllHeads(call, layer, allocations);
-    write = call.cache && writeTo(call.cache, layer.type, heads);
-    return { ...buildProblems(layer, weights, call, heads, write, allocations, request), write };
+    const { batch, queryHeads, querySteps, width } = call.attention.shape;
+    const query = makeHeads('query', layer, [batch, queryHeads, querySteps, width], allocations);
+    const newSteps = call.context ? call.context.dims[1] : querySteps;
+    const made = call.kept ? undefined : makeNewHeads(batch, newSteps, layer, allocations);
+    stored = storedOf(call, layer.type, made);
+    return {
+      ...buildProblems(layer, weights, call, { query, made, stored }, allocations, request),
+      end: stored?.end,
+    };
   } catch (error) {
-    write?.cancel();
+    stored?.end(false);
     throw error;
   }
+}
+
+interface CallHeads {
+  readonly query: TensorArgument;
+  readonly made: NewHeads | undefined;
+  readonly stored: Stored | undefined;
 }
 
 function buildProblems(
   layer: Layer,
   weights: LayerWeights,
   call: CallArguments,
-  made: Heads,
-  write: CacheWrite | undefined,
+  { query, made, stored }: CallHeads,
   allocations: Allocations,
   request: DetailsRequest | undefined,
-): Pick<BuiltCall, 'problems' | 'details'> {
-  const { type, angles, options, backend } = layer;
-  const { batch, querySteps, keySteps } = call.attention.shape;
+): Omit<BuiltCall<AttentionDetails>, 'end'> {
+  const { type, angles, backend } = layer;
+  const { batch, querySteps } = call.attention.shape;
   const input: Source = { name: 'input', data: dataOf(call.input), batch, steps: querySteps };
-  const context: Source | undefined = call.context && {
-    name: 'options.context',
-    data: dataOf(call.context),
-    batch,
-    steps: keySteps,
-  };
-  const args = attendArguments(call, layer, weights.output && backend.location, made, write);
+  const context = call.context && contextSource('options.context', call.context);
+  const keys = sourceOf(type, stored, made);
+  const args = attendArguments(call, layer, weights.output && backend.location, query, keys);
   const { attention, problems, details } = attend(args, allocations, request);
+  const { sequences } = attention;
   const { mask } = call.attention.settings.scoring;
   const sources = [input, ...(context ? [context] : []), ...readBeside(attention)];
   // Attention reads a sum of it and the relative biases.
   if (layer.relativeBias && mask) sources.push({ name: mask.tensor.name, data: dataOf(mask.tensor) });
   const turned =
     angles &&
-    rotations(angles, {
+    queryRotation(angles, {
       steps: querySteps,
       positions: call.positions,
-      sequences: attention.sequences,
-      contextSteps: context?.steps,
+      sequences,
+      dropped: call.cache?.dropped,
+      withKeys: context === undefined && call.kept === undefined,
     });
-  const projections = projectInputs(input, context, weights, type, made, {
-    query: { norm: headNorm(weights.queryNorm, options), rotation: placed(turned?.query, backend) },
-    key: { norm: headNorm(weights.keyNorm, options), rotation: placed(turned?.key, backend) },
-  });
-  const before = write ? [...projections, write.problem] : projections;
+  const contextTurned =
+    angles && context
+      ? contextRotation(
+          angles,
+          context.steps,
+          sequences.map(({ keySteps }) => keySteps),
+        )
+      : turned;
+  const queries: [Part, ProjectionTarget] = [
+    weights.query,
+    headsTarget(weights.query, type, query, {
+      norm: headNorm(weights.queryNorm, layer.options),
+      rotation: placed(turned, backend),
+    }),
+  ];
+  const others = made ? newTargets(layer, weights, made, contextTurned) : [];
+  const projections = context
+    ? [projection(input, type, [queries]), projection(context, type, others)]
+    : [projection(input, type, [queries, ...others])];
+  const before = [...projections, ...(stored?.problems ?? [])];
   if (weights.output === undefined) {
     // Attention wrote to `out` directly, and checked it only against its own inputs.
     if (call.out.given) outTensor(call.out, sources, allocations);
-    return { problems: [...before, ...problems], details };
+    return { problems: [...before, ...problems], result: details };
   }
   const heads = details.output.elements;
   const output = outTensor(call.out, sources, allocations);
@@ -272,7 +334,44 @@ function buildProblems(
             [weights.output, target],
           ]),
         ];
-  return { problems: [...before, ...problems, ...after], details: { ...details, output: output.tensor } };
+  return { problems: [...before, ...problems, ...after], result: { ...details, output: output.tensor } };
+}
+
+/** The problems that project a context and keep its keys and values in a cache of their own. */
+export function buildContext(
+  layer: Layer,
+  weights: LayerWeights,
+  { context, lengths, type }: ContextArguments,
+  allocations: Allocations,
+): BuiltCall<KeyValueCache> {
+  const { angles, shape } = layer;
+  const [batch, steps] = context.dims;
+  const { keyValueHeads: heads, keyWidth: width, valueWidth } = shape;
+  const { location } = layer.backend;
+  const cache = new KeyValueCache({ batch, heads, width, valueWidth, capacity: steps, type, location });
+  try {
+    const made = makeNewHeads(batch, steps, layer, allocations);
+    const turned = angles && contextRotation(angles, steps, lengths);
+    const targets = newTargets(layer, weights, made, turned);
+    const projected = projection(contextSource('context', context), layer.type, targets);
+    const stored = append(KeyValueCache.stateOf(cache), lengths, layer.type, made);
+    return {
+      problems: [projected, ...stored.problems],
+      result: cache,
+      end: (solved) => {
+        stored.end(solved);
+        if (!solved) cache.dispose();
+      },
+    };
+  } catch (error) {
+    cache.dispose();
+    throw error;
+  }
+}
+
+function contextSource(name: string, context: TensorArgument): Source {
+  const [batch, steps] = context.dims;
+  return { name, data: dataOf(context), batch, steps };
 }
 
 /** The rotation with its tables where the backend reads them. */

@@ -13,13 +13,20 @@ import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
 import { HeedError } from '../errors.js';
-import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
+import type { CacheType, KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
-import { type CallArguments, callOptionNames, type Layer, readCall } from './call-arguments.js';
-import { buildCall } from './call-problems.js';
+import {
+  type CallArguments,
+  callOptionNames,
+  contextOptionNames,
+  type Layer,
+  readCall,
+  readContextCall,
+} from './call-arguments.js';
+import { type BuiltCall, buildCall, buildContext } from './call-problems.js';
 import type { CheckpointNaming } from './checkpoint-conventions.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
 import { loadLayer, readLayerChoice } from './load.js';
@@ -51,8 +58,12 @@ export type { RelativeBiasOptions } from './relative-bias.js';
 
 /** The options of one call of {@link MultiHeadAttention.forward}. */
 export interface ForwardOptions {
-  /** `[batch, context steps, context embed]`: keys and values come from here (cross attention). Default: from the input. */
-  context?: TensorLike;
+  /**
+   * `[batch, context steps, context embed]`: keys and values come from here (cross attention). Or a cache in
+   * which {@link MultiHeadAttention.projectContext} kept them, with an entry for each of the batch: the call
+   * reads it, and projects queries only. Default: from the input.
+   */
+  context?: TensorLike | KeyValueCache;
   /**
    * Broadcasts to [batch, heads, queries, keys]. bool: true may be attended; int64, int32 and uint8: 1 may be
    * attended, 0 may not. Floating point: added to the score; −∞ excludes the key exactly as false does. Two
@@ -62,8 +73,9 @@ export interface ForwardOptions {
   /**
    * Keys and values of the earlier steps. The call appends those of the input; they belong to the cache once
    * the promise is fulfilled. Step i of the input has the cache's length + i as its position, for `causal`,
-   * `window`, ALiBi and, unless `positions` is given, rotary positions. Every layer of a model needs its own
-   * cache. Fails with HEED_CACHE_FULL if an entry would become longer than its capacity, and with
+   * `window`, ALiBi and, unless `positions` is given, rotary positions. In a rolling cache, `causal`, `window`
+   * and ALiBi count the steps that are left; rotary positions count all that there were. Every layer of a
+   * model needs its own cache. Fails with HEED_CACHE_FULL if an entry would become longer than its capacity, and with
    * HEED_CACHE_BUSY while another call appends steps.
    */
   cache?: KeyValueCache;
@@ -76,7 +88,8 @@ export interface ForwardOptions {
   lengths?: IntegerList;
   /**
    * How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. Only these
-   * are appended to a cache. Every row of the input is computed; `lengths` leaves its padding out.
+   * are appended to a cache. Every row of the input is computed; `lengths` leaves its padding out. Not for a kept
+   * context whose keys turn by its lengths (dynamic and LongRoPE scaling).
    */
   kvLengths?: IntegerList;
   /**
@@ -90,6 +103,16 @@ export interface ForwardOptions {
   select?: Selection;
   /** A tensor to write the output to, which is then returned. Must not share memory with an input. */
   out?: Tensor;
+  /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
+  signal?: AbortSignal;
+}
+
+/** The options of {@link MultiHeadAttention.projectContext}. */
+export interface ProjectContextOptions {
+  /** How many steps of the context are valid, per batch entry: the others are not kept. Default: all. */
+  kvLengths?: IntegerList;
+  /** What keys and values are rounded to, as in a cache. Default: the layer's type; float32 for float64. */
+  type?: CacheType;
   /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
   signal?: AbortSignal;
 }
@@ -251,6 +274,26 @@ export class MultiHeadAttention {
     return runSync((allocations) => this.#prepareDetails(allocations, input, options));
   }
 
+  /**
+   * Projects the keys and values of a context once, for many calls of {@link forward} over it, such as those
+   * of a decoder that generates step by step. `forward` with the result as its `context` gives the same as with
+   * the context itself, apart from rounding to the type of the cache. `fork` repeats the entries of one
+   * context for several batch entries, which read it once. Dispose of the cache when done.
+   *
+   * @param context [batch, context steps, context embed], of the layer's type
+   * @returns a full cache: keyValueHeads heads, as wide as the layer's keys and values, and at its location
+   * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
+   *   When aborted, it rejects with the signal's reason.
+   */
+  async projectContext(context: TensorLike, options?: ProjectContextOptions): Promise<KeyValueCache> {
+    return await run((allocations) => this.#prepareContext(allocations, context, options));
+  }
+
+  /** {@link projectContext}, synchronously: it throws instead of rejecting, and blocks the event loop. */
+  projectContextSync(context: TensorLike, options?: ProjectContextOptions): KeyValueCache {
+    return runSync((allocations) => this.#prepareContext(allocations, context, options));
+  }
+
   /** Releases the weights. May be called again; running operations keep the memory that they need. */
   dispose(): void {
     if (this.#weights) disposeLayer(this.#weights);
@@ -284,18 +327,20 @@ export class MultiHeadAttention {
     call: CallArguments,
     request?: DetailsRequest,
   ): Operation<AttentionDetails> {
-    const { problems, details, write } = buildCall(this.#layer, this.#live(), call, allocations, request);
-    return {
-      backend: this.#layer.backend,
-      problems,
-      result: details,
-      signal: call.attention.settings.signal,
-      finish(solved) {
-        // New steps belong to a cache once all is done, and not at all where that fails.
-        if (solved) write?.commit();
-        else write?.cancel();
-      },
-    };
+    const built = buildCall(this.#layer, this.#live(), call, allocations, request);
+    return this.#operation(built, call.attention.settings.signal);
+  }
+
+  #prepareContext(allocations: Allocations, context: unknown, options: unknown): Operation<KeyValueCache> {
+    const call = readContextCall(context, readOptions(options, contextOptionNames), this.#layer);
+    return this.#operation(buildContext(this.#layer, this.#live(), call, allocations), call.signal);
+  }
+
+  #operation<Result>(
+    { problems, result, end }: BuiltCall<Result>,
+    signal: AbortSignal | undefined,
+  ): Operation<Result> {
+    return { backend: this.#layer.backend, problems, result, signal, ...(end && { finish: end }) };
   }
 
   #live(): LayerWeights {

@@ -42,34 +42,45 @@ export interface PlacedQueries {
   readonly steps: number;
   readonly positions: readonly number[] | undefined;
   readonly sequences: readonly Sequence[];
-  /** How many keys come from elsewhere; undefined when they come from the same rows. */
-  readonly contextSteps: number | undefined;
+  /** How many steps before them each sequence has had but has no more. */
+  readonly dropped: readonly number[] | undefined;
+  /** Whether keys come from the same rows, and turn as these do. */
+  readonly withKeys: boolean;
 }
 
 /**
- * Query row i has the position queryOffset + i, as for `causal`, `window` and ALiBi, unless the caller gives
- * positions. Keys have the positions of the queries of the same rows; those of a context have 0, 1, 2, …
+ * Row i has the position queryOffset + i, as for `causal`, `window` and ALiBi, but here steps that were dropped
+ * count; unless the caller gives positions.
  */
-export function rotations(
+export function queryRotation(
   angles: Angles,
-  { steps, positions, sequences, contextSteps }: PlacedQueries,
-): { query: Rotation; key: Rotation } {
+  { steps, positions, sequences, dropped, withKeys }: PlacedQueries,
+): Rotation {
   const own = (entry: number) =>
     positions?.length === steps ? positions : positions?.slice(entry * steps, (entry + 1) * steps);
   const queries = sequences.map(({ queryOffset, keySteps }, entry) => {
     const given = own(entry);
+    const lost = dropped?.[entry] ?? 0;
     const length =
-      given && contextSteps === undefined
-        ? 1 + largest(given, Math.min(steps, keySteps - queryOffset))
-        : keySteps;
-    return { count: steps, first: queryOffset, positions: given, length };
+      given && withKeys ? 1 + largest(given, Math.min(steps, keySteps - queryOffset)) : lost + keySteps;
+    return { count: steps, first: lost + queryOffset, positions: given, length };
   });
-  const query = angles.rotation(shared(angles, queries));
-  if (contextSteps === undefined) return { query, key: query };
-  const keys = queries.map(({ length }) => ({ count: contextSteps, first: 0, positions: undefined, length }));
-  // Without queries the valid keys do not matter.
-  const all = { count: contextSteps, first: 0, positions: undefined, length: contextSteps };
-  return { query, key: angles.rotation(shared(angles, keys.length > 0 ? keys : [all])) };
+  return angles.rotation(shared(angles, queries));
+}
+
+/**
+ * Steps of a context have the positions 0, 1, 2, …
+ *
+ * @param lengths how many of them are valid, for each batch entry; none if it does not matter
+ */
+export function contextRotation(angles: Angles, steps: number, lengths: readonly number[]): Rotation {
+  const keys = (lengths.length > 0 ? lengths : [steps]).map((length) => ({
+    count: steps,
+    first: 0,
+    positions: undefined,
+    length,
+  }));
+  return angles.rotation(shared(angles, keys));
 }
 
 /** Of the first few; −1 where there is none. */

@@ -25,7 +25,10 @@ export interface PageIds {
   readonly count: number;
 }
 
-/** Where a cache keeps keys or values. Page p is page p % perSlab of slab ⌊p / perSlab⌋; step s of an entry is step s % steps of its page ⌊s / steps⌋. */
+/**
+ * Where a cache keeps keys or values. Page p is page p % perSlab of slab ⌊p / perSlab⌋, and a slab may have fewer; step s of an
+ * entry is step s % steps of its page ⌊s / steps⌋.
+ */
 export interface Pages {
   readonly steps: number;
   /** Elements from one page of a slab to the next. */

@@ -67,6 +67,10 @@ class Shard {
     return new Tensor(type, data, dims);
   }
 
+  readBytes({ start }: Entry, from: number, bytes: Uint8Array): Promise<void> {
+    return readInto(bytes, this.#handle, this.#dataStart + start + from, this.path);
+  }
+
   close(): Promise<void> {
     return this.#handle.close();
   }
@@ -339,6 +343,13 @@ export class SafetensorsFile {
       );
     }
     return await place.shard.read(place.entry);
+  }
+
+  /** @internal Reads bytes of a tensor that is in the open file, of whatever type, from its byte `from` on. */
+  async readBytes(name: string, from: number, bytes: Uint8Array): Promise<void> {
+    const place = this.#whereabouts.get(name);
+    if (place instanceof HeedError) throw place;
+    if (place) await place.shard.readBytes(place.entry, from, bytes);
   }
 
   /** Closes the file once running reads are done. May be called again. */

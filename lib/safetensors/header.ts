@@ -194,6 +194,11 @@ export function dtypeOf(type: TensorType): string {
   throw new TypeError(`No safetensors dtype for ${type}`);
 }
 
+/** The bytes of an element of a dtype in the table. */
+export function bytesOf(dtype: string): number {
+  return (dtypes.get(dtype)?.bits ?? 0) / 8;
+}
+
 /** The index of a dtype in the table: a later one is aligned at least as widely. */
 export function rankOf(dtype: string): number {
   return order.indexOf(dtype);

@@ -12,12 +12,14 @@ import { readPath } from './paths.js';
  */
 const chunkLength = 2 ** 20;
 
-interface Item {
+/** A tensor to write, of a type that the format has. */
+export interface Item {
   readonly name: string;
   readonly dtype: string;
   readonly dims: readonly number[];
-  readonly data: TypedArray;
   readonly byteLength: number;
+  /** Its bytes, in pieces that nobody changes any more. */
+  bytes(): Iterable<Uint8Array>;
 }
 
 /**
@@ -37,7 +39,17 @@ export async function save(
 ): Promise<void> {
   const file = readPath(path, 'path');
   const items = readItems(tensors);
-  const header = headerOf(items, readMetadata(metadata));
+  await write(file, items, readMetadata(metadata));
+}
+
+/** Writes a file. Wide elements come first, then names decide. */
+export async function write(
+  file: string,
+  given: readonly Item[],
+  metadata: [string, string][],
+): Promise<void> {
+  const items = [...given].sort((a, b) => rankOf(b.dtype) - rankOf(a.dtype) || compareText(a.name, b.name));
+  const header = headerOf(items, metadata);
   try {
     await writeFile(file, contents(header, items));
   } catch (error) {
@@ -58,12 +70,12 @@ function readItems(tensors: unknown): Item[] {
     }
     return { name, tensor: readTensor(value, `tensors[${JSON.stringify(name)}]`) };
   });
-  return items
-    .map(({ name, tensor }) => {
-      const data = hostDataOf(tensor);
-      return { name, dtype: dtypeOf(tensor.type), dims: tensor.dims, data, byteLength: data.byteLength };
-    })
-    .sort((a, b) => rankOf(b.dtype) - rankOf(a.dtype) || compareText(a.name, b.name));
+  return items.map(({ name, tensor }) => {
+    const data = hostDataOf(tensor);
+    const { byteLength } = data;
+    const bytes = () => piecesOf(name, data, byteLength);
+    return { name, dtype: dtypeOf(tensor.type), dims: tensor.dims, byteLength, bytes };
+  });
 }
 
 function readMetadata(metadata: unknown): [string, string][] {
@@ -126,19 +138,21 @@ function compareText(a: string, b: string): number {
 
 function* contents(header: Buffer, items: readonly Item[]): Generator<Uint8Array> {
   yield header;
-  for (const { name, data, byteLength } of items) {
-    for (let start = 0; start < byteLength; start += chunkLength) {
-      if (data.byteLength !== byteLength) {
-        throw new HeedError(
-          'HEED_DETACHED',
-          `Expected tensors[${JSON.stringify(name)}] to keep its memory while it is saved`,
-        );
-      }
-      yield new Uint8Array(
-        data.buffer,
-        data.byteOffset + start,
-        Math.min(chunkLength, byteLength - start),
-      ).slice();
+  for (const item of items) yield* item.bytes();
+}
+
+function* piecesOf(name: string, data: TypedArray, byteLength: number): Generator<Uint8Array> {
+  for (let start = 0; start < byteLength; start += chunkLength) {
+    if (data.byteLength !== byteLength) {
+      throw new HeedError(
+        'HEED_DETACHED',
+        `Expected tensors[${JSON.stringify(name)}] to keep its memory while it is saved`,
+      );
     }
+    yield new Uint8Array(
+      data.buffer,
+      data.byteOffset + start,
+      Math.min(chunkLength, byteLength - start),
+    ).slice();
   }
 }

@@ -175,7 +175,7 @@ export function expectHeads(heads: number, keyHeads: number, ...widths: number[]
   for (const each of widths) expect(each >= 1 && each <= widest, 'a width');
 }
 
-/** A smaller lead may vanish when scores are rounded. */
+/** A smaller lead may vanish when scores are rounded; NaN leads by NaN. */
 export const leastLead = 1e-3;
 
 interface Dense extends Operands, Settings {
@@ -226,7 +226,7 @@ function readDense(source: Source, optionValues: unknown, more: readonly string[
     ...(settings.queryOffset && { queryOffset: settings.queryOffset }),
     ...(settings.mask && { mask: plain(settings.mask) }),
   });
-  const loose = unruly || result.lead < leastLead;
+  const loose = unruly || !(result.lead >= leastLead);
   const dims = [...query.dims.slice(0, 3), valueWidth];
   const output = { type: query.type, dims, values: result.output, loose };
   return { ...operands, ...settings, result, batch, heads, queries, keys, output, loose };

@@ -17,6 +17,7 @@ import {
   emptyHolding,
   forked,
   type Holding,
+  lengthsWhenAppended,
   remember,
   tensorsOf,
   truncated,
@@ -41,6 +42,7 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
     capacity: 6 + draw.below(8),
     ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
     ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
+    ...(draw.below(3) === 0 ? rollingOptions(draw) : {}),
     // Caches on a device attend in their own type.
     ...(backend === 'cuda'
       ? { location: locationOf(backend) }
@@ -48,10 +50,22 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
   };
 }
 
+/** With a capacity of no less than 6. */
+function rollingOptions(draw: Draw): Pick<KeyValueCacheOptions, 'pageSize' | 'rolling'> {
+  const pageSize = 1 + draw.below(2);
+  const rolling = { window: 1 + draw.below(2), ...maybe(draw, 'sinks', () => 1 + draw.below(2)) };
+  return { pageSize, rolling };
+}
+
 /** As many steps as there is room for, or a few. */
-function appendArguments(draw: Draw, { heads, width, valueWidth, capacity, entries }: Holding): unknown[] {
+function appendArguments(draw: Draw, holding: Holding): unknown[] {
+  const { heads, width, valueWidth, capacity, entries } = holding;
   const batch = entries.length;
-  const room = Math.min(...entries.map(({ length }) => capacity - length));
+  const left = lengthsWhenAppended(
+    holding,
+    entries.map(() => 1),
+  );
+  const room = Math.min(...left.map((length) => capacity - length));
   const steps = Math.min(room, draw.below(4));
   const layout = pick(draw, ['bhsd', 'bshd']);
   const place = emulatedOnly ? 'cuda' : 'cpu';
@@ -81,7 +95,7 @@ export function keptCache(
   const options = { ...cacheOptions(draw, backend), ...fixed };
   let holding: Holding = emptyHolding(options, [locationOf(backend)]);
   const cache = new KeyValueCache(options);
-  for (let i = draw.below(3); i > 0; i--) {
+  for (let i = draw.below(options.rolling ? 7 : 3); i > 0; i--) {
     const args = appendArguments(draw, holding);
     loosely(cache.append.bind(cache))(...args);
     holding = appended(holding, args);
@@ -104,6 +118,7 @@ export function show(cache: KeyValueCache, backend: TestedBackend): Record<strin
   const query = questionOf([batch, heads, 1, width]);
   return {
     lengths: new Tensor(lengths, [batch]),
+    dropped: new Tensor(cache.dropped, [batch]),
     output: attentionSync(query, cache, { backend }),
   };
 }
@@ -118,6 +133,7 @@ export function shown(holding: Holding): Record<string, Expected> {
   const isTame = [key, value].every(({ values }) => values.every((element) => Math.abs(element) < 1e4));
   return {
     lengths: { type: 'int32', dims: [batch], values: lengths },
+    dropped: { type: 'float64', dims: [batch], values: holding.dropped },
     output: { type: 'float32', dims: [batch, heads, 1, valueWidth], values: output, loose: !isTame },
   };
 }
@@ -134,9 +150,16 @@ export const cacheMethods: readonly CacheMethod[] = [
   { name: 'append', arguments: appendArguments, model: appended },
   {
     name: 'truncate',
-    arguments: (draw, { entries }) => {
-      const lengths = entries.map(({ length }) => draw.below(length + 1));
-      return [draw.below(2) === 0 ? Math.min(...lengths) : integersIn(draw, lengths)];
+    arguments: (draw, { entries, dropped }) => {
+      // Those that have dropped steps keep all, or none.
+      const lengths = entries.map(({ length }, i) =>
+        dropped[i] > 0 ? length * draw.below(2) : draw.below(length + 1),
+      );
+      return [
+        dropped.every((count) => count === 0) && draw.below(2) === 0
+          ? Math.min(...lengths)
+          : integersIn(draw, lengths),
+      ];
     },
     model: truncated,
   },
@@ -193,6 +216,8 @@ const describeCache = (cache: KeyValueCache) =>
     cache.pageSize ?? -1,
     cache.byteLength,
     Number(cache.disposed),
+    cache.rolling?.window ?? -1,
+    cache.rolling?.sinks ?? -1,
   );
 
 function constructorTarget(draw: Draw, backend: TestedBackend): Target {
@@ -217,6 +242,8 @@ function constructorTarget(draw: Draw, backend: TestedBackend): Target {
         pageSize,
         0,
         0,
+        empty.rolling?.window ?? -1,
+        empty.rolling?.sinks ?? -1,
       ];
       return { numbers: { type: 'float64', dims: [values.length], values } };
     },

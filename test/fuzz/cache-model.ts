@@ -19,7 +19,17 @@ export interface Holding {
   readonly width: number;
   readonly valueWidth: number;
   readonly capacity: number;
+  readonly rolling: Rolling | undefined;
   readonly entries: readonly (readonly Step[])[];
+  /** How many steps each entry has had besides. */
+  readonly dropped: readonly number[];
+}
+
+/** The sinks are in whole pages. */
+interface Rolling {
+  readonly window: number;
+  readonly sinks: number;
+  readonly page: number;
 }
 
 const holdings = new WeakMap<object, Holding>();
@@ -32,6 +42,10 @@ export function remember(cache: object, holding: Holding): void {
 const farthest = 2 ** 31 - 1;
 const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8'];
 
+export function isCacheType(value: unknown): value is CacheType {
+  return types.includes(value);
+}
+
 /** The expected contents of new KeyValueCache(options), with the page size in steps. */
 export function emptyHolding(
   value: unknown,
@@ -39,7 +53,7 @@ export function emptyHolding(
 ): Holding & { readonly pageSize: number | undefined } {
   expect(value !== undefined, 'options');
   const given = model.options(value, [
-    ...['batch', 'heads', 'width', 'valueWidth', 'capacity', 'type', 'location', 'pageSize'],
+    ...['batch', 'heads', 'width', 'valueWidth', 'capacity', 'type', 'location', 'pageSize', 'rolling'],
   ]);
   const integer = (name: string, low: number, high: number) => {
     const number = given[name];
@@ -47,18 +61,43 @@ export function emptyHolding(
     return number + 0;
   };
   const { type = 'float32', location } = given;
-  expect(types.includes(type), 'a type');
+  expect(isCacheType(type), 'a type');
   expect(location === undefined || locations.includes(location), 'a location');
   const width = integer('width', 1, 512);
+  const batch = integer('batch', 0, 2 ** 22);
+  const capacity = integer('capacity', 0, farthest);
+  const pageSize = given.pageSize === undefined ? undefined : integer('pageSize', 1, farthest);
   return {
-    type: type as CacheType,
+    type,
     heads: integer('heads', 1, 2 ** 16),
     width,
     valueWidth: given.valueWidth === undefined ? width : integer('valueWidth', 1, 512),
-    capacity: integer('capacity', 0, farthest),
-    pageSize: given.pageSize === undefined ? undefined : integer('pageSize', 1, farthest),
-    entries: Array.from({ length: integer('batch', 0, 2 ** 22) }, () => []),
+    capacity,
+    pageSize,
+    rolling: given.rolling === undefined ? undefined : readRolling(given.rolling, pageSize, capacity),
+    entries: Array.from({ length: batch }, () => []),
+    dropped: Array.from({ length: batch }, () => 0),
   };
+}
+
+function readRolling(value: unknown, page: number | undefined, capacity: number): Rolling {
+  const { window, sinks: asked = 0 } = model.options(value, ['window', 'sinks']);
+  expect(model.isInteger(window, 1, farthest), 'a window');
+  expect(model.isInteger(asked, 0, farthest), 'sinks');
+  expect(page !== undefined, 'pages');
+  const sinks = Math.ceil(asked / page) * page;
+  expect(capacity >= sinks + window + page, 'room for what stays and a page');
+  return { window: window + 0, sinks, page };
+}
+
+/** The lengths when so many steps are appended: without the whole pages that lie between sinks and window. */
+export function lengthsWhenAppended({ rolling, entries }: Holding, counts: readonly number[]): number[] {
+  return entries.map(({ length }, i) => {
+    if (rolling === undefined || counts[i] === 0) return length;
+    let left = length;
+    while (left - rolling.sinks - rolling.page >= rolling.window) left -= rolling.page;
+    return left;
+  });
 }
 
 function readLayout(value: unknown): 'bhsd' | 'bshd' {
@@ -99,9 +138,14 @@ export function appended(holding: Holding, args: readonly unknown[]): Holding {
     options.lengths === undefined
       ? entries.map(() => steps)
       : model.integers(options.lengths, entries.length, 0, steps);
+  const left = lengthsWhenAppended(holding, counts);
+  const lost = entries.map(({ length }, i) => length - left[i]);
+  const sinks = holding.rolling?.sinks ?? 0;
   return {
     ...holding,
-    entries: entries.map((entry, i) => {
+    dropped: holding.dropped.map((before, i) => before + lost[i]),
+    entries: entries.map((whole, i) => {
+      const entry = [...whole.slice(0, sinks), ...whole.slice(sinks + lost[i])];
       expect(entry.length + counts[i] <= capacity, 'room');
       const added = Array.from({ length: counts[i] }, (_, step) => ({
         keys: rowsOf(key, type, stepsFirst, i, step),
@@ -118,11 +162,15 @@ export function truncated(holding: Holding, [lengths]: readonly unknown[]): Hold
   const given =
     typeof lengths === 'number' ? entries.map(() => lengths) : model.integerList(lengths, 0, farthest);
   expect(given.length === entries.length, 'a length for each entry');
+  const { rolling, dropped } = holding;
   return {
     ...holding,
+    dropped: dropped.map((before, i) => (given[i] === 0 ? 0 : before)),
     entries: entries.map((entry, i) => {
       const length = given[i];
       expect(model.isInteger(length, 0, entry.length), 'no more than there is');
+      const least = rolling && dropped[i] > 0 ? rolling.sinks + rolling.window : 0;
+      expect(length === 0 || length >= least, 'no fewer than stay');
       return entry.slice(0, length);
     }),
   };
@@ -132,11 +180,9 @@ export function truncated(holding: Holding, [lengths]: readonly unknown[]): Hold
 export function forked(holding: Holding, [value]: readonly unknown[]): Holding {
   const { entries: chosen } = model.options(value, ['entries']);
   if (chosen === undefined) return holding;
-  const { entries } = holding;
-  return {
-    ...holding,
-    entries: model.integerList(chosen, 0, entries.length - 1).map((i) => entries[i]),
-  };
+  const { entries, dropped } = holding;
+  const of = model.integerList(chosen, 0, entries.length - 1);
+  return { ...holding, entries: of.map((i) => entries[i]), dropped: of.map((i) => dropped[i]) };
 }
 
 /** Keys and values as tensors, with shorter entries padded, and the number of steps of each entry. */
@@ -160,6 +206,11 @@ export function tensorsOf(holding: Holding, layout: 'bhsd' | 'bshd') {
     return { type: 'float64', dims, values };
   };
   return { key: tensor('keys', width), value: tensor('values', valueWidth), lengths };
+}
+
+/** Whether this is a cache: neither a proxy nor what only inherits from one. */
+export function isHeld(value: unknown): boolean {
+  return model.isObject(value) && holdings.has(value);
 }
 
 /** The contents of a cache among the arguments. */

@@ -1,5 +1,6 @@
 /** Good calls of projections, packed weights and layers. */
 import { isInstance } from '../../lib/checks/values.js';
+import type { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import {
   MultiHeadAttention,
   type RotaryOptions,
@@ -8,11 +9,11 @@ import {
 import { type PackedWeight, packWeight } from '../../lib/projection/packed-weight.js';
 import { project, projectSync } from '../../lib/projection/project.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import type { FloatType } from '../../lib/tensor/types.js';
+import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
-import type { Holding } from './cache-model.js';
+import { type Holding, lengthsWhenAppended } from './cache-model.js';
 import {
   distanceIn,
   floatTensorOf,
@@ -25,7 +26,7 @@ import {
   slopesIn,
 } from './good-values.js';
 import type { Draw } from './hostile-values.js';
-import { layerModel, packWeightModel, projectModel } from './layer-model.js';
+import { keptContextModel, layerModel, packWeightModel, projectModel, turnsByLength } from './layer-model.js';
 import type { Target } from './outcome.js';
 
 function projectArguments(draw: Draw, backend: string): unknown[] {
@@ -131,13 +132,14 @@ function positionsIn(draw: Draw, batch: number, steps: number): unknown {
 
 interface LayerCall {
   readonly args: unknown[];
-  /** The cache of the call, if it has one. */
+  /** The cache of the call, or its kept context, if it has one. */
   readonly kept: Kept | undefined;
 }
 
 /** The number of keys of the longest entry after the new steps: the first `counts[entry]` of them, or all. */
-function longestOf({ entries }: Holding, steps: number, counts: readonly number[] | undefined): number {
-  return Math.max(...entries.map(({ length }, entry) => length + (counts?.[entry] ?? steps)));
+function longestOf(holding: Holding, steps: number, given: readonly number[] | undefined): number {
+  const counts = given ?? holding.entries.map(() => steps);
+  return Math.max(...lengthsWhenAppended(holding, counts).map((length, entry) => length + counts[entry]));
 }
 
 function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
@@ -154,7 +156,12 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
   const { lengths } = crossed || kvLengths ? {} : lengthsOf(draw, new Array<number>(batch).fill(queries));
   const cacheForm = { batch, heads: keyHeads, width, valueWidth, capacity: 16, type: 'float32' } as const;
   const kept = crossed || rotates || draw.below(3) > 0 ? undefined : keptCache(draw, backend, cacheForm);
-  const keys = kept ? longestOf(kept.holding, queries, lengths ?? kvLengths) : newKeys;
+  const context = crossed && draw.below(2) === 0 ? keptCache(draw, backend, cacheForm) : undefined;
+  const keys = context
+    ? longestOf(context.holding, 0, undefined)
+    : kept
+      ? longestOf(kept.holding, queries, lengths ?? kvLengths)
+      : newKeys;
   const linear = (columns: number, inner: number) => ({
     weight: floatTensorOf(draw, [columns, inner]),
     ...maybe(draw, 'bias', () => floatTensorOf(draw, [columns])),
@@ -193,17 +200,24 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
     },
     floatTensorOf(draw, [batch, queries, embed]),
     {
-      ...(crossed ? { context: floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
+      ...(crossed ? { context: context?.cache ?? floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
       ...maybe(draw, 'mask', () => maskOf(draw, [batch, heads, queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
-      ...(kvLengths ? { kvLengths: integersIn(draw, kvLengths) } : {}),
+      ...(kvLengths
+        ? { kvLengths: integersIn(draw, context ? fewerOf(draw, context.holding) : kvLengths) }
+        : {}),
       ...(lengths ? { lengths: integersIn(draw, lengths) } : {}),
       ...(kept ? { cache: kept.cache } : {}),
       ...(rotates && draw.below(2) === 0 ? { positions: positionsIn(draw, batch, queries) } : {}),
     },
   ];
-  return { args, kept };
+  const { rotary } = args[1] as { rotary?: RotaryOptions };
+  // Keys that have turned by their lengths have no others.
+  if (context && turnsByLength(rotary)) delete (args[3] as { kvLengths?: unknown }).kvLengths;
+  return { args, kept: kept ?? context };
 }
+
+const fewerOf = (draw: Draw, { entries }: Holding) => entries.map(({ length }) => draw.below(length + 1));
 
 const construct = (args: readonly unknown[]) => {
   const [weights, options] = args as ConstructorParameters<typeof MultiHeadAttention>;
@@ -218,9 +232,10 @@ async function useWeight(packed: PackedWeight): Promise<Tensor> {
 }
 
 /** The observable state of a cache, besides the output of a layer. */
-const inCache = <Shown>({ output, lengths }: Record<string, Shown>) => ({
+const inCache = <Shown>({ output, lengths, dropped }: Record<string, Shown>) => ({
   'output of the cache': output,
   'lengths of the cache': lengths,
+  'dropped by the cache': dropped,
 });
 
 /** Every public form of a linear map on one backend. */
@@ -249,6 +264,7 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
     }),
   };
   return [
+    contextTarget(draw, backend),
     { name: 'project', call: (args) => loosely(project)(...args), ...linear },
     { name: 'projectSync', call: (args) => loosely(projectSync)(...args), ...linear },
     {
@@ -283,6 +299,39 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
         construct([weights, options]).forwardDetailsSync(...withDetails(call)).output,
     },
   ];
+}
+
+/** projectContext, and the result of attention over what it keeps. */
+function contextTarget(draw: Draw, backend: TestedBackend): Target {
+  let input: unknown;
+  return {
+    name: 'MultiHeadAttention.projectContext',
+    arguments: () => {
+      const [weights, options, rows] = layerCall(draw, backend).args as [
+        { key: { weight: { dims: number[] } } },
+        object,
+        { dims: number[] },
+      ];
+      input = rows;
+      const steps = 1 + draw.below(4);
+      const context = floatTensorOf(draw, [rows.dims[0], steps, weights.key.weight.dims[1]]);
+      const given = {
+        ...maybe(draw, 'kvLengths', () => Array.from({ length: rows.dims[0] }, () => draw.below(steps + 1))),
+        ...maybe(draw, 'type', () => 'float32'),
+        ...maybe(draw, 'signal', () => new AbortController().signal),
+      };
+      const { select: _, score: __, ...others } = options as Record<string, unknown>;
+      return [weights, others, context, given];
+    },
+    call: async ([weights, options, ...rest]) => {
+      using layer = construct([weights, options]);
+      const project = draw.below(2) === 0 ? layer.projectContext : layer.projectContextSync;
+      using context = (await loosely(project.bind(layer))(...rest)) as KeyValueCache;
+      return await layer.forward(input as TensorLike, { context });
+    },
+    model: (args) => ({ output: keptContextModel(args, input) }),
+    results: (result) => ({ output: result }),
+  };
 }
 
 type ForwardArguments = Parameters<MultiHeadAttention['forward']>;

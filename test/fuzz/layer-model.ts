@@ -2,12 +2,22 @@
  * The expected results of linear maps and layers: reads arguments strictly and independently, and sums in
  * float64.
  */
+
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
+import type { RotaryOptions } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
 import { attentionOracle } from '../support/oracle.js';
 import { type BiasTable, biasedMask } from '../support/relative-bias.js';
 import { type Expected, expectHeads, leastLead, readLengths, readSettings } from './attention-model.js';
-import { appended, type Holding, holdingOf, tensorsOf } from './cache-model.js';
+import {
+  appended,
+  type Holding,
+  holdingOf,
+  isCacheType,
+  isHeld,
+  lengthsWhenAppended,
+  tensorsOf,
+} from './cache-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
@@ -169,6 +179,29 @@ function expectNorm(norm: Norm | undefined, heads: number, width: number): void 
   expect(bias === undefined || model.sameDims(bias.dims, weight.dims), 'a bias as wide as its weight');
 }
 
+export function turnsByLength(rotary: RotaryOptions | undefined): boolean {
+  return rotary?.scaling?.type === 'dynamic' || rotary?.scaling?.type === 'longrope';
+}
+
+function fits({ entries, heads, width, valueWidth }: Holding, form: readonly number[]): boolean {
+  return [entries.length, heads, width, valueWidth].every((length, i) => length === form[i]);
+}
+
+/**
+ * The expected result of forward(input, { context }) with what projectContext(context, options) has kept, where
+ * these are the last two arguments.
+ */
+export function keptContextModel(args: readonly unknown[], input: unknown): Expected {
+  const { kvLengths, type = 'float32', signal } = model.options(args[3], ['kvLengths', 'type', 'signal']);
+  model.expectCallOptions({ signal });
+  expect(isCacheType(type), 'a type');
+  expect(!isHeld(args[2]), 'a tensor');
+  const call = { context: args[2], ...(kvLengths !== undefined && { kvLengths }) };
+  expect(args[2] !== undefined, 'a context');
+  const { output } = layerModel([args[0], args[1], input, call]);
+  return { ...output, loose: output.loose || type !== 'float32' };
+}
+
 /** The expected result of new MultiHeadAttention(weights, options).forward(input, forwardOptions). */
 export function layerModel(args: readonly unknown[]): {
   readonly output: Expected;
@@ -184,11 +217,13 @@ export function layerModel(args: readonly unknown[]): {
   const type = given.type ?? query.weight.type;
   expect(model.floats.includes(type as string), 'a type');
   const input = model.floatTensor(args[2]);
-  const context = call.context === undefined ? input : model.floatTensor(call.context);
+  const kept = isHeld(call.context) ? holdingOf(call.context) : undefined;
+  const context = call.context === undefined || kept ? input : model.floatTensor(call.context);
   const { heads, keyValueHeads: keyHeads = heads } = given;
   expect(model.isInteger(heads, 1, 65536) && model.isInteger(keyHeads, 1, heads), 'heads');
   const [batch, queries, embed] = input.dims;
-  const [, newKeys, contextEmbed] = context.dims;
+  const contextEmbed = kept ? key.weight.dims[1] : context.dims[2];
+  const newKeys = kept ? Math.max(0, ...kept.entries.map(({ length }) => length)) : context.dims[1];
   for (const source of [input, context]) {
     expect(source.dims.length === 3 && source.dims[0] === batch && source.type === type, 'inputs that fit');
   }
@@ -208,7 +243,7 @@ export function layerModel(args: readonly unknown[]): {
     batch,
     () => [queries, queries],
   );
-  const kvLengths =
+  const givenLengths =
     padded ?? (call.kvLengths === undefined ? undefined : model.integers(call.kvLengths, batch, 0, newKeys));
   expectNorm(queryNorm, heads, width);
   expectNorm(keyNorm, keyHeads, keyWidth);
@@ -217,11 +252,18 @@ export function layerModel(args: readonly unknown[]): {
   const rotary = given.rotary === undefined ? undefined : readRotary(given.rotary, width);
   expect(rotary === undefined || keyWidth === width, 'keys that turn as queries do');
   const positions = readPositions(call.positions, rotary, batch, queries);
+  if (kept) {
+    expect(fits(kept, [batch, keyHeads, keyWidth, valueWidth]), 'a kept context that fits');
+    expect(givenLengths === undefined || !turnsByLength(rotary), 'lengths that keys turned by');
+    for (const [i, { length }] of kept.entries.entries())
+      expect((givenLengths?.[i] ?? 0) <= length, 'kept keys');
+  }
+  const kvLengths = givenLengths ?? kept?.entries.map(({ length }) => length);
   const crossed = call.context !== undefined;
   const placement = { rotary, positions, batch, queries, keys: newKeys, kvLengths, crossed };
   const held = call.cache === undefined ? undefined : holdingOf(call.cache);
   expect(!held || (!crossed && !rotary && held.entries.length === batch), 'a cache that fits');
-  const before = held?.entries.map(({ length }) => length);
+  const before = held && lengthsWhenAppended(held, kvLengths ?? held.entries.map(() => queries));
   const lengths = before?.map((length, entry) => length + (kvLengths?.[entry] ?? queries)) ?? kvLengths;
   const keys = held ? Math.max(0, ...(lengths ?? [])) : newKeys;
   const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;
@@ -263,8 +305,11 @@ export function layerModel(args: readonly unknown[]): {
   };
   const turn = (of: 'query' | 'key') => (head: readonly number[], entry: number, step: number) =>
     turnHead(placement, of, head, entry, step);
-  const newKey = operand(key, context, keyHeads, keyWidth, keyNorm, turn('key'));
-  const newValue = operand(value, context, keyHeads, valueWidth);
+  const keptTensors = kept && tensorsOf(kept, 'bshd');
+  const newKey = keptTensors
+    ? plain(keptTensors.key)
+    : operand(key, context, keyHeads, keyWidth, keyNorm, turn('key'));
+  const newValue = keptTensors ? plain(keptTensors.value) : operand(value, context, keyHeads, valueWidth);
   const added = [newKey, newValue, { layout: 'bshd', ...(kvLengths && { lengths: kvLengths }) }];
   const after = held && appended(held, added);
   const stored = after && tensorsOf(after, 'bshd');
@@ -294,7 +339,7 @@ export function layerModel(args: readonly unknown[]): {
     values: output ? map(output, side, batch * queries) : side,
     loose:
       settings.loose ||
-      attended.lead < leastLead ||
+      !(attended.lead >= leastLead) ||
       isLoose(input, context, ...tensors, biases?.weight) ||
       isFar(placement) ||
       // Normalisation magnifies numbers close to 0.

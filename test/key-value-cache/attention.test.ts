@@ -195,6 +195,23 @@ eachBackend('attention over a cache', (backend) => {
     );
   });
 
+  if (backend !== 'cuda') {
+    it('gives the bits of tensors, in pages of the default size', () => {
+      const random = new Random('bits of tensors');
+      for (const queries of [1, 2, 40]) {
+        const keys = random.integer(900, 1300);
+        const inputs = randomInputs(random, { heads: 4, keyHeads: 2, queries, keys, width: 32 });
+        const cache = filledCache(random, inputs.key, inputs.value, { location });
+        for (const options of [{}, { causal: true }, { softcap: 2 }]) {
+          expectSameBits(
+            attendCache(backend, inputs.query, cache, options),
+            attentionSync(inputs.query, inputs.key, inputs.value, { ...options, backend }),
+          );
+        }
+      }
+    });
+  }
+
   it('gives promises of the same', async () => {
     const random = new Random('promises');
     const { query, key, value } = randomInputs(random, { keys: 300, heads: 8, width: 64 });

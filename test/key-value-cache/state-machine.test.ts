@@ -5,7 +5,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attention, attentionSync } from '../../lib/attention/attention.js';
-import { type CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import {
+  type CacheType,
+  KeyValueCache,
+  type RollingOptions,
+} from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { runs } from '../properties/attention-case.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
@@ -22,10 +26,16 @@ interface Step {
   readonly values: readonly Row[];
 }
 
+/** The steps that an entry has, and how many it has had besides. */
+interface Entry {
+  readonly steps: readonly Step[];
+  readonly dropped: number;
+}
+
 /** A cache and its expected contents. */
 interface Pair {
   readonly cache: KeyValueCache;
-  entries: (readonly Step[])[];
+  entries: Entry[];
 }
 
 interface Form {
@@ -36,19 +46,54 @@ interface Form {
   readonly width: number;
   readonly valueWidth: number;
   readonly capacity: number;
+  readonly rolling: RollingOptions | undefined;
   readonly seed: number;
 }
 
-const forms: fc.Arbitrary<Form> = fc.record({
+const common = {
   type: fc.constantFrom<CacheType>('float32', 'float32', 'bfloat16', 'float16', 'int8'),
   pageSize: fc.option(fc.integer({ min: 1, max: 7 }), { nil: undefined }),
   batch: fc.integer({ min: 1, max: 3 }),
   heads: fc.integer({ min: 1, max: 2 }),
   width: fc.integer({ min: 1, max: 6 }),
   valueWidth: fc.integer({ min: 1, max: 6 }),
-  capacity: fc.integer({ min: 1, max: 24 }),
   seed: fc.nat(),
+};
+
+const growing: fc.Arbitrary<Form> = fc.record({
+  ...common,
+  capacity: fc.integer({ min: 1, max: 24 }),
+  rolling: fc.constant(undefined),
 });
+
+const inPages = (steps: number, pageSize: number) => Math.ceil(steps / pageSize) * pageSize;
+
+const rolling: fc.Arbitrary<Form> = fc
+  .record({
+    ...common,
+    pageSize: fc.integer({ min: 1, max: 4 }),
+    rolling: fc.record(
+      { window: fc.integer({ min: 1, max: 7 }), sinks: fc.integer({ min: 0, max: 6 }) },
+      { requiredKeys: ['window'] },
+    ),
+    spare: fc.integer({ min: 0, max: 6 }),
+  })
+  .map(({ spare, ...form }) => {
+    const { window, sinks = 0 } = form.rolling;
+    return { ...form, capacity: inPages(sinks, form.pageSize) + window + form.pageSize + spare };
+  });
+
+/** What is left of an entry when new steps come. */
+function rolled({ rolling, pageSize = 1 }: Form, entry: Entry): Entry {
+  if (rolling === undefined) return entry;
+  const sinks = inPages(rolling.sinks ?? 0, pageSize);
+  let { steps, dropped } = entry;
+  while (steps.length - (sinks + pageSize) >= rolling.window) {
+    steps = [...steps.slice(0, sinks), ...steps.slice(sinks + pageSize)];
+    dropped += pageSize;
+  }
+  return { steps, dropped };
+}
 
 /** Caches on a device do not support int8, and attend in their own type. */
 function possibleOn(backend: TestedBackend, form: Form): Form {
@@ -57,25 +102,25 @@ function possibleOn(backend: TestedBackend, form: Form): Form {
 
 type Action = 'append' | 'overflow' | 'truncate' | 'fork' | 'dispose' | 'attend' | 'attend later';
 
-const actions = fc.array(
-  fc.record({
-    action: fc.constantFrom<Action>(
-      'append',
-      'append',
-      'append',
-      'overflow',
-      'truncate',
-      'fork',
-      'fork',
-      'dispose',
-      'attend',
-      'attend',
-      'attend later',
-    ),
-    seed: fc.nat(),
-  }),
-  { minLength: 3, maxLength: 14 },
-);
+const action = fc.record({
+  action: fc.constantFrom<Action>(
+    'append',
+    'append',
+    'append',
+    'overflow',
+    'truncate',
+    'fork',
+    'fork',
+    'dispose',
+    'attend',
+    'attend',
+    'attend later',
+  ),
+  seed: fc.nat(),
+});
+const actions = fc.array(action, { minLength: 3, maxLength: 14 });
+/** So many that steps are dropped, and behind those others. */
+const longer = fc.array(action, { minLength: 6, maxLength: 40 });
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
@@ -95,7 +140,7 @@ class Machine {
     readonly form: Form,
     readonly backend: TestedBackend,
   ) {
-    const { batch, heads, width, valueWidth, capacity, type, pageSize } = form;
+    const { batch, heads, width, valueWidth, capacity, type, pageSize, rolling } = form;
     const cache = new KeyValueCache({
       batch,
       heads,
@@ -105,8 +150,9 @@ class Machine {
       type,
       location: locationOf(backend),
       ...(pageSize !== undefined && { pageSize }),
+      ...(rolling && { rolling }),
     });
-    this.#pairs.push({ cache, entries: range(batch).map(() => []) });
+    this.#pairs.push({ cache, entries: range(batch).map(() => ({ steps: [], dropped: 0 })) });
   }
 
   run(action: Action, random: Random): void {
@@ -136,11 +182,16 @@ class Machine {
         this.#attendLater(pair, random);
         break;
     }
-    for (const { cache, entries } of this.#pairs)
+    for (const { cache, entries } of this.#pairs) {
       assert.deepEqual(
         [...cache.lengths],
-        entries.map(({ length }) => length),
+        entries.map(({ steps }) => steps.length),
       );
+      assert.deepEqual(
+        [...cache.dropped],
+        entries.map(({ dropped }) => dropped),
+      );
+    }
   }
 
   async end(): Promise<void> {
@@ -173,26 +224,44 @@ class Machine {
   }
 
   #append(pair: Pair, random: Random): void {
-    const room = Math.min(...pair.entries.map(({ length }) => this.form.capacity - length));
-    const steps = random.integer(0, Math.min(5, Math.max(0, room)));
+    const left = pair.entries.map((entry) => rolled(this.form, entry));
+    const room = Math.min(...left.map(({ steps }) => this.form.capacity - steps.length));
+    const steps = random.integer(0, Math.min(this.form.rolling ? 9 : 5, Math.max(0, room)));
     const { key, value, added } = this.#draw(random, steps, pair.entries.length);
     const lengths = random.chance(0.5) ? pair.entries.map(() => random.integer(0, steps)) : undefined;
     pair.cache.append(key, value, lengths && { lengths });
     // The cache must have copied the appended rows.
     key.data.fill(Number.NaN as never);
-    pair.entries = pair.entries.map((entry, i) => [...entry, ...added[i].slice(0, lengths?.[i] ?? steps)]);
+    pair.entries = pair.entries.map((entry, i) => {
+      const count = lengths?.[i] ?? steps;
+      if (count === 0) return entry;
+      return { ...left[i], steps: [...left[i].steps, ...added[i].slice(0, count)] };
+    });
   }
 
   #overflow(pair: Pair, random: Random): void {
-    const longest = Math.max(...pair.entries.map(({ length }) => length));
+    const longest = Math.max(...pair.entries.map((entry) => rolled(this.form, entry).steps.length));
     const { key, value } = this.#draw(random, this.form.capacity - longest + 1, pair.entries.length);
     throwsHeed(() => pair.cache.append(key, value), 'HEED_CACHE_FULL', 'more steps');
   }
 
   #truncate(pair: Pair, random: Random): void {
-    const lengths = pair.entries.map(({ length }) => random.integer(0, length));
+    const { rolling, pageSize = 1 } = this.form;
+    const kept = rolling ? inPages(rolling.sinks ?? 0, pageSize) + rolling.window : 0;
+    const least = pair.entries.map(({ dropped }) => (dropped > 0 ? kept : 0));
+    const lengths = pair.entries.map(({ steps }, i) =>
+      random.chance(0.1) ? 0 : random.integer(least[i], steps.length),
+    );
+    for (const [i, length] of least.entries()) {
+      if (length < 2) continue;
+      const fewer = lengths.with(i, random.integer(1, length - 1));
+      throwsHeed(() => pair.cache.truncate(fewer), 'HEED_INVALID_ARGUMENT', `at least ${length}`);
+    }
     pair.cache.truncate(lengths);
-    pair.entries = pair.entries.map((entry, i) => entry.slice(0, lengths[i]));
+    pair.entries = pair.entries.map(({ steps, dropped }, i) => ({
+      steps: steps.slice(0, lengths[i]),
+      dropped: lengths[i] === 0 ? 0 : dropped,
+    }));
   }
 
   #fork({ cache, entries }: Pair, random: Random): void {
@@ -210,7 +279,7 @@ class Machine {
   #question({ entries }: Pair, random: Random): { query: Tensor; expected: number[] } {
     const { heads, width, valueWidth } = this.form;
     const query = random.tensor('float32', [entries.length, 2 * heads, 1, width]);
-    const expected = entries.flatMap((steps, entry) =>
+    const expected = entries.flatMap(({ steps }, entry) =>
       range(2 * heads).flatMap((head) => {
         const start = (entry * 2 * heads + head) * width;
         const q = Array.from((query.data as Float32Array).subarray(start, start + width));
@@ -253,17 +322,26 @@ class Machine {
 }
 
 eachBackend('a cache and its model', (backend) => {
-  it('hold the same', async function () {
-    this.timeout(120_000);
+  const check = async (forms: fc.Arbitrary<Form>, sequences: typeof actions, count: number) => {
     await fc.assert(
-      fc.asyncProperty(forms, actions, async (form, sequence) => {
+      fc.asyncProperty(forms, sequences, async (form, sequence) => {
         const machine = new Machine(possibleOn(backend, form), backend);
         for (const { action, seed } of sequence) {
           machine.run(action, new Random(`${form.seed} ${seed}`));
         }
         await machine.end();
       }),
-      runs(2000),
+      runs(count),
     );
+  };
+
+  it('hold the same', async function () {
+    this.timeout(120_000);
+    await check(growing, actions, 2000);
+  });
+
+  it('hold the same, while old steps are dropped', async function () {
+    this.timeout(120_000);
+    await check(rolling, longer, 1000);
   });
 });

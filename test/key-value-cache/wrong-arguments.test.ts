@@ -40,6 +40,37 @@ describe('wrong arguments of a cache', () => {
       "options.type to be 'float32'",
     ],
     ['pages of nothing', { pageSize: 0 }, 'HEED_INVALID_ARGUMENT', 'options.pageSize'],
+    [
+      'to roll without pages',
+      { rolling: { window: 2 } },
+      'HEED_INVALID_ARGUMENT',
+      'options.pageSize to be given',
+    ],
+    [
+      'a window of nothing',
+      { pageSize: 2, rolling: { window: 0 } },
+      'HEED_INVALID_ARGUMENT',
+      'options.rolling.window to be an integer from 1',
+    ],
+    ['no window', { pageSize: 2, rolling: {} }, 'HEED_INVALID_ARGUMENT', 'options.rolling.window'],
+    [
+      'half a sink',
+      { pageSize: 2, rolling: { window: 1, sinks: 0.5 } },
+      'HEED_INVALID_ARGUMENT',
+      'options.rolling.sinks',
+    ],
+    [
+      'a misspelt option of rolling',
+      { pageSize: 2, rolling: { window: 1, sink: 2 } },
+      'HEED_UNKNOWN_OPTION',
+      "did you mean 'sinks'?",
+    ],
+    [
+      'a window that leaves no room for one more step',
+      { pageSize: 3, rolling: { window: 5, sinks: 1 } },
+      'HEED_INVALID_ARGUMENT',
+      'options.capacity to be at least 11: sinks in whole pages (3), window (5) and a page (3), received 10',
+    ],
     ['a GPU that is not there', { location: 'cuda:99' }, 'HEED_NO_CUDA', 'Expected a '],
     ['a misspelt option', { pagesize: 4 }, 'HEED_UNKNOWN_OPTION', "did you mean 'pageSize'?"],
   ];
@@ -201,6 +232,43 @@ describe('wrong arguments of a cache', () => {
     assert.deepEqual([...cache.lengths], [6, 6]);
     cache.truncate(3);
     assert.deepEqual([...cache.lengths], [3, 3]);
+  });
+
+  it('truncate refuses to go back behind what was dropped', () => {
+    const cache = new KeyValueCache({ ...good, capacity: 20, pageSize: 2, rolling: { window: 5, sinks: 3 } });
+    assert.deepEqual(cache.rolling, { window: 5, sinks: 4 });
+    cache.append(zeros(2, 3, 14, 8), zeros(2, 3, 14, 5));
+    cache.append(zeros(2, 3, 2, 8), zeros(2, 3, 2, 5), { lengths: [2, 0] });
+    assert.deepEqual(
+      [[...cache.lengths], [...cache.dropped]],
+      [
+        [12, 14],
+        [4, 0],
+      ],
+    );
+    throwsHeed(
+      () => cache.truncate([8, 8]),
+      'HEED_INVALID_ARGUMENT',
+      'Expected lengths[0] to be 0, or at least 9 of an entry that has dropped steps, received 8',
+    );
+    throwsHeed(() => cache.truncate(1), 'HEED_INVALID_ARGUMENT', 'Expected lengths to be 0, or at least 9');
+    assert.deepEqual([...cache.lengths], [12, 14]);
+    cache.truncate([9, 1]);
+    assert.deepEqual(
+      [[...cache.lengths], [...cache.dropped]],
+      [
+        [9, 1],
+        [4, 0],
+      ],
+    );
+    cache.truncate(0);
+    assert.deepEqual(
+      [[...cache.lengths], [...cache.dropped]],
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    );
   });
 
   it('fork refuses entries that there are not', () => {

@@ -4,6 +4,7 @@ import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-ca
 import {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
+  type RotaryOptions,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend, locationOf, many } from '../support/backends.js';
@@ -22,6 +23,10 @@ function rowsOf(numbers: readonly number[], [batch, steps]: readonly number[], f
     numbers.slice((entry * steps + first) * width, (entry * steps + last) * width),
   ).flat();
 }
+
+/** Whether keys are rotated by the length at the time, so that a text piece by piece gives other results. */
+const turnsByLength = ({ scaling }: RotaryOptions) =>
+  scaling?.type === 'dynamic' || scaling?.type === 'longrope';
 
 eachBackend('MultiHeadAttention with a cache', (backend) => {
   const tolerance = 2 * toleranceOf(backend, 'float32');
@@ -46,9 +51,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
         ...others,
         // The positions of a location score belong to one text.
         ...(score !== undefined && { score }),
-        // Dynamic scaling rotates keys by the length at the time, so a text piece by piece gives other
-        // results.
-        ...(rotary && rotary.scaling?.type !== 'dynamic' && { rotary }),
+        ...(rotary && !turnsByLength(rotary) && { rotary }),
         window: { left: random.integer(0, 30), right: 0 },
         causal: true,
       };
@@ -78,6 +81,95 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
         );
         first = last;
       }
+    }
+  });
+
+  /** Pieces of a text of [2, steps, embed], and where each ends. */
+  function* piecesOf(input: Tensor, most: number) {
+    for (let first = 0; first < input.dims[1]; ) {
+      const last = Math.min(input.dims[1], first + random.integer(1, most));
+      yield { first, last, piece: stepsOf(input, 1, first, last) };
+      first = last;
+    }
+  }
+
+  it('gives the same when it drops the steps before its window', async () => {
+    for (let repeat = 0; repeat < 20; repeat++) {
+      const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
+      const sizes = { ...drawn, contextEmbed: drawn.embed };
+      const { rotary, score: _, ...others } = randomOptions(random, sizes, backend);
+      const window = random.integer(1, 12);
+      const options: MultiHeadAttentionOptions = {
+        ...others,
+        ...(rotary && !turnsByLength(rotary) && { rotary }),
+        window: { left: random.integer(0, window), right: 0 },
+        causal: true,
+      };
+      const weights = randomWeights(random, sizes);
+      using layer = new MultiHeadAttention(weights, { ...options, backend });
+      const pageSize = random.integer(1, 5);
+      using cache = cacheFor(layer, {
+        width: sizes.width,
+        valueWidth: sizes.valueWidth,
+        pageSize,
+        capacity: window + pageSize + 6,
+        rolling: { window },
+      });
+      const input = random.tensor('float32', [2, 60, sizes.embed]);
+      const expected = layerOracle('float32', weights, options, input).output;
+      for (const { first, last, piece } of piecesOf(input, 7)) {
+        const output = await layer.forward(piece, { cache });
+        assert.equal(cache.lengths[0] + cache.dropped[0], last);
+        const what = `steps ${first} to ${last} of ${JSON.stringify(options)}`;
+        expectClose(output, rowsOf(expected, input.dims, first, last), tolerance, what, 0.2);
+      }
+      assert.ok(cache.dropped[0] > 0);
+    }
+  });
+
+  it('attends exactly the steps that a rolling cache keeps, at the positions that they have had', async () => {
+    for (let repeat = 0; repeat < 20; repeat++) {
+      const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
+      const sizes = { ...drawn, contextEmbed: drawn.embed };
+      const drawnOptions = randomOptions(random, sizes, backend);
+      // What counts the steps that are left sees sinks nearer than they are.
+      const { alibiSlopes: _, window: __, relativeBias: ___, score: ____, ...given } = drawnOptions;
+      const { rotary, ...others } = given;
+      const options: MultiHeadAttentionOptions = {
+        ...others,
+        ...(rotary && !turnsByLength(rotary) && { rotary }),
+        causal: true,
+      };
+      const weights = randomWeights(random, sizes);
+      using layer = new MultiHeadAttention(weights, { ...options, backend });
+      const [window, pageSize, asked] = [random.integer(1, 9), random.integer(1, 5), random.integer(0, 7)];
+      const sinks = Math.ceil(asked / pageSize) * pageSize;
+      using cache = cacheFor(layer, {
+        width: sizes.width,
+        valueWidth: sizes.valueWidth,
+        pageSize,
+        capacity: sinks + window + pageSize + 6,
+        rolling: { window, ...(asked > 0 && { sinks: asked }) },
+      });
+      const steps = 50;
+      const input = random.tensor('float32', [2, steps, sizes.embed]);
+      // Rows attend what is there when their piece comes, and those before them in it.
+      const mask = Tensor.zeros('bool', [1, 1, steps, steps]);
+      let kept: number[] = [];
+      const pieces = [...piecesOf(input, 7)];
+      for (const { first, last } of pieces) {
+        while (kept.length - sinks - pageSize >= window) kept.splice(sinks, pageSize);
+        kept = [...kept, ...Array.from({ length: last - first }, (_, i) => first + i)];
+        for (let row = first; row < last; row++) for (const key of kept) mask.data[row * steps + key] = 1;
+      }
+      const expected = layerOracle('float32', weights, options, input, { mask }).output;
+      for (const { first, last, piece } of pieces) {
+        const output = await layer.forward(piece, { cache });
+        const what = `steps ${first} to ${last} of ${JSON.stringify({ options, window, pageSize, asked })}`;
+        expectClose(output, rowsOf(expected, input.dims, first, last), tolerance, what, 0.2);
+      }
+      assert.deepEqual([...cache.lengths], [kept.length, kept.length]);
+      assert.deepEqual([...cache.dropped], [steps - kept.length, steps - kept.length]);
     }
   });
 
@@ -228,6 +320,29 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
     assert.deepEqual([...cache.lengths], [5, 5]);
     const fork = cache.fork();
     expectSameBits(await layer.forward(input, { cache }), await layer.forward(input, { cache: fork }));
+  });
+
+  it('drops nothing when it is aborted, or refused', async () => {
+    const rolling = { window: 3, sinks: 4 };
+    const cache = cacheFor(layer, { width: 8, pageSize: 4, capacity: 3000, rolling });
+    await layer.forward(random.tensor('float32', [2, 30, 24]), { cache });
+    const before = cache.fork();
+    const next = random.tensor('float32', [2, 2, 24]);
+    const controller = new AbortController();
+    const long = random.tensor('float32', [2, many(900), 24]);
+    const running = layer.forward(long, { cache, signal: controller.signal });
+    controller.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+    const out = new Tensor('float32', next.data, [2, 2, 24]);
+    await rejectsHeed(() => layer.forward(next, { cache, out }), 'HEED_OVERLAP', 'options.out');
+    const most = random.tensor('float32', [2, 2995, 24]);
+    await rejectsHeed(() => layer.forward(most, { cache }), 'HEED_CACHE_FULL', 'room for 2995 more steps');
+    assert.deepEqual([...cache.lengths, ...cache.dropped], [30, 30, 0, 0]);
+    expectSameBits(await layer.forward(next, { cache }), await layer.forward(next, { cache: before }));
+    for (const each of [cache, before]) {
+      assert.deepEqual([...each.lengths, ...each.dropped], [12, 12, 20, 20]);
+      assert.equal(each.byteLength, 2 * 3 * (4 * 2 * 16 * 4));
+    }
   });
 
   it('finishes over a cache that is disposed of meanwhile', async () => {

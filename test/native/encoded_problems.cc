@@ -58,7 +58,10 @@ class EncodedCache {
         steps_(random.integer(1, 9)),
         per_slab_(random.integer(1, 3)) {
     for (int64_t slab = random.integer(1, 3); slab > 0; --slab) {
-      const int64_t rows = per_slab_ * heads * steps_;
+      // The last slab may have fewer pages than others.
+      const int64_t pages = slab > 1 ? per_slab_ : random.integer(1, per_slab_);
+      const int64_t rows = pages * heads * steps_;
+      pages_ += pages;
       slabs_.push_back({to.buffer(rows * width, type_), to.buffer(rows * value_width, type_)});
       for (int part = 2; part < 4; ++part)
         slabs_.back()[part] = type_ == DType::int8 ? to.buffer(rows, DType::float32) : -1;
@@ -75,12 +78,11 @@ class EncodedCache {
     to_.add({double(steps_), double(per_slab_), double(heads_ * steps_ * key_width)});
     to_.add({double(heads_ * steps_ * value_width_), double(slabs_.size())});
     for (const auto& slab : slabs_) to_.add({slab[key], slab[1], slab[2 + key], slab[3]});
-    const auto known = static_cast<int64_t>(slabs_.size()) * per_slab_;
-    for (const int64_t length : lengths) to_.page_list((length + steps_ - 1) / steps_, known);
+    for (const int64_t length : lengths) to_.page_list((length + steps_ - 1) / steps_, pages_);
   }
 
   // The number of steps that have pages, over all entries.
-  int64_t room() const { return static_cast<int64_t>(slabs_.size()) * per_slab_ * steps_; }
+  int64_t room() const { return pages_ * steps_; }
   int64_t steps() const { return steps_; }
 
  private:
@@ -91,7 +93,7 @@ class EncodedCache {
   Encoded& to_;
   int64_t heads_, width_, value_width_;
   DType type_;
-  int64_t steps_, per_slab_;
+  int64_t steps_, per_slab_, pages_ = 0;
   std::vector<std::array<double, 4>> slabs_;
 };
 

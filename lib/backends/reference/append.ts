@@ -29,7 +29,7 @@ function storeRow(view: StoredView, entry: number, head: number, step: number, r
   const start = place * pages.stride + head * headStride + within * stepStride;
   if (elements instanceof Int8Array) {
     const scales = pages.scales?.[slab] ?? new Float32Array(0);
-    scales[scaleAt(pages, scales, place, head, within)] = quantise(row, elements, start);
+    scales[scaleAt(view, start)] = quantise(row, elements, start);
   } else {
     writeElements(view.type as TensorType, elements, start, row.length, row);
   }

@@ -35,16 +35,9 @@ export function pageOf({ lists, perSlab, steps }: Pages, entry: number, step: nu
   return { slab: Math.floor(page / perSlab), place: page % perSlab, within: step % steps };
 }
 
-/** Where a row's scale stands in its slab. */
-export function scaleAt(
-  { steps, perSlab }: Pages,
-  scales: Float32Array,
-  place: number,
-  head: number,
-  within: number,
-) {
-  const heads = scales.length / perSlab / steps;
-  return (place * heads + head) * steps + within;
+/** The scale of the row of int8 that begins at `start` in its slab: there is one for each row, in their order. */
+export function scaleAt({ stepStride }: StoredView, start: number): number {
+  return start / stepStride;
 }
 
 /** One row of keys or values, wherever it lies. */
@@ -68,7 +61,7 @@ function readStored(view: StoredView, entry: number, head: number, step: number,
     return;
   }
   const scales = pages.scales?.[slab] ?? new Float32Array(0);
-  const scale = scales[scaleAt(pages, scales, place, head, within)];
+  const scale = scales[scaleAt(view, start)];
   for (let i = 0; i < row.length; i++) row[i] = elements[start + i] * scale;
 }
 

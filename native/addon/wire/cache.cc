@@ -29,43 +29,43 @@ EncodedPages EncodedPages::read(Reader& from, size_t entries) {
   return pages;
 }
 
-void EncodedPages::require_room(const Memory& memory, const EncodedView& view, int64_t page_stride,
-                                int64_t heads, int64_t width) const {
+void EncodedPages::require_room(const EncodedView& view, int64_t page_stride, int64_t heads,
+                                int64_t width) const {
   const Wide used = static_cast<Wide>(heads - 1) * view.head_stride +
                     static_cast<Wide>(steps_ - 1) * view.step_stride + width;
-  if (used > page_stride || static_cast<Wide>(page_stride) * pages_per_slab_ > capacity(memory, view.type))
-    throw InvalidProblem("Expected pages to lie inside their buffer");
+  if (used > page_stride) throw InvalidProblem("Expected pages to lie inside their buffer");
 }
 
-void EncodedPages::require_scales(const Memory* memory, bool needed, int64_t heads) const {
-  if (needed != (memory != nullptr)) throw InvalidProblem("Expected int8, and nothing else, to have scales");
-  if (needed && static_cast<Wide>(heads) * steps_ * pages_per_slab_ > capacity(*memory, DType::float32))
-    throw InvalidProblem("Expected each row of int8 to have a scale");
+char* EncodedPages::place(const Memory& memory, int64_t page, int64_t elements, DType type) const {
+  const int64_t place = page % pages_per_slab_;
+  if ((static_cast<Wide>(place) + 1) * elements > capacity(memory, type))
+    throw InvalidProblem("Expected pages to lie inside their buffer");
+  return static_cast<char*>(memory.data) + place * elements * static_cast<int64_t>(size_of(type));
 }
 
 std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) const {
+  require_room(views.key, key_stride_, views.heads, views.width);
+  require_room(views.value, value_stride_, views.heads, views.value_width);
+  const auto require_scales = [](const Memory* memory, bool needed) {
+    if (needed != (memory != nullptr))
+      throw InvalidProblem("Expected int8, and nothing else, to have scales");
+  };
   for (const Slab& slab : slabs_) {
-    require_room(*slab.keys, views.key, key_stride_, views.heads, views.width);
-    require_room(*slab.values, views.value, value_stride_, views.heads, views.value_width);
-    require_scales(slab.key_scales, views.key.type == DType::int8, views.heads);
-    require_scales(slab.value_scales, views.value.type == DType::int8, views.heads);
+    require_scales(slab.key_scales, views.key.type == DType::int8);
+    require_scales(slab.value_scales, views.value.type == DType::int8);
   }
   auto tables = std::make_shared<PageTables>();
-  const auto place = [&](const Memory* memory, int64_t page, int64_t elements, DType type) {
-    return static_cast<char*>(memory->data) +
-           page % pages_per_slab_ * elements * static_cast<int64_t>(size_of(type));
-  };
   for (const PageList* list : lists_) {
     tables->first.push_back(static_cast<int64_t>(tables->keys.size()));
     for (const int64_t page : list->pages) {
       const Slab& slab = slabs_[static_cast<size_t>(page / pages_per_slab_)];
-      tables->keys.push_back(place(slab.keys, page, key_stride_, views.key.type));
-      tables->values.push_back(place(slab.values, page, value_stride_, views.value.type));
-      const auto scales = [&](const Memory* memory) {
+      tables->keys.push_back(place(*slab.keys, page, key_stride_, views.key.type));
+      tables->values.push_back(place(*slab.values, page, value_stride_, views.value.type));
+      const auto scales = [&](const Memory& memory) {
         return reinterpret_cast<float*>(place(memory, page, views.heads * steps_, DType::float32));
       };
-      if (slab.key_scales != nullptr) tables->key_scales.push_back(scales(slab.key_scales));
-      if (slab.value_scales != nullptr) tables->value_scales.push_back(scales(slab.value_scales));
+      if (slab.key_scales != nullptr) tables->key_scales.push_back(scales(*slab.key_scales));
+      if (slab.value_scales != nullptr) tables->value_scales.push_back(scales(*slab.value_scales));
     }
   }
   tables->key = {steps_, tables->first.data(), tables->keys.data(),

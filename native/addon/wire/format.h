@@ -33,7 +33,7 @@
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
 //                slabs (count, then of each: keys values (buffers) keyScales valueScales (each a buffer or -1))
-//                page lists: page p is page p % pagesPerSlab of slab p / pagesPerSlab
+//                page lists: page p is page p % pagesPerSlab of slab p / pagesPerSlab, which may have fewer
 //                key and value, or cachedKey and cachedValue, then have the strides of a page and any of its
 //                buffers
 //   page list    index among the page lists of the operation; the first time, the list follows: count, pages

@@ -36,9 +36,9 @@ class EncodedPages {
     const Memory* key_scales;
     const Memory* value_scales;
   };
-  void require_room(const Memory& memory, const EncodedView& view, int64_t page_stride, int64_t heads,
-                    int64_t width) const;
-  void require_scales(const Memory* memory, bool needed, int64_t heads) const;
+  void require_room(const EncodedView& view, int64_t page_stride, int64_t heads, int64_t width) const;
+  // Where a page of so many elements lies in the memory of its slab. Throws unless all of it does.
+  char* place(const Memory& memory, int64_t page, int64_t elements, DType type) const;
 
   bool present_ = false;
   int64_t steps_ = 1;
