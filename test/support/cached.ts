@@ -4,6 +4,7 @@ import {
   KeyValueCache,
   type KeyValueCacheOptions,
 } from '../../lib/key-value-cache/key-value-cache.js';
+import type { Pages, StoredView } from '../../lib/problem/problem.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
@@ -82,4 +83,32 @@ export function asInt8(tensor: Tensor): Tensor {
 /** The rows as a cache of the type stores them, as numbers. */
 export function asKept(type: CacheType, rows: Tensor): number[] {
   return toNumbers(type === 'int8' ? asInt8(rows) : rows.cast(type));
+}
+
+/** Everything that an int8 cache stores of its steps, entry by entry: rows and their scales, keys before values. */
+export function storedIn(cache: KeyValueCache): number[][] {
+  const state = KeyValueCache.stateOf(cache);
+  const { heads, steps, width, valueWidth } = state.pool.form;
+  const { key, value, release } = state.snapshot();
+  const rowsOf = ({ pages, headStride, stepStride }: StoredView, rowWidth: number, entry: number) =>
+    Array.from({ length: cache.lengths[entry] }, (_, step) =>
+      Array.from({ length: heads }, (_, head) => {
+        const { lists, perSlab, stride, slabs, scales } = pages as Pages;
+        const page = lists[entry].ids[Math.floor(step / steps)];
+        const slab = Math.floor(page / perSlab);
+        const start = (page % perSlab) * stride + head * headStride + (step % steps) * stepStride;
+        return [
+          ...(slabs[slab] as Int8Array).subarray(start, start + rowWidth),
+          (scales as Float32Array[])[slab][((page % perSlab) * heads + head) * steps + (step % steps)],
+        ];
+      }),
+    ).flat(2);
+  try {
+    return Array.from({ length: cache.batch }, (_, entry) => [
+      ...rowsOf(key, width, entry),
+      ...rowsOf(value, valueWidth, entry),
+    ]);
+  } finally {
+    release();
+  }
 }

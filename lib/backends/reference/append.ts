@@ -5,16 +5,37 @@ import { hostElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
 import { pageOf, readRow, rowStart, scaleAt } from './vectors.js';
 
+const largestFloat = (2 - 2 ** -23) * 2 ** 127;
+const leastNormal = 2 ** -126;
+
+/** The float32 so many places after x, or before it, for x > 0. */
+function neighbour(x: number, places: -1 | 1): number {
+  const bits = new Uint32Array(Float32Array.of(x).buffer);
+  bits[0] += places;
+  return new Float32Array(bits.buffer)[0];
+}
+
 /**
- * The nearest multiples of a scale, which is the row's largest magnitude / 127 as a float32. A row with a number that is not
- * finite gets a scale of NaN, and is NaN altogether. What is too small to have a scale is 0.
+ * The scale that makes 127 of the largest magnitude of a row; 0 for a row of zeros. Where float32 is coarse, it is rounded so
+ * that 127 neither falls short of the magnitude (subnormal scales) nor becomes infinite.
+ */
+function scaleOf(largest: number): number {
+  const scale = Math.fround(largest / 127);
+  if (127 * scale > largestFloat) return neighbour(scale, -1);
+  return scale < leastNormal && 127 * scale < largest ? neighbour(scale, 1) : scale;
+}
+
+/**
+ * The nearest multiples of the row's scale. A row with a number that is not finite as a float32 gets a scale of NaN, and is NaN
+ * altogether.
  */
 function quantise(row: Float64Array, elements: Int8Array, start: number): number {
-  const largest = row.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const scale = Number.isFinite(largest) ? Math.fround(largest / 127) : Number.NaN;
+  const numbers = Float32Array.from(row);
+  const largest = numbers.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const scale = Number.isFinite(largest) ? scaleOf(largest) : Number.NaN;
   for (let i = 0; i < row.length; i++) {
     // In float32, as everywhere: which of two multiples a number halfway between them becomes may not depend on the backend.
-    const multiple = scale > 0 ? Math.min(127, Math.max(-127, Math.fround(row[i] / scale))) : 0;
+    const multiple = scale > 0 ? Math.min(127, Math.max(-127, Math.fround(numbers[i] / scale))) : 0;
     // Adding and taking away 2⁵² leaves no room for a fraction: to the nearest, ties to even.
     elements[start + i] = multiple + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
   }
