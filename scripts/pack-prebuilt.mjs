@@ -32,7 +32,7 @@ try {
   const checkout = freshCheckout(work);
   const tarballs = {};
   for (const variant of made) {
-    const addon = buildAddon(checkout, variant, join(work, variant.name));
+    const addon = buildAddon(checkout, variant, join(checkout, 'build', variant.name));
     checkAddon(addon, variant);
     tarballs[variant.name] = packAddon(checkout, variant, addon, work);
   }

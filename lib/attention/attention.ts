@@ -163,7 +163,7 @@ const detailsForms = formsOf(detailsOptionNames, detailsOperation);
  * if there are fewer of those (Ainslie et al. 2023, "GQA"). float16 and bfloat16 are summed in
  * float32; float64 runs on the reference backend only.
  *
- * @param query [batch, heads, querySteps, width], any floating-point type; width from 1 to 512
+ * @param query [batch, heads, querySteps, width], any floating-point type; width from 1 to 576
  * @param key [batch, keyHeads, keySteps, width], of the same type; keyHeads divides heads
  * @param value [batch, keyHeads, keySteps, valueWidth], of the same type
  * @returns [batch, heads, querySteps, valueWidth] in the type and layout of query; `options.out` if given

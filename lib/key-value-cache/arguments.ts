@@ -19,9 +19,9 @@ export interface KeyValueCacheOptions {
   batch: number;
   /** Key and value heads. */
   heads: number;
-  /** Elements of a key, from 1 to 512. */
+  /** Elements of a key, from 1 to 576. */
   width: number;
-  /** Elements of a value, from 1 to 512. Default: width. */
+  /** Elements of a value, from 1 to 576. Default: width. */
   valueWidth?: number;
   /**
    * The most steps that an entry may have. With `pageSize`, memory is allocated page by page; without, all at

@@ -115,7 +115,7 @@ export class MultiHeadAttention {
    * @param weights linear maps as in nn.Linear, weight [out, in] and bias [out]: query
    *   [heads · width, embed], key [keyValueHeads · width, contextEmbed], value
    *   [keyValueHeads · valueWidth, contextEmbed], and output [out, heads · valueWidth], without which
-   *   the result contains the heads side by side. Widths are from 1 to 512. queryNorm and keyNorm normalise heads, weight [width].
+   *   the result contains the heads side by side. Widths are from 1 to 576 (on a GPU to 512). queryNorm and keyNorm normalise heads, weight [width].
    * @throws HeedError for every bad argument: see `code`
    */
   constructor(weights: MultiHeadAttentionWeights, options: MultiHeadAttentionOptions) {

@@ -150,7 +150,7 @@ export interface Sequence {
 }
 
 /** Elements of the widest query, key or value that backends take. */
-export const widestHead = 512;
+export const widestHead = 576;
 
 /** softmax(scale · score(q, k), capped, biased, masked) · v, without storing the scores. */
 export interface AttentionProblem {

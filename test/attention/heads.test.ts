@@ -59,10 +59,16 @@ eachBackend('heads', (backend) => {
     384,
     511,
     512,
+    513,
+    543,
+    544,
+    575,
+    576,
   );
+  const widest = backend === 'cuda' ? 512 : 576;
 
-  it('have any width from 1 to 512', () => {
-    for (const width of widths) {
+  it('have any width from 1 to the widest', () => {
+    for (const width of widths.filter((each) => each <= widest)) {
       checkAttention(
         backend,
         randomInputs(random, { batch: 1, heads: 2, queries: 5, keys: 9, width }),
@@ -82,19 +88,36 @@ eachBackend('heads', (backend) => {
       [192, 128],
       [512, 3],
       [3, 512],
+      // Those of latent attention, where one key head serves all queries.
+      [576, 512],
+      [3, 576],
+      [576, 1],
     ]) {
-      checkAttention(
-        backend,
-        randomInputs(random, { batch: 1, heads: 2, keyHeads: 1, queries: 5, keys: 9, width, valueWidth }),
-        { causal: true },
-        `widths ${width} and ${valueWidth}`,
-      );
+      const wide = Math.max(width, valueWidth) > widest;
+      for (const queries of [1, 5]) {
+        const inputs = randomInputs(random, {
+          batch: 1,
+          heads: 2,
+          keyHeads: 1,
+          queries,
+          keys: 9,
+          width,
+          valueWidth,
+        });
+        const title = `widths ${width} and ${valueWidth}, ${queries} queries`;
+        if (!wide) checkAttention(backend, inputs, { causal: true }, title);
+        else
+          assert.throws(() => attend(backend, inputs), {
+            code: 'HEED_UNSUPPORTED',
+            message: /wider than 512/,
+          });
+      }
     }
   });
 
   it('have any width in every type', () => {
     for (const type of typesOf(backend)) {
-      for (const width of [1, 7, 40, 65, 512]) {
+      for (const width of [1, 7, 40, 65, widest]) {
         checkAttention(
           backend,
           randomInputs(random, {
@@ -104,7 +127,7 @@ eachBackend('heads', (backend) => {
             queries: 5,
             keys: 9,
             width,
-            valueWidth: width + 1 > 512 ? 511 : width + 1,
+            valueWidth: width === widest ? widest - 1 : width + 1,
           }),
           {},
           `${type} of width ${width}`,

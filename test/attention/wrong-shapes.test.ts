@@ -67,21 +67,21 @@ const shapes: readonly Refusal[] = [
     'width 0',
     { query: zeros(2, 4, 9, 0), key: zeros(2, 2, 13, 0) },
     'HEED_INVALID_DIMS',
-    /query\.dims\[3\] to be from 1 to 512, received 0/,
+    /query\.dims\[3\] to be from 1 to 576, received 0/,
   ],
   [
-    'width 513',
-    { query: zeros(2, 4, 9, 513), key: zeros(2, 2, 13, 513) },
+    'width 577',
+    { query: zeros(2, 4, 9, 577), key: zeros(2, 2, 13, 577) },
     'HEED_INVALID_DIMS',
-    /received 513/,
+    /received 577/,
   ],
   [
     'value width 0',
     { value: zeros(2, 2, 13, 0) },
     'HEED_INVALID_DIMS',
-    /value\.dims\[3\] to be from 1 to 512, received 0/,
+    /value\.dims\[3\] to be from 1 to 576, received 0/,
   ],
-  ['value width 513', { value: zeros(2, 2, 13, 513) }, 'HEED_INVALID_DIMS', /value\.dims\[3\]/],
+  ['value width 577', { value: zeros(2, 2, 13, 577) }, 'HEED_INVALID_DIMS', /value\.dims\[3\]/],
 ];
 
 describeRefusals('attention refuses shapes:', shapes);

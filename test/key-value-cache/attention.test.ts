@@ -163,6 +163,24 @@ eachBackend('attention over a cache', (backend) => {
     }
   });
 
+  if (backend !== 'cuda') {
+    it('agrees with the oracle on the widths of latent attention', () => {
+      const random = new Random('latent attention');
+      const shape = { batch: 1, heads: 2, keyHeads: 1, keys: 100, width: 576, valueWidth: 512 };
+      for (const queries of [1, 9]) {
+        const { query, key, value } = randomInputs(random, { ...shape, queries });
+        const cache = filledCache(random, key, value, { pageSize: 64 });
+        expectClose(
+          attendCache(backend, query, cache, { causal: true }),
+          attentionOracle(query, key, value, { causal: true }).output,
+          toleranceOf(backend, 'float32'),
+          'output',
+          0.2,
+        );
+      }
+    });
+  }
+
   it('takes fewer keys than there are, and queries from an offset', () => {
     const random = new Random('fewer');
     const { query, key, value } = randomInputs(random, { keys: 40 });

@@ -26,9 +26,9 @@ describe('wrong arguments of a cache', () => {
     ['no heads', { heads: 0 }, 'HEED_INVALID_ARGUMENT', 'options.heads'],
     [
       'keys too wide',
-      { width: 513 },
+      { width: 577 },
       'HEED_INVALID_ARGUMENT',
-      'options.width to be an integer from 1 to 512',
+      'options.width to be an integer from 1 to 576',
     ],
     ['values of no width', { valueWidth: 0 }, 'HEED_INVALID_ARGUMENT', 'options.valueWidth'],
     ['no capacity', { capacity: Number.NaN }, 'HEED_INVALID_ARGUMENT', 'options.capacity'],

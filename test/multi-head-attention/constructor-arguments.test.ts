@@ -82,8 +82,8 @@ describe('MultiHeadAttention refuses to be made of', () => {
       key: square(columns),
       value: square(columns),
     });
-    throwsHeed(() => make(all(0), { heads: 1 }), 'HEED_INVALID_DIMS', 'to be from 1 to 512, received 0');
-    throwsHeed(() => make(all(513), { heads: 1 }), 'HEED_INVALID_DIMS', 'to be from 1 to 512, received 513');
+    throwsHeed(() => make(all(0), { heads: 1 }), 'HEED_INVALID_DIMS', 'to be from 1 to 576, received 0');
+    throwsHeed(() => make(all(577), { heads: 1 }), 'HEED_INVALID_DIMS', 'to be from 1 to 576, received 577');
     assert.equal(make(all(512), { heads: 1 }).parameters, 3 * 512 * 3);
   });
 
