@@ -3,6 +3,7 @@
  * large pieces of memory that are added as they are needed and never move, so that nothing that was written is ever copied to
  * make room.
  */
+import { outlierBytes } from '../problem/outliers.js';
 import type { PageIds, StoredView } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
 import { type CacheType, elementsOf, type Part, type Slab, type SlabMemory } from './slabs.js';
@@ -22,6 +23,8 @@ export class PagePool {
   readonly form: PageForm;
   /** The memory of one page. */
   readonly pageBytes: number;
+  /** Of which for outlier channels. */
+  readonly #outlierBytes: number;
   readonly #pagesPerSlab: number;
   readonly #memory: SlabMemory;
   readonly #slabs: Slab[] = [];
@@ -40,7 +43,8 @@ export class PagePool {
     this.#memory = memory;
     const rows = form.heads * form.steps;
     const { bytes, scaled } = elementsOf[form.type];
-    this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0));
+    this.#outlierBytes = scaled ? form.heads * outlierBytes(form.width, form.steps) : 0;
+    this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0)) + this.#outlierBytes;
     const most = Math.max(1, Math.floor(mostSlabBytes / this.pageBytes));
     this.#pagesPerSlab = Math.min(most, Math.max(1, Math.ceil(pages / 8)));
   }
@@ -113,12 +117,14 @@ export class PagePool {
     const { type, heads, steps } = this.form;
     const parts = this.#slabs.map(partOf);
     const scales = parts.flatMap((part) => part.scales ?? []);
+    const outliers = parts.flatMap((part) => part.outliers ?? []);
     const pages = {
       steps,
       stride: heads * steps * width,
       perSlab: this.#pagesPerSlab,
       slabs: parts.map(({ elements }) => elements),
       ...(elementsOf[type].scaled && { scales }),
+      ...(outliers.length > 0 && { outliers }),
       lists,
     };
     const data = pages.slabs[0] ?? this.#memory.empty(type);
@@ -129,7 +135,8 @@ export class PagePool {
     const { type, heads, steps, width, valueWidth } = this.form;
     const count = this.#pagesPerSlab;
     const first = this.#slabs.length * count;
-    this.#slabs.push(this.#memory.make({ type, rows: count * heads * steps, width, valueWidth }));
+    const outliers = count * this.#outlierBytes;
+    this.#slabs.push(this.#memory.make({ type, rows: count * heads * steps, width, valueWidth, outliers }));
     for (let page = first + count - 1; page >= first; page--) {
       this.#references[page] = this.#used[page] = 0;
       this.#free.push(page);

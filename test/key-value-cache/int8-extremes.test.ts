@@ -4,7 +4,7 @@ import { attentionDetailsSync, attentionSync } from '../../lib/attention/attenti
 import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
-import { eachBackend } from '../support/backends.js';
+import { backendsAtHand, eachBackend } from '../support/backends.js';
 import { storedIn } from '../support/cached.js';
 import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
@@ -109,8 +109,36 @@ eachBackend(
 it('an int8 cache has no −0', () => {
   const cache = cacheOf('float32', [[-1, ...new Array(width - 1).fill(-0)]]);
   const query = Tensor.zeros('float32', [1, 1, 1, width]);
-  for (const backend of ['reference', 'cpu'] as const) {
+  for (const backend of backendsAtHand()) {
     const chosen = attentionSync(query, cache, { select: 'hard', backend });
     assert.deepEqual([...chosen.data], [-1, ...new Array(width - 1).fill(0)]);
+  }
+});
+
+it('an int8 cache keeps extreme numbers of outlier channels finite, and near', () => {
+  const random = new Random('extreme outliers');
+  const wide = 40;
+  for (let exponent = -149; exponent <= 127; exponent += 3) {
+    const magnitude = exponent > 120 ? greatest : Math.fround(2 ** exponent * random.uniform(1, 2));
+    // A row with an outlier, and one whose numbers are all as large.
+    const rows = [1e-3, 1].map((share) =>
+      Array.from({ length: wide }, (_, d) => Math.fround(d === 5 ? -magnitude : magnitude * share)),
+    );
+    for (const type of ['float32', 'float64'] as const) {
+      const cache = new KeyValueCache({ batch: 1, heads: 1, width: wide, capacity: 2, type: 'int8' });
+      const key = new Tensor(Float64Array.from(rows.flat()), [1, 1, 2, wide]).cast(type);
+      cache.append(key, key);
+      for (const [step, { multiples, scale, factors }] of storedIn(cache)[0].keys.entries()) {
+        if (magnitude > 1e-30) assert.ok(factors[5] > 1, `${magnitude}`);
+        for (const [d, multiple] of multiples.entries()) {
+          const kept = Math.fround(multiple * scale) * factors[d];
+          assert.ok(Math.abs(kept) <= greatest, `${rows[step][d]} is ${kept}`);
+          // Numbers as large as those of other channels are stored coarsely in an outlier channel.
+          const error = Math.abs(kept - rows[step][d]);
+          const allowed = step === 0 ? magnitude / 254 + least : (magnitude * factors[d]) / 127 + least * 64;
+          assert.ok(error <= allowed * 1.000001, `${rows[step][d]} is ${kept}`);
+        }
+      }
+    }
   }
 });

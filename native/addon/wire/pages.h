@@ -35,10 +35,12 @@ class EncodedPages {
     const Memory* values;
     const Memory* key_scales;
     const Memory* value_scales;
+    const Memory* key_outliers;
   };
   void require_room(const Memory& memory, const EncodedView& view, int64_t page_stride, int64_t heads,
                     int64_t width) const;
   void require_scales(const Memory* memory, bool needed, int64_t heads) const;
+  void require_outliers(const Memory* memory, const PagedViews& views) const;
 
   bool present_ = false;
   int64_t steps_ = 1;

@@ -16,18 +16,23 @@ static inline void convert_row(const typename From::Element* from, int64_t width
 template <class From>
 static inline void append_run(const AppendedRows& rows, int64_t first, const Run& run) {
   const int64_t stride = rows.to.step_stride;
+  const auto from_row = [&](int64_t i) {
+    return static_cast<const typename From::Element*>(rows.from.data) +
+           offset_of(rows.from, rows.from_entry, rows.head, rows.from_step + first + i);
+  };
+  if (run.outliers.outliers) return quantise_keys<From>(rows, rows.to_step + first, run, from_row);
   for (int64_t i = 0; i < run.count; ++i) {
-    const auto* from = static_cast<const typename From::Element*>(rows.from.data) +
-                       offset_of(rows.from, rows.from_entry, rows.head, rows.from_step + first + i);
     if (rows.to.type == DType::int8) {
-      quantise_row<From>(from, rows.width, static_cast<int8_t*>(run.rows) + i * stride, run.scales + i);
+      run.scales[i] = quantise_row<From>(
+          from_row(i), rows.width, [](int64_t) { return 1.0f; }, static_cast<int8_t*>(run.rows) + i * stride);
     } else if (rows.to.type == From::type) {
-      __builtin_memcpy(static_cast<typename From::Element*>(run.rows) + i * stride, from,
-                       static_cast<size_t>(rows.width) * sizeof *from);
+      __builtin_memcpy(static_cast<typename From::Element*>(run.rows) + i * stride, from_row(i),
+                       static_cast<size_t>(rows.width) * sizeof(typename From::Element));
     } else {
       with_type(rows.to.type, [&](auto type) {
         using To = decltype(type);
-        convert_row<From, To>(from, rows.width, static_cast<typename To::Element*>(run.rows) + i * stride);
+        convert_row<From, To>(from_row(i), rows.width,
+                              static_cast<typename To::Element*>(run.rows) + i * stride);
       });
     }
   }
