@@ -61,6 +61,7 @@ export {
   type LinearScaling,
   type Llama3Scaling,
   type LoadOptions,
+  type LongRopeScaling,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionWeights,
@@ -74,7 +75,9 @@ export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,
   FloatType,
+  IntegerList,
   Location,
+  NumberList,
   TensorData,
   TensorLike,
   TensorType,

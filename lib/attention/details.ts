@@ -1,13 +1,13 @@
 /** Attention with what a fused kernel does not store: scores, weights and log-sum-exps. */
 
 import type { Operation } from '../backends/operation.js';
-import { readList, readNames } from '../checks/lists.js';
+import { readNames } from '../checks/lists.js';
+import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { integerBetween } from '../checks/values.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { AttentionProblem, Problem, RowsProblem } from '../problem/problem.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { FloatType, Location } from '../tensor/types.js';
+import type { FloatType, IntegerList, Location } from '../tensor/types.js';
 import { type AttentionArguments, type AttentionShape, buildProblem, makeChoices } from './arguments.js';
 import { type AttentionOptions, attentionOptionNames } from './options.js';
 import { isHard } from './scoring.js';
@@ -31,7 +31,7 @@ export interface AttentionDetailsOptions extends AttentionOptions {
    *   For a hard selection 1 for the chosen key and 0 for all others; for a local one multiplied by its Gaussian.
    *   As exact as a log-sum-exp in float32: to 1 % where scores are around 10⁵, and meaningless beyond 10⁸.
    * - `logSumExp`: [batch, heads, queries], the natural logarithm of the sum of exp(biasedScores) and
-   *   the sink, −∞ for a row without any key to attend
+   *   exp(sink); for a row without any key to attend that is the sink, or −∞ without one
    *
    * Past kvLengths all scores are −∞.
    */
@@ -39,9 +39,9 @@ export interface AttentionDetailsOptions extends AttentionOptions {
   /** Limits weights and scores to these heads and query rows, in this order. Default: all. */
   rows?: {
     /** Query heads. Default: all. */
-    heads?: ArrayLike<number>;
+    heads?: IntegerList;
     /** Query rows. Default: all. */
-    queries?: ArrayLike<number>;
+    queries?: IntegerList;
   };
 }
 
@@ -49,7 +49,7 @@ export interface AttentionDetailsOptions extends AttentionOptions {
 export interface AttentionDetails {
   /** [batch, heads, queries, valueWidth], in the layout of the query. */
   output: Tensor;
-  /** `[batch, heads, queries]`: ln Σ exp(biasedScores), sink included. */
+  /** `[batch, heads, queries]`: ln (Σ exp(biasedScores) + exp(sink)). */
   logSumExp?: Tensor;
   /** The factors of the values in the output. */
   weights?: Tensor;
@@ -64,8 +64,8 @@ export interface AttentionDetails {
 /** Undefined means all. */
 function readIndices(value: unknown, name: string, count: number): Int32Array | undefined {
   if (value === undefined) return undefined;
-  const list = readList(value, name, count);
-  return Int32Array.from(list, (element, i) => integerBetween(element, `${name}[${i}]`, 0, count - 1));
+  const list = readIntegerElements(value, name, count);
+  return Int32Array.from(list, (element, i) => integerElement(element, `${name}[${i}]`, 0, count - 1));
 }
 
 interface Rows {

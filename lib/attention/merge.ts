@@ -2,23 +2,24 @@
 import type { BackendName } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
-import { expectDims, readList } from '../checks/lists.js';
+import { expectDims, readList, sizeOf } from '../checks/lists.js';
 import { expectPlace } from '../checks/location.js';
+import { readNumbers } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
 import { outTensor, readOut } from '../checks/out.js';
 import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { invalid, signalOption } from '../checks/values.js';
+import { describeDims, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { MergeProblem } from '../problem/problem.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { TensorLike } from '../tensor/types.js';
+import type { NumberList, TensorLike } from '../tensor/types.js';
 
 /** Attention over some of the keys: the result of `attentionDetails` with `include: ['logSumExp']`. */
 export interface AttentionPart {
-  /** [batch, heads, queries, valueWidth] */
+  /** [batch, heads, queries, valueWidth], or [tokens, heads, valueWidth] of packed sequences. */
   readonly output: TensorLike;
-  /** [batch, heads, queries], float32 (float64 for float64 outputs) */
+  /** The same axes without the last; float32 (float64 for float64 outputs). */
   readonly logSumExp: TensorLike;
 }
 
@@ -32,6 +33,11 @@ export interface MergedAttention {
 
 /** The options of {@link mergeAttention}. */
 export interface MergeOptions {
+  /**
+   * One logit per head, the second axis, that takes part in the joint softmax and contributes no value: for
+   * parts that were computed without sinks.
+   */
+  sinks?: NumberList;
   /** As for attention; default 'auto'. */
   backend?: BackendName;
   /** A tensor to write the output to, then returned as `output`. Must not share memory with a part. */
@@ -81,10 +87,25 @@ function readParts(value: unknown): PartArgument[] {
   return parts;
 }
 
+/** The second axis is that of the heads: of [batch, heads, queries] and of [tokens, heads]. */
+const headAxis = 1;
+
+function readSinks(value: unknown, { dims, name }: TensorArgument): Float64Array | undefined {
+  if (value === undefined) return undefined;
+  if (dims.length <= headAxis) {
+    throw new HeedError(
+      'HEED_SHAPE_MISMATCH',
+      `Expected ${name}.dims to have an axis of heads, the second, for options.sinks, received ${describeDims(dims)}`,
+    );
+  }
+  return readNumbers(value, 'options.sinks', dims[headAxis], 'head');
+}
+
 function prepare(allocations: Allocations, parts: unknown, options: unknown): Operation<MergedAttention> {
   const args = readParts(parts);
-  const values = readOptions(options, ['backend', 'out', 'signal']);
+  const values = readOptions(options, ['sinks', 'backend', 'out', 'signal']);
   const [{ output: first, logSumExp: firstLog }] = args;
+  const sinks = readSinks(values.sinks, firstLog);
   const type = expectFloat(first);
   const backend = chooseBackend(values.backend, type, first.location);
   const signal = signalOption(values.signal, 'options.signal');
@@ -99,6 +120,8 @@ function prepare(allocations: Allocations, parts: unknown, options: unknown): Op
   const problem: MergeProblem = {
     kind: 'merge',
     rows: firstLog.size,
+    sinks,
+    rowsPerHead: Math.max(1, sizeOf(firstLog.dims.slice(headAxis + 1))),
     width: first.dims[first.dims.length - 1],
     type,
     parts: inputs,
@@ -113,8 +136,10 @@ function prepare(allocations: Allocations, parts: unknown, options: unknown): Op
  * its share of the joint log-sum-exp (Dao et al. 2023, "Flash-Decoding"). A part without keys for a row
  * (log-sum-exp −∞) contributes nothing to it.
  *
- * Outputs have the layout 'bhsd', so that all their axes but the last are those of logSumExp. Pass a sink
- * to one part only, because the log-sum-exp of that part includes it.
+ * All axes of an output but the last are those of its logSumExp, as in the layout 'bhsd' and in packed
+ * sequences. Sinks take part exactly once: give them to one part, whichever it is, or to
+ * `mergeAttention` and to no part. The log-sum-exp of a part includes its sinks, also in rows that have no
+ * key there.
  *
  * @param parts at least one, all of the same shape and type
  * @returns the joint output and log-sum-exp, in the shapes and types of a part's

@@ -1,7 +1,7 @@
 /** The options of attention: its score functions, its selections, and all others. */
 import type { BackendName } from '../backends/backend.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { TensorLike } from '../tensor/types.js';
+import type { IntegerList, NumberList, TensorLike } from '../tensor/types.js';
 
 /**
  * How similar a query q and a key k are. `scale` multiplies every score; its default is 1/√width for
@@ -116,22 +116,27 @@ export interface AttentionOptions {
    * The key position of query row 0, one for all or one per batch entry. Default: the number of
    * valid keys minus the number of query steps, so that the last query sees the last key. May be negative.
    */
-  queryOffset?: number | ArrayLike<number>;
+  queryOffset?: number | IntegerList;
   /** How many keys are valid, per batch entry. Default: all. */
-  kvLengths?: ArrayLike<number>;
+  kvLengths?: IntegerList;
   /**
-   * Broadcasts to [batch, heads, queries, keys] in every layout. bool: true may be attended.
+   * Broadcasts to [batch, heads, queries, keys] in every layout. bool: true may be attended; int64, int32 and
+   * uint8, as tokenizers give masks: 1 may be attended, 0 may not, and other integers are refused.
    * Floating point: added to the score; −∞ excludes the key exactly as false does. A float64 mask is
    * rounded to float32 first, before anything else and on the calling thread, unless query is float64 too.
+   *
+   * Two axes are [queries, keys], or [batch, keys], which says what is padding, where only that fits. Where
+   * batch and queries are equal and greater than 1, two axes are refused: reshape to [1, 1, queries, keys] or
+   * to [batch, 1, 1, keys].
    */
   mask?: TensorLike;
   /** One per query head: slope · (key position − query position) is added (Press et al. 2022, "Train Short, Test Long"). */
-  alibiSlopes?: ArrayLike<number>;
+  alibiSlopes?: NumberList;
   /**
    * One logit per query head that takes part in the softmax and contributes no value (Xiao et al. 2024,
    * "Attention Sinks").
    */
-  sinks?: ArrayLike<number>;
+  sinks?: NumberList;
   /** How the weights select values. Default 'soft': the weighted sum of all values. */
   select?: Selection;
   /**

@@ -8,7 +8,7 @@ import { invalid } from '../checks/values.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import { packedStrides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { TensorLike } from '../tensor/types.js';
+import type { IntegerList, TensorLike } from '../tensor/types.js';
 import {
   type AttentionArguments,
   type AttentionShape,
@@ -38,15 +38,15 @@ import {
  */
 export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' | 'kvLengths'> {
   /** Where each sequence starts among the query tokens, followed by their number: batch + 1 entries. */
-  queryStarts: ArrayLike<number>;
+  queryStarts: IntegerList;
   /** The same for keys and values. Default: queryStarts. */
-  keyStarts?: ArrayLike<number>;
+  keyStarts?: IntegerList;
 }
 
 /** The options of {@link packedAttention} with a cache, whose entries are the key sequences. */
 export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts'> {
   /** How many keys are valid, per sequence. Default: all in the cache. */
-  kvLengths?: ArrayLike<number>;
+  kvLengths?: IntegerList;
 }
 
 const optionNames = [...packedOptionNames, 'queryStarts', 'keyStarts'] as const;

@@ -1,7 +1,7 @@
 /** How scores become weights: the options that say it, read once and checked against shapes. */
 import type { Backend } from '../backends/backend.js';
-import { readPerHead } from '../checks/lists.js';
 import { expectPlace } from '../checks/location.js';
+import { readNumbers } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import {
   broadcastStrides,
@@ -19,9 +19,9 @@ import {
   isFiniteFloat32,
   listChoices,
 } from '../checks/values.js';
-import { HeedError } from '../errors.js';
-import type { MaskView, Scoring, SelectionForm, Window } from '../problem/problem.js';
-import { type FloatType, isFloatType } from '../tensor/types.js';
+import type { Scoring, SelectionForm, Window } from '../problem/problem.js';
+import type { FloatType } from '../tensor/types.js';
+import { type MaskArgument, maskView, readMask } from './mask.js';
 import { defaultScale, readScore, type ScoreArgument, scoreForm, weightsOf } from './score.js';
 
 const smallestNormalFloat32 = 2 ** -126;
@@ -57,38 +57,7 @@ function readWindow(value: unknown, causal: unknown, name: string): Window {
 }
 
 function readOptionalPerHead(value: unknown, name: string, heads: number): Float64Array | undefined {
-  return value === undefined ? undefined : readPerHead(value, name, heads);
-}
-
-interface MaskArgument {
-  readonly tensor: TensorArgument;
-  /** Along batch, heads, queries and keys; 0 where the mask broadcasts. */
-  readonly strides: readonly number[];
-}
-
-function expectMaskType(tensor: TensorArgument): void {
-  if (tensor.type === 'bool' || isFloatType(tensor.type)) return;
-  throw new HeedError(
-    'HEED_UNSUPPORTED_TYPE',
-    `Expected ${tensor.name}.type to be 'bool' or a floating-point type, received '${tensor.type}'`,
-  );
-}
-
-function readMask(
-  value: unknown,
-  name: string,
-  target: readonly [batch: number, heads: number, queries: number, keys: number],
-): MaskArgument | undefined {
-  if (value === undefined) return undefined;
-  const tensor = readTensor(value, name);
-  expectMaskType(tensor);
-  return { tensor, strides: broadcastStrides(tensor, target, 'batch, heads, queries, keys') };
-}
-
-/** The mask as a problem sees it. It is added in the precision of the computation. */
-function maskView({ tensor, strides }: MaskArgument, computeType: FloatType): MaskView {
-  const [batchStride, headStride, queryStride, keyStride] = strides;
-  return { ...computedData(tensor, computeType), batchStride, headStride, queryStride, keyStride };
+  return value === undefined ? undefined : readNumbers(value, name, heads, 'query head');
 }
 
 /** What was read of a selection; centers are accessed when a problem is built. */
@@ -224,7 +193,10 @@ export function fitScoring(
 ): ScoringArgument {
   const { score, select } = options;
   if (select.kind === 'local') centersStrides(select.centers, [batch, queryHeads, querySteps]);
-  const mask = readMask(maskValue, 'options.mask', [batch, queryHeads, querySteps, keySteps]);
+  const mask =
+    maskValue === undefined
+      ? undefined
+      : readMask(maskValue, 'options.mask', [batch, queryHeads, querySteps, keySteps]);
   if (mask) expectPlace(mask.tensor, query.location, query.name);
   for (const weight of weightsOf(score)) expectPlace(weight, query.location, query.name);
   if (select.kind === 'local') expectPlace(select.centers, query.location, query.name);

@@ -1,5 +1,5 @@
 /** Which keys each batch entry has, and where its queries stand among them. */
-import { readIntegers, readList } from '../checks/lists.js';
+import { integerElement, readIntegerElements, readIntegers } from '../checks/numbers.js';
 import { integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Sequence } from '../problem/problem.js';
@@ -83,10 +83,9 @@ export function denseSequences(
 
 /** Where sequences start among the tokens, which lie end to end, and where the last one ends. */
 export function readStarts(value: unknown, name: string, tokens: number, source: string): readonly number[] {
-  const list = readList(value, name);
   const starts: number[] = [];
-  for (const [i, element] of list.entries()) {
-    starts.push(integerBetween(element, `${name}[${i}]`, starts.at(-1) ?? 0, tokens));
+  for (const [i, element] of readIntegerElements(value, name).entries()) {
+    starts.push(integerElement(element, `${name}[${i}]`, starts.at(-1) ?? 0, tokens));
   }
   if (starts[0] !== 0 || starts.at(-1) !== tokens) {
     throw new HeedError(

@@ -10,6 +10,7 @@ const arrayNames: Readonly<Record<TensorType, readonly string[]>> = {
   bfloat16: ['Uint16Array'],
   float64: ['Float64Array'],
   bool: ['Uint8Array'],
+  uint8: ['Uint8Array'],
   int32: ['Int32Array'],
   int64: ['BigInt64Array'],
 };
@@ -20,6 +21,7 @@ const arrayClasses = {
   bfloat16: Uint16Array,
   float64: Float64Array,
   bool: Uint8Array,
+  uint8: Uint8Array,
   int32: Int32Array,
   int64: BigInt64Array,
 } as const;

@@ -1,17 +1,9 @@
 /** Lists of any kind (arrays, typed arrays, anything with a length and elements), and dims, which are lists of lengths. */
 import { HeedError } from '../errors.js';
-import {
-  describe,
-  describeDims,
-  integerBetween,
-  invalid,
-  isFiniteFloat32,
-  listChoices,
-  unreadable,
-} from './values.js';
+import { describe, describeDims, invalid, listChoices, unreadable } from './values.js';
 
 /** A longer list is a mistake, or an attempt to keep heed busy. */
-const longest = 2 ** 24;
+export const longestList = 2 ** 24;
 
 function readLength(value: { readonly length?: unknown }, name: string): unknown {
   try {
@@ -32,7 +24,7 @@ function copyElements(list: ArrayLike<unknown>, length: number, name: string): u
 }
 
 /** The elements of a list, each read once. Typed arrays of any realm and plain arrays alike. */
-export function readList(value: unknown, name: string, most = longest): unknown[] {
+export function readList(value: unknown, name: string, most = longestList): unknown[] {
   if (typeof value !== 'object' || value === null) throw invalid(name, 'a list', value);
   const length = readLength(value, name);
   if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
@@ -45,44 +37,6 @@ export function readList(value: unknown, name: string, most = longest): unknown[
     );
   }
   return copyElements(value as ArrayLike<unknown>, length, name);
-}
-
-/** A list with one element for each of `count` things, which `per` names. */
-function readListFor(value: unknown, name: string, count: number, per: string): unknown[] {
-  const list = readList(value, name);
-  if (list.length !== count) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected ${name} to have one element per ${per} (${count}), received ${list.length}`,
-    );
-  }
-  return list;
-}
-
-export function readIntegers(
-  value: unknown,
-  name: string,
-  count: number,
-  per: string,
-  low: number,
-  high: number,
-): number[] {
-  return readListFor(value, name, count, per).map((element, i) =>
-    integerBetween(element, `${name}[${i}]`, low, high),
-  );
-}
-
-/** Finite numbers, one per head. */
-export function readPerHead(value: unknown, name: string, heads: number): Float64Array {
-  const list = readListFor(value, name, heads, 'query head');
-  const numbers = new Float64Array(heads);
-  for (const [i, element] of list.entries()) {
-    if (!isFiniteFloat32(element)) {
-      throw invalid(`${name}[${i}]`, 'a finite number in the range of float32', element);
-    }
-    numbers[i] = element;
-  }
-  return numbers;
 }
 
 /** A list of names out of those that exist, as a set. */

@@ -156,7 +156,7 @@ export function expectType(tensor: TensorArgument, type: TensorType, source: str
 
 /** The stride of a tensor along each of the target's axes, 0 where it broadcasts; `axes` names the target. */
 export function broadcastStrides(
-  { dims, name }: TensorArgument,
+  { dims, name }: Pick<TensorArgument, 'dims' | 'name'>,
   target: readonly number[],
   axes: string,
 ): number[] {

@@ -3,6 +3,7 @@
  * be proxies: each property is read once, what it throws becomes a HeedError, and only the value that was read is ever used.
  * A check of an option takes undefined for "not given" and returns the default.
  */
+import { types } from 'node:util';
 import { isSignal } from '../abort.js';
 import { describeFromAnotherCopy } from '../copies.js';
 import { HeedError } from '../errors.js';
@@ -43,6 +44,8 @@ export function describe(value: unknown): string {
       if (value === null) return 'null';
       const typed = typedArrayName(value);
       if (typed !== undefined) return `a ${typed}`;
+      if (types.isDataView(value)) return 'a DataView';
+      if (types.isAnyArrayBuffer(value)) return 'a buffer without a type';
       return describeFromAnotherCopy(value) ?? (isArray(value) ? 'an array' : 'an object');
     }
     default:

@@ -1,6 +1,7 @@
 /** The options of a cache, and what is appended to one. */
-import { expectLength, expectRank, readIntegers } from '../checks/lists.js';
+import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach, locationOption } from '../checks/location.js';
+import { readIntegers } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
 import { dataOf, expectFloat, expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { choiceOption, integerBetween, invalid } from '../checks/values.js';
@@ -8,7 +9,7 @@ import { HeedError } from '../errors.js';
 import { deviceAt } from '../memory/device.js';
 import { type View, widestHead } from '../problem/problem.js';
 import { axesOf, denseStrides, readLayout } from '../tensor/layout.js';
-import type { Location } from '../tensor/types.js';
+import type { IntegerList, Location } from '../tensor/types.js';
 import { PagePool } from './page-pool.js';
 import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
 import { CacheState } from './state.js';
@@ -105,7 +106,7 @@ export function readCacheOptions(options: unknown): {
 /** The options of {@link KeyValueCache.append}. */
 export interface AppendOptions {
   /** How many of the steps to append, per batch entry: the first ones. Default: all. */
-  lengths?: ArrayLike<number>;
+  lengths?: IntegerList;
   /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
   layout?: 'bhsd' | 'bshd';
 }

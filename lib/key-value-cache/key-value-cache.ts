@@ -3,12 +3,13 @@
 import { inspect } from 'node:util';
 import { chooseBackendAt } from '../backends/choose.js';
 import { runSync } from '../backends/operation.js';
-import { expectLength, readList } from '../checks/lists.js';
+import { expectLength } from '../checks/lists.js';
+import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
-import { integerBetween, isInstance } from '../checks/values.js';
+import { isInstance } from '../checks/values.js';
 import { rememberOrigin } from '../copies.js';
 import { HeedError } from '../errors.js';
-import type { Location, TensorLike } from '../tensor/types.js';
+import type { IntegerList, Location, TensorLike } from '../tensor/types.js';
 import {
   type AppendOptions,
   type KeyValueCacheOptions,
@@ -25,7 +26,7 @@ export type { CacheType } from './slabs.js';
 /** The options of {@link KeyValueCache.fork}. */
 export interface ForkOptions {
   /** The entries of the fork, in this order; an entry may be repeated. Default: all. */
-  entries?: ArrayLike<number>;
+  entries?: IntegerList;
 }
 
 /** What a new cache, or a fork, begins with. */
@@ -155,14 +156,14 @@ export class KeyValueCache {
    * @throws HeedError HEED_INVALID_ARGUMENT, HEED_SHAPE_MISMATCH, HEED_DISPOSED; HEED_CACHE_BUSY while a layer's `forward`
    *   appends steps
    */
-  truncate(lengths: number | ArrayLike<number>): void {
-    const given = typeof lengths === 'number' ? lengths : readList(lengths, 'lengths');
+  truncate(lengths: number | IntegerList): void {
+    const given = typeof lengths === 'number' ? lengths : readIntegerElements(lengths, 'lengths');
     const state = KeyValueCache.stateOf(this);
     const has = state.lengths;
     const list = typeof given === 'number' ? [...has].fill(given) : given;
     expectLength(list.length, 'the length of lengths', has.length, 'cache.batch');
     const kept = list.map((length, entry) =>
-      integerBetween(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
+      integerElement(length, typeof lengths === 'number' ? 'lengths' : `lengths[${entry}]`, 0, has[entry]),
     );
     state.truncate(kept);
   }
@@ -176,10 +177,11 @@ export class KeyValueCache {
    */
   fork(options?: ForkOptions): KeyValueCache {
     const { entries } = readOptions(options, ['entries']);
-    const given = entries === undefined ? undefined : readList(entries, 'options.entries', mostEntries);
+    const given =
+      entries === undefined ? undefined : readIntegerElements(entries, 'options.entries', mostEntries);
     const state = KeyValueCache.stateOf(this);
     const list =
-      given?.map((entry, i) => integerBetween(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
+      given?.map((entry, i) => integerElement(entry, `options.entries[${i}]`, 0, state.batch - 1)) ??
       Array.from({ length: state.batch }, (_, entry) => entry);
     return new KeyValueCache(new Content(state.fork(list), this.pageSize));
   }

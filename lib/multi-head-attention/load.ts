@@ -27,7 +27,7 @@ export async function loadWeights(
   const prefix = prefixOption ?? '';
   const file = await open(path);
   try {
-    const under = [...file.tensors.keys()].filter((name) => name.startsWith(prefix));
+    const under = file.names.filter((name) => name.startsWith(prefix));
     const checkpoint = { file, prefix, names: new Set(under.map((name) => name.slice(prefix.length))) };
     const convention = recognise(checkpoint);
     expectComplete(checkpoint, convention);
@@ -54,7 +54,7 @@ function unknownTensor(checkpoint: Checkpoint, problem: string): HeedError {
 
 /** The names with the prefix, or all names if there are none. */
 function listFound({ file, prefix, names }: Checkpoint): string {
-  return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : [...file.tensors.keys()]);
+  return listNames(names.size > 0 ? [...names].map((name) => prefix + name) : file.names);
 }
 
 /** The convention that matches the most names. */

@@ -1,182 +1,183 @@
 /**
- * What the config.json beside a checkpoint says of its attention layers, as options of a layer. The names are those of
- * Hugging Face's transformers, which wrote most such files.
+ * What the config.json beside a checkpoint says of one of its attention layers, as options of a layer. The names are those
+ * of Hugging Face's transformers, which wrote most such files.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe } from '../checks/values.js';
+import { describe, describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { isObject, parseJson } from '../safetensors/json.js';
+import { isObject, malformed, parseJsonFile } from '../safetensors/json.js';
+import { locate } from '../safetensors/paths.js';
+import {
+  accepted,
+  ConfigFields,
+  type FieldValues,
+  isSuspicious,
+  isUnset,
+  type LayerPlace,
+  placeOf,
+} from './config-fields.js';
+import type { MultiHeadAttentionWeights } from './linear.js';
+import { composites, type Family, families, widthFields } from './model-families.js';
 import { checkLayerOptions, type LayerOptionName } from './options.js';
 
 export type LayerValues = { [Name in LayerOptionName]?: unknown };
-type Config = Readonly<Record<string, unknown>>;
 
-/** How models of a family are described. */
-interface Family {
-  readonly modelTypes: readonly string[];
-  readonly heads: string;
-  readonly causal: (config: Config) => boolean;
-  /** Grouped heads, rotary positions and norms, by the names that Llama's configuration introduced. */
-  readonly isLlama?: true;
-  /** Whether `sliding_window` holds for every layer. */
-  readonly slides?: true;
+/** What config.json says of a layer. */
+export interface ModelConfig {
+  readonly path: string;
+  /** Of the part of the model that the layer is in. */
+  readonly modelType: string;
+  /** Without those that the caller gives. */
+  readonly options: LayerValues;
+  /** The width of a head; undefined where the file says nothing of it, or the caller gives the heads. */
+  readonly width: number | undefined;
 }
 
-const families: readonly Family[] = [
-  {
-    modelTypes: ['bert', 'roberta', 'xlm-roberta', 'camembert'],
-    heads: 'num_attention_heads',
-    causal: (config) => config.is_decoder === true,
-  },
-  { modelTypes: ['gpt2'], heads: 'n_head', causal: () => true },
-  {
-    modelTypes: ['llama', 'qwen2', 'qwen2_moe', 'qwen3', 'qwen3_moe'],
-    heads: 'num_attention_heads',
-    causal: () => true,
-    isLlama: true,
-  },
-  {
-    modelTypes: ['mistral', 'mixtral', 'phi3'],
-    heads: 'num_attention_heads',
-    causal: () => true,
-    isLlama: true,
-    slides: true,
-  },
-];
-
 /**
- * The options that the config.json in a directory stands for; none where there is no such file. Options that the caller
- * gives need no answer there.
+ * Reads the config.json in a directory; undefined where there is none.
+ *
+ * @param prefix of the layer's tensors, which says where in the model the layer is
+ * @param given options of the caller, which need no answer there
  */
-export async function readModelConfig(directory: string, given: LayerValues): Promise<LayerValues> {
+export async function readModelConfig(
+  directory: string,
+  prefix: string,
+  given: LayerValues,
+): Promise<ModelConfig | undefined> {
   const path = join(directory, 'config.json');
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
   });
-  if (bytes === undefined) return {};
-  const config = parseJson(bytes, 'the configuration', path) as Config;
-  const family = families.find(({ modelTypes }) => modelTypes.some((type) => type === config.model_type));
-  if (family === undefined) {
-    const known = families.flatMap(({ modelTypes }) => modelTypes).join(', ');
+  if (bytes === undefined) return undefined;
+  return interpret(parseJsonFile(bytes, 'the configuration', path) as FieldValues, path, prefix, given);
+}
+
+/** What the fields of a config.json mean for a layer. */
+export function interpret(whole: FieldValues, path: string, prefix: string, given: LayerValues): ModelConfig {
+  const place = placeOf(prefix);
+  const { type, values } = partOf(path, place, whole);
+  const family = families.find(({ modelTypes }) => modelTypes.some((known) => known === type));
+  if (family === undefined) throw unknownType(path, type);
+  const named = withoutAliases(path, values, family);
+  const fields = new ConfigFields(path, String(type), place, named, family.defaults);
+  expectKnown(fields, named, family);
+  const options = readOptionsFrom(fields, family, given);
+  try {
+    checkLayerOptions({ ...(given.heads !== undefined && { heads: given.heads }), ...options });
+  } catch (error) {
+    throw malformed(path, (error as Error).message, error);
+  }
+  const width = given.heads === undefined ? widthBy(fields, options.heads) : undefined;
+  return { path, modelType: fields.modelType, options, width };
+}
+
+/** Says what a directory without config.json lacks to load a layer from it. */
+export async function expectUsable(directory: string, heads: unknown): Promise<void> {
+  await locate(directory);
+  if (heads !== undefined) return;
+  throw new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected options.heads to be given, since ${directory} has no config.json that says how many there are`,
+  );
+}
+
+/** Fails where the tensors are not those that config.json describes: other heads would give other numbers. */
+export function expectConfigured(
+  { query }: MultiHeadAttentionWeights,
+  heads: unknown,
+  { path, width }: ModelConfig,
+): void {
+  const rows = query.weight.dims[0];
+  if (width === undefined || rows === Number(heads) * width) return;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected the query's weight to have ${heads} heads of ${width} rows, as ${path} says, received dims ${describeDims(query.weight.dims)}`,
+  );
+}
+
+function unknownType(path: string, type: unknown): HeedError {
+  const known = [...families.flatMap(({ modelTypes }) => modelTypes), ...Object.keys(composites)].join(', ');
+  return new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected model_type in ${path} to be one of ${known}, received ${describe(type)}: give the path of the tensors instead of the directory, and options`,
+  );
+}
+
+/** The fields of the part of a model that a layer is in, such as the text's of a model of text and images. */
+function partOf(path: string, place: LayerPlace, whole: FieldValues): { type: unknown; values: FieldValues } {
+  const type = whole.model_type;
+  if (typeof type !== 'string' || !Object.hasOwn(composites, type)) return { type, values: whole };
+  const part = place.segments.some((segment) => /^(vision_tower|vision_model|visual)$/.test(segment))
+    ? 'vision'
+    : place.segments.some((segment) => /^(language_model|text_model)$/.test(segment))
+      ? 'text'
+      : undefined;
+  if (part === undefined) {
     throw new HeedError(
       'HEED_INVALID_ARGUMENT',
-      `Expected model_type in ${path} to be one of ${known}, received ${describe(config.model_type)}: give the path of the tensors instead of the directory, and options`,
+      `Expected options.prefix to say with text_model, language_model, vision_model or vision_tower which part of a model of the type ${type} it means, received ${describe(place.prefix)}`,
     );
   }
-  const values = valuesOf(family, config);
-  for (const [option, why] of unknowable(family, config)) {
-    if (given[option] === undefined) {
-      throw new HeedError(
-        'HEED_INVALID_ARGUMENT',
-        `Expected options.${option} to be given, since ${why} in ${path}`,
-      );
+  const { [`${part}_config`]: given, text_config: _, vision_config: __, ...shared } = whole;
+  const own = given ?? {};
+  if (!isObject(own))
+    throw malformed(path, `expected ${part}_config to be an object, received ${describe(own)}`);
+  // The part's own fields are all that counts; what stands beside them must not say more.
+  const strange = Object.keys(shared).find((name) => !isUnset(shared[name]) && isSuspicious(name));
+  if (strange !== undefined) {
+    throw malformed(path, `expected ${strange} to stand in ${part}_config, received it beside that`);
+  }
+  return { type: own.model_type ?? composites[type][part], values: own };
+}
+
+/** The same fields under the names that the families are described with. */
+function withoutAliases(path: string, values: FieldValues, { aliases = {} }: Family): FieldValues {
+  const named: Record<string, unknown> = Object.create(null);
+  const source: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) {
+    const canonical = Object.hasOwn(aliases, name) ? aliases[name] : name;
+    if (Object.hasOwn(named, canonical) && !isUnset(value) && !isUnset(named[canonical])) {
+      if (value !== named[canonical]) {
+        throw malformed(path, `expected ${name} to equal ${source[canonical]}, which means the same`);
+      }
     }
-    delete values[option];
+    if (isUnset(named[canonical])) named[canonical] = value;
+    source[canonical] = name;
   }
-  try {
-    checkLayerOptions(values);
-  } catch (error) {
-    throw new HeedError('HEED_MALFORMED_FILE', `Malformed file ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
+  return named;
+}
+
+/** Refuses what would change numbers, and what may. */
+function expectKnown(fields: ConfigFields, values: FieldValues, family: Family): void {
+  const read = Object.values(family.options).flatMap((reader) => reader.fields);
+  const known = new Set([...read, ...widthFields, ...(family.ignored ?? [])]);
+  const harmless = { ...accepted, ...family.accepted };
+  for (const [name, value] of Object.entries(values)) {
+    if (known.has(name) || isUnset(value)) continue;
+    const good = Object.hasOwn(harmless, name) ? harmless[name] : undefined;
+    if (good?.includes(value) || (good === undefined && !isSuspicious(name))) continue;
+    const expectation = good ? `left out or ${good.map(describe).join(' or ')}` : 'left out or null';
+    throw fields.refuse(name, `${expectation} for a model of the type ${fields.modelType}`);
+  }
+}
+
+function readOptionsFrom(fields: ConfigFields, { options }: Family, given: LayerValues): LayerValues {
+  const values: LayerValues = {};
+  for (const [name, reader] of Object.entries(options)) {
+    const option = name as LayerOptionName;
+    if (given[option] !== undefined) continue;
+    const value = reader.read(fields);
+    if (value !== undefined) values[option] = value;
   }
   return values;
 }
 
-/** JSON uses null for missing values. */
-function valueAt(config: Config, name: string): unknown {
-  return config[name] ?? undefined;
-}
-
-function valuesOf({ heads, causal, isLlama, slides }: Family, config: Config): LayerValues {
-  const values: LayerValues = { heads: valueAt(config, heads), causal: causal(config) };
-  if (config.scale_attn_weights === false) values.scale = 1;
-  if (!isLlama) return values;
-  values.keyValueHeads = valueAt(config, 'num_key_value_heads');
-  values.normEpsilon = valueAt(config, 'rms_norm_eps');
-  values.rotary = rotaryOf(config);
-  const window = valueAt(config, 'sliding_window');
-  // A step attends itself and those before it, sliding_window in all.
-  if (slides && typeof window === 'number') values.window = { left: window - 1 };
-  return values;
-}
-
-/** Settings that no option of a layer can express. */
-function unknowable({ isLlama, slides }: Family, config: Config): [LayerOptionName, string][] {
-  const reasons: [LayerOptionName, string][] = [];
-  if (config.scale_attn_by_inverse_layer_idx === true) {
-    reasons.push(['scale', 'the scale depends on the layer (scale_attn_by_inverse_layer_idx)']);
-  }
-  if (isLlama && !slides && config.use_sliding_window === true) {
-    reasons.push(['window', 'only some layers have a window (use_sliding_window)']);
-  }
-  const type = isLlama && scalingType(scalingOf(config));
-  if (type && !Object.hasOwn(scalingNames, String(type))) {
-    reasons.push(['rotary', `heed does not support rotary scaling of type ${describe(type)}`]);
-  }
-  return reasons;
-}
-
-const scalingNames: Readonly<Record<string, readonly string[]>> = {
-  linear: ['factor'],
-  dynamic: ['factor', 'original_max_position_embeddings'],
-  yarn: [
-    'factor',
-    'original_max_position_embeddings',
-    'attention_factor',
-    'beta_fast',
-    'beta_slow',
-    'mscale',
-    'mscale_all_dim',
-    'truncate',
-  ],
-  llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
-};
-
-/** `rope_scaling`, which newer files replace by `rope_parameters`. */
-function scalingOf(config: Config): Config {
-  const scaling = config.rope_parameters ?? config.rope_scaling;
-  return isObject(scaling) ? scaling : {};
-}
-
-/** Undefined where frequencies are not scaled. */
-function scalingType({ rope_type, type = 'default' }: Config): unknown {
-  const named = rope_type ?? type;
-  return named === 'default' ? undefined : named;
-}
-
-function rotaryOf(config: Config): object {
-  const scaling = scalingOf(config);
-  const type = scalingType(scaling);
-  const theta = valueAt(scaling, 'rope_theta') ?? valueAt(config, 'rope_theta');
-  const dims = rotatedDims(config, valueAt(scaling, 'partial_rotary_factor') ?? config.partial_rotary_factor);
-  return {
-    ...(theta !== undefined && { theta }),
-    ...(dims !== undefined && { dims }),
-    ...(type !== undefined && { scaling: scalingOptions(config, scaling, String(type)) }),
-  };
-}
-
-/** Undefined for all of a head. */
-function rotatedDims(config: Config, part: unknown): number | undefined {
-  if (typeof part !== 'number' || part === 1) return undefined;
-  const width = config.head_dim ?? Number(config.hidden_size) / Number(config.num_attention_heads);
-  return Math.floor(Number(width) * part);
-}
-
-function scalingOptions(config: Config, scaling: Config, type: string): object {
-  const trained = config.max_position_embeddings;
-  const defaults: Config = { original_max_position_embeddings: type === 'llama3' ? undefined : trained };
-  const options: Record<string, unknown> = { type };
-  for (const name of scalingNames[type] ?? []) {
-    const value = valueAt(scaling, name) ?? valueAt(defaults, name);
-    if (value !== undefined) options[camelCase(name)] = value;
-  }
-  return options;
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+/** Undefined where neither the file nor the default of its heads says a width. */
+function widthBy(fields: ConfigFields, heads: unknown): number | undefined {
+  const isGiven = ['head_dim', 'hidden_size'].some((name) => fields.has(name));
+  const hasHeads = ['num_attention_heads', 'encoder_attention_heads'].some((name) => fields.has(name));
+  if (!isGiven && hasHeads) return undefined;
+  return fields.width(Number(heads));
 }

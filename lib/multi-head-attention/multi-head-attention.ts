@@ -12,17 +12,18 @@ import { expectComputable } from '../attention/scoring.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { FloatType, Location, TensorLike } from '../tensor/types.js';
+import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
 import { type CallArguments, callOptionNames, type Layer, readCall } from './call-arguments.js';
 import { buildCall } from './call-problems.js';
 import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
 import { loadWeights } from './load.js';
-import { readModelConfig } from './model-config.js';
+import { expectConfigured, expectUsable, readModelConfig } from './model-config.js';
 import { checkLayerOptions, layerOptionNames, type MultiHeadAttentionOptions } from './options.js';
 import { anglesFor } from './positions.js';
 import { layerNames, layerShape } from './shape.js';
@@ -33,6 +34,7 @@ export type {
   DynamicScaling,
   LinearScaling,
   Llama3Scaling,
+  LongRopeScaling,
   RotaryScaling,
   YarnScaling,
 } from '../rotary/scaling.js';
@@ -44,8 +46,9 @@ export interface ForwardOptions {
   /** `[batch, context steps, context embed]`: keys and values come from here (cross attention). Default: from the input. */
   context?: TensorLike;
   /**
-   * Broadcasts to [batch, heads, queries, keys]. bool: true may be attended. Floating point: added to
-   * the score; −∞ excludes the key exactly as false does.
+   * Broadcasts to [batch, heads, queries, keys]. bool: true may be attended; int64, int32 and uint8: 1 may be
+   * attended, 0 may not. Floating point: added to the score; −∞ excludes the key exactly as false does. Two
+   * axes are [queries, keys], or [batch, keys] where only that fits; see {@link AttentionOptions.mask}.
    */
   mask?: TensorLike;
   /**
@@ -60,14 +63,14 @@ export interface ForwardOptions {
    * How many steps of the context, or of the input without one, are valid as keys, per batch entry. Default: all. Only these
    * are appended to a cache.
    */
-  kvLengths?: ArrayLike<number>;
+  kvLengths?: IntegerList;
   /**
    * For a layer with `rotary`: the positions of the steps of the input, one for each step or for each [batch,
    * step]. Default: 0, 1, 2, …; with a cache, from its lengths on; with a context, as for `causal`. Steps of
    * a context have the positions 0, 1, 2, … Positions affect the rotation only: `causal`, `window` and ALiBi
    * count steps.
    */
-  positions?: ArrayLike<number>;
+  positions?: IntegerList;
   /** How weights select values: centers for these queries, or another seed. Default: the layer's option. */
   select?: Selection;
   /** A tensor to write the output to, which is then returned. Must not share memory with an input. */
@@ -78,7 +81,10 @@ export interface ForwardOptions {
 
 /** Options of {@link MultiHeadAttention.load}. */
 export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
-  /** The prefix of the names of the layer's tensors. Default ''. */
+  /**
+   * The prefix of the names of the layer's tensors. With a `config.json`, it also says where in the model the layer is:
+   * the number of the layer, encoder or decoder, text or vision. Default ''.
+   */
   prefix?: string;
 }
 
@@ -148,23 +154,29 @@ export class MultiHeadAttention {
    *
    * @param path file name or `file:` URL of a safetensors file, of an index of several
    *   (`model.safetensors.index.json`), or of a model's directory. A directory may also have a `config.json`,
-   *   which provides what tensors do not (heads, causal masking, window, rotary positions, epsilon) for
-   *   models of the type bert, roberta, gpt2, llama, mistral, mixtral, qwen2, qwen3, phi3 and related types.
+   *   which provides what tensors do not (heads, causal masking, window, scale, softcap, ALiBi, rotary
+   *   positions, epsilon) for the families of models that the guide to layers lists. It is refused, by the
+   *   name of a field, where it says something that heed does not know and that may change numbers.
    * @param options as for the constructor, and `prefix`, the prefix of the names above, such as
    *   'encoder.layers.0.self_attn.'; default ''. Options take precedence over `config.json`; without one,
    *   every setting that differs from the default must be given.
    * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing, or if one has an unknown name and
-   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, and what `open` of heed/safetensors
-   *   and the constructor throw
+   *   could change the result, HEED_MALFORMED_FILE for an invalid `config.json`, HEED_INVALID_ARGUMENT for one
+   *   that heed cannot follow, HEED_SHAPE_MISMATCH where the tensors have other heads than it says, and what `open`
+   *   of heed/safetensors and the constructor throw
    */
   static async load(path: string | URL, options?: LoadOptions): Promise<MultiHeadAttention> {
-    const { prefix, ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
+    const { prefix = '', ...given } = readOptions(options, [...layerOptionNames, 'prefix']);
     const place = readPath(path, 'path');
     const directory = (await isDirectory(place)) ? place : undefined;
     // What is wrong with the options is said before any file is opened.
+    if (typeof prefix !== 'string') throw invalid('options.prefix', 'a string', prefix);
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
-    const values = { ...(directory && (await readModelConfig(directory, given))), ...given };
+    const config = directory === undefined ? undefined : await readModelConfig(directory, prefix, given);
+    if (directory !== undefined && config === undefined) await expectUsable(directory, given.heads);
+    const values = { ...config?.options, ...given };
     const weights = await loadWeights(place, prefix, checkLayerOptions(values));
+    if (config !== undefined) expectConfigured(weights, values.heads, config);
     return new MultiHeadAttention(weights, values as MultiHeadAttentionOptions);
   }
 

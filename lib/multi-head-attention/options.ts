@@ -8,7 +8,7 @@ import type { OptionValues } from '../checks/options.js';
 import { choiceOption, finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
-import { type FloatType, floatTypes, type Location } from '../tensor/types.js';
+import { type FloatType, floatTypes, type Location, type NumberList } from '../tensor/types.js';
 
 /** What a layer computes and how: what its weights do not determine. */
 export interface MultiHeadAttentionOptions {
@@ -35,9 +35,9 @@ export interface MultiHeadAttentionOptions {
   /** Multiplies the score. Default 1/√width for 'scaled-dot', 1 for all other scores. */
   scale?: number;
   /** One per query head: slope · (key position − query position) is added to scores. */
-  alibiSlopes?: ArrayLike<number>;
+  alibiSlopes?: NumberList;
   /** One logit per query head that takes part in the softmax and contributes no value. */
-  sinks?: ArrayLike<number>;
+  sinks?: NumberList;
   /** Rotates queries and keys by their positions, as in Llama. Default: no rotation. */
   rotary?: RotaryOptions;
   /** Added to the mean square of a head that is normalised (`queryNorm`, `keyNorm`); `rms_norm_eps` of checkpoints. Default 1e-6. */

@@ -1,7 +1,8 @@
 /** The positions of the steps of a call, for rotary embedding. */
 import { type Backend, precisionOf } from '../backends/backend.js';
-import { readList } from '../checks/lists.js';
-import { integerBetween, invalid } from '../checks/values.js';
+import { expectDims } from '../checks/lists.js';
+import { integerElement, readShapedIntegers } from '../checks/numbers.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Rotation, Sequence } from '../problem/problem.js';
 import { Angles, type Steps } from '../rotary/angles.js';
@@ -24,14 +25,16 @@ export function readPositions(
   if (!rotates) {
     throw invalid(name, 'left out for a layer without options.rotary, which does not use positions', value);
   }
-  const list = readList(value, name);
-  if (list.length !== steps && list.length !== batch * steps) {
+  const { dims, elements } = readShapedIntegers(value, name);
+  const { length } = elements;
+  if (length !== steps && length !== batch * steps) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `Expected ${name} to have one element per step (${steps}) or per batch entry and step (${batch * steps}), received ${list.length}`,
+      `Expected ${name} to have one element per step (${steps}) or per batch entry and step (${batch * steps}), received ${length}`,
     );
   }
-  return list.map((element, i) => integerBetween(element, `${name}[${i}]`, 0, farthest));
+  if (dims.length !== 1) expectDims(dims, name, [length === steps ? 1 : batch, steps]);
+  return elements.map((element, i) => integerElement(element, `${name}[${i}]`, 0, farthest));
 }
 
 /** The rows that queries are projected from, and what attends them. */

@@ -71,10 +71,11 @@ function fillUp(mask: Tensor, covered: number, total: number): Tensor {
   return new Tensor(mask.type, data, [...outer, total]);
 }
 
+/** With four axes, so that two axes are [queries, keys] and nothing else. */
 export function readMask(mask: TensorArgument | undefined, context: MaskContext): Tensor | undefined {
   if (mask === undefined) return undefined;
   expectMask(mask, context);
-  const tensor = toTensor(mask);
+  const tensor = toTensor(mask).reshape([1, 1, 1, ...mask.dims].slice(-4));
   const covered = mask.dims.at(-1) ?? 0;
   if (context.opset === 23 || covered === context.totalSteps) return tensor;
   return fillUp(tensor, covered, context.totalSteps);

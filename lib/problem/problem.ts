@@ -170,7 +170,10 @@ export interface AttentionProblem {
   readonly key: StoredView;
   readonly value: StoredView;
   readonly output: View;
-  /** float32 (float64 for float64 problems), natural logarithm, sink included; −∞ for a row without keys. stepStride 1. */
+  /**
+   * float32 (float64 for float64 problems), natural logarithm, sink included: for a row without keys it is
+   * the sink, or −∞ without one. stepStride 1.
+   */
   readonly logSumExp?: View | undefined;
   readonly sequences: readonly Sequence[];
   readonly scoring: Scoring;
@@ -265,6 +268,10 @@ export interface ProjectionProblem {
 export interface MergeProblem {
   readonly kind: 'merge';
   readonly rows: number;
+  /** One per head, for parts that were computed without. */
+  readonly sinks?: Float64Array | undefined;
+  /** Consecutive rows of one head, at least 1. The next rows are those of the next head, and heads repeat. */
+  readonly rowsPerHead: number;
   readonly width: number;
   readonly type: TensorType;
   readonly parts: readonly { readonly output: Elements; readonly logSumExp: Elements }[];

@@ -11,7 +11,7 @@ export interface Steps {
   /** One for each row. Without them, the first stands at `first`, and each one after the other. */
   readonly positions: ArrayLike<number> | undefined;
   readonly first: number;
-  /** Of the sequence that they belong to; only dynamic scaling looks at it. */
+  /** Of the sequence that they belong to; only 'dynamic' and 'longrope' scaling look at it. */
   readonly length: number;
 }
 
@@ -51,8 +51,8 @@ export class Angles {
 
   /** @param width how many elements of a head turn */
   static of(rotary: Rotary, width: number, precision: 'float32' | 'float64'): Angles {
-    const { theta, interleaved, scaling } = rotary;
-    const key = JSON.stringify([theta, interleaved, scaling, width, precision]);
+    const { theta, inverseFrequencies, interleaved, scaling } = rotary;
+    const key = JSON.stringify([theta, inverseFrequencies, interleaved, scaling, width, precision]);
     const known = Angles.#shared.get(key)?.deref();
     if (known) return known;
     const made = new Angles(rotary, width, precision);
@@ -126,7 +126,7 @@ export class Angles {
   }
 
   #frequenciesFor(length: number): Float64Array {
-    return frequencies(this.#rotary.theta, this.#width, this.#rotary.scaling, length);
+    return frequencies(this.#rotary, this.#width, length);
   }
 
   #allocate(rows: number): Tables {
@@ -143,13 +143,13 @@ function unscaled(theta: number, dims: number): Float64Array {
   return Float64Array.from({ length: dims / 2 }, (_, pair) => theta ** ((-2 * pair) / dims));
 }
 
-/** The frequencies of a sequence of this length, which only 'dynamic' depends on. */
-export function frequencies(
-  theta: number,
+/** The frequencies of a sequence of this length, which only 'dynamic' and 'longrope' depend on. */
+function frequencies(
+  { theta, inverseFrequencies, scaling }: Rotary,
   dims: number,
-  scaling: Scaling | undefined,
   length: number,
 ): Float64Array {
+  if (inverseFrequencies) return Float64Array.from(inverseFrequencies);
   switch (scaling?.type) {
     case undefined:
       return unscaled(theta, dims);
@@ -161,6 +161,11 @@ export function frequencies(
       return yarn(theta, dims, scaling);
     case 'llama3':
       return unscaled(theta, dims).map((frequency) => llama3(frequency, scaling));
+    case 'longrope': {
+      const { shortFactor, longFactor, originalMaxPositionEmbeddings: original } = scaling;
+      const factors = length > original ? longFactor : shortFactor;
+      return unscaled(theta, dims).map((frequency, pair) => frequency / factors[pair]);
+    }
   }
 }
 
@@ -195,11 +200,13 @@ function llama3(frequency: number, scaling: Scheme<'llama3'>): number {
 }
 
 /** What cosines and sines are multiplied by. */
-export function amplitude(scaling: Scaling | undefined): number {
-  return scaling?.type === 'yarn' ? scaling.attentionFactor : 1;
+function amplitude(scaling: Scaling | undefined): number {
+  return scaling?.type === 'yarn' || scaling?.type === 'longrope' ? scaling.attentionFactor : 1;
 }
 
 /** Up to this length the frequencies are those of length 0. */
-export function lengthsAlike(scaling: Scaling | undefined): number {
-  return scaling?.type === 'dynamic' ? scaling.originalMaxPositionEmbeddings : Number.POSITIVE_INFINITY;
+function lengthsAlike(scaling: Scaling | undefined): number {
+  return scaling?.type === 'dynamic' || scaling?.type === 'longrope'
+    ? scaling.originalMaxPositionEmbeddings
+    : Number.POSITIVE_INFINITY;
 }

@@ -4,7 +4,8 @@ import { readOptions } from '../checks/options.js';
 import { booleanOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { widestHead } from '../problem/problem.js';
-import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
+import type { NumberList } from '../tensor/types.js';
+import { type RotaryScaling, readPairNumbers, readScaling, type Scaling } from './scaling.js';
 
 /**
  * Rotary position embedding (Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position
@@ -15,6 +16,12 @@ import { type RotaryScaling, readScaling, type Scaling } from './scaling.js';
 export interface RotaryOptions {
   /** The base θ of the frequencies; `rope_theta` of checkpoints. Default 10000. */
   theta?: number;
+  /**
+   * The frequencies themselves in place of θ^(−2i / dims), in radians per position: one for each of the
+   * `dims` / 2 pairs, in a list or a tensor [dims / 2] of a floating-point type; `inv_freq` of checkpoints.
+   * They are copied. 0 leaves a pair as it is. Excludes `theta` and `scaling`.
+   */
+  inverseFrequencies?: NumberList;
   /**
    * How many leading elements of a head are rotated; the others stay as they are. Even. Default: the width of
    * a head.
@@ -32,6 +39,8 @@ export interface RotaryOptions {
 /** What was read of the options; undefined dims stand for the width of a head. */
 export interface Rotary {
   readonly theta: number;
+  /** Undefined for those that θ and the scaling give. */
+  readonly inverseFrequencies: readonly number[] | undefined;
   readonly dims: number | undefined;
   readonly interleaved: boolean;
   readonly scaling: Scaling | undefined;
@@ -39,13 +48,21 @@ export interface Rotary {
 
 export function readRotary(value: unknown, name: string): Rotary | undefined {
   if (value === undefined) return undefined;
-  const { theta, dims, interleaved, scaling } = readOptions(
+  const { theta, inverseFrequencies, dims, interleaved, scaling } = readOptions(
     value,
-    ['theta', 'dims', 'interleaved', 'scaling'],
+    ['theta', 'inverseFrequencies', 'dims', 'interleaved', 'scaling'],
     name,
   );
+  if (inverseFrequencies !== undefined) {
+    expectLeftOut(theta, `${name}.theta`);
+    expectLeftOut(scaling, `${name}.scaling`);
+  }
   return {
     theta: theta === undefined ? 10_000 : greaterThanOne(theta, `${name}.theta`),
+    inverseFrequencies:
+      inverseFrequencies === undefined
+        ? undefined
+        : readPairNumbers(inverseFrequencies, `${name}.inverseFrequencies`),
     dims:
       dims === undefined
         ? undefined
@@ -53,6 +70,10 @@ export function readRotary(value: unknown, name: string): Rotary | undefined {
     interleaved: booleanOption(interleaved, `${name}.interleaved`, false),
     scaling: readScaling(scaling, `${name}.scaling`),
   };
+}
+
+function expectLeftOut(value: unknown, name: string): void {
+  if (value !== undefined) throw invalid(name, 'left out where inverseFrequencies is given', value);
 }
 
 function greaterThanOne(value: unknown, name: string): number {
@@ -69,12 +90,26 @@ function evenWidth(width: number, name: string): number {
 
 /** How many elements of heads of this width turn. */
 export function rotatedWidth(rotary: Rotary, width: number): number {
-  if (rotary.dims === undefined) return evenWidth(width, 'the width of a head with options.rotary');
-  if (rotary.dims > width) {
+  const dims = rotary.dims ?? evenWidth(width, 'the width of a head with options.rotary');
+  if (dims > width) {
     throw new HeedError(
       'HEED_SHAPE_MISMATCH',
-      `Expected options.rotary.dims to be at most the width of a head (${width}), received ${rotary.dims}`,
+      `Expected options.rotary.dims to be at most the width of a head (${width}), received ${dims}`,
     );
   }
-  return rotary.dims;
+  const { inverseFrequencies, scaling } = rotary;
+  if (inverseFrequencies) expectPairs(inverseFrequencies, 'inverseFrequencies', dims);
+  if (scaling?.type === 'longrope') {
+    expectPairs(scaling.shortFactor, 'scaling.shortFactor', dims);
+    expectPairs(scaling.longFactor, 'scaling.longFactor', dims);
+  }
+  return dims;
+}
+
+function expectPairs(numbers: readonly number[], name: string, dims: number): void {
+  if (numbers.length === dims / 2) return;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected options.rotary.${name} to have one element for each pair of the ${dims} elements that turn (${dims / 2}), received ${numbers.length}`,
+  );
 }

@@ -1,7 +1,10 @@
 /** How rotary frequencies change for long sequences: the options, spelt as in the config.json of checkpoints. */
+import { readNumberList } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { booleanOption, choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { widestHead } from '../problem/problem.js';
+import type { NumberList } from '../tensor/types.js';
 
 /**
  * Position interpolation (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
@@ -84,15 +87,51 @@ export interface Llama3Scaling {
   originalMaxPositionEmbeddings: number;
 }
 
+/**
+ * LongRoPE (Ding et al. 2024, "LongRoPE: Extending LLM Context Window Beyond 2 Million Tokens"), as in Phi-3 and
+ * MiniCPM: the frequency f of pair i becomes f / shortFactor[i] in sequences of up to
+ * L = originalMaxPositionEmbeddings steps, and f / longFactor[i] in longer ones. Cosines and sines are multiplied
+ * by the attention factor, whatever the length. The length of a batch entry is its largest position of a valid key, plus one.
+ * Keys in a cache stay as they were rotated when they were appended: a sequence that grows beyond L goes on from
+ * keys with the short factors, unless it is computed anew with an empty cache, as transformers does for Phi-3.
+ */
+export interface LongRopeScaling {
+  /** `rope_type` of checkpoints; early ones have 'su'. */
+  type: 'longrope';
+  /** One positive number for each pair, in a list or a tensor [dims / 2] of a floating-point type. Copied. */
+  shortFactor: NumberList;
+  /** The same, for sequences longer than originalMaxPositionEmbeddings. */
+  longFactor: NumberList;
+  /** The length that the model was trained for; at least 2. */
+  originalMaxPositionEmbeddings: number;
+  /**
+   * How many times longer sequences may be; at least 1. Checkpoints often have the ratio
+   * max_position_embeddings / original_max_position_embeddings instead. Needed unless attentionFactor is given,
+   * which alone depends on it.
+   */
+  factor?: number;
+  /** Multiplies cosines and sines. Default: √(1 + ln(factor) / ln(L)). */
+  attentionFactor?: number;
+}
+
 /** The scaling of the frequencies of {@link RotaryOptions}; `rope_scaling` of checkpoints. */
-export type RotaryScaling = LinearScaling | DynamicScaling | YarnScaling | Llama3Scaling;
+export type RotaryScaling = LinearScaling | DynamicScaling | YarnScaling | Llama3Scaling | LongRopeScaling;
 
 /** What was read of the options, with every default resolved. */
 export type Scaling =
   | Readonly<LinearScaling>
   | Readonly<DynamicScaling>
   | Readonly<Pick<YarnScaling, 'type' | 'factor' | 'originalMaxPositionEmbeddings'> & YarnDefaults>
-  | Readonly<Llama3Scaling>;
+  | Readonly<Llama3Scaling>
+  | LongRope;
+
+interface LongRope {
+  readonly type: 'longrope';
+  readonly shortFactor: readonly number[];
+  readonly longFactor: readonly number[];
+  readonly originalMaxPositionEmbeddings: number;
+  readonly attentionFactor: number;
+}
 
 interface YarnDefaults {
   attentionFactor: number;
@@ -116,6 +155,14 @@ const optionNames = {
     'truncate',
   ],
   llama3: ['type', 'factor', 'lowFreqFactor', 'highFreqFactor', 'originalMaxPositionEmbeddings'],
+  longrope: [
+    'type',
+    'shortFactor',
+    'longFactor',
+    'originalMaxPositionEmbeddings',
+    'factor',
+    'attentionFactor',
+  ],
 } as const;
 const types = Object.keys(optionNames) as (keyof typeof optionNames)[];
 const allNames = [...new Set(types.flatMap((type) => [...optionNames[type]]))];
@@ -126,6 +173,7 @@ export function readScaling(value: unknown, name: string): Scaling | undefined {
   const values = readOptions(value, allNames, name);
   const type = readType(values.type, `${name}.type`);
   rejectOthers(values, type, name);
+  if (type === 'longrope') return readLongRope(values, name);
   const factor = number(values, 'factor', name, 1);
   switch (type) {
     case 'linear':
@@ -175,9 +223,39 @@ function number(
   return value;
 }
 
-function originalLength(values: OptionValues<Name>, name: string): number {
+function originalLength(values: OptionValues<Name>, name: string, least = 1): number {
   const key = 'originalMaxPositionEmbeddings';
-  return integerBetween(values[key], `${name}.${key}`, 1, 2 ** 31 - 1);
+  return integerBetween(values[key], `${name}.${key}`, least, 2 ** 31 - 1);
+}
+
+/** Non-negative numbers for pairs of elements: how many there have to be is known once a head's width is. */
+export function readPairNumbers(value: unknown, name: string): readonly number[] {
+  const numbers = [...readNumberList(value, name, widestHead / 2)];
+  const wrong = numbers.findIndex((element) => element < 0);
+  if (wrong >= 0) throw invalid(`${name}[${wrong}]`, 'a non-negative number', numbers[wrong]);
+  return numbers;
+}
+
+function readFactors(value: unknown, name: string): readonly number[] {
+  const factors = readPairNumbers(value, name);
+  const zero = factors.indexOf(0);
+  if (zero >= 0) throw invalid(`${name}[${zero}]`, 'greater than 0', 0);
+  return factors;
+}
+
+function readLongRope(values: OptionValues<Name>, name: string): LongRope {
+  const { factor, attentionFactor } = values;
+  const original = originalLength(values, name, 2);
+  const isNeeded = attentionFactor === undefined || factor !== undefined;
+  const times = isNeeded ? number(values, 'factor', name, 1) : 1;
+  const byDefault = Math.sqrt(1 + Math.log(times) / Math.log(original));
+  return {
+    type: 'longrope',
+    shortFactor: readFactors(values.shortFactor, `${name}.shortFactor`),
+    longFactor: readFactors(values.longFactor, `${name}.longFactor`),
+    originalMaxPositionEmbeddings: original,
+    attentionFactor: number(values, 'attentionFactor', name, 0, byDefault),
+  };
 }
 
 function readYarn(values: OptionValues<Name>, name: string, factor: number): Scaling {

@@ -15,8 +15,9 @@ import {
   parseHeader,
   parseHeaderLength,
 } from './header.js';
-import { isObject, malformed, parseJson, show } from './json.js';
+import { isObject, malformed, parseJsonFile, show } from './json.js';
 import { listNames, locate } from './paths.js';
+import { recognisableLength, recognise } from './recognise.js';
 
 /** The most bytes of one read; the system allows no more than 2 GiB. */
 const maxReadLength = 2 ** 30;
@@ -38,9 +39,10 @@ class Shard {
     const handle = await openRegularFile(path);
     try {
       const { size } = await handle.stat();
-      const prefix = new Uint8Array(Math.min(8, size));
-      await readInto(prefix, handle, 0, path);
-      const length = parseHeaderLength(prefix, size, path);
+      const start = new Uint8Array(Math.min(recognisableLength, size));
+      await readInto(start, handle, 0, path);
+      expectHeader(start, size, path);
+      const length = parseHeaderLength(start, size, path);
       const bytes = new Uint8Array(length);
       await readInto(bytes, handle, 8, path);
       const header = parseHeader(bytes, size - 8 - length, path);
@@ -70,16 +72,36 @@ class Shard {
   }
 }
 
+/**
+ * Names what a file is that is not of the format: whose first bytes are no plausible length, or have no header behind them.
+ */
+function expectHeader(start: Uint8Array, size: number, path: string): void {
+  if (size === 0) {
+    throw malformed(
+      path,
+      "expected at least 8 bytes (the header's length), received 0: the file is empty, so write or download it again",
+    );
+  }
+  const length = size < 8 ? 0n : new DataView(start.buffer, 0, 8).getBigUint64(0, true);
+  const isPlausible = length <= maxHeaderLength && Number(length) <= size - 8;
+  if (isPlausible && start[8] === '{'.charCodeAt(0)) return;
+  const received = recognise(start);
+  if (received !== undefined) throw malformed(path, `expected a safetensors file, received ${received}`);
+}
+
 /** Checks before it opens, because opening a named pipe would wait for a writer for ever. */
 async function openRegularFile(path: string): Promise<FileHandle> {
+  let received = 'something else';
   try {
-    if ((await stat(path)).isFile()) return await openHandle(path, 'r');
+    const info = await stat(path);
+    if (info.isFile()) return await openHandle(path, 'r');
+    if (info.isDirectory()) received = 'a directory';
   } catch (error) {
     throw new HeedError('HEED_FILE_ERROR', `Could not open ${path}: ${(error as Error).message}`, {
       cause: error,
     });
   }
-  throw new HeedError('HEED_FILE_ERROR', `Expected ${path} to be a regular file`);
+  throw new HeedError('HEED_FILE_ERROR', `Expected ${path} to be a regular file, received ${received}`);
 }
 
 /** Fills the memory of `data`. Positional, so that any number of reads may run at once. */
@@ -106,20 +128,82 @@ async function readInto(data: TypedArray, handle: FileHandle, position: number, 
 /** The names of the tensors of each file, in the order of the index. */
 type Contents = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Opens all files of an index. */
-async function openShards(index: string): Promise<Shard[]> {
+/** Where a tensor is, or why it cannot be read. */
+type Whereabouts = Place | HeedError;
+
+/** What was found of a file: its shards, and the whereabouts of all tensors that they or an index name. */
+interface Found {
+  readonly shards: readonly Shard[];
+  readonly tensors: ReadonlyMap<string, Whereabouts>;
+}
+
+async function openOne(path: string): Promise<Found> {
+  const shard = await Shard.open(path);
+  return {
+    shards: [shard],
+    tensors: new Map(shard.header.entries.map((entry) => [entry.name, { shard, entry }])),
+  };
+}
+
+/**
+ * Opens the files of an index. One that is missing or broken stands in nobody's way but its tensors': a layer needs few of
+ * them. Only where there is none at all, there is nothing to open.
+ */
+async function openShards(index: string): Promise<Found> {
   const contents = await readIndex(index);
-  const opening = [...contents].map(([file, names]) => openShard(index, file, names));
-  const opened = await Promise.allSettled(opening);
+  const opened = await Promise.allSettled(
+    [...contents].map(([file, names]) => openShard(index, file, names)),
+  );
   const shards = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = opened.find((result) => result.status === 'rejected');
-  if (failed === undefined) return shards;
-  await Promise.all(shards.map((shard) => shard.close()));
-  throw failed.reason;
+  if (shards.length === 0 && failed !== undefined) throw failed.reason;
+  const tensors = new Map<string, Whereabouts>();
+  for (const [i, names] of [...contents.values()].entries()) {
+    const result = opened[i];
+    if (result.status === 'fulfilled') addIndexed(index, result.value, names, tensors);
+    else for (const name of names) tensors.set(name, asHeedError(result.reason, index));
+  }
+  addUnnamed(index, shards, tensors);
+  return { shards, tensors };
+}
+
+function asHeedError(error: unknown, index: string): HeedError {
+  if (error instanceof HeedError) return error;
+  const problem = `Could not read a file of ${index}: ${(error as Error).message}`;
+  return new HeedError('HEED_FILE_ERROR', problem, { cause: error });
+}
+
+/** The tensors that an index names for a shard, in the order of their data. */
+function addIndexed(
+  index: string,
+  shard: Shard,
+  names: ReadonlySet<string>,
+  tensors: Map<string, Whereabouts>,
+): void {
+  const { entries } = shard.header;
+  for (const entry of entries) if (names.has(entry.name)) tensors.set(entry.name, { shard, entry });
+  const held = listNames(entries.map(({ name }) => name));
+  for (const name of names) {
+    if (tensors.has(name)) continue;
+    tensors.set(name, malformed(index, `expected ${shard.path} to hold ${show(name)}, found ${held}`));
+  }
+}
+
+/** Tensors that no index names belong to the model too; two of the same name would be two readings. */
+function addUnnamed(index: string, shards: readonly Shard[], tensors: Map<string, Whereabouts>): void {
+  const named = new Set(tensors.keys());
+  for (const shard of shards) {
+    for (const entry of shard.header.entries) {
+      const { name } = entry;
+      if (named.has(name)) continue;
+      const problem = `expected weight_map to say which of several files ${show(name)} is read from`;
+      tensors.set(name, tensors.has(name) ? malformed(index, problem) : { shard, entry });
+    }
+  }
 }
 
 async function readIndex(index: string): Promise<Contents> {
-  const { weight_map: map } = parseJson(await readWhole(index), 'the index', index) as Record<
+  const { weight_map: map } = parseJsonFile(await readWhole(index), 'the index', index) as Record<
     string,
     unknown
   >;
@@ -164,30 +248,7 @@ async function openShard(index: string, file: string, names: ReadonlySet<string>
       `Expected ${directory} to hold ${show(file)}, which ${index} names for ${listNames([...names])}, found ${listNames(found, 'no safetensors files')}`,
     );
   }
-  const shard = await Shard.open(join(directory, file));
-  try {
-    expectAgreement(index, shard, names);
-    return shard;
-  } catch (error) {
-    await shard.close();
-    throw error;
-  }
-}
-
-function expectAgreement(index: string, { path, header }: Shard, names: ReadonlySet<string>): void {
-  const held = header.entries.map(({ name }) => name);
-  const known = new Set(held);
-  const missing = [...names].filter((name) => !known.has(name));
-  if (missing.length > 0) {
-    throw malformed(index, `expected ${path} to hold ${listNames(missing)}, found ${listNames(held)}`);
-  }
-  const others = held.filter((name) => !names.has(name));
-  if (others.length > 0) {
-    throw malformed(
-      index,
-      `expected weight_map to name ${path} for all tensors in it, found also ${listNames(others)}`,
-    );
-  }
+  return await Shard.open(join(directory, file));
 }
 
 /** The header's entry of a tensor. */
@@ -219,27 +280,38 @@ export class SafetensorsFile {
   readonly path: string;
   /** The free text entries of the file, or of all its shards; if entries disagree, the first. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Name, element type and dims of every tensor, by name, in the order of their data. */
+  /**
+   * Name, element type and dims of every tensor, by name, in the order of their data. Of several files, one that
+   * is missing or malformed has none here; `read` says why.
+   */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly #shards: readonly Shard[];
-  readonly #places: ReadonlyMap<string, Place>;
+  readonly #whereabouts: ReadonlyMap<string, Whereabouts>;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, shards: readonly Shard[]) {
-    const places = shards.flatMap((shard) => shard.header.entries.map((entry) => ({ shard, entry })));
+  private constructor(path: string, { shards, tensors }: Found) {
     this.path = path;
     this.metadata = Object.freeze(
       Object.assign(Object.create(null), ...shards.map(({ header }) => header.metadata).reverse()),
     );
-    this.tensors = new Map(places.map(({ entry }) => [entry.name, infoOf(entry)]));
+    const infos = new Map<string, TensorInfo>();
+    for (const [name, place] of tensors) {
+      if (!(place instanceof HeedError)) infos.set(name, infoOf(place.entry));
+    }
+    this.tensors = infos;
     this.#shards = shards;
-    this.#places = new Map(places.map((place) => [place.entry.name, place]));
+    this.#whereabouts = tensors;
   }
 
   /** @internal Use `open` of heed/safetensors. */
   static async open(path: string): Promise<SafetensorsFile> {
     const { file, isIndex } = await locate(path);
-    return new SafetensorsFile(file, isIndex ? await openShards(file) : [await Shard.open(file)]);
+    return new SafetensorsFile(file, await (isIndex ? openShards(file) : openOne(file)));
+  }
+
+  /** @internal The names of all tensors, with those that an index names and no file has. */
+  get names(): string[] {
+    return [...this.#whereabouts.keys()];
   }
 
   /** Whether close() was called. */
@@ -252,13 +324,14 @@ export class SafetensorsFile {
    *
    * @throws HeedError `HEED_UNKNOWN_TENSOR` for a name that is not in the file, `HEED_UNSUPPORTED_TYPE` for an element
    * type that heed does not support, `HEED_DISPOSED` after `close()`, `HEED_FILE_ERROR` if the file cannot be
-   * read.
+   * read, or is one of several and missing, and `HEED_MALFORMED_FILE` if that one is malformed or lacks the tensor.
    */
   async read(name: string): Promise<Tensor> {
     if (this.closed)
       throw new HeedError('HEED_DISPOSED', `Expected ${this.path} to be open, received a closed file`);
     if (typeof name !== 'string') throw invalid('name', 'a string', name);
-    const place = this.#places.get(name);
+    const place = this.#whereabouts.get(name);
+    if (place instanceof HeedError) throw place;
     if (place === undefined) {
       throw new HeedError(
         'HEED_UNKNOWN_TENSOR',

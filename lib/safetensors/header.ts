@@ -166,7 +166,7 @@ export const dtypes: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
   ['F4', { bits: 4 }],
   ['F6_E2M3', { bits: 6 }],
   ['F6_E3M2', { bits: 6 }],
-  ['U8', { bits: 8 }],
+  ['U8', { bits: 8, type: 'uint8' }],
   ['I8', { bits: 8 }],
   ['F8_E5M2', { bits: 8 }],
   ['F8_E4M3', { bits: 8 }],

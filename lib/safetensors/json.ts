@@ -1,10 +1,21 @@
 /** JSON in files of the format, which may be hostile. */
 import { TextDecoder } from 'node:util';
 import { HeedError } from '../errors.js';
+import { recognise } from './recognise.js';
 
 export function malformed(path: string, problem: string, cause?: unknown): HeedError {
   const options = cause === undefined ? undefined : { cause };
   return new HeedError('HEED_MALFORMED_FILE', `Malformed file ${path}: ${problem}`, options);
+}
+
+/** Parses a file that is an object, and names what it is instead. */
+export function parseJsonFile(bytes: Uint8Array, what: string, path: string): object {
+  if (bytes.length === 0) {
+    throw malformed(path, `expected ${what} to start with "{", received "": the file is empty`);
+  }
+  const received = recognise(bytes, true);
+  if (received !== undefined) throw malformed(path, `expected ${what} to be JSON, received ${received}`);
+  return parseJson(bytes, what, path);
 }
 
 /** Parses an object by the rules of the format; `what` names it in messages. */

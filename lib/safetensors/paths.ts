@@ -43,8 +43,20 @@ export async function locate(path: string): Promise<Located> {
   if (names.includes(indexName)) return { file: join(path, indexName), isIndex: true };
   throw new HeedError(
     'HEED_FILE_ERROR',
-    `Expected the directory ${path} to hold ${fileName} or ${indexName}, found ${listNames(names.sort(), 'no files')}`,
+    `Expected the directory ${path} to hold ${fileName} or ${indexName}, found ${listNames(names.sort(), 'no files')}${adviceOn(names)}`,
   );
+}
+
+/** What to do with files of other names, or of other formats. */
+function adviceOn(names: readonly string[]): string {
+  if (names.some((name) => /\.safetensors(\.index\.json)?$/.test(name)))
+    return ': give the path of one of these';
+  const isOther = names.some((name) =>
+    /\.(bin|pt|pth|ckpt|h5|keras|msgpack|onnx|gguf|npz|npy|pkl)$/.test(name),
+  );
+  return isOther
+    ? ': heed reads safetensors, so convert the weights, for example with save_file of the Python package safetensors'
+    : '';
 }
 
 /** Names of tensors or files for a message, shortened to the first few. */

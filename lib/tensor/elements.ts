@@ -160,6 +160,9 @@ export function writeElements(
     case 'bool':
       for (let i = 0; i < count; i++) data[start + i] = source[sourceStart + i] === 0 ? 0 : 1;
       return;
+    case 'uint8':
+      for (let i = 0; i < count; i++) data[start + i] = clamp(source[sourceStart + i], 0, 255);
+      return;
     case 'int32':
       for (let i = 0; i < count; i++)
         data[start + i] = clamp(source[sourceStart + i], -(2 ** 31), 2 ** 31 - 1);

@@ -68,7 +68,7 @@ export class Tensor implements TensorLike {
 
   /**
    * @param type element type; float16 and bfloat16 are stored as bits in a Uint16Array (float16 also
-   *   in a Float16Array where the runtime has it), bool as 0 and 1 in a Uint8Array
+   *   in a Float16Array where the runtime has it), bool as 0 and 1 in a Uint8Array, uint8 in one as it is
    * @param data exactly as many elements as the product of dims
    * @param dims length along every axis, outermost first
    * @throws HeedError HEED_TYPE_MISMATCH if the array cannot store the type, HEED_SHAPE_MISMATCH

@@ -1,7 +1,15 @@
 /** Element types, locations, and the typed arrays that store elements. */
 
 /** float16 and bfloat16 are stored as their bits, bool as 0 and 1. */
-export type TensorType = 'float32' | 'float16' | 'bfloat16' | 'float64' | 'bool' | 'int32' | 'int64';
+export type TensorType =
+  | 'float32'
+  | 'float16'
+  | 'bfloat16'
+  | 'float64'
+  | 'bool'
+  | 'uint8'
+  | 'int32'
+  | 'int64';
 
 /** The types that attention and projections compute with. */
 export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
@@ -42,17 +50,33 @@ export interface TensorLike {
   readonly data: TensorData;
 }
 
+/**
+ * Real numbers: an array of numbers, a Float32Array, a Float64Array, a Float16Array, or a tensor of any
+ * floating-point type. Other typed arrays are refused, because they may hold the bits of numbers: pass those
+ * in a tensor, which has a type.
+ */
+export type NumberList = ArrayLike<number> | TensorLike;
+
+/**
+ * Integers: an array or typed array of numbers or bigints, or a tensor of type int64, int32 or uint8, as
+ * tokenizers and onnxruntime give them.
+ */
+export type IntegerList = ArrayLike<number> | ArrayLike<bigint> | TensorLike;
+
 export const tensorTypes: readonly TensorType[] = [
   'float32',
   'float16',
   'bfloat16',
   'float64',
   'bool',
+  'uint8',
   'int32',
   'int64',
 ];
 
 export const floatTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
+
+export const integerTypes: readonly TensorType[] = ['int64', 'int32', 'uint8'];
 
 export const bytesPerElement: Readonly<Record<TensorType, number>> = {
   float32: 4,
@@ -60,6 +84,7 @@ export const bytesPerElement: Readonly<Record<TensorType, number>> = {
   bfloat16: 2,
   float64: 8,
   bool: 1,
+  uint8: 1,
   int32: 4,
   int64: 8,
 };
@@ -70,4 +95,8 @@ export function isTensorType(type: unknown): type is TensorType {
 
 export function isFloatType(type: TensorType): type is FloatType {
   return type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
+}
+
+export function isIntegerType(type: TensorType): boolean {
+  return integerTypes.includes(type);
 }

@@ -68,12 +68,15 @@ struct ProjectionProblem {
   std::vector<ProjectionTarget> targets;
 };
 
-// Merges attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps.
+// Merges attention over disjoint sets of keys; every part is [rows, width] with [rows] log-sum-exps. Rows of
+// one head are consecutive, and heads repeat.
 struct MergeProblem {
   struct Part {
     const void* output = nullptr;
     const float* log_sum_exp = nullptr;
   };
+  std::vector<float> sinks;  // one per head, or empty
+  int64_t rows_per_head = 1;
   int64_t rows = 0;
   int64_t width = 0;
   DType type = DType::float32;

@@ -16,10 +16,11 @@
 namespace heed::cuda {
 
 struct MergeParameters {
-  const MergeProblem::Part* parts;  // in device memory
+  const MergeProblem::Part* parts;  // in device memory, as are the sinks
+  const float* sinks;               // one per head, or null
   void* output;
   float* log_sum_exp;
-  int64_t rows, width;
+  int64_t rows, width, rows_per_head, heads;
   int32_t part_count;
 };
 
@@ -29,7 +30,8 @@ template <class T>
 __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_constant__ MergeParameters p) {
   const int64_t row = block::index() * merge_rows_per_block + warp::index();
   if (row >= p.rows) return;
-  float highest = negative_infinity;
+  const float sink = p.sinks == nullptr ? negative_infinity : p.sinks[row / p.rows_per_head % p.heads];
+  float highest = sink;
   for (int32_t i = 0; i < p.part_count; ++i) {
     const float part = p.parts[i].log_sum_exp[row];
     if (part > highest) highest = part;
@@ -37,7 +39,7 @@ __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_const
   const auto share = [&](int32_t i) {
     return thread::exp2((p.parts[i].log_sum_exp[row] - highest) * log2_e);
   };
-  float sum = 0;
+  float sum = sink == negative_infinity ? 0 : thread::exp2((sink - highest) * log2_e);
   // A part that attended nothing contributes nothing, whatever its output is.
   for (int32_t i = 0; i < p.part_count; ++i)
     sum += p.parts[i].log_sum_exp[row] == negative_infinity ? 0 : share(i);
@@ -58,10 +60,13 @@ __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_const
 void merge(const MergeProblem& problem, Workspace& workspace) {
   if (problem.rows == 0) return;
   const MergeParameters p{workspace.upload(problem.parts),
+                          workspace.upload(problem.sinks),
                           problem.output,
                           problem.log_sum_exp,
                           problem.rows,
                           problem.width,
+                          problem.rows_per_head,
+                          static_cast<int64_t>(problem.sinks.size()),
                           static_cast<int32_t>(problem.parts.size())};
   const LaunchShape shape{tiles_of(problem.rows, merge_rows_per_block), merge_threads, 0};
   with_element_type(problem.type, [&](auto element) {

@@ -1,5 +1,13 @@
 /** Tests random combinations of options: options that work alone must also work together. */
-import { attend, checkAttention, type InputShape, randomInputs, typesOf } from '../support/attention.js';
+import { integerTypes } from '../../lib/tensor/types.js';
+import {
+  attend,
+  checkAttention,
+  type InputShape,
+  randomInputs,
+  typesOf,
+  withOneReading,
+} from '../support/attention.js';
 import { eachBackend, type TestedBackend } from '../support/backends.js';
 import { expectClose, tolerances } from '../support/compare.js';
 import { attentionOracle, type OracleOptions } from '../support/oracle.js';
@@ -23,11 +31,13 @@ function randomShape(random: Random, backend: TestedBackend): Required<InputShap
 }
 
 function randomMask(random: Random, { batch, heads, queries, keys }: Required<InputShape>) {
-  const dims = [batch, heads, queries, keys].map((length) => (random.chance(0.6) ? length : 1));
+  const target = [batch, heads, queries, keys];
+  const dims = target.map((length) => (random.chance(0.6) ? length : 1));
   const kept = dims.slice(random.integer(0, dims.findIndex((length) => length !== 1) + 1));
+  const drawn = withOneReading(random.chance(0.2) ? [batch, keys] : kept, target);
   return random.chance(0.5)
-    ? random.mask(kept, 0.8)
-    : random.tensor(random.pick(['float32', 'float16']), kept);
+    ? random.mask(drawn, 0.8).cast(random.pick(['bool', 'bool', ...integerTypes]))
+    : random.tensor(random.pick(['float32', 'float16']), drawn);
 }
 
 function randomOptions(random: Random, shape: Required<InputShape>): OracleOptions {

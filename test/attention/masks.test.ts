@@ -1,10 +1,14 @@
-/** Tests masks: bool and float, in every form that broadcasts. */
-import type { FloatType } from '../../lib/tensor/types.js';
+/** Tests masks: bool, integers and float, in every form that broadcasts. */
+import assert from 'node:assert/strict';
+import { Tensor } from '../../lib/tensor/tensor.js';
+import { type FloatType, integerTypes } from '../../lib/tensor/types.js';
 import { attend, checkAttention, randomInputs } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
+import { toNumbers } from '../support/numbers.js';
 import { attentionOracle } from '../support/oracle.js';
 import { Random, tensorOf } from '../support/random.js';
+import { throwsHeed } from '../support/rejects.js';
 
 const maskTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
 
@@ -84,6 +88,89 @@ eachBackend('masks', (backend) => {
       expectClose(attend(backend, inputs, { mask }), output, tolerances.float32);
     });
   }
+
+  for (const type of integerTypes) {
+    it(`takes ${type} of 0 and 1 as bool`, () => {
+      for (const dims of [fullDims, [2, 1, 1, 13], [9, 13], [13], [1], []]) {
+        const bool = random.mask(dims, 0.6);
+        const mask = bool.cast(type);
+        const expected = attend(backend, inputs, { mask: bool });
+        expectSameBits(attend(backend, inputs, { mask }), expected);
+        // The elements are read when the operation is built, and left as they are.
+        assert.deepEqual(toNumbers(mask), toNumbers(bool));
+      }
+      checkAttention(backend, inputs, { mask: random.mask([2, 1, 1, 13], 0.6).cast(type) });
+      checkAttention(backend, randomInputs(random, { keys: 0 }), { mask: Tensor.zeros(type, [9, 0]) });
+    });
+  }
+
+  it('takes integers from an offset in a larger buffer', () => {
+    const bool = random.mask([9, 13], 0.6);
+    const data = new BigInt64Array(9 * 13 + 7).fill(7n).subarray(3, 3 + 9 * 13);
+    for (let i = 0; i < data.length; i++) data[i] = BigInt(bool.data[i]);
+    const mask = { type: 'int64', dims: [9, 13], data } as const;
+    expectSameBits(attend(backend, inputs, { mask }), attend(backend, inputs, { mask: bool }));
+  });
+
+  describe('of two axes', () => {
+    for (const type of ['bool', 'int64', 'float32'] as const) {
+      it(`say what is padding where only that fits, ${type}`, () => {
+        // [batch, keys] as tokenizers give it: of 3 entries, with 9, 1 and 4 queries.
+        for (const queries of [9, 1, 4]) {
+          const padded = randomInputs(random, { batch: 3, queries });
+          const bool = random.mask([3, 13], 0.6);
+          const mask = bool.cast(type);
+          checkAttention(backend, padded, { mask });
+          expectSameBits(
+            attend(backend, padded, { mask }),
+            attend(backend, padded, { mask: mask.reshape([3, 1, 1, 13]) }),
+          );
+        }
+      });
+
+      it(`are rows and keys where only that fits, ${type}`, () => {
+        for (const [batch, queries] of [
+          [2, 9],
+          [1, 9],
+          [1, 1],
+          [3, 1],
+        ]) {
+          const each = randomInputs(random, { batch, queries });
+          const mask = random.mask([queries, 13], 0.6).cast(type);
+          const four = mask.reshape([1, 1, queries, 13]);
+          expectSameBits(attend(backend, each, { mask }), attend(backend, each, { mask: four }));
+        }
+      });
+    }
+
+    it('are refused where both fit', () => {
+      for (const layout of ['bhsd', 'bshd'] as const) {
+        const square = randomInputs(random, { batch: 3, queries: 3, layout });
+        for (const mask of [random.mask([3, 13], 0.6), random.mask([3, 13], 0.6).cast('int64')]) {
+          throwsHeed(
+            () => attend(backend, square, { mask, layout }),
+            'HEED_SHAPE_MISMATCH',
+            'Expected options.mask.dims to have one meaning, received [3, 13], which may be [queries, keys] or ' +
+              '[batch, keys]; reshape it to [1, 1, 3, 13] or to [3, 1, 1, 13]',
+          );
+        }
+        for (const dims of [
+          [1, 1, 3, 13],
+          [3, 1, 1, 13],
+          [3, 1],
+        ]) {
+          checkAttention(backend, square, { layout, mask: random.mask(dims, 0.6) });
+        }
+      }
+      // Of one key, a column may be either as well.
+      const one = randomInputs(random, { batch: 3, queries: 3, keys: 1 });
+      throwsHeed(
+        () => attend(backend, one, { mask: random.mask([3, 1], 0.5) }),
+        'HEED_SHAPE_MISMATCH',
+        'reshape it to [1, 1, 3, 1] or to [3, 1, 1, 1]',
+      );
+    });
+  });
 
   it('is the same in both layouts', () => {
     checkAttention(backend, randomInputs(random, { layout: 'bshd' }), {

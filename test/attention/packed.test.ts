@@ -1,7 +1,6 @@
 /** Tests consecutive sequences in one tensor. */
 import assert from 'node:assert/strict';
 import { attentionSync } from '../../lib/attention/attention.js';
-import type { AttentionOptions } from '../../lib/attention/options.js';
 import { type PackedAttentionOptions, packedAttention } from '../../lib/attention/packed.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
@@ -12,6 +11,7 @@ import { toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleOptions } from '../support/oracle.js';
 import { poisoned } from '../support/poison.js';
 import { Random, tensorOf } from '../support/random.js';
+import { rejectsHeed } from '../support/rejects.js';
 
 const heads = 4;
 const keyHeads = 2;
@@ -92,7 +92,7 @@ eachBackend('packed attention', (backend) => {
   const cross = pack(random, [0, 4, 4, 10, 11], [0, 7, 20, 20, 150]);
 
   for (const [name, packed] of Object.entries({ self, cross })) {
-    for (const [title, options] of Object.entries<Omit<AttentionOptions, 'layout' | 'kvLengths'>>({
+    for (const [title, options] of Object.entries<Omit<OracleOptions, 'layout' | 'kvLengths'>>({
       plain: {},
       causal: { causal: true },
       window: { window: { left: 2, right: 1 } },
@@ -140,6 +140,30 @@ eachBackend('packed attention', (backend) => {
   });
 
   it('broadcasts masks', () => check(self, { mask: random.tensor('float32', [1, heads, 1, 1]) }));
+
+  it('takes [sequences, longest keys] as a mask of two axes, unless it may be [queries, keys]', async () => {
+    for (const type of ['bool', 'int64', 'float32'] as const) {
+      const mask = random.mask([4, 27], 0.7).cast(type);
+      const packedWith = (given: Tensor) =>
+        packedAttention(self.query, self.key, self.value, {
+          backend,
+          mask: given,
+          queryStarts: self.queryStarts,
+        });
+      expectSameBits(await packedWith(mask), await packedWith(mask.reshape([4, 1, 1, 27])));
+    }
+    const square = pack(random, [0, 4, 6, 7, 7]);
+    await rejectsHeed(
+      () =>
+        packedAttention(square.query, square.key, square.value, {
+          backend,
+          mask: random.mask([4, 4], 0.7),
+          queryStarts: square.queryStarts,
+        }),
+      'HEED_SHAPE_MISMATCH',
+      'reshape it to [1, 1, 4, 4] or to [4, 1, 1, 4]',
+    );
+  });
 
   it('may be empty', async () => {
     await check(pack(random, [0]));

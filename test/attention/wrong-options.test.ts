@@ -8,6 +8,7 @@ import {
 } from '../../lib/attention/attention.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
+import type { TypedArray } from '../../lib/tensor/types.js';
 import { expectSameBits } from '../support/compare.js';
 import { describeRefusals, goodInputs, type Refusal, zeros } from '../support/refusals.js';
 
@@ -15,6 +16,21 @@ const resizable = () => {
   const buffer = Reflect.construct(ArrayBuffer, [4 * 360, { maxByteLength: 8 * 360 }]) as ArrayBuffer;
   return new Tensor(new Float32Array(buffer), [2, 4, 9, 5]);
 };
+
+/** Masks of 13 keys, whose fourth element is neither 0 nor 1. */
+const integerMasks: readonly [type: string, data: TypedArray, received: string][] = [
+  ...[2, -1, -(2 ** 31), 65536].map((wrong): [string, TypedArray, string] => [
+    'int32',
+    Int32Array.from({ length: 13 }, (_, i) => (i === 3 ? wrong : i % 2)),
+    `${wrong}`,
+  ]),
+  ...[2n, -1n, 2n ** 32n, 2n ** 32n + 1n, -(2n ** 63n)].map((wrong): [string, TypedArray, string] => [
+    'int64',
+    BigInt64Array.from({ length: 13 }, (_, i) => (i === 3 ? wrong : BigInt(i % 2))),
+    `${wrong}`,
+  ]),
+  ['uint8', Uint8Array.from({ length: 13 }, (_, i) => (i === 3 ? 255 : i % 2)), '255'],
+];
 
 const options: readonly Refusal[] = [
   ['null', { options: null }, 'HEED_INVALID_ARGUMENT', /options to be an object, received null/],
@@ -160,10 +176,46 @@ const options: readonly Refusal[] = [
     /options\.kvLengths\[0\].*received -1/,
   ],
   [
-    'lengths as bigints',
-    { kvLengths: BigInt64Array.of(1n, 1n) },
+    'bigints past the keys',
+    { kvLengths: BigInt64Array.of(1n, 14n) },
     'HEED_INVALID_ARGUMENT',
-    /options\.kvLengths\[0\].*a bigint/,
+    /options\.kvLengths\[1\] to be an integer from 0 to 13, received 14n/,
+  ],
+  [
+    'bigints that no number is equal to',
+    { kvLengths: [1, -(2n ** 70n)] },
+    'HEED_INVALID_ARGUMENT',
+    /options\.kvLengths\[1\] to be an integer from 0 to 13, received a bigint beyond int64/,
+  ],
+  [
+    'bigints that rounding would bring into range',
+    { queryOffset: [0n, 2n ** 53n + 1n] },
+    'HEED_INVALID_ARGUMENT',
+    /options\.queryOffset\[1\].*received 9007199254740993n/,
+  ],
+  [
+    'lengths in a tensor of another shape',
+    { kvLengths: { type: 'int64', dims: [2, 1], data: BigInt64Array.of(1n, 1n) } },
+    'HEED_SHAPE_MISMATCH',
+    /options\.kvLengths\.dims to be \[2\], received \[2, 1\]/,
+  ],
+  [
+    'lengths in a tensor of another size',
+    { kvLengths: { type: 'int32', dims: [3], data: Int32Array.of(1, 1, 1) } },
+    'HEED_SHAPE_MISMATCH',
+    /options\.kvLengths to have one element per batch entry \(2\), received 3/,
+  ],
+  [
+    'lengths that are floating-point numbers',
+    { kvLengths: zeros(2) },
+    'HEED_UNSUPPORTED_TYPE',
+    /options\.kvLengths\.type to be 'int64', 'int32' or 'uint8', received 'float32'/,
+  ],
+  [
+    'lengths in memory without a type',
+    { kvLengths: new DataView(new ArrayBuffer(2)) },
+    'HEED_TYPE_MISMATCH',
+    /options\.kvLengths to be a list of numbers or a tensor, received a DataView/,
   ],
   [
     'an endless list',
@@ -190,13 +242,103 @@ const options: readonly Refusal[] = [
     /options\.sinks\[2\]/,
   ],
   ['sinks beyond float32', { sinks: [1e39, 2, 3, 4] }, 'HEED_INVALID_ARGUMENT', /options\.sinks\[0\]/],
+  ...['alibiSlopes', 'sinks'].flatMap((name): Refusal[] => [
+    ...[Uint16Array, Int16Array, Uint8Array, Int8Array, Uint32Array, Int32Array].map(
+      (Bits): Refusal => [
+        `${name} in a ${Bits.name}`,
+        { [name]: new Bits(4) },
+        'HEED_TYPE_MISMATCH',
+        new RegExp(
+          `options\\.${name} to be a list of numbers or a tensor, received a ${Bits.name}, which does not say ` +
+            "what type of number it holds; pass a tensor: \\{ type: 'bfloat16', dims: \\[4\\], data \\}",
+        ),
+      ],
+    ),
+    [`${name} in a Buffer`, { [name]: Buffer.alloc(4) }, 'HEED_TYPE_MISMATCH', /received a Uint8Array/],
+    [
+      `${name} in a BigInt64Array`,
+      { [name]: new BigInt64Array(4) },
+      'HEED_TYPE_MISMATCH',
+      /received a BigInt64Array/,
+    ],
+    [
+      `${name} in a BigUint64Array`,
+      { [name]: new BigUint64Array(4) },
+      'HEED_TYPE_MISMATCH',
+      /received a BigUint64Array/,
+    ],
+    [
+      `${name} in a DataView`,
+      { [name]: new DataView(new ArrayBuffer(4)) },
+      'HEED_TYPE_MISMATCH',
+      /a DataView/,
+    ],
+    [
+      `${name} in an ArrayBuffer`,
+      { [name]: new ArrayBuffer(4) },
+      'HEED_TYPE_MISMATCH',
+      /received a buffer without a type/,
+    ],
+    [
+      `${name} in a SharedArrayBuffer`,
+      { [name]: new SharedArrayBuffer(4) },
+      'HEED_TYPE_MISMATCH',
+      /received a buffer without a type/,
+    ],
+    [
+      `${name} that are bigints`,
+      { [name]: [1n, 2n, 3n, 4n] },
+      'HEED_INVALID_ARGUMENT',
+      /\[0\].*received a bigint/,
+    ],
+    [
+      `${name} in a tensor of integers`,
+      { [name]: Tensor.zeros('int32', [4]) },
+      'HEED_UNSUPPORTED_TYPE',
+      /\.type to be 'float32', .*received 'int32'/,
+    ],
+    [
+      `${name} in a tensor of other dims`,
+      { [name]: zeros(1, 4) },
+      'HEED_SHAPE_MISMATCH',
+      /\.dims to be \[4\], received \[1, 4\]/,
+    ],
+    [
+      `${name} in a tensor with the wrong array`,
+      { [name]: { type: 'bfloat16', dims: [4], data: new Float32Array(4) } },
+      'HEED_TYPE_MISMATCH',
+      /\.data to be a Uint16Array for type bfloat16, received a Float32Array/,
+    ],
+    [
+      `${name} in a tensor with an infinite number`,
+      { [name]: { type: 'bfloat16', dims: [4], data: Uint16Array.of(0, 0, 0x7f80, 0) } },
+      'HEED_INVALID_ARGUMENT',
+      /\[2\] to be a finite number in the range of float32, received Infinity/,
+    ],
+    [
+      `${name} in a float64 tensor beyond float32`,
+      { [name]: { type: 'float64', dims: [4], data: Float64Array.of(0, 1e39, 0, 0) } },
+      'HEED_INVALID_ARGUMENT',
+      /\[1\] to be a finite number in the range of float32, received 1e\+39/,
+    ],
+  ]),
   ['a mask that is a list', { mask: [true] }, 'HEED_UNSUPPORTED_TYPE', /options\.mask\.type/],
   ['a null mask', { mask: null }, 'HEED_INVALID_ARGUMENT', /options\.mask to be a tensor, received null/],
+  ...integerMasks.map(
+    ([type, data, received]): Refusal => [
+      `a mask of ${type} with another integer than 0 and 1`,
+      { mask: { type, dims: [13], data } },
+      'HEED_INVALID_ARGUMENT',
+      new RegExp(
+        `options\\.mask\\.data\\[3\\] to be 0 or 1, for a key that may be attended, received ${received}$`,
+      ),
+    ],
+  ),
   [
-    'a mask of integers',
-    { mask: Tensor.zeros('int32', [13]) },
+    'a mask of unsigned integers that heed has no type for',
+    { mask: { type: 'uint32', dims: [13], data: new Uint32Array(13) } },
     'HEED_UNSUPPORTED_TYPE',
-    /options\.mask\.type to be 'bool' or a floating-point type, received 'int32'/,
+    /options\.mask\.type to be 'float32', .*'uint8', 'int32' or 'int64', received 'uint32'/,
   ],
   [
     'a mask for other keys',

@@ -53,6 +53,12 @@ void merge_and_compare(test::Random& random) {
   problem.rows = rows;
   problem.width = width;
   problem.type = type;
+  if (random.chance(0.5)) {
+    const int64_t heads = random.integer(1, 4);
+    for (int64_t head = 0; head < heads; ++head)
+      problem.sinks.push_back(static_cast<float>(random.normal() * random.pick({1.0, 30.0})));
+    problem.rows_per_head = random.integer(1, 5);
+  }
   for (Part& part : parts) {
     const void* output = place(Use::input, part.output);
     problem.parts.push_back({output, static_cast<const float*>(place(Use::input, part.log_sum_exp))});
@@ -65,8 +71,11 @@ void merge_and_compare(test::Random& random) {
 
   double error = 0, norm = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    double highest = -INFINITY, sum = 0;
+    const auto heads = static_cast<int64_t>(problem.sinks.size());
+    const double sink = heads == 0 ? -INFINITY : problem.sinks[row / problem.rows_per_head % heads];
+    double highest = sink;
     for (const Part& part : parts) highest = std::fmax(highest, part.log_sum_exp[row]);
+    double sum = heads == 0 ? 0 : std::exp(sink - highest);
     for (const Part& part : parts) {
       if (std::isfinite(part.log_sum_exp[row])) sum += std::exp(part.log_sum_exp[row] - highest);
     }

@@ -8,11 +8,22 @@ import {
 import { mergeAttention, mergeAttentionSync } from '../../lib/attention/merge.js';
 import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
 import { attentionDetailsModel, attentionModel, type Expected } from './attention-model.js';
-import { floatArray, floatTensorOf, loosely, maybe, sizes } from './good-values.js';
+import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import { packedAttentionModel } from './packed-model.js';
-import { expect, expectCallOptions, floatTensor, isObject, list, options, sameDims } from './tensor-model.js';
+import {
+  expect,
+  expectCallOptions,
+  floatTensor,
+  isObject,
+  list,
+  numbers,
+  options,
+  sameDims,
+} from './tensor-model.js';
+
+const each = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
 
 export interface ScoredDims {
   readonly heads: number;
@@ -55,8 +66,6 @@ export function selectionOf(draw: Draw, target: readonly number[]): unknown {
 
 export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly number[], backend: string) {
   const { heads } = scored;
-  const dims = maskDims.slice(draw.below(4)).map((length) => (draw.below(2) === 0 ? 1 : length));
-  const size = dims.reduce((product, length) => product * length, 1);
   return {
     backend,
     ...maybe(draw, 'score', () => scoreOf(draw, scored)),
@@ -65,13 +74,19 @@ export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly
     ...maybe(draw, 'softcap', () => draw.below(5)),
     ...maybe(draw, 'causal', () => draw.below(2) === 0),
     ...maybe(draw, 'window', () => ({ left: draw.below(4), ...maybe(draw, 'right', () => draw.below(4)) })),
-    ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(10) / 10)),
-    ...maybe(draw, 'sinks', () => Float32Array.from({ length: heads }, () => draw.below(5) - 2)),
-    ...maybe(draw, 'mask', () =>
-      draw.below(2) === 0
-        ? { type: 'bool', dims, data: Uint8Array.from({ length: size }, () => draw.below(2)) }
-        : { type: 'float32', dims, data: floatArray(draw, size) },
+    ...maybe(draw, 'alibiSlopes', () =>
+      numbersIn(
+        draw,
+        each(heads, () => draw.below(10) / 10),
+      ),
     ),
+    ...maybe(draw, 'sinks', () =>
+      numbersIn(
+        draw,
+        each(heads, () => draw.below(5) - 2),
+      ),
+    ),
+    ...maybe(draw, 'mask', () => maskOf(draw, maskDims)),
     ...maybe(draw, 'signal', () => new AbortController().signal),
   };
 }
@@ -85,9 +100,19 @@ function denseArguments(draw: Draw, backend: string) {
   const options = {
     ...(layout === 'bshd' ? { layout } : {}),
     ...sharedOptions(draw, { heads, keyHeads, width, keys }, [batch, heads, queries, keys], backend),
-    ...maybe(draw, 'kvLengths', () => Array.from({ length: batch }, () => draw.below(keys + 1))),
+    ...maybe(draw, 'kvLengths', () =>
+      integersIn(
+        draw,
+        each(batch, () => draw.below(keys + 1)),
+      ),
+    ),
     ...maybe(draw, 'queryOffset', () =>
-      pick(draw, [draw.below(8) - 3, Array.from({ length: batch }, () => draw.below(5))]),
+      draw.below(2) === 0
+        ? draw.below(8) - 3
+        : integersIn(
+            draw,
+            each(batch, () => draw.below(5) - 2),
+          ),
     ),
   };
   const tensors = [
@@ -104,8 +129,8 @@ export function detailsOptions(draw: Draw, heads: number, queries: number) {
     () => draw.below(2) === 0,
   );
   const rows = maybe(draw, 'rows', () => ({
-    ...maybe(draw, 'heads', () => [draw.below(heads)]),
-    ...maybe(draw, 'queries', () => Int32Array.of(draw.below(queries))),
+    ...maybe(draw, 'heads', () => integersIn(draw, [draw.below(heads)])),
+    ...maybe(draw, 'queries', () => integersIn(draw, [draw.below(queries)])),
   }));
   return { include, ...rows };
 }
@@ -134,8 +159,8 @@ function packedArguments(draw: Draw, backend: string) {
     floatTensorOf(draw, [keyTokens, keyHeads, width]),
     floatTensorOf(draw, [keyTokens, keyHeads, valueWidth]),
     {
-      queryStarts,
-      ...(keyStarts === queryStarts ? {} : { keyStarts: Int32Array.from(keyStarts) }),
+      queryStarts: integersIn(draw, queryStarts),
+      ...(keyStarts === queryStarts ? {} : { keyStarts: integersIn(draw, keyStarts) }),
       ...sharedOptions(
         draw,
         { heads, keyHeads, width, keys: longest(keyStarts) },
@@ -153,7 +178,16 @@ function mergeArguments(draw: Draw, backend: string) {
       output: floatTensorOf(draw, [...dims, 5]),
       logSumExp: floatTensorOf(draw, dims),
     })),
-    { backend, ...maybe(draw, 'signal', () => new AbortController().signal) },
+    {
+      backend,
+      ...maybe(draw, 'sinks', () =>
+        numbersIn(
+          draw,
+          each(dims[1], () => draw.below(5) - 2),
+        ),
+      ),
+      ...maybe(draw, 'signal', () => new AbortController().signal),
+    },
   ];
 }
 
@@ -164,7 +198,8 @@ function mergeModel(args: readonly unknown[]): Record<string, Expected> {
     return { output: floatTensor(output), logSumExp: floatTensor(logSumExp) };
   });
   expect(parts.length >= 1 && parts.length <= 4096, 'parts');
-  expectCallOptions(options(args[1], ['backend', 'out', 'signal']));
+  const given = options(args[1], ['sinks', 'backend', 'out', 'signal']);
+  expectCallOptions(given);
   const { output, logSumExp } = parts[0];
   expect(output.dims.length >= 1, 'a width');
   for (const part of parts) {
@@ -172,13 +207,18 @@ function mergeModel(args: readonly unknown[]): Record<string, Expected> {
     expect(part.logSumExp.type === (output.type === 'float64' ? 'float64' : 'float32'), 'the type of sums');
     expect(sameDims(part.logSumExp.dims, output.dims.slice(0, -1)), 'sums that fit');
   }
+  const [, heads, ...steps] = logSumExp.dims;
+  if (given.sinks !== undefined) expect(heads !== undefined, 'heads of sinks');
+  const sinks = given.sinks === undefined ? undefined : numbers(given.sinks, heads);
+  const rowsPerHead = steps.reduce((product, length) => product * length, 1);
   const width = output.dims.at(-1) ?? 0;
   const joint: number[] = [];
   const values: number[] = [];
   for (let row = 0; row < logSumExp.values.length; row++) {
     const logs = parts.map((part) => part.logSumExp.values[row]);
-    const top = Math.max(...logs);
-    const sum = top === -Infinity ? 0 : logs.reduce((total, log) => total + Math.exp(log - top), 0);
+    const sink = sinks?.[Math.floor(row / rowsPerHead) % heads] ?? -Infinity;
+    const top = Math.max(sink, ...logs);
+    const sum = top === -Infinity ? 0 : [sink, ...logs].reduce((all, log) => all + Math.exp(log - top), 0);
     joint.push(sum === 0 ? -Infinity : top + Math.log(sum));
     for (let w = 0; w < width; w++) {
       const shares = parts.map((part, p) =>

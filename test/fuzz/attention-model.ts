@@ -27,15 +27,28 @@ function reach(value: unknown): number {
   return value as number;
 }
 
+function broadcasts(dims: readonly number[], target: readonly number[]): boolean {
+  const skipped = target.length - dims.length;
+  return skipped >= 0 && dims.every((length, axis) => length === 1 || length === target[axis + skipped]);
+}
+
+/** Integers of a mask are 0 and 1. */
+function asBool(mask: ModelTensor): ModelTensor {
+  expect(mask.bool || mask.values.every((element) => element === 0 || element === 1), 'zeros and ones');
+  return { ...mask, bool: true };
+}
+
 function readMask(value: unknown, target: readonly number[]): ModelTensor | undefined {
   if (value === undefined) return undefined;
-  const mask = model.tensor(value);
-  expect(mask.bool || model.floats.includes(mask.type), 'a mask');
-  expect(mask.dims.length <= 4, 'a mask of at most four axes');
-  const skipped = 4 - mask.dims.length;
-  const fits = (length: number, axis: number) => length === 1 || length === target[axis + skipped];
-  expect(mask.dims.every(fits), 'a mask that broadcasts');
-  return mask;
+  const given = model.tensor(value);
+  const mask = model.floats.includes(given.type) ? given : asBool(given);
+  const shapes = [mask.dims];
+  // Two axes may also be those of batch and keys.
+  if (model.sameDims(mask.dims, [target[0], target[3]])) shapes.push([target[0], 1, 1, target[3]]);
+  const readings = shapes.filter((dims) => broadcasts(dims, target));
+  expect(readings.length > 0, 'a mask that broadcasts');
+  expect(readings.length === 1 || target[0] <= 1, 'a mask with one reading');
+  return { ...mask, dims: readings[0] };
 }
 
 function readOffset(value: unknown, entries: number): number[] | undefined {
@@ -218,9 +231,9 @@ export const upTo = (count: number) => Array.from({ length: count }, (_, index) 
 
 function indices(value: unknown, count: number): Indices {
   if (value === undefined) return { length: count, elements: undefined };
-  const elements = model.list(value);
+  const elements = model.integerList(value, 0, count - 1);
   expect(elements.length <= count, 'no more rows than there are');
-  return { length: elements.length, elements: model.integers(elements, elements.length, 0, count - 1) };
+  return { length: elements.length, elements };
 }
 
 const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;

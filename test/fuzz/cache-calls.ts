@@ -21,7 +21,7 @@ import {
   tensorsOf,
   truncated,
 } from './cache-model.js';
-import { floatTensorOf, loosely, maybe } from './good-values.js';
+import { floatTensorOf, integersIn, loosely, maybe } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import { cachedPackedModel } from './packed-model.js';
@@ -61,7 +61,12 @@ function appendArguments(draw: Draw, { heads, width, valueWidth, capacity, entri
     floatTensorOf(draw, dims(valueWidth)),
     {
       ...(layout === 'bshd' ? { layout } : {}),
-      ...maybe(draw, 'lengths', () => Array.from({ length: batch }, () => draw.below(steps + 1))),
+      ...maybe(draw, 'lengths', () =>
+        integersIn(
+          draw,
+          Array.from({ length: batch }, () => draw.below(steps + 1)),
+        ),
+      ),
     },
   ];
 }
@@ -130,14 +135,19 @@ export const cacheMethods: readonly CacheMethod[] = [
     name: 'truncate',
     arguments: (draw, { entries }) => {
       const lengths = entries.map(({ length }) => draw.below(length + 1));
-      return [draw.below(2) === 0 ? Math.min(...lengths) : lengths];
+      return [draw.below(2) === 0 ? Math.min(...lengths) : integersIn(draw, lengths)];
     },
     model: truncated,
   },
   {
     name: 'fork',
     arguments: (draw, { entries }) => [
-      maybe(draw, 'entries', () => Array.from({ length: draw.below(4) }, () => draw.below(entries.length))),
+      maybe(draw, 'entries', () =>
+        integersIn(
+          draw,
+          Array.from({ length: draw.below(4) }, () => draw.below(entries.length)),
+        ),
+      ),
     ],
     model: forked,
   },
@@ -233,7 +243,12 @@ function denseArguments(draw: Draw, backend: TestedBackend): unknown[] {
     {
       ...(layout === 'bshd' ? { layout } : {}),
       ...sharedOptions(draw, scored, [batch, heads, queries, keys], backend),
-      ...maybe(draw, 'kvLengths', () => lengths.map((length) => draw.below(length + 1))),
+      ...maybe(draw, 'kvLengths', () =>
+        integersIn(
+          draw,
+          lengths.map((length) => draw.below(length + 1)),
+        ),
+      ),
       ...maybe(draw, 'queryOffset', () => draw.below(8) - 3),
     },
   ];
@@ -256,9 +271,14 @@ function packedArguments(draw: Draw, backend: TestedBackend): unknown[] {
     floatTensorOf(draw, [queryStarts[batch], heads, width]),
     cache,
     {
-      queryStarts,
+      queryStarts: integersIn(draw, queryStarts),
       ...sharedOptions(draw, scored, [batch, heads, Math.max(0, ...counts), keys], backend),
-      ...maybe(draw, 'kvLengths', () => lengths.map((length) => draw.below(length + 1))),
+      ...maybe(draw, 'kvLengths', () =>
+        integersIn(
+          draw,
+          lengths.map((length) => draw.below(length + 1)),
+        ),
+      ),
     },
   ];
 }

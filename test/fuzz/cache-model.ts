@@ -115,7 +115,8 @@ export function appended(holding: Holding, args: readonly unknown[]): Holding {
 /** The contents after truncate(lengths). */
 export function truncated(holding: Holding, [lengths]: readonly unknown[]): Holding {
   const { entries } = holding;
-  const given = typeof lengths === 'number' ? entries.map(() => lengths) : model.list(lengths);
+  const given =
+    typeof lengths === 'number' ? entries.map(() => lengths) : model.integerList(lengths, 0, farthest);
   expect(given.length === entries.length, 'a length for each entry');
   return {
     ...holding,
@@ -132,10 +133,9 @@ export function forked(holding: Holding, [value]: readonly unknown[]): Holding {
   const { entries: chosen } = model.options(value, ['entries']);
   if (chosen === undefined) return holding;
   const { entries } = holding;
-  const list = model.list(chosen);
   return {
     ...holding,
-    entries: model.integers(list, list.length, 0, entries.length - 1).map((i) => entries[i]),
+    entries: model.integerList(chosen, 0, entries.length - 1).map((i) => entries[i]),
   };
 }
 

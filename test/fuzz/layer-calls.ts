@@ -13,7 +13,7 @@ import type { TestedBackend } from '../support/backends.js';
 import { scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
 import type { Holding } from './cache-model.js';
-import { floatTensorOf, loosely, maybe, sizes } from './good-values.js';
+import { floatTensorOf, integersIn, loosely, maskOf, maybe, numbersIn, sizes } from './good-values.js';
 import type { Draw } from './hostile-values.js';
 import { layerModel, packWeightModel, projectModel } from './layer-model.js';
 import type { Target } from './outcome.js';
@@ -38,10 +38,25 @@ function packArguments(draw: Draw, backend: string): unknown[] {
   return [floatTensorOf(draw, sizes(draw, 9, 9)), { backend, ...maybe(draw, 'location', () => 'cpu') }];
 }
 
-function scalingOptions(draw: Draw): RotaryScaling {
+/** A number for each pair, in a list or a tensor. */
+function forPairs(draw: Draw, dims: number) {
+  const numbers = Float32Array.from({ length: dims / 2 }, () => (1 + draw.below(16)) / 8);
+  return draw.below(2) === 0 ? [...numbers] : new Tensor(numbers, [dims / 2]);
+}
+
+function scalingOptions(draw: Draw, dims: number): RotaryScaling {
   const factor = 1 + draw.below(4);
   const originalMaxPositionEmbeddings = 1 + draw.below(40);
-  switch (draw.below(4)) {
+  switch (draw.below(5)) {
+    case 4:
+      return {
+        type: 'longrope',
+        shortFactor: forPairs(draw, dims),
+        longFactor: forPairs(draw, dims),
+        originalMaxPositionEmbeddings: 1 + originalMaxPositionEmbeddings,
+        factor,
+        ...maybe(draw, 'attentionFactor', () => draw.below(3) / 2),
+      };
     case 0:
       return { type: 'linear', factor };
     case 1:
@@ -64,12 +79,24 @@ function scalingOptions(draw: Draw): RotaryScaling {
 }
 
 function rotaryOptions(draw: Draw, width: number): RotaryOptions {
+  const part = width % 2 !== 0 || draw.below(2) === 0;
+  const dims = part ? 2 * (1 + draw.below(Math.floor(width / 2))) : width;
+  const common = { ...(part && { dims }), ...maybe(draw, 'interleaved', () => true) };
+  if (draw.below(4) === 0) return { ...common, inverseFrequencies: forPairs(draw, dims) };
   return {
-    ...(width % 2 !== 0 || draw.below(2) === 0 ? { dims: 2 * (1 + draw.below(Math.floor(width / 2))) } : {}),
+    ...common,
     ...maybe(draw, 'theta', () => 100 + draw.below(1000)),
-    ...maybe(draw, 'interleaved', () => true),
-    ...maybe(draw, 'scaling', () => scalingOptions(draw)),
+    ...maybe(draw, 'scaling', () => scalingOptions(draw, dims)),
   };
+}
+
+const each = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
+
+/** For all entries or for each, in a list or in the shape that models are given. */
+function positionsIn(draw: Draw, batch: number, steps: number): unknown {
+  const rows = draw.below(2) === 0 ? 1 : batch;
+  const positions = each(rows * steps, () => draw.below(100));
+  return integersIn(draw, positions, draw.below(2) === 0 ? [rows, steps] : [rows * steps]);
 }
 
 interface LayerCall {
@@ -120,8 +147,18 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
-      ...maybe(draw, 'alibiSlopes', () => Array.from({ length: heads }, () => draw.below(9) / 10)),
-      ...maybe(draw, 'sinks', () => Array.from({ length: heads }, () => draw.below(3))),
+      ...maybe(draw, 'alibiSlopes', () =>
+        numbersIn(
+          draw,
+          each(heads, () => draw.below(9) / 10),
+        ),
+      ),
+      ...maybe(draw, 'sinks', () =>
+        numbersIn(
+          draw,
+          each(heads, () => draw.below(3)),
+        ),
+      ),
       ...maybe(draw, 'type', () => 'float32'),
       ...maybe(draw, 'normEpsilon', () => draw.below(3) / 2 + 0.1),
       ...(rotates ? { rotary: rotaryOptions(draw, width) } : {}),
@@ -129,17 +166,11 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
     floatTensorOf(draw, [batch, queries, embed]),
     {
       ...(crossed ? { context: floatTensorOf(draw, [batch, newKeys, contextEmbed]) } : {}),
-      ...maybe(draw, 'mask', () => floatTensorOf(draw, [queries, keys])),
+      ...maybe(draw, 'mask', () => maskOf(draw, [batch, heads, queries, keys])),
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
-      ...(kvLengths ? { kvLengths } : {}),
+      ...(kvLengths ? { kvLengths: integersIn(draw, kvLengths) } : {}),
       ...(kept ? { cache: kept.cache } : {}),
-      ...(rotates && draw.below(2) === 0
-        ? {
-            positions: Array.from({ length: draw.below(2) === 0 ? queries : batch * queries }, () =>
-              draw.below(100),
-            ),
-          }
-        : {}),
+      ...(rotates && draw.below(2) === 0 ? { positions: positionsIn(draw, batch, queries) } : {}),
     },
   ];
   return { args, kept };

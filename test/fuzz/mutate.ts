@@ -65,7 +65,16 @@ function nearMiss(value: unknown, draw: Draw): unknown {
   if (typeof value === 'number') return value + pick(draw, [-1, 1, 0.5, 2, -2 * value]);
   if (typeof value === 'boolean') return !value;
   if (typeof value === 'string') {
-    return pick(draw, ['float16', 'bfloat16', 'float64', 'bool', 'int64', `${value} `, value.toUpperCase()]);
+    return pick(draw, [
+      'float16',
+      'bfloat16',
+      'float64',
+      'bool',
+      'uint8',
+      'int64',
+      `${value} `,
+      value.toUpperCase(),
+    ]);
   }
   if (Array.isArray(value)) {
     return pick(draw, [
@@ -73,7 +82,7 @@ function nearMiss(value: unknown, draw: Draw): unknown {
       [...value, 1],
       [...value].reverse(),
       [1, ...value],
-      Int32Array.from(value),
+      Int32Array.from(value, Number),
     ]);
   }
   if (value instanceof Float32Array) {

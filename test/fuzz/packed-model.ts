@@ -19,8 +19,7 @@ import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 
 function readStarts(value: unknown, tokens: number): number[] {
-  const elements = model.list(value);
-  const starts = model.integers(elements, elements.length, 0, tokens);
+  const starts = model.integerList(value, 0, tokens);
   expect(starts[0] === 0 && starts.at(-1) === tokens, 'starts from end to end');
   expect(
     starts.every((start, index) => index === 0 || start >= starts[index - 1]),

@@ -20,16 +20,35 @@ const namesOf: Record<string, readonly string[]> = {
     ...['mscale', 'mscaleAllDim', 'truncate'],
   ],
   llama3: ['originalMaxPositionEmbeddings', 'lowFreqFactor', 'highFreqFactor'],
+  longrope: ['originalMaxPositionEmbeddings', 'shortFactor', 'longFactor', 'attentionFactor'],
 };
 const allNames = [...new Set(Object.values(namesOf).flat())];
 
-function readScaling(value: unknown): RotaryScaling {
+/** One for each pair, in a list or a tensor. */
+function pairNumbers(value: unknown, pairs: number, least: number): number[] {
+  const numbers = model.numbers(value, pairs);
+  for (const number of numbers) expect(number >= least, 'a number for each pair');
+  return numbers;
+}
+
+function readLongRope(given: Record<string, unknown>, pairs: number): RotaryScaling {
+  expect(model.isInteger(given.originalMaxPositionEmbeddings, 2, 2 ** 31 - 1), 'a length');
+  if (given.attentionFactor !== undefined) finite(given.attentionFactor, 0);
+  if (given.attentionFactor === undefined || given.factor !== undefined) finite(given.factor, 1);
+  const [shortFactor, longFactor] = [given.shortFactor, given.longFactor].map((factors) =>
+    pairNumbers(factors, pairs, Number.MIN_VALUE),
+  );
+  return { ...given, shortFactor, longFactor } as unknown as RotaryScaling;
+}
+
+function readScaling(value: unknown, pairs: number): RotaryScaling {
   const given = model.options(value, ['type', 'factor', ...allNames]);
   const { type } = given;
   expect(typeof type === 'string' && Object.hasOwn(namesOf, type), 'a type');
   const names = namesOf[type];
   for (const name of allNames)
     expect(given[name] === undefined || names.includes(name), 'an option of the type');
+  if (type === 'longrope') return readLongRope(given, pairs);
   finite(given.factor, 1);
   const original = given.originalMaxPositionEmbeddings;
   expect(type === 'linear' || model.isInteger(original, 1, 2 ** 31 - 1), 'a length');
@@ -47,13 +66,18 @@ function readScaling(value: unknown): RotaryScaling {
 }
 
 export function readRotary(value: unknown, width: number): RotaryOptions {
-  const given = model.options(value, ['theta', 'dims', 'interleaved', 'scaling']);
+  const given = model.options(value, ['theta', 'inverseFrequencies', 'dims', 'interleaved', 'scaling']);
   if (given.theta !== undefined) expect(finite(given.theta, 1) > 1, 'a base');
   const { dims = width, interleaved } = given;
   expect(model.isInteger(dims, 2, width) && dims % 2 === 0, 'pairs');
   expect(interleaved === undefined || typeof interleaved === 'boolean', 'a boolean');
-  const scaling = given.scaling === undefined ? undefined : readScaling(given.scaling);
-  return { ...given, ...(scaling && { scaling }) } as RotaryOptions;
+  const pairs = Number(dims) / 2;
+  const scaling = given.scaling === undefined ? undefined : readScaling(given.scaling, pairs);
+  if (given.inverseFrequencies === undefined)
+    return { ...given, ...(scaling && { scaling }) } as RotaryOptions;
+  expect(given.theta === undefined && scaling === undefined, 'one source of frequencies');
+  const inverseFrequencies = pairNumbers(given.inverseFrequencies, pairs, 0);
+  return { ...given, inverseFrequencies } as RotaryOptions;
 }
 
 export function readPositions(
@@ -64,9 +88,7 @@ export function readPositions(
 ): number[] | undefined {
   if (value === undefined) return undefined;
   expect(rotary !== undefined, 'something that rotates');
-  const list = model.list(value);
-  expect(list.length === steps || list.length === batch * steps, 'positions for all steps');
-  return model.integers(list, list.length, 0, 2 ** 31 - 1);
+  return model.integersOfDims(value, [[steps], [1, steps], [batch, steps]], 0, 2 ** 31 - 1);
 }
 
 export interface Placement {
@@ -104,6 +126,17 @@ export function turnHead(
 /** At large distances or magnifications, few digits are left to compare. */
 export function isFar({ rotary, positions }: Placement): boolean {
   const scaling = rotary?.scaling;
-  const factor = scaling?.type === 'yarn' ? (scaling.attentionFactor ?? Math.max(scaling.mscale ?? 0, 1)) : 1;
+  const factor =
+    scaling?.type === 'yarn'
+      ? (scaling.attentionFactor ?? Math.max(scaling.mscale ?? 0, 1))
+      : scaling?.type === 'longrope'
+        ? (scaling.attentionFactor ?? 1)
+        : 1;
+  const own = rotary?.inverseFrequencies as readonly number[] | undefined;
+  if (own?.some((frequency) => frequency > 1e3)) return true;
+  if (scaling?.type === 'longrope') {
+    const factors = [...(scaling.shortFactor as number[]), ...(scaling.longFactor as number[])];
+    if (factors.some((number) => number < 1e-3)) return true;
+  }
   return factor > 4 || (scaling?.factor ?? 1) > 1e6 || (positions ?? []).some((position) => position > 1e6);
 }

@@ -8,7 +8,7 @@ import type { Target } from './outcome.js';
 import * as model from './tensor-model.js';
 import { expect } from './tensor-model.js';
 
-const types = ['float32', 'float16', 'bfloat16', 'float64', 'bool', 'int32', 'int64'];
+const types = ['float32', 'float16', 'bfloat16', 'float64', 'bool', 'uint8', 'int32', 'int64'];
 
 const typeOfArray: Record<string, string> = {
   Float32Array: 'float32',
@@ -56,6 +56,7 @@ const source = (draw: Draw) => new Tensor(floatArray(draw, 12), [3, 4]);
 /** The conversion of a number to an integer type or bool. */
 function castNumber(value: number, type: string): number {
   if (type === 'bool') return value === 0 ? 0 : 1;
+  if (type === 'uint8') return Math.min(Math.max(Math.trunc(value), 0), 255);
   return type.startsWith('int') ? Math.trunc(value) : value;
 }
 

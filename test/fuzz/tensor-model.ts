@@ -1,4 +1,5 @@
 /** The interface's rules for tensors among arguments, read strictly and independently. */
+import { types } from 'node:util';
 import type { TensorType } from '../../lib/tensor/types.js';
 import { decode, type NdArray } from '../onnx/nd-array.js';
 
@@ -15,6 +16,7 @@ const arrayNames: Record<TensorType, readonly string[]> = {
   bfloat16: ['Uint16Array'],
   float64: ['Float64Array'],
   bool: ['Uint8Array'],
+  uint8: ['Uint8Array'],
   int32: ['Int32Array'],
   int64: ['BigInt64Array'],
 };
@@ -25,6 +27,7 @@ export interface ModelTensor extends NdArray {
   readonly type: string;
 }
 
+/** Of real typed arrays only. */
 const tagOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
@@ -46,16 +49,66 @@ export function list(value: unknown): unknown[] {
   return Array.from({ length }, (_, index) => value[index]);
 }
 
-export function integers(value: unknown, count: number, low: number, high: number): number[] {
-  const elements = list(value);
-  expect(elements.length === count, 'one element for each');
-  return elements.map((element) => {
-    expect(isInteger(element, low, high), 'an integer in range');
-    return element + 0;
-  });
+const integerTypes: readonly string[] = ['int32', 'int64', 'uint8'];
+
+/** Numbers are a list, or a tensor if they have dims; not a buffer. */
+function isTensor(value: unknown): boolean {
+  expect(isObject(value) && !types.isAnyArrayBuffer(value) && !types.isDataView(value), 'a list or tensor');
+  return !Array.isArray(value) && !ArrayBuffer.isView(value) && value.dims !== undefined;
 }
 
+/** Integers in a list of numbers or bigints, or in a tensor; a list has one axis. */
+function integersOf(value: unknown): { elements: unknown[]; dims: readonly number[] } {
+  if (!isTensor(value)) {
+    const elements = list(value);
+    return { elements, dims: [elements.length] };
+  }
+  const { type, dims } = tensor(value);
+  expect(integerTypes.includes(type), 'an integer type');
+  return { elements: [...((value as { data: unknown }).data as Iterable<unknown>)], dims };
+}
+
+function expectInteger(element: unknown, low: number, high: number): number {
+  if (typeof element === 'bigint') expect(element >= low && element <= high, 'a bigint in range');
+  const number = typeof element === 'bigint' ? Number(element) : element;
+  expect(isInteger(number, low, high), 'an integer in range');
+  return number + 0;
+}
+
+/** Any number of integers. */
+export function integerList(value: unknown, low: number, high: number): number[] {
+  const { elements, dims } = integersOf(value);
+  expect(dims.length === 1, 'one axis');
+  return elements.map((element) => expectInteger(element, low, high));
+}
+
+export function integers(value: unknown, count: number, low: number, high: number): number[] {
+  const elements = integerList(value, low, high);
+  expect(elements.length === count, 'one element for each');
+  return elements;
+}
+
+/** Integers in one of several shapes; a list may have the size of any. */
+export function integersOfDims(
+  value: unknown,
+  shapes: readonly (readonly number[])[],
+  low: number,
+  high: number,
+): number[] {
+  const { elements, dims } = integersOf(value);
+  const sizes = shapes.map((shape) => shape.reduce((product, length) => product * length, 1));
+  expect(dims.length === 1 ? sizes.includes(dims[0]) : shapes.some((s) => sameDims(s, dims)), 'a shape');
+  return elements.map((element) => expectInteger(element, low, high));
+}
+
+/** Numbers in a list, but not the bits of any, or in a tensor of a floating-point type. */
 export function numbers(value: unknown, count: number): number[] {
+  if (isTensor(value)) {
+    const { dims, values } = floatTensor(value);
+    expect(sameDims(dims, [count]), 'one axis, one element for each');
+    return [...values].map(finite);
+  }
+  expect(!ArrayBuffer.isView(value) || /^Float/.test(String(tagOf?.call(value))), 'no bits');
   const elements = list(value);
   expect(elements.length === count, 'one element for each');
   return elements.map(finite);

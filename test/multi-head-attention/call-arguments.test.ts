@@ -77,11 +77,16 @@ describe('MultiHeadAttention refuses calls with', () => {
       'HEED_SHAPE_MISMATCH',
       '[2, 4, 3, 5], received [3, 3]',
     );
-    const integers = Tensor.zeros('int32', [3, 3]);
+    const integers = new Tensor(Int32Array.of(1, 0, 1, 1, 0, 7, 1, 0, 1), [3, 3]);
     await rejectsHeed(
       () => anyForward(input, { mask: integers }),
-      'HEED_UNSUPPORTED_TYPE',
-      'options.mask.type',
+      'HEED_INVALID_ARGUMENT',
+      'options.mask.data[5] to be 0 or 1, for a key that may be attended, received 7',
+    );
+    await rejectsHeed(
+      () => anyForward(zeros(3, 3, 24), { mask: zeros(3, 3) }),
+      'HEED_SHAPE_MISMATCH',
+      'reshape it to [1, 1, 3, 3] or to [3, 1, 1, 3]',
     );
     await rejectsHeed(() => anyForward(input, { kvLengths: [3] }), 'HEED_SHAPE_MISMATCH', 'batch entry (2)');
     await rejectsHeed(

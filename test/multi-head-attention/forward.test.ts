@@ -142,6 +142,9 @@ eachBackend('MultiHeadAttention', (backend) => {
       ['a boolean mask of its own for each batch entry and head', { mask: random.mask([2, 4, 11, 11], 0.5) }],
       ['an additive mask', { mask: random.tensor('float32', [2, 1, 11, 11]) }],
       ['a mask over the context', { context, mask: random.mask([2, 1, 1, 7], 0.5) }],
+      ["a tokenizer's mask", { mask: random.mask([2, 11], 0.5).cast('int64') }],
+      ["a tokenizer's mask over the context", { context, mask: random.mask([2, 7], 0.5).cast('uint8') }],
+      ['a mask of two axes that is added', { mask: random.tensor('float32', [2, 11]) }],
       ['kvLengths', { kvLengths: [3, 10] }],
       ['kvLengths of the context', { context, kvLengths: [0, 5] }],
     ];

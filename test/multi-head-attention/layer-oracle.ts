@@ -11,7 +11,7 @@ import type {
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
-import { toNumbers } from '../support/numbers.js';
+import { listOf, toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 
@@ -122,8 +122,8 @@ export function layerOracle(
       ...(score !== undefined && { score: typeof score === 'string' ? score : rounding(type, score) }),
       ...((call.select ?? select) && { select: call.select ?? select }),
       ...(scale !== undefined && { scale }),
-      ...(alibiSlopes && { alibiSlopes }),
-      ...(sinks && { sinks }),
+      ...(alibiSlopes && { alibiSlopes: listOf(alibiSlopes) }),
+      ...(sinks && { sinks: listOf(sinks) }),
       ...(mask && { mask }),
       ...(kvLengths && { kvLengths }),
       // In self-attention, queries have the positions of their keys.

@@ -224,6 +224,21 @@ describe('MultiHeadAttention.load of a model', () => {
     expectSameBits(await whole.forward(input), await expected.forward(input));
     using alone = await MultiHeadAttention.load(index, { ...plain, prefix });
     expectSameBits(await alone.forward(input), await expected.forward(input));
+    // What other layers need may be missing, what this one needs may not, be it optional as a bias is.
+    const elsewhere = { 'model.layers.2.self_attn.q_proj.weight': 'missing.safetensors' };
+    await writeFile(index, JSON.stringify({ weight_map: { ...map, ...elsewhere } }));
+    using beside = await MultiHeadAttention.load(path, { prefix });
+    expectSameBits(await beside.forward(input), await expected.forward(input));
+    for (const optional of ['q_proj.bias', 'q_norm.weight']) {
+      const needed = { ...map, [`${prefix}${optional}`]: 'missing.safetensors' };
+      await writeFile(index, JSON.stringify({ weight_map: needed }));
+      await rejectsHeed(
+        () => MultiHeadAttention.load(path, { prefix }),
+        'HEED_FILE_ERROR',
+        `to hold "missing.safetensors", which ${index} names for "${prefix}${optional}"`,
+      );
+    }
+    await writeFile(index, JSON.stringify({ metadata: {}, weight_map: map }));
     await rejectsHeed(
       () => MultiHeadAttention.load(index, { ...plain, prefix: 'model.layers.2.self_attn.' }),
       'HEED_UNKNOWN_TENSOR',
@@ -234,19 +249,14 @@ describe('MultiHeadAttention.load of a model', () => {
   it('says what of a config.json it cannot follow, and takes an option instead', async () => {
     const refused: [object, string, LoadOptions][] = [
       [
-        { ...llama, rope_scaling: { type: 'longrope' } },
-        "options.rotary to be given, since heed does not support rotary scaling of type 'longrope' in ",
+        { ...llama, rope_scaling: { type: 'proportional' } },
+        "options.rotary to be given, since heed does not support rotary scaling of type 'proportional' in ",
         { rotary: {} },
       ],
       [
-        { ...llama, model_type: 'qwen2', use_sliding_window: true },
-        'options.window to be given, since only some layers have a window',
+        { ...llama, model_type: 'qwen3_moe', use_sliding_window: true },
+        'options.window to be given, since versions of transformers disagree',
         { window: {} },
-      ],
-      [
-        { model_type: 'gpt2', n_head: 4, scale_attn_by_inverse_layer_idx: true },
-        'options.scale to be given',
-        { scale: 1, keyValueHeads: 2 },
       ],
     ];
     for (const [config, message, instead] of refused) {
@@ -258,6 +268,69 @@ describe('MultiHeadAttention.load of a model', () => {
       );
       (await MultiHeadAttention.load(path, { ...instead, prefix })).dispose();
     }
+  });
+
+  it('reads what differs by layer for the layer that it loads', async () => {
+    const config = {
+      ...{ ...llama, model_type: 'smollm3', rope_theta: undefined, use_sliding_window: true },
+      no_rope_layers: [0, 1],
+      rope_parameters: { full_attention: { rope_type: 'linear', rope_theta: 700, factor: 4 } },
+    };
+    const path = await directory(config);
+    const common = { heads: 4, keyValueHeads: 2, normEpsilon: 1e-3, causal: true };
+    const full = { ...common, rotary: { theta: 700, scaling: { type: 'linear', factor: 4 } } } as const;
+    const local = { ...common, window: { left: 2 } };
+    for (const [index, options] of [local, full].entries()) {
+      const own = `model.layers.${index}.self_attn.`;
+      await save(
+        join(path, 'model.safetensors'),
+        Object.fromEntries(
+          Object.entries(tensors).map(([name, tensor]) => [name.replace(prefix, own), tensor]),
+        ),
+      );
+      using loaded = await MultiHeadAttention.load(path, { prefix: own });
+      using expected = new MultiHeadAttention(weights, options);
+      expectSameBits(await loaded.forward(input), await expected.forward(input));
+    }
+  });
+
+  it('refuses a config.json that is of other heads than the tensors', async () => {
+    for (const change of [{ num_attention_heads: 2 }, { head_dim: 4 }, { head_dim: null, hidden_size: 64 }]) {
+      const path = await directory({ ...llama, ...change });
+      await rejectsHeed(
+        () => MultiHeadAttention.load(path, { prefix }),
+        'HEED_SHAPE_MISMATCH',
+        /^Expected the query's weight to have \d heads of \d+ rows, as .*config.json says, received dims \[32, 24\]/,
+      );
+      // Heads that the caller gives are the caller's.
+      (await MultiHeadAttention.load(path, { prefix, heads: 4 })).dispose();
+    }
+  });
+
+  it('says what a directory lacks', async () => {
+    const empty = pathOf('empty');
+    await mkdir(empty);
+    for (const options of [{}, { heads: 4 }]) {
+      await rejectsHeed(
+        () => MultiHeadAttention.load(empty, options),
+        'HEED_FILE_ERROR',
+        `Expected the directory ${empty} to hold model.safetensors or model.safetensors.index.json, found no files`,
+      );
+    }
+    const bare = await directory();
+    await rejectsHeed(
+      () => MultiHeadAttention.load(bare, { prefix }),
+      'HEED_INVALID_ARGUMENT',
+      `Expected options.heads to be given, since ${bare} has no config.json that says how many there are`,
+    );
+    const weightless = pathOf('weightless');
+    await mkdir(weightless);
+    await writeFile(join(weightless, 'config.json'), JSON.stringify(llama));
+    await rejectsHeed(
+      () => MultiHeadAttention.load(weightless, { prefix }),
+      'HEED_FILE_ERROR',
+      'to hold model.safetensors or model.safetensors.index.json, found "config.json"',
+    );
   });
 
   it('refuses a config.json that makes no sense', async () => {
@@ -290,9 +363,9 @@ describe('MultiHeadAttention.load of a model', () => {
       'options.rotary.scaling.lowFreqFactor',
     );
     await rejectsHeed(
-      () => load({ model_type: 'whisper' }),
+      () => load({ model_type: 'mamba' }),
       'HEED_INVALID_ARGUMENT',
-      /Expected model_type in .*config\.json to be one of bert, .*, received 'whisper'/,
+      /Expected model_type in .*config\.json to be one of bert, .*, received 'mamba'/,
     );
     await rejectsHeed(() => load(undefined), 'HEED_INVALID_ARGUMENT', 'options.heads');
     assert.ok(await load(undefined, { heads: 4, keyValueHeads: 2 }));

@@ -9,7 +9,7 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 import { eachBackend } from '../support/backends.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
-import { Random } from '../support/random.js';
+import { Random, tensorOf } from '../support/random.js';
 import { rejectsHeed, throwsHeed } from '../support/rejects.js';
 import { layerOracle, type OracleCall } from './layer-oracle.js';
 import { randomWeights } from './random-layer.js';
@@ -25,6 +25,14 @@ eachBackend('rotary embedding in MultiHeadAttention', (backend) => {
     return { weights, options: all, layer: new MultiHeadAttention(weights, all) };
   };
 
+  // The calls have 4 to 29 steps: some sequences are longer than in training, others are not.
+  const longrope = {
+    type: 'longrope',
+    shortFactor: Array.from({ length: 10 }, () => random.uniform(0.5, 2)),
+    longFactor: Float32Array.from({ length: 10 }, () => random.uniform(1, 8)),
+    originalMaxPositionEmbeddings: 6,
+    factor: 8,
+  } as const;
   const kinds: Record<string, RotaryOptions> = {
     'pairs that lie half a head apart': {},
     'pairs of neighbours': { interleaved: true },
@@ -42,6 +50,21 @@ eachBackend('rotary embedding in MultiHeadAttention', (backend) => {
         highFreqFactor: 4,
         originalMaxPositionEmbeddings: 100,
       },
+    },
+    LongRoPE: { scaling: longrope },
+    'LongRoPE, in part and from tensors': {
+      dims: 6,
+      scaling: {
+        ...{ type: 'longrope', originalMaxPositionEmbeddings: 6, attentionFactor: 0.9 },
+        shortFactor: tensorOf('float32', [3], () => random.uniform(0.5, 2)),
+        longFactor: tensorOf('bfloat16', [3], () => random.uniform(1, 8)),
+      },
+    },
+    'frequencies of its own': { inverseFrequencies: Array.from({ length: 10 }, () => random.uniform(0, 2)) },
+    'frequencies of its own, from a tensor': {
+      dims: 4,
+      interleaved: true,
+      inverseFrequencies: { type: 'bfloat16', dims: [2], data: Uint16Array.of(0x3f40, 0x3d00) },
     },
   };
   const calls: Record<string, ForwardOptions & OracleCall> = {
@@ -163,6 +186,8 @@ describe('rotary embedding refuses', () => {
 
   it('options that are wrong', () => {
     const yarn = { type: 'yarn', factor: 2, originalMaxPositionEmbeddings: 10 };
+    const pairs = [1, 1.5, 2, 3];
+    const longrope = { ...yarn, type: 'longrope', shortFactor: pairs, longFactor: pairs };
     const llama3 = { ...yarn, type: 'llama3', lowFreqFactor: 1, highFreqFactor: 4 };
     const wrong: [unknown, string][] = [
       [true, 'options.rotary to be an object'],
@@ -175,8 +200,28 @@ describe('rotary embedding refuses', () => {
       [{ scaling: 'linear' }, 'options.rotary.scaling to be an object'],
       [{ scaling: {} }, 'options.rotary.scaling.type to be given'],
       [
-        { scaling: { type: 'longrope' } },
-        "options.rotary.scaling.type to be 'linear', 'dynamic', 'yarn' or 'llama3', received 'longrope'",
+        { scaling: { type: 'proportional' } },
+        "options.rotary.scaling.type to be 'linear', 'dynamic', 'yarn', 'llama3' or 'longrope', received 'proportional'",
+      ],
+      [
+        { scaling: { ...longrope, shortFactor: undefined } },
+        'options.rotary.scaling.shortFactor to be a list',
+      ],
+      [{ scaling: { ...longrope, longFactor: [1, 2, 0, 4] } }, 'options.rotary.scaling.longFactor[2]'],
+      [{ scaling: { ...longrope, longFactor: [1, '2', 3, 4] } }, 'options.rotary.scaling.longFactor[1]'],
+      [{ scaling: { ...longrope, factor: undefined } }, 'options.rotary.scaling.factor'],
+      [{ scaling: { ...longrope, factor: 0.5, attentionFactor: 1 } }, 'options.rotary.scaling.factor'],
+      [{ scaling: { ...longrope, originalMaxPositionEmbeddings: 1 } }, 'options.rotary.scaling.original'],
+      [{ inverseFrequencies: 1 }, 'options.rotary.inverseFrequencies to be a list'],
+      [{ inverseFrequencies: [1, -1, 1, 1] }, 'options.rotary.inverseFrequencies[1]'],
+      [{ inverseFrequencies: [1, 1, 1, Number.NaN] }, 'options.rotary.inverseFrequencies[3]'],
+      [
+        { inverseFrequencies: [1, 1, 1, 1], theta: 1e4 },
+        'options.rotary.theta to be left out where inverseFrequencies is given, received 10000',
+      ],
+      [
+        { inverseFrequencies: [1, 1, 1, 1], scaling: { type: 'linear', factor: 2 } },
+        'options.rotary.scaling to be left out where inverseFrequencies is given',
       ],
       [{ scaling: { type: 'linear' } }, 'options.rotary.scaling.factor'],
       [
@@ -201,6 +246,31 @@ describe('rotary embedding refuses', () => {
     for (const [rotary, message] of wrong) {
       throwsHeed(() => make(rotary), 'HEED_INVALID_ARGUMENT', `Expected ${message}`);
     }
+    for (const bits of [new Uint16Array(4), new Int32Array(4), new Uint8Array(4), new BigInt64Array(4)]) {
+      for (const rotary of [{ inverseFrequencies: bits }, { scaling: { ...longrope, shortFactor: bits } }]) {
+        throwsHeed(
+          () => make(rotary),
+          'HEED_TYPE_MISMATCH',
+          'which does not say what type of number it holds',
+        );
+      }
+    }
+    for (const length of [0, 3, 5]) {
+      const wrong = Array.from({ length }, () => 1);
+      const message = `to have one element for each pair of the 8 elements that turn (4), received ${length}`;
+      for (const rotary of [
+        { inverseFrequencies: wrong },
+        { scaling: { ...longrope, shortFactor: wrong } },
+        { scaling: { ...longrope, longFactor: new Tensor(Float32Array.from(wrong), [length]) } },
+      ]) {
+        throwsHeed(() => make(rotary), 'HEED_SHAPE_MISMATCH', message);
+      }
+    }
+    throwsHeed(
+      () => make({ inverseFrequencies: { type: 'int32', dims: [4], data: new Int32Array(4) } }),
+      'HEED_UNSUPPORTED_TYPE',
+      'options.rotary.inverseFrequencies.type',
+    );
     throwsHeed(() => make({ tehta: 1e4 }), 'HEED_UNKNOWN_OPTION', "did you mean 'theta'?");
     throwsHeed(
       () => make({ scaling: { type: 'linear', factor: 2, betaFast: 3 } }),

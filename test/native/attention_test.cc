@@ -72,10 +72,10 @@ void check(const RandomAttention& made, const std::vector<TrueRow>& truth, const
     const double lse =
         (*made.log_sum_exp)[b * p.log_sum_exp.batch_stride + h * p.log_sum_exp.head_stride + q];
     if (lse != log_sum_exp) {
-      const double difference = std::fabs(lse - log_sum_exp);
-      log_sum_error = std::fmax(log_sum_error, difference / (1 + std::fabs(lse)));
+      const double difference = std::fabs(lse - log_sum_exp) / (1 + std::fabs(log_sum_exp));
+      // An infinite number for a finite one, or NaN: no later fmax may hide it.
+      log_sum_error = std::isnan(difference) ? INFINITY : std::fmax(log_sum_error, difference);
     }
-    if (std::isnan(lse)) log_sum_error = INFINITY;  // which no later fmax can hide
   });
   CAPTURE(path);
   CAPTURE(stream);

@@ -227,6 +227,8 @@ void add_merge(Encoded& to, Random& random) {
     to.add(to.buffer(rows * width, type));
     to.add(to.buffer(rows, DType::float32));
   }
+  add_list(to, random.integer(0, 3), 0, random);
+  to.add(static_cast<double>(random.integer(1, 5)));
 }
 
 void add_cast(Encoded& to, Random& random) {

@@ -10,13 +10,16 @@
 
 namespace heed::test {
 
-TEST_CASE("merging two halves of the keys gives the whole") {
+TEST_CASE("merging two halves of the keys gives the whole, wherever the sink is given") {
   for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
     cpu::set_instruction_set(isa);
     Random random(2'000'000);
     for (int repeat = 0; repeat < 20; ++repeat) {
       const int64_t rows = random.integer(1, 40), keys = random.integer(0, 90), cut = random.integer(0, keys),
                     width = 24;
+      enum class Sink { none, first, second, merged };
+      const Sink place = random.pick({Sink::none, Sink::first, Sink::second, Sink::merged});
+      const auto sink = static_cast<float>(random.normal());
       Buffer query(DType::float32, rows * width), key(DType::float32, keys * width),
           value(DType::float32, keys * width);
       for (Buffer* buffer : {&query, &key, &value}) {
@@ -30,8 +33,13 @@ TEST_CASE("merging two halves of the keys gives the whole") {
       whole.value = {value.data(), DType::float32, 0, 0, width};
       whole.scoring.scale = 0.3f;
       whole.sequences = {{0, rows, 0, keys, 0}};
+      // So few keys that many rows have none in one half, and some have none at all.
+      whole.scoring.window = {random.integer(0, 20), random.integer(0, 20)};
+      const AttentionProblem plain = whole;
+      if (place != Sink::none) whole.scoring.sinks = whole.keep({sink});
 
       MergeProblem merge;
+      if (place == Sink::merged) merge.sinks = {sink};
       merge.rows = rows;
       merge.width = width;
       std::vector<Buffer> outputs, sums;
@@ -40,8 +48,8 @@ TEST_CASE("merging two halves of the keys gives the whole") {
         sums.emplace_back(DType::float32, rows);
       }
       for (int part = 0; part < 2; ++part) {
-        AttentionProblem half = whole;
-        half.sequences = {{0, rows, part * cut, part ? keys - cut : cut, 0}};
+        AttentionProblem half = place == (part ? Sink::second : Sink::first) ? whole : plain;
+        half.sequences = {{0, rows, part * cut, part ? keys - cut : cut, -part * cut}};
         half.output = {outputs[part].data(), DType::float32, 0, 0, width};
         half.log_sum_exp = {sums[part].data(), DType::float32, 0, 0, 1};
         Plan plan;

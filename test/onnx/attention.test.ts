@@ -149,6 +149,19 @@ eachBackend('onnx attention', (backend) => {
     expectAllClose(qk_matmul_output, close([0, 0, 0, 1]), 'float32', 'weights');
   });
 
+  it('reads a mask of two axes as queries and keys, as ONNX broadcasts', async () => {
+    const random = new Random('onnx attention, masks of two axes');
+    for (const attn_mask of [random.mask([3, 5], 0.6), random.tensor('float32', [3, 5])]) {
+      const tensor = (steps: number) => random.tensor('float32', [3, 2, steps, 4]);
+      const node = { Q: tensor(3), K: tensor(5), V: tensor(5) };
+      const { Y } = await attention({ ...node, attn_mask }, {}, { backend });
+      const four = await attention({ ...node, attn_mask: attn_mask.reshape([1, 1, 3, 5]) }, {}, { backend });
+      assert.deepEqual(Y.data, four.Y.data);
+      const shorter = { ...node, Q: tensor(2), attn_mask };
+      await assert.rejects(attention(shorter, {}, { backend }), { code: 'HEED_SHAPE_MISMATCH' });
+    }
+  });
+
   it('answers with what belongs to the past by default, and with Y alone without one', async () => {
     const tensor = () => Tensor.zeros('float32', [1, 1, 2, 4]);
     const node = { Q: tensor(), K: tensor(), V: tensor() };

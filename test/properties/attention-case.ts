@@ -3,11 +3,12 @@
  * failures shrink.
  */
 import fc from 'fast-check';
-import type { AttentionOptions, Selection } from '../../lib/attention/options.js';
+import type { Selection } from '../../lib/attention/options.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TypedArray } from '../../lib/tensor/types.js';
-import { dimsOf } from '../support/attention.js';
+import { dimsOf, withOneReading } from '../support/attention.js';
 import { emulatedOnly, type TestedBackend } from '../support/backends.js';
+import type { OracleOptions } from '../support/oracle.js';
 import { Random } from '../support/random.js';
 import { randomScore, type ScoreName, scoreNames } from '../support/random-score.js';
 
@@ -108,7 +109,8 @@ function drawMask(random: Random, each: AttentionCase): Tensor | undefined {
   const { mask, batch, keyHeads, group, queries, keys } = each;
   if (mask === 'none') return undefined;
   const target = [batch, keyHeads * group, queries, keys];
-  const dims = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
+  const drawn = target.map((length, axis) => (each.broadcast[axis] ? 1 : length)).slice(each.missingAxes);
+  const dims = withOneReading(drawn, target);
   if (mask === 'bool') return random.mask(dims, 0.6);
   const added = random.tensor(mask, dims);
   // −∞ has the largest exponent of each format and no fraction.
@@ -131,7 +133,7 @@ export interface DrawnCase {
   readonly query: Tensor;
   readonly key: Tensor;
   readonly value: Tensor;
-  readonly options: AttentionOptions;
+  readonly options: OracleOptions;
 }
 
 /** Operands of ordinary magnitude, the options, and dims that follow from the layout. */
@@ -147,7 +149,7 @@ export function draw(each: AttentionCase): DrawnCase {
   const { scale = each.score === 'dot' ? 0.4 : undefined } = each;
   const perHead = (low: number, high: number) =>
     Array.from({ length: heads }, () => random.uniform(low, high));
-  const options: AttentionOptions = {
+  const options: OracleOptions = {
     layout,
     score,
     select: drawSelection(random, each),

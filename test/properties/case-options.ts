@@ -1,13 +1,13 @@
 /** Access to parts of a case: its axes, masks and offsets. */
-import type { AttentionOptions } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
+import type { OracleOptions } from '../support/oracle.js';
 import type { DrawnCase } from './attention-case.js';
 
 export const headAxis = (layout: string) => (layout === 'bhsd' ? 1 : 2);
 export const stepAxis = (layout: string) => (layout === 'bhsd' ? 2 : 1);
 
 /** The options except the named ones. */
-export function without(options: AttentionOptions, ...names: (keyof AttentionOptions)[]): AttentionOptions {
+export function without(options: OracleOptions, ...names: (keyof OracleOptions)[]): OracleOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => !names.includes(name as never)));
 }
 
@@ -15,7 +15,7 @@ export const maskOf = ({ options }: DrawnCase) => options.mask as Tensor | undef
 export const withMask = (mask: Tensor | undefined) => (mask ? { mask } : {});
 
 /** The position of query row 0 of an entry. */
-export function offsetOf(options: AttentionOptions, entry: number, queries: number, keys: number): number {
+export function offsetOf(options: OracleOptions, entry: number, queries: number, keys: number): number {
   if (typeof options.queryOffset === 'number') return options.queryOffset;
   return (options.kvLengths?.[entry] ?? keys) - queries;
 }

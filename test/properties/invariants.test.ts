@@ -6,8 +6,12 @@ import { mergeAttention } from '../../lib/attention/merge.js';
 import type { AttentionOptions } from '../../lib/attention/options.js';
 import { packedAttention } from '../../lib/attention/packed.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
+import type { IntegerList } from '../../lib/tensor/types.js';
 import { attend } from '../support/attention.js';
 import { eachBackend } from '../support/backends.js';
+import { expectSameBits } from '../support/compare.js';
+import { toNumbers } from '../support/numbers.js';
+import type { OracleOptions } from '../support/oracle.js';
 import { Random, tensorOf } from '../support/random.js';
 import {
   type AttentionCase,
@@ -24,6 +28,18 @@ import { range, take, takeOfMask } from './rearrange.js';
 
 function expectSame(each: AttentionCase, actual: Tensor, expected: Tensor): void {
   expectNear(actual, expected, 2 * elementAccuracy[each.type], 0.1, 'output');
+}
+
+/** The same integers in a form that tokenizers and onnxruntime give. */
+function asIntegers(random: Random, numbers: readonly number[]): IntegerList {
+  const dims = [numbers.length];
+  const big = BigInt64Array.from(numbers, BigInt);
+  return random.pick<IntegerList>([
+    big,
+    [...big],
+    { type: 'int64', dims, data: big },
+    { type: 'int32', dims, data: Int32Array.from(numbers) },
+  ]);
 }
 
 function shuffled(random: Random, length: number): number[] {
@@ -78,9 +94,9 @@ eachBackend('invariants', (backend) => {
       const bhsd = { ...withoutPlaces(each), layout: 'bhsd' as const, lengths: false };
       const random = new Random(`split ${each.seed}`);
       const split = random.integer(0, each.keys);
-      // A row without keys ignores its sink, so with sinks every row attends a key of the first part.
-      const everywhere = { mask: 'none', causal: false, window: {} } as const;
-      const drawn = draw(each.sinks && split > 0 ? { ...bhsd, ...everywhere } : { ...bhsd, sinks: false });
+      // Sinks belong to one part, or to none and are merged.
+      const withSinks = random.integer(0, 2);
+      const drawn = draw(bhsd);
       const { query, key, value } = drawn;
       const { sinks, ...options } = drawn.options;
       const offset = offsetOf(options, 0, each.queries, each.keys);
@@ -88,7 +104,7 @@ eachBackend('invariants', (backend) => {
         const details = attentionDetailsSync(query, take(key, 2, keys), take(value, 2, keys), {
           ...without(options, 'mask'),
           ...withMask(takeOfMask(maskOf(drawn), -1, keys)),
-          ...(sinks && part === 0 && { sinks }),
+          ...(sinks && part === withSinks && { sinks }),
           queryOffset: offset - (part === 0 ? 0 : split),
           include: ['logSumExp'],
           backend,
@@ -96,7 +112,7 @@ eachBackend('invariants', (backend) => {
         assert.ok(details.logSumExp);
         return { output: details.output, logSumExp: details.logSumExp };
       });
-      const merged = await mergeAttention(parts, { backend });
+      const merged = await mergeAttention(parts, { backend, ...(sinks && withSinks === 2 && { sinks }) });
       const whole = attentionDetailsSync(query, key, value, {
         ...drawn.options,
         include: ['logSumExp'],
@@ -115,7 +131,7 @@ eachBackend('invariants', (backend) => {
       const shift = new Random(`shift ${each.seed}`).uniform(-5, 5);
       const mask = tensorOf('float32', [1], () => shift);
       const sinks = options.sinks && Array.from(options.sinks, (sink) => sink + Math.fround(shift));
-      const details = (more: AttentionOptions) =>
+      const details = (more: OracleOptions) =>
         attentionDetailsSync(query, key, value, { ...options, ...more, include: ['logSumExp'], backend });
       const [raised, plain] = [details({ mask, ...(sinks && { sinks }) }), details({})];
       expectSame(each, raised.output, plain.output);
@@ -161,6 +177,58 @@ eachBackend('invariants', (backend) => {
       const offsets = range(0, each.batch).map((entry) => offsetOf(options, entry, each.queries, each.keys));
       const masked = { ...without(options, 'causal', 'window', 'kvLengths'), queryOffset: offsets, mask };
       expectSame(each, attend(backend, drawn, masked), attend(backend, drawn, options));
+    });
+  });
+
+  it('whether numbers lie in lists or in tensors, and whether masks are bool or integers', () => {
+    check((each) => {
+      const drawn = draw(each);
+      const { options } = drawn;
+      const random = new Random(`forms ${each.seed}`);
+      const perHead = () =>
+        random.tensor(random.pick(['float32', 'float16', 'bfloat16', 'float64']), [
+          each.keyHeads * each.group,
+        ]);
+      const [alibiSlopes, sinks] = [perHead(), perHead()];
+      const kvLengths = range(0, each.batch).map(() => random.integer(0, each.keys));
+      const queryOffset = range(0, each.batch).map(() => random.integer(-20, 80));
+      const mask = maskOf(drawn);
+      const inTensors: AttentionOptions = {
+        ...options,
+        ...(each.alibi && { alibiSlopes }),
+        ...(each.sinks && { sinks }),
+        ...(each.lengths && { kvLengths: asIntegers(random, kvLengths) }),
+        ...(each.offset !== undefined && { queryOffset: asIntegers(random, queryOffset) }),
+        ...(mask?.type === 'bool' && { mask: mask.cast(random.pick(['uint8', 'int32', 'int64'])) }),
+      };
+      const inLists: AttentionOptions = {
+        ...options,
+        ...(each.alibi && { alibiSlopes: toNumbers(alibiSlopes) }),
+        ...(each.sinks && { sinks: toNumbers(sinks) }),
+        ...(each.lengths && { kvLengths }),
+        ...(each.offset !== undefined && { queryOffset }),
+      };
+      expectSameBits(attend(backend, drawn, inTensors), attend(backend, drawn, inLists));
+    });
+  });
+
+  it('whether a mask of two axes says what is padding, or has all axes', () => {
+    check((any) => {
+      const each: AttentionCase = {
+        ...any,
+        mask: 'none',
+        queries: any.queries === any.batch ? 7 : any.queries,
+      };
+      const drawn = draw(each);
+      const random = new Random(`padding ${each.seed}`);
+      const mask = random.mask([each.batch, each.keys], 0.7);
+      const typed =
+        each.seed % 2 === 0 ? mask : mask.cast(random.pick(['uint8', 'int32', 'int64', 'float32']));
+      const all = typed.reshape([each.batch, 1, 1, each.keys]);
+      expectSameBits(
+        attend(backend, drawn, { ...drawn.options, mask: typed }),
+        attend(backend, drawn, { ...drawn.options, mask: all }),
+      );
     });
   });
 

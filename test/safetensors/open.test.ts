@@ -22,7 +22,7 @@ describe('safetensors open', () => {
   }
 
   it('lists names, types and dims, and reads every type that heed has', async () => {
-    const data = new DataView(new ArrayBuffer(8 + 8 + 4 + 4 + 2 + 2 + 2));
+    const data = new DataView(new ArrayBuffer(8 + 8 + 4 + 4 + 2 + 2 + 2 + 1));
     data.setBigInt64(0, -5n, true);
     data.setFloat64(8, Math.PI, true);
     data.setFloat32(16, -1.5, true);
@@ -30,6 +30,7 @@ describe('safetensors open', () => {
     data.setUint16(24, 0x3c00, true);
     data.setUint16(26, 0x3f80, true);
     data.setUint8(28, 1);
+    data.setUint8(30, 200);
     const header = {
       __metadata__: { made: 'by hand', __proto__x: 'yes' },
       i64: entry('I64', [1], [0, 8]),
@@ -39,7 +40,8 @@ describe('safetensors open', () => {
       f16: entry('F16', [1], [24, 26]),
       bf16: entry('BF16', [1], [26, 28]),
       bool: entry('BOOL', [2], [28, 30]),
-      empty: entry('F32', [0, 7], [30, 30]),
+      u8: entry('U8', [1], [30, 31]),
+      empty: entry('F32', [0, 7], [31, 31]),
     };
     const path = await write('types', fileBytes(JSON.stringify(header), new Uint8Array(data.buffer)));
     await using file = await open(pathToFileURL(path));
@@ -61,6 +63,7 @@ describe('safetensors open', () => {
         ['f16', 'F16', 'float16', [1], 2],
         ['bf16', 'BF16', 'bfloat16', [1], 2],
         ['bool', 'BOOL', 'bool', [2], 2],
+        ['u8', 'U8', 'uint8', [1], 1],
         ['empty', 'F32', 'float32', [0, 7], 0],
       ],
     );
@@ -77,6 +80,7 @@ describe('safetensors open', () => {
     assert.deepEqual(await read('f16'), [0x3c00]);
     assert.deepEqual(await read('bf16'), [0x3f80]);
     assert.deepEqual(await read('bool'), [1, 0]);
+    assert.deepEqual(await read('u8'), [200]);
     assert.deepEqual(await read('empty'), []);
   });
 
@@ -109,7 +113,6 @@ describe('safetensors open', () => {
 
   it('lists types that heed has not, and says so when they are read', async () => {
     const dtypes: [string, number][] = [
-      ['U8', 8],
       ['I8', 8],
       ['F8_E4M3', 8],
       ['F8_E5M2', 8],

@@ -68,31 +68,79 @@ describe('safetensors in several files', () => {
     assert.deepEqual([...file.tensors.keys()], ['alone']);
   });
 
-  it('are refused when one is missing, which is named, with what was found', async () => {
-    const { directory, index } = await write();
+  it('are read without one that is missing, which is named for its tensors, with what was found', async () => {
+    const { directory, index, tensors } = await write();
     await unlink(join(directory, shardName(1)));
-    await rejectsHeed(
-      () => open(directory),
-      'HEED_FILE_ERROR',
-      new RegExp(
-        `Expected ${directory} to hold "${shardName(1)}", which ${index} names for "layers.1.w.*, found "${shardName(0)}", "${shardName(2)}"$`,
-      ),
-    );
+    await using file = await open(directory);
+    for (const [name, tensor] of Object.entries(tensors)) {
+      assert.equal(file.tensors.has(name), !name.startsWith('layers.1.'));
+      if (file.tensors.has(name)) {
+        expectSameBits(await file.read(name), tensor);
+        continue;
+      }
+      await rejectsHeed(
+        () => file.read(name),
+        'HEED_FILE_ERROR',
+        new RegExp(
+          `Expected ${directory} to hold "${shardName(1)}", which ${index} names for "layers.1.w.*, found "${shardName(0)}", "${shardName(2)}"$`,
+        ),
+      );
+    }
+    for (const shard of [0, 2]) await unlink(join(directory, shardName(shard)));
+    await rejectsHeed(() => open(directory), 'HEED_FILE_ERROR', `to hold "${shardName(0)}"`);
   });
 
-  it('are refused when the index disagrees with them', async () => {
+  it('are read without one that is malformed, which is named for its tensors', async () => {
+    const { directory, tensors } = await write();
+    const contents = ['version https://git-lfs.github.com/spec/v1\n', '{}', ''];
+    await writeFile(join(directory, shardName(2)), random.pick(contents));
+    await using file = await open(directory);
+    for (const [name, tensor] of Object.entries(tensors)) {
+      if (!name.startsWith('layers.2.')) expectSameBits(await file.read(name), tensor);
+      else await rejectsHeed(() => file.read(name), 'HEED_MALFORMED_FILE', join(directory, shardName(2)));
+    }
+  });
+
+  it('are read where the index disagrees with them about other tensors', async () => {
     const more = await write((map) => ({ weight_map: { ...map, 'layers.0.extra': shardName(0) } }));
+    await using lacking = await open(more.index);
+    for (const [name, tensor] of Object.entries(more.tensors))
+      expectSameBits(await lacking.read(name), tensor);
+    assert.equal(lacking.tensors.has('layers.0.extra'), false);
     await rejectsHeed(
-      () => open(more.index),
+      () => lacking.read('layers.0.extra'),
       'HEED_MALFORMED_FILE',
       `expected ${join(more.directory, shardName(0))} to hold "layers.0.extra", found "layers.0.w`,
     );
+
     const elsewhere = await write((map) => ({ weight_map: { ...map, 'layers.0.w1': shardName(2) } }));
-    await rejectsHeed(() => open(elsewhere.index), 'HEED_MALFORMED_FILE', '"layers.0.w1"');
+    await using misled = await open(elsewhere.index);
+    expectSameBits(await misled.read('layers.1.w1'), elsewhere.tensors['layers.1.w1']);
+    await rejectsHeed(() => misled.read('layers.0.w1'), 'HEED_MALFORMED_FILE', '"layers.0.w1"');
+
     const less = await write(({ 'layers.2.w1': _, ...map }) => ({
-      weight_map: { ...map, 'layers.2.w1': undefined, 'layers.2.w2': shardName(2) },
+      weight_map: { ...map, 'layers.2.w0': shardName(2) },
     }));
-    await rejectsHeed(() => open(less.index), 'HEED_MALFORMED_FILE', /layers\.2\.w/);
+    await using unnamed = await open(less.index);
+    for (const [name, tensor] of Object.entries(less.tensors))
+      expectSameBits(await unnamed.read(name), tensor);
+  });
+
+  it('are not read where two have a tensor that the index gives to neither', async () => {
+    const { directory, index, tensors } = await write();
+    for (const shard of [0, 1]) {
+      const own = Object.entries(tensors).filter(([name]) => name.startsWith(`layers.${shard}.`));
+      const twice = random.tensor('float32', [3]);
+      await save(join(directory, shardName(shard)), { ...Object.fromEntries(own), twice });
+    }
+    await using file = await open(index);
+    assert.equal(file.tensors.has('twice'), false);
+    await rejectsHeed(
+      () => file.read('twice'),
+      'HEED_MALFORMED_FILE',
+      'expected weight_map to say which of several files "twice" is read from',
+    );
+    expectSameBits(await file.read('layers.0.w1'), tensors['layers.0.w1']);
   });
 
   it('are refused when the index is malformed', async () => {

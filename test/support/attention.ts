@@ -94,3 +94,12 @@ export function checkAttention(
     expectClose(logSumExp, expected.logSumExp, tolerance, `log-sum-exp ${what}:`, least.logSumExp);
   }
 }
+
+/** The dims of a mask, with four axes where two could be [queries, keys] as well as [batch, keys]. */
+export function withOneReading(
+  dims: readonly number[],
+  [batch, , queries, keys]: readonly number[],
+): readonly number[] {
+  const isEither = dims.length === 2 && dims[0] === batch && dims[1] === keys && batch === queries;
+  return isEither && batch > 1 ? [1, 1, ...dims] : dims;
+}

@@ -1,5 +1,5 @@
 /** Decodes elements to numbers, independently of the library's conversions. */
-import type { TensorLike } from '../../lib/tensor/types.js';
+import type { IntegerList, NumberList, TensorLike } from '../../lib/tensor/types.js';
 
 function power(exponent: number): number {
   return 2 ** exponent;
@@ -43,4 +43,9 @@ export function toNumbers({ type, data }: TensorLike): number[] {
     (type === 'float16' && data[Symbol.toStringTag] !== 'Float16Array' && float16());
   if (decoded) for (let i = 0; i < numbers.length; i++) numbers[i] = decoded[numbers[i]];
   return numbers;
+}
+
+/** The numbers of a list or tensor. */
+export function listOf(numbers: NumberList | IntegerList): number[] {
+  return 'dims' in numbers ? toNumbers(numbers) : Array.from<number | bigint, number>(numbers, Number);
 }

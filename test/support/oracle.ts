@@ -10,8 +10,16 @@ import { toNumbers } from './numbers.js';
 import { drawnNoise } from './oracle-draws.js';
 import { similarityOf } from './oracle-score.js';
 
-/** The options that affect the result. */
-export type OracleOptions = Omit<AttentionOptions, 'backend' | 'out' | 'signal'>;
+/** Options whose numbers may also be in tensors. */
+type NumberOptions = 'queryOffset' | 'kvLengths' | 'alibiSlopes' | 'sinks';
+
+/** The options that affect the result, with all numbers in lists. */
+export interface OracleOptions extends Omit<AttentionOptions, 'backend' | 'out' | 'signal' | NumberOptions> {
+  queryOffset?: number | ArrayLike<number>;
+  kvLengths?: ArrayLike<number>;
+  alibiSlopes?: ArrayLike<number>;
+  sinks?: ArrayLike<number>;
+}
 
 /** Flat, [batch, heads, queries, keys] for the matrices; the output has the requested layout. */
 export interface OracleResult {
@@ -56,13 +64,22 @@ function access(tensor: TensorLike, layout: 'bhsd' | 'bshd'): Accessor {
   };
 }
 
-/** The mask element of a pair, by numpy's rules of broadcasting. */
-function maskAt(mask: TensorLike): At {
-  const numbers = toNumbers(mask);
-  const dims = [1, 1, 1, 1, ...mask.dims].slice(-4);
+/** The element of a pair, by numpy's rules of broadcasting. */
+function elementAt(tensor: TensorLike): At {
+  const numbers = toNumbers(tensor);
+  const dims = [1, 1, 1, 1, ...tensor.dims].slice(-4);
   return (...index) =>
     numbers[dims.reduce((offset, length, axis) => offset * length + (length === 1 ? 0 : index[axis]), 0)];
 }
+
+/** Two axes are [queries, keys], or [batch, keys] where they cannot be. */
+function maskAt(mask: TensorLike, queries: number): At {
+  const [first, keys] = mask.dims;
+  const isPadding = mask.dims.length === 2 && first !== 1 && first !== queries;
+  return elementAt(isPadding ? { type: mask.type, dims: [first, 1, 1, keys], data: mask.data } : mask);
+}
+
+const isFloat = (type: string) => /float/.test(type);
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const sum = (terms: readonly number[]) => terms.reduce((total, term) => total + term, 0);
@@ -96,7 +113,7 @@ function normalise(logits: readonly number[], sink: number | undefined) {
 
 /** The center for a query, by numpy's rules of broadcasting. */
 function centersAt(centers: TensorLike): (b: number, h: number, i: number) => number {
-  const at = maskAt({ type: centers.type, dims: [...centers.dims, 1], data: centers.data });
+  const at = elementAt({ type: centers.type, dims: [...centers.dims, 1], data: centers.data });
   return (b, h, i) => at(b, h, i, 0);
 }
 
@@ -115,7 +132,7 @@ function rowsOf(
   const { softcap = 0, causal = false, window = {}, kvLengths, queryOffset, alibiSlopes, sinks } = options;
   const { left = Number.POSITIVE_INFINITY, right = Number.POSITIVE_INFINITY } = window;
   const { select = 'soft' } = options;
-  const added = options.mask && { type: options.mask.type, at: maskAt(options.mask) };
+  const added = options.mask && { type: options.mask.type, at: maskAt(options.mask, q.steps) };
 
   const validKeys = (b: number) => kvLengths?.[b] ?? k.steps;
   const position = (b: number, i: number) => {
@@ -141,11 +158,11 @@ function rowsOf(
       });
     const capped = softcap > 0 ? softcap * Math.tanh(score / softcap) : score;
     const masked = added?.at(b, h, i, j);
-    const excluded = added?.type === 'bool' ? masked === 0 : masked === nothing;
+    const excluded = added && !isFloat(added.type) ? masked === 0 : masked === nothing;
     const around = centers === undefined || Math.abs(j - centers(b, h, i)) <= halfWidth;
     const attended =
       !excluded && around && !(causal && distance > 0) && distance >= -left && distance <= right;
-    const bias = (added && added.type !== 'bool' ? (masked ?? 0) : 0) + (alibiSlopes?.[h] ?? 0) * distance;
+    const bias = (added && isFloat(added.type) ? (masked ?? 0) : 0) + (alibiSlopes?.[h] ?? 0) * distance;
     return { score, capped, biased: attended ? capped + bias : nothing, attended };
   }
 
@@ -156,7 +173,7 @@ function rowsOf(
       return {
         keys,
         weights: keys.map(() => 0),
-        logSumExp: nothing,
+        logSumExp: sinks?.[h] ?? nothing,
         output: range(v.width).map(() => 0),
         lead: Infinity,
       };

@@ -3,15 +3,25 @@
  * · angle). It follows the papers and the publications of checkpoints' authors, not the library.
  */
 import type { RotaryOptions, RotaryScaling } from '../../lib/multi-head-attention/multi-head-attention.js';
+import type { NumberList } from '../../lib/tensor/types.js';
+import { toNumbers } from './numbers.js';
+
+/** Tests give plain numbers, or tensors of them. */
+function numbersOf(list: NumberList): number[] {
+  return 'dims' in list ? toNumbers(list) : Array.from(list);
+}
 
 /** The magnitude and the angle, in radians, of the complex factor of pair `index` at a position. */
 export function rotaryFactor(
-  { theta = 10_000, scaling }: RotaryOptions,
+  { theta = 10_000, inverseFrequencies, scaling }: RotaryOptions,
   dims: number,
   index: number,
   position: number,
   length: number,
 ): { magnitude: number; angle: number } {
+  if (inverseFrequencies !== undefined) {
+    return { magnitude: 1, angle: position * numbersOf(inverseFrequencies)[index] };
+  }
   const wavelength = (base: number) => 2 * Math.PI * Math.exp((2 * index * Math.log(base)) / dims);
   const at = (wave: number, magnitude = 1) => ({ magnitude, angle: (2 * Math.PI * position) / wave });
   switch (scaling?.type) {
@@ -33,6 +43,12 @@ export function rotaryFactor(
       if (turns < low) return at(wave * factor);
       const smooth = (turns - low) / (high - low);
       return at(1 / ((1 - smooth) / (factor * wave) + smooth / wave));
+    }
+    case 'longrope': {
+      const { shortFactor, longFactor, originalMaxPositionEmbeddings: trained, factor = 1 } = scaling;
+      const stretch = numbersOf(length > trained ? longFactor : shortFactor)[index];
+      const { attentionFactor = Math.sqrt(Math.log(trained * factor) / Math.log(trained)) } = scaling;
+      return at(wavelength(theta) * stretch, attentionFactor);
     }
     case 'yarn':
       return at(yarnWavelength(scaling, theta, dims, index, wavelength(theta)), yarnMagnitude(scaling));

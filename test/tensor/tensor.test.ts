@@ -13,6 +13,7 @@ const arrays: Readonly<Record<TensorType, new (length: number) => TypedArray>> =
   bfloat16: Uint16Array,
   float64: Float64Array,
   bool: Uint8Array,
+  uint8: Uint8Array,
   int32: Int32Array,
   int64: BigInt64Array,
 };
@@ -270,6 +271,7 @@ describe('Tensor.cast', () => {
       [...source.cast('int32').data],
       [0, 0, 1, -2, 0, 70000, -70000, 2 ** 31 - 1, 0, 2 ** 31 - 1, -(2 ** 31), 2 ** 31 - 1, -(2 ** 31)],
     );
+    assert.deepEqual([...source.cast('uint8').data], [0, 0, 1, 0, 0, 255, 0, 255, 0, 255, 0, 255, 0]);
     const least = -(2n ** 63n);
     const most = 2n ** 63n - 1n;
     assert.deepEqual(
@@ -285,12 +287,14 @@ describe('Tensor.cast', () => {
   });
 
   it('keeps what every type on the way can hold', () => {
-    const exact = new Tensor(
-      Float32Array.from({ length: 10_000 }, () => random.integer(-128, 128)),
-      [100, 100],
-    );
-    for (const type of tensorTypes) {
-      if (type !== 'bool') assert.deepEqual(exact.cast(type).cast('float32').data, exact.data, type);
+    const exact = (low: number, high: number) =>
+      new Tensor(
+        Float32Array.from({ length: 10_000 }, () => random.integer(low, high)),
+        [100, 100],
+      );
+    for (const type of tensorTypes.filter((each) => each !== 'bool')) {
+      const tensor = type === 'uint8' ? exact(0, 255) : exact(-128, 128);
+      assert.deepEqual(tensor.cast(type).cast('float32').data, tensor.data, type);
     }
   });
 

@@ -152,6 +152,8 @@ function encodeMerge(to: Encoder, problem: MergeProblem): void {
   }
   to.buffer(problem.output);
   to.buffer(problem.logSumExp);
+  to.list(problem.sinks);
+  to.number(problem.rowsPerHead);
 }
 
 function encodeAppend(to: Encoder, problem: AppendProblem): void {

@@ -10,9 +10,9 @@
 
 /**
  * Turns scores into weights, in place, and answers their log-sum-exp. A sink is one more logit that
- * takes its share of the weight and gives no value. Where all scores are −∞ there is no key
- * to attend, so none counts as attended: all weights are 0 and the log-sum-exp is −∞, with or
- * without a sink.
+ * takes its share of the weight and gives no value. Where all scores are −∞ there is no key to
+ * attend, so none counts as attended: all weights are 0, and a sink has all the weight. The
+ * log-sum-exp is then the sink, or −∞ without one.
  */
 export function softmax(scores: Float64Array, attended: Uint8Array, sink = Number.NEGATIVE_INFINITY): number {
   let largest = Number.NEGATIVE_INFINITY;
@@ -22,7 +22,7 @@ export function softmax(scores: Float64Array, attended: Uint8Array, sink = Numbe
   if (largest === Number.NEGATIVE_INFINITY) {
     scores.fill(0);
     attended.fill(0);
-    return Number.NEGATIVE_INFINITY;
+    return sink;
   }
   largest = Math.max(largest, sink);
   let sum = Math.exp(sink - largest);

@@ -24,7 +24,7 @@
 //                            norm (-1, or: weight (buffer) epsilon)
 //                            rotation (-1, or: width interleaved rows  cos sin (buffers)))
 //   3 merge         rows width type  parts (count, then of each: output logSumExp, both buffers)
-//                   output logSumExp (buffers)
+//                   output logSumExp (buffers)  sinks (list)  rowsPerHead
 //   4 append        heads width valueWidth  key value cachedKey cachedValue (views)  entries (count)
 //                   parts (count, then of each: entry start steps position)  pages, a page list for each entry
 //   5 cast          count  from to (buffer type)

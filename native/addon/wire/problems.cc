@@ -19,6 +19,8 @@ MergeProblem read_merge(Reader& from) {
   }
   problem.output = from.contiguous(problem.type, elements);
   problem.log_sum_exp = static_cast<float*>(from.contiguous(DType::float32, problem.rows));
+  problem.sinks = from.list<float>();
+  problem.rows_per_head = from.integer(1, largest_integer);
   return problem;
 }
 

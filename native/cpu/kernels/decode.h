@@ -151,10 +151,11 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
       if (partials[c].sum[r] != 0) empty = false;
     }
     float reference = highest, sum = 0;
+    const float sink = sink_of(p, origin.head);
     if (p.scoring.sinks && !empty) {
-      const float sink = p.scoring.sinks[origin.head] * log2_e;
-      if (sink > reference) reference = sink;
-      sum = __builtin_exp2f(sink - reference);
+      const float scaled = in_log2_units(sink);
+      if (scaled > reference) reference = scaled;
+      sum = __builtin_exp2f(scaled - reference);
     }
     for (int64_t d = 0; d < p.value_width; ++d) joined[d] = 0;
     for (int64_t c = 0; c < count && !empty; ++c) {
@@ -182,7 +183,7 @@ static void decode_combine(const RowBlock& block, const Partial* partials, int64
     });
     if (p.log_sum_exp.data) {
       static_cast<float*>(p.log_sum_exp.data)[offset_of(p.log_sum_exp, block.batch, origin.head, step)] =
-          empty ? -infinity : (reference + __builtin_log2f(sum)) * ln_2;
+          log_sum_exp_of(reference, sum, sink);
     }
   }
 }

@@ -64,7 +64,7 @@ static inline void choose(const ScoreRow& row, const Stream& stream, Choice& cho
 static inline int64_t chosen_key(const AttentionParameters& p, int64_t batch, const RowOrigin& origin,
                                  const Choice& choice) {
   if (!p.scoring.sinks || choice.key < 0) return choice.key;
-  float sink = p.scoring.sinks[origin.head] * log2_e;
+  float sink = in_log2_units(sink_of(p, origin.head));
   if (p.scoring.selection.kind == SelectionKind::drawn)
     sink += noise_of(stream_of(p, batch, origin), sink_key);
   return sink > choice.score ? -1 : choice.key;

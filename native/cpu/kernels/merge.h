@@ -14,16 +14,16 @@ static size_t merge_scratch(int64_t width) {
   return cursor.used();
 }
 
-static void merge(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, int64_t row,
-                  int64_t width, DType type, void* output, float* log_sum_exp, void* scratch) {
+static void merge(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, float sink,
+                  int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch) {
   ScratchCursor cursor{scratch};
   float* joined = cursor.take<float>(2 * width);
   float* part = joined + width;
-  float highest = -infinity;
+  float highest = sink;
   for (int64_t i = 0; i < parts; ++i) {
     if (log_sum_exps[i][row] > highest) highest = log_sum_exps[i][row];
   }
-  float sum = 0;
+  float sum = sink == -infinity ? 0 : __builtin_expf(sink - highest);
   for (int64_t d = 0; d < width; ++d) joined[d] = 0;
   with_type(type, [&](auto tag) {
     using Type = decltype(tag);

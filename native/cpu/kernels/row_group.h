@@ -5,6 +5,7 @@
 #include "cpu/kernels/math.h"
 #include "cpu/kernels/multiply.h"
 #include "cpu/kernels/rows_of_block.h"
+#include "cpu/kernels/sink.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -138,18 +139,19 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
     // Does not test the maximum: it stays −∞ if all scores are NaN, and such a row must not count as empty.
     const bool empty = group.sum[r] == 0;
     float maximum = group.maximum[r], sum = group.sum[r], share = 1;
+    const float sink = sink_of(p, origin.head);
     if (p.scoring.sinks && !empty) {
-      const float sink = p.scoring.sinks[origin.head] * log2_e;
-      const float joint = sink > maximum ? sink : maximum;
+      const float scaled = in_log2_units(sink);
+      const float joint = scaled > maximum ? scaled : maximum;
       share = __builtin_exp2f(maximum - joint);
-      sum = multiply_add(sum, share, __builtin_exp2f(sink - joint));
+      sum = multiply_add(sum, share, __builtin_exp2f(scaled - joint));
       maximum = joint;
     }
     factor[r] = empty ? 0.0f : share / sum;
     if (p.log_sum_exp.data) {
       const int64_t step = block.sequence.query_start + origin.query;
       static_cast<float*>(p.log_sum_exp.data)[offset_of(p.log_sum_exp, block.batch, origin.head, step)] =
-          empty ? -infinity : (maximum + __builtin_log2f(sum)) * ln_2;
+          log_sum_exp_of(maximum, sum, sink);
     }
   }
 }

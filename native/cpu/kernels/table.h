@@ -118,8 +118,9 @@ struct KernelTable {
   void (*project_columns)(const ProjectionArguments& arguments, Columns columns, void* scratch);
 
   size_t (*merge_scratch)(int64_t width);
-  void (*merge)(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, int64_t row,
-                int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
+  // A sink of −∞ is none.
+  void (*merge)(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, float sink,
+                int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
 
   void (*append_rows)(const AppendedRows& rows);
 

@@ -1,6 +1,7 @@
 // Plans an operation, and the problems that take a single phase of similar tasks: rows, merge, append and
 // cast.
 #include <algorithm>
+#include <cmath>
 
 #include "cpu/plans/planned_attention.h"
 
@@ -79,9 +80,11 @@ void plan(const MergeProblem& problem, Plan& plan) {
                     const MergeProblem& p = merging->problem;
                     void* scratch = context.scratch.reserve(table.merge_scratch(p.width));
                     const int64_t end = std::min(p.rows, (context.task + 1) * merged_rows_per_task);
+                    const auto heads = static_cast<int64_t>(p.sinks.size());
                     for (int64_t row = context.task * merged_rows_per_task; row < end; ++row) {
+                      const float sink = heads == 0 ? -INFINITY : p.sinks[row / p.rows_per_head % heads];
                       table.merge(merging->outputs.data(), merging->log_sum_exps.data(),
-                                  static_cast<int64_t>(p.parts.size()), row, p.width, p.type, p.output,
+                                  static_cast<int64_t>(p.parts.size()), sink, row, p.width, p.type, p.output,
                                   p.log_sum_exp, scratch);
                     }
                   }});

@@ -2,6 +2,7 @@
 // warp.
 #pragma once
 
+#include <cfloat>
 #include <cmath>
 
 #include "cuda/common/fragments.cuh"
@@ -74,14 +75,17 @@ struct SoftmaxResult {
 };
 
 // Computed from the maximum in log2 units, the sum of the weights relative to it, and the sink logit (natural
-// units; −∞: none). A row without weights gives zeros and −∞, with or without a sink.
+// units; −∞: none). A row without weights gives zeros, and a log-sum-exp that is the sink.
 __device__ __forceinline__ SoftmaxResult result_of(float maximum, float sum, float sink) {
-  if (sum == 0) return {0, negative_infinity};
+  if (sum == 0) return {0, sink};
   if (maximum == negative_infinity) maximum = 0;
-  const float reference = Larger{}(maximum, sink * log2_e);
+  // The largest logits would be infinite in log2 units.
+  const float scaled = fminf(sink * log2_e, FLT_MAX);
+  const float reference = Larger{}(maximum, scaled);
   const float faded = thread::exp2(maximum - reference);
-  const float total = sum * faded + thread::exp2(sink * log2_e - reference);
-  return {faded / total, (reference + thread::log2(total)) * ln_2};
+  const float total = sum * faded + thread::exp2(scaled - reference);
+  const float log_sum_exp = (reference + thread::log2(total)) * ln_2;
+  return {faded / total, log_sum_exp < sink ? sink : log_sum_exp};
 }
 
 }  // namespace heed::cuda

@@ -14,6 +14,7 @@ import { project } from '../../../lib/projection/project.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
 import { collected } from '../../support/collected.js';
+import { expectSameBits } from '../../support/compare.js';
 import { onDevice, toDevice } from '../../support/device.js';
 import { Random } from '../../support/random.js';
 import { rejectsHeed, throwsHeed } from '../../support/rejects.js';
@@ -85,6 +86,19 @@ onDevice('the cuda backend', () => {
       'HEED_UNSUPPORTED_TYPE',
       'Expected options.mask.type',
     );
+  });
+
+  it('has no masks of integers on a device, and says what to do instead', async () => {
+    const mask = random.mask([2, 1, 1, 13], 0.5).cast('int64');
+    const [q, k, v, there] = await toDevice([query, key, value, mask]);
+    await rejectsHeed(
+      () => attention(q, k, v, { mask: there }),
+      'HEED_UNSUPPORTED_TYPE',
+      "Expected options.mask.type at 'cuda:0' to be 'bool' or a floating-point type, received 'int64'; " +
+        "cast it to 'bool' in the memory of the CPU",
+    );
+    const expected = await attention(query, key, value, { mask: mask.cast('bool'), backend: 'cuda' });
+    expectSameBits(await attention(query, key, value, { mask, backend: 'cuda' }), expected);
   });
 
   it('does not select or score otherwise in one call of a layer', async () => {

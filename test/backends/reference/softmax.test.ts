@@ -30,11 +30,13 @@ describe('reference softmax', () => {
     assert.deepEqual([...scores], [0, 1, 0]);
   });
 
-  it('is nothing where nothing may be attended', () => {
-    for (const attended of [Uint8Array.of(0, 0), all(2)]) {
-      const scores = Float64Array.of(Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY);
-      assert.equal(softmax(scores, attended, 7), Number.NEGATIVE_INFINITY);
-      assert.deepEqual([...scores], [0, 0]);
+  it('is nothing where nothing may be attended, or the sink', () => {
+    for (const sink of [undefined, 7]) {
+      for (const attended of [Uint8Array.of(0, 0), all(2)]) {
+        const scores = Float64Array.of(Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY);
+        assert.equal(softmax(scores, attended, sink), sink ?? Number.NEGATIVE_INFINITY);
+        assert.deepEqual([...scores], [0, 0]);
+      }
     }
   });
 });

@@ -147,7 +147,7 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   }
   row.output.assign(p.value_width, 0.0);
   row.weights.assign(row.biased.size(), 0.0);
-  row.log_sum_exp = -INFINITY;
+  row.log_sum_exp = p.scoring.sinks == nullptr ? -INFINITY : p.scoring.sinks[head];
   if (highest == -INFINITY) return row;
   double sum = p.scoring.sinks == nullptr ? 0 : std::exp(p.scoring.sinks[head] - highest);
   for (const double score : row.biased) sum += std::exp(score - highest);

@@ -108,7 +108,13 @@ RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) 
   };
   if (random.chance(0.2))
     problem.scoring.alibi_slopes = per_head([](int64_t h) { return 0.25 / static_cast<double>(h + 1); });
-  if (random.chance(0.2)) problem.scoring.sinks = per_head([&](int64_t) { return random.normal() * 3; });
+  if (random.chance(0.2)) {
+    // The largest floats are infinite in log2 units.
+    const bool extreme = random.chance(0.1);
+    problem.scoring.sinks = per_head([&](int64_t) {
+      return extreme ? random.pick({-3.4e38, 3.4e38}) : random.normal() * 3;
+    });
+  }
   select(random, type, queries, keys, limits);
   if (random.chance(0.4)) {
     problem.scoring.mask.type = random.pick({DType::boolean, DType::boolean, DType::float32, type});
