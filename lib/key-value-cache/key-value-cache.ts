@@ -237,9 +237,11 @@ export class KeyValueCache {
    *   HEED_UNSUPPORTED_TYPE for a type that the location does not support, HEED_OUT_OF_MEMORY
    */
   static async load(path: string | URL, options?: LoadCacheOptions): Promise<KeyValueCache> {
-    const { location } = readOptions(options, ['location']);
+    const given = readOptions(options, ['location']);
     const file = readPath(path, 'path');
-    const { state, pageSize } = await loadCache(file, locationOption(location, 'options.location'));
+    const location = locationOption(given.location, 'options.location');
+    const make = (form: object) => readCacheOptions({ ...form, location }).state;
+    const { state, pageSize } = await loadCache(file, make);
     return new KeyValueCache(new Content(state, pageSize));
   }
 

@@ -15,7 +15,6 @@ import { bytesOf } from '../safetensors/header.js';
 import { malformed, parseJson, show } from '../safetensors/json.js';
 import { listNames } from '../safetensors/paths.js';
 import { type Item, write } from '../safetensors/save.js';
-import { readCacheOptions } from './arguments.js';
 import type { PagePool } from './page-pool.js';
 import { SequencePages } from './pages.js';
 import { fieldsOf, type PageField, type Slab } from './slabs.js';
@@ -134,13 +133,13 @@ function* inChunks(blocks: Iterable<Uint8Array>): Generator<Uint8Array> {
   if (filled > 0) yield chunk.subarray(0, filled);
 }
 
-/** @param location of the cache to be */
-export async function loadCache(path: string, location: unknown): Promise<CacheContent> {
+/** @param make an empty cache with these options, checked as those of the constructor */
+export async function loadCache(path: string, make: (options: object) => CacheState): Promise<CacheContent> {
   const file = await SafetensorsFile.open(path);
   try {
     const { pageSize, pageSteps, ...options } = formOf(file);
     const lengths = await readIntegers(file, 'lengths', 'I32', 0, options.capacity);
-    const empty = emptyCache(file, { ...options, batch: lengths.length, pageSize: pageSteps, location });
+    const empty = emptyCache(file, () => make({ ...options, batch: lengths.length, pageSize: pageSteps }));
     try {
       return { state: await fill(file, empty, lengths), pageSize };
     } finally {
@@ -199,13 +198,12 @@ function formOf({ path, metadata, tensors }: SafetensorsFile): Form {
   };
 }
 
-/** What the constructor would refuse, the file has wrong; unless it is the location. */
-function emptyCache({ path }: SafetensorsFile, options: object): CacheState {
+/** What the constructor would refuse, the file has wrong. */
+function emptyCache({ path }: SafetensorsFile, make: () => CacheState): CacheState {
   try {
-    return readCacheOptions(options).state;
+    return make();
   } catch (error) {
-    const wrong = error instanceof HeedError && error.code === 'HEED_INVALID_ARGUMENT';
-    if (!wrong || error.message.includes('options.location')) throw error;
+    if (!(error instanceof HeedError && error.code === 'HEED_INVALID_ARGUMENT')) throw error;
     throw malformed(path, `expected a cache that there can be (${error.message})`, error);
   }
 }
