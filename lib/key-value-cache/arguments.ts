@@ -35,7 +35,9 @@ export interface KeyValueCacheOptions {
   capacity: number;
   /**
    * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
-   * the elements of one step and head, is stored as multiples of its largest magnitude / 127.
+   * the elements of one step and head, is stored as multiples of its largest magnitude / 127, after channels
+   * of keys that are many times as large as others were divided by 16 or by 64. A row with a number that is
+   * not finite in float32 becomes NaN as a whole.
    */
   type?: CacheType;
   /**

@@ -4,6 +4,7 @@
  * make room.
  */
 import type { HostArray } from '../memory/device.js';
+import { outlierBytes } from '../problem/outliers.js';
 import type { PageIds, StoredView } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
 import {
@@ -44,6 +45,8 @@ export class PagePool {
   readonly form: PageForm;
   /** The memory of one page. */
   readonly pageBytes: number;
+  /** Of which for outlier channels. */
+  readonly #outlierBytes: number;
   /** Page p is page p % perSlab of slab ⌊p / perSlab⌋: numbers that a small slab has no room for have no page. */
   readonly #perSlab: number;
   /** How many pages there may be without any fork. */
@@ -63,7 +66,8 @@ export class PagePool {
     this.#expected = expected;
     const rows = form.heads * form.steps;
     const { bytes, scaled } = elementsOf[form.type];
-    this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0));
+    this.#outlierBytes = scaled ? form.heads * outlierBytes(form.width, form.steps) : 0;
+    this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0)) + this.#outlierBytes;
     this.#perSlab = this.#pagesIn(mostSlabBytes);
   }
 
@@ -141,12 +145,14 @@ export class PagePool {
     const { type, heads, steps } = this.form;
     const parts = this.#slabs.map(({ slab }) => partOf(slab));
     const scales = parts.flatMap((part) => part.scales ?? []);
+    const outliers = parts.flatMap((part) => part.outliers ?? []);
     const pages = {
       steps,
       stride: heads * steps * width,
       perSlab: this.#perSlab,
       slabs: parts.map(({ elements }) => elements),
       ...(elementsOf[type].scaled && { scales }),
+      ...(outliers.length > 0 && { outliers }),
       lists,
     };
     const data = pages.slabs[0] ?? this.#memory.empty(type);
@@ -178,8 +184,8 @@ export class PagePool {
     const array = field.of(slabs[Math.floor(page / this.#perSlab)]) as HostArray;
     const [place, size] = [page % this.#perSlab, array.BYTES_PER_ELEMENT * field.columns];
     for (let head = 0; head < heads; head++) {
-      const start = array.byteOffset + (place * heads + head) * pageSteps * size;
-      yield new Uint8Array(array.buffer, start, steps * size);
+      const start = array.byteOffset + (place * heads + head) * field.rows(pageSteps) * size;
+      yield new Uint8Array(array.buffer, start, field.rows(steps) * size);
     }
   }
 
@@ -197,8 +203,9 @@ export class PagePool {
     const left = this.#expected - this.#pages;
     const count = left > 0 ? Math.min(growing, left) : growing;
     const first = this.#slabs.length * this.#perSlab;
+    const outliers = count * this.#outlierBytes;
     this.#slabs.push({
-      slab: this.#memory.make({ type, rows: count * heads * steps, width, valueWidth }),
+      slab: this.#memory.make({ type, rows: count * heads * steps, width, valueWidth, outliers }),
       references: new Int32Array(count),
       used: new Int32Array(count),
     });

@@ -5,7 +5,7 @@
  * - `pages`: the pages of one entry after the other, as numbers of pages of the file
  * - `used`: how many steps of each page of the file are in it
  * - `key` and `value` [rows, width], for int8 also `keyScale` and `valueScale` [rows, 1]: page by page, head by
- *   head, step by step
+ *   head, step by step; and `keyOutliers` [rows, pitch], two rows for each block of steps (problem/outliers.ts)
  *
  * The metadata has the form of the cache as JSON.
  */
@@ -98,13 +98,13 @@ function fieldItem(
   pages: readonly SavedPage[],
 ): Item {
   const { name, dtype, columns } = field;
-  const dims = [rowsOf(pool, pages), columns];
+  const dims = [rowsOf(field, pool, pages), columns];
   const byteLength = dims[0] * columns * bytesOf(dtype);
   return { name, dtype, dims, byteLength, bytes: () => inChunks(blocksOf(field, pool, slabs, pages)) };
 }
 
-function rowsOf({ form }: PagePool, pages: readonly SavedPage[]): number {
-  return pages.reduce((sum, { used }) => sum + used * form.heads, 0);
+function rowsOf({ rows }: PageField, { form }: PagePool, pages: readonly Pick<SavedPage, 'used'>[]): number {
+  return pages.reduce((sum, { used }) => sum + rows(used) * form.heads, 0);
 }
 
 function* blocksOf(
@@ -250,8 +250,9 @@ async function fill(
   const lists = await readIntegers(file, 'pages', 'I32', 0, used.length - 1);
   const dropped = await readIntegers(file, 'dropped', 'F64', 0, Number.MAX_SAFE_INTEGER);
   const fields = fieldsOf(pool.form);
-  const rows = used.reduce((sum, count) => sum + count * pool.form.heads, 0);
-  for (const { name, dtype, columns } of fields) expectTensor(file, name, dtype, [rows, columns]);
+  const counts = used.map((count) => ({ used: count }));
+  for (const field of fields)
+    expectTensor(file, field.name, field.dtype, [rowsOf(field, pool, counts), field.columns]);
   const names = ['lengths', 'used', 'pages', 'dropped', ...fields.map(({ name }) => name)];
   const others = [...file.tensors.keys()].filter((name) => !names.includes(name));
   if (others.length > 0) throw malformed(file.path, `expected no other tensors, found ${listNames(others)}`);

@@ -1,13 +1,15 @@
 /** The memory under the pages of a cache, here or on a device. */
 import { type Device, type DeviceArray, isOnDevice } from '../memory/device.js';
 import { lastingMemory } from '../memory/lasting.js';
+import { outlierBytes, outlierPitch } from '../problem/outliers.js';
 import type { StoredElements } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
 
-/** Rows of elements, with a scale for each where the type is int8. */
+/** Rows of elements, with a scale for each where the type is int8, and for keys what is known of outlier channels. */
 export interface Part {
   readonly elements: StoredElements;
   readonly scales?: Float32Array | undefined;
+  readonly outliers?: Uint8Array | undefined;
 }
 
 /** Keys and values of some pages. */
@@ -16,12 +18,13 @@ export interface Slab {
   readonly values: Part;
 }
 
-/** How many rows a slab has, and how wide those of keys and of values are. */
+/** How many rows a slab has, how wide those of keys and of values are, and the bytes for outlier channels of keys. */
 export interface SlabForm {
   readonly type: CacheType;
   readonly rows: number;
   readonly width: number;
   readonly valueWidth: number;
+  readonly outliers: number;
 }
 
 /** The same number of rows of every head of a page: `count` times `rows` rows, `pitch` rows apart. */
@@ -46,43 +49,65 @@ export interface SlabMemory {
   release(part: Part): void;
 }
 
-/** One of the arrays of pages: for each page and head, as many elements as its steps take. */
+/** One of the arrays of pages: for each page and head, as many rows as its steps take. */
 export interface PageField {
   readonly name: string;
   /** The type of its elements, by its name in safetensors files. */
   readonly dtype: string;
   readonly columns: number;
+  rows(steps: number): number;
   of(slab: Slab): StoredElements | undefined;
 }
 
 /** All that pages hold. */
-export function fieldsOf({ type, width, valueWidth }: Omit<SlabForm, 'rows'>): PageField[] {
+export function fieldsOf({
+  type,
+  width,
+  valueWidth,
+}: Pick<SlabForm, 'type' | 'width' | 'valueWidth'>): PageField[] {
   const { dtype, scaled } = elementsOf[type];
-  const fields = [
-    { name: 'key', dtype, columns: width, of: ({ keys }: Slab) => keys.elements },
-    { name: 'value', dtype, columns: valueWidth, of: ({ values }: Slab) => values.elements },
+  const rows = (steps: number) => steps;
+  const fields: PageField[] = [
+    { name: 'key', dtype, columns: width, rows, of: ({ keys }) => keys.elements },
+    { name: 'value', dtype, columns: valueWidth, rows, of: ({ values }) => values.elements },
   ];
   if (!scaled) return fields;
+  fields.push(
+    { name: 'keyScale', dtype: 'F32', columns: 1, rows, of: ({ keys }) => keys.scales },
+    { name: 'valueScale', dtype: 'F32', columns: 1, rows, of: ({ values }) => values.scales },
+  );
+  if (outlierBytes(width, 1) === 0) return fields;
+  const columns = outlierPitch(width);
+  const outlierRows = (steps: number) => outlierBytes(width, steps) / columns;
   return [
     ...fields,
-    { name: 'keyScale', dtype: 'F32', columns: 1, of: ({ keys }: Slab) => keys.scales },
-    { name: 'valueScale', dtype: 'F32', columns: 1, of: ({ values }: Slab) => values.scales },
+    { name: 'keyOutliers', dtype: 'U8', columns, rows: outlierRows, of: ({ keys }) => keys.outliers },
   ];
 }
 
 type HostElements = Float32Array | Uint16Array | Int8Array;
 
 /** In whole cache lines, so that what follows is aligned. */
-function partBytes({ type, rows }: SlabForm, width: number): number {
+function partBytes({ type, rows }: SlabForm, width: number, outliers: number): number {
   const { bytes, scaled } = elementsOf[type];
-  return Math.ceil((rows * (width * bytes + (scaled ? 4 : 0))) / 64) * 64;
+  return Math.ceil((rows * (width * bytes + (scaled ? 4 : 0)) + outliers) / 64) * 64;
 }
 
-/** Scales come first, so that they are aligned whatever follows. */
-function makePart({ type, rows }: SlabForm, width: number, memory: ArrayBuffer, start: number): Part {
+/** Outliers and scales come first, so that they are aligned whatever follows. */
+function makePart(
+  { type, rows }: SlabForm,
+  width: number,
+  outliers: number,
+  memory: ArrayBuffer,
+  start: number,
+): Part {
   const { array, scaled } = elementsOf[type];
-  const scales = scaled ? new Float32Array(memory, start, rows) : undefined;
-  return { elements: new array(memory, start + (scales?.byteLength ?? 0), rows * width), scales };
+  const scales = scaled ? new Float32Array(memory, start + outliers, rows) : undefined;
+  return {
+    elements: new array(memory, start + outliers + (scales?.byteLength ?? 0), rows * width),
+    scales,
+    outliers: outliers > 0 ? new Uint8Array(memory, start, outliers) : undefined,
+  };
 }
 
 /** In the memory of the CPU, which the garbage collector releases. */
@@ -90,11 +115,12 @@ export const hostSlabs: SlabMemory = {
   location: 'cpu',
   empty: (type) => new elementsOf[type].array(new ArrayBuffer(0)),
   make(form) {
-    const start = partBytes(form, form.width);
-    const memory = lastingMemory(start + partBytes(form, form.valueWidth), 'pages of a cache');
+    const { width, valueWidth, outliers } = form;
+    const start = partBytes(form, width, outliers);
+    const memory = lastingMemory(start + partBytes(form, valueWidth, 0), 'pages of a cache');
     return {
-      keys: makePart(form, form.width, memory, 0),
-      values: makePart(form, form.valueWidth, memory, start),
+      keys: makePart(form, width, outliers, memory, 0),
+      values: makePart(form, valueWidth, 0, memory, start),
     };
   },
   copy(source, target, _, width, { from, to, rows, count, pitch }) {
@@ -104,6 +130,11 @@ export const hostSlabs: SlabMemory = {
       const at = to + block * pitch;
       written.set(read.subarray(first * width, (first + rows) * width), at * width);
       if (source.scales) target.scales?.set(source.scales.subarray(first, first + rows), at);
+      if (source.outliers) {
+        const [ofHead, copied] = [outlierBytes(width, pitch), outlierBytes(width, rows)];
+        const start = (first / pitch) * ofHead;
+        target.outliers?.set(source.outliers.subarray(start, start + copied), (at / pitch) * ofHead);
+      }
     }
   },
   download: (part) => Promise.resolve(part),

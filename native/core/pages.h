@@ -14,6 +14,10 @@ struct Pages {
   void* const* data = nullptr;
   // For int8: the scale that dequantises each row, [heads, steps] for each page. Null for other types.
   float* const* scales = nullptr;
+  // For keys of int8 that may have outlier channels: [heads, blocks, levels, pitch] for each page, see
+  // core/outliers.h. Null for all others.
+  uint8_t* const* outliers = nullptr;
+  int64_t outlier_pitch = 0, outlier_stride = 0;  // of a level, and of all blocks of a head
 };
 
 }  // namespace heed

@@ -3,6 +3,8 @@
 #include <array>
 #include <limits>
 
+#include "core/outliers.h"
+
 namespace heed::test {
 
 namespace {
@@ -57,6 +59,7 @@ class EncodedCache {
         type_(random_stored_type(random)),
         steps_(random.integer(1, 9)),
         per_slab_(random.integer(1, 3)) {
+    const bool outliers = random.chance(0.7);
     for (int64_t slab = random.integer(1, 3); slab > 0; --slab) {
       // The last slab may have fewer pages than others.
       const int64_t pages = slab > 1 ? per_slab_ : random.integer(1, per_slab_);
@@ -65,6 +68,8 @@ class EncodedCache {
       slabs_.push_back({to.buffer(rows * width, type_), to.buffer(rows * value_width, type_)});
       for (int part = 2; part < 4; ++part)
         slabs_.back()[part] = type_ == DType::int8 ? to.buffer(rows, DType::float32) : -1;
+      const int64_t bytes = pages * heads * outlier_bytes(width, steps_);
+      slabs_.back()[4] = type_ == DType::int8 && outliers ? to.buffer(bytes, DType::boolean) : -1;
     }
   }
 
@@ -77,7 +82,8 @@ class EncodedCache {
     const int64_t key = positions_for_keys ? 1 : 0, key_width = positions_for_keys ? value_width_ : width_;
     to_.add({double(steps_), double(per_slab_), double(heads_ * steps_ * key_width)});
     to_.add({double(heads_ * steps_ * value_width_), double(slabs_.size())});
-    for (const auto& slab : slabs_) to_.add({slab[key], slab[1], slab[2 + key], slab[3]});
+    for (const auto& slab : slabs_)
+      to_.add({slab[key], slab[1], slab[2 + key], slab[3], key == 0 ? slab[4] : -1});
     for (const int64_t length : lengths) to_.page_list((length + steps_ - 1) / steps_, pages_);
   }
 
@@ -94,7 +100,7 @@ class EncodedCache {
   int64_t heads_, width_, value_width_;
   DType type_;
   int64_t steps_, per_slab_, pages_ = 0;
-  std::vector<std::array<double, 4>> slabs_;
+  std::vector<std::array<double, 5>> slabs_;
 };
 
 void add_list(Encoded& to, int64_t count, double low, Random& random) {

@@ -149,7 +149,7 @@ TEST_CASE("a page that a later cache does not have is turned away, though an ear
       encoded.add({4, 1, 1, 1});
       for (int view = 0; view < 4; ++view) encoded.add({data, 0, 0, 1, 1});
       encoded.add({1, 0, 1, 1, 1, 1, double(count)});
-      for (int64_t slab = 0; slab < count; ++slab) encoded.add({data, data, -1, -1});
+      for (int64_t slab = 0; slab < count; ++slab) encoded.add({data, data, -1, -1, -1});
       encoded.add(0);
       if (first) encoded.add({2, 0, 1});
     }
@@ -176,7 +176,7 @@ TEST_CASE("a page that its slab is too short for is turned away, though a longer
         for (int view = 0; view < 2; ++view) encoded.add({rows[0], Encoded::number_of(type), 0, 2, 1});
         encoded.add({1, 0, 2, 2, 2, 2, 2});
         for (int slab = 0; slab < 2; ++slab)
-          encoded.add({rows[slab], rows[slab], factors[slab], factors[slab]});
+          encoded.add({rows[slab], rows[slab], factors[slab], factors[slab], -1});
         encoded.add({0, 1, double(page)});
         CHECK(try_to_solve(encoded, random) == (page < 3));
       }

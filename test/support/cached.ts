@@ -4,6 +4,7 @@ import {
   KeyValueCache,
   type KeyValueCacheOptions,
 } from '../../lib/key-value-cache/key-value-cache.js';
+import type { Pages, StoredView } from '../../lib/problem/problem.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { toNumbers } from './numbers.js';
@@ -82,4 +83,69 @@ export function asInt8(tensor: Tensor): Tensor {
 /** The rows as a cache of the type stores them, as numbers. */
 export function asKept(type: CacheType, rows: Tensor): number[] {
   return toNumbers(type === 'int8' ? asInt8(rows) : rows.cast(type));
+}
+
+/** A row as an int8 cache stores it: multiples of a scale, each channel times its factor. */
+export interface StoredRow {
+  readonly multiples: readonly number[];
+  readonly scale: number;
+  readonly factors: readonly number[];
+}
+
+function rowsIn(view: StoredView, entry: number, steps: number, heads: number, width: number): StoredRow[] {
+  const { steps: pageSteps, lists, perSlab, stride, slabs, scales, outliers } = view.pages as Pages;
+  const pitch = 16 * Math.ceil(width / 16);
+  const blocks = Math.ceil(pageSteps / 128);
+  return Array.from({ length: heads * steps }, (_, i) => {
+    const [head, step] = [Math.floor(i / steps), i % steps];
+    const page = lists[entry].ids[Math.floor(step / pageSteps)];
+    const [slab, place, within] = [Math.floor(page / perSlab), page % perSlab, step % pageSteps];
+    const start = place * stride + head * view.headStride + within * view.stepStride;
+    const multiples = [...(slabs[slab] as Int8Array).subarray(start, start + width)];
+    const scale = (scales as Float32Array[])[slab][(place * heads + head) * pageSteps + within];
+    const block = ((place * heads + head) * blocks + Math.floor(within / 128)) * 2 * pitch;
+    const from = (level: number, channel: number) =>
+      outliers?.[slab][block + (level - 1) * pitch + channel] ?? 255;
+    const factors = multiples.map((_, channel) =>
+      within % 128 >= from(2, channel) ? 64 : within % 128 >= from(1, channel) ? 16 : 1,
+    );
+    return { multiples, scale, factors };
+  });
+}
+
+/** Everything that an int8 cache stores of its steps: for each entry, its rows, head by head. */
+export function storedIn(cache: KeyValueCache): { keys: StoredRow[]; values: StoredRow[] }[] {
+  const state = KeyValueCache.stateOf(cache);
+  const { heads, width, valueWidth } = state.pool.form;
+  const { key, value, release } = state.snapshot();
+  try {
+    return Array.from(cache.lengths, (steps, entry) => ({
+      keys: rowsIn(key, entry, steps, heads, width),
+      values: rowsIn(value, entry, steps, heads, valueWidth),
+    }));
+  } finally {
+    release();
+  }
+}
+
+/** What an int8 cache with entries of one length says that its keys and values are. */
+export function dequantised(cache: KeyValueCache): { key: Tensor; value: Tensor } {
+  const entries = storedIn(cache);
+  const tensor = (rows: StoredRow[], width: number) => {
+    const numbers = rows.flatMap(({ multiples, scale, factors }) =>
+      multiples.map((multiple, channel) => multiple * scale * factors[channel]),
+    );
+    const steps = rows.length / entries.length / cache.heads;
+    return new Tensor(Float32Array.from(numbers), [entries.length, cache.heads, steps, width]);
+  };
+  return {
+    key: tensor(
+      entries.flatMap(({ keys }) => keys),
+      cache.width,
+    ),
+    value: tensor(
+      entries.flatMap(({ values }) => values),
+      cache.valueWidth,
+    ),
+  };
 }

@@ -67,7 +67,7 @@ function encodePages(to: Encoder, keys: Pages | undefined, values: Pages | undef
     to.number(-1);
     return;
   }
-  const { slabs, scales, stride, lists } = keys ?? values;
+  const { slabs, scales, outliers, stride, lists } = keys ?? values;
   to.numbers(values.steps, values.perSlab, stride, values.stride);
   to.number(slabs.length);
   for (const [i, slab] of slabs.entries()) {
@@ -75,6 +75,7 @@ function encodePages(to: Encoder, keys: Pages | undefined, values: Pages | undef
     to.buffer(values.slabs[i]);
     to.optionalBuffer(scales?.[i]);
     to.optionalBuffer(values.scales?.[i]);
+    to.optionalBuffer(outliers?.[i]);
   }
   for (let entry = 0; entry < entries; entry++) to.pageList(lists[entry]);
 }

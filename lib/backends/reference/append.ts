@@ -3,36 +3,39 @@
 import type { AppendProblem, StoredView, View } from '../../problem/problem.js';
 import { hostElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
-import { pageOf, readRow, rowStart, scaleAt } from './vectors.js';
-
-/**
- * The nearest multiples of a scale, which is the row's largest magnitude / 127 as a float32. A row with a number that is not
- * finite gets a scale of NaN, and is NaN altogether. What is too small to have a scale is 0.
- */
-function quantise(row: Float64Array, elements: Int8Array, start: number): number {
-  const largest = row.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const scale = Number.isFinite(largest) ? Math.fround(largest / 127) : Number.NaN;
-  for (let i = 0; i < row.length; i++) {
-    // In float32, as everywhere: which of two multiples a number halfway between them becomes may not depend on the backend.
-    const multiple = scale > 0 ? Math.min(127, Math.max(-127, Math.fround(row[i] / scale))) : 0;
-    // Adding and taking away 2⁵² leaves no room for a fraction: to the nearest, ties to even.
-    elements[start + i] = multiple + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
-  }
-  return scale;
-}
+import { quantise, quantiseKey } from './quantise.js';
+import { outliersAt, pageOf, readRow, rowStart, scaleAt } from './vectors.js';
 
 function storeRow(view: StoredView, entry: number, head: number, step: number, row: Float64Array): void {
   const { pages, headStride, stepStride } = view;
   if (pages === undefined) throw new TypeError('A cache has pages');
-  const { slab, place, within } = pageOf(pages, entry, step);
-  const elements = hostElements(pages.slabs[slab]);
-  const start = place * pages.stride + head * headStride + within * stepStride;
-  if (elements instanceof Int8Array) {
-    const scales = pages.scales?.[slab] ?? new Float32Array(0);
-    scales[scaleAt(view, start)] = quantise(row, elements, start);
-  } else {
+  const rowAt = (at: number) => {
+    const { slab, place, within } = pageOf(pages, entry, at);
+    const start = place * pages.stride + head * headStride + within * stepStride;
+    return { elements: hostElements(pages.slabs[slab]), start, slab };
+  };
+  const { elements, start, slab } = rowAt(step);
+  if (!(elements instanceof Int8Array)) {
     writeElements(view.type as TensorType, elements, start, row.length, row);
+    return;
   }
+  /** The block that a step lies in, and which of its rows the step is. */
+  const blockAt = (at: number) => {
+    const { outliers, row: last } = outliersAt(pages, entry, head, at, row.length);
+    const multiples = (r: number) => {
+      const { elements: rows, start: first } = rowAt(at - last + r);
+      return (rows as Int8Array).subarray(first, first + row.length);
+    };
+    return { block: { multiples, outliers }, row: last };
+  };
+  const quantised = () => {
+    if (pages.outliers === undefined) return quantise(row, elements.subarray(start, start + row.length));
+    const here = blockAt(step);
+    const before = here.row === 0 && step > 0 ? blockAt(step - 1) : undefined;
+    return quantiseKey(row, here.block, here.row, before && { block: before.block, rows: before.row + 1 });
+  };
+  const scales = pages.scales?.[slab] ?? new Float32Array(0);
+  scales[scaleAt(view, start)] = quantised();
 }
 
 export function* append(problem: AppendProblem): Generator<void> {

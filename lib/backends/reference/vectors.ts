@@ -1,4 +1,5 @@
 /** Rows of tensors as float64 numbers, in which everything here is computed. */
+import { outlierBlock, outlierBytes, outlierFactors, outlierLevel } from '../../problem/outliers.js';
 import type { Pages, Sequence, StoredView, View } from '../../problem/problem.js';
 import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType, TypedArray } from '../../tensor/types.js';
@@ -40,6 +41,16 @@ export function scaleAt({ stepStride }: StoredView, start: number): number {
   return start / stepStride;
 }
 
+/** What a block says of its outliers, [2, pitch], and which of its rows a step is. */
+export function outliersAt(pages: Pages, entry: number, head: number, step: number, width: number) {
+  const { slab, place, within } = pageOf(pages, entry, step);
+  const heads = pages.stride / (pages.steps * width);
+  const row = within % outlierBlock;
+  const first = (place * heads + head) * outlierBytes(width, pages.steps) + outlierBytes(width, within - row);
+  const outliers = pages.outliers?.[slab] ?? new Uint8Array(0);
+  return { outliers: outliers.subarray(first, first + outlierBytes(width, 1)), row };
+}
+
 /** One row of keys or values, wherever it lies. */
 function readStored(view: StoredView, entry: number, head: number, step: number, row: Float64Array): void {
   const { pages, headStride, stepStride } = view;
@@ -63,6 +74,10 @@ function readStored(view: StoredView, entry: number, head: number, step: number,
   const scales = pages.scales?.[slab] ?? new Float32Array(0);
   const scale = scales[scaleAt(view, start)];
   for (let i = 0; i < row.length; i++) row[i] = elements[start + i] * scale;
+  if (pages.outliers === undefined) return;
+  const { outliers, row: ofBlock } = outliersAt(pages, entry, head, step, row.length);
+  for (let i = 0; i < row.length; i++)
+    row[i] *= outlierFactors[outlierLevel(outliers, row.length, ofBlock, i)];
 }
 
 export function* readSteps(

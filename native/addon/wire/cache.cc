@@ -1,5 +1,6 @@
 #include "addon/wire/pages.h"
 #include "addon/wire/problems.h"
+#include "core/outliers.h"
 
 namespace heed {
 
@@ -13,12 +14,13 @@ EncodedPages EncodedPages::read(Reader& from, size_t entries) {
   pages.pages_per_slab_ = from.integer(1, largest_axis);
   pages.key_stride_ = from.length();
   pages.value_stride_ = from.length();
-  pages.slabs_.resize(static_cast<size_t>(from.count(4)));
+  pages.slabs_.resize(static_cast<size_t>(from.count(5)));
   for (Slab& slab : pages.slabs_) {
     slab.keys = &from.memory();
     slab.values = &from.memory();
     slab.key_scales = from.optional_memory();
     slab.value_scales = from.optional_memory();
+    slab.key_outliers = from.optional_memory();
   }
   const Wide known = static_cast<Wide>(pages.slabs_.size()) * pages.pages_per_slab_;
   for (size_t entry = 0; entry < entries; ++entry) {
@@ -43,6 +45,14 @@ char* EncodedPages::place(const Memory& memory, int64_t page, int64_t elements, 
   return static_cast<char*>(memory.data) + place * elements * static_cast<int64_t>(size_of(type));
 }
 
+void EncodedPages::require_outliers(const Memory* memory, const PagedViews& views) const {
+  if (memory == nullptr) return;
+  if (views.key.type != DType::int8 || views.width > most_outlier_width)
+    throw InvalidProblem("Expected only keys of int8 to have outlier channels");
+  if (reinterpret_cast<uintptr_t>(memory->data) % 8 != 0)
+    throw InvalidProblem("Expected outlier channels to be aligned");
+}
+
 std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) const {
   require_room(views.key, key_stride_, views.heads, views.width);
   require_room(views.value, value_stride_, views.heads, views.value_width);
@@ -53,6 +63,9 @@ std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) 
   for (const Slab& slab : slabs_) {
     require_scales(slab.key_scales, views.key.type == DType::int8);
     require_scales(slab.value_scales, views.value.type == DType::int8);
+    require_outliers(slab.key_outliers, views);
+    if ((slab.key_outliers == nullptr) != (slabs_[0].key_outliers == nullptr))
+      throw InvalidProblem("Expected all slabs, or none, to have outlier channels");
   }
   auto tables = std::make_shared<PageTables>();
   for (const PageList* list : lists_) {
@@ -66,10 +79,20 @@ std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) 
       };
       if (slab.key_scales != nullptr) tables->key_scales.push_back(scales(*slab.key_scales));
       if (slab.value_scales != nullptr) tables->value_scales.push_back(scales(*slab.value_scales));
+      if (slab.key_outliers != nullptr) {
+        const int64_t bytes = views.heads * outlier_bytes(views.width, steps_);
+        tables->key_outliers.push_back(
+            reinterpret_cast<uint8_t*>(place(*slab.key_outliers, page, bytes, DType::boolean)));
+      }
     }
   }
-  tables->key = {steps_, tables->first.data(), tables->keys.data(),
-                 views.key.type == DType::int8 ? tables->key_scales.data() : nullptr};
+  tables->key = {steps_,
+                 tables->first.data(),
+                 tables->keys.data(),
+                 views.key.type == DType::int8 ? tables->key_scales.data() : nullptr,
+                 tables->key_outliers.empty() ? nullptr : tables->key_outliers.data(),
+                 outlier_pitch(views.width),
+                 outlier_bytes(views.width, steps_)};
   tables->value = {steps_, tables->first.data(), tables->values.data(),
                    views.value.type == DType::int8 ? tables->value_scales.data() : nullptr};
   return tables;

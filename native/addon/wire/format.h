@@ -32,7 +32,8 @@
 //   5 cast          count  from to (buffer type)
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
-//                slabs (count, then of each: keys values (buffers) keyScales valueScales (each a buffer or -1))
+//                slabs (count, then of each: keys values (buffers)
+//                       keyScales valueScales keyOutliers (each a buffer or -1))
 //                page lists: page p is page p % pagesPerSlab of slab p / pagesPerSlab, which may have fewer
 //                key and value, or cachedKey and cachedValue, then have the strides of a page and any of its
 //                buffers

@@ -35,8 +35,10 @@ class EncodedPages {
     const Memory* values;
     const Memory* key_scales;
     const Memory* value_scales;
+    const Memory* key_outliers;
   };
   void require_room(const EncodedView& view, int64_t page_stride, int64_t heads, int64_t width) const;
+  void require_outliers(const Memory* memory, const PagedViews& views) const;
   // Where a page of so many elements lies in the memory of its slab. Throws unless all of it does.
   char* place(const Memory& memory, int64_t page, int64_t elements, DType type) const;
 

@@ -1,34 +1,10 @@
-// Conversions between element types: of new keys or values to a cache's type, or to int8 with a scale per
-// row, and of tensors.
+// Conversions between element types: of new keys or values to a cache's type, and of tensors.
 #pragma once
 
+#include "cpu/kernels/quantise.h"
 #include "cpu/kernels/stored_rows.h"
 
 namespace heed::cpu::HEED_ISA {
-
-// x rounded to the nearest integer, ties to even, for |x| < 2²²: the sum has no bits left for a fraction.
-static inline int8_t rounded(float x) {
-  constexpr float magic = 12582912;  // 1.5 · 2²³
-  return static_cast<int8_t>(__builtin_bit_cast(int32_t, x + magic) - __builtin_bit_cast(int32_t, magic));
-}
-
-// The largest magnitude becomes 127. A row with a non-finite number gets the scale NaN, so all of it reads as
-// NaN.
-template <class Type>
-static inline void quantise_row(const typename Type::Element* from, int64_t width, int8_t* to, float* scale) {
-  float largest = 0, poison = 0;
-  for (int64_t d = 0; d < width; ++d) {
-    const float x = Type::get(from[d]), magnitude = __builtin_fabsf(x);
-    if (magnitude > largest) largest = magnitude;
-    poison += x * 0.0f;
-  }
-  *scale = poison == 0.0f ? largest / 127 : __builtin_nanf("");
-  const bool nothing = !(*scale > 0);  // numbers too small for a scale become 0, too
-  for (int64_t d = 0; d < width; ++d) {
-    const float multiple = nothing ? 0 : Type::get(from[d]) / *scale;
-    to[d] = rounded(multiple > 127 ? 127 : multiple < -127 ? -127 : multiple);
-  }
-}
 
 template <class From, class To>
 static inline void convert_row(const typename From::Element* from, int64_t width, typename To::Element* to) {
@@ -40,18 +16,23 @@ static inline void convert_row(const typename From::Element* from, int64_t width
 template <class From>
 static inline void append_run(const AppendedRows& rows, int64_t first, const Run& run) {
   const int64_t stride = rows.to.step_stride;
+  const auto from_row = [&](int64_t i) {
+    return static_cast<const typename From::Element*>(rows.from.data) +
+           offset_of(rows.from, rows.from_entry, rows.head, rows.from_step + first + i);
+  };
+  if (run.outliers.outliers) return quantise_keys<From>(rows, rows.to_step + first, run, from_row);
   for (int64_t i = 0; i < run.count; ++i) {
-    const auto* from = static_cast<const typename From::Element*>(rows.from.data) +
-                       offset_of(rows.from, rows.from_entry, rows.head, rows.from_step + first + i);
     if (rows.to.type == DType::int8) {
-      quantise_row<From>(from, rows.width, static_cast<int8_t*>(run.rows) + i * stride, run.scales + i);
+      run.scales[i] = quantise_row<From>(
+          from_row(i), rows.width, [](int64_t) { return 1.0f; }, static_cast<int8_t*>(run.rows) + i * stride);
     } else if (rows.to.type == From::type) {
-      __builtin_memcpy(static_cast<typename From::Element*>(run.rows) + i * stride, from,
-                       static_cast<size_t>(rows.width) * sizeof *from);
+      __builtin_memcpy(static_cast<typename From::Element*>(run.rows) + i * stride, from_row(i),
+                       static_cast<size_t>(rows.width) * sizeof(typename From::Element));
     } else {
       with_type(rows.to.type, [&](auto type) {
         using To = decltype(type);
-        convert_row<From, To>(from, rows.width, static_cast<typename To::Element*>(run.rows) + i * stride);
+        convert_row<From, To>(from_row(i), rows.width,
+                              static_cast<typename To::Element*>(run.rows) + i * stride);
       });
     }
   }

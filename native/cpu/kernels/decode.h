@@ -16,6 +16,7 @@ namespace heed::cpu::HEED_ISA {
 
 struct DecodeScratch {
   float *queries, *scores, *values;  // [rows, padded width]; [rows, decode_tile]; [decode_tile, value_width]
+  float* multiplied;                 // queries for keys with outlier channels
   QueryScratch query;
 
   static DecodeScratch carve(const AttentionParameters& p, int64_t rows, ScratchCursor& cursor) {
@@ -23,6 +24,7 @@ struct DecodeScratch {
     s.queries = cursor.take<float>(rows * padded(p.key_width));
     s.scores = cursor.take<float>(rows * decode_tile);
     s.values = cursor.take<float>(decode_tile * p.value_width);
+    s.multiplied = cursor.take<float>(p.key.type == DType::int8 ? rows * padded(p.key_width) : 0);
     s.query = QueryScratch::carve(p, rows, cursor);
     return s;
   }
@@ -48,12 +50,18 @@ static inline void score_keys(const RowBlock& block, KeyRange keys, const Decode
   const AttentionParameters& p = *block.parameters;
   const int64_t key_step = first_key_step(block) + keys.first,
                 value_step = block.sequence.key_start + keys.first;
+  const int64_t stride = padded(p.key_width);
   for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
-    const Upcoming<typename Type::Element> values{
-        run_at(p.value, block, value_step + first, 1).template as<Type>(), p.value.step_stride};
-    dot_rows<Type>(s.queries, block.rows, padded(p.key_width), run.as<Type>(), p.key.step_stride, run.count,
-                   p.key_width, s.scores + first, decode_tile, values);
-    scale_scores<Type>(p, run, block.rows, s.scores + first, decode_tile);
+    for_alike_keys(run, p.key.step_stride, [&](const Run& part, int64_t at, const float* factors) {
+      const Upcoming<typename Type::Element> values{
+          run_at(p.value, block, value_step + first + at, 1).template as<Type>(), p.value.step_stride};
+      for (int64_t r = 0; factors && r < block.rows; ++r)
+        multiply_channels(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
+      float* scores = s.scores + first + at;
+      dot_rows<Type>(factors ? s.multiplied : s.queries, block.rows, stride, part.as<Type>(),
+                     p.key.step_stride, part.count, p.key_width, scores, decode_tile, values);
+      scale_scores<Type>(p, part, factors, block.rows, scores, decode_tile);
+    });
   });
 }
 

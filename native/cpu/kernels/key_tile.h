@@ -24,14 +24,17 @@ static inline bool needs_copies(const View& view) {
   return !in_place(view) || view.pages;
 }
 
-// Dequantises int8: each element times the scale of its row.
+// Dequantises int8: each element times the scale of its row, and times the factor of its channel.
 template <class Type>
 static inline void widen_run(const Run& run, int64_t stride, int64_t width, float* copy) {
-  for (int64_t i = 0; i < run.count; ++i, copy += width) {
-    widen<Type>(run.as<Type>() + i * stride, width, copy);
-    if (!run.scales) continue;
-    for (int64_t d = 0; d < width; ++d) copy[d] *= run.scales[i];
-  }
+  for_alike_keys(run, stride, [&](const Run& part, int64_t, const float* factors) {
+    for (int64_t i = 0; i < part.count; ++i, copy += width) {
+      widen<Type>(part.as<Type>() + i * stride, width, copy);
+      if (!part.scales) continue;
+      for (int64_t d = 0; d < width; ++d) copy[d] *= part.scales[i];
+      if (factors) multiply_channels(copy, factors, width, copy);
+    }
+  });
 }
 
 static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int64_t first_step, int64_t keys,

@@ -12,6 +12,7 @@ namespace heed::cpu::HEED_ISA {
 
 struct RowsScratch {
   float *query, *row;
+  float* multiplied;  // the query for keys with outlier channels
   QueryScratch prepared;
   // For additive scores: v, and decode_tile keys at a time.
   float *vector, *matrix, *keys;
@@ -21,6 +22,7 @@ struct RowsScratch {
     RowsScratch s{};
     s.query = cursor.take<float>(padded(depth_of(p)));
     s.row = cursor.take<float>(keys + lanes);  // vectors may extend past the end
+    s.multiplied = cursor.take<float>(p.key.type == DType::int8 ? padded(p.key_width) : 0);
     s.prepared = QueryScratch::carve(p, 1, cursor);
     if (p.scoring.score.kind != ScoreKind::additive) return s;
     const int64_t pitch = padded(p.scoring.score.hidden);
@@ -58,9 +60,12 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
     using Type = decltype(type);
     for_runs(p.key, block, first_key_step(block), block.sequence.key_steps,
              [&](const Run& run, int64_t first) {
-               dot_rows<Type>(s.query, 1, p.key_width, run.as<Type>(), p.key.step_stride, run.count,
-                              p.key_width, s.row + first, 0);
-               scale_scores<Type>(p, run, 1, s.row + first, 0);
+               for_alike_keys(run, p.key.step_stride, [&](const Run& part, int64_t at, const float* factors) {
+                 if (factors) multiply_channels(s.query, factors, p.key_width, s.multiplied);
+                 dot_rows<Type>(factors ? s.multiplied : s.query, 1, p.key_width, part.as<Type>(),
+                                p.key.step_stride, part.count, p.key_width, s.row + first + at, 0);
+                 scale_scores<Type>(p, part, factors, 1, s.row + first + at, 0);
+               });
              });
   });
 }

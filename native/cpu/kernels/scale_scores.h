@@ -8,17 +8,18 @@
 namespace heed::cpu::HEED_ISA {
 
 // Scales the scores of `rows` rows, `pitch` apart, over the keys of a run. A cosine does not depend on the
-// scale, except for a scale that marks a non-finite row.
+// scale, except for a scale that marks a non-finite row. `channels` has the factors of outlier channels,
+// which the queries have been multiplied by, or is null.
 template <class Type>
-static inline void scale_scores(const AttentionParameters& p, const Run& run, int64_t rows, float* scores,
-                                int64_t pitch) {
+static inline void scale_scores(const AttentionParameters& p, const Run& run, const float* channels,
+                                int64_t rows, float* scores, int64_t pitch) {
   const bool cosine = p.scoring.score.kind == ScoreKind::cosine;
   if (!cosine && !run.scales) return;
   for (int64_t key = 0; key < run.count; ++key) {
     float factor = run.scales ? run.scales[key] : 1;
     if (cosine) {
       const float poison = factor * 0.0f;
-      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.key_width) + poison;
+      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.key_width, channels) + poison;
     }
     for (int64_t r = 0; r < rows; ++r) scores[r * pitch + key] *= factor;
   }

@@ -1,6 +1,7 @@
 // Rows of keys and values, contiguous or in the pages of a cache.
 #pragma once
 
+#include "cpu/kernels/outlier_channels.h"
 #include "cpu/kernels/rows_of_block.h"
 #include "cpu/kernels/storage.h"
 
@@ -45,6 +46,7 @@ struct Run {
   void* rows;
   float* scales;  // for int8: one per row, to dequantise it; otherwise null
   int64_t count;
+  OutlierRow outliers;  // of the first row; the others are in the same block
 
   template <class Type>
   const typename Type::Element* as() const {
@@ -57,9 +59,16 @@ static inline Run run_of_pages(const Pages& pages, int64_t element_size, int64_t
                                int64_t step_stride, int64_t batch, int64_t head, int64_t step, int64_t most) {
   const int64_t page = pages.first[batch] + step / pages.steps, within = step % pages.steps;
   const int64_t left = pages.steps - within;
-  return {static_cast<char*>(pages.data[page]) + (head * head_stride + within * step_stride) * element_size,
+  Run run{static_cast<char*>(pages.data[page]) + (head * head_stride + within * step_stride) * element_size,
           pages.scales ? pages.scales[page] + head * pages.steps + within : nullptr,
-          left < most ? left : most};
+          left < most ? left : most,
+          {}};
+  if (!pages.outliers) return run;
+  const int64_t row = within % outlier_block, left_of_block = outlier_block - row;
+  const int64_t block = within / outlier_block * outlier_levels * pages.outlier_pitch;
+  run.outliers = {pages.outliers[page] + head * pages.outlier_stride + block, pages.outlier_pitch, row};
+  if (left_of_block < run.count) run.count = left_of_block;
+  return run;
 }
 
 static inline Run run_at(const View& view, const RowBlock& block, int64_t step, int64_t most) {
@@ -69,7 +78,7 @@ static inline Run run_at(const View& view, const RowBlock& block, int64_t step, 
                         step, most);
   }
   const int64_t offset = offset_of(view, block.batch, block.key_head, step);
-  return {const_cast<char*>(static_cast<const char*>(view.data)) + offset * size, nullptr, most};
+  return {const_cast<char*>(static_cast<const char*>(view.data)) + offset * size, nullptr, most, {}};
 }
 
 // Calls f(run, index of its first row) for `count` rows from `step` on.
@@ -81,6 +90,34 @@ static inline __attribute__((always_inline)) void for_runs(const View& view, con
     f(run, first);
     first += run.count;
   }
+}
+
+// Calls f(part, index of its first row, factors) for parts of a run of keys that have the same outliers.
+// `factors` multiplies each channel; it is null where all are 1.
+template <class F>
+static inline __attribute__((always_inline)) void for_alike_keys(const Run& run, int64_t step_stride, F f) {
+  const bool outliers = run.outliers.outliers && has_outliers(run.outliers);
+  ChannelFactors factors;
+  for (int64_t first = 0; first < run.count;) {
+    Run part = run;
+    if (outliers) {
+      part = {static_cast<int8_t*>(run.rows) + first * step_stride,
+              run.scales + first,
+              run.count - first,
+              {run.outliers.outliers, run.outliers.pitch, run.outliers.row + first}};
+      const int64_t alike = load_factors(part.outliers, factors);
+      if (alike < part.count) part.count = alike;
+    }
+    f(part, first, outliers ? factors.of : nullptr);
+    first += part.count;
+  }
+}
+
+// Multiplies each of `count` numbers by its factor.
+static inline void multiply_channels(const float* from, const float* factors, int64_t count, float* to) {
+  int64_t d = 0;
+  for (; d + lanes <= count; d += lanes) store(to + d, load(from + d) * load(factors + d));
+  for (; d < count; ++d) to[d] = from[d] * factors[d];
 }
 
 }  // namespace heed::cpu::HEED_ISA

@@ -99,10 +99,13 @@ void plan(const MergeProblem& problem, Plan& plan) {
                   }});
 }
 
-// One task for the keys or the values of some steps of one batch entry.
+// One task for the keys or the values of some heads and steps of one batch entry. Keys with outlier channels
+// depend on the steps before them, so all steps of a head are one task.
 void plan(const AppendProblem& problem, Plan& plan) {
   struct Task {
     const AppendProblem::Part* part;
+    bool key;
+    int64_t head, last_head;
     int64_t first, steps;
   };
   struct Appending {
@@ -111,32 +114,42 @@ void plan(const AppendProblem& problem, Plan& plan) {
   };
   auto appending = std::make_shared<Appending>();
   appending->problem = problem;
-  for (const AppendProblem::Part& part : appending->problem.parts) {
-    for (int64_t first = 0; first < part.steps; first += steps_per_task)
-      appending->tasks.push_back({&part, first, std::min(steps_per_task, part.steps - first)});
+  const AppendProblem& p = appending->problem;
+  for (const AppendProblem::Part& part : p.parts) {
+    for (const bool key : {true, false}) {
+      const bool in_order = key && p.pages->key.outliers != nullptr;
+      const int64_t steps = in_order ? part.steps : steps_per_task;
+      const int64_t heads =
+          in_order ? std::max<int64_t>(1, steps_per_task / std::max<int64_t>(1, steps)) : p.heads;
+      for (int64_t first = 0; first < part.steps; first += steps) {
+        for (int64_t head = 0; head < p.heads; head += heads) {
+          appending->tasks.push_back({&part, key, head, std::min(p.heads, head + heads), first,
+                                      std::min(steps, part.steps - first)});
+        }
+      }
+    }
   }
   const KernelTable& table = kernels();
   const auto tasks = static_cast<int64_t>(appending->tasks.size());
   if (tasks == 0) return;
-  plan.push_back({tasks * 2, [appending = std::shared_ptr<const Appending>(appending),
-                              &table](const TaskContext& context) {
-                    const AppendProblem& p = appending->problem;
-                    const Task& task = appending->tasks[context.task / 2];
-                    const AppendProblem::Part& part = *task.part;
-                    const bool key = context.task % 2 == 0;
-                    AppendedRows rows{
-                        .from = key ? p.key : p.value,
-                        .to = key ? p.cached_key : p.cached_value,
-                        .width = key ? p.key_width : p.value_width,
-                        .head = 0,
-                        .from_entry = part.entry,
-                        .from_step = part.start + task.first,
-                        .to_entry = part.entry,
-                        .to_step = part.position + task.first,
-                        .count = task.steps,
-                    };
-                    for (; rows.head < p.heads; ++rows.head) table.append_rows(rows);
-                  }});
+  plan.push_back(
+      {tasks, [appending = std::shared_ptr<const Appending>(appending), &table](const TaskContext& context) {
+         const AppendProblem& p = appending->problem;
+         const Task& task = appending->tasks[context.task];
+         const AppendProblem::Part& part = *task.part;
+         AppendedRows rows{
+             .from = task.key ? p.key : p.value,
+             .to = task.key ? p.cached_key : p.cached_value,
+             .width = task.key ? p.key_width : p.value_width,
+             .head = task.head,
+             .from_entry = part.entry,
+             .from_step = part.start + task.first,
+             .to_entry = part.entry,
+             .to_step = part.position + task.first,
+             .count = task.steps,
+         };
+         for (; rows.head < task.last_head; ++rows.head) table.append_rows(rows);
+       }});
 }
 
 // One task for several thousand elements.
