@@ -28,7 +28,8 @@ export const errorCodes = {
   HEED_NO_NATIVE: 'The native addon is required but could not be loaded; the message lists what was tried.',
   HEED_NATIVE: 'The native addon failed for a reason other than an argument.',
   HEED_FILE_ERROR: 'The operating system could not open, read or write a file.',
-  HEED_MALFORMED_FILE: 'A file is truncated, or does not have the expected format.',
+  HEED_MALFORMED_FILE:
+    'A file is truncated, or does not have the expected format. If it is something else, the message names it.',
   HEED_UNKNOWN_TENSOR:
     'A file lacks a requested tensor, or has a tensor whose name belongs to no known kind of layer.',
 } as const;

@@ -1,6 +1,6 @@
 /**
  * heed/onnx: operators of the default ONNX operator set, with the standard's names of inputs, attributes and
- * outputs.
+ * outputs, and under `microsoft` those of onnxruntime's own domain.
  *
  * @module
  */
@@ -17,6 +17,7 @@ export {
   attentionSync,
 } from './onnx/attention.js';
 export type { AttentionOutputName } from './onnx/attention-node.js';
+export * as microsoft from './onnx/microsoft.js';
 export {
   type RotaryEmbeddingAttributes,
   type RotaryEmbeddingInputs,

@@ -4,7 +4,7 @@
  */
 
 /** Data types as TensorProto numbers them. */
-const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
 
 /** @template Length string where a name may stand for a length that every run chooses */
 export interface Value<Length extends number | string = number> {
@@ -39,11 +39,12 @@ export interface Graph<Length extends number | string = number> {
 /** Numbers are varints, unless they are floats; text, bytes and messages have a length prefix. */
 type Field = readonly [number: number, value: number | { readonly float: number } | string | Uint8Array];
 
+/** Negative numbers are those of 64 bits with the same last digits. */
 function varint(value: number): number[] {
   const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-  return [...bytes, rest];
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
+  return [...bytes, Number(rest)];
 }
 
 function message(...fields: readonly Field[]): Uint8Array {

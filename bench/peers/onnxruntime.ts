@@ -34,6 +34,8 @@ export async function openSession(graph: Graph<number | string>, threads: number
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
+    // Errors: it warns of caches that are longer than it inferred.
+    logSeverityLevel: 3,
     // Threads that spin while they wait would take processor time from heed.
     extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
   });

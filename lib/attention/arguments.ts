@@ -119,7 +119,7 @@ export function tensorSource(
   };
 }
 
-function expectWidth(width: number, name: string): void {
+export function expectWidth(width: number, name: string): void {
   if (width < 1 || width > widestHead) {
     throw new HeedError(
       'HEED_INVALID_DIMS',

@@ -1,8 +1,10 @@
-/** The common arguments of both operators: an operator set, named inputs and outputs, integer attributes. */
+/** What the arguments of all operators have in common: an operator set, named inputs, heads, integers. */
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { integerBetween, invalid } from '../checks/values.js';
+import { expectFloat, hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { describeDims, integerBetween, invalid } from '../checks/values.js';
+import { HeedError } from '../errors.js';
 import { Tensor } from '../tensor/tensor.js';
+import type { FloatType } from '../tensor/types.js';
 
 /** A version of the default ONNX operator set. */
 export type Opset = 23 | 24 | 25;
@@ -35,6 +37,42 @@ export function readInputs<Required extends string, Optional extends string>(
 /** The tensor that was read, over memory that stays valid as long as the tensor. */
 export function toTensor(argument: TensorArgument): Tensor {
   return new Tensor(argument.type, hostDataOf(argument), argument.dims);
+}
+
+/**
+ * The elements of a tensor of integers; one beyond 2⁵³ is rounded, and in no range that is checked
+ * afterwards.
+ */
+export function integersOf(tensor: TensorArgument): Float64Array {
+  return Float64Array.from<number | bigint>(hostDataOf(tensor), Number);
+}
+
+/** The type of an operator that has no float64. */
+export function expectOperatorFloat(tensor: TensorArgument): FloatType {
+  const type = expectFloat(tensor);
+  if (type !== 'float64') return type;
+  throw new HeedError(
+    'HEED_UNSUPPORTED_TYPE',
+    `Expected ${tensor.name}.type to be 'float32', 'float16' or 'bfloat16', received 'float64'`,
+  );
+}
+
+export function expectRankOf(tensor: TensorArgument, ranks: readonly number[]): void {
+  if (ranks.includes(tensor.dims.length)) return;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected ${tensor.name}.dims to have ${ranks.join(' or ')} axes, received ${describeDims(tensor.dims)}`,
+  );
+}
+
+/** The width of heads that lie side by side along the last of three axes, and that an attribute counts. */
+export function widthOfHeads(tensor: TensorArgument, heads: number, attribute: string): number {
+  const hidden = tensor.dims[2];
+  if (hidden % heads === 0) return hidden / heads;
+  throw new HeedError(
+    'HEED_SHAPE_MISMATCH',
+    `Expected ${tensor.name}.dims[2] to be a multiple of ${attribute} (${heads}), received ${hidden}`,
+  );
 }
 
 export function readInteger(

@@ -6,11 +6,20 @@ import { chooseBackend } from '../backends/choose.js';
 import { expectDims, expectLength, readNames } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
-import { describeDims, finiteOption, integerBetween, invalid } from '../checks/values.js';
+import { finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType } from '../tensor/types.js';
-import { type Opset, readInputs, readInteger, readOpset, toTensor } from './arguments.js';
+import {
+  expectRankOf,
+  integersOf,
+  type Opset,
+  readInputs,
+  readInteger,
+  readOpset,
+  toTensor,
+  widthOfHeads,
+} from './arguments.js';
 import { type Heads, headsOf } from './heads.js';
 import { readMask } from './mask.js';
 
@@ -113,9 +122,8 @@ function readType({ Q, K, V, past_key, past_value, nonpad_kv_seqlen }: Inputs): 
 function readKeyLengths(tensor: TensorArgument | undefined, shapes: Shapes): readonly number[] | undefined {
   if (tensor === undefined) return undefined;
   expectDims(tensor.dims, tensor.name, [shapes.batch]);
-  const lengths = Array.from<number | bigint>(toTensor(tensor).data);
-  return lengths.map((length, entry) =>
-    integerBetween(Number(length), `nonpad_kv_seqlen.data[${entry}]`, 0, shapes.keySteps),
+  return Array.from(integersOf(tensor), (length, entry) =>
+    integerBetween(length, `nonpad_kv_seqlen.data[${entry}]`, 0, shapes.keySteps),
   );
 }
 
@@ -236,25 +244,11 @@ function readHeadCounts(
   return { query, key };
 }
 
-export function expectRankOf(tensor: TensorArgument, ranks: readonly number[]): void {
-  if (ranks.includes(tensor.dims.length)) return;
-  throw new HeedError(
-    'HEED_SHAPE_MISMATCH',
-    `Expected ${tensor.name}.dims to have ${ranks.join(' or ')} axes, received ${describeDims(tensor.dims)}`,
-  );
-}
-
 /** Dims as four axes: [batch, heads, steps, width], or [batch, steps, heads, width] for an input of three. */
 function fourAxes(tensor: TensorArgument, heads: number | undefined, attribute: string): readonly number[] {
   if (heads === undefined) return tensor.dims;
-  const [batch, steps, hidden] = tensor.dims;
-  if (hidden % heads !== 0) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected ${tensor.name}.dims[2] to be a multiple of ${attribute} (${heads}), received ${hidden}`,
-    );
-  }
-  return [batch, steps, heads, hidden / heads];
+  const [batch, steps] = tensor.dims;
+  return [batch, steps, heads, widthOfHeads(tensor, heads, attribute)];
 }
 
 /** `keySteps` are without the past. */

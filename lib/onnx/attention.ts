@@ -2,12 +2,12 @@ import { attentionDetails, attentionDetailsSync } from '../attention/attention.j
 import type { AttentionDetails, AttentionDetailsOptions } from '../attention/details.js';
 import type { AttentionOptions } from '../attention/options.js';
 import type { BackendName } from '../backends/backend.js';
-import { Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike, TensorType } from '../tensor/types.js';
 import { atOnce, inTurns } from '../time-slices.js';
 import type { Opset } from './arguments.js';
 import { type AttentionNode, type AttentionOutputName, readAttentionNode } from './attention-node.js';
-import { appendSteps, type Heads, headsOf, tensorOf, withStepsFirst } from './heads.js';
+import { appendSteps, type Heads, joinHeads, tensorOf, withHeadsFirst } from './heads.js';
 
 /** The inputs of an Attention node, by the operator's names. */
 export interface AttentionInputs {
@@ -107,7 +107,7 @@ function* withPresent(node: AttentionNode): Generator<void, Operands> {
   const { past, query, key, value } = node;
   const keys = yield* appendSteps(past?.key, key, 'present_key');
   const values = yield* appendSteps(past?.value, value, 'present_value');
-  const queries = past && query.stepsFirst ? yield* appendSteps(undefined, query, 'Q') : query;
+  const queries = past ? yield* withHeadsFirst(query) : query;
   const present = { key: tensorOf(keys), value: tensorOf(values) };
   return { ...(past ? alike(node, queries, keys, values) : alike(node, query, key, value)), present };
 }
@@ -149,10 +149,7 @@ function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsO
 /** Y as the operator specifies it: with the type and the axes of Q. */
 function* arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Generator<void, Tensor> {
   const typed = castTensor(output, node.query.type);
-  if (!node.query.stepsFirst) return typed;
-  const split = headsOf(typed, 'Y', layout === 'bshd');
-  const { data } = split.stepsFirst ? split : yield* withStepsFirst(split);
-  return new Tensor(split.type, data, [split.batch, split.steps, split.heads * split.width]);
+  return node.query.stepsFirst ? yield* joinHeads(typed, 'Y', layout === 'bshd') : typed;
 }
 
 function* outputsOf(

@@ -51,15 +51,16 @@ function expectMask(mask: TensorArgument, context: MaskContext): void {
   }
 }
 
-/** The same mask with more keys, all of them excluded. */
-function fillUp(mask: Tensor, covered: number, total: number): Tensor {
+/** The same mask for more keys, the others excluded; itself if it covers all. */
+export function fillUp(mask: Tensor, covered: number, total: number): Tensor {
+  if (covered === total) return mask;
   const outer = mask.dims.slice(0, -1);
   const rows = sizeOf(outer);
-  const excluded = allocate(mask.type, total, 'attn_mask');
+  const excluded = allocate(mask.type, total, 'a mask');
   if (mask.type !== 'bool') {
     writeElements(mask.type, excluded, 0, total, new Float64Array(total).fill(Number.NEGATIVE_INFINITY));
   }
-  const data = allocate(mask.type, rows * total, 'attn_mask');
+  const data = allocate(mask.type, rows * total, 'a mask');
   const target = bytesOf(data);
   const source = bytesOf(mask.data);
   const emptyRow = bytesOf(excluded);
@@ -77,6 +78,6 @@ export function readMask(mask: TensorArgument | undefined, context: MaskContext)
   expectMask(mask, context);
   const tensor = toTensor(mask).reshape([1, 1, 1, ...mask.dims].slice(-4));
   const covered = mask.dims.at(-1) ?? 0;
-  if (context.opset === 23 || covered === context.totalSteps) return tensor;
+  if (context.opset === 23) return tensor;
   return fillUp(tensor, covered, context.totalSteps);
 }

@@ -1,18 +1,22 @@
 import type { BackendName } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
-import { copyData } from '../checks/data.js';
 import { expectDims, readNames } from '../checks/lists.js';
-import { type OptionValues, readOptions } from '../checks/options.js';
-import { expectFloat, expectType, hostDataOf, type TensorArgument } from '../checks/tensor.js';
-import { describeDims, integerBetween, invalid } from '../checks/values.js';
-import { HeedError } from '../errors.js';
-import { rotatePairs } from '../rotary/rotate-pairs.js';
-import { readElements, writeElements } from '../tensor/elements.js';
+import { readOptions } from '../checks/options.js';
+import { expectType, type TensorArgument } from '../checks/tensor.js';
 import { Tensor } from '../tensor/tensor.js';
-import type { TensorLike, TensorType, TypedArray } from '../tensor/types.js';
+import type { TensorLike } from '../tensor/types.js';
 import { atOnce, inTurns } from '../time-slices.js';
-import { type Opset, readInputs, readInteger, readOpset } from './arguments.js';
+import {
+  expectOperatorFloat,
+  integersOf,
+  type Opset,
+  readInputs,
+  readInteger,
+  readOpset,
+  toTensor,
+} from './arguments.js';
 import type { Heads } from './heads.js';
+import { copyOfInput, type RotaryNode, readRotated, rotate, rowsAt } from './rotate.js';
 
 /** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
@@ -55,57 +59,10 @@ export interface RotaryEmbeddingOutputs {
   output: Tensor;
 }
 
-type HeadShape = Omit<Heads, 'name' | 'type' | 'data'>;
-
-type Attributes = OptionValues<'interleaved' | 'rotary_embedding_dim' | 'num_heads'>;
-
-function readHeadShape(input: TensorArgument, attributes: Attributes): HeadShape {
-  const { dims } = input;
-  const count = readInteger(attributes, 'num_heads', 0, 2 ** 31 - 1);
-  if (dims.length === 4) {
-    const [batch, heads, steps, width] = dims;
-    return { batch, heads, steps, width, stepsFirst: false };
-  }
-  if (dims.length !== 3) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected input.dims to have 3 or 4 axes, received ${describeDims(dims)}`,
-    );
-  }
-  if (count === undefined || count === 0) throw invalid('num_heads', 'given for an input of 3 axes', count);
-  const [batch, steps, hidden] = dims;
-  if (hidden % count !== 0) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected input.dims[2] to be a multiple of num_heads (${count}), received ${hidden}`,
-    );
-  }
-  return { batch, steps, heads: count, width: hidden / count, stepsFirst: true };
-}
-
-function readRotated(attributes: Attributes, width: number): number {
-  const given = readInteger(attributes, 'rotary_embedding_dim', 0, width) ?? 0;
-  const rotated = given === 0 ? width : given;
-  if (rotated % 2 !== 0) {
-    const name = given === 0 ? 'the head size of input' : 'rotary_embedding_dim';
-    throw invalid(name, 'even, since elements rotate in pairs', rotated);
-  }
-  return rotated;
-}
-
-/** The row of the caches for each [batch, step]; undefined if every step has its own. */
-function readRows(ids: TensorArgument | undefined, positions: number): Float64Array | undefined {
-  if (ids === undefined) return undefined;
-  const rows = Array.from<number | bigint>(hostDataOf(ids));
-  return Float64Array.from(rows, (id, row) =>
-    integerBetween(Number(id), `position_ids.data[${row}]`, 0, positions - 1),
-  );
-}
-
 function expectCaches(
   inputs: { readonly cos_cache: TensorArgument; readonly sin_cache: TensorArgument },
   ids: TensorArgument | undefined,
-  { batch, steps }: HeadShape,
+  { batch, steps }: Heads,
   half: number,
 ): void {
   const { cos_cache: cos, sin_cache: sin } = inputs;
@@ -119,11 +76,7 @@ function expectCaches(
 }
 
 /** Reads and checks a node, and copies what is to be rotated. */
-function prepare(
-  inputs: unknown,
-  attributes: unknown,
-  options: unknown,
-): { rotation: Rotation; output: Tensor } {
+function prepare(inputs: unknown, attributes: unknown, options: unknown): RotaryNode {
   const asked = readOptions(options, ['opset', 'backend', 'outputs'] as const);
   readOpset(asked.opset);
   if (asked.outputs !== undefined) readNames(asked.outputs, 'options.outputs', ['output']);
@@ -135,39 +88,22 @@ function prepare(
   const given = readInputs(inputs, ['input', 'cos_cache', 'sin_cache'], ['position_ids']);
   const { input, cos_cache, sin_cache, position_ids } = given;
 
-  const type = expectFloat(input);
-  if (type === 'float64') {
-    throw new HeedError(
-      'HEED_UNSUPPORTED_TYPE',
-      "Expected input.type to be 'float32', 'float16' or 'bfloat16', received 'float64'",
-    );
-  }
+  const type = expectOperatorFloat(input);
   chooseBackend(asked.backend, type);
   expectType(cos_cache, type, 'input.type');
   expectType(sin_cache, type, 'input.type');
   if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX specifies');
-  const shape = readHeadShape(input, values);
-  const rotated = readRotated(values, shape.width);
-  const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
-  expectCaches(given, position_ids, shape, rotated / 2);
-
-  // The rotation may yield to the event loop, so it works on copies.
-  const copyOf = (tensor: TensorArgument) => ({
-    type,
-    data: copyData(hostDataOf(tensor), type, tensor.name),
-  });
-  const { data } = copyOf(input);
-  const rotation = {
-    ...shape,
-    type,
-    data,
-    rotated,
-    interleaved,
-    cos: copyOf(cos_cache),
-    sin: copyOf(sin_cache),
-    rows: readRows(position_ids, cos_cache.dims[0]),
+  const heads = copyOfInput(input, readInteger(values, 'num_heads', 0, 2 ** 31 - 1));
+  const rotated = readRotated(readInteger(values, 'rotary_embedding_dim', 0, heads.width) ?? 0, heads.width);
+  expectCaches(given, position_ids, heads, rotated / 2);
+  const positions = position_ids && integersOf(position_ids);
+  const angles = {
+    cos: rowsAt(toTensor(cos_cache), positions),
+    sin: rowsAt(toTensor(sin_cache), positions),
+    pairs: rotated / 2,
+    interleaved: readInteger(values, 'interleaved', 0, 1) === 1,
   };
-  return { rotation, output: new Tensor(type, data, input.dims) };
+  return { heads, angles, output: new Tensor(type, heads.data, input.dims) };
 }
 
 /**
@@ -188,8 +124,8 @@ export async function rotaryEmbedding(
   attributes: RotaryEmbeddingAttributes = {},
   options: RotaryEmbeddingOptions = {},
 ): Promise<RotaryEmbeddingOutputs> {
-  const { rotation, output } = prepare(inputs, attributes, options);
-  await inTurns(rotate(rotation));
+  const { heads, angles, output } = prepare(inputs, attributes, options);
+  await inTurns(rotate(heads, angles));
   return { output };
 }
 
@@ -199,60 +135,7 @@ export function rotaryEmbeddingSync(
   attributes: RotaryEmbeddingAttributes = {},
   options: RotaryEmbeddingOptions = {},
 ): RotaryEmbeddingOutputs {
-  const { rotation, output } = prepare(inputs, attributes, options);
-  atOnce(rotate(rotation));
+  const { heads, angles, output } = prepare(inputs, attributes, options);
+  atOnce(rotate(heads, angles));
   return { output };
-}
-
-/** Elements between two pauses: a few milliseconds of work. */
-const elementsPerTurn = 1 << 18;
-
-/**
- * Heads to be rotated in place. Nothing else may access their memory, or that of the caches, while the
- * rotation runs.
- */
-export interface Rotation extends Omit<Heads, 'name'> {
-  /** How many leading elements of a head take part; even. */
-  readonly rotated: number;
-  /** Pairs are neighbours (x₀, x₁); otherwise they lie half of `rotated` apart. */
-  readonly interleaved: boolean;
-  /** [rows, rotated / 2] each. */
-  readonly cos: { readonly type: TensorType; readonly data: TypedArray };
-  readonly sin: { readonly type: TensorType; readonly data: TypedArray };
-  /** The row of the caches for each [batch, step]; undefined if every step has its own. */
-  readonly rows: ArrayLike<number> | undefined;
-}
-
-/** Rotates each pair of a head by its step's angle. Pauses now and then. */
-export function* rotate(rotation: Rotation): Generator<void, void> {
-  const { type, data, batch, heads, steps, width, stepsFirst, rotated, interleaved } = rotation;
-  const half = rotated / 2;
-  const cos = new Float64Array(half);
-  const sin = new Float64Array(half);
-  const head = new Float64Array(rotated);
-  const headStride = stepsFirst ? width : steps * width;
-  const stepStride = stepsFirst ? heads * width : width;
-  let sinceTurn = 0;
-  // Axes beside an empty one may be of any length.
-  if (data.length === 0) return;
-
-  for (let b = 0; b < batch; b++) {
-    for (let s = 0; s < steps; s++) {
-      const step = b * steps + s;
-      const row = (rotation.rows ? rotation.rows[step] : step) * half;
-      readElements(rotation.cos.type, rotation.cos.data, row, half, cos);
-      readElements(rotation.sin.type, rotation.sin.data, row, half, sin);
-      for (let h = 0; h < heads; h++) {
-        const start = b * heads * steps * width + h * headStride + s * stepStride;
-        readElements(type, data, start, rotated, head);
-        rotatePairs(head, 0, { cos, sin, start: 0, pairs: half }, interleaved);
-        writeElements(type, data, start, rotated, head);
-      }
-      sinceTurn += heads * rotated;
-      if (sinceTurn >= elementsPerTurn) {
-        sinceTurn = 0;
-        yield;
-      }
-    }
-  }
 }

@@ -7,6 +7,7 @@ import { cachedAttentionTargets, cacheTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import type { Draw } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
+import { microsoftTargets } from './microsoft-calls.js';
 import { mutate } from './mutate.js';
 import { onnxTargets } from './onnx-calls.js';
 import { judge, judgeGood, type Target } from './outcome.js';
@@ -24,6 +25,7 @@ const onBackend = (backend: TestedBackend) => (draw: Draw) => [
   ...cachedAttentionTargets(draw, backend),
   ...layerTargets(draw, backend),
   ...onnxTargets(draw, backend),
+  ...microsoftTargets(draw, backend),
 ];
 const namesOf = (targets: (draw: Draw) => Target[]) => targets(drawFrom('names')).map(({ name }) => name);
 const fileTargets = ['open', 'file.read', 'save'];

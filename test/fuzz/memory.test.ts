@@ -12,6 +12,7 @@ import { cachedAttentionTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import { type Draw, pick } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
+import { microsoftTargets } from './microsoft-calls.js';
 import { onnxTargets } from './onnx-calls.js';
 import { judge, type Target } from './outcome.js';
 import { safetensorsTargets } from './safetensors-calls.js';
@@ -93,6 +94,7 @@ describe('memory that changes while it is used', () => {
         ...cachedAttentionTargets(draw, backend),
         ...layerTargets(draw, backend),
         ...onnxTargets(draw, backend),
+        ...microsoftTargets(draw, backend),
       ].filter(({ name }) => !name.endsWith('Sync'));
     for (const { name } of promised(drawFrom('names'))) {
       it(`does no harm to ${name} on ${backend}`, async () => {

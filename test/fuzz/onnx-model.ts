@@ -24,13 +24,13 @@ function optional(value: unknown): ModelTensor | undefined {
   return value === undefined ? undefined : model.tensor(value);
 }
 
-function integer(value: unknown, low: number, high: number, byDefault: number): number {
+export function integer(value: unknown, low: number, high: number, byDefault: number): number {
   if (value === undefined) return byDefault;
   expect(model.isInteger(value, low, high), 'an integer in range');
   return value;
 }
 
-const isTame = (...tensors: (ModelTensor | undefined)[]) =>
+export const isTame = (...tensors: (ModelTensor | undefined)[]) =>
   tensors.every(
     (tensor) => !tensor || tensor.values.every((value) => Math.abs(value) < 100 || value === -Infinity),
   );

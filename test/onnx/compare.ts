@@ -16,11 +16,12 @@ export function expectAllClose(
   expected: NdArray,
   type: string,
   name: string,
+  precision = type,
 ): void {
   assert.ok(actual, `${name} is there`);
   assert.equal(actual.type, type, `type of ${name}`);
   assert.deepEqual(actual.dims, expected.dims, `dims of ${name}`);
-  const { absolute, relative } = tolerances[type];
+  const { absolute, relative } = tolerances[precision];
   const { values } = decode(actual);
   for (const [i, right] of expected.values.entries()) {
     const near = Math.abs(values[i] - right) <= absolute + relative * Math.abs(right);

@@ -147,9 +147,11 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   }
   row.output.assign(p.value_width, 0.0);
   row.weights.assign(row.biased.size(), 0.0);
-  row.log_sum_exp = p.scoring.sinks == nullptr ? -INFINITY : p.scoring.sinks[head];
+  const double sink = p.scoring.sinks == nullptr ? -INFINITY : p.scoring.sinks[head];
+  row.log_sum_exp = sink;
   if (highest == -INFINITY) return row;
-  double sum = p.scoring.sinks == nullptr ? 0 : std::exp(p.scoring.sinks[head] - highest);
+  highest = std::max(highest, sink);
+  double sum = std::exp(sink - highest);
   for (const double score : row.biased) sum += std::exp(score - highest);
   row.log_sum_exp = highest + std::log(sum);
   for (size_t key = 0; key < row.biased.size(); ++key) {
