@@ -31,8 +31,8 @@ void read_head_numbers(Reader& from, AttentionProblem& problem) {
     auto values = from.list<float>();
     const auto count = static_cast<int64_t>(values.size());
     // Without entries, nobody reads the numbers of any.
-    const bool per_entry = list == &Scoring::alibi_slopes &&
-                           (entries == 0 || static_cast<Wide>(count) == Wide{heads} * entries);
+    const bool per_entry =
+        list == &Scoring::alibi_slopes && (entries == 0 || static_cast<Wide>(count) == Wide{heads} * entries);
     if (count != 0 && count != heads && !per_entry)
       throw InvalidProblem("Expected one value for each query head");
     if (per_entry && count != heads) problem.scoring.alibi_batch_stride = heads;
