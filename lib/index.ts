@@ -38,6 +38,7 @@ export {
   packedAttentionDetails,
   packedAttentionDetailsSync,
   packedAttentionSync,
+  type RequestedPackedDetails,
 } from './attention/packed.js';
 export type { PackedAttentionDetails } from './attention/packed-details.js';
 export { type SplitHeads, type SplitHeadsOptions, splitHeads } from './attention/split-heads.js';

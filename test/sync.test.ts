@@ -57,6 +57,10 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       ...[4, 2, 2].map((heads) => drawn.tensor('float32', [11, heads, 8])),
       { backend, queryStarts: [0, 4, 4, 11], causal: true },
     ]),
+    ...pair(heed, 'packedAttentionDetails', (drawn) => [
+      ...[4, 2, 2].map((heads) => drawn.tensor('float32', [11, heads, 8])),
+      { backend, queryStarts: [0, 4, 4, 11], include: ['logSumExp', 'weights'] },
+    ]),
     ...pair(heed, 'mergeAttention', (drawn) => [
       Array.from({ length: 3 }, () => ({
         output: drawn.tensor('float32', [2, 3, 5]),
@@ -75,6 +79,7 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       drawn.tensor('float32', [2, 7, 24]),
       { include: ['weights', 'logSumExp'] },
     ]),
+    ...pair(layer, 'projectContext', (drawn) => [drawn.tensor('float32', [2, 7, 24]), { kvLengths: [7, 3] }]),
     ...operator('attention', (drawn) => {
       const [K, V, past_key, past_value] = [7, 7, 3, 3].map((steps) =>
         drawn.tensor('float32', [2, 2, steps, 8]),
@@ -107,9 +112,24 @@ async function place(value: unknown, location: Location): Promise<unknown> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
+/** What a cache holds, as queries of ones see it. */
+async function attended(cache: heed.KeyValueCache): Promise<Tensor> {
+  const { batch, heads, width, location } = cache;
+  const ones = new Tensor(new Float32Array(batch * heads * width).fill(1), [batch, heads, 1, width]);
+  return await (await heed.attention(await ones.to(location), cache)).to('cpu');
+}
+
+/** The tensors of a result, by where they are in it. */
 async function tensorsIn(result: unknown): Promise<Record<string, Tensor>> {
+  if (result instanceof heed.KeyValueCache) return { attended: await attended(result) };
   const here = await place(result, 'cpu');
-  return here instanceof Tensor ? { output: here } : (here as Record<string, Tensor>);
+  if (here instanceof Tensor) return { output: here };
+  const entries = Object.entries(here as Record<string, Tensor | Tensor[]>).flatMap(([name, value]) =>
+    Array.isArray(value)
+      ? value.map((each, i) => [`${name}[${i}]`, each] as const)
+      : [[name, value] as const],
+  );
+  return Object.fromEntries(entries);
 }
 
 /** Adds properties to the options. */

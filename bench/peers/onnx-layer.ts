@@ -94,10 +94,12 @@ export function onnxLayer({ weights, options, batch, steps, contextSteps, angles
     part('key', source, keyValueHeads),
     linear('value', source, weights.value),
   ];
-  if (window?.left !== undefined) {
-    const { left } = window;
-    const visible = (i: number) =>
-      i % steps <= Math.floor(i / steps) && i % steps >= Math.floor(i / steps) - left;
+  if (window) {
+    const { left = steps, right = steps } = window;
+    const visible = (i: number) => {
+      const distance = (i % steps) - Math.floor(i / steps);
+      return distance >= -left && distance <= (causal ? 0 : right);
+    };
     const mask = Float32Array.from({ length: steps * steps }, (_, i) =>
       visible(i) ? 0 : Number.NEGATIVE_INFINITY,
     );

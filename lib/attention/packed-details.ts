@@ -26,7 +26,7 @@ import {
 export interface PackedAttentionDetails {
   /** [queryTokens, heads, valueWidth] */
   output: Tensor;
-  /** [queryTokens, heads]: ln Σ exp(biasedScores), sink included; what `mergeAttention` takes beside the output. */
+  /** `[queryTokens, heads]`: ln Σ exp(biasedScores), sink included; what `mergeAttention` takes beside the output. */
   logSumExp?: Tensor;
   /** For each sequence [heads, queries, keys]: the factors of the values in the output. */
   weights?: Tensor[];

@@ -65,7 +65,8 @@ export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOption
   kvLengths?: IntegerList;
 }
 
-interface RequestedPackedDetails extends Pick<AttentionDetailsOptions, 'include'> {
+/** What {@link packedAttentionDetails} returns beside the output, and for which rows. */
+export interface RequestedPackedDetails extends Pick<AttentionDetailsOptions, 'include'> {
   /**
    * Limits weights and scores to these heads and query tokens, counted over all sequences. Each sequence gives
    * those of its own, in this order. Default: all.

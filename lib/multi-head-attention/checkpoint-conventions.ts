@@ -330,6 +330,7 @@ const table = [
   },
 ] as const satisfies readonly Convention[];
 
+/** The names of how checkpoints call the tensors of a layer, for the option `naming`. */
 export type CheckpointNaming = (typeof table)[number]['name'];
 
 export const conventions: readonly Convention[] = table;

@@ -39,6 +39,7 @@ export interface HeadNormWeights {
   together?: boolean;
 }
 
+/** By what a norm divides: see {@link HeadNormWeights.type}. */
 export type NormType = 'rms' | 'layer';
 
 /** The linear maps of a layer, and the norms that some have. */

@@ -144,7 +144,7 @@ function unscaled(theta: number, dims: number): Float64Array {
 }
 
 /** The frequencies of a sequence of this length, which only 'dynamic' and 'longrope' depend on. */
-function frequencies(
+export function frequencies(
   { theta, inverseFrequencies, scaling }: Rotary,
   dims: number,
   length: number,

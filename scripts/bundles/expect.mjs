@@ -1,14 +1,30 @@
 /** Runs a program that uses heed, and compares its output with the expected one. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
+/**
+ * Errors go to a file: Node prints the line that threw, which in a minified program is all of it, and loses what
+ * a pipe does not take at once.
+ */
 function runProgram(command, { cwd, env }) {
-  const { status, stdout, stderr } = spawnSync('sh', ['-euc', command], {
-    cwd,
-    env: { ...process.env, ...env },
-    encoding: 'utf8',
-  });
-  return { status, stdout, stderr };
+  const folder = mkdtempSync(join(tmpdir(), 'heed-errors-'));
+  const path = join(folder, 'stderr');
+  const file = openSync(path, 'w');
+  try {
+    const { status, stdout } = spawnSync('sh', ['-euc', command], {
+      cwd,
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', file],
+    });
+    return { status, stdout, stderr: readFileSync(path, 'utf8') };
+  } finally {
+    closeSync(file);
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Expects that a program computes on this backend and prints nothing else. */

@@ -43,7 +43,7 @@ const scalings = [
   },
 ];
 
-const frequenciesOf = (scaling) => frequencies(theta, dims, scaling, factor * trained);
+const frequenciesOf = (scaling) => frequencies({ theta, scaling }, dims, factor * trained);
 
 export function rotary() {
   return picture(800, 370, 'Rotary positions: pairs of elements turn with the position', [
