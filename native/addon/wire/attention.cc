@@ -35,7 +35,7 @@ void read_head_numbers(Reader& from, AttentionProblem& problem) {
         list == &Scoring::alibi_slopes && (entries == 0 || static_cast<Wide>(count) == Wide{heads} * entries);
     if (count != 0 && count != heads && !per_entry)
       throw InvalidProblem("Expected one value for each query head");
-    if (per_entry && count != heads) problem.scoring.alibi_batch_stride = heads;
+    if (entries > 0 && per_entry && count != heads) problem.scoring.alibi_batch_stride = heads;
     problem.scoring.*list = problem.keep(std::move(values));
   }
   problem.scoring.alibi_absolute = from.flag();
