@@ -2,9 +2,8 @@
 // own storage type, so that the matrix kernel streams them. The epilogue adds the bias and writes each head
 // where attention reads it. Heads that are normalised or rotated are first collected, because this requires
 // all their elements at once.
-#pragma once
-
 #include "cpu/kernels/dot.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/normalise.h"
 #include "cpu/kernels/panel_type.h"
 #include "cpu/kernels/rotate.h"
@@ -13,9 +12,7 @@
 
 namespace heed::cpu::HEED_ISA {
 
-constexpr int panel_columns = tile_vectors * lanes;
-
-static size_t panel_element_size(DType weight_type) {
+size_t panel_element_size(DType weight_type) {
   return with_panel_type(weight_type, [](auto type) { return sizeof(typename decltype(type)::Element); });
 }
 
@@ -51,7 +48,7 @@ static inline void pack_panel_as(const typename From::Element* weight, int64_t c
   }
 }
 
-static void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
+void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
                        void* out) {
   with_type(type, [&](auto from) {
     using From = decltype(from);
@@ -118,7 +115,7 @@ static inline PanelRange panels_of(Columns columns) {
   return {columns.first / panel_columns, (columns.end + panel_columns - 1) / panel_columns};
 }
 
-static size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
+size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(rows * a.inner);
   cursor.take<float>(rows * (whole_heads(a, columns) ? panels_of(columns).columns() : decode_tile));
@@ -190,7 +187,7 @@ static inline void project_whole_heads(const ProjectionArguments& a, const float
   }
 }
 
-static void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
+void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
                            void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
@@ -205,7 +202,7 @@ static void project_panels(const ProjectionArguments& a, int64_t first_row, int6
   });
 }
 
-static void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
+void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
   float* sums = cursor.take<float>(a.rows * decode_tile);
