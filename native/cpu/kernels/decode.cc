@@ -107,7 +107,7 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
 
 // Attends keys [first_key, last_key) with the rows of `block` and leaves a partial softmax state.
 void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
-                         void* scratch, const Stop& stop) {
+                  void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const DecodeScratch s = DecodeScratch::carve(p, block.rows, cursor);

@@ -14,7 +14,7 @@ size_t merge_scratch(int64_t width) {
 }
 
 void merge(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, float sink,
-                  int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch) {
+           int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch) {
   ScratchCursor cursor{scratch};
   float* joined = cursor.take<float>(2 * width);
   float* part = joined + width;

@@ -48,8 +48,7 @@ static inline void pack_panel_as(const typename From::Element* weight, int64_t c
   }
 }
 
-void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
-                       void* out) {
+void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel, void* out) {
   with_type(type, [&](auto from) {
     using From = decltype(from);
     with_panel_type(type, [&](auto to) {
@@ -188,7 +187,7 @@ static inline void project_whole_heads(const ProjectionArguments& a, const float
 }
 
 void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
-                           void* scratch) {
+                    void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
   with_panel_type(a.weight_type, [&](auto type) {
