@@ -1,14 +1,11 @@
 // y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
-// own storage type, so that the matrix kernel streams them. The epilogue adds the bias and writes each head
-// where attention reads it. Heads that are normalised or rotated are first collected, because this requires
-// all their elements at once.
+// own storage type, so that the matrix kernel streams them.
 #include "cpu/kernels/dot.h"
 #include "cpu/kernels/kernels.h"
-#include "cpu/kernels/normalise.h"
+#include "cpu/kernels/multiply.h"
 #include "cpu/kernels/panel_type.h"
-#include "cpu/kernels/rotate.h"
 #include "cpu/kernels/scratch_cursor.h"
-#include "cpu/kernels/table.h"
+#include "cpu/kernels/write_product.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -61,63 +58,11 @@ void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, 
   });
 }
 
-// Adds the bias to columns [first_column, first_column + count) of one row and writes them to their heads.
-static inline void write_columns(const ProjectionArguments& a, int64_t row, int64_t first_column,
-                                 int64_t count, float* values) {
-  if (a.bias) {
-    for (int64_t i = 0; i < count; ++i) values[i] += a.bias[first_column + i];
-  }
-  const int64_t batch = row / a.steps, step = row % a.steps;
-  for (int64_t t = 0; t < a.target_count; ++t) {
-    const ProjectionTarget& target = a.targets[t];
-    const int64_t end = target.first_column + target.columns;
-    int64_t column = first_column > target.first_column ? first_column : target.first_column;
-    const int64_t last = first_column + count < end ? first_column + count : end;
-    while (column < last) {
-      const int64_t head = (column - target.first_column) / target.head_width;
-      const int64_t within = (column - target.first_column) % target.head_width;
-      const int64_t run =
-          last - column < target.head_width - within ? last - column : target.head_width - within;
-      float* head_values = values + (column - first_column);
-      if (target.norm.weight && head % target.norm.heads == 0)
-        normalise(target.norm, head, target.head_width, head_values);
-      if (target.rotation.width > 0) rotate(target.rotation, row, head_values);
-      with_type(target.view.type, [&](auto type) {
-        using Type = decltype(type);
-        auto* to = static_cast<typename Type::Element*>(target.view.data) + batch * target.view.batch_stride +
-                   head * target.view.head_stride + step * target.view.step_stride + within;
-        narrow<Type>(head_values, run, 1, to);
-      });
-      column += run;
-    }
-  }
-}
-
-// Whether one of the columns belongs to a head that must be complete before it is written.
-static inline bool whole_heads(const ProjectionArguments& a, Columns columns) {
-  for (int64_t t = 0; t < a.target_count; ++t) {
-    const ProjectionTarget& target = a.targets[t];
-    if (target.whole_heads() && target.first_column < columns.end &&
-        columns.first < target.first_column + target.columns) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// The panels that contain the columns.
-struct PanelRange {
-  int64_t first, end;
-  int64_t columns() const { return (end - first) * panel_columns; }
-};
-static inline PanelRange panels_of(Columns columns) {
-  return {columns.first / panel_columns, (columns.end + panel_columns - 1) / panel_columns};
-}
-
 size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(rows * a.inner);
-  cursor.take<float>(rows * (whole_heads(a, columns) ? panels_of(columns).columns() : decode_tile));
+  const int64_t collected = collected_sums(a, rows, columns), beside = rows * decode_tile;
+  cursor.take<float>(collected > beside ? collected : beside);
   return cursor.used();
 }
 
@@ -153,51 +98,15 @@ static inline void project_panel(const ProjectionArguments& a, const float* inpu
   });
 }
 
-// Writes the sums of each panel to their heads as soon as they are computed.
-template <class Weight>
-static inline void project_directly(const ProjectionArguments& a, const float* input, int64_t first_row,
-                                    int64_t rows, Columns columns) {
-  const PanelRange panels = panels_of(columns);
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    const int64_t first = panel * panel_columns;
-    const int64_t skipped = first < columns.first ? columns.first - first : 0;
-    const int64_t end = columns.end - first < panel_columns ? columns.end - first : panel_columns;
-    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, float* values) {
-      write_columns(a, first_row + row, first + skipped, end - skipped, values + skipped);
-    });
-  }
-}
-
-// Collects the sums of all panels side by side, then writes them.
-template <class Weight>
-static inline void project_whole_heads(const ProjectionArguments& a, const float* input, int64_t first_row,
-                                       int64_t rows, Columns columns, float* sums) {
-  const PanelRange panels = panels_of(columns);
-  const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    float* side = sums + (panel - panels.first) * panel_columns;
-    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, const float* values) {
-      for (int v = 0; v < tile_vectors; ++v) store(side + row * pitch + v * lanes, load(values + v * lanes));
-    });
-  }
-  for (int64_t row = 0; row < rows; ++row) {
-    write_columns(a, first_row + row, columns.first, columns.end - columns.first,
-                  sums + row * pitch + skipped);
-  }
-}
-
 void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
                     void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
+  float* sums = cursor.take<float>(collected_sums(a, rows, columns));
   with_panel_type(a.weight_type, [&](auto type) {
     using Weight = decltype(type);
-    if (whole_heads(a, columns)) {
-      float* sums = cursor.take<float>(rows * panels_of(columns).columns());
-      project_whole_heads<Weight>(a, input, first_row, rows, columns, sums);
-    } else {
-      project_directly<Weight>(a, input, first_row, rows, columns);
-    }
+    write_product(a, first_row, rows, columns, sums,
+                  [&](int64_t panel, auto write) { project_panel<Weight>(a, input, rows, panel, write); });
   });
 }
 
