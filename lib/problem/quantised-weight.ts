@@ -81,7 +81,7 @@ export interface RowRun {
   readonly count: number;
 }
 
-/** Some rows, in memory of their own. */
+/** Some rows, which share memory with the weight if they lie in one run. */
 export function takeRows(weight: QuantisedWeight, runs: readonly RowRun[]): QuantisedWeight {
   return joinRows(runs.map((run) => viewRows(weight, run)));
 }
