@@ -1,8 +1,7 @@
 // Scores and weights of one query row, recomputed from its log-sum-exp, because fused kernels do not store
 // them.
-#pragma once
-
 #include "cpu/kernels/additive.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/query_rows.h"
 #include "cpu/kernels/scale_scores.h"
@@ -34,7 +33,7 @@ struct RowsScratch {
   }
 };
 
-static size_t rows_scratch(const AttentionParameters& p, int64_t keys) {
+size_t rows_scratch(const AttentionParameters& p, int64_t keys) {
   ScratchCursor cursor{nullptr};
   RowsScratch::carve(p, keys, cursor);
   return cursor.used();
@@ -89,7 +88,7 @@ static inline void additive_row(const RowBlock& block, int64_t head, const RowsS
   }
 }
 
-static void rows(const RowsRequest& request, void* scratch) {
+void rows(const RowsRequest& request, void* scratch) {
   const AttentionParameters& p = *request.parameters;
   ScratchCursor cursor{scratch};
   const RowsScratch s = RowsScratch::carve(p, request.keys, cursor);

@@ -1,11 +1,10 @@
 // Attention of few query rows over many keys. Each K and V row is read once, in place, for all rows. A long
 // cache is cut into chunks that different threads process; the softmax states of the chunks are combined at
 // the end.
-#pragma once
-
 #include "cpu/kernels/decode_values.h"
 #include "cpu/kernels/dot.h"
 #include "cpu/kernels/hard_selection.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/query_rows.h"
 #include "cpu/kernels/scale_scores.h"
@@ -30,7 +29,7 @@ struct DecodeScratch {
   }
 };
 
-static size_t decode_scratch(const AttentionParameters& p, int64_t rows) {
+size_t decode_scratch(const AttentionParameters& p, int64_t rows) {
   ScratchCursor cursor{nullptr};
   DecodeScratch::carve(p, rows, cursor);
   return cursor.used();
@@ -111,8 +110,8 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
 }
 
 // Attends keys [first_key, last_key) with the rows of `block` and leaves a partial softmax state.
-static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
-                         void* scratch, const Stop& stop) {
+void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
+                  void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const DecodeScratch s = DecodeScratch::carve(p, block.rows, cursor);
@@ -142,7 +141,7 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
 }
 
 // Combines the chunks of one block and writes its output rows.
-static void decode_combine(const RowBlock& block, const Partial* partials, int64_t count, void* scratch) {
+void decode_combine(const RowBlock& block, const Partial* partials, int64_t count, void* scratch) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   float* joined = cursor.take<float>(p.value_width);
