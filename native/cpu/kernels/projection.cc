@@ -2,8 +2,8 @@
 // own storage type, so that the matrix kernel streams them. The epilogue adds the bias and writes each head
 // where attention reads it. Heads that are normalised or rotated are first collected, because this requires
 // all their elements at once.
-#include "cpu/kernels/dot.h"
 #include "cpu/kernels/kernels.h"
+#include "cpu/kernels/multiply.h"
 #include "cpu/kernels/normalise.h"
 #include "cpu/kernels/panel_type.h"
 #include "cpu/kernels/rotate.h"
@@ -21,6 +21,11 @@ template <class From>
 static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
                                 int64_t k, Vec (&tile)[lanes]) {
   const int64_t steps = inner - k < lanes ? inner - k : lanes;
+  if (steps == lanes && columns >= lanes) {
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c) tile[c] = From::load(weight + c * inner + k);
+    return transpose(tile);
+  }
   for (int c = 0; c < lanes; ++c) {
     tile[c] = Vec{};
     if (c >= columns) continue;
@@ -117,7 +122,7 @@ static inline PanelRange panels_of(Columns columns) {
 size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(rows * a.inner);
-  cursor.take<float>(rows * (whole_heads(a, columns) ? panels_of(columns).columns() : decode_tile));
+  cursor.take<float>(whole_heads(a, columns) ? rows * panels_of(columns).columns() : 0);
   return cursor.used();
 }
 
@@ -133,39 +138,83 @@ static inline const float* input_rows(const ProjectionArguments& a, int64_t firs
   return copy;
 }
 
-// Calls write(row, values) with the sums of each row.
-template <class Weight, class Write>
-static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t rows,
-                                 int64_t panel, Write write) {
-  const auto* weights =
-      static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * a.inner;
-  for_row_tiles(rows, [&](auto tile, int64_t first) {
-    Accumulators<tile.value, tile_vectors> acc;
-    multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * a.inner, a.inner, weights,
-                                                        panel_columns, a.inner, acc);
-#pragma GCC unroll 16
-    for (int m = 0; m < tile.value; ++m) {
-      alignas(64) float values[panel_columns];
-#pragma GCC unroll 8
-      for (int v = 0; v < tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
-      write(first + m, values);
+// Panels that a tile of so many rows multiplies at once. A thin tile has too few sums to hide the latency of
+// its multiply-adds, so it sums columns of several panels side by side.
+constexpr int most_panels_at_once = 4;
+template <int rows>
+constexpr int panels_at_once = rows == 1                ? most_panels_at_once
+                               : rows* tile_vectors < 8 ? 2
+                                                        : 1;
+
+// Multiplies a tile of rows by consecutive panels: values[m] are the sums of row m.
+template <class Weight, int rows, int panels>
+static inline void multiply_panels(const float* input, int64_t inner, const typename Weight::Element* weights,
+                                   float (&values)[rows][panels * panel_columns]) {
+  Accumulators<rows, panels * tile_vectors> acc;
+  multiply<BroadcastRows>(input, inner, inner, acc, [&](int64_t k, Vec(&column)[panels * tile_vectors]) {
+#pragma GCC unroll 4
+    for (int i = 0; i < panels; ++i) {
+      Vec part[tile_vectors];
+      Weight::template load_row<tile_vectors>(weights + (i * inner + k) * panel_columns, part);
+#pragma GCC unroll 4
+      for (int v = 0; v < tile_vectors; ++v) column[i * tile_vectors + v] = part[v];
     }
   });
+#pragma GCC unroll 16
+  for (int m = 0; m < rows; ++m) {
+#pragma GCC unroll 16
+    for (int v = 0; v < panels * tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
+  }
 }
 
-// Writes the sums of each panel to their heads as soon as they are computed.
+template <int count>
+struct Panels {
+  static constexpr int value = count;
+};
+
+// Calls write(row, first column, count, values) with sums of the rows, for columns of one or several panels.
+template <class Weight, class Write>
+static inline void multiply_by_panels(const ProjectionArguments& a, const float* input, int64_t rows,
+                                      PanelRange panels, Write write) {
+  const auto* weights = static_cast<const typename Weight::Element*>(a.panels);
+  int64_t most = 1;
+  for_row_tiles(rows, [&](auto tile, int64_t) {
+    if (panels_at_once < tile.value >> most) most = panels_at_once<tile.value>;
+  });
+  // All rows are multiplied by some panels before the next ones, which are read only once.
+  for (int64_t begin = panels.first; begin < panels.end; begin += most) {
+    const int64_t end = begin + most < panels.end ? begin + most : panels.end;
+    for_row_tiles(rows, [&](auto tile, int64_t first) {
+      constexpr int tile_rows = tile.value;
+      const auto take = [&](auto count, int64_t panel) {
+        alignas(64) float values[tile_rows][count.value * panel_columns];
+        multiply_panels<Weight, tile_rows, count.value>(input + first * a.inner, a.inner,
+                                                        weights + panel * panel_columns * a.inner, values);
+        for (int m = 0; m < tile_rows; ++m)
+          write(first + m, panel * panel_columns, count.value * panel_columns, values[m]);
+      };
+      int64_t panel = begin;
+      if constexpr (panels_at_once<tile_rows> == 4) {
+        for (; panel + 4 <= end; panel += 4) take(Panels<4>{}, panel);
+      }
+      if constexpr (panels_at_once<tile_rows> >= 2) {
+        for (; panel + 2 <= end; panel += 2) take(Panels<2>{}, panel);
+      }
+      for (; panel < end; ++panel) take(Panels<1>{}, panel);
+    });
+  }
+}
+
+// Writes sums to their heads as soon as they are computed.
 template <class Weight>
 static inline void project_directly(const ProjectionArguments& a, const float* input, int64_t first_row,
                                     int64_t rows, Columns columns) {
-  const PanelRange panels = panels_of(columns);
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    const int64_t first = panel * panel_columns;
-    const int64_t skipped = first < columns.first ? columns.first - first : 0;
-    const int64_t end = columns.end - first < panel_columns ? columns.end - first : panel_columns;
-    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, float* values) {
-      write_columns(a, first_row + row, first + skipped, end - skipped, values + skipped);
-    });
-  }
+  multiply_by_panels<Weight>(
+      a, input, rows, panels_of(columns), [&](int64_t row, int64_t first, int64_t count, float* values) {
+        const int64_t skipped = first < columns.first ? columns.first - first : 0;
+        const int64_t left = columns.end - first, end = left < count ? left : count;
+        write_columns(a, first_row + row, first + skipped, end - skipped, values + skipped);
+      });
 }
 
 // Collects the sums of all panels side by side, then writes them.
@@ -173,16 +222,15 @@ template <class Weight>
 static inline void project_whole_heads(const ProjectionArguments& a, const float* input, int64_t first_row,
                                        int64_t rows, Columns columns, float* sums) {
   const PanelRange panels = panels_of(columns);
-  const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    float* side = sums + (panel - panels.first) * panel_columns;
-    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, const float* values) {
-      for (int v = 0; v < tile_vectors; ++v) store(side + row * pitch + v * lanes, load(values + v * lanes));
-    });
-  }
+  const int64_t pitch = panels.columns(), begin = panels.first * panel_columns;
+  multiply_by_panels<Weight>(a, input, rows, panels,
+                             [&](int64_t row, int64_t first, int64_t count, const float* values) {
+                               float* side = sums + row * pitch + (first - begin);
+                               for (int64_t i = 0; i < count; i += lanes) store(side + i, load(values + i));
+                             });
   for (int64_t row = 0; row < rows; ++row) {
     write_columns(a, first_row + row, columns.first, columns.end - columns.first,
-                  sums + row * pitch + skipped);
+                  sums + row * pitch + (columns.first - begin));
   }
 }
 
@@ -201,19 +249,47 @@ void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t row
   });
 }
 
+// Multiplies some rows by `columns`, at most panel_columns, of an unpacked weight. Turns squares of the
+// weight around in registers, so that sums have the order, and the bits, of sums over panels.
+template <class Type, int rows>
+static inline void multiply_columns(const float* input, int64_t inner, const typename Type::Element* weight,
+                                    int64_t columns, float (&values)[rows][panel_columns]) {
+  Accumulators<rows, tile_vectors> acc = {};
+  const auto add_squares = [&](int64_t k, int64_t steps) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int v = 0; v < tile_vectors; ++v) {
+      Vec square[lanes];
+      load_columns<Type>(weight + v * lanes * inner, columns - v * lanes, inner, k, square);
+#pragma GCC unroll 16
+      for (int i = 0; i < steps; ++i) {
+#pragma GCC unroll 8
+        for (int m = 0; m < rows; ++m)
+          acc[m][v] = multiply_add(splat(input[m * inner + k + i]), square[i], acc[m][v]);
+      }
+    }
+  };
+  int64_t k = 0;
+  for (; k + lanes <= inner; k += lanes) add_squares(k, lanes);
+  if (k < inner) add_squares(k, inner - k);
+  for (int m = 0; m < rows; ++m) {
+    for (int v = 0; v < tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
+  }
+}
+
 void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
-  float* sums = cursor.take<float>(a.rows * decode_tile);
   with_type(a.weight_type, [&](auto type) {
     using Type = decltype(type);
     const auto* weight = static_cast<const typename Type::Element*>(a.panels);
-    for (int64_t first = columns.first; first < columns.end; first += decode_tile) {
-      const int64_t left = columns.end - first, count = left < decode_tile ? left : decode_tile;
-      dot_rows<Type>(input, a.rows, a.inner, weight + first * a.inner, a.inner, count, a.inner, sums,
-                     decode_tile);
-      for (int64_t row = 0; row < a.rows; ++row)
-        write_columns(a, row, first, count, sums + row * decode_tile);
+    for (int64_t first = columns.first; first < columns.end; first += panel_columns) {
+      const int64_t left = columns.end - first, count = left < panel_columns ? left : panel_columns;
+      for_row_tiles(a.rows, [&](auto tile, int64_t row) {
+        alignas(64) float values[tile.value][panel_columns];
+        multiply_columns<Type, tile.value>(input + row * a.inner, a.inner, weight + first * a.inner, count,
+                                           values);
+        for (int m = 0; m < tile.value; ++m) write_columns(a, row + m, first, count, values[m]);
+      });
     }
   });
 }
