@@ -1,12 +1,14 @@
 /** The `cpu` backend: it encodes problems and passes them to the addon, which computes on its own threads. */
 import { throwIfAborted } from '../../abort.js';
 import { allocate } from '../../checks/data.js';
+import { HeedError } from '../../errors.js';
 import type { DeviceArray } from '../../memory/device.js';
 import { workOf } from '../../problem/accesses.js';
 import type { Problem } from '../../problem/problem.js';
+import type { QuantisedType } from '../../problem/quantised-weight.js';
 import { hostElements } from '../../tensor/elements.js';
 import type { Numbers } from '../../tensor/types.js';
-import type { Backend } from '../backend.js';
+import { type Backend, isQuantised } from '../backend.js';
 import { type Addon, type Buffers, callAddon } from './addon.js';
 import { encode } from './encode.js';
 import { type Encoded, Encoder, typeNumber } from './encoder.js';
@@ -56,6 +58,13 @@ class CpuBackend implements Backend {
     // All scores and selections.
   }
 
+  expectQuantised(type: QuantisedType): void {
+    throw new HeedError(
+      'HEED_UNSUPPORTED',
+      `The cpu backend does not support weights of type '${type}' yet; use the reference backend`,
+    );
+  }
+
   table<Table extends Numbers | DeviceArray>(numbers: Table): Table {
     return numbers;
   }
@@ -96,10 +105,13 @@ class CpuBackend implements Backend {
   }
 
   packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {
-    const { data, type, columns, inner } = weight;
+    const { type, columns, inner } = weight;
+    const addon = this.#addon;
     return callAddon(() => {
-      const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
-      return new PackedPanels(this.#addon, external, columns, inner);
+      const external = isQuantised(weight)
+        ? addon.packWeight(weight.values, typeNumber(type), columns, inner, weight.scales, weight.groupSize)
+        : addon.packWeight(hostElements(weight.data), typeNumber(type), columns, inner);
+      return new PackedPanels(addon, external, columns, inner);
     });
   }
 

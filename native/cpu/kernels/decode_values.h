@@ -34,7 +34,7 @@ static inline void add_values(const ValueRuns<typename Type::Element>& values, i
     const Upcoming<typename Type::Element> next{run.next.rows + column, run.next.stride};
     for (int64_t key = 0; key < run.count; ++key) {
       Vec value[vectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < vectors; ++v) {
         next.prefetch(key, v * lanes);
         value[v] = Type::load(value_row + key * run.stride + v * lanes);
@@ -42,7 +42,7 @@ static inline void add_values(const ValueRuns<typename Type::Element>& values, i
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
         const Vec weight = splat(weights[r * decode_tile + run.first + key]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) acc[r][v] = multiply_add(weight, value[v], acc[r][v]);
       }
     }
@@ -64,15 +64,26 @@ static inline __attribute__((always_inline)) void for_values(const ValueRuns<Ele
   }
 }
 
+// The vectors of columns that `rows` rows take at a time: enough sums to hide the latency of a multiply-add,
+// and few enough for the registers of the instruction set.
+template <int rows>
+constexpr int value_vectors = lanes == 16 ? (rows < 4 ? 8 : 4) : 8 / rows;
+
+// Adds whole vectors from column d on, `vectors` of them at a time, then half as many, down to one.
+template <class Type, int rows, int vectors>
+static inline void add_whole_vectors(const ValueRuns<typename Type::Element>& values, const float* weights,
+                                     int64_t width, float* output, int64_t& d) {
+  for (; d + vectors * lanes <= width; d += vectors * lanes)
+    add_values<Type, rows, vectors>(values, d, weights, output, width);
+  if constexpr (vectors > 1) add_whole_vectors<Type, rows, vectors / 2>(values, weights, width, output, d);
+}
+
 template <class Type, int rows>
 static inline void add_values_to_rows(const ValueRuns<typename Type::Element>& values, const float* weights,
                                       int64_t width, float* output) {
   using Element = typename Type::Element;
-  constexpr int wide = lanes == 16 ? 4 : 2;
   int64_t d = 0;
-  for (; d + wide * lanes <= width; d += wide * lanes)
-    add_values<Type, rows, wide>(values, d, weights, output, width);
-  for (; d + lanes <= width; d += lanes) add_values<Type, rows, 1>(values, d, weights, output, width);
+  add_whole_vectors<Type, rows, value_vectors<rows>>(values, weights, width, output, d);
   for_parts_of_vector(width, d, [&](auto part) {
     Vec acc[rows] = {};
     for_values(values, [&](const Element* row, int64_t key) {

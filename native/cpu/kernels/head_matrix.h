@@ -45,8 +45,8 @@ static inline void multiply_rows(const float* rows, int64_t stride, int64_t coun
   for_vector_groups(0, pitch / lanes, [&](auto vectors, int64_t first_vector) {
     for_row_tiles(count, [&](auto tile, int64_t first) {
       Accumulators<tile.value, vectors.value> acc;
-      multiply<BroadcastRows>(rows + first * stride, stride, matrix + first_vector * lanes, pitch, inner,
-                              acc);
+      multiply<BroadcastRows, Float32>(rows + first * stride, stride, matrix + first_vector * lanes, pitch,
+                                       inner, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < tile.value; ++m) {
 #pragma GCC unroll 8

@@ -30,7 +30,8 @@ static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_til
     const float* queries = tile.group->query + first_vector * lanes;
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastRows>(keys.data + first * keys.stride, keys.stride, queries, group_rows, width, acc);
+      multiply<BroadcastRows, Float32>(keys.data + first * keys.stride, keys.stride, queries, group_rows,
+                                       width, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8

@@ -27,38 +27,40 @@ struct BroadcastColumns {  // m is contiguous
   static int64_t depth(int64_t stride, int64_t k) { return k * stride; }
 };
 
-// acc[m][v] = Σ_k A(m, k) · B[k][v], where `load_row` loads row k of B. Products are added one by one, in the
-// order of k: a sum has the same bits in a tile of any shape, so that a row's result does not depend on which
-// rows are computed with it.
-template <class Walk, int rows, int vectors, class LoadRow>
-static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride, int64_t depth,
-                                                           Accumulators<rows, vectors>& acc,
-                                                           LoadRow load_row) {
+// One step of depth: acc[m][v] += A(m, k) · B[k][v]. A row of B lies in several panels, `apart` elements from
+// each other.
+template <class Walk, class BType, int panels, int rows, int vectors>
+static inline __attribute__((always_inline)) void multiply_step(const float* a, int64_t stride,
+                                                                const typename BType::Element* b,
+                                                                int64_t apart, int64_t k,
+                                                                Accumulators<rows, vectors>& acc) {
+  constexpr int wide = vectors / panels;
+  Vec column[panels][wide];
+#pragma GCC unroll 4
+  for (int i = 0; i < panels; ++i) BType::template load_row<wide>(b + i * apart, column[i]);
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
-  }
-  for (int64_t k = 0; k < depth; ++k) {
-    Vec column[vectors];
-    load_row(k, column);
+    const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
 #pragma GCC unroll 16
-    for (int m = 0; m < rows; ++m) {
-      const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) acc[m][v] = multiply_add(factor, column[v], acc[m][v]);
-    }
+    for (int v = 0; v < vectors; ++v) acc[m][v] = multiply_add(factor, column[v / wide][v % wide], acc[m][v]);
   }
 }
 
-// The same with the rows of B `pitch` elements apart.
-template <class Walk, int rows, int vectors>
-static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride, const float* b,
-                                                           int64_t pitch, int64_t depth,
-                                                           Accumulators<rows, vectors>& acc) {
-  multiply<Walk, rows, vectors>(a, stride, depth, acc, [&](int64_t k, Vec(&column)[vectors]) {
-    Float32::load_row<vectors>(b + k * pitch, column);
-  });
+// acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart. Products are added one by one, in the
+// order of k: a sum has the same bits in a tile of any shape, so that a row's result does not depend on which
+// rows are computed with it.
+template <class Walk, class BType, int panels = 1, int rows, int vectors>
+static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride,
+                                                           const typename BType::Element* b, int64_t pitch,
+                                                           int64_t depth, Accumulators<rows, vectors>& acc,
+                                                           int64_t apart = 0) {
+#pragma GCC unroll 16
+  for (int m = 0; m < rows; ++m) {
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
+  }
+  for (int64_t k = 0; k < depth; ++k)
+    multiply_step<Walk, BType, panels>(a, stride, b + k * pitch, apart, k, acc);
 }
 
 // Cuts `count` rows into register tiles: tiles of six rows, with the rest distributed so that no tile has
