@@ -4,7 +4,7 @@
     # Those that there are to be kernels for, on x64 besides the baseline.
     "instruction_sets%": "baseline,avx2,avx512",
     "flags": ["<!@(node -p \"require('./native/sources.json').flags.join(' ')\")"],
-    "kernel_source": "<!(node -p \"require('./native/sources.json').kernels.source\")",
+    "kernel_sources": ["<!@(node -p \"require('./native/sources.json').kernels.sources.join(' ')\")"],
     "kernel_flags": ["<!@(node -p \"require('./native/sources.json').kernels.flags.join(' ')\")"]
   },
   "target_defaults": {
@@ -25,7 +25,7 @@
     {
       "target_name": "heed_kernels_baseline",
       "type": "static_library",
-      "sources": ["<(kernel_source)"],
+      "sources": ["<@(kernel_sources)"],
       "defines": ["HEED_ISA=baseline"],
       "cflags_cc": ["<@(kernel_flags)"],
       "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(kernel_flags)"] }
@@ -76,7 +76,7 @@
           {
             "target_name": "heed_kernels_avx2",
             "type": "static_library",
-            "sources": ["<(kernel_source)"],
+            "sources": ["<@(kernel_sources)"],
             "defines": ["HEED_ISA=avx2"],
             "cflags_cc": [
               "<@(kernel_flags)",
@@ -93,7 +93,7 @@
           {
             "target_name": "heed_kernels_avx512",
             "type": "static_library",
-            "sources": ["<(kernel_source)"],
+            "sources": ["<@(kernel_sources)"],
             "defines": ["HEED_ISA=avx512"],
             "cflags_cc": [
               "<@(kernel_flags)",

@@ -16,7 +16,7 @@ static inline void add_values(const typename Type::Element* values, int64_t stri
   Vec acc[rows][vectors] = {};
   for (int64_t key = 0; key < keys; ++key) {
     Vec value[vectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) {
       next.prefetch(key, v * lanes);
       value[v] = Type::load(values + key * stride + v * lanes);
@@ -24,7 +24,7 @@ static inline void add_values(const typename Type::Element* values, int64_t stri
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
       const Vec weight = splat(weights[r * decode_tile + key]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < vectors; ++v) acc[r][v] = multiply_add(weight, value[v], acc[r][v]);
     }
   }
@@ -36,18 +36,29 @@ static inline void add_values(const typename Type::Element* values, int64_t stri
   }
 }
 
+// The vectors of columns that `rows` rows take at a time: enough sums to hide the latency of a multiply-add,
+// and few enough for the registers of the instruction set.
+template <int rows>
+constexpr int value_vectors = lanes == 16 ? (rows < 4 ? 8 : 4) : 8 / rows;
+
+// Adds whole vectors from column d on, `vectors` of them at a time, then half as many, down to one.
+template <class Type, int rows, int vectors>
+static inline void add_whole_vectors(const typename Type::Element* values, int64_t stride,
+                                     const float* weights, int64_t keys, int64_t width, float* output,
+                                     Upcoming<typename Type::Element> next, int64_t& d) {
+  for (; d + vectors * lanes <= width; d += vectors * lanes)
+    add_values<Type, rows, vectors>(values + d, stride, weights, keys, output + d, width,
+                                    {next.rows + d, next.stride});
+  if constexpr (vectors > 1)
+    add_whole_vectors<Type, rows, vectors / 2>(values, stride, weights, keys, width, output, next, d);
+}
+
 template <class Type, int rows>
 static inline void add_values_to_rows(const typename Type::Element* values, int64_t stride,
                                       const float* weights, int64_t keys, int64_t width, float* output,
                                       Upcoming<typename Type::Element> next) {
-  constexpr int wide = lanes == 16 ? 4 : 2;
   int64_t d = 0;
-  for (; d + wide * lanes <= width; d += wide * lanes)
-    add_values<Type, rows, wide>(values + d, stride, weights, keys, output + d, width,
-                                 {next.rows + d, next.stride});
-  for (; d + lanes <= width; d += lanes)
-    add_values<Type, rows, 1>(values + d, stride, weights, keys, output + d, width,
-                              {next.rows + d, next.stride});
+  add_whole_vectors<Type, rows, value_vectors<rows>>(values, stride, weights, keys, width, output, next, d);
   for_parts_of_vector(width, d, [&](auto part) {
     Vec acc[rows] = {};
     for (int64_t key = 0; key < keys; ++key) {

@@ -1,12 +1,8 @@
-// Every kernel, compiled once per instruction set: -DHEED_ISA names the namespace, the compiler's -m flags
-// the width.
-#include "cpu/kernels/convert.h"
-#include "cpu/kernels/decode.h"
-#include "cpu/kernels/forward.h"
-#include "cpu/kernels/merge.h"
-#include "cpu/kernels/projection.h"
-#include "cpu/kernels/rows.h"
-#include "cpu/kernels/unfused.h"
+// The table of one instruction set.
+#include "cpu/kernels/kernels.h"
+
+#include "cpu/kernels/row_group.h"
+#include "cpu/kernels/tiles.h"
 
 namespace heed::cpu::HEED_ISA {
 

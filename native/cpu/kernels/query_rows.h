@@ -84,4 +84,9 @@ static inline void load_query_rows(const RowBlock& block, int64_t rows, float fa
   }
 }
 
+// The row stride of queries that are prepared for all rows of a block at once; 0 if none are.
+static inline int64_t prepared_stride(const AttentionParameters& p) {
+  return has_learnt(p) || p.scoring.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
+}
+
 }  // namespace heed::cpu::HEED_ISA

@@ -128,7 +128,7 @@ struct KernelTable {
   void (*cast)(const void* from, DType from_type, void* to, DType to_type, int64_t count);
 };
 
-// One namespace per compiled unit; see kernels.cc.
+// One namespace per instruction set; see kernels.h.
 namespace baseline {
 extern const KernelTable table;
 }

@@ -11,6 +11,9 @@ namespace heed::cpu::HEED_ISA {
 constexpr int tile_rows = 6;
 constexpr int tile_vectors = lanes == 16 ? 4 : 2;
 
+// Output columns of one panel of a packed weight: a tile is as wide.
+constexpr int panel_columns = tile_vectors * lanes;
+
 // Query rows of one forward task: a multiple of tile_vectors · lanes on every instruction set. Larger tiles
 // read K and V less often; smaller ones give more tasks for the threads.
 constexpr int row_block = 64;

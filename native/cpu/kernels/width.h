@@ -3,7 +3,7 @@
 #pragma once
 
 #ifndef HEED_ISA
-#error "compile kernels.cc once per instruction set with -DHEED_ISA=baseline, avx2 or avx512"
+#error "compile the kernels once per instruction set with -DHEED_ISA=baseline, avx2 or avx512"
 #endif
 
 #define HEED_LANES_baseline 4

@@ -1,8 +1,7 @@
 // Scores and weights of one query row, recomputed from its log-sum-exp, because fused kernels do not store
 // them.
-#pragma once
-
 #include "cpu/kernels/additive.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/query_rows.h"
 #include "cpu/kernels/scale_scores.h"
@@ -34,7 +33,7 @@ struct RowsScratch {
   }
 };
 
-static size_t rows_scratch(const AttentionParameters& p, int64_t keys) {
+size_t rows_scratch(const AttentionParameters& p, int64_t keys) {
   ScratchCursor cursor{nullptr};
   RowsScratch::carve(p, keys, cursor);
   return cursor.used();
@@ -58,14 +57,18 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
   const AttentionParameters& p = *block.parameters;
   with_stored_type(p.key.type, [&](auto type) {
     using Type = decltype(type);
+    KeptFactors kept;
+    const auto multiply_query = [&](const float* factors) {
+      multiply_channels(s.query, factors, p.key_width, s.multiplied);
+    };
     for_runs(p.key, block, first_key_step(block), block.sequence.key_steps,
              [&](const Run& run, int64_t first) {
-               for_alike_keys(run, p.key.step_stride, [&](const Run& part, int64_t at, const float* factors) {
-                 if (factors) multiply_channels(s.query, factors, p.key_width, s.multiplied);
+               const auto score = [&](const Run& part, int64_t at, const float* factors) {
                  dot_rows<Type>(factors ? s.multiplied : s.query, 1, p.key_width, part.as<Type>(),
                                 p.key.step_stride, part.count, p.key_width, s.row + first + at, 0);
                  scale_scores<Type>(p, part, factors, 1, s.row + first + at, 0);
-               });
+               };
+               for_alike_keys(run, p.key.step_stride, kept, multiply_query, score);
              });
   });
 }
@@ -85,7 +88,7 @@ static inline void additive_row(const RowBlock& block, int64_t head, const RowsS
   }
 }
 
-static void rows(const RowsRequest& request, void* scratch) {
+void rows(const RowsRequest& request, void* scratch) {
   const AttentionParameters& p = *request.parameters;
   ScratchCursor cursor{scratch};
   const RowsScratch s = RowsScratch::carve(p, request.keys, cursor);

@@ -7,67 +7,16 @@
 //
 // (Dao et al., FlashAttention, 2022; the transposed form is specific to heed.) No buffer grows with the
 // number of keys.
-#pragma once
-
 #include "cpu/kernels/hard_selection.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/key_scores.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/masked_keys.h"
 #include "cpu/kernels/online_softmax.h"
 #include "cpu/kernels/query_rows.h"
+#include "cpu/kernels/weighted_values.h"
 
 namespace heed::cpu::HEED_ISA {
-
-// O[d][row] = O[d][row] · decay[row] + Σ_key V[key][d] · P[key][row]
-static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, TileRows values,
-                                     const float* decay) {
-  for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
-    for_row_tiles(tile.parameters->value_width, [&](auto rows, int64_t d) {
-      Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastColumns, Float32, Sums::in_order>(values.data + d, values.stride,
-                                                          tile.at(tile.first_key, first_vector), group_rows,
-                                                          tile.keys(), acc);
-#pragma GCC unroll 16
-      for (int m = 0; m < rows.value; ++m) {
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors.value; ++v) {
-          float* out = group.output + (d + m) * group_rows + (first_vector + v) * lanes;
-          store(out, multiply_add(load(out), load(decay + (first_vector + v) * lanes), acc[m][v]));
-        }
-      }
-    });
-  });
-}
-
-// The same if a value that some row does not attend is NaN or ∞: 0 · ∞ must not occur, so each product is
-// selected individually.
-static inline void accumulate_attended_values(const ScoreTile& tile, RowGroup& group, TileRows values,
-                                              const float* decay) {
-  const int64_t first_row = tile.first_vector * lanes, end = tile.last_vector * lanes;
-  const int64_t last_row = end < group.rows ? end : group.rows;
-  for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
-    for (int64_t r = first_row; r < last_row; ++r) {
-      float sum = 0;
-      for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
-        const float weight = *(tile.at(key, 0) + r);
-        const float value = values.data[(key - tile.first_key) * values.stride + d];
-        if (attends(tile, r, key)) sum = multiply_add(weight, value, sum);
-      }
-      float& out = group.output[d * group_rows + r];
-      out = multiply_add(out, decay[r], sum);
-    }
-  }
-}
-
-// Separate, because no part of a split tile knows whether it is the first for its rows.
-static inline void scale_outputs(const ScoreTile& tile, RowGroup& group, float* decay) {
-  for (int64_t d = 0; d < tile.parameters->value_width; ++d) {
-    float* out = group.output + d * group_rows;
-    for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
-      store(out + v * lanes, load(out + v * lanes) * load(decay + v * lanes));
-  }
-  for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) store(decay + v * lanes, splat(1));
-}
 
 // How a selection processes the scores of a tile: `values` begin at the tile's first key; `exclusions` says
 // whether some row does not attend some of the keys.
@@ -132,11 +81,6 @@ static inline void attend_tile(RowGroup& group, const AttentionParameters& p, co
 
 constexpr int groups_per_block = row_block / group_rows;
 
-// The row stride of queries that are prepared for all rows of a block at once; 0 if none are.
-static inline int64_t prepared_stride(const AttentionParameters& p) {
-  return has_learnt(p) || p.scoring.score.kind == ScoreKind::cosine ? padded(depth_of(p)) : 0;
-}
-
 struct ForwardScratch {
   RowGroup* groups;
   float *queries, *outputs, *scores, *keys, *values, *prepared, *exponentials, *vectors;
@@ -162,13 +106,13 @@ struct ForwardScratch {
   }
 };
 
-static size_t forward_scratch(const AttentionParameters& p) {
+size_t forward_scratch(const AttentionParameters& p) {
   ScratchCursor cursor{nullptr};
   ForwardScratch::carve(p, cursor);
   return cursor.used();
 }
 
-static void forward(const RowBlock& block, void* scratch, const Stop& stop) {
+void forward(const RowBlock& block, void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const ForwardScratch s = ForwardScratch::carve(p, cursor);

@@ -1,6 +1,5 @@
 // Merges attention over disjoint sets of keys: the weight of each part is its share of the joint log-sum-exp.
-#pragma once
-
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/math.h"
 #include "cpu/kernels/scratch_cursor.h"
 #include "cpu/kernels/storage.h"
@@ -8,14 +7,14 @@
 
 namespace heed::cpu::HEED_ISA {
 
-static size_t merge_scratch(int64_t width) {
+size_t merge_scratch(int64_t width) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(2 * width);
   return cursor.used();
 }
 
-static void merge(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, float sink,
-                  int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch) {
+void merge(const void* const* outputs, const float* const* log_sum_exps, int64_t parts, float sink,
+           int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch) {
   ScratchCursor cursor{scratch};
   float* joined = cursor.take<float>(2 * width);
   float* part = joined + width;

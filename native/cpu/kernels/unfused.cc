@@ -1,8 +1,12 @@
 // Attention with whole score matrices, one stage at a time, with the same matrix kernel: the baseline for
 // measurements of the fused kernel. A block's matrix is [groups][keys][group_rows].
-#pragma once
-
-#include "cpu/kernels/forward.h"
+#include "cpu/kernels/kernels.h"
+#include "cpu/kernels/key_scores.h"
+#include "cpu/kernels/masked_keys.h"
+#include "cpu/kernels/online_softmax.h"
+#include "cpu/kernels/query_rows.h"
+#include "cpu/kernels/score_stages.h"
+#include "cpu/kernels/weighted_values.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -26,7 +30,7 @@ struct UnfusedScratch {
   }
 };
 
-static size_t unfused_scratch(const AttentionParameters& p) {
+size_t unfused_scratch(const AttentionParameters& p) {
   ScratchCursor cursor{nullptr};
   UnfusedScratch::carve(p, cursor);
   return cursor.used();
@@ -43,7 +47,7 @@ static inline void for_unfused_groups(const RowBlock& block, float* matrix, RowG
   }
 }
 
-static void unfused_scores(const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {
+void unfused_scores(const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
@@ -65,7 +69,7 @@ static void unfused_scores(const RowBlock& block, float* matrix, void* scratch, 
   });
 }
 
-static void unfused_softmax(const RowBlock& block, float* matrix, void* scratch) {
+void unfused_softmax(const RowBlock& block, float* matrix, void* scratch) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const UnfusedScratch s = UnfusedScratch::carve(p, cursor);
@@ -89,7 +93,7 @@ static void unfused_softmax(const RowBlock& block, float* matrix, void* scratch)
   });
 }
 
-static void unfused_values(const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {
+void unfused_values(const RowBlock& block, float* matrix, void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const UnfusedScratch s = UnfusedScratch::carve(p, cursor);

@@ -1,11 +1,10 @@
 // Attention of few query rows over many keys. Each K and V row is read once, in place, for all rows. A long
 // cache is cut into chunks that different threads process; the softmax states of the chunks are combined at
 // the end.
-#pragma once
-
 #include "cpu/kernels/decode_values.h"
 #include "cpu/kernels/dot.h"
 #include "cpu/kernels/hard_selection.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/local_weights.h"
 #include "cpu/kernels/query_rows.h"
 #include "cpu/kernels/scale_scores.h"
@@ -30,7 +29,7 @@ struct DecodeScratch {
   }
 };
 
-static size_t decode_scratch(const AttentionParameters& p, int64_t rows) {
+size_t decode_scratch(const AttentionParameters& p, int64_t rows) {
   ScratchCursor cursor{nullptr};
   DecodeScratch::carve(p, rows, cursor);
   return cursor.used();
@@ -44,24 +43,28 @@ static inline void choose_in_chunk(const ScoreRow& row, const RowBlock& block, c
   partial.choice[r] = choice.key;
 }
 
-// Computes the scores of a tile of keys, one run at a time.
+// Computes the scores of a tile of keys, one run at a time. `kept` has what s.multiplied was made with.
 template <class Type>
-static inline void score_keys(const RowBlock& block, KeyRange keys, const DecodeScratch& s) {
+static inline void score_keys(const RowBlock& block, KeyRange keys, const DecodeScratch& s,
+                              KeptFactors& kept) {
   const AttentionParameters& p = *block.parameters;
   const int64_t key_step = first_key_step(block) + keys.first,
                 value_step = block.sequence.key_start + keys.first;
   const int64_t stride = padded(p.key_width);
+  const auto multiply_queries = [&](const float* factors) {
+    for (int64_t r = 0; r < block.rows; ++r)
+      multiply_channels(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
+  };
   for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
-    for_alike_keys(run, p.key.step_stride, [&](const Run& part, int64_t at, const float* factors) {
+    const auto score = [&](const Run& part, int64_t at, const float* factors) {
       const Upcoming<typename Type::Element> values{
           run_at(p.value, block, value_step + first + at, 1).template as<Type>(), p.value.step_stride};
-      for (int64_t r = 0; factors && r < block.rows; ++r)
-        multiply_channels(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
       float* scores = s.scores + first + at;
       dot_rows<Type>(factors ? s.multiplied : s.queries, block.rows, stride, part.as<Type>(),
                      p.key.step_stride, part.count, p.key_width, scores, decode_tile, values);
       scale_scores<Type>(p, part, factors, block.rows, scores, decode_tile);
-    });
+    };
+    for_alike_keys(run, p.key.step_stride, kept, multiply_queries, score);
   });
 }
 
@@ -74,12 +77,12 @@ static inline ScoreRow part_of(const ScoreRow& row, const Run& run, int64_t firs
 // Processes keys [keys.first, keys.last) for all rows of a block.
 template <class Type>
 static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange keys, const DecodeScratch& s,
-                               const Partial& partial) {
+                               KeptFactors& kept, const Partial& partial) {
   const AttentionParameters& p = *block.parameters;
   const auto row_of = [&](int64_t r) {
     return ScoreRow{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
   };
-  score_keys<Type>(block, keys, s);
+  score_keys<Type>(block, keys, s, kept);
   bool careful = false;
   const Selection& selection = p.scoring.selection;
   for (int64_t r = 0; r < block.rows; ++r) {
@@ -107,8 +110,8 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
 }
 
 // Attends keys [first_key, last_key) with the rows of `block` and leaves a partial softmax state.
-static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
-                         void* scratch, const Stop& stop) {
+void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, const Partial& partial,
+                  void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   const DecodeScratch s = DecodeScratch::carve(p, block.rows, cursor);
@@ -125,19 +128,20 @@ static void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_
   for (int64_t i = 0; i < block.rows * p.value_width; ++i) partial.output[i] = 0;
 
   load_query_rows(block, block.rows, query_factor(p), s.query, s.queries, padded(p.key_width));
+  KeptFactors kept;
   with_stored_type(p.key.type, [&](auto type) {
     using Type = decltype(type);
     const int64_t begin = first_key > keys.first ? first_key : keys.first;
     const int64_t end = last_key < keys.last ? last_key : keys.last;
     for (int64_t first = begin; first < end && !stop(); first += decode_tile) {
       const int64_t last = first + decode_tile < end ? first + decode_tile : end;
-      decode_keys<Type>(block, rows, {first, last}, s, partial);
+      decode_keys<Type>(block, rows, {first, last}, s, kept, partial);
     }
   });
 }
 
 // Combines the chunks of one block and writes its output rows.
-static void decode_combine(const RowBlock& block, const Partial* partials, int64_t count, void* scratch) {
+void decode_combine(const RowBlock& block, const Partial* partials, int64_t count, void* scratch) {
   const AttentionParameters& p = *block.parameters;
   ScratchCursor cursor{scratch};
   float* joined = cursor.take<float>(p.value_width);

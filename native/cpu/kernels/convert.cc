@@ -1,6 +1,5 @@
 // Conversions between element types: of new keys or values to a cache's type, and of tensors.
-#pragma once
-
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/quantise.h"
 #include "cpu/kernels/stored_rows.h"
 
@@ -38,7 +37,7 @@ static inline void append_run(const AppendedRows& rows, int64_t first, const Run
   }
 }
 
-static void append_rows(const AppendedRows& rows) {
+void append_rows(const AppendedRows& rows) {
   const int64_t size = static_cast<int64_t>(size_of(rows.to.type));
   for (int64_t first = 0; first < rows.count;) {
     const Run run = run_of_pages(*rows.to.pages, size, rows.to.head_stride, rows.to.step_stride,
@@ -48,7 +47,7 @@ static void append_rows(const AppendedRows& rows) {
   }
 }
 
-static void cast(const void* from, DType from_type, void* to, DType to_type, int64_t count) {
+void cast(const void* from, DType from_type, void* to, DType to_type, int64_t count) {
   with_type(from_type, [&](auto from_tag) {
     using From = decltype(from_tag);
     with_type(to_type, [&](auto to_tag) {
