@@ -4,8 +4,10 @@
 namespace heed::cpu {
 
 struct Processor {
-  bool avx2 = false;    // with FMA and F16C
-  bool avx512 = false;  // F, BW, DQ and VL
+  bool avx2 = false;        // with FMA and F16C
+  bool avxvnni = false;     // besides avx2
+  bool avx512 = false;      // F, BW, DQ and VL
+  bool avx512vnni = false;  // besides avx512
 };
 
 Processor detect_processor();

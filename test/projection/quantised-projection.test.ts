@@ -106,7 +106,7 @@ eachQuantisingBackend('projections with quantised weights', (backend) => {
     }
   });
 
-  // What is promised: see docs/guides/weights.md.
+  // What is promised: see docs/guides/quantised-weights.md.
   const promised = { int8: 0.015, int4: 0.08 };
   for (const to of types) {
     it(`is off by at most ${100 * promised[to]} % with ${to}, for inputs with and without outliers`, async () => {

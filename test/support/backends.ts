@@ -87,5 +87,5 @@ export function eachInstructionSet(title: string, suite: () => void): void {
 
 /** The backends that multiply with quantised weights. */
 export function eachQuantisingBackend(title: string, suite: (backend: TestedBackend) => void): void {
-  if (!emulatedOnly) describe(`${title}, on reference`, () => suite('reference'));
+  eachBackend(title, suite, 'cuda');
 }
