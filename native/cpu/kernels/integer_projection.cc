@@ -94,7 +94,8 @@ static size_t panel_size(const IntegerPanels& panels) {
   return with_layout(panels.type, [&](auto layout) {
     constexpr int64_t depth = decltype(layout)::depth;
     const int64_t whole = panels.inner / panels.group_size, rest = panels.inner % panels.group_size;
-    const int64_t words = whole * (panels.group_size / depth + 1) + (rest ? (rest + depth - 1) / depth + 1 : 0);
+    const int64_t words =
+        whole * (panels.group_size / depth + 1) + (rest ? (rest + depth - 1) / depth + 1 : 0);
     return static_cast<size_t>(words) * panel_columns * sizeof(int32_t);
   });
 }
@@ -222,8 +223,13 @@ static void project_integers(const ProjectionArguments& a, const IntegerPanels& 
                              int64_t first_row, int64_t rows, Columns columns, void* scratch) {
   const QuantisedRows block(panels, rows, const_cast<void*>(memory));
   with_layout(panels.type, [&](auto layout) {
-    write_product(a, first_row, rows, columns, static_cast<float*>(scratch),
-                  [&](int64_t panel, auto write) { project_panel(layout, panels, block, panel, write); });
+    const auto multiply = [&](PanelRange range, auto write) {
+      for (int64_t panel = range.first; panel < range.end; ++panel) {
+        project_panel(layout, panels, block, panel,
+                      [&](int64_t row, float* values) { write(row, panel, int64_t{1}, values); });
+      }
+    };
+    write_product(a, first_row, rows, columns, static_cast<float*>(scratch), multiply);
   });
 }
 
