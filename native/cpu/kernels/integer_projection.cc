@@ -230,8 +230,13 @@ static void project_integers(const ProjectionArguments& a, const IntegerPanels& 
                              int64_t first_row, int64_t rows, Columns columns, void* scratch) {
   const QuantisedRows block(panels, rows, const_cast<void*>(memory));
   with_layout(panels.type, [&](auto layout) {
-    write_product(a, first_row, rows, columns, static_cast<float*>(scratch),
-                  [&](int64_t panel, auto write) { project_panel(layout, panels, block, panel, write); });
+    const auto multiply = [&](PanelRange range, auto write) {
+      for (int64_t panel = range.first; panel < range.end; ++panel) {
+        project_panel(layout, panels, block, panel,
+                      [&](int64_t row, float* values) { write(row, panel, int64_t{1}, values); });
+      }
+    };
+    write_product(a, first_row, rows, columns, static_cast<float*>(scratch), multiply);
   });
 }
 
