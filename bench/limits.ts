@@ -12,7 +12,13 @@ import type { Times } from './statistics.js';
 /** The folder in which bench/setup.mjs builds. */
 export const toolFolder = join(packageRoot, 'build', 'bench');
 
-const lanesOf: Readonly<Record<string, number>> = { baseline: 4, avx2: 8, avx512: 16 };
+const lanesOf: Readonly<Record<string, number>> = {
+  baseline: 4,
+  avx2: 8,
+  avxvnni: 8,
+  avx512: 16,
+  avx512vnni: 16,
+};
 const bytesBeyondCaches = 2 ** 29;
 
 /** Operations or bytes per second; undefined without the tool, which needs CMake. */

@@ -68,12 +68,6 @@ static inline void score_keys(const RowBlock& block, KeyRange keys, const Decode
   });
 }
 
-// The part of a row's scores that covers a run.
-static inline ScoreRow part_of(const ScoreRow& row, const Run& run, int64_t first) {
-  return {row.scores + first, row.first_key + first, row.first_key + first + run.count, row.row,
-          row.parameters};
-}
-
 // Processes keys [keys.first, keys.last) for all rows of a block.
 template <class Type>
 static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange keys, const DecodeScratch& s,
@@ -99,14 +93,19 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   }
   if (selection.is_hard()) return;
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
-  for_runs(p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
-           [&](const Run& run, int64_t first) {
-             // No page follows the last one; in a contiguous view, the next head may follow.
-             const int64_t next = key_step + keys.first + first + decode_tile;
-             const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
-             add_values_of_run<Type>(block, run, [&](int64_t r) { return part_of(row_of(r), run, first); },
-                                     careful, s.values, partial, {upcoming.as<Type>(), p.key.step_stride});
-           });
+  ValueRuns<typename Type::Element> values;
+  for_runs(
+      p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
+      [&](const Run& run, int64_t first) {
+        for (int64_t r = 0; run.scales && r < block.rows; ++r)
+          dequantise_by_weights(row_of(r), run, first, careful);
+        // No page follows the last one; in a contiguous view, the next head may follow.
+        const int64_t next = key_step + keys.first + first + decode_tile;
+        const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
+        values.runs[values.count++] = {
+            run.as<Type>(), p.value.step_stride, first, run.count, {upcoming.as<Type>(), p.key.step_stride}};
+      });
+  add_values_of_tile<Type>(block, values, row_of, careful, s.values, partial);
 }
 
 // Attends keys [first_key, last_key) with the rows of `block` and leaves a partial softmax state.

@@ -21,9 +21,8 @@ struct KeyTile {
 
 using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
 
-// S[key][row] = Σ_d K[key][d] · Q[d][row]. With sums in order, equal keys have equal scores anywhere in a
-// tile.
-template <Sums order>
+// S[key][row] = Σ_d K[key][d] · Q[d][row]. Equal keys have bitwise equal scores anywhere in a tile, since
+// hard selection takes the first of several best ones.
 static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_tile) {
   const TileRows keys = key_tile.from(tile.first_key);
   const int64_t width = tile.parameters->key_width;
@@ -31,8 +30,8 @@ static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_til
     const float* queries = tile.group->query + first_vector * lanes;
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastRows, Float32, order>(keys.data + first * keys.stride, keys.stride, queries,
-                                              group_rows, width, acc);
+      multiply<BroadcastRows, Float32>(keys.data + first * keys.stride, keys.stride, queries, group_rows,
+                                       width, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8
@@ -44,9 +43,8 @@ static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_til
 }
 
 // The same, divided by the lengths of the keys; queries already have length 1.
-template <Sums order>
 static inline void multiply_cosines(const ScoreTile& tile, const KeyTile& keys) {
-  multiply_scores<order>(tile, keys);
+  multiply_scores(tile, keys);
   for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
     const Vec inverse = splat(keys.inverse_lengths[key - keys.first_key]);
     for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
@@ -58,15 +56,15 @@ static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
   add_keys(tile, keys.offered, keys.first_key);
 }
 
-template <Sums order>
-static inline Scores scores_in(const AttentionParameters& p) {
-  return p.scoring.score.kind == ScoreKind::cosine ? multiply_cosines<order> : multiply_scores<order>;
-}
-
-// Hard selection takes the first of several best keys, so equal keys must have bitwise equal scores.
 static inline Scores scores_of(const AttentionParameters& p) {
-  if (p.scoring.score.kind == ScoreKind::additive) return add_scores;
-  return p.scoring.selection.is_hard() ? scores_in<Sums::in_order>(p) : scores_in<Sums::in_any_order>(p);
+  switch (p.scoring.score.kind) {
+    case ScoreKind::additive:
+      return add_scores;
+    case ScoreKind::cosine:
+      return multiply_cosines;
+    default:
+      return multiply_scores;
+  }
 }
 
 // The stages of a tile's scores before masks and ranges, in this order.

@@ -54,15 +54,6 @@ static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int
   return {copy, width};
 }
 
-// The number of keys in a tile that begins at `first` and has at most `most` keys. The tile ends with the
-// page if the rest of the page is long enough to read in place.
-static inline int64_t keys_of_tile_at(const View& view, int64_t first, int64_t most) {
-  constexpr int64_t least = 32;
-  if (!view.pages || !in_place(view)) return most;
-  const int64_t left = view.pages->steps - first % view.pages->steps;
-  return left < least || left > most ? most : left;
-}
-
 static inline bool all_finite(TileRows rows, int64_t count, int64_t width) {
   Vec poison{};  // 0 · x is NaN for ∞ and NaN
   float rest = 0;

@@ -1,6 +1,5 @@
 // y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
 // own storage type, so that the matrix kernel streams them.
-#include "cpu/kernels/dot.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/multiply.h"
 #include "cpu/kernels/panel_type.h"
@@ -18,6 +17,11 @@ template <class From>
 static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
                                 int64_t k, Vec (&tile)[lanes]) {
   const int64_t steps = inner - k < lanes ? inner - k : lanes;
+  if (steps == lanes && columns >= lanes) {
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c) tile[c] = From::load(weight + c * inner + k);
+    return transpose(tile);
+  }
   for (int c = 0; c < lanes; ++c) {
     tile[c] = Vec{};
     if (c >= columns) continue;
@@ -61,8 +65,7 @@ void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, 
 size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(rows * a.inner);
-  const int64_t collected = collected_sums(a, rows, columns), beside = rows * decode_tile;
-  cursor.take<float>(collected > beside ? collected : beside);
+  cursor.take<float>(collected_sums(a, rows, columns));
   return cursor.used();
 }
 
@@ -78,24 +81,57 @@ static inline const float* input_rows(const ProjectionArguments& a, int64_t firs
   return copy;
 }
 
-// Calls write(row, values) with the sums of each row.
-template <class Weight, class Write>
-static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t rows,
+// Panels that a tile of so many rows multiplies at once. A thin tile has too few sums to hide the latency of
+// its multiply-adds, so it sums columns of several panels side by side.
+constexpr int panels_at_once(int rows) {
+  return rows == 1 ? 4 : rows * tile_vectors < 8 ? 2 : 1;
+}
+
+// Multiplies rows [first, first + rows) by consecutive panels.
+template <class Weight, int rows, int panels, class Write>
+static inline void multiply_tile(const ProjectionArguments& a, const float* input, int64_t first,
                                  int64_t panel, Write write) {
-  const auto* weights =
-      static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * a.inner;
-  for_row_tiles(rows, [&](auto tile, int64_t first) {
-    Accumulators<tile.value, tile_vectors> acc;
-    multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * a.inner, a.inner, weights,
-                                                        panel_columns, a.inner, acc);
+  const int64_t size = panel_columns * a.inner;
+  const auto* weights = static_cast<const typename Weight::Element*>(a.panels) + panel * size;
+  Accumulators<rows, panels * tile_vectors> acc;
+  multiply<BroadcastRows, Weight, panels>(input + first * a.inner, a.inner, weights, panel_columns, a.inner,
+                                          acc, size);
 #pragma GCC unroll 16
-    for (int m = 0; m < tile.value; ++m) {
-      alignas(64) float values[panel_columns];
-#pragma GCC unroll 8
-      for (int v = 0; v < tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
-      write(first + m, values);
-    }
+  for (int m = 0; m < rows; ++m) {
+    alignas(64) float values[panels * panel_columns];
+#pragma GCC unroll 16
+    for (int v = 0; v < panels * tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
+    write(first + m, panel, panels, values);
+  }
+}
+
+template <int count>
+struct PanelCount {
+  static constexpr int value = count;
+};
+
+// Calls write(row, panel, count, values) with the sums of each row for `count` panels from `panel` on.
+template <class Weight, class Write>
+static inline void multiply_panels(const ProjectionArguments& a, const float* input, int64_t rows,
+                                   PanelRange panels, Write write) {
+  int64_t most = 1;
+  for_row_tiles(rows, [&](auto tile, int64_t) {
+    if (panels_at_once(tile.value) > most) most = panels_at_once(tile.value);
   });
+  // All rows are multiplied by some panels before the next ones, which are read only once.
+  for (int64_t begin = panels.first; begin < panels.end; begin += most) {
+    const int64_t end = begin + most < panels.end ? begin + most : panels.end;
+    for_row_tiles(rows, [&](auto tile, int64_t first) {
+      int64_t panel = begin;
+      const auto take = [&](auto count) {
+        for (; panel + count.value <= end; panel += count.value)
+          multiply_tile<Weight, tile.value, count.value>(a, input, first, panel, write);
+      };
+      if constexpr (panels_at_once(tile.value) == 4) take(PanelCount<4>{});
+      if constexpr (panels_at_once(tile.value) >= 2) take(PanelCount<2>{});
+      take(PanelCount<1>{});
+    });
+  }
 }
 
 void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
@@ -105,24 +141,53 @@ void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t row
   float* sums = cursor.take<float>(collected_sums(a, rows, columns));
   with_panel_type(a.weight_type, [&](auto type) {
     using Weight = decltype(type);
-    write_product(a, first_row, rows, columns, sums,
-                  [&](int64_t panel, auto write) { project_panel<Weight>(a, input, rows, panel, write); });
+    write_product(a, first_row, rows, columns, sums, [&](PanelRange panels, auto write) {
+      multiply_panels<Weight>(a, input, rows, panels, write);
+    });
   });
+}
+
+// Multiplies some rows by `columns`, at most panel_columns, of an unpacked weight. Turns squares of the
+// weight around in registers, so that sums have the order, and the bits, of sums over panels.
+template <class Type, int rows>
+static inline void multiply_columns(const float* input, int64_t inner, const typename Type::Element* weight,
+                                    int64_t columns, float (&values)[rows][panel_columns]) {
+  Accumulators<rows, tile_vectors> acc = {};
+  const auto add_squares = [&](int64_t k, int64_t steps) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int v = 0; v < tile_vectors; ++v) {
+      Vec square[lanes];
+      load_columns<Type>(weight + v * lanes * inner, columns - v * lanes, inner, k, square);
+#pragma GCC unroll 16
+      for (int i = 0; i < steps; ++i) {
+#pragma GCC unroll 8
+        for (int m = 0; m < rows; ++m)
+          acc[m][v] = multiply_add(splat(input[m * inner + k + i]), square[i], acc[m][v]);
+      }
+    }
+  };
+  int64_t k = 0;
+  for (; k + lanes <= inner; k += lanes) add_squares(k, lanes);
+  if (k < inner) add_squares(k, inner - k);
+  for (int m = 0; m < rows; ++m) {
+    for (int v = 0; v < tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
+  }
 }
 
 void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
-  float* sums = cursor.take<float>(a.rows * decode_tile);
   with_type(a.weight_type, [&](auto type) {
     using Type = decltype(type);
     const auto* weight = static_cast<const typename Type::Element*>(a.panels);
-    for (int64_t first = columns.first; first < columns.end; first += decode_tile) {
-      const int64_t left = columns.end - first, count = left < decode_tile ? left : decode_tile;
-      dot_rows<Type>(input, a.rows, a.inner, weight + first * a.inner, a.inner, count, a.inner, sums,
-                     decode_tile);
-      for (int64_t row = 0; row < a.rows; ++row)
-        write_columns(a, row, first, count, sums + row * decode_tile);
+    for (int64_t first = columns.first; first < columns.end; first += panel_columns) {
+      const int64_t left = columns.end - first, count = left < panel_columns ? left : panel_columns;
+      for_row_tiles(a.rows, [&](auto tile, int64_t row) {
+        alignas(64) float values[tile.value][panel_columns];
+        multiply_columns<Type, tile.value>(input + row * a.inner, a.inner, weight + first * a.inner, count,
+                                           values);
+        for (int m = 0; m < tile.value; ++m) write_columns(a, row + m, first, count, values[m]);
+      });
     }
   });
 }

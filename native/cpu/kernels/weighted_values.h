@@ -14,9 +14,9 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Til
   for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     for_row_tiles(tile.parameters->value_width, [&](auto rows, int64_t d) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastColumns, Float32, Sums::in_order>(values.data + d, values.stride,
-                                                          tile.at(tile.first_key, first_vector), group_rows,
-                                                          tile.keys(), acc);
+      multiply<BroadcastColumns, Float32>(values.data + d, values.stride,
+                                          tile.at(tile.first_key, first_vector), group_rows, tile.keys(),
+                                          acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8

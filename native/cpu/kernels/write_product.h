@@ -69,31 +69,28 @@ static inline int64_t collected_sums(const ProjectionArguments& a, int64_t rows,
   return whole_heads(a, columns) ? rows * panels_of(columns).columns() : 0;
 }
 
-// Writes the sums of rows [first_row, first_row + rows) to their heads: of each panel as soon as they are
-// computed, or of all panels side by side in `sums` first. project_panel(panel, write) calls
-// write(row, values) with the panel_columns sums of each row, counted from 0.
-template <class ProjectPanel>
+// Writes the sums of rows [first_row, first_row + rows) to their heads: those of some panels as soon as they
+// are computed, or of all panels side by side in `sums` first. multiply(panels, write) calls
+// write(row, panel, count, values) with the sums of each row, counted from 0, for `count` panels from `panel`
+// on, until all panels have been written for all rows.
+template <class Multiply>
 static inline void write_product(const ProjectionArguments& a, int64_t first_row, int64_t rows,
-                                 Columns columns, float* sums, ProjectPanel project_panel) {
+                                 Columns columns, float* sums, Multiply multiply) {
   const PanelRange panels = panels_of(columns);
   if (!whole_heads(a, columns)) {
-    for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-      const int64_t first = panel * panel_columns;
+    multiply(panels, [&](int64_t row, int64_t panel, int64_t count, float* values) {
+      const int64_t first = panel * panel_columns, last = first + count * panel_columns;
       const int64_t skipped = first < columns.first ? columns.first - first : 0;
-      const int64_t end = columns.end - first < panel_columns ? columns.end - first : panel_columns;
-      project_panel(panel, [&](int64_t row, float* values) {
-        write_columns(a, first_row + row, first + skipped, end - skipped, values + skipped);
-      });
-    }
+      const int64_t end = columns.end < last ? columns.end : last;
+      write_columns(a, first_row + row, first + skipped, end - first - skipped, values + skipped);
+    });
     return;
   }
   const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    float* side = sums + (panel - panels.first) * panel_columns;
-    project_panel(panel, [&](int64_t row, const float* values) {
-      for (int v = 0; v < tile_vectors; ++v) store(side + row * pitch + v * lanes, load(values + v * lanes));
-    });
-  }
+  multiply(panels, [&](int64_t row, int64_t panel, int64_t count, const float* values) {
+    float* side = sums + row * pitch + (panel - panels.first) * panel_columns;
+    for (int64_t i = 0; i < count * panel_columns; i += lanes) store(side + i, load(values + i));
+  });
   for (int64_t row = 0; row < rows; ++row) {
     write_columns(a, first_row + row, columns.first, columns.end - columns.first,
                   sums + row * pitch + skipped);
