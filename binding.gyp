@@ -2,7 +2,7 @@
 {
   "variables": {
     # Those that there are to be kernels for, on x64 besides the baseline.
-    "instruction_sets%": "baseline,avx2,avx512",
+    "instruction_sets%": "baseline,avx2,avx512,avx512bf16",
     "flags": ["<!@(node -p \"require('./native/sources.json').flags.join(' ')\")"],
     "kernel_sources": ["<!@(node -p \"require('./native/sources.json').kernels.sources.join(' ')\")"],
     "kernel_flags": ["<!@(node -p \"require('./native/sources.json').kernels.flags.join(' ')\")"]
@@ -55,6 +55,11 @@
           { "defines": ["HEED_HAVE_AVX512"], "dependencies": ["heed_kernels_avx512"] }
         ],
         [
+          # It shares kernels with AVX-512's.
+          "target_arch=='x64' and 'avx512bf16' in instruction_sets",
+          { "defines": ["HEED_HAVE_AVX512BF16"], "dependencies": ["heed_kernels_avx512bf16"] }
+        ],
+        [
           "OS=='linux'",
           {
             "ldflags": [
@@ -98,6 +103,25 @@
             "cflags_cc": [
               "<@(kernel_flags)",
               "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512.join(' ')\")"
+            ]
+          }
+        ]
+      }
+    ],
+    [
+      "target_arch=='x64' and 'avx512bf16' in instruction_sets",
+      {
+        "targets": [
+          {
+            "target_name": "heed_kernels_avx512bf16",
+            "type": "static_library",
+            "sources": [
+              "<!@(node -p \"require('./native/sources.json').kernels.ownSources.avx512bf16.join(' ')\")"
+            ],
+            "defines": ["HEED_ISA=avx512bf16"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512bf16.join(' ')\")"
             ]
           }
         ]

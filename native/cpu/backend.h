@@ -24,7 +24,7 @@ class PackedWeight {
 
 namespace heed::cpu {
 
-enum class InstructionSet { baseline, avx2, avx512 };
+enum class InstructionSet { baseline, avx2, avx512, avx512bf16 };
 
 // Instruction sets that this processor and operating system can run (CPUID and XGETBV), best last; always
 // includes baseline.

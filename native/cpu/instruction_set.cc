@@ -13,6 +13,10 @@ namespace {
 
 const KernelTable& table_of(InstructionSet isa) {
   switch (isa) {
+#if defined(HEED_HAVE_AVX512BF16)
+    case InstructionSet::avx512bf16:
+      return avx512bf16::table;
+#endif
 #if defined(HEED_HAVE_AVX512)
     case InstructionSet::avx512:
       return avx512::table;
@@ -42,6 +46,9 @@ std::vector<InstructionSet> available_instruction_sets() {
 #if defined(HEED_HAVE_AVX512)
   if (processor.avx512) sets.push_back(InstructionSet::avx512);
 #endif
+#if defined(HEED_HAVE_AVX512BF16)
+  if (processor.avx512bf16) sets.push_back(InstructionSet::avx512bf16);
+#endif
   return sets;
 }
 
@@ -59,6 +66,8 @@ void set_instruction_set(InstructionSet isa) {
 
 std::string_view name_of(InstructionSet isa) {
   switch (isa) {
+    case InstructionSet::avx512bf16:
+      return "avx512bf16";
     case InstructionSet::avx512:
       return "avx512";
     case InstructionSet::avx2:

@@ -35,7 +35,9 @@ function portraitOf(elf: Elf): Portrait {
   const glibcs = versions.flatMap((version) => /^GLIBC_([\d.]+)$/.exec(version)?.[1] ?? []);
   const glibc = glibcs.sort(compareVersions).at(-1);
   // The table of kernels that each of these units defines.
-  const sets = ['baseline', 'avx2', 'avx512'].filter((set) => names.includes(`${set.length}${set}5tableE`));
+  const sets = ['baseline', 'avx2', 'avx512', 'avx512bf16'].filter((set) =>
+    names.includes(`${set.length}${set}5tableE`),
+  );
   return {
     machine,
     libc: libcOf(elf),

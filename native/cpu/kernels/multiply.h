@@ -27,19 +27,26 @@ struct BroadcastColumns {  // m is contiguous
   static int64_t depth(int64_t stride, int64_t k) { return k * stride; }
 };
 
-// One step of depth: acc[m][v] += A(m, k) · B[k][v].
+// One step of depth: acc[m][v] += A(m, k) · B[k][v]. Types of B say what a step is: storage.h,
+// pair_product.h.
 template <class Walk, class BType, int rows, int vectors>
-static inline __attribute__((always_inline)) void multiply_step(const float* a, int64_t stride,
+static inline __attribute__((always_inline)) void multiply_step(const typename BType::Factor* a,
+                                                                int64_t stride,
                                                                 const typename BType::Element* b, int64_t k,
                                                                 Accumulators<rows, vectors>& acc) {
-  Vec column[vectors];
-  BType::template load_row<vectors>(b, column);
+  const auto multiply_part = [&](auto part) __attribute__((always_inline)) {
+    typename BType::Column column[vectors];
+    BType::template load_part<part.value>(b, column);
 #pragma GCC unroll 16
-  for (int m = 0; m < rows; ++m) {
-    const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
+    for (int m = 0; m < rows; ++m) {
+      const auto factor =
+          BType::template broadcast<part.value>(a + Walk::row(stride, m) + Walk::depth(stride, k));
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) acc[m][v] = multiply_add(factor, column[v], acc[m][v]);
-  }
+      for (int v = 0; v < vectors; ++v) acc[m][v] = BType::multiply_add(factor, column[v], acc[m][v]);
+    }
+  };
+  multiply_part(std::integral_constant<int, 0>{});
+  if constexpr (BType::parts == 2) multiply_part(std::integral_constant<int, 1>{});
 }
 
 // in_order: products are added one by one, as in a scalar loop.
@@ -47,7 +54,7 @@ enum class Sums { in_order, in_any_order };
 
 // acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart.
 template <class Walk, class BType, Sums order, int rows, int vectors>
-static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride,
+static inline __attribute__((always_inline)) void multiply(const typename BType::Factor* a, int64_t stride,
                                                            const typename BType::Element* b, int64_t pitch,
                                                            int64_t depth, Accumulators<rows, vectors>& acc) {
 #pragma GCC unroll 16

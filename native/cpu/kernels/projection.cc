@@ -1,7 +1,7 @@
 // y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
-// own storage type, so that the matrix kernel streams them. The epilogue adds the bias and writes each head
-// where attention reads it. Heads that are normalised or rotated are first collected, because this requires
-// all their elements at once.
+// own storage type, so that the matrix kernel streams them (panel_type.h). The epilogue adds the bias and
+// writes each head where attention reads it. Heads that are normalised or rotated are first collected,
+// because this requires all their elements at once.
 #include "cpu/kernels/dot.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/normalise.h"
@@ -12,8 +12,14 @@
 
 namespace heed::cpu::HEED_ISA {
 
-size_t panel_element_size(DType weight_type) {
-  return with_panel_type(weight_type, [](auto type) { return sizeof(typename decltype(type)::Element); });
+size_t panel_size(DType weight_type, int64_t inner) {
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(weight_type)) return HEED_SHARED::panel_size(weight_type, inner);
+  }
+  return with_panel_type(weight_type, weight_type, [&](auto type) {
+    using Panel = decltype(type);
+    return static_cast<size_t>(Panel::depth(inner) * panel_columns) * sizeof(typename Panel::Element);
+  });
 }
 
 // Loads `lanes` columns of a weight from element k on, as columns of the result; zeros past the last column.
@@ -42,21 +48,24 @@ static inline void pack_panel_as(const typename From::Element* weight, int64_t c
       Vec first[lanes], second[lanes];
       load_columns<From>(weight + base * inner, columns - base, inner, k, first);
       load_columns<From>(weight + (base + lanes) * inner, columns - base - lanes, inner, k, second);
-      for (int i = 0; i < lanes && k + i < inner; ++i)
-        To::store_pair(out + (k + i) * panel_columns + base, first[i], second[i]);
+      const int64_t steps = inner - k < lanes ? inner - k : lanes;
+      To::store_tile(out + To::depth(k) * panel_columns + base, panel_columns, steps, first, second);
     }
   }
 }
 
 void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel, void* out) {
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(type)) return HEED_SHARED::pack_panel(weight, type, columns, inner, panel, out);
+  }
   with_type(type, [&](auto from) {
     using From = decltype(from);
-    with_panel_type(type, [&](auto to) {
+    with_panel_type(type, type, [&](auto to) {
       using To = decltype(to);
       const int64_t first = panel * panel_columns;
       pack_panel_as<From, To>(static_cast<const typename From::Element*>(weight) + first * inner,
                               columns - first, inner,
-                              static_cast<typename To::Element*>(out) + first * inner);
+                              static_cast<typename To::Element*>(out) + first * To::depth(inner));
     });
   });
 }
@@ -116,33 +125,56 @@ static inline PanelRange panels_of(Columns columns) {
 
 size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
-  cursor.take<float>(rows * a.inner);
+  cursor.take<float>(rows * (a.inner + 1));
   cursor.take<float>(rows * (whole_heads(a, columns) ? panels_of(columns).columns() : decode_tile));
   return cursor.used();
 }
 
-// Input rows as float32, in place if possible.
-static inline const float* input_rows(const ProjectionArguments& a, int64_t first_row, int64_t rows,
-                                      float* copy) {
+// Input rows as `To`, `width` elements each, padded with zeros; in place if possible. Of two types, float32
+// alone takes rows of another one.
+template <class To>
+static inline const typename To::Element* input_rows(const ProjectionArguments& a, int64_t first_row,
+                                                     int64_t rows, int64_t width, void* scratch) {
+  using Element = typename To::Element;
   const int64_t offset = first_row * a.inner;
-  if (a.input_type == DType::float32) return static_cast<const float*>(a.input) + offset;
+  if (a.input_type == To::type && width == a.inner) return static_cast<const Element*>(a.input) + offset;
+  auto* copy = static_cast<Element*>(scratch);
   with_type(a.input_type, [&](auto type) {
-    using Type = decltype(type);
-    widen<Type>(static_cast<const typename Type::Element*>(a.input) + offset, rows * a.inner, copy);
+    using From = decltype(type);
+    const auto* from = static_cast<const typename From::Element*>(a.input) + offset;
+    for (int64_t row = 0; row < rows; ++row, from += a.inner, copy += width) {
+      if constexpr (To::type == DType::float32) {
+        widen<From>(from, a.inner, copy);
+      } else if constexpr (From::type == To::type) {
+        __builtin_memcpy(copy, from, static_cast<size_t>(a.inner) * sizeof(Element));
+      }
+      for (int64_t k = a.inner; k < width; ++k) copy[k] = 0;
+    }
   });
-  return copy;
+  return static_cast<const Element*>(scratch);
+}
+
+// The rows as what multiplies a panel, Panel::depth(inner) factors each.
+template <class Panel>
+static inline const typename Panel::Factor* factors_of(const ProjectionArguments& a, int64_t first_row,
+                                                       int64_t rows, void* scratch) {
+  using Input = typename Panel::Input;
+  constexpr int64_t elements = sizeof(typename Panel::Factor) / sizeof(typename Input::Element);
+  return reinterpret_cast<const typename Panel::Factor*>(
+      input_rows<Input>(a, first_row, rows, Panel::depth(a.inner) * elements, scratch));
 }
 
 // Calls write(row, values) with the sums of each row.
 template <class Weight, class Write>
-static inline void project_panel(const ProjectionArguments& a, const float* input, int64_t rows,
-                                 int64_t panel, Write write) {
+static inline void project_panel(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                 int64_t rows, int64_t panel, Write write) {
+  const int64_t depth = Weight::depth(a.inner);
   const auto* weights =
-      static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * a.inner;
+      static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * depth;
   for_row_tiles(rows, [&](auto tile, int64_t first) {
     Accumulators<tile.value, tile_vectors> acc;
-    multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * a.inner, a.inner, weights,
-                                                        panel_columns, a.inner, acc);
+    multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * depth, depth, weights, panel_columns,
+                                                        depth, acc);
 #pragma GCC unroll 16
     for (int m = 0; m < tile.value; ++m) {
       alignas(64) float values[panel_columns];
@@ -155,8 +187,8 @@ static inline void project_panel(const ProjectionArguments& a, const float* inpu
 
 // Writes the sums of each panel to their heads as soon as they are computed.
 template <class Weight>
-static inline void project_directly(const ProjectionArguments& a, const float* input, int64_t first_row,
-                                    int64_t rows, Columns columns) {
+static inline void project_directly(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                    int64_t first_row, int64_t rows, Columns columns) {
   const PanelRange panels = panels_of(columns);
   for (int64_t panel = panels.first; panel < panels.end; ++panel) {
     const int64_t first = panel * panel_columns;
@@ -170,8 +202,8 @@ static inline void project_directly(const ProjectionArguments& a, const float* i
 
 // Collects the sums of all panels side by side, then writes them.
 template <class Weight>
-static inline void project_whole_heads(const ProjectionArguments& a, const float* input, int64_t first_row,
-                                       int64_t rows, Columns columns, float* sums) {
+static inline void project_whole_heads(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                       int64_t first_row, int64_t rows, Columns columns, float* sums) {
   const PanelRange panels = panels_of(columns);
   const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
   for (int64_t panel = panels.first; panel < panels.end; ++panel) {
@@ -188,10 +220,14 @@ static inline void project_whole_heads(const ProjectionArguments& a, const float
 
 void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
                     void* scratch) {
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(a.weight_type)) return HEED_SHARED::project_panels(a, first_row, rows, columns, scratch);
+  }
   ScratchCursor cursor{scratch};
-  const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
-  with_panel_type(a.weight_type, [&](auto type) {
+  void* copy = cursor.take<float>(rows * (a.inner + 1));
+  with_panel_type(a.weight_type, a.input_type, [&](auto type) {
     using Weight = decltype(type);
+    const auto* input = factors_of<Weight>(a, first_row, rows, copy);
     if (whole_heads(a, columns)) {
       float* sums = cursor.take<float>(rows * panels_of(columns).columns());
       project_whole_heads<Weight>(a, input, first_row, rows, columns, sums);
@@ -202,8 +238,9 @@ void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t row
 }
 
 void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
+  if constexpr (has_pair_products) return HEED_SHARED::project_columns(a, columns, scratch);
   ScratchCursor cursor{scratch};
-  const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
+  const float* input = input_rows<Float32>(a, 0, a.rows, a.inner, cursor.take<float>(a.rows * (a.inner + 1)));
   float* sums = cursor.take<float>(a.rows * decode_tile);
   with_type(a.weight_type, [&](auto type) {
     using Type = decltype(type);

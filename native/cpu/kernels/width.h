@@ -1,17 +1,33 @@
-// The number of floats in a vector register of each instruction set, and the intrinsics that its unit may
-// use.
+// The number of floats in a vector register of each instruction set, the intrinsics that its units may use,
+// and which kernels it has of its own.
 #pragma once
 
 #ifndef HEED_ISA
-#error "compile the kernels once per instruction set with -DHEED_ISA=baseline, avx2 or avx512"
+#error "compile the kernels once per instruction set with -DHEED_ISA=baseline, avx2, avx512 or avx512bf16"
 #endif
 
 #define HEED_LANES_baseline 4
 #define HEED_LANES_avx2 8
 #define HEED_LANES_avx512 16
-#define HEED_LANES_OF_(isa) HEED_LANES_##isa
-#define HEED_LANES_OF(isa) HEED_LANES_OF_(isa)
-#define HEED_LANES HEED_LANES_OF(HEED_ISA)
+#define HEED_LANES_avx512bf16 16
+
+// Whether the set multiplies pairs of bfloat16 (pair_product.h).
+#define HEED_PAIRS_baseline 0
+#define HEED_PAIRS_avx2 0
+#define HEED_PAIRS_avx512 0
+#define HEED_PAIRS_avx512bf16 1
+
+// The set from which it takes the kernels that would be the same.
+#define HEED_SHARED_baseline baseline
+#define HEED_SHARED_avx2 avx2
+#define HEED_SHARED_avx512 avx512
+#define HEED_SHARED_avx512bf16 avx512
+
+#define HEED_JOIN_(name, isa) HEED_##name##_##isa
+#define HEED_JOIN(name, isa) HEED_JOIN_(name, isa)
+#define HEED_LANES HEED_JOIN(LANES, HEED_ISA)
+#define HEED_PAIRS HEED_JOIN(PAIRS, HEED_ISA)
+#define HEED_SHARED HEED_JOIN(SHARED, HEED_ISA)
 
 // The compiler's macros alone do not decide: with -march=native, for example, a unit may support more than
 // vectors of its width need. Tests also compile 16 lanes to AVX2.
@@ -20,9 +36,13 @@
 #elif HEED_LANES >= 8 && defined(__AVX2__)
 #define HEED_USE_AVX2
 #endif
+#if HEED_PAIRS && defined(__AVX512BF16__)
+#define HEED_USE_AVX512BF16
+#endif
 
 namespace heed::cpu::HEED_ISA {
 
 constexpr int lanes = HEED_LANES;
+constexpr bool has_pair_products = HEED_PAIRS;
 
 }  // namespace heed::cpu::HEED_ISA
