@@ -131,12 +131,32 @@ const checkpoints: Record<string, Checkpoint> = {
     options: { heads: 6, causal: true, rotary: { dims: 4 } },
   },
   'Phi-3': { naming: 'Phi-3', sizes: grouped, options: { ...llama, rotary: { dims: 12 } } },
+  'Phi-3 with LongRoPE, at the length in training': phi3WithLongRope(steps),
+  'Phi-3 with LongRoPE, beyond it': phi3WithLongRope(steps - 1),
+  'Llama with frequencies of its own': {
+    naming: 'Llama',
+    sizes: grouped,
+    options: { ...llama, rotary: { inverseFrequencies: [1, 0.7, 0.3, 0, 0.05, 2, 0.01, 0.001] } },
+  },
   'Llama with pairs of neighbours': {
     naming: 'heed',
     sizes: grouped,
     options: { ...llama, rotary: { interleaved: true } },
   },
 };
+
+function phi3WithLongRope(originalMaxPositionEmbeddings: number): Checkpoint {
+  const shortFactor = [1, 1.05, 1.1, 1.3, 1.7, 2];
+  const longFactor = [1.2, 2, 4.5, 9, 20, 33];
+  const scaling = {
+    type: 'longrope',
+    shortFactor,
+    longFactor,
+    originalMaxPositionEmbeddings,
+    factor: 8,
+  } as const;
+  return { naming: 'Phi-3', sizes: grouped, options: { ...llama, rotary: { dims: 12, scaling } } };
+}
 
 function anglesOf(rotary: RotaryOptions, width: number) {
   const { dims = width } = rotary;

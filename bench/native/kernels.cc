@@ -125,19 +125,21 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
 // How the product is written.
 enum class Epilogue { rows, heads, rotated_heads };
 
-void bench_projection(const std::string& name, int64_t rows, DType weight_type, Epilogue epilogue,
+void bench_projection(const std::string& name, int64_t rows, DType weight_type, Epilogue epilogue, bool packs,
                       double peak) {
   constexpr int64_t inner = 768, columns = 2304, width = 64, pairs = width / 2;
   auto input = numbers(rows * inner, DType::float32), output = numbers(rows * columns, DType::float32);
   const auto angles = numbers(rows * pairs, DType::float32);
-  const auto packed =
-      cpu::pack_weight(numbers(columns * inner, weight_type).data(), weight_type, columns, inner);
+  const auto weight = numbers(columns * inner, weight_type);
+  const auto packed = cpu::pack_weight(weight.data(), weight_type, columns, inner);
   ProjectionProblem p;
   p.rows = p.steps = rows;
   p.inner = inner;
   p.columns = columns;
   p.input = input.data();
-  p.packed = packed.get();
+  p.packed = packs ? packed.get() : nullptr;
+  p.weight = weight.data();
+  p.weight_type = weight_type;
   // Query, key and value.
   const int64_t parts = epilogue == Epilogue::rows ? 1 : 3;
   for (int64_t part = 0; part < parts; ++part) {
@@ -235,15 +237,16 @@ int main(int count, char** arguments) {
     const std::string name = "additive H12 S512 D64 hidden " + std::to_string(hidden);
     if (wanted(name, filters)) bench_additive(name, 512, hidden, peak, bench::additive_peak(lanes));
   }
-  for (const int64_t rows : {1, 8, 128, 512}) {
+  for (const int64_t rows : {1, 3, 8, 16, 128, 512}) {
     const std::string name = "project " + std::to_string(rows) + " × 768 × 2304";
-    const auto bench = [&](const std::string& how, DType type, Epilogue epilogue) {
-      if (wanted(name + how, filters)) bench_projection(name + how, rows, type, epilogue, peak);
+    const auto bench = [&](const std::string& how, DType type, Epilogue epilogue, bool packs = true) {
+      if (wanted(name + how, filters)) bench_projection(name + how, rows, type, epilogue, packs, peak);
     };
     bench("", DType::float32, Epilogue::rows);
     bench(" bfloat16", DType::bfloat16, Epilogue::rows);
     bench(" heads", DType::float32, Epilogue::heads);
     bench(" rotated", DType::float32, Epilogue::rotated_heads);
+    bench(" unpacked", DType::float32, Epilogue::rows, false);
   }
   for (const int64_t rows : {1, 16, 256}) {
     const std::string name = "weights of " + std::to_string(rows) + " rows of 2048";

@@ -2,7 +2,8 @@
 
 import type { DeviceArray, Elements } from '../memory/device.js';
 import type { AlibiDistance, PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
-import type { Location, Numbers, TensorType } from '../tensor/types.js';
+import type { QuantisedType, QuantisedWeight } from '../problem/quantised-weight.js';
+import type { FloatType, Location, Numbers, TensorType } from '../tensor/types.js';
 
 /**
  * What an operation runs on. 'auto' is where the tensors are: 'cuda' for those on a device; for those in the memory of the CPU,
@@ -34,6 +35,8 @@ export interface Backend {
    * problem.
    */
   expectComputable(kinds: ScoringKinds): void;
+  /** Throws HEED_UNSUPPORTED if it does not multiply with weights of the type; the facade asks before it makes any. */
+  expectQuantised(type: QuantisedType): void;
   /**
    * Constant numbers, where the backend reads them. Kept for a while, because later operations use the same
    * ones.
@@ -51,6 +54,21 @@ export interface Backend {
    */
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void>;
   solveSync(problems: readonly Problem[]): void;
-  /** [columns, inner], contiguous → the layout this backend multiplies with. Copies what is where the backend computes, or on the CPU. */
-  packWeight(weight: { data: Elements; type: TensorType; columns: number; inner: number }): PackedHandle;
+  /**
+   * The layout that this backend multiplies with. Copies floating-point elements, which are where it computes or on the CPU;
+   * quantised ones nobody changes.
+   */
+  packWeight(weight: WeightElements | QuantisedWeight): PackedHandle;
+}
+
+/** [columns, inner], contiguous, of a floating-point type. */
+export interface WeightElements {
+  readonly type: FloatType;
+  readonly data: Elements;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+export function isQuantised(weight: WeightElements | QuantisedWeight): weight is QuantisedWeight {
+  return !('data' in weight);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: `heed attend`, `heed generate`, `heed doctor`, `heed build`. */
+/** The command line: `heed attend`, `heed generate`, `heed quantize`, `heed doctor`, `heed build`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type AttendOptions, attend } from '../demo/attend.js';
 import { attendModel } from '../demo/attend-model.js';
@@ -7,8 +7,10 @@ import { type GenerateOptions, generate } from '../demo/generate.js';
 import { scoreNames, selectionNames, usualKinds } from '../demo/kinds.js';
 import { HeedError } from '../errors.js';
 import { version } from '../package-root.js';
+import { quantisedTypes } from '../problem/quantised-weight.js';
 import { type BuildOptions, build } from './build.js';
 import { doctor } from './doctor.js';
+import { type QuantizeOptions, quantize } from './quantize.js';
 import { Stopped } from './supervised/run.js';
 
 function positiveInteger(text: string): number {
@@ -39,6 +41,7 @@ Examples:
   $ heed attend --model                          through the heads of a trained language model
   $ heed generate "Once there was a fox"         let that model tell a story
   $ heed attend --score cosine --select hard     with another kind of attention
+  $ heed quantize model.safetensors              round a model's weights to int8
   $ heed doctor                                  when something is slow or missing
 
 Environment:
@@ -105,6 +108,24 @@ program
   )
   .option('-s, --seed <text>', 'the same text gives the same story (default: another one every time)')
   .action((prompt: string[], options: GenerateOptions) => generate(prompt, options));
+
+program
+  .command('quantize')
+  .summary('round the weights of a model to int8 or int4')
+  .description(
+    "Rounds the weights of all linear maps of a safetensors file, an index of several, or a model's directory, and " +
+      'writes what MultiHeadAttention.load reads without a floating-point copy. Embeddings, norms, biases, routers of ' +
+      'experts and the head that scores tokens stay as they are. Prints how far each weight is off.',
+  )
+  .argument('<file>', 'the name of a file or a directory')
+  .addOption(
+    new Option('-t, --type <type>', 'what weights are rounded to').choices(quantisedTypes).default('int8'),
+  )
+  .option(
+    '-o, --out <path>',
+    'write to this file, or directory (default: beside it, with the type in its name)',
+  )
+  .action((path: string, options: QuantizeOptions) => quantize(path, options));
 
 program
   .command('doctor')

@@ -3,9 +3,12 @@ import { expectDims, expectRank } from '../checks/lists.js';
 import { expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { booleanOption, choiceOption } from '../checks/values.js';
+import { booleanOption, choiceOption, isInstance } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { QuantisedType, QuantisedWeight } from '../problem/quantised-weight.js';
 import { readBias } from '../projection/bias.js';
+import { type Quantisation, usualGroupSize } from '../projection/quantise-weight.js';
+import { StoredWeight } from '../projection/stored-weight.js';
 import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 
 /** y = x · weightᵀ + bias, with the shapes of nn.Linear. */
@@ -64,8 +67,13 @@ export interface LinearArgument {
   readonly type: FloatType;
   readonly columns: number;
   readonly inner: number;
-  readonly weight: TensorArgument;
+  /** Quantised, if it comes from a file that has it so. */
+  readonly weight: TensorArgument | QuantisedWeight;
   readonly bias: TensorArgument | undefined;
+}
+
+export function isStored(weight: LinearArgument['weight']): weight is QuantisedWeight {
+  return 'values' in weight;
 }
 
 function readLinear(value: unknown, name: string): LinearArgument {
@@ -74,12 +82,29 @@ function readLinear(value: unknown, name: string): LinearArgument {
     ['weight', 'bias'],
     name,
   );
-  const weight = readTensor(weightValue, `${name}.weight`);
-  const type = expectFloat(weight);
-  expectRank(weight.dims, 2, `${name}.weight`, 'out, in');
-  const [columns, inner] = weight.dims;
+  const { weight, type, columns, inner } = readWeight(weightValue, `${name}.weight`);
   const bias = readBias(biasValue, `${name}.bias`, columns, `${name}.weight.dims[0]`);
   return { name, type, columns, inner, weight, bias };
+}
+
+function readWeight(
+  value: unknown,
+  name: string,
+): Pick<LinearArgument, 'type' | 'columns' | 'inner' | 'weight'> {
+  if (isInstance(value, StoredWeight)) {
+    const { weight, was } = value;
+    return { type: was, columns: weight.columns, inner: weight.inner, weight };
+  }
+  const weight = readTensor(value, name);
+  const type = expectFloat(weight);
+  expectRank(weight.dims, 2, name, 'out, in');
+  const [columns, inner] = weight.dims;
+  return { type, columns, inner, weight };
+}
+
+/** Where the elements of a weight are. */
+export function locationOf({ weight }: LinearArgument): Location {
+  return isStored(weight) ? 'cpu' : weight.location;
 }
 
 function required(value: unknown, name: string): unknown {
@@ -146,10 +171,50 @@ export function expectReachable(linears: LinearArguments, location: Location): v
 function tensorsOf({ query, key, value, output, queryNorm, keyNorm }: LinearArguments): TensorArgument[] {
   return [query, key, value, output, queryNorm, keyNorm]
     .flatMap((part) => [part?.weight, part?.bias])
-    .filter((tensor) => tensor !== undefined);
+    .filter((tensor) => tensor !== undefined && !isStored(tensor));
+}
+
+/** What the weights of the linear maps are rounded to, or were: undefined if they are not. */
+export function quantisationOf(
+  { query, key, value, output }: LinearArguments,
+  asked: QuantisedType | undefined,
+): Quantisation | undefined {
+  const stored = [query, key, value, output].flatMap((linear) =>
+    linear && isStored(linear.weight)
+      ? [{ name: `${linear.name}.weight`, ...quantisationIn(linear.weight) }]
+      : [],
+  );
+  const [first, ...others] = stored;
+  if (first === undefined) return asked && { type: asked, groupSize: usualGroupSize };
+  if (asked !== undefined && asked !== first.type) {
+    throw new HeedError(
+      'HEED_TYPE_MISMATCH',
+      `Expected options.weights to be what ${first.name} is in the file ('${first.type}'), received '${asked}'`,
+    );
+  }
+  const wrong = others.find(({ type, groupSize }) => type !== first.type || groupSize !== first.groupSize);
+  if (wrong === undefined) return first;
+  throw new HeedError(
+    'HEED_TYPE_MISMATCH',
+    `Expected ${wrong.name} to be ${describeQuantisation(first)}, as ${first.name} is, received ${describeQuantisation(wrong)}`,
+  );
+}
+
+/** Of int8, all groups are whole rows. */
+function quantisationIn({ type, groupSize }: QuantisedWeight): Quantisation {
+  return { type, groupSize: type === 'int8' ? usualGroupSize : groupSize };
+}
+
+function describeQuantisation({ type, groupSize }: Quantisation): string {
+  return type === 'int8' ? type : `${type} in groups of ${groupSize}`;
 }
 
 /** The number of parameters of the linear maps and norms. */
 export function countParameters(linears: LinearArguments): number {
-  return tensorsOf(linears).reduce((count, { size }) => count + size, 0);
+  const { query, key, value, output } = linears;
+  const stored = [query, key, value, output].filter((linear) => linear && isStored(linear.weight));
+  return (
+    tensorsOf(linears).reduce((count, { size }) => count + size, 0) +
+    stored.reduce((count, linear) => count + (linear ? linear.columns * linear.inner : 0), 0)
+  );
 }

@@ -1,12 +1,16 @@
 /** A layer from a safetensors file, whatever its tensors are called. */
 import { allocate } from '../checks/data.js';
-import { expectDims } from '../checks/lists.js';
-import { choiceOption, describe, describeDims, invalid, listChoices } from '../checks/values.js';
+import { expectDims, sizeOf } from '../checks/lists.js';
+import { choiceOption, describe, describeDims, invalid, isInstance, listChoices } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { bytesOf } from '../memory/arrays.js';
+import { type RowRun, takeRows } from '../problem/quantised-weight.js';
+import { StoredWeight } from '../projection/stored-weight.js';
+import { readWeight, type StoredForm, scaleName, storedForms } from '../projection/weight-file.js';
 import { listNames } from '../safetensors/paths.js';
 import { open, type SafetensorsFile } from '../safetensors.js';
 import { Tensor } from '../tensor/tensor.js';
+import { transpose } from '../tensor/transpose.js';
 import { bytesPerElement, isFloatType } from '../tensor/types.js';
 import {
   type Convention,
@@ -24,6 +28,8 @@ import type { LayerOptions, MultiHeadAttentionOptions } from './options.js';
 /** The part of a file that a layer is in. */
 interface Checkpoint {
   readonly file: SafetensorsFile;
+  /** Of its quantised weights, whose scales are not among the names. */
+  readonly forms: ReadonlyMap<string, StoredForm>;
   readonly prefix: string;
   /** The names that begin with the prefix, without it. */
   readonly names: ReadonlySet<string>;
@@ -66,8 +72,11 @@ export async function loadLayer(
 ): Promise<LoadedLayer> {
   const file = await open(path);
   try {
-    const under = file.names.filter((name) => name.startsWith(prefix));
-    const checkpoint = { file, prefix, names: new Set(under.map((name) => name.slice(prefix.length))) };
+    const forms = storedForms(file);
+    const scales = new Set([...forms.keys()].map(scaleName));
+    const under = file.names.filter((name) => name.startsWith(prefix) && !scales.has(name));
+    const names = new Set(under.map((name) => name.slice(prefix.length)));
+    const checkpoint = { file, forms, prefix, names };
     const convention =
       conventions.find(({ name }) => name === naming) ?? recognise(checkpoint, known.modelType);
     expectComplete(checkpoint, convention);
@@ -183,7 +192,7 @@ async function readLayer(
   known: KnownOfModel,
   layer: KnownOfLayer,
 ): Promise<LoadedLayer> {
-  const tensors = new Map<string, Tensor>();
+  const tensors = new Map<string, Tensor | StoredWeight>();
   for (const { weight, bias } of placesOf(convention)) {
     await readOnce(tensors, checkpoint, weight, convention.transposed ? transpose : undefined);
     await readOnce(tensors, checkpoint, bias);
@@ -234,13 +243,15 @@ async function readRelativeBias(checkpoint: Checkpoint, name: string, naming: st
 }
 
 async function readOnce(
-  tensors: Map<string, Tensor>,
-  { file, prefix, names }: Checkpoint,
+  tensors: Map<string, Tensor | StoredWeight>,
+  { file, forms, prefix, names }: Checkpoint,
   name: string,
   change = (tensor: Tensor, _name: string) => tensor,
 ): Promise<void> {
   if (tensors.has(name) || !names.has(name)) return;
-  tensors.set(name, change(await file.read(prefix + name), name));
+  const read = await readWeight(file, forms, prefix + name);
+  // Quantised weights are [out, in], whatever they were.
+  tensors.set(name, isInstance(read, StoredWeight) ? read : change(read, name));
 }
 
 async function readNorms(
@@ -313,19 +324,23 @@ function shifted(tensor: Tensor, offset: number, name: string): Tensor {
   );
 }
 
-type RowsOf = (tensor: Tensor, part: FusedPart, heads: Heads, name: string) => Tensor;
+/** @param rows of one head */
+type RowsOf = (rows: number, part: FusedPart, heads: Heads) => RowRun[];
 
 function linearAt(
   { weight, bias, weightPart, biasPart }: Place,
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, Tensor | StoredWeight>,
   heads: Heads,
   rowsOf: RowsOf,
 ): Linear {
-  const partOf = (tensor: Tensor, part: FusedPart | undefined, name: string) =>
-    part === undefined ? tensor : rowsOf(tensor, part, heads, name);
+  // The constructor knows quantised weights, which TypeScript's callers of it need not.
+  const partOf = (tensor: Tensor | StoredWeight, part: FusedPart | undefined, name: string) =>
+    (part === undefined
+      ? tensor
+      : takeRuns(tensor, rowsOf(rowsPerHead(tensor, heads, name), part, heads), name)) as Tensor;
   const biasTensor = tensors.get(bias);
   return {
-    weight: partOf(tensors.get(weight) as Tensor, weightPart, weight),
+    weight: partOf(tensors.get(weight) as Tensor | StoredWeight, weightPart, weight),
     ...(biasTensor && { bias: partOf(biasTensor, biasPart, bias) }),
   };
 }
@@ -334,7 +349,7 @@ function linearAt(
 type Heads = Pick<LayerOptions, 'heads' | 'keyValueHeads'>;
 
 /** The number of rows of one head: queries, keys and values have equal widths. */
-function rowsPerHead({ dims }: Tensor, { heads, keyValueHeads }: Heads, name: string): number {
+function rowsPerHead({ dims }: Tensor | StoredWeight, { heads, keyValueHeads }: Heads, name: string): number {
   const [rows] = dims;
   const all = heads + 2 * keyValueHeads;
   if (rows === undefined || rows % all !== 0) {
@@ -346,49 +361,47 @@ function rowsPerHead({ dims }: Tensor, { heads, keyValueHeads }: Heads, name: st
   return rows / all;
 }
 
-/** Rows of query, key or value, sharing memory: first those of all queries, then all keys, then all values. */
-function rowsEndToEnd(tensor: Tensor, part: FusedPart, shape: Heads, name: string): Tensor {
-  const rows = rowsPerHead(tensor, shape, name);
-  const { heads, keyValueHeads } = shape;
+/** The rows of query, key or value: first come those of all queries, then all keys, then all values. */
+function rowsEndToEnd(rows: number, part: FusedPart, { heads, keyValueHeads }: Heads): RowRun[] {
   const [before, count] = {
     query: [0, heads],
     key: [heads, keyValueHeads],
     value: [heads + keyValueHeads, keyValueHeads],
   }[part];
-  const size = tensor.size / (heads + 2 * keyValueHeads);
-  const data = tensor.data.subarray(before * size, (before + count) * size);
-  return new Tensor(tensor.type, data, [rows * count, ...tensor.dims.slice(1)]);
+  return [{ first: before * rows, count: count * rows }];
 }
 
-/** Rows of query, key or value from the block of each key head: the queries that share it, the key, the value. */
-function rowsInBlocks(tensor: Tensor, part: FusedPart, shape: Heads, name: string): Tensor {
-  const rows = rowsPerHead(tensor, shape, name);
-  const { heads, keyValueHeads } = shape;
+/** The same from the block of each key head: the queries that share it, the key, the value. */
+function rowsInBlocks(rows: number, part: FusedPart, { heads, keyValueHeads }: Heads): RowRun[] {
   const queries = heads / keyValueHeads;
   const [before, count] = { query: [0, queries], key: [queries, 1], value: [queries + 1, 1] }[part];
-  const size = tensor.size / (heads + 2 * keyValueHeads);
-  const data = allocate(tensor.type, keyValueHeads * count * size, name);
-  const bytes = size * bytesPerElement[tensor.type];
-  for (let block = 0; block < keyValueHeads; block++) {
-    const start = (block * (queries + 2) + before) * bytes;
-    bytesOf(data).set(bytesOf(tensor.data).subarray(start, start + count * bytes), block * count * bytes);
-  }
-  return new Tensor(tensor.type, data, [rows * keyValueHeads * count, ...tensor.dims.slice(1)]);
+  return Array.from({ length: keyValueHeads }, (_, block) => ({
+    first: (block * (queries + 2) + before) * rows,
+    count: count * rows,
+  }));
 }
 
-/** [in, out] → [out, in] */
-function transpose(tensor: Tensor, name: string): Tensor {
-  if (tensor.dims.length !== 2) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected ${name} to have 2 axes, [in, out], received dims ${describeDims(tensor.dims)}`,
-    );
+/** Rows of a weight or a bias; those of a tensor share its memory where they lie in one run. */
+function takeRuns(
+  source: Tensor | StoredWeight,
+  runs: readonly RowRun[],
+  name: string,
+): Tensor | StoredWeight {
+  if (isInstance(source, StoredWeight)) return new StoredWeight(takeRows(source.weight, runs), source.was);
+  const { type, dims } = source;
+  const size = sizeOf(dims.slice(1));
+  const count = runs.reduce((sum, run) => sum + run.count, 0);
+  const [run] = runs;
+  if (runs.length === 1) {
+    const data = source.data.subarray(run.first * size, (run.first + count) * size);
+    return new Tensor(type, data, [count, ...dims.slice(1)]);
   }
-  const [rows, columns] = tensor.dims;
-  const from = tensor.data;
-  const to = allocate(tensor.type, tensor.size, name);
-  for (let column = 0; column < columns; column++) {
-    for (let row = 0; row < rows; row++) to[column * rows + row] = from[row * columns + column];
+  const data = allocate(type, count * size, name);
+  const bytes = size * bytesPerElement[type];
+  let row = 0;
+  for (const { first, count: rows } of runs) {
+    bytesOf(data).set(bytesOf(source.data).subarray(first * bytes, (first + rows) * bytes), row * bytes);
+    row += rows;
   }
-  return new Tensor(tensor.type, to, [columns, rows]);
+  return new Tensor(type, data, [count, ...dims.slice(1)]);
 }

@@ -15,6 +15,7 @@ import { readOptions } from '../checks/options.js';
 import { HeedError } from '../errors.js';
 import type { CacheType, KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
+import type { QuantisedType } from '../problem/quantised-weight.js';
 import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
@@ -28,7 +29,14 @@ import {
 } from './call-arguments.js';
 import { type BuiltCall, buildCall, buildContext } from './call-problems.js';
 import type { CheckpointNaming } from './checkpoint-conventions.js';
-import { countParameters, expectReachable, type MultiHeadAttentionWeights, readLinears } from './linear.js';
+import {
+  countParameters,
+  expectReachable,
+  locationOf,
+  type MultiHeadAttentionWeights,
+  quantisationOf,
+  readLinears,
+} from './linear.js';
 import { loadLayer, readLayerChoice } from './load.js';
 import { expectConfigured, expectUsable, readModelConfig } from './model-config.js';
 import {
@@ -151,6 +159,8 @@ export class MultiHeadAttention {
   readonly keyValueHeads: number;
   /** The type of inputs and results. */
   readonly type: FloatType;
+  /** The type of its weights: the same, or what they were rounded to. */
+  readonly weights: FloatType | QuantisedType;
   /** Where the layer computes. */
   readonly location: Location;
   /** The number of parameters: the elements of all weights, biases and norms, of its score's weights and its relative biases. */
@@ -174,7 +184,9 @@ export class MultiHeadAttention {
     const checked = checkLayerOptions(readOptions(options, layerOptionNames));
     const shape = layerShape(linears, checked.heads, checked.keyValueHeads, checked.scoring.score);
     const type = checked.type ?? linears.query.type;
-    const backend = checked.chooseBackend(type, linears.query.weight.location);
+    const quantisation = quantisationOf(linears, checked.weights);
+    const backend = checked.chooseBackend(type, locationOf(linears.query));
+    if (quantisation) backend.expectQuantised(quantisation.type);
     expectReachable(linears, backend.location);
     expectComputable(backend, checked.scoring);
     if (checked.rotary) expectLength(shape.keyWidth, layerNames.keyWidth, shape.width, layerNames.queryWidth);
@@ -182,6 +194,7 @@ export class MultiHeadAttention {
     this.heads = checked.heads;
     this.keyValueHeads = checked.keyValueHeads;
     this.type = type;
+    this.weights = quantisation?.type ?? type;
     this.location = backend.location;
     const { relativeBias } = checked;
     this.parameters =
@@ -197,7 +210,7 @@ export class MultiHeadAttention {
       angles,
       relativeBias: relativeBias && ownRelativeBias(relativeBias, backend),
     };
-    this.#weights = packLayer(backend, type, linears, shape);
+    this.#weights = packLayer(backend, type, quantisation, linears, shape);
   }
 
   /**

@@ -7,6 +7,8 @@ import { expectLocation } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { choiceOption, finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { QuantisedType } from '../problem/quantised-weight.js';
+import { quantisedTypeOption } from '../projection/quantise-weight.js';
 import { type Rotary, type RotaryOptions, readRotary } from '../rotary/options.js';
 import { type FloatType, floatTypes, type Location, type NumberList } from '../tensor/types.js';
 import { type RelativeBiasArgument, type RelativeBiasOptions, readRelativeBias } from './relative-bias.js';
@@ -62,6 +64,11 @@ export interface MultiHeadAttentionOptions {
    * that of the query weight.
    */
   type?: FloatType;
+  /**
+   * Rounds the weights of the linear maps to int8 or int4, as {@link PackWeightOptions.type} says; biases and norms stay as they are.
+   * Weights of a file that `heed quantize` wrote are what they are there. On the CPU only. Default: not rounded.
+   */
+  weights?: QuantisedType;
   /** 'auto' (default) as for attention. */
   backend?: BackendName;
 }
@@ -83,6 +90,7 @@ export const layerOptionNames = [
   'select',
   'location',
   'type',
+  'weights',
   'backend',
 ] as const;
 
@@ -97,6 +105,8 @@ export interface LayerOptions {
   readonly normEpsilon: number;
   /** Undefined for the type of the query weight. */
   readonly type: FloatType | undefined;
+  /** What weights are rounded to; undefined if they are not, or were before. */
+  readonly weights: QuantisedType | undefined;
   /** @param weights their location, which is the default location of the layer */
   readonly chooseBackend: (type: FloatType, weights: Location) => Backend;
 }
@@ -123,6 +133,8 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
       values.type === undefined
         ? undefined
         : choiceOption(values.type, 'options.type', floatTypes, 'float32'),
+    weights:
+      values.weights === undefined ? undefined : quantisedTypeOption(values.weights, 'options.weights'),
     chooseBackend: (type, weights) => chooseBackend(backend, type, location ?? weights),
   };
 }

@@ -1,17 +1,19 @@
 /** The weights of a layer, packed so that a call multiplies as few and as large matrices as it can. */
 import { roundedTo, type ScoreArgument, weightsOf, withWeights } from '../attention/score.js';
 import type { ScoringOptions, SelectionArgument } from '../attention/scoring.js';
-import { type Backend, precisionOf } from '../backends/backend.js';
+import { type Backend, precisionOf, type WeightElements } from '../backends/backend.js';
 import { allocate, copyData } from '../checks/data.js';
 import { fetchedDataOf, hostDataOf, type TensorArgument } from '../checks/tensor.js';
 import { bytesOf } from '../memory/arrays.js';
 import { isOnDevice } from '../memory/device.js';
 import type { HeadNorm } from '../problem/problem.js';
+import { joinRows, type QuantisedWeight } from '../problem/quantised-weight.js';
 import { biasNumbers } from '../projection/bias.js';
 import { PackedWeight } from '../projection/packed-weight.js';
+import { type Quantisation, quantiseWeight } from '../projection/quantise-weight.js';
 import { readElements, writeElements } from '../tensor/elements.js';
 import { bytesPerElement, type FloatType, type Numbers, type TypedArray } from '../tensor/types.js';
-import type { LinearArgument, LinearArguments, NormArgument } from './linear.js';
+import { isStored, type LinearArgument, type LinearArguments, type NormArgument } from './linear.js';
 import type { LayerShape } from './shape.js';
 
 /** Linear maps of the same input, end to end in one packed weight. */
@@ -42,7 +44,7 @@ export type Norm = Omit<HeadNorm, 'epsilon'>;
 const chunkLength = 4096;
 
 /** Copies a weight into a larger one, in the type of that. */
-function castInto(target: TypedArray, type: FloatType, at: number, { weight }: LinearArgument): void {
+function castInto(target: TypedArray, type: FloatType, at: number, weight: TensorArgument): void {
   const source = fetchedDataOf(weight);
   if (weight.type === type) {
     bytesOf(target).set(bytesOf(source), at * bytesPerElement[type]);
@@ -68,20 +70,48 @@ function joinBiases(linears: readonly LinearArgument[], columns: number): Float6
   return joint;
 }
 
-function packTogether(backend: Backend, type: FloatType, linears: readonly LinearArgument[]): Part[] {
+/** The rows of all of them in one weight. */
+function joinWeights(
+  type: FloatType,
+  quantisation: Quantisation | undefined,
+  linears: readonly LinearArgument[],
+): WeightElements | QuantisedWeight {
+  if (quantisation !== undefined) return joinRows(linears.map((linear) => quantised(linear, quantisation)));
   const { inner } = linears[0];
   const columns = linears.reduce((sum, linear) => sum + linear.columns, 0);
   const data = allocate(type, columns * inner, 'the weights of a layer');
-  const parts: { firstColumn: number; columns: number }[] = [];
   let firstColumn = 0;
-  for (const linear of linears) {
-    castInto(data, type, firstColumn * inner, linear);
-    parts.push({ firstColumn, columns: linear.columns });
-    firstColumn += linear.columns;
+  for (const { weight, columns } of linears) {
+    // Where nothing is to be quantised, nothing is.
+    if (!isStored(weight)) castInto(data, type, firstColumn * inner, weight);
+    firstColumn += columns;
   }
-  const bias = joinBiases(linears, columns);
-  const product = { weight: PackedWeight.pack(backend, { data, type, columns, inner }), bias };
-  return parts.map((part) => ({ ...part, product }));
+  return { data, type, columns, inner };
+}
+
+/** Rounded from what was given, not from the layer's type. */
+function quantised(linear: LinearArgument, { type, groupSize }: Quantisation): QuantisedWeight {
+  const { weight, columns, inner } = linear;
+  if (isStored(weight)) return weight;
+  const given = { name: weight.name, type: linear.type, data: fetchedDataOf(weight), columns, inner };
+  return quantiseWeight(given, type, groupSize);
+}
+
+function packTogether(
+  backend: Backend,
+  type: FloatType,
+  quantisation: Quantisation | undefined,
+  linears: readonly LinearArgument[],
+): Part[] {
+  const joint = joinWeights(type, quantisation, linears);
+  const bias = joinBiases(linears, joint.columns);
+  const product = { weight: PackedWeight.pack(backend, joint), bias };
+  let next = 0;
+  return linears.map(({ columns }) => {
+    const firstColumn = next;
+    next += columns;
+    return { firstColumn, columns, product };
+  });
 }
 
 /** @param heads those of the projection that is normalised */
@@ -107,12 +137,15 @@ function placeNorm(backend: Backend, { weight, bias, type, together }: NormArgum
 }
 
 /**
+ * @param quantisation what weights are rounded to, if they are
+ *
  * Query, key and value in one product when they can be projected from the same input; a call with a
  * context of its own multiplies with the part that it needs. Else key and value, and the query alone.
  */
 export function packLayer(
   backend: Backend,
   type: FloatType,
+  quantisation: Quantisation | undefined,
   linears: LinearArguments,
   { heads, keyValueHeads }: Pick<LayerShape, 'heads' | 'keyValueHeads'>,
 ): LayerWeights {
@@ -120,7 +153,7 @@ export function packLayer(
   const joint = query.inner === key.inner;
   const made: Releasable[] = [];
   const pack = (...together: LinearArgument[]): Part[] => {
-    const parts = packTogether(backend, type, together);
+    const parts = packTogether(backend, type, quantisation, together);
     made.push(parts[0]);
     return parts;
   };

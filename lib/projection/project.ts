@@ -33,7 +33,7 @@ export interface ProjectOptions {
 }
 
 interface WeightArgument {
-  readonly type: FloatType;
+  readonly type: PackedWeight['type'];
   readonly columns: number;
   readonly inner: number;
   readonly operand: TensorArgument | PackedWeight;

@@ -12,12 +12,15 @@ import { readPath } from './paths.js';
  */
 const chunkLength = 2 ** 20;
 
-/** A tensor to write, of a type that the format has. */
-export interface Item {
+/** A tensor to write, of a type that the format has, but for its bytes. */
+export interface ItemInfo {
   readonly name: string;
   readonly dtype: string;
   readonly dims: readonly number[];
   readonly byteLength: number;
+}
+
+export interface Item extends ItemInfo {
   /** Its bytes, in pieces that nobody changes any more. */
   bytes(): Iterable<Uint8Array>;
 }
@@ -42,13 +45,34 @@ export async function save(
   await write(file, items, readMetadata(metadata));
 }
 
-/** Writes a file. Wide elements come first, then names decide. */
+/** The order of tensors in a file: wide elements come first, then names decide. */
+function ordered<Info extends ItemInfo>(items: readonly Info[]): Info[] {
+  return [...items].sort((a, b) => rankOf(b.dtype) - rankOf(a.dtype) || compareText(a.name, b.name));
+}
+
+/** The header of a file, and at which of its bytes each tensor starts, for whoever writes these in an order of his own. */
+export function layOut(
+  infos: readonly ItemInfo[],
+  metadata: [string, string][],
+): { header: Buffer; starts: Map<string, number> } {
+  const items = ordered(infos);
+  const header = headerOf(items, metadata);
+  const starts = new Map<string, number>();
+  let start = header.length;
+  for (const { name, byteLength } of items) {
+    starts.set(name, start);
+    start += byteLength;
+  }
+  return { header, starts };
+}
+
+/** Writes a file. */
 export async function write(
   file: string,
   given: readonly Item[],
   metadata: [string, string][],
 ): Promise<void> {
-  const items = [...given].sort((a, b) => rankOf(b.dtype) - rankOf(a.dtype) || compareText(a.name, b.name));
+  const items = ordered(given);
   const header = headerOf(items, metadata);
   try {
     await writeFile(file, contents(header, items));
@@ -102,7 +126,7 @@ function expectUnicode(text: string, name: string): string {
   return text;
 }
 
-function headerOf(items: readonly Item[], metadata: [string, string][]): Buffer {
+function headerOf(items: readonly ItemInfo[], metadata: [string, string][]): Buffer {
   const members: [string, string][] = [];
   if (metadata.length > 0) {
     members.push(['__metadata__', object(metadata.map(([key, text]) => [key, JSON.stringify(text)]))]);

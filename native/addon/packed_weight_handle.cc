@@ -1,5 +1,7 @@
 #include "addon/packed_weight_handle.h"
 
+#include <algorithm>
+
 #include "addon/handle.h"
 #include "addon/typed_array.h"
 #include "addon/wire/reader.h"
@@ -7,6 +9,9 @@
 namespace heed {
 
 namespace {
+
+// The most elements of int4 that share a scale.
+constexpr int64_t largest_group = 4096;
 
 constexpr napi_type_tag tag = {0x7d1c0a52e6f94b38, 0x9b64f1d0c3a8e527};
 
@@ -47,19 +52,54 @@ Handle& handle_of(napi_env env, napi_value external) {
   return *handle;
 }
 
+constexpr auto code_of_int8 = static_cast<uint32_t>(DType::int8);
+constexpr uint32_t code_of_int4 = code_of_int8 + 1;  // no tensor has this type
+
+std::unique_ptr<const PackedWeight> pack_integers(const Memory& values, uint32_t code, int64_t columns,
+                                                  int64_t inner, const Memory& scales, int64_t group_size) {
+  const bool bytes = code == code_of_int8;
+  if (bytes) {
+    group_size = std::max<int64_t>(inner, 1);
+  } else if (group_size < 8 || group_size % 8 != 0 || group_size > largest_group) {
+    throw InvalidProblem("Expected groups of a multiple of 8 elements, up to 4096");
+  }
+  const QuantisedWeight weight{
+      .type = bytes ? QuantisedWeight::Type::int8 : QuantisedWeight::Type::int4,
+      .columns = columns,
+      .inner = inner,
+      .group_size = group_size,
+      .values = static_cast<const uint8_t*>(values.data),
+      .scales = static_cast<const float*>(scales.data),
+  };
+  const int64_t row = bytes ? inner : inner / 2 + inner % 2;
+  if (static_cast<Wide>(columns) * row > capacity(values, DType::int8) ||
+      static_cast<Wide>(columns) * weight.groups() > capacity(scales, DType::float32)) {
+    throw InvalidProblem("Expected the weight to hold all elements and scales");
+  }
+  return cpu::pack_weight(weight);
+}
+
 }  // namespace
 
 Napi::Value pack_weight(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Memory memory = typed_array_memory(env, info[0]);
-  const auto type = static_cast<DType>(info[1].As<Napi::Number>().Uint32Value());
+  const uint32_t code = info[1].As<Napi::Number>().Uint32Value();
   const int64_t columns = info[2].As<Napi::Number>().Int64Value();
   const int64_t inner = info[3].As<Napi::Number>().Int64Value();
-  if (type >= DType::boolean || columns < 0 || inner < 0 ||
-      static_cast<Wide>(columns) * inner > capacity(memory, type)) {
-    throw InvalidProblem("Expected the weight to hold all elements");
+  if (columns < 0 || inner < 0) throw InvalidProblem("Expected the weight to have dims");
+  std::unique_ptr<const PackedWeight> weight;
+  if (code == code_of_int8 || code == code_of_int4) {
+    weight = pack_integers(memory, code, columns, inner, typed_array_memory(env, info[4]),
+                           info[5].As<Napi::Number>().Int64Value());
+  } else {
+    const auto type = static_cast<DType>(code);
+    if (code >= static_cast<uint32_t>(DType::boolean) ||
+        static_cast<Wide>(columns) * inner > capacity(memory, type)) {
+      throw InvalidProblem("Expected the weight to hold all elements");
+    }
+    weight = cpu::pack_weight(memory.data, type, columns, inner);
   }
-  auto weight = cpu::pack_weight(memory.data, type, columns, inner);
   return make_handle(env, tag, std::make_unique<Handle>(env, std::move(weight)));
 }
 

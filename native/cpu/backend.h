@@ -8,6 +8,7 @@
 
 #include "core/plan.h"
 #include "core/problem.h"
+#include "core/quantised_weight.h"
 
 namespace heed {
 
@@ -24,7 +25,10 @@ class PackedWeight {
 
 namespace heed::cpu {
 
-enum class InstructionSet { baseline, avx2, avx512, avx512bf16 };
+// Each can do what those before it can: avxvnni computes as avx2 does and avx512vnni as avx512, except that
+// they multiply integers faster; avx512bf16 multiplies bfloat16 as well, and numbers of other types as avx512
+// does.
+enum class InstructionSet { baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16 };
 
 // Instruction sets that this processor and operating system can run (CPUID and XGETBV), best last; always
 // includes baseline.
@@ -51,5 +55,7 @@ void plan_unfused(const AttentionProblem& problem, Plan& plan);
 // weight is [columns, inner], contiguous. Throws std::bad_alloc.
 std::unique_ptr<const PackedWeight> pack_weight(const void* weight, DType type, int64_t columns,
                                                 int64_t inner);
+// Throws std::bad_alloc.
+std::unique_ptr<const PackedWeight> pack_weight(const QuantisedWeight& weight);
 
 }  // namespace heed::cpu

@@ -11,22 +11,36 @@ namespace heed::cpu {
 
 namespace {
 
-const KernelTable& table_of(InstructionSet isa) {
+// The compiled tables of an instruction set; what it has none of is taken from the set that it extends.
+struct Tables {
+  const KernelTable& kernels;
+  const IntegerTable& integers;
+};
+
+Tables tables_of(InstructionSet isa) {
   switch (isa) {
 #if defined(HEED_HAVE_AVX512BF16)
     case InstructionSet::avx512bf16:
-      return avx512bf16::table;
+      return {avx512bf16::table, avx512vnni::integer_table};
+#endif
+#if defined(HEED_HAVE_AVX512VNNI)
+    case InstructionSet::avx512vnni:
+      return {avx512::table, avx512vnni::integer_table};
 #endif
 #if defined(HEED_HAVE_AVX512)
     case InstructionSet::avx512:
-      return avx512::table;
+      return {avx512::table, avx512::integer_table};
+#endif
+#if defined(HEED_HAVE_AVXVNNI)
+    case InstructionSet::avxvnni:
+      return {avx2::table, avxvnni::integer_table};
 #endif
 #if defined(HEED_HAVE_AVX2)
     case InstructionSet::avx2:
-      return avx2::table;
+      return {avx2::table, avx2::integer_table};
 #endif
     default:
-      return baseline::table;
+      return {baseline::table, baseline::integer_table};
   }
 }
 
@@ -43,8 +57,14 @@ std::vector<InstructionSet> available_instruction_sets() {
 #if defined(HEED_HAVE_AVX2)
   if (processor.avx2) sets.push_back(InstructionSet::avx2);
 #endif
+#if defined(HEED_HAVE_AVXVNNI)
+  if (processor.avxvnni) sets.push_back(InstructionSet::avxvnni);
+#endif
 #if defined(HEED_HAVE_AVX512)
   if (processor.avx512) sets.push_back(InstructionSet::avx512);
+#endif
+#if defined(HEED_HAVE_AVX512VNNI)
+  if (processor.avx512vnni) sets.push_back(InstructionSet::avx512vnni);
 #endif
 #if defined(HEED_HAVE_AVX512BF16)
   if (processor.avx512bf16) sets.push_back(InstructionSet::avx512bf16);
@@ -68,8 +88,12 @@ std::string_view name_of(InstructionSet isa) {
   switch (isa) {
     case InstructionSet::avx512bf16:
       return "avx512bf16";
+    case InstructionSet::avx512vnni:
+      return "avx512vnni";
     case InstructionSet::avx512:
       return "avx512";
+    case InstructionSet::avxvnni:
+      return "avxvnni";
     case InstructionSet::avx2:
       return "avx2";
     case InstructionSet::baseline:
@@ -79,7 +103,11 @@ std::string_view name_of(InstructionSet isa) {
 }
 
 const KernelTable& kernels() {
-  return table_of(instruction_set());
+  return tables_of(instruction_set()).kernels;
+}
+
+const IntegerTable& integer_kernels() {
+  return tables_of(instruction_set()).integers;
 }
 
 }  // namespace heed::cpu

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "cpu/backend.h"
+#include "cpu/kernels/integer_table.h"
 #include "cpu/kernels/table.h"
 
 namespace heed::cpu {
 
 const KernelTable& kernels();
+const IntegerTable& integer_kernels();
 
 }  // namespace heed::cpu

@@ -33,9 +33,11 @@ Processor detect_processor() {
   processor.avx2 = (state & ymm) == ymm && (b & bit_AVX2);
   processor.avx512 = processor.avx2 && (state & zmm) == zmm && (b & bit_AVX512F) && (b & bit_AVX512BW) &&
                      (b & bit_AVX512DQ) && (b & bit_AVX512VL);
-  constexpr uint32_t bf16_bit = 1 << 5;
-  processor.avx512bf16 =
-      processor.avx512 && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bf16_bit);
+  processor.avx512vnni = processor.avx512 && (c & bit_AVX512VNNI);
+  if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return processor;
+  constexpr uint32_t bit_of_avxvnni = 1 << 4, bit_of_avx512bf16 = 1 << 5;  // in EAX
+  processor.avxvnni = processor.avx2 && (a & bit_of_avxvnni);
+  processor.avx512bf16 = processor.avx512vnni && (a & bit_of_avx512bf16);
   return processor;
 }
 

@@ -5,8 +5,10 @@ namespace heed::cpu {
 
 struct Processor {
   bool avx2 = false;        // with FMA and F16C
+  bool avxvnni = false;     // besides avx2
   bool avx512 = false;      // F, BW, DQ and VL
-  bool avx512bf16 = false;  // besides the same
+  bool avx512vnni = false;  // besides avx512
+  bool avx512bf16 = false;  // besides avx512vnni
 };
 
 Processor detect_processor();

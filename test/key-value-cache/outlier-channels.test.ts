@@ -126,6 +126,49 @@ eachBackend(
       );
     });
 
+    it('are read as what they are where others come and go from page to page', () => {
+      const random = new Random('outliers that come and go');
+      const [width, steps] = [32, 330];
+      for (const [pageSize, stretch] of [
+        [16, 16],
+        [16, 48],
+        [48, 16],
+        [128, 128],
+        [undefined, 40],
+      ] as const) {
+        const key = random.tensor('float32', [1, 2, steps, width]);
+        const sizes = new Map<number, number>();
+        for (let step = 0; step < steps; step += stretch) {
+          if (random.chance(0.5)) sizes.clear();
+          else if (random.chance(0.7)) sizes.set(random.integer(0, width - 1), random.pick([25, 150]));
+          const data = key.data as Float32Array;
+          for (const [channel, size] of sizes) {
+            for (let head = 0; head < 2; head++)
+              for (let i = step; i < Math.min(steps, step + stretch); i++)
+                data[(head * steps + i) * width + channel] *= size;
+          }
+        }
+        const value = random.tensor('float32', [1, 2, steps, 20]);
+        const cache = filledCache(random, key, value, {
+          type: 'int8',
+          ...(pageSize !== undefined && { pageSize }),
+        });
+        const stored = dequantised(cache);
+        for (const queries of [1, 3, 60]) {
+          const query = random.tensor('float32', [1, 4, queries, width]);
+          const include = ['logSumExp', 'scores', 'cappedScores', 'biasedScores', 'weights'] as const;
+          const options = { scale: 0.01, include };
+          const its = attentionDetailsSync(query, stored.key, stored.value, {
+            ...options,
+            backend: 'reference',
+          });
+          const mine = attentionDetailsSync(query, cache, { ...options, backend });
+          expectNear(mine.output, its.output, 2e-5, 0.1, 'output');
+          expectDetailsNear(mine, its, include, 2e-5);
+        }
+      }
+    });
+
     it('are read together by forks of one prompt', () => {
       const random = new Random('outliers of forks');
       const key = enlarge(random.tensor('float32', [1, 2, 700, 32]), { 5: 40, 9: 150 });

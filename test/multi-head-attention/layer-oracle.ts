@@ -8,11 +8,13 @@ import type {
   MultiHeadAttentionOptions,
   MultiHeadAttentionWeights,
 } from '../../lib/multi-head-attention/multi-head-attention.js';
+import { quantiseWeight } from '../../lib/projection/quantise-weight.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
+import type { FloatType, TensorLike, TypedArray } from '../../lib/tensor/types.js';
 import { type LinearMap, linearOracle, toHeads } from '../support/linear.js';
 import { listOf, slopesOf, toNumbers } from '../support/numbers.js';
 import { attentionOracle, type OracleResult } from '../support/oracle.js';
+import { quantisedProductOracle } from '../support/quantised-oracle.js';
 import { biasedMask } from '../support/relative-bias.js';
 import { rotaryOracle } from '../support/rotary-oracle.js';
 
@@ -102,11 +104,24 @@ export function layerOracle(
     relativeBias,
     score,
     select,
+    weights: roundedTo,
   } = options;
   const { context = input, lengths, kvLengths, positions } = call;
   const [batch, steps] = input.dims;
 
   const map = (x: readonly number[], { weight, bias }: LinearMap, rows: number) => {
+    if (roundedTo !== undefined) {
+      const [columns, inner] = weight.dims;
+      const given = {
+        name: 'weight',
+        type: weight.type as FloatType,
+        data: weight.data as TypedArray,
+        columns,
+        inner,
+      };
+      const round = type === 'float64' ? (element: number) => element : Math.fround;
+      return quantisedProductOracle(x, quantiseWeight(given, roundedTo), bias && toNumbers(bias), round);
+    }
     const cast = wide(rounded(type, toNumbers(weight)), weight.dims);
     return linearOracle(x, { weight: cast, ...(bias && { bias }) }, rows);
   };

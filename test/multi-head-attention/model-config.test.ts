@@ -1,7 +1,11 @@
 /** Tests what config.json says of a layer. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { HeedError } from '../../lib/errors.js';
 import { interpret, type ModelConfig } from '../../lib/multi-head-attention/model-config.js';
+import { composites, families } from '../../lib/multi-head-attention/model-families.js';
+import { packageRoot } from '../../lib/package-root.js';
 import { Random } from '../support/random.js';
 import { throwsHeed } from '../support/rejects.js';
 import { type Configuration, configurations } from './model-configurations.js';
@@ -244,6 +248,13 @@ describe('config.json', () => {
     }
     const hostile = JSON.parse('{"model_type": "bert", "__proto__": {"num_attention_heads": 3}}');
     assert.equal(read(hostile, '').options.heads, 12);
+  });
+
+  it('is of the types that the guide lists', () => {
+    const guide = readFileSync(join(packageRoot, 'docs/guides/layers.md'), 'utf8');
+    const list = guide.split('heed knows\n\n')[1].split('\n\n')[0];
+    const known = [...families.flatMap(({ modelTypes }) => modelTypes), ...Object.keys(composites)];
+    assert.deepEqual([...new Set(list.match(/(?<=`)[\w-]+(?=`)/g))].sort(), known.sort());
   });
 });
 

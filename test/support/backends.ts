@@ -84,3 +84,8 @@ export function eachInstructionSet(title: string, suite: () => void): void {
     describe(`${title}, on cpu with ${name}`, () => onInstructionSet(name, suite));
   }
 }
+
+/** The backends that multiply with quantised weights. */
+export function eachQuantisingBackend(title: string, suite: (backend: TestedBackend) => void): void {
+  eachBackend(title, suite, 'cuda');
+}

@@ -1,7 +1,6 @@
 /** The exports of the addon (native/addon/module.cc), and its errors as HeedErrors. */
 import { HeedError, type HeedErrorCode } from '../../errors.js';
 import type { DeviceMemory, HostArray } from '../../memory/device.js';
-import type { TypedArray } from '../../tensor/types.js';
 
 /** A packed weight, in the addon's memory. */
 export interface External {
@@ -92,7 +91,15 @@ export interface Addon {
   enqueue(numbers: Float64Array, length: number, buffers: Buffers, device: number): void;
   /** The operation still ends as usual, only sooner. */
   cancel(id: number): void;
-  packWeight(data: TypedArray, type: number, columns: number, inner: number): External;
+  /** Scales and the size of groups only of quantised weights: see lib/problem/quantised-weight.ts. */
+  packWeight(
+    values: HostArray,
+    type: number,
+    columns: number,
+    inner: number,
+    scales?: Float32Array,
+    groupSize?: number,
+  ): External;
   packedByteLength(weight: External): number;
   disposeWeight(weight: External): void;
   cuda(): CudaDescription;

@@ -6,7 +6,7 @@ import { workOf } from '../../problem/accesses.js';
 import type { Problem } from '../../problem/problem.js';
 import { hostElements } from '../../tensor/elements.js';
 import type { Numbers } from '../../tensor/types.js';
-import type { Backend } from '../backend.js';
+import { type Backend, isQuantised } from '../backend.js';
 import { type Addon, type Buffers, callAddon } from './addon.js';
 import { encode } from './encode.js';
 import { type Encoded, Encoder, typeNumber } from './encoder.js';
@@ -56,6 +56,10 @@ class CpuBackend implements Backend {
     // All scores and selections.
   }
 
+  expectQuantised(): void {
+    // All types.
+  }
+
   table<Table extends Numbers | DeviceArray>(numbers: Table): Table {
     return numbers;
   }
@@ -96,10 +100,13 @@ class CpuBackend implements Backend {
   }
 
   packWeight(weight: Parameters<Backend['packWeight']>[0]): PackedPanels {
-    const { data, type, columns, inner } = weight;
+    const { type, columns, inner } = weight;
+    const addon = this.#addon;
     return callAddon(() => {
-      const external = this.#addon.packWeight(hostElements(data), typeNumber(type), columns, inner);
-      return new PackedPanels(this.#addon, external, columns, inner);
+      const external = isQuantised(weight)
+        ? addon.packWeight(weight.values, typeNumber(type), columns, inner, weight.scales, weight.groupSize)
+        : addon.packWeight(hostElements(weight.data), typeNumber(type), columns, inner);
+      return new PackedPanels(addon, external, columns, inner);
     });
   }
 

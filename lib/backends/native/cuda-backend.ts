@@ -6,8 +6,9 @@ import { HeedError } from '../../errors.js';
 import { type DeviceArray, isOnDevice } from '../../memory/device.js';
 import { writtenBy } from '../../problem/accesses.js';
 import type { PackedHandle, Problem } from '../../problem/problem.js';
+import type { QuantisedType } from '../../problem/quantised-weight.js';
 import { bytesPerElement, type Location, type Numbers, type TensorType } from '../../tensor/types.js';
-import type { Backend, ScoringKinds } from '../backend.js';
+import { type Backend, isQuantised, type ScoringKinds } from '../backend.js';
 import { type Addon, type Buffers, callAddon } from './addon.js';
 import { type CudaDevice, DeviceTables, encodeForDevice } from './cuda-device.js';
 import { type Encoded, Encoder } from './encoder.js';
@@ -101,6 +102,13 @@ class CudaBackend implements Backend {
     if (slopesPerEntry) throw unsupported('alibiSlopes per batch entry', instead);
   }
 
+  expectQuantised(type: QuantisedType): never {
+    throw unsupported(
+      `weights of type '${type}'`,
+      "use weights of 'float16' or 'bfloat16', or backend 'cpu'",
+    );
+  }
+
   allocate(type: TensorType, size: number): DeviceArray {
     return this.#device.allocate(size * bytesPerElement[type]);
   }
@@ -113,7 +121,9 @@ class CudaBackend implements Backend {
     return this.#device.place(numbers);
   }
 
-  packWeight({ data, type, columns, inner }: Parameters<Backend['packWeight']>[0]): DeviceWeight {
+  packWeight(weight: Parameters<Backend['packWeight']>[0]): DeviceWeight {
+    if (isQuantised(weight)) this.expectQuantised(weight.type);
+    const { data, type, columns, inner } = weight;
     return new DeviceWeight(this.#device.place(data), type, columns, inner);
   }
 

@@ -1,17 +1,19 @@
 /** Writes problems in the format that native/addon/wire/format.h describes. */
 import type { PageIds, StoredElements, StoredType, StoredView } from '../../problem/problem.js';
+import type { QuantisedType } from '../../problem/quantised-weight.js';
 import type { External } from './addon.js';
 
-const typeNumbers: Partial<Record<StoredType, number>> = {
+const typeNumbers: Partial<Record<StoredType | QuantisedType, number>> = {
   float32: 0,
   float16: 1,
   bfloat16: 2,
   bool: 3,
   int8: 4,
+  int4: 5,
 };
 
 /** A type's number in encoded problems; −1, which the addon turns away, for one that kernels do not know. */
-export function typeNumber(type: StoredType): number {
+export function typeNumber(type: StoredType | QuantisedType): number {
   return typeNumbers[type] ?? -1;
 }
 

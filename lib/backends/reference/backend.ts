@@ -63,6 +63,9 @@ export const referenceBackend: Backend = {
   expectComputable() {
     // All scores and selections.
   },
+  expectQuantised() {
+    // All types.
+  },
   table: (numbers) => numbers,
   place: (numbers) => numbers,
   allocate,

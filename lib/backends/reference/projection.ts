@@ -1,17 +1,12 @@
 /** Linear maps by the definition, y = x Wᵀ + b, summed in float64. */
 import { allocate } from '../../checks/data.js';
-import type { Elements } from '../../memory/device.js';
 import type { HeadNorm, PackedHandle, ProjectionProblem, ProjectionTarget } from '../../problem/problem.js';
+import type { QuantisedWeight } from '../../problem/quantised-weight.js';
 import { rotatePairs } from '../../rotary/rotate-pairs.js';
 import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
-
-interface Weight {
-  readonly data: Elements;
-  readonly type: TensorType;
-  readonly columns: number;
-  readonly inner: number;
-}
+import { isQuantised, type WeightElements } from '../backend.js';
+import { multiplyRows, ReferenceQuantisedWeight, type RowProduct } from './quantised-projection.js';
 
 /** A packed weight of the reference: the weight as numbers, [columns, inner]. */
 class ReferencePackedWeight implements PackedHandle {
@@ -22,7 +17,7 @@ class ReferencePackedWeight implements PackedHandle {
   readonly byteLength: number;
   readonly numbers: Float64Array;
 
-  constructor(weight: Weight) {
+  constructor(weight: WeightElements) {
     this.columns = weight.columns;
     this.inner = weight.inner;
     this.numbers = numbersOf(weight);
@@ -35,11 +30,16 @@ class ReferencePackedWeight implements PackedHandle {
 }
 
 /** Copies a weight, so that the caller's may change afterwards. */
-export function packReference(weight: Weight): PackedHandle {
-  return new ReferencePackedWeight(weight);
+export function packReference(weight: WeightElements | QuantisedWeight): PackedHandle {
+  return isQuantised(weight) ? new ReferenceQuantisedWeight(weight) : new ReferencePackedWeight(weight);
 }
 
-function numbersOf({ data, type, columns, inner }: Weight): Float64Array {
+function numbersOf({
+  data,
+  type,
+  columns,
+  inner,
+}: Omit<WeightElements, 'type'> & { type: TensorType }): Float64Array {
   const numbers = allocate('float64', columns * inner, 'a weight') as Float64Array;
   readElements(type, hostElements(data), 0, numbers.length, numbers);
   return numbers;
@@ -51,19 +51,29 @@ function weightOf({ weight, columns, inner }: ProjectionProblem): Float64Array {
   throw new TypeError('A weight must be packed by the backend that multiplies with it');
 }
 
+function productOf(problem: ProjectionProblem): RowProduct {
+  const { weight: given, input, inner } = problem;
+  if (given instanceof ReferenceQuantisedWeight) return multiplyRows(given.weight, input.type);
+  const weight = weightOf(problem);
+  return (x) => (column) => {
+    let sum = 0;
+    for (let i = 0; i < inner; i++) sum += x[i] * weight[column * inner + i];
+    return sum;
+  };
+}
+
 /** Solves a projection, pausing after every row of x so that the caller may do something else, or stop. */
 export function* projectRows(problem: ProjectionProblem): Generator<void> {
   const { rows, inner, columns, input, targets, bias } = problem;
-  const weight = weightOf(problem);
+  const product = productOf(problem);
   const x = new Float64Array(inner);
   const y = new Float64Array(columns);
   for (let row = 0; row < rows; row++) {
     readElements(input.type, hostElements(input.data), row * inner, inner, x);
+    const sumOf = product(x);
     for (const target of targets) {
       for (let column = target.firstColumn; column < target.firstColumn + target.columns; column++) {
-        let sum = 0;
-        for (let i = 0; i < inner; i++) sum += x[i] * weight[column * inner + i];
-        y[column] = sum + (bias ? bias[column] : 0);
+        y[column] = sumOf(column) + (bias ? bias[column] : 0);
       }
       writeRow(problem, target, row, y);
     }

@@ -1,7 +1,8 @@
 /** One layer of the model: attention, then the feed-forward part, each with a residual connection. */
 import { KeyValueCache } from '../../key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../multi-head-attention/multi-head-attention.js';
-import { type PackedWeight, packWeight } from '../../projection/packed-weight.js';
+import type { QuantisedType } from '../../problem/quantised-weight.js';
+import { type PackedWeight, type PackWeightOptions, packWeight } from '../../projection/packed-weight.js';
 import { project } from '../../projection/project.js';
 import type { SafetensorsFile } from '../../safetensors.js';
 import { Tensor } from '../../tensor/tensor.js';
@@ -17,11 +18,15 @@ export class DecoderLayer implements Disposable {
     private readonly feedForward: FeedForward,
   ) {}
 
-  /** @param index counts layers from 0 */
+  /**
+   * @param index counts layers from 0
+   * @param weights what the weights of all linear maps are rounded to; without it they are float32
+   */
   static async load(
     file: SafetensorsFile,
     configuration: Configuration,
     index: number,
+    weights?: QuantisedType,
   ): Promise<DecoderLayer> {
     const prefix = `model.layers.${index}.`;
     const read = async (name: string) => (await file.read(`${prefix}${name}.weight`)).cast('float32');
@@ -31,6 +36,7 @@ export class DecoderLayer implements Disposable {
       rotary: { theta: configuration.rope_theta },
       causal: true,
       type: 'float32',
+      ...(weights && { weights }),
     });
     const [gate, up, down] = [
       await read('mlp.gate_proj'),
@@ -43,7 +49,7 @@ export class DecoderLayer implements Disposable {
       (await read('input_layernorm')).data as Float32Array,
       attention,
       (await read('post_attention_layernorm')).data as Float32Array,
-      new FeedForward(gate, up, down),
+      new FeedForward([gate, up, down], weights && { type: weights }),
     );
   }
 
@@ -103,18 +109,14 @@ class FeedForward implements Disposable {
   readonly #up: PackedWeight;
   readonly #down: PackedWeight;
 
-  /**
-   * @param gate [inner, width]
-   * @param up [inner, width]
-   * @param down [width, inner]
-   */
-  constructor(gate: Tensor, up: Tensor, down: Tensor) {
+  /** @param weights gate [inner, width], up [inner, width] and down [width, inner] */
+  constructor([gate, up, down]: readonly [Tensor, Tensor, Tensor], options?: PackWeightOptions) {
     const [inner, width] = gate.dims;
     const both = new Float32Array(2 * inner * width);
     both.set(gate.data as Float32Array);
     both.set(up.data as Float32Array, inner * width);
-    this.#up = packWeight(new Tensor(both, [2 * inner, width]));
-    this.#down = packWeight(down);
+    this.#up = packWeight(new Tensor(both, [2 * inner, width]), options);
+    this.#down = packWeight(down, options);
   }
 
   /** down (silu(gate x) · up x), for x [1, steps, width] */

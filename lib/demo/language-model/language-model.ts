@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeyValueCache } from '../../key-value-cache/key-value-cache.js';
 import { packageRoot } from '../../package-root.js';
+import type { QuantisedType } from '../../problem/quantised-weight.js';
 import { type PackedWeight, packWeight } from '../../projection/packed-weight.js';
 import { project } from '../../projection/project.js';
 import { open } from '../../safetensors.js';
@@ -34,7 +35,11 @@ export class LanguageModel implements Disposable {
     readonly parameters: number,
   ) {}
 
-  static async load(folder = join(packageRoot, 'examples/language-model')): Promise<LanguageModel> {
+  /** @param weights what the weights of all linear maps are rounded to; without it they are float32 */
+  static async load(
+    folder = join(packageRoot, 'examples/language-model'),
+    weights?: QuantisedType,
+  ): Promise<LanguageModel> {
     const configuration = await readConfiguration(folder);
     const { learnt } = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as {
       learnt: string[];
@@ -45,13 +50,13 @@ export class LanguageModel implements Disposable {
       const norm = (await file.read('model.norm.weight')).cast('float32');
       const layers: DecoderLayer[] = [];
       for (let index = 0; index < configuration.num_hidden_layers; index++) {
-        layers.push(await DecoderLayer.load(file, configuration, index));
+        layers.push(await DecoderLayer.load(file, configuration, index, weights));
       }
       return new LanguageModel(
         configuration,
         new Tokenizer(learnt),
         embedding.data as Float32Array,
-        packWeight(embedding),
+        packWeight(embedding, weights && { type: weights }),
         layers,
         norm.data as Float32Array,
         [...file.tensors.values()].reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0),

@@ -43,8 +43,8 @@ static inline bool exponentiate(const float* from, int64_t count, float* to) {
 static inline void offer_keys(const AttentionParameters& p, TileRows keys, int64_t count, const float* matrix,
                               const OfferedKeys& offered) {
   const int64_t pitch = padded(p.scoring.score.hidden);
-  multiply_rows<Sums::in_order>(keys.data, keys.stride, count, matrix, p.key_width, p.scoring.score.hidden,
-                                offered.sums, pitch);
+  multiply_rows(keys.data, keys.stride, count, matrix, p.key_width, p.scoring.score.hidden, offered.sums,
+                pitch);
   for (int64_t key = 0; key < count; ++key)
     offered.safe[key] = exponentiate(offered.sums + key * pitch, pitch, offered.exponentials + key * pitch);
 }

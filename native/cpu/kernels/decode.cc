@@ -43,42 +43,40 @@ static inline void choose_in_chunk(const ScoreRow& row, const RowBlock& block, c
   partial.choice[r] = choice.key;
 }
 
-// Computes the scores of a tile of keys, one run at a time.
+// Computes the scores of a tile of keys, one run at a time. `kept` has what s.multiplied was made with.
 template <class Type>
-static inline void score_keys(const RowBlock& block, KeyRange keys, const DecodeScratch& s) {
+static inline void score_keys(const RowBlock& block, KeyRange keys, const DecodeScratch& s,
+                              KeptFactors& kept) {
   const AttentionParameters& p = *block.parameters;
   const int64_t key_step = first_key_step(block) + keys.first,
                 value_step = block.sequence.key_start + keys.first;
   const int64_t stride = padded(p.key_width);
+  const auto multiply_queries = [&](const float* factors) {
+    for (int64_t r = 0; r < block.rows; ++r)
+      multiply_channels(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
+  };
   for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
-    for_alike_keys(run, p.key.step_stride, [&](const Run& part, int64_t at, const float* factors) {
+    const auto score = [&](const Run& part, int64_t at, const float* factors) {
       const Upcoming<typename Type::Element> values{
           run_at(p.value, block, value_step + first + at, 1).template as<Type>(), p.value.step_stride};
-      for (int64_t r = 0; factors && r < block.rows; ++r)
-        multiply_channels(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
       float* scores = s.scores + first + at;
       dot_rows<Type>(factors ? s.multiplied : s.queries, block.rows, stride, part.as<Type>(),
                      p.key.step_stride, part.count, p.key_width, scores, decode_tile, values);
       scale_scores<Type>(p, part, factors, block.rows, scores, decode_tile);
-    });
+    };
+    for_alike_keys(run, p.key.step_stride, kept, multiply_queries, score);
   });
-}
-
-// The part of a row's scores that covers a run.
-static inline ScoreRow part_of(const ScoreRow& row, const Run& run, int64_t first) {
-  return {row.scores + first, row.first_key + first, row.first_key + first + run.count, row.row,
-          row.parameters};
 }
 
 // Processes keys [keys.first, keys.last) for all rows of a block.
 template <class Type>
 static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange keys, const DecodeScratch& s,
-                               const Partial& partial) {
+                               KeptFactors& kept, const Partial& partial) {
   const AttentionParameters& p = *block.parameters;
   const auto row_of = [&](int64_t r) {
     return ScoreRow{s.scores + r * decode_tile, keys.first, keys.last, rows + r, &p};
   };
-  score_keys<Type>(block, keys, s);
+  score_keys<Type>(block, keys, s, kept);
   bool careful = false;
   const Selection& selection = p.scoring.selection;
   for (int64_t r = 0; r < block.rows; ++r) {
@@ -95,14 +93,19 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   }
   if (selection.is_hard()) return;
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
-  for_runs(p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
-           [&](const Run& run, int64_t first) {
-             // No page follows the last one; in a contiguous view, the next head may follow.
-             const int64_t next = key_step + keys.first + first + decode_tile;
-             const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
-             add_values_of_run<Type>(block, run, [&](int64_t r) { return part_of(row_of(r), run, first); },
-                                     careful, s.values, partial, {upcoming.as<Type>(), p.key.step_stride});
-           });
+  ValueRuns<typename Type::Element> values;
+  for_runs(
+      p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
+      [&](const Run& run, int64_t first) {
+        for (int64_t r = 0; run.scales && r < block.rows; ++r)
+          dequantise_by_weights(row_of(r), run, first, careful);
+        // No page follows the last one; in a contiguous view, the next head may follow.
+        const int64_t next = key_step + keys.first + first + decode_tile;
+        const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
+        values.runs[values.count++] = {
+            run.as<Type>(), p.value.step_stride, first, run.count, {upcoming.as<Type>(), p.key.step_stride}};
+      });
+  add_values_of_tile<Type>(block, values, row_of, careful, s.values, partial);
 }
 
 // Attends keys [first_key, last_key) with the rows of `block` and leaves a partial softmax state.
@@ -124,13 +127,14 @@ void decode_chunk(const RowBlock& block, int64_t first_key, int64_t last_key, co
   for (int64_t i = 0; i < block.rows * p.value_width; ++i) partial.output[i] = 0;
 
   load_query_rows(block, block.rows, query_factor(p), s.query, s.queries, padded(p.key_width));
+  KeptFactors kept;
   with_stored_type(p.key.type, [&](auto type) {
     using Type = decltype(type);
     const int64_t begin = first_key > keys.first ? first_key : keys.first;
     const int64_t end = last_key < keys.last ? last_key : keys.last;
     for (int64_t first = begin; first < end && !stop(); first += decode_tile) {
       const int64_t last = first + decode_tile < end ? first + decode_tile : end;
-      decode_keys<Type>(block, rows, {first, last}, s, partial);
+      decode_keys<Type>(block, rows, {first, last}, s, kept, partial);
     }
   });
 }

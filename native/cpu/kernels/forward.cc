@@ -202,11 +202,11 @@ void forward(const RowBlock& block, void* scratch, const Stop& stop) {
     if (group.keys.last > keys.last) keys.last = group.keys.last;
   }
 
-  for (int64_t first = keys.first, last = first; first < keys.last; first = last) {
+  // Tiles begin at the first key and have a fixed length, wherever pages end: a tile is a step of the
+  // softmax, and other steps would give other bits.
+  for (int64_t first = keys.first; first < keys.last; first += key_tile) {
     if (stop()) return;
-    const int64_t left = keys.last - first;
-    last =
-        first + keys_of_tile_at(p.value, block.sequence.key_start + first, left < key_tile ? left : key_tile);
+    const int64_t last = keys.last - first < key_tile ? keys.last : first + key_tile;
     const KeyTile of_keys = load_keys(block, {first, last}, s);
     const ValueTile values = load_values(block, {first, last}, s);
     for (int64_t g = 0; g < groups; ++g) {

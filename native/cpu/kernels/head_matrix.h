@@ -39,15 +39,14 @@ static inline void load_transposed(const HeadMatrix& matrix, int64_t head, int64
 
 // out[m][j] = Σ_i rows[m][i] · matrix[i][j] for j < padded(columns), with a matrix in the layout of
 // load_matrix.
-template <Sums order = Sums::in_any_order>
 static inline void multiply_rows(const float* rows, int64_t stride, int64_t count, const float* matrix,
                                  int64_t inner, int64_t columns, float* out, int64_t out_stride) {
   const int64_t pitch = padded(columns);
   for_vector_groups(0, pitch / lanes, [&](auto vectors, int64_t first_vector) {
     for_row_tiles(count, [&](auto tile, int64_t first) {
       Accumulators<tile.value, vectors.value> acc;
-      multiply<BroadcastRows, Float32, order>(rows + first * stride, stride, matrix + first_vector * lanes,
-                                              pitch, inner, acc);
+      multiply<BroadcastRows, Float32>(rows + first * stride, stride, matrix + first_vector * lanes, pitch,
+                                       inner, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < tile.value; ++m) {
 #pragma GCC unroll 8

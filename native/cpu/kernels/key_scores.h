@@ -21,16 +21,16 @@ struct KeyTile {
 
 using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
 
-// S[key][row] = Σ_d K[key][d] · Q[d][row]. With sums in order, equal keys have equal scores anywhere in a
-// tile.
-template <Sums order, class Product, class Finish>
+// S[key][row] = Σ_d K[key][d] · Q[d][row]. Equal keys have bitwise equal scores anywhere in a tile, since
+// hard selection takes the first of several best ones.
+template <class Product, class Finish>
 static inline void multiply_keys(const ScoreTile& tile, RowsOf<Product> keys,
                                  const typename Product::Element* queries, int64_t depth, Finish finish) {
   for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastRows, Product, order>(keys.data + first * keys.stride, keys.stride,
-                                              queries + first_vector * lanes, group_rows, depth, acc);
+      multiply<BroadcastRows, Product>(keys.data + first * keys.stride, keys.stride,
+                                       queries + first_vector * lanes, group_rows, depth, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8
@@ -41,24 +41,21 @@ static inline void multiply_keys(const ScoreTile& tile, RowsOf<Product> keys,
   });
 }
 
-template <Sums order>
 static inline void multiply_scores(const ScoreTile& tile, const KeyTile& keys) {
-  multiply_keys<order>(tile, keys.rows.from(tile.first_key - keys.first_key), tile.group->query,
-                       tile.parameters->key_width, [](Vec score) { return score; });
+  multiply_keys(tile, keys.rows.from(tile.first_key - keys.first_key), tile.group->query,
+                tile.parameters->key_width, [](Vec score) { return score; });
 }
 
 // The queries of pairs are as they are in memory, and not yet scaled.
-template <Sums order>
 static inline void multiply_pairs(const ScoreTile& tile, const KeyTile& keys) {
   const Vec factor = splat(query_factor(*tile.parameters));
-  multiply_keys<order>(tile, keys.pairs.from(tile.first_key - keys.first_key), query_pairs(*tile.group),
-                       pairs_of(tile.parameters->key_width), [=](Vec score) { return score * factor; });
+  multiply_keys(tile, keys.pairs.from(tile.first_key - keys.first_key), query_pairs(*tile.group),
+                pairs_of(tile.parameters->key_width), [=](Vec score) { return score * factor; });
 }
 
 // The same, divided by the lengths of the keys; queries already have length 1.
-template <Sums order>
 static inline void multiply_cosines(const ScoreTile& tile, const KeyTile& keys) {
-  multiply_scores<order>(tile, keys);
+  multiply_scores(tile, keys);
   for (int64_t key = tile.first_key; key < tile.last_key; ++key) {
     const Vec inverse = splat(keys.inverse_lengths[key - keys.first_key]);
     for (int64_t v = tile.first_vector; v < tile.last_vector; ++v)
@@ -70,16 +67,16 @@ static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
   add_keys(tile, keys.offered, keys.first_key);
 }
 
-template <Sums order>
-static inline Scores scores_in(const AttentionParameters& p) {
-  if constexpr (has_pair_products) return multiply_pairs<order>;
-  return p.scoring.score.kind == ScoreKind::cosine ? multiply_cosines<order> : multiply_scores<order>;
-}
-
-// Hard selection takes the first of several best keys, so equal keys must have bitwise equal scores.
 static inline Scores scores_of(const AttentionParameters& p) {
-  if (p.scoring.score.kind == ScoreKind::additive) return add_scores;
-  return p.scoring.selection.is_hard() ? scores_in<Sums::in_order>(p) : scores_in<Sums::in_any_order>(p);
+  if constexpr (has_pair_products) return multiply_pairs;
+  switch (p.scoring.score.kind) {
+    case ScoreKind::additive:
+      return add_scores;
+    case ScoreKind::cosine:
+      return multiply_cosines;
+    default:
+      return multiply_scores;
+  }
 }
 
 // The stages of a tile's scores before masks and ranges, in this order.

@@ -32,15 +32,17 @@ static inline bool needs_copies(const View& view) {
 
 // Dequantises int8: each element times the scale of its row, and times the factor of its channel.
 template <class Type>
-static inline void widen_run(const Run& run, int64_t stride, int64_t width, float* copy) {
-  for_alike_keys(run, stride, [&](const Run& part, int64_t, const float* factors) {
+static inline void widen_run(const Run& run, int64_t stride, int64_t width, KeptFactors& kept, float* copy) {
+  const auto widen_alike = [&](const Run& part, int64_t, const float* factors) {
     for (int64_t i = 0; i < part.count; ++i, copy += width) {
       widen<Type>(part.as<Type>() + i * stride, width, copy);
       if (!part.scales) continue;
       for (int64_t d = 0; d < width; ++d) copy[d] *= part.scales[i];
       if (factors) multiply_channels(copy, factors, width, copy);
     }
-  });
+  };
+  for_alike_keys(
+      run, stride, kept, [](const float*) {}, widen_alike);
 }
 
 static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int64_t first_step, int64_t keys,
@@ -50,20 +52,12 @@ static inline TileRows tile_rows_of(const View& view, const RowBlock& block, int
     if (run.count == keys) return {run.as<Float32>(), view.step_stride};
   }
   with_stored_type(view.type, [&](auto type) {
+    KeptFactors kept;
     for_runs(view, block, first_step, keys, [&](const Run& run, int64_t first) {
-      widen_run<decltype(type)>(run, view.step_stride, width, copy + first * width);
+      widen_run<decltype(type)>(run, view.step_stride, width, kept, copy + first * width);
     });
   });
   return {copy, width};
-}
-
-// The number of keys in a tile that begins at `first` and has at most `most` keys. The tile ends with the
-// page if the rest of the page is long enough to read in place.
-static inline int64_t keys_of_tile_at(const View& view, int64_t first, int64_t most) {
-  constexpr int64_t least = 32;
-  if (!view.pages || !in_place(view)) return most;
-  const int64_t left = view.pages->steps - first % view.pages->steps;
-  return left < least || left > most ? most : left;
 }
 
 static inline bool all_finite(TileRows rows, int64_t count, int64_t width) {

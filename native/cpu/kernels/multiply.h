@@ -27,59 +27,47 @@ struct BroadcastColumns {  // m is contiguous
   static int64_t depth(int64_t stride, int64_t k) { return k * stride; }
 };
 
-// One step of depth: acc[m][v] += A(m, k) · B[k][v]. Types of B say what a step is: storage.h,
-// pair_product.h.
-template <class Walk, class BType, int rows, int vectors>
+// One step of depth: acc[m][v] += A(m, k) · B[k][v]. A row of B lies in several panels, `apart` elements from
+// each other. The type of B says what a step is, and what multiplies it: storage.h, pair_product.h.
+template <class Walk, class BType, int panels, int rows, int vectors>
 static inline __attribute__((always_inline)) void multiply_step(const typename BType::Factor* a,
                                                                 int64_t stride,
-                                                                const typename BType::Element* b, int64_t k,
+                                                                const typename BType::Element* b,
+                                                                int64_t apart, int64_t k,
                                                                 Accumulators<rows, vectors>& acc) {
   const auto multiply_part = [&](auto part) __attribute__((always_inline)) {
-    typename BType::Column column[vectors];
-    BType::template load_part<part.value>(b, column);
+    constexpr int wide = vectors / panels;
+    typename BType::Column column[panels][wide];
+#pragma GCC unroll 4
+    for (int i = 0; i < panels; ++i) BType::template load_part<part.value>(b + i * apart, column[i]);
 #pragma GCC unroll 16
     for (int m = 0; m < rows; ++m) {
       const auto factor =
           BType::template broadcast<part.value>(a + Walk::row(stride, m) + Walk::depth(stride, k));
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) acc[m][v] = BType::multiply_add(factor, column[v], acc[m][v]);
+#pragma GCC unroll 16
+      for (int v = 0; v < vectors; ++v)
+        acc[m][v] = BType::multiply_add(factor, column[v / wide][v % wide], acc[m][v]);
     }
   };
   multiply_part(std::integral_constant<int, 0>{});
   if constexpr (BType::parts == 2) multiply_part(std::integral_constant<int, 1>{});
 }
 
-// in_order: products are added one by one, as in a scalar loop.
-enum class Sums { in_order, in_any_order };
-
-// acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart.
-template <class Walk, class BType, Sums order, int rows, int vectors>
+// acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart. Products are added one by one, in the
+// order of k: a sum has the same bits in a tile of any shape, so that a row's result does not depend on which
+// rows are computed with it.
+template <class Walk, class BType, int panels = 1, int rows, int vectors>
 static inline __attribute__((always_inline)) void multiply(const typename BType::Factor* a, int64_t stride,
                                                            const typename BType::Element* b, int64_t pitch,
-                                                           int64_t depth, Accumulators<rows, vectors>& acc) {
+                                                           int64_t depth, Accumulators<rows, vectors>& acc,
+                                                           int64_t apart = 0) {
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
   }
-  // A small tile would stall on its own last sum, so each element gets several sums, which are added at the
-  // end.
-  constexpr int chains = order == Sums::in_order || rows * vectors >= 8 ? 1 : rows * vectors >= 4 ? 2 : 4;
-  int64_t k = 0;
-  if constexpr (chains > 1) {
-    Accumulators<rows, vectors> sums[chains] = {};
-    for (; k + chains <= depth; k += chains) {
-#pragma GCC unroll 4
-      for (int c = 0; c < chains; ++c)
-        multiply_step<Walk, BType>(a, stride, b + (k + c) * pitch, k + c, sums[c]);
-    }
-    for (int c = 0; c < chains; ++c) {
-      for (int m = 0; m < rows; ++m) {
-        for (int v = 0; v < vectors; ++v) acc[m][v] += sums[c][m][v];
-      }
-    }
-  }
-  for (; k < depth; ++k) multiply_step<Walk, BType>(a, stride, b + k * pitch, k, acc);
+  for (int64_t k = 0; k < depth; ++k)
+    multiply_step<Walk, BType, panels>(a, stride, b + k * pitch, apart, k, acc);
 }
 
 // Cuts `count` rows into register tiles: tiles of six rows, with the rest distributed so that no tile has

@@ -34,15 +34,6 @@ static inline int64_t level_of_channel(const OutlierRow& at, int64_t channel) {
   return level;
 }
 
-static inline bool has_outliers(const OutlierRow& at) {
-  uint64_t never = ~uint64_t{0};
-  for (int64_t d = 0; d < at.pitch; d += 16) {
-    for (int64_t level = 1; level <= outlier_levels; ++level)
-      never &= outliers_of_eight(at.level(level) + d) & outliers_of_eight(at.level(level) + d + 8);
-  }
-  return never != ~uint64_t{0};
-}
-
 // What the numbers of each channel are to be multiplied by.
 struct ChannelFactors {
   alignas(64) float of[most_outlier_width];
@@ -81,5 +72,42 @@ static inline int64_t load_factors(const OutlierRow& at, ChannelFactors& factors
   for (int i = 0; i < 16; ++i) first = next[i] < first ? next[i] : first;
   return first - at.row;
 }
+
+// The factors of the keys read last. Keys read next mostly have the same outliers, those of other pages too,
+// so that a query multiplied by the factors serves again.
+class KeptFactors {
+ public:
+  // Whether the factors are those of a row.
+  bool hold_for(const OutlierRow& at) const {
+    if (at.row < first_ || at.row >= end_) return false;
+    uint64_t difference = 0;
+    for (int64_t i = 0; i < outlier_levels * at.pitch; i += 8)
+      difference |= outliers_of_eight(at.outliers + i) ^ outliers_of_eight(outliers_ + i);
+    return difference == 0;
+  }
+
+  void load(const OutlierRow& at) {
+    uint64_t never = ~uint64_t{0};
+    for (int64_t i = 0; i < outlier_levels * at.pitch; i += 8) {
+      const uint64_t eight = outliers_of_eight(at.outliers + i);
+      __builtin_memcpy(outliers_ + i, &eight, sizeof eight);
+      never &= eight;
+    }
+    any_ = never != ~uint64_t{0};
+    first_ = any_ ? at.row : 0;
+    end_ = any_ ? at.row + load_factors({outliers_, at.pitch, at.row}, factors_) : outlier_block;
+  }
+
+  // Null where all are 1.
+  const float* factors() const { return any_ ? factors_.of : nullptr; }
+  // The end of the rows of a block that they hold for.
+  int64_t end() const { return end_; }
+
+ private:
+  ChannelFactors factors_;
+  alignas(16) uint8_t outliers_[outlier_levels * most_outlier_width];  // [levels, pitch], of the last block
+  int64_t first_ = 0, end_ = 0;                                        // none yet
+  bool any_ = false;
+};
 
 }  // namespace heed::cpu::HEED_ISA

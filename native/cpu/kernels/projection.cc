@@ -1,14 +1,10 @@
 // y = x Wᵀ + b. Weights lie in panels of panel_columns output columns, [inner, panel_columns] each, in their
-// own storage type, so that the matrix kernel streams them (panel_type.h). The epilogue adds the bias and
-// writes each head where attention reads it. Heads that are normalised or rotated are first collected,
-// because this requires all their elements at once.
-#include "cpu/kernels/dot.h"
+// own storage type, so that the matrix kernel streams them.
 #include "cpu/kernels/kernels.h"
-#include "cpu/kernels/normalise.h"
+#include "cpu/kernels/multiply.h"
 #include "cpu/kernels/panel_type.h"
-#include "cpu/kernels/rotate.h"
 #include "cpu/kernels/scratch_cursor.h"
-#include "cpu/kernels/table.h"
+#include "cpu/kernels/write_product.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -27,6 +23,11 @@ template <class From>
 static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
                                 int64_t k, Vec (&tile)[lanes]) {
   const int64_t steps = inner - k < lanes ? inner - k : lanes;
+  if (steps == lanes && columns >= lanes) {
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c) tile[c] = From::load(weight + c * inner + k);
+    return transpose(tile);
+  }
   for (int c = 0; c < lanes; ++c) {
     tile[c] = Vec{};
     if (c >= columns) continue;
@@ -38,6 +39,45 @@ static inline void load_columns(const typename From::Element* weight, int64_t co
     }
   }
   transpose(tile);
+}
+
+// What multiplies an unpacked weight, and the squares of it: `lanes` columns, and as many steps of the depth
+// from k on.
+template <class Type>
+struct UnpackedElements : FloatProducts<Type> {
+  using Stored = typename Type::Element;
+  using Input = Float32;
+  static int64_t depth(int64_t inner) { return inner; }
+  static void load_square(const Stored* weight, int64_t columns, int64_t inner, int64_t k,
+                          Vec (&square)[lanes]) {
+    load_columns<Type>(weight, columns, inner, k, square);
+  }
+};
+struct UnpackedPairs : Pairs {
+  using Stored = uint16_t;
+  using Input = BFloat16;
+  static int64_t depth(int64_t inner) { return (inner + 1) / 2; }
+  static void load_square(const uint16_t* weight, int64_t columns, int64_t inner, int64_t k,
+                          UintVec (&square)[lanes]) {
+    const int64_t left = inner - 2 * k, elements = left < 2 * lanes ? left : 2 * lanes;
+    Vec tile[lanes] = {};
+    for (int64_t c = 0; c < lanes && c < columns; ++c) {
+      const uint16_t* from = weight + c * inner + 2 * k;
+      elements == 2 * lanes ? __builtin_memcpy(&tile[c], from, sizeof tile[c])
+                            : __builtin_memcpy(&tile[c], from, static_cast<size_t>(elements) * sizeof *from);
+    }
+    transpose(tile);
+    for (int i = 0; i < lanes; ++i) square[i] = as_uint(tile[i]);
+  }
+};
+
+template <class F>
+static inline auto with_unpacked_type(DType weight_type, F f) {
+  if constexpr (has_pair_products) {
+    return f(UnpackedPairs{});
+  } else {
+    return with_type(weight_type, [&](auto type) { return f(UnpackedElements<decltype(type)>{}); });
+  }
 }
 
 template <class From, class To>
@@ -70,63 +110,10 @@ void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, 
   });
 }
 
-// Adds the bias to columns [first_column, first_column + count) of one row and writes them to their heads.
-static inline void write_columns(const ProjectionArguments& a, int64_t row, int64_t first_column,
-                                 int64_t count, float* values) {
-  if (a.bias) {
-    for (int64_t i = 0; i < count; ++i) values[i] += a.bias[first_column + i];
-  }
-  const int64_t batch = row / a.steps, step = row % a.steps;
-  for (int64_t t = 0; t < a.target_count; ++t) {
-    const ProjectionTarget& target = a.targets[t];
-    const int64_t end = target.first_column + target.columns;
-    int64_t column = first_column > target.first_column ? first_column : target.first_column;
-    const int64_t last = first_column + count < end ? first_column + count : end;
-    while (column < last) {
-      const int64_t head = (column - target.first_column) / target.head_width;
-      const int64_t within = (column - target.first_column) % target.head_width;
-      const int64_t run =
-          last - column < target.head_width - within ? last - column : target.head_width - within;
-      float* head_values = values + (column - first_column);
-      if (target.norm.weight && head % target.norm.heads == 0)
-        normalise(target.norm, head, target.head_width, head_values);
-      if (target.rotation.width > 0) rotate(target.rotation, row, head_values);
-      with_type(target.view.type, [&](auto type) {
-        using Type = decltype(type);
-        auto* to = static_cast<typename Type::Element*>(target.view.data) + batch * target.view.batch_stride +
-                   head * target.view.head_stride + step * target.view.step_stride + within;
-        narrow<Type>(head_values, run, 1, to);
-      });
-      column += run;
-    }
-  }
-}
-
-// Whether one of the columns belongs to a head that must be complete before it is written.
-static inline bool whole_heads(const ProjectionArguments& a, Columns columns) {
-  for (int64_t t = 0; t < a.target_count; ++t) {
-    const ProjectionTarget& target = a.targets[t];
-    if (target.whole_heads() && target.first_column < columns.end &&
-        columns.first < target.first_column + target.columns) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// The panels that contain the columns.
-struct PanelRange {
-  int64_t first, end;
-  int64_t columns() const { return (end - first) * panel_columns; }
-};
-static inline PanelRange panels_of(Columns columns) {
-  return {columns.first / panel_columns, (columns.end + panel_columns - 1) / panel_columns};
-}
-
 size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
   cursor.take<float>(rows * (a.inner + 1));
-  cursor.take<float>(rows * (whole_heads(a, columns) ? panels_of(columns).columns() : decode_tile));
+  cursor.take<float>(collected_sums(a, rows, columns));
   return cursor.used();
 }
 
@@ -164,57 +151,56 @@ static inline const typename Panel::Factor* factors_of(const ProjectionArguments
       input_rows<Input>(a, first_row, rows, Panel::depth(a.inner) * elements, scratch));
 }
 
-// Calls write(row, values) with the sums of each row.
-template <class Weight, class Write>
-static inline void project_panel(const ProjectionArguments& a, const typename Weight::Factor* input,
-                                 int64_t rows, int64_t panel, Write write) {
-  const int64_t depth = Weight::depth(a.inner);
-  const auto* weights =
-      static_cast<const typename Weight::Element*>(a.panels) + panel * panel_columns * depth;
-  for_row_tiles(rows, [&](auto tile, int64_t first) {
-    Accumulators<tile.value, tile_vectors> acc;
-    multiply<BroadcastRows, Weight, Sums::in_any_order>(input + first * depth, depth, weights, panel_columns,
-                                                        depth, acc);
+// Panels that a tile of so many rows multiplies at once. A thin tile has too few sums to hide the latency of
+// its multiply-adds, so it sums columns of several panels side by side.
+constexpr int panels_at_once(int rows) {
+  return rows == 1 ? 4 : rows * tile_vectors < 8 ? 2 : 1;
+}
+
+// Multiplies rows [first, first + rows) by consecutive panels.
+template <class Weight, int rows, int panels, class Write>
+static inline void multiply_tile(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                 int64_t first, int64_t panel, Write write) {
+  const int64_t depth = Weight::depth(a.inner), size = panel_columns * depth;
+  const auto* weights = static_cast<const typename Weight::Element*>(a.panels) + panel * size;
+  Accumulators<rows, panels * tile_vectors> acc;
+  multiply<BroadcastRows, Weight, panels>(input + first * depth, depth, weights, panel_columns, depth, acc,
+                                          size);
 #pragma GCC unroll 16
-    for (int m = 0; m < tile.value; ++m) {
-      alignas(64) float values[panel_columns];
-#pragma GCC unroll 8
-      for (int v = 0; v < tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
-      write(first + m, values);
-    }
+  for (int m = 0; m < rows; ++m) {
+    alignas(64) float values[panels * panel_columns];
+#pragma GCC unroll 16
+    for (int v = 0; v < panels * tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
+    write(first + m, panel, panels, values);
+  }
+}
+
+template <int count>
+struct PanelCount {
+  static constexpr int value = count;
+};
+
+// Calls write(row, panel, count, values) with the sums of each row for `count` panels from `panel` on.
+template <class Weight, class Write>
+static inline void multiply_panels(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                   int64_t rows, PanelRange panels, Write write) {
+  int64_t most = 1;
+  for_row_tiles(rows, [&](auto tile, int64_t) {
+    if (panels_at_once(tile.value) > most) most = panels_at_once(tile.value);
   });
-}
-
-// Writes the sums of each panel to their heads as soon as they are computed.
-template <class Weight>
-static inline void project_directly(const ProjectionArguments& a, const typename Weight::Factor* input,
-                                    int64_t first_row, int64_t rows, Columns columns) {
-  const PanelRange panels = panels_of(columns);
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    const int64_t first = panel * panel_columns;
-    const int64_t skipped = first < columns.first ? columns.first - first : 0;
-    const int64_t end = columns.end - first < panel_columns ? columns.end - first : panel_columns;
-    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, float* values) {
-      write_columns(a, first_row + row, first + skipped, end - skipped, values + skipped);
+  // All rows are multiplied by some panels before the next ones, which are read only once.
+  for (int64_t begin = panels.first; begin < panels.end; begin += most) {
+    const int64_t end = begin + most < panels.end ? begin + most : panels.end;
+    for_row_tiles(rows, [&](auto tile, int64_t first) {
+      int64_t panel = begin;
+      const auto take = [&](auto count) {
+        for (; panel + count.value <= end; panel += count.value)
+          multiply_tile<Weight, tile.value, count.value>(a, input, first, panel, write);
+      };
+      if constexpr (panels_at_once(tile.value) == 4) take(PanelCount<4>{});
+      if constexpr (panels_at_once(tile.value) >= 2) take(PanelCount<2>{});
+      take(PanelCount<1>{});
     });
-  }
-}
-
-// Collects the sums of all panels side by side, then writes them.
-template <class Weight>
-static inline void project_whole_heads(const ProjectionArguments& a, const typename Weight::Factor* input,
-                                       int64_t first_row, int64_t rows, Columns columns, float* sums) {
-  const PanelRange panels = panels_of(columns);
-  const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
-  for (int64_t panel = panels.first; panel < panels.end; ++panel) {
-    float* side = sums + (panel - panels.first) * panel_columns;
-    project_panel<Weight>(a, input, rows, panel, [&](int64_t row, const float* values) {
-      for (int v = 0; v < tile_vectors; ++v) store(side + row * pitch + v * lanes, load(values + v * lanes));
-    });
-  }
-  for (int64_t row = 0; row < rows; ++row) {
-    write_columns(a, first_row + row, columns.first, columns.end - columns.first,
-                  sums + row * pitch + skipped);
   }
 }
 
@@ -225,32 +211,66 @@ void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t row
   }
   ScratchCursor cursor{scratch};
   void* copy = cursor.take<float>(rows * (a.inner + 1));
+  float* sums = cursor.take<float>(collected_sums(a, rows, columns));
   with_panel_type(a.weight_type, a.input_type, [&](auto type) {
     using Weight = decltype(type);
     const auto* input = factors_of<Weight>(a, first_row, rows, copy);
-    if (whole_heads(a, columns)) {
-      float* sums = cursor.take<float>(rows * panels_of(columns).columns());
-      project_whole_heads<Weight>(a, input, first_row, rows, columns, sums);
-    } else {
-      project_directly<Weight>(a, input, first_row, rows, columns);
-    }
+    write_product(a, first_row, rows, columns, sums, [&](PanelRange panels, auto write) {
+      multiply_panels<Weight>(a, input, rows, panels, write);
+    });
   });
 }
 
+// Multiplies some rows by `columns`, at most panel_columns, of an unpacked weight. Turns squares of the
+// weight around in registers, so that sums have the order, and the bits, of sums over panels.
+template <class Weight, int rows>
+static inline void multiply_columns(const typename Weight::Factor* input, int64_t inner,
+                                    const typename Weight::Stored* weight, int64_t columns,
+                                    float (&values)[rows][panel_columns]) {
+  const int64_t depth = Weight::depth(inner);
+  Accumulators<rows, tile_vectors> acc = {};
+  const auto add_squares = [&](int64_t k, int64_t steps) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int v = 0; v < tile_vectors; ++v) {
+      typename Weight::Column square[lanes];
+      Weight::load_square(weight + v * lanes * inner, columns - v * lanes, inner, k, square);
+#pragma GCC unroll 16
+      for (int i = 0; i < steps; ++i) {
+#pragma GCC unroll 8
+        for (int m = 0; m < rows; ++m) {
+          const auto factor = Weight::template broadcast<0>(input + m * depth + k + i);
+          acc[m][v] = Weight::multiply_add(factor, square[i], acc[m][v]);
+        }
+      }
+    }
+  };
+  int64_t k = 0;
+  for (; k + lanes <= depth; k += lanes) add_squares(k, lanes);
+  if (k < depth) add_squares(k, depth - k);
+  for (int m = 0; m < rows; ++m) {
+    for (int v = 0; v < tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
+  }
+}
+
 void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
-  if constexpr (has_pair_products) return HEED_SHARED::project_columns(a, columns, scratch);
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(a.weight_type) || a.input_type != DType::bfloat16)
+      return HEED_SHARED::project_columns(a, columns, scratch);
+  }
   ScratchCursor cursor{scratch};
-  const float* input = input_rows<Float32>(a, 0, a.rows, a.inner, cursor.take<float>(a.rows * (a.inner + 1)));
-  float* sums = cursor.take<float>(a.rows * decode_tile);
-  with_type(a.weight_type, [&](auto type) {
-    using Type = decltype(type);
-    const auto* weight = static_cast<const typename Type::Element*>(a.panels);
-    for (int64_t first = columns.first; first < columns.end; first += decode_tile) {
-      const int64_t left = columns.end - first, count = left < decode_tile ? left : decode_tile;
-      dot_rows<Type>(input, a.rows, a.inner, weight + first * a.inner, a.inner, count, a.inner, sums,
-                     decode_tile);
-      for (int64_t row = 0; row < a.rows; ++row)
-        write_columns(a, row, first, count, sums + row * decode_tile);
+  void* copy = cursor.take<float>(a.rows * (a.inner + 1));
+  with_unpacked_type(a.weight_type, [&](auto type) {
+    using Weight = decltype(type);
+    const auto* input = factors_of<Weight>(a, 0, a.rows, copy);
+    const auto* weight = static_cast<const typename Weight::Stored*>(a.panels);
+    for (int64_t first = columns.first; first < columns.end; first += panel_columns) {
+      const int64_t left = columns.end - first, count = left < panel_columns ? left : panel_columns;
+      for_row_tiles(a.rows, [&](auto tile, int64_t row) {
+        alignas(64) float values[tile.value][panel_columns];
+        multiply_columns<Weight, tile.value>(input + row * Weight::depth(a.inner), a.inner,
+                                             weight + first * a.inner, count, values);
+        for (int m = 0; m < tile.value; ++m) write_columns(a, row + m, first, count, values[m]);
+      });
     }
   });
 }

@@ -57,14 +57,18 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
   const AttentionParameters& p = *block.parameters;
   with_stored_type(p.key.type, [&](auto type) {
     using Type = decltype(type);
+    KeptFactors kept;
+    const auto multiply_query = [&](const float* factors) {
+      multiply_channels(s.query, factors, p.key_width, s.multiplied);
+    };
     for_runs(p.key, block, first_key_step(block), block.sequence.key_steps,
              [&](const Run& run, int64_t first) {
-               for_alike_keys(run, p.key.step_stride, [&](const Run& part, int64_t at, const float* factors) {
-                 if (factors) multiply_channels(s.query, factors, p.key_width, s.multiplied);
+               const auto score = [&](const Run& part, int64_t at, const float* factors) {
                  dot_rows<Type>(factors ? s.multiplied : s.query, 1, p.key_width, part.as<Type>(),
                                 p.key.step_stride, part.count, p.key_width, s.row + first + at, 0);
                  scale_scores<Type>(p, part, factors, 1, s.row + first + at, 0);
-               });
+               };
+               for_alike_keys(run, p.key.step_stride, kept, multiply_query, score);
              });
   });
 }

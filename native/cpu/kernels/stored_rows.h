@@ -16,6 +16,11 @@ struct Int8 {
   static Vec widen(Bits bits) {
     return Vec(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(__m128i(bits))));
   }
+#elif defined(HEED_USE_AVX2)
+  static Vec widen(Bits bits) {
+    return Vec(
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(__builtin_bit_cast(int64_t, bits)))));
+  }
 #else
   static Vec widen(Bits bits) {
     return __builtin_convertvector(__builtin_convertvector(bits, IntVec), Vec);
@@ -93,22 +98,27 @@ static inline __attribute__((always_inline)) void for_runs(const View& view, con
 }
 
 // Calls f(part, index of its first row, factors) for parts of a run of keys that have the same outliers.
-// `factors` multiplies each channel; it is null where all are 1.
-template <class F>
-static inline __attribute__((always_inline)) void for_alike_keys(const Run& run, int64_t step_stride, F f) {
-  const bool outliers = run.outliers.outliers && has_outliers(run.outliers);
-  ChannelFactors factors;
+// `factors` multiplies each channel; it is null where all are 1. Before they are others than in the call
+// before, renew(factors) is called.
+template <class Renew, class F>
+static inline __attribute__((always_inline)) void for_alike_keys(const Run& run, int64_t step_stride,
+                                                                 KeptFactors& kept, Renew renew, F f) {
+  if (!run.outliers.outliers) {
+    f(run, 0, static_cast<const float*>(nullptr));
+    return;
+  }
   for (int64_t first = 0; first < run.count;) {
-    Run part = run;
-    if (outliers) {
-      part = {static_cast<int8_t*>(run.rows) + first * step_stride,
-              run.scales + first,
-              run.count - first,
-              {run.outliers.outliers, run.outliers.pitch, run.outliers.row + first}};
-      const int64_t alike = load_factors(part.outliers, factors);
-      if (alike < part.count) part.count = alike;
+    Run part{static_cast<int8_t*>(run.rows) + first * step_stride,
+             run.scales + first,
+             run.count - first,
+             {run.outliers.outliers, run.outliers.pitch, run.outliers.row + first}};
+    if (!kept.hold_for(part.outliers)) {
+      kept.load(part.outliers);
+      if (kept.factors()) renew(kept.factors());
     }
-    f(part, first, outliers ? factors.of : nullptr);
+    const int64_t alike = kept.end() - part.outliers.row;
+    if (alike < part.count) part.count = alike;
+    f(part, first, kept.factors());
     first += part.count;
   }
 }

@@ -18,8 +18,8 @@ static inline void accumulate_values(const ScoreTile& tile, RowGroup& group, Row
       Accumulators<rows.value, vectors.value> acc;
       const auto* weights =
           reinterpret_cast<const typename Product::Element*>(tile.at(tile.first_key, first_vector));
-      multiply<BroadcastColumns, Product, Sums::in_order>(values.data + d, values.stride, weights, group_rows,
-                                                          tile.keys(), acc);
+      multiply<BroadcastColumns, Product>(values.data + d, values.stride, weights, group_rows, tile.keys(),
+                                          acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8

@@ -48,7 +48,7 @@ struct Decoding {
   int64_t partials = 0;
 };
 
-// The keys that a sequence shares with others, and the states that attend them for all sequences.
+// How many keys a sequence shares with others, and the states that attend them for all sequences.
 struct SharedKeys {
   PrefixStates* states = nullptr;
   int64_t keys = 0;
@@ -72,8 +72,10 @@ Decoding decode_tasks(const PlannedAttention& planned) {
   for (int64_t batch = 0; batch < static_cast<int64_t>(sequences.size()); ++batch) {
     const int64_t rows = planned.rows_of(sequences[batch]);
     if (rows == 0 || !is_decoded(planned, sequences[batch])) continue;
-    const auto [prefix, first_key] = shared_keys[batch];
-    const int64_t own = (sequences[batch].key_steps - first_key + decode_chunk_keys - 1) / decode_chunk_keys;
+    const auto [prefix, shared] = shared_keys[batch];
+    const Keys keys = planned.keys_of(sequences[batch]);
+    const int64_t first_key = keys.first + shared;
+    const int64_t own = (keys.last - first_key + decode_chunk_keys - 1) / decode_chunk_keys;
     // A sequence without keys still has output to write.
     const int64_t chunks = prefix == nullptr ? std::max<int64_t>(1, own) : own;
     const bool alone = prefix == nullptr && chunks == 1;

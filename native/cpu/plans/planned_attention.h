@@ -10,6 +10,12 @@
 
 namespace heed::cpu {
 
+// Keys [first, last) of a sequence.
+struct Keys {
+  int64_t first, last;
+  int64_t count() const { return last - first; }
+};
+
 // The phases that use it keep it alive. The kernels are fixed when the plan is made.
 struct PlannedAttention {
   explicit PlannedAttention(const AttentionProblem& problem);
@@ -21,6 +27,9 @@ struct PlannedAttention {
   const KernelTable& table;
 
   int64_t rows_of(const Sequence& sequence) const { return sequence.query_steps * parameters.head_group(); }
+  // The keys of a sequence that the window lets some row attend. Plans count keys from the first of them:
+  // keys before it, which a rolling cache drops, must not affect a result.
+  Keys keys_of(const Sequence& sequence) const;
   // Rows [first_row, first_row + rows) of one batch entry and key head.
   RowBlock block_of(int64_t batch, int64_t key_head, int64_t first_row, int64_t rows) const;
 };

@@ -9,14 +9,14 @@
 
 namespace heed::cpu {
 
-// The states of all rows of a shared prefix over its keys, one per chunk of keys. One or two vectors of rows
-// use the decode kernel, as many rows at a time as it takes, over keys that stay in L2; more rows use the
-// forward kernel.
+// The states of all rows of a shared prefix over its keys, one per chunk of keys: those that each sequence
+// would come to by itself, to the bit. The decode kernel takes as many rows at a time as it can, over keys
+// that stay in L2.
 class PrefixStates {
  public:
   PrefixStates(const PlannedAttention& planned, const SharedPrefix& prefix);
 
-  // A task handles all rows, or a block of rows, of one key head over one chunk.
+  // A task handles a block of rows of one key head over one chunk.
   int64_t tasks() const { return chunks_ * key_heads_ * blocks_; }
   void run(int64_t task, const TaskContext& context);
 
@@ -28,16 +28,13 @@ class PrefixStates {
   int64_t first_row(int64_t chunk, int64_t key_head) const { return (chunk * key_heads_ + key_head) * rows_; }
   // The state of a row, in any chunk.
   Partial state_of(int64_t row);
-  AttentionParameters parameters_of(int64_t key_head, int64_t place);
-  void decode(const RowBlock& all, int64_t place, const TaskContext& context);
-  void forward(const RowBlock& block, int64_t place, const TaskContext& context);
+  AttentionParameters parameters_of() const;
 
   const PlannedAttention& planned_;
   SharedPrefix prefix_;
   int64_t key_heads_, head_group_, value_width_;
   int64_t entry_rows_, rows_;  // of one entry, and of all entries
-  bool decoded_;
-  int64_t chunk_keys_, chunks_, blocks_;
+  int64_t chunks_, blocks_;
   std::vector<float> outputs_, maxima_, sums_, bests_;
   std::vector<int64_t> choices_;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/plan.h"
+#include "cpu/integer_weight.h"
 #include "cpu/packed_weight.h"
 
 namespace heed::cpu {
@@ -13,12 +14,15 @@ constexpr int64_t panels_per_task = 8;
 // Up to this many rows, dot products with the unpacked weight are faster than packing it for one use.
 constexpr int64_t rows_worth_no_packing = 4;
 constexpr int64_t columns_per_task = 256;
+// Up to this many rows, each task of an integer product quantises its input itself, which costs less than a
+// phase for it does.
+constexpr int64_t rows_worth_no_phase = 4;
 
 struct PlannedProjection {
   explicit PlannedProjection(const ProjectionProblem& p) : problem(p) {}
   const ProjectionProblem problem;
 
-  ProjectionArguments arguments(const void* weight, DType type) const {
+  ProjectionArguments arguments(const void* weight = nullptr, DType type = DType::float32) const {
     return {
         .input = problem.input,
         .input_type = problem.input_type,
@@ -97,6 +101,59 @@ void plan_panels(const std::shared_ptr<const PlannedProjection>& planned,
        }});
 }
 
+// The input as integers, a block for each block of rows.
+class QuantisedInput {
+ public:
+  QuantisedInput(size_t block, int64_t blocks)
+      : pitch_((block + 63) / 64 * 64),
+        first_(static_cast<char*>(memory_.reserve(pitch_ * static_cast<size_t>(blocks)))) {}
+  void* block(int64_t index) const { return first_ + static_cast<size_t>(index) * pitch_; }
+
+ private:
+  Scratch memory_;
+  size_t pitch_;
+  char* first_;
+};
+
+void plan_integers(const std::shared_ptr<const PlannedProjection>& planned, const IntegerWeight& weight,
+                   Plan& plan) {
+  const IntegerTable& table = weight.table();
+  const IntegerPanels& panels = weight.panels();
+  const auto tasks = columns_of_tasks(planned->problem, table.panel_columns);
+  const auto across = static_cast<int64_t>(tasks.size());
+  const int64_t all_rows = planned->problem.rows;
+  if (all_rows <= rows_worth_no_phase) {
+    plan.push_back({across, [=, &table, &panels](const TaskContext& context) {
+                      const ProjectionArguments arguments = planned->arguments();
+                      const Columns columns = tasks[context.task];
+                      const size_t block = (table.quantised_size(panels, all_rows) + 63) / 64 * 64;
+                      void* scratch =
+                          context.scratch.reserve(block + table.scratch(arguments, all_rows, columns));
+                      table.quantise_rows(arguments, panels, 0, all_rows, scratch);
+                      table.project(arguments, panels, scratch, 0, all_rows, columns,
+                                    static_cast<char*>(scratch) + block);
+                    }});
+    return;
+  }
+  const int64_t down = pieces(all_rows, rows_per_task);
+  const auto input = std::make_shared<const QuantisedInput>(
+      table.quantised_size(panels, std::min(all_rows, rows_per_task)), down);
+  const auto rows_from = [all_rows](int64_t first) { return std::min(rows_per_task, all_rows - first); };
+  plan.push_back({down, [=, &table, &panels](const TaskContext& context) {
+                    const int64_t first = context.task * rows_per_task;
+                    table.quantise_rows(planned->arguments(), panels, first, rows_from(first),
+                                        input->block(context.task));
+                  }});
+  plan.push_back(
+      {down * across, [=, &table, &panels](const TaskContext& context) {
+         const ProjectionArguments arguments = planned->arguments();
+         const int64_t index = context.task / across, first = index * rows_per_task;
+         const Columns columns = tasks[context.task % across];
+         void* scratch = context.scratch.reserve(table.scratch(arguments, rows_from(first), columns));
+         table.project(arguments, panels, input->block(index), first, rows_from(first), columns, scratch);
+       }});
+}
+
 void plan_columns(const std::shared_ptr<const PlannedProjection>& planned, Plan& plan) {
   const KernelTable& table = kernels();
   plan.push_back(
@@ -120,7 +177,9 @@ bool whole_heads(const ProjectionProblem& problem) {
 void plan(const ProjectionProblem& problem, Plan& plan) {
   if (problem.rows == 0 || problem.columns == 0) return;
   const auto planned = std::make_shared<const PlannedProjection>(problem);
-  if (problem.packed) {
+  if (const auto* integers = dynamic_cast<const IntegerWeight*>(problem.packed)) {
+    plan_integers(planned, *integers, plan);
+  } else if (problem.packed) {
     plan_panels(planned, nullptr, static_cast<const Panels&>(*problem.packed), plan);
   } else if (problem.rows <= rows_worth_no_packing && !whole_heads(problem)) {
     plan_columns(planned, plan);

@@ -6,9 +6,6 @@ namespace heed::cpu {
 
 namespace {
 
-// Fewer common keys are read about as fast once per entry; see bench/NOTES.md.
-constexpr int64_t least_keys = 512;
-
 // Whether the contribution of a key to a row depends on nothing but the two of them.
 bool may_share(const PlannedAttention& planned) {
   const AttentionParameters& p = planned.parameters;
@@ -23,6 +20,7 @@ int64_t attended_keys(const AttentionProblem& problem, const Sequence& sequence)
   return std::clamp<int64_t>(end, 0, sequence.key_steps);
 }
 
+// In whole chunks: the states of a sequence that shares none of its keys.
 int64_t common_keys(const PageTables& tables, int64_t steps, int64_t a, int64_t b, int64_t most) {
   int64_t pages = 0;
   while (pages * steps < most &&
@@ -30,7 +28,7 @@ int64_t common_keys(const PageTables& tables, int64_t steps, int64_t a, int64_t 
          tables.values[tables.first[a] + pages] == tables.values[tables.first[b] + pages]) {
     ++pages;
   }
-  return std::min(pages * steps, most);
+  return std::min(pages * steps, most) / decode_chunk_keys * decode_chunk_keys;
 }
 
 int64_t first_query(const PlannedAttention& planned, int64_t batch) {
@@ -60,7 +58,7 @@ std::vector<SharedPrefix> shared_prefixes(const PlannedAttention& planned) {
       const int64_t keys =
           common_keys(*planned.problem.pages, planned.parameters.key.pages->steps, first, next, most);
       // Adding an entry pays if all entries together save more, even if they share fewer keys.
-      if (keys < least_keys || keys * prefix.entries < prefix.keys * (prefix.entries - 1)) break;
+      if (keys == 0 || keys * prefix.entries < prefix.keys * (prefix.entries - 1)) break;
       prefix.entries += 1;
       prefix.keys = keys;
       prefix.query_stride = stride;

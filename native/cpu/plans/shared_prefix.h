@@ -9,7 +9,8 @@
 namespace heed::cpu {
 
 // Batch entries [first_entry, first_entry + entries), whose queries are all decoded and lie in memory like
-// steps of one sequence. All of them may attend the first `keys` keys, which they share.
+// steps of one sequence. All of them may attend the first `keys` keys, which they share: a multiple of
+// decode_chunk_keys.
 struct SharedPrefix {
   int64_t first_entry = 0;
   int64_t entries = 0;

@@ -23,8 +23,10 @@ inline double read(const void* data, DType type, int64_t index) {
   const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
   const double sign = bits & 0x8000 ? -1 : 1;
   if (exponent == 31) return fraction ? NAN : sign * INFINITY;
-  if (exponent == 0) return sign * std::ldexp(fraction, -24);
-  return sign * std::ldexp(1024 + fraction, exponent - 25);
+  // Calling ldexp for each element would take a sixth of the time of the tests.
+  constexpr double least = 0x1p-24;
+  if (exponent == 0) return sign * fraction * least;
+  return sign * (1024 + fraction) * (least * static_cast<double>(uint32_t{1} << (exponent - 1)));
 }
 
 // Rounds towards zero to the type's precision, which suffices for inputs.

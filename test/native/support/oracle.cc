@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "support/half.h"
 
@@ -35,50 +37,74 @@ double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t pos
   return -std::log(-std::log1p(-(bits + 0.5) / 4294967296.0));
 }
 
-// vᵀ tanh(W q + U k)
-template <class Query, class Key>
-double additive(const AttentionProblem& p, int64_t head, int64_t key_head, const Query& q, const Key& k) {
-  const auto at = [](const HeadMatrix& matrix, int64_t of, int64_t index) {
-    return read(matrix.data, matrix.type, of * matrix.head_stride + index);
-  };
-  double sum = 0;
-  for (int64_t h = 0; h < p.scoring.score.hidden; ++h) {
-    double inner = 0;
-    for (int64_t i = 0; i < p.query_width; ++i)
-      inner += at(p.scoring.score.weight, head, h * p.query_width + i) * q(i);
-    for (int64_t i = 0; i < p.key_width; ++i)
-      inner += at(p.scoring.score.key, key_head, h * p.key_width + i) * k(i);
-    sum += at(p.scoring.score.vector, head, h) * std::tanh(inner);
-  }
-  return sum;
-}
-
-double similarity(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query, int64_t key) {
-  const Sequence& sequence = p.sequences[batch];
-  const int64_t key_head = head / (p.query_heads / p.key_heads);
-  const int64_t key_step = p.scoring.score.kind == ScoreKind::location ? key : sequence.key_start + key;
-  const auto q = [&](int64_t d) { return element(p.query, batch, head, sequence.query_start + query, d); };
-  const auto k = [&](int64_t d) { return element(p.key, batch, key_head, key_step, d); };
-  if (p.scoring.score.kind == ScoreKind::additive) return additive(p, head, key_head, q, k);
-  double sum = 0;
-  if (p.scoring.score.kind == ScoreKind::general) {
-    const HeadMatrix& w = p.scoring.score.weight;
-    for (int64_t i = 0; i < p.query_width; ++i) {
-      for (int64_t j = 0; j < p.key_width; ++j)
-        sum += q(i) * read(w.data, w.type, head * w.head_stride + i * p.key_width + j) * k(j);
+// The numbers of a row, and what of a score is the same for all of its keys: an element that is read and
+// converted again for every key would take most of the time of the tests.
+class Scores {
+ public:
+  Scores(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query)
+      : p_(p), batch_(batch), key_head_(head / (p.query_heads / p.key_heads)), k_(p.key_width) {
+    const Sequence& sequence = p.sequences[batch];
+    if (query >= sequence.query_steps) return;
+    const Score& score = p.scoring.score;
+    const bool learnt = score.kind == ScoreKind::general || score.kind == ScoreKind::additive;
+    for (int64_t i = 0; i < (learnt ? p.query_width : p.key_width); ++i)
+      q_.push_back(element(p.query, batch, head, sequence.query_start + query, i));
+    if (score.kind == ScoreKind::general) {
+      // qᵀ W
+      std::vector<double> product(p.key_width);
+      for (int64_t i = 0; i < p.query_width; ++i) {
+        for (int64_t j = 0; j < p.key_width; ++j)
+          product[j] += q_[i] * at(score.weight, head, i * p.key_width + j);
+      }
+      q_ = std::move(product);
     }
+    if (score.kind == ScoreKind::additive) {
+      // W q, U and v
+      std::vector<double> products(score.hidden);
+      for (int64_t h = 0; h < score.hidden; ++h) {
+        for (int64_t i = 0; i < p.query_width; ++i)
+          products[h] += at(score.weight, head, h * p.query_width + i) * q_[i];
+        for (int64_t i = 0; i < p.key_width; ++i) u_.push_back(at(score.key, key_head_, h * p.key_width + i));
+        v_.push_back(at(score.vector, head, h));
+      }
+      q_ = std::move(products);
+    }
+  }
+
+  double operator()(int64_t key) {
+    const int64_t step =
+        p_.scoring.score.kind == ScoreKind::location ? key : p_.sequences[batch_].key_start + key;
+    for (int64_t i = 0; i < p_.key_width; ++i) k_[i] = element(p_.key, batch_, key_head_, step, i);
+    if (p_.scoring.score.kind == ScoreKind::additive) return additive();
+    const double sum = product(q_.data(), k_);
+    // Zeros have no direction, and also get 0.
+    if (p_.scoring.score.kind != ScoreKind::cosine || sum == 0) return sum;
+    return sum / std::sqrt(product(q_.data(), q_) * product(k_.data(), k_));
+  }
+
+ private:
+  static double at(const HeadMatrix& matrix, int64_t head, int64_t index) {
+    return read(matrix.data, matrix.type, head * matrix.head_stride + index);
+  }
+
+  static double product(const double* a, const std::vector<double>& b) {
+    double sum = 0;
+    for (size_t i = 0; i < b.size(); ++i) sum += a[i] * b[i];
     return sum;
   }
-  double query_squares = 0, key_squares = 0;
-  for (int64_t d = 0; d < p.key_width; ++d) {
-    sum += q(d) * k(d);
-    query_squares += q(d) * q(d);
-    key_squares += k(d) * k(d);
+
+  // vᵀ tanh(W q + U k)
+  double additive() const {
+    double sum = 0;
+    for (size_t h = 0; h < v_.size(); ++h)
+      sum += v_[h] * std::tanh(q_[h] + product(u_.data() + h * k_.size(), k_));
+    return sum;
   }
-  if (p.scoring.score.kind != ScoreKind::cosine || sum == 0)
-    return sum;  // zeros have no direction, and also get 0
-  return sum / std::sqrt(query_squares * key_squares);
-}
+
+  const AttentionProblem& p_;
+  int64_t batch_, key_head_;
+  std::vector<double> q_, k_, u_, v_;
+};
 
 double center_of(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query) {
   const Centers& centers = p.scoring.selection.centers;
@@ -114,11 +140,12 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   OracleRow row;
   std::vector<bool> attended;
   std::vector<double> bells;
+  Scores scores(p, batch, head, query);
   double highest = -INFINITY;
   // A row past the end of its sequence has no keys.
   const int64_t keys = query < sequence.query_steps ? sequence.key_steps : 0;
   for (int64_t key = 0; key < keys; ++key) {
-    double score = similarity(p, batch, head, query, key);
+    double score = scores(key);
     row.scores.push_back(score *= p.scoring.scale);
     if (p.scoring.softcap > 0) score = p.scoring.softcap * std::tanh(score / p.scoring.softcap);
     row.capped.push_back(score);

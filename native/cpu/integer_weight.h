@@ -1,0 +1,33 @@
+// A packed weight of int8 or int4, in the panel layout of one instruction set.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cpu/instruction_set.h"
+
+namespace heed::cpu {
+
+class IntegerWeight final : public PackedWeight {
+ public:
+  IntegerWeight(const IntegerTable& table, const QuantisedWeight& weight);
+
+  int64_t columns() const override { return columns_; }
+  int64_t inner() const override { return panels_.inner; }
+  size_t byte_length() const override { return byte_length_ + factors_.size() * sizeof(float); }
+  const IntegerTable& table() const { return table_; }
+  const IntegerPanels& panels() const { return panels_; }
+
+ private:
+  struct Free {
+    void operator()(void* pointer) const;
+  };
+  const IntegerTable& table_;
+  int64_t columns_;
+  std::vector<float> factors_;
+  size_t byte_length_ = 0;
+  std::unique_ptr<void, Free> memory_;
+  IntegerPanels panels_;
+};
+
+}  // namespace heed::cpu

@@ -1,0 +1,171 @@
+// Sums of four products of bytes in int32, and what leads there: each instruction in a wrapper beside a plain
+// body that computes the same. Tests compare the two wherever a processor has the instruction.
+#pragma once
+
+#include "cpu/kernels/vector.h"
+
+namespace heed::cpu::HEED_ISA {
+
+typedef int16_t ShortVec __attribute__((vector_size(lanes * 4)));
+typedef int16_t HalfShortVec __attribute__((vector_size(lanes * 2)));
+typedef int8_t QuarterByteVec __attribute__((vector_size(lanes)));
+
+// a₀ b₀ + a₁ b₁ of the int16 in each lane (PMADDWD). The sum of two products of bytes is far from overflow,
+// where PMADDUBSW would need operands whose products fit int16 twice.
+static inline IntVec plain_pair_sums(IntVec a, IntVec b) {
+  return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+}
+
+// sum + Σ aᵢ bᵢ of the four bytes in each lane, those of a unsigned, those of b signed (VPDPBUSD). Sums
+// beyond int32 wrap around, so that intermediate sums may be beyond.
+static inline IntVec plain_byte_sums(IntVec sum, IntVec a, IntVec b) {
+  UintVec sums = reinterpret_cast<UintVec>(sum);
+#pragma GCC unroll 4
+  for (int shift = 0; shift < 32; shift += 8) {
+    const UintVec of_a = (reinterpret_cast<UintVec>(a) >> shift) & 255u;
+    sums += of_a * reinterpret_cast<UintVec>((b << (24 - shift)) >> 24);
+  }
+  return reinterpret_cast<IntVec>(sums);
+}
+
+// A table of 16 bytes, in every 16 bytes of a vector.
+static inline IntVec repeat(const uint8_t (&table)[16]) {
+  IntVec repeated;
+  for (int i = 0; i < lanes / 4; ++i)
+    __builtin_memcpy(reinterpret_cast<char*>(&repeated) + 16 * i, table, sizeof table);
+  return repeated;
+}
+
+// The byte of the table for each byte of `codes`, 0 to 15 (PSHUFB).
+static inline IntVec plain_look_up(IntVec table, IntVec codes) {
+  uint8_t of_table[lanes * 4], bytes[lanes * 4];
+  __builtin_memcpy(of_table, &table, sizeof table);
+  __builtin_memcpy(bytes, &codes, sizeof codes);
+  for (uint8_t& byte : bytes) byte = of_table[byte];
+  __builtin_memcpy(&codes, bytes, sizeof codes);
+  return codes;
+}
+
+#if defined(HEED_USE_AVX512)
+static inline IntVec pair_sums(IntVec a, IntVec b) {
+  return IntVec(_mm512_madd_epi16(__m512i(a), __m512i(b)));
+}
+static inline IntVec look_up(IntVec table, IntVec codes) {
+  return IntVec(_mm512_shuffle_epi8(__m512i(table), __m512i(codes)));
+}
+#elif defined(HEED_USE_AVX2) && HEED_LANES == 8
+static inline IntVec pair_sums(IntVec a, IntVec b) {
+  return IntVec(_mm256_madd_epi16(__m256i(a), __m256i(b)));
+}
+static inline IntVec look_up(IntVec table, IntVec codes) {
+  return IntVec(_mm256_shuffle_epi8(__m256i(table), __m256i(codes)));
+}
+#else
+static inline IntVec pair_sums(IntVec a, IntVec b) {
+#if defined(__SSE2__) && HEED_LANES == 4
+  return IntVec(_mm_madd_epi16(__m128i(a), __m128i(b)));
+#else
+  return plain_pair_sums(a, b);
+#endif
+}
+static inline IntVec look_up(IntVec table, IntVec codes) {
+  return plain_look_up(table, codes);
+}
+#endif
+
+#if defined(HEED_USE_AVX512VNNI)
+static inline IntVec byte_sums(IntVec sum, IntVec a, IntVec b) {
+  return IntVec(_mm512_dpbusd_epi32(__m512i(sum), __m512i(a), __m512i(b)));
+}
+#elif defined(HEED_USE_AVXVNNI)
+static inline IntVec byte_sums(IntVec sum, IntVec a, IntVec b) {
+  return IntVec(_mm256_dpbusd_avx_epi32(__m256i(sum), __m256i(a), __m256i(b)));
+}
+#else
+static inline IntVec byte_sums(IntVec sum, IntVec a, IntVec b) {
+  return plain_byte_sums(sum, a, b);
+}
+#endif
+
+// Four elements, read as one lane.
+static inline IntVec broadcast_word(const void* from) {
+  int32_t word;
+  __builtin_memcpy(&word, from, sizeof word);
+  return splat_int(word);
+}
+
+// How an instruction set multiplies: what inputs become, and what is added to weights. add() adds to
+// sums[m][v] the products of four inputs of row m with the four bytes of each lane of weights[v].
+
+// With VPDPBUSD: weights are unsigned, 128 more than they are, and 128 Σ x is subtracted from sums. It is the
+// weights, not the inputs, because AVX-512 broadcasts the signed operand as it reads it from memory.
+struct ByteDots {
+  using Input = int8_t;
+  static constexpr int added = 128;
+
+  static void store(int8_t* to, IntVec numbers) {
+    const QuarterByteVec bytes = __builtin_convertvector(numbers, QuarterByteVec);
+    __builtin_memcpy(to, &bytes, sizeof bytes);
+  }
+
+  template <int rows, int vectors>
+  static __attribute__((always_inline)) void add(const int8_t* input, int64_t stride,
+                                                 const IntVec (&weights)[vectors],
+                                                 IntVec (&sums)[rows][vectors]) {
+#pragma GCC unroll 16
+    for (int m = 0; m < rows; ++m) {
+      const IntVec factor = broadcast_word(input + m * stride);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; ++v) sums[m][v] = byte_sums(sums[m][v], weights[v], factor);
+    }
+  }
+};
+
+// With PMADDWD: weights are widened in registers, which all rows share, the even bytes and the odd bytes, and
+// inputs are int16 in this order.
+struct PairDots {
+  using Input = int16_t;
+  static constexpr int added = 0;
+
+  struct EvenFirst {
+    constexpr int operator()(int i) const { return i / 4 * 4 + (i % 4 < 2 ? i % 4 * 2 : i % 4 * 2 - 3); }
+  };
+  template <int... I>
+  static HalfShortVec reorder(HalfShortVec v, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(v, v, EvenFirst{}(I)...);
+  }
+  static void store(int16_t* to, IntVec numbers) {
+    const HalfShortVec ordered =
+        reorder(__builtin_convertvector(numbers, HalfShortVec), std::make_integer_sequence<int, lanes>{});
+    __builtin_memcpy(to, &ordered, sizeof ordered);
+  }
+
+  template <int rows, int vectors>
+  static __attribute__((always_inline)) void add(const int16_t* input, int64_t stride,
+                                                 const IntVec (&weights)[vectors],
+                                                 IntVec (&sums)[rows][vectors]) {
+#pragma GCC unroll 2
+    for (int odd = 0; odd < 2; ++odd) {
+      IntVec wide[vectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; ++v) {
+        const ShortVec both = reinterpret_cast<ShortVec>(weights[v]);
+        wide[v] = reinterpret_cast<IntVec>((odd ? both : both << 8) >> 8);
+      }
+#pragma GCC unroll 16
+      for (int m = 0; m < rows; ++m) {
+        const IntVec factor = broadcast_word(input + m * stride + 2 * odd);
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v) sums[m][v] += pair_sums(wide[v], factor);
+      }
+    }
+  }
+};
+
+#if HEED_BYTE_DOTS
+using Dots = ByteDots;
+#else
+using Dots = PairDots;
+#endif
+
+}  // namespace heed::cpu::HEED_ISA
