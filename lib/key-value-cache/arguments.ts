@@ -88,8 +88,8 @@ const mostHeads = 2 ** 16;
 export const mostSteps = 2 ** 31 - 1;
 
 /**
- * A multiple of the tiles of keys on every instruction set (64, 96 and 192), so that tiles, and with them the
- * last bits of a result, are those of keys that all lie together.
+ * A multiple of the tiles of keys on every instruction set (64, 96 and 192), so that most tiles lie within a
+ * page: those that do not are copied. No bit of a result depends on it.
  */
 const defaultPageSize = 384;
 

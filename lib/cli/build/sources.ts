@@ -35,7 +35,9 @@ export function sourcesOf(root: string): Sources {
 
 const setNames: Readonly<Record<string, string>> = {
   avx2: 'AVX2',
+  avxvnni: 'AVX-VNNI',
   avx512: 'AVX-512',
+  avx512vnni: 'AVX512-VNNI',
   avx512bf16: 'AVX512-BF16',
 };
 

@@ -18,6 +18,8 @@ const features = [
   'avx512f',
   'avx512bw',
   'avx512vl',
+  'avx_vnni',
+  'avx512_vnni',
   'avx512_bf16',
   'asimd',
 ];
