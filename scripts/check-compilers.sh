@@ -84,7 +84,6 @@ set_up_next() {
     { tail -n 5 "$work/log" && false; }
 }
 retry set_up_next
-# The others are compiled by this machine's GCC and by the clang, both with warnings as errors: only what runs is compiled a
-# third time.
+# Only kernels that run here: this machine's GCC and the clang compile all, both with warnings as errors.
 runnable=$(node -p "require('./dist/lib/cli/build/parts.js').partsOf(process.cwd(), true).instructionSets.join(';')")
 check g++ "$work/root" "$runnable"
