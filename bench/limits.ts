@@ -18,6 +18,7 @@ const lanesOf: Readonly<Record<string, number>> = {
   avxvnni: 8,
   avx512: 16,
   avx512vnni: 16,
+  avx512bf16: 16,
 };
 const bytesBeyondCaches = 2 ** 29;
 
