@@ -146,6 +146,7 @@ template <class Panel>
 static inline const typename Panel::Factor* factors_of(const ProjectionArguments& a, int64_t first_row,
                                                        int64_t rows, void* scratch) {
   using Input = typename Panel::Input;
+  // One type in some instantiations. NOLINTNEXTLINE(bugprone-sizeof-expression)
   constexpr int64_t elements = sizeof(typename Panel::Factor) / sizeof(typename Input::Element);
   return reinterpret_cast<const typename Panel::Factor*>(
       input_rows<Input>(a, first_row, rows, Panel::depth(a.inner) * elements, scratch));
