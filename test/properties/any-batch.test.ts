@@ -9,6 +9,7 @@ import { packedAttentionSync } from '../../lib/attention/packed.js';
 import { setThreads } from '../../lib/backends/native/native.js';
 import { type CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';
+import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
 import { packWeight } from '../../lib/projection/packed-weight.js';
 import { projectSync } from '../../lib/projection/project.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
@@ -37,6 +38,7 @@ const products = fc.record({
   heads: fc.integer({ min: 1, max: 3 }),
   headWidth: fc.integer({ min: 1, max: 120 }),
   bias: fc.boolean(),
+  rounded: fc.constantFrom<(QuantisedType | undefined)[]>(undefined, undefined, 'int8', 'int4'),
   seed: fc.nat(),
 });
 
@@ -52,21 +54,24 @@ eachBackend(
           const input = random.tensor(each.type, [rows, inner]);
           const weight = random.tensor(each.weightType, [columns, inner]);
           const bias = each.bias ? random.tensor('float32', [columns]) : undefined;
-          const packed = packWeight(weight, { backend });
+          const { rounded } = each;
+          const packed = packWeight(weight, { backend, ...(rounded && { type: rounded }) });
+          // Only as it is, a weight may come unpacked.
+          const given = rounded ? packed : weight;
           try {
             const whole = projectSync(input, packed, bias);
-            expectSameBits(projectSync(input, weight, bias, { backend }), whole);
+            expectSameBits(projectSync(input, given, bias, { backend }), whole);
             for (let row = 0; row < rows; row += 1 + Math.floor(rows / 10)) {
               const own = take(whole, 0, [row]);
               const alone = take(input, 0, [row]);
               expectSameBits(projectSync(alone, packed, bias), own);
-              expectSameBits(projectSync(alone, weight, bias, { backend }), own);
+              expectSameBits(projectSync(alone, given, bias, { backend }), own);
             }
             const first = random.integer(0, rows - 1);
             const some = range(first, random.integer(first + 1, Math.min(rows, first + 9)));
             const few = take(input, 0, some);
             expectSameBits(projectSync(few, packed, bias), take(whole, 0, some));
-            expectSameBits(projectSync(few, weight, bias, { backend }), take(whole, 0, some));
+            expectSameBits(projectSync(few, given, bias, { backend }), take(whole, 0, some));
           } finally {
             packed.dispose();
           }
@@ -87,6 +92,7 @@ const requests = fc.record({
   valueWidth: fc.constantFrom(4, 8, 33, 64),
   norms: fc.boolean(),
   biases: fc.boolean(),
+  weights: fc.constantFrom<(QuantisedType | undefined)[]>(undefined, undefined, 'int8', 'int4'),
   causal: fc.constantFrom(true, true, false),
   select: fc.constantFrom('soft', 'soft', 'soft', 'hard'),
   /** Steps that all entries begin with, before some lose a few of them. */
@@ -149,6 +155,7 @@ function makeLayer(
     ...(score !== undefined && kind !== 'location' && { score }),
     causal: each.causal,
     select: each.select,
+    ...(each.weights && { weights: each.weights }),
     backend,
   });
   return { layer, embed };
