@@ -8,9 +8,15 @@ import { threads } from '../threads.js';
 import type { ProjectionInputs, ProjectionShape } from './projection-shape.js';
 import { transposed } from './transposed.js';
 
+function isQuantised(type: string | undefined): type is 'int8' | 'int4' {
+  return type === 'int8' || type === 'int4';
+}
+
 function heed({ rows, inner, columns, weightType }: ProjectionShape, inputs: ProjectionInputs): Contestant {
   const weight = new Tensor(inputs.weight, [columns, inner]);
-  const packed = packWeight(weight.cast(weightType ?? 'float32'));
+  const packed = isQuantised(weightType)
+    ? packWeight(weight, { type: weightType })
+    : packWeight(weight.cast(weightType ?? 'float32'));
   const input = new Tensor(inputs.input, [rows, inner]);
   const out = Tensor.zeros('float32', [rows, columns]);
   return {
@@ -36,7 +42,7 @@ export function projectionContest(shape: ProjectionShape, random: Random): Conte
   const drawn = new Tensor(random.floats(columns * inner, 1 / Math.sqrt(inner)), [columns, inner]);
   const inputs = {
     input: random.floats(rows * inner),
-    weight: drawn.cast(weightType).cast('float32').data as Float32Array,
+    weight: drawn.cast(isQuantised(weightType) ? 'float32' : weightType).cast('float32').data as Float32Array,
   };
   return {
     heed: heed(shape, inputs),
