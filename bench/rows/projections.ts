@@ -1,4 +1,4 @@
-/** Linear maps, and layers made of them. */
+/** Linear maps, and layers made of them; in bfloat16 where a processor multiplies that. */
 import { layerContest } from '../contests/layer.js';
 import { projectionContest } from '../contests/projection.js';
 import type { Row } from '../row.js';
@@ -11,6 +11,7 @@ interface Case {
   readonly bar: number;
   readonly limitBar?: number;
   readonly weightType?: 'bfloat16' | 'int8' | 'int4';
+  readonly needs?: 'avx512vnni';
 }
 
 const projections: readonly Case[] = [
@@ -20,8 +21,8 @@ const projections: readonly Case[] = [
   { rows: 512, bar: 1.08 },
   { rows: 1, bar: 2.3, weightType: 'bfloat16' },
   { rows: 1, bar: 3.3, weightType: 'int8' },
-  { rows: 128, bar: 3, weightType: 'int8' },
-  { rows: 512, bar: 3, weightType: 'int8' },
+  { rows: 128, bar: 3, weightType: 'int8', needs: 'avx512vnni' },
+  { rows: 512, bar: 3, weightType: 'int8', needs: 'avx512vnni' },
   { rows: 1, bar: 5, weightType: 'int4' },
 ];
 
@@ -30,24 +31,42 @@ const bytesPerElement = { float32: 4, bfloat16: 2, int8: 1, int4: 0.5 + 4 / 32 }
 /** What weights are rounded to is off by as much. */
 const tolerances = { float32: 1e-5, bfloat16: 1e-5, int8: 0.015, int4: 0.08 };
 
-export const projectionRows: readonly Row[] = projections.map(({ rows, bar, limitBar, weightType }) => ({
-  name: `project ${rows} × ${inner} × ${columns}${weightType ? `, ${weightType} weight` : ''}`,
+export const projectionRows: readonly Row[] = projections.map(
+  ({ rows, bar, limitBar, weightType, needs }) => ({
+    name: `project ${rows} × ${inner} × ${columns}${weightType ? `, ${weightType} weight` : ''}`,
+    section: 'Projections',
+    // With one row, every weight is read for a single multiplication. The limit of integers is not measured.
+    ...(rows === 1
+      ? {
+          work: {
+            limit: 'reading from cache',
+            bytes: inner * columns * bytesPerElement[weightType ?? 'float32'],
+          },
+        }
+      : weightType === undefined && {
+          work: { limit: 'multiply-adds', operations: 2 * rows * inner * columns },
+        }),
+    ...(limitBar !== undefined && { limitBar }),
+    ...(needs && { needs }),
+    opponents: [{ peer: 'onnxruntime MatMul', bar }, ...(weightType ? [] : [{ peer: 'OpenBLAS' as const }])],
+    tolerance: tolerances[weightType ?? 'float32'],
+    contest: (random) =>
+      projectionContest({ rows, inner, columns, ...(weightType && { weightType }) }, random),
+  }),
+);
+
+/** Against float32: rounding the inputs, the weights and the output takes a part of this. */
+const toleranceOfBfloat16 = 1e-2;
+
+export const bfloat16ProjectionRows: readonly Row[] = [128, 512].map((rows) => ({
+  name: `project ${rows} × ${inner} × ${columns}, bfloat16`,
   section: 'Projections',
-  // With one row, every weight is read for a single multiplication. The limit of integers is not measured.
-  ...(rows === 1
-    ? {
-        work: {
-          limit: 'reading from cache',
-          bytes: inner * columns * bytesPerElement[weightType ?? 'float32'],
-        },
-      }
-    : weightType === undefined && {
-        work: { limit: 'multiply-adds', operations: 2 * rows * inner * columns },
-      }),
-  ...(limitBar !== undefined && { limitBar }),
-  opponents: [{ peer: 'onnxruntime MatMul', bar }, ...(weightType ? [] : [{ peer: 'OpenBLAS' as const }])],
-  tolerance: tolerances[weightType ?? 'float32'],
-  contest: (random) => projectionContest({ rows, inner, columns, ...(weightType && { weightType }) }, random),
+  needs: 'avx512bf16',
+  work: { limit: 'products of bfloat16', operations: 2 * rows * inner * columns },
+  opponents: [{ peer: 'onnxruntime MatMul', bar: 1.8 }],
+  tolerance: toleranceOfBfloat16,
+  contest: (random) =>
+    projectionContest({ rows, inner, columns, weightType: 'bfloat16', inputType: 'bfloat16' }, random),
 }));
 
 const embed = 768;
@@ -60,17 +79,32 @@ const layers = [
   { batch: 1, steps: 1024, bar: 2.5, causal: true },
 ];
 
+/** Four linear maps, and attention in all heads. */
+function operationsOf({ batch, steps, causal }: { batch: number; steps: number; causal?: boolean }): number {
+  const pairs = causal ? (steps * (steps + 1)) / 2 : steps * steps;
+  return batch * (2 * steps * 4 * embed * embed + 4 * embed * pairs);
+}
+
+export const bfloat16LayerRows: readonly Row[] = [
+  { batch: 1, steps: 128 },
+  { batch: 8, steps: 128 },
+  { batch: 1, steps: 512 },
+].map((shape) => ({
+  name: `layer E${embed} H${heads}, ${shape.batch} × ${shape.steps}, bfloat16`,
+  section: 'Layers',
+  needs: 'avx512bf16',
+  work: { limit: 'products of bfloat16', operations: operationsOf(shape) },
+  opponents: [{ peer: 'onnxruntime layer', bar: 1.7 }],
+  tolerance: toleranceOfBfloat16,
+  contest: (random) => layerContest({ ...shape, embed, heads, type: 'bfloat16' }, random),
+}));
+
 export const layerRows: readonly Row[] = layers.map(({ bar, ...shape }) => {
   const { batch, steps, causal } = shape;
-  const pairs = causal ? (steps * (steps + 1)) / 2 : steps * steps;
   return {
     name: `layer E${embed} H${heads}, ${batch} × ${steps}${causal ? ', causal' : ''}`,
     section: 'Layers',
-    // Four linear maps, and attention in all heads.
-    work: {
-      limit: 'multiply-adds',
-      operations: batch * (2 * steps * 4 * embed * embed + 4 * embed * pairs),
-    },
+    work: { limit: 'multiply-adds', operations: operationsOf(shape) },
     limitBar: 0.88,
     opponents: [{ peer: 'onnxruntime layer', bar }],
     tolerance: 1e-5,

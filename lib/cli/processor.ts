@@ -14,7 +14,7 @@ export function processorFlags(): ReadonlySet<string> | undefined {
 
 /**
  * Of the instruction sets that heed has kernels for; undefined where neither the system nor the package tells. Their
- * compiler flags are named as Linux names what processors have, but for underscores (avx_vnni).
+ * compiler flags are named as Linux names what processors have, but for underscores (avx512_bf16).
  */
 export function processorInstructionSets(root: string): string[] | undefined {
   const known = processorFlags();

@@ -38,6 +38,7 @@ const setNames: Readonly<Record<string, string>> = {
   avxvnni: 'AVX-VNNI',
   avx512: 'AVX-512',
   avx512vnni: 'AVX512-VNNI',
+  avx512bf16: 'AVX512-BF16',
 };
 
 export function nameOfSet(set: string): string {

@@ -20,6 +20,7 @@ const features = [
   'avx512vl',
   'avx_vnni',
   'avx512_vnni',
+  'avx512_bf16',
   'asimd',
 ];
 

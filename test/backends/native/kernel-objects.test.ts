@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../../lib/package-root.js';
 import { describeWith } from '../../support/programs.js';
 
-const instructionSets = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni'];
+const instructionSets = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16'];
 
 /** The object files of cmake-js and node-gyp. */
 function objectsOf(instructionSet: string): string[] {
