@@ -1,5 +1,5 @@
 /** Measures the tasks named in its arguments, one after the other, and reports to its parent. */
-import { nativeStatus } from '../lib/backends/native/native.js';
+import { availableInstructionSets, instructionSet } from '../lib/backends/native/native.js';
 import { measureRow } from './measure-row.js';
 import type { Message } from './results.js';
 import { measureGrid } from './studies/grid.js';
@@ -15,9 +15,15 @@ function begin(label: string): void {
   tell({ kind: 'begin', label });
 }
 
+/** Whether heed computes with this instruction set, or a later one. */
+function has(needed: string): boolean {
+  const sets = availableInstructionSets();
+  return sets.includes(needed) && sets.indexOf(needed) <= sets.indexOf(instructionSet() ?? '');
+}
+
 async function main(names: readonly string[], seed: string): Promise<void> {
   for (const task of allTasks.filter(({ name }) => names.includes(name))) {
-    if (isRow(task) && task.needs !== undefined && task.needs !== nativeStatus().instructionSet) {
+    if (isRow(task) && task.needs !== undefined && !has(task.needs)) {
       tell({ kind: 'absent', name: task.name });
     } else if (isRow(task)) {
       tell({ kind: 'row', result: await measureRow(task, seed, begin) });

@@ -59,8 +59,8 @@ export interface Row {
   readonly opponents: readonly Opponent[];
   /** The largest allowed difference of results: ‖heed − peer‖ / ‖peer‖. */
   readonly tolerance: number;
-  /** Measured only where heed has this instruction set. */
-  readonly needs?: 'avx512bf16';
+  /** Measured only where heed has this instruction set, or a later one. */
+  readonly needs?: 'avx512vnni' | 'avx512bf16';
   /** Runs in a separate process with this best instruction set, on one thread only. */
   readonly instructionSet?: 'avx2';
   contest(random: Random): Contest;

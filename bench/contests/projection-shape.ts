@@ -4,12 +4,12 @@ export interface ProjectionShape {
   readonly inner: number;
   readonly columns: number;
   /** The type of heed's weight. */
-  readonly weightType?: 'bfloat16';
+  readonly weightType?: 'bfloat16' | 'int8' | 'int4';
   /** The type of heed's input and output. */
   readonly inputType?: 'float32' | 'bfloat16';
 }
 
-/** All others multiply the same numbers in float32. */
+/** All others multiply the same numbers in float32; those that heed rounds to int8 or int4, as they were. */
 export interface ProjectionInputs {
   /** [rows, inner]. */
   readonly input: Float32Array;

@@ -8,12 +8,18 @@ import { threads } from '../threads.js';
 import type { ProjectionInputs, ProjectionShape } from './projection-shape.js';
 import { transposed } from './transposed.js';
 
+function isQuantised(type: string | undefined): type is 'int8' | 'int4' {
+  return type === 'int8' || type === 'int4';
+}
+
 function heed(
   { rows, inner, columns, weightType, inputType = 'float32' }: ProjectionShape,
   inputs: ProjectionInputs,
 ): Contestant {
   const weight = new Tensor(inputs.weight, [columns, inner]);
-  const packed = packWeight(weight.cast(weightType ?? 'float32'));
+  const packed = isQuantised(weightType)
+    ? packWeight(weight, { type: weightType })
+    : packWeight(weight.cast(weightType ?? 'float32'));
   const input = new Tensor(inputs.input, [rows, inner]).cast(inputType);
   const out = Tensor.zeros(inputType, [rows, columns]);
   return {
@@ -40,7 +46,7 @@ export function projectionContest(shape: ProjectionShape, random: Random): Conte
   const inputs = {
     input: new Tensor(random.floats(rows * inner), [rows, inner]).cast(inputType).cast('float32')
       .data as Float32Array,
-    weight: drawn.cast(weightType).cast('float32').data as Float32Array,
+    weight: drawn.cast(isQuantised(weightType) ? 'float32' : weightType).cast('float32').data as Float32Array,
   };
   return {
     heed: heed(shape, inputs),

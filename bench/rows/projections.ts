@@ -10,7 +10,8 @@ interface Case {
   readonly rows: number;
   readonly bar: number;
   readonly limitBar?: number;
-  readonly weightType?: 'bfloat16';
+  readonly weightType?: 'bfloat16' | 'int8' | 'int4';
+  readonly needs?: 'avx512vnni';
 }
 
 const projections: readonly Case[] = [
@@ -19,21 +20,40 @@ const projections: readonly Case[] = [
   { rows: 128, bar: 1.08, limitBar: 0.95 },
   { rows: 512, bar: 1.08 },
   { rows: 1, bar: 2.3, weightType: 'bfloat16' },
+  { rows: 1, bar: 3.3, weightType: 'int8' },
+  { rows: 128, bar: 3, weightType: 'int8', needs: 'avx512vnni' },
+  { rows: 512, bar: 3, weightType: 'int8', needs: 'avx512vnni' },
+  { rows: 1, bar: 5, weightType: 'int4' },
 ];
 
-export const projectionRows: readonly Row[] = projections.map(({ rows, bar, limitBar, weightType }) => ({
-  name: `project ${rows} × ${inner} × ${columns}${weightType ? `, ${weightType} weight` : ''}`,
-  section: 'Projections',
-  // With one row, every weight is read for a single multiplication.
-  work:
-    rows === 1
-      ? { limit: 'reading from cache', bytes: inner * columns * (weightType ? 2 : 4) }
-      : { limit: 'multiply-adds', operations: 2 * rows * inner * columns },
-  ...(limitBar !== undefined && { limitBar }),
-  opponents: [{ peer: 'onnxruntime MatMul', bar }, ...(weightType ? [] : [{ peer: 'OpenBLAS' as const }])],
-  tolerance: 1e-5,
-  contest: (random) => projectionContest({ rows, inner, columns, ...(weightType && { weightType }) }, random),
-}));
+/** Of a weight, with the scales of int4. */
+const bytesPerElement = { float32: 4, bfloat16: 2, int8: 1, int4: 0.5 + 4 / 32 };
+/** What weights are rounded to is off by as much. */
+const tolerances = { float32: 1e-5, bfloat16: 1e-5, int8: 0.015, int4: 0.08 };
+
+export const projectionRows: readonly Row[] = projections.map(
+  ({ rows, bar, limitBar, weightType, needs }) => ({
+    name: `project ${rows} × ${inner} × ${columns}${weightType ? `, ${weightType} weight` : ''}`,
+    section: 'Projections',
+    // With one row, every weight is read for a single multiplication. The limit of integers is not measured.
+    ...(rows === 1
+      ? {
+          work: {
+            limit: 'reading from cache',
+            bytes: inner * columns * bytesPerElement[weightType ?? 'float32'],
+          },
+        }
+      : weightType === undefined && {
+          work: { limit: 'multiply-adds', operations: 2 * rows * inner * columns },
+        }),
+    ...(limitBar !== undefined && { limitBar }),
+    ...(needs && { needs }),
+    opponents: [{ peer: 'onnxruntime MatMul', bar }, ...(weightType ? [] : [{ peer: 'OpenBLAS' as const }])],
+    tolerance: tolerances[weightType ?? 'float32'],
+    contest: (random) =>
+      projectionContest({ rows, inner, columns, ...(weightType && { weightType }) }, random),
+  }),
+);
 
 /** Against float32: rounding the inputs, the weights and the output takes a part of this. */
 const toleranceOfBfloat16 = 1e-2;

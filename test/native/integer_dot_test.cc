@@ -16,6 +16,7 @@ namespace {
 const IntegerDotWrappers& wrappers_of(cpu::InstructionSet isa) {
   switch (isa) {
 #if defined(HEED_HAVE_AVX512VNNI)
+    case cpu::InstructionSet::avx512bf16:  // has the kernels of avx512vnni for integers
     case cpu::InstructionSet::avx512vnni:
       return cpu::avx512vnni::integer_dot_wrappers;
 #endif

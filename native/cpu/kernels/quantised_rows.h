@@ -27,7 +27,7 @@ struct QuantisedRows {
 
   QuantisedRows(const IntegerPanels& panels, int64_t rows, void* block) {
     ScratchCursor cursor{block};
-    stride = (panels.inner + 63) / 64 * 64;
+    stride = (panels.inner + 15) / 16 * 16;
     groups = panels.inner / panels.group_size + (panels.inner % panels.group_size != 0);
     count = cursor.take<int64_t>(1);
     owner = cursor.take<int64_t>(2 * rows);
