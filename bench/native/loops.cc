@@ -103,6 +103,7 @@ constexpr int read_variants = 7;
 
 }  // namespace
 
+extern const Loops loops;
 const Loops loops = {.lanes = lanes,
                      .operations = 2.0 * lanes * chains * rounds,
                      .multiply_add = multiply_add,
