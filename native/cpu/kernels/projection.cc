@@ -12,16 +12,25 @@ size_t panel_element_size(DType weight_type) {
   return with_panel_type(weight_type, [](auto type) { return sizeof(typename decltype(type)::Element); });
 }
 
-// Loads `lanes` columns of a weight from element k on, as columns of the result; zeros past the last column.
+// Loads a square of a weight from element k on, `lanes` of its columns as columns of the result. Asks for
+// what comes later, since columns are more streams than the processor follows by itself.
+template <class From>
+static inline __attribute__((always_inline)) void load_square(const typename From::Element* weight,
+                                                              int64_t inner, int64_t k, Vec (&tile)[lanes]) {
+#pragma GCC unroll 16
+  for (int c = 0; c < lanes; ++c) {
+    tile[c] = From::load(weight + c * inner + k);
+    __builtin_prefetch(weight + c * inner + k + 64);
+  }
+  transpose(tile);
+}
+
+// The same for up to `lanes` columns and up to as many elements; zeros past the last ones.
 template <class From>
 static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
                                 int64_t k, Vec (&tile)[lanes]) {
   const int64_t steps = inner - k < lanes ? inner - k : lanes;
-  if (steps == lanes && columns >= lanes) {
-#pragma GCC unroll 16
-    for (int c = 0; c < lanes; ++c) tile[c] = From::load(weight + c * inner + k);
-    return transpose(tile);
-  }
+  if (steps == lanes && columns >= lanes) return load_square<From>(weight, inner, k, tile);
   for (int c = 0; c < lanes; ++c) {
     tile[c] = Vec{};
     if (c >= columns) continue;
@@ -96,13 +105,14 @@ static inline void multiply_tile(const ProjectionArguments& a, const float* inpu
   Accumulators<rows, panels * tile_vectors> acc;
   multiply<BroadcastRows, Weight, panels>(input + first * a.inner, a.inner, weights, panel_columns, a.inner,
                                           acc, size);
+  // All sums leave their registers before the first is written: what writes them must not be unrolled.
+  alignas(64) float values[rows][panels * panel_columns];
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
-    alignas(64) float values[panels * panel_columns];
 #pragma GCC unroll 16
-    for (int v = 0; v < panels * tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
-    write(first + m, panel, panels, values);
+    for (int v = 0; v < panels * tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
   }
+  for (int m = 0; m < rows; ++m) write(first + m, panel, panels, values[m]);
 }
 
 template <int count>
@@ -147,45 +157,59 @@ void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t row
   });
 }
 
-// Multiplies some rows by `columns`, at most panel_columns, of an unpacked weight. Turns squares of the
-// weight around in registers, so that sums have the order, and the bits, of sums over panels.
-template <class Type, int rows>
-static inline void multiply_columns(const float* input, int64_t inner, const typename Type::Element* weight,
-                                    int64_t columns, float (&values)[rows][panel_columns]) {
-  Accumulators<rows, tile_vectors> acc = {};
-  const auto add_squares = [&](int64_t k, int64_t steps) __attribute__((always_inline)) {
-#pragma GCC unroll 4
-    for (int v = 0; v < tile_vectors; ++v) {
-      Vec square[lanes];
-      load_columns<Type>(weight + v * lanes * inner, columns - v * lanes, inner, k, square);
+// Multiplies some rows by `lanes` · `squares` columns of an unpacked weight, or by the first `columns` of
+// them. Turns squares of the weight around in registers, so that sums have the order, and the bits, of sums
+// over panels.
+template <class Type, int rows, int squares>
+static inline __attribute__((flatten)) void multiply_columns(const float* input, int64_t inner,
+                                                             const typename Type::Element* weight,
+                                                             int64_t columns,
+                                                             float (&values)[rows][squares * lanes]) {
+  Accumulators<rows, squares> acc = {};
+  const auto add = [&](const Vec(&square)[lanes], int64_t k, int64_t steps, int s)
+      __attribute__((always_inline)) {
 #pragma GCC unroll 16
-      for (int i = 0; i < steps; ++i) {
+    for (int i = 0; i < steps; ++i) {
 #pragma GCC unroll 8
-        for (int m = 0; m < rows; ++m)
-          acc[m][v] = multiply_add(splat(input[m * inner + k + i]), square[i], acc[m][v]);
-      }
+      for (int m = 0; m < rows; ++m)
+        acc[m][s] = multiply_add(splat(input[m * inner + k + i]), square[i], acc[m][s]);
     }
   };
   int64_t k = 0;
-  for (; k + lanes <= inner; k += lanes) add_squares(k, lanes);
-  if (k < inner) add_squares(k, inner - k);
+  for (; k + lanes <= inner && columns == squares * lanes; k += lanes) {
+#pragma GCC unroll 4
+    for (int s = 0; s < squares; ++s) {
+      Vec square[lanes];
+      load_square<Type>(weight + s * lanes * inner, inner, k, square);
+      add(square, k, lanes, s);
+    }
+  }
+  for (; k < inner; k += lanes) {
+    for (int s = 0; s < squares; ++s) {
+      Vec square[lanes];
+      load_columns<Type>(weight + s * lanes * inner, columns - s * lanes, inner, k, square);
+      add(square, k, inner - k < lanes ? inner - k : lanes, s);
+    }
+  }
   for (int m = 0; m < rows; ++m) {
-    for (int v = 0; v < tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
+    for (int s = 0; s < squares; ++s) store(values[m] + s * lanes, acc[m][s]);
   }
 }
 
 void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
+  // Enough sums to hide the latency of a chain of multiply-adds.
+  constexpr int squares = 4, width = squares * lanes;
   ScratchCursor cursor{scratch};
   const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
   with_type(a.weight_type, [&](auto type) {
     using Type = decltype(type);
     const auto* weight = static_cast<const typename Type::Element*>(a.panels);
-    for (int64_t first = columns.first; first < columns.end; first += panel_columns) {
-      const int64_t left = columns.end - first, count = left < panel_columns ? left : panel_columns;
+    for (int64_t first = columns.first; first < columns.end; first += width) {
+      const int64_t left = columns.end - first, count = left < width ? left : width;
       for_row_tiles(a.rows, [&](auto tile, int64_t row) {
-        alignas(64) float values[tile.value][panel_columns];
-        multiply_columns<Type, tile.value>(input + row * a.inner, a.inner, weight + first * a.inner, count,
-                                           values);
+        alignas(64) float values[tile.value][width];
+        multiply_columns<Type, tile.value, squares>(input + row * a.inner, a.inner, weight + first * a.inner,
+                                                    count, values);
         for (int m = 0; m < tile.value; ++m) write_columns(a, row + m, first, count, values[m]);
       });
     }
