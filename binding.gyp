@@ -2,7 +2,7 @@
 {
   "variables": {
     # Those that there are to be kernels for, on x64 besides the baseline.
-    "instruction_sets%": "baseline,avx2,avx512",
+    "instruction_sets%": "baseline,avx2,avxvnni,avx512,avx512vnni,avx512bf16",
     "flags": ["<!@(node -p \"require('./native/sources.json').flags.join(' ')\")"],
     "kernel_sources": ["<!@(node -p \"require('./native/sources.json').kernels.sources.join(' ')\")"],
     "kernel_flags": ["<!@(node -p \"require('./native/sources.json').kernels.flags.join(' ')\")"]
@@ -54,6 +54,19 @@
           "target_arch=='x64' and 'avx512' in instruction_sets",
           { "defines": ["HEED_HAVE_AVX512"], "dependencies": ["heed_kernels_avx512"] }
         ],
+        # These share kernels with those they extend.
+        [
+          "target_arch=='x64' and 'avxvnni' in instruction_sets",
+          { "defines": ["HEED_HAVE_AVXVNNI"], "dependencies": ["heed_kernels_avxvnni"] }
+        ],
+        [
+          "target_arch=='x64' and 'avx512vnni' in instruction_sets",
+          { "defines": ["HEED_HAVE_AVX512VNNI"], "dependencies": ["heed_kernels_avx512vnni"] }
+        ],
+        [
+          "target_arch=='x64' and 'avx512bf16' in instruction_sets",
+          { "defines": ["HEED_HAVE_AVX512BF16"], "dependencies": ["heed_kernels_avx512bf16"] }
+        ],
         [
           "OS=='linux'",
           {
@@ -98,6 +111,63 @@
             "cflags_cc": [
               "<@(kernel_flags)",
               "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512.join(' ')\")"
+            ]
+          }
+        ]
+      }
+    ],
+    [
+      "target_arch=='x64' and 'avxvnni' in instruction_sets",
+      {
+        "targets": [
+          {
+            "target_name": "heed_kernels_avxvnni",
+            "type": "static_library",
+            "sources": [
+              "<!@(node -p \"require('./native/sources.json').kernels.ownSources.avxvnni.join(' ')\")"
+            ],
+            "defines": ["HEED_ISA=avxvnni"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avxvnni.join(' ')\")"
+            ]
+          }
+        ]
+      }
+    ],
+    [
+      "target_arch=='x64' and 'avx512vnni' in instruction_sets",
+      {
+        "targets": [
+          {
+            "target_name": "heed_kernels_avx512vnni",
+            "type": "static_library",
+            "sources": [
+              "<!@(node -p \"require('./native/sources.json').kernels.ownSources.avx512vnni.join(' ')\")"
+            ],
+            "defines": ["HEED_ISA=avx512vnni"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512vnni.join(' ')\")"
+            ]
+          }
+        ]
+      }
+    ],
+    [
+      "target_arch=='x64' and 'avx512bf16' in instruction_sets",
+      {
+        "targets": [
+          {
+            "target_name": "heed_kernels_avx512bf16",
+            "type": "static_library",
+            "sources": [
+              "<!@(node -p \"require('./native/sources.json').kernels.ownSources.avx512bf16.join(' ')\")"
+            ],
+            "defines": ["HEED_ISA=avx512bf16"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512bf16.join(' ')\")"
             ]
           }
         ]

@@ -12,21 +12,28 @@ import type { Times } from './statistics.js';
 /** The folder in which bench/setup.mjs builds. */
 export const toolFolder = join(packageRoot, 'build', 'bench');
 
-const lanesOf: Readonly<Record<string, number>> = { baseline: 4, avx2: 8, avx512: 16 };
+const lanesOf: Readonly<Record<string, number>> = {
+  baseline: 4,
+  avx2: 8,
+  avxvnni: 8,
+  avx512: 16,
+  avx512vnni: 16,
+  avx512bf16: 16,
+};
 const bytesBeyondCaches = 2 ** 29;
 
 /** Operations or bytes per second; undefined without the tool, which needs CMake. */
 export function measureLimit(work: Work, instructionSet: string, threads: number): number | undefined {
   const lanes = String(lanesOf[instructionSet] ?? 4);
   const what =
-    work.limit === 'multiply-adds'
-      ? ['fma', lanes, String(threads)]
-      : [
+    'bytes' in work
+      ? [
           'read',
           lanes,
           String(threads),
           String(work.limit === 'reading from memory' ? bytesBeyondCaches : work.bytes),
-        ];
+        ]
+      : [work.limit === 'multiply-adds' ? 'fma' : 'pairs', lanes, String(threads)];
   const { status, stdout } = spawnSync(join(toolFolder, 'heed_machine'), what, { encoding: 'utf8' });
   return status === 0 ? (JSON.parse(stdout) as { perSecond: number }).perSecond : undefined;
 }

@@ -45,12 +45,14 @@ function fail(message: string): void {
 async function measure({ filter, threads, seed }: Options) {
   const work = batches(tasksNamed(filter), threads);
   const rows: RowResult[] = [];
+  const absent = new Set<string>();
   const growth: GrowthResult[] = [];
   const grid: GridResult[] = [];
   using progress = new Progress(work.reduce((sum, batch) => sum + stepsOf(batch), 0));
   for (const batch of work) {
     const ended = runBatch(batch, seed, (message) => {
       if (message.kind === 'row') rows.push(message.result);
+      else if (message.kind === 'absent') absent.add(message.name);
       else if (message.kind === 'growth') growth.push(message.result);
       else if (message.kind === 'grid') grid.push(message.result);
       else if (process.stderr.isTTY) progress.begin(message.label);
@@ -61,7 +63,7 @@ async function measure({ filter, threads, seed }: Options) {
   }
   const order = allTasks.map(({ name }) => name);
   rows.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name) || a.threads - b.threads);
-  return { rows, growth, grid };
+  return { rows, absent: [...absent], growth, grid };
 }
 
 async function main(options: Options): Promise<void> {

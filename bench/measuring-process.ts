@@ -1,4 +1,5 @@
 /** Measures the tasks named in its arguments, one after the other, and reports to its parent. */
+import { nativeStatus } from '../lib/backends/native/native.js';
 import { measureRow } from './measure-row.js';
 import type { Message } from './results.js';
 import { measureGrid } from './studies/grid.js';
@@ -16,7 +17,9 @@ function begin(label: string): void {
 
 async function main(names: readonly string[], seed: string): Promise<void> {
   for (const task of allTasks.filter(({ name }) => names.includes(name))) {
-    if (isRow(task)) {
+    if (isRow(task) && task.needs !== undefined && task.needs !== nativeStatus().instructionSet) {
+      tell({ kind: 'absent', name: task.name });
+    } else if (isRow(task)) {
       tell({ kind: 'row', result: await measureRow(task, seed, begin) });
     } else if (task.name === gridName) {
       tell({ kind: 'grid', result: await measureGrid(seed, threads, begin) });

@@ -62,6 +62,8 @@ export interface Results {
   readonly machine: Machine;
   readonly peers: Readonly<Record<string, string>>;
   readonly rows: readonly RowResult[];
+  /** Names of rows that need instructions which this machine has not. */
+  readonly absent?: readonly string[];
   readonly growth: readonly GrowthResult[];
   readonly grid: readonly GridResult[];
 }
@@ -70,5 +72,6 @@ export interface Results {
 export type Message =
   | { readonly kind: 'begin'; readonly label: string }
   | { readonly kind: 'row'; readonly result: RowResult }
+  | { readonly kind: 'absent'; readonly name: string }
   | { readonly kind: 'growth'; readonly result: GrowthResult }
   | { readonly kind: 'grid'; readonly result: GridResult };

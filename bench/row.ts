@@ -25,7 +25,7 @@ export interface Opponent {
 
 /** Counts useful work only: neither masked scores nor bytes that are read twice. */
 export type Work =
-  | { readonly limit: 'multiply-adds'; readonly operations: number }
+  | { readonly limit: 'multiply-adds' | 'products of bfloat16'; readonly operations: number }
   | { readonly limit: 'reading from cache' | 'reading from memory'; readonly bytes: number };
 
 /** A contender that can do a row's work. */
@@ -59,6 +59,8 @@ export interface Row {
   readonly opponents: readonly Opponent[];
   /** The largest allowed difference of results: ‖heed − peer‖ / ‖peer‖. */
   readonly tolerance: number;
+  /** Measured only where heed has this instruction set. */
+  readonly needs?: 'avx512bf16';
   /** Runs in a separate process with this best instruction set, on one thread only. */
   readonly instructionSet?: 'avx2';
   contest(random: Random): Contest;

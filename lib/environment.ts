@@ -11,7 +11,14 @@ export interface Environment {
   /** HEED_NUM_THREADS: worker threads of the cpu backend; default one per processor core. */
   readonly threads: number | undefined;
   /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
-  readonly instructionSet: 'baseline' | 'avx2' | 'avx512' | undefined;
+  readonly instructionSet:
+    | 'baseline'
+    | 'avx2'
+    | 'avxvnni'
+    | 'avx512'
+    | 'avx512vnni'
+    | 'avx512bf16'
+    | undefined;
   /** HEED_ADDON: the absolute path of the only addon to load. */
   readonly addon: string | undefined;
   /** HEED_DEBUG=1: print on stderr what heed does. */
@@ -70,7 +77,14 @@ export function environment(): Environment {
     backend: emulated ? 'cuda' : backend,
     emulated,
     threads: threadCount('HEED_NUM_THREADS'),
-    instructionSet: choice('HEED_CPU_ISA', ['baseline', 'avx2', 'avx512']),
+    instructionSet: choice('HEED_CPU_ISA', [
+      'baseline',
+      'avx2',
+      'avxvnni',
+      'avx512',
+      'avx512vnni',
+      'avx512bf16',
+    ]),
     addon: path('HEED_ADDON'),
     debug: choice('HEED_DEBUG', ['0', '1']) === '1',
     requireNative: choice('HEED_REQUIRE_NATIVE', ['0', '1']) === '1',

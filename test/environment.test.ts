@@ -33,7 +33,11 @@ describe('environment variables', () => {
     ['HEED_NUM_THREADS', 'many', "received 'many'"],
     ['HEED_NUM_THREADS', '1.5', "received '1.5'"],
     ['HEED_NUM_THREADS', '1025', "received '1025'"],
-    ['HEED_CPU_ISA', 'sse9', "one of baseline, avx2, avx512, received 'sse9'"],
+    [
+      'HEED_CPU_ISA',
+      'sse9',
+      "one of baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16, received 'sse9'",
+    ],
     ['HEED_DEBUG', 'yes', "one of 0, 1, received 'yes'"],
   ]) {
     it(`${name}=${value} is a HeedError that names it`, () => {

@@ -12,6 +12,8 @@ export interface LayerShape {
   readonly embed: number;
   readonly heads: number;
   readonly causal?: boolean;
+  /** The type of heed's input, weights and output; the others compute in float32. */
+  readonly type?: 'float32' | 'bfloat16';
 }
 
 interface LayerInputs {
@@ -23,23 +25,29 @@ interface LayerInputs {
   readonly outBias: Float32Array;
 }
 
-function heed({ batch, steps, embed, heads, causal }: LayerShape, inputs: LayerInputs): Contestant {
+function heed(
+  { batch, steps, embed, heads, causal, type = 'float32' }: LayerShape,
+  inputs: LayerInputs,
+): Contestant {
   const { inWeight, inBias, outWeight, outBias } = inputs;
   const square = embed * embed;
   const part = (i: number) => ({
-    weight: new Tensor(inWeight.subarray(i * square, (i + 1) * square), [embed, embed]),
+    weight: new Tensor(inWeight.subarray(i * square, (i + 1) * square), [embed, embed]).cast(type),
     bias: new Tensor(inBias.subarray(i * embed, (i + 1) * embed), [embed]),
   });
-  const output = { weight: new Tensor(outWeight, [embed, embed]), bias: new Tensor(outBias, [embed]) };
+  const output = {
+    weight: new Tensor(outWeight, [embed, embed]).cast(type),
+    bias: new Tensor(outBias, [embed]),
+  };
   const layer = new MultiHeadAttention(
     { query: part(0), key: part(1), value: part(2), output },
     { heads, causal: causal ?? false },
   );
-  const input = new Tensor(inputs.input, [batch, steps, embed]);
-  const out = Tensor.zeros('float32', [batch, steps, embed]);
+  const input = new Tensor(inputs.input, [batch, steps, embed]).cast(type);
+  const out = Tensor.zeros(type, [batch, steps, embed]);
   return {
     run: () => layer.forward(input, { out }),
-    result: () => out.data as Float32Array,
+    result: () => out.cast('float32').data as Float32Array,
     dispose: () => layer.dispose(),
   };
 }

@@ -5,6 +5,8 @@ export interface ProjectionShape {
   readonly columns: number;
   /** The type of heed's weight. */
   readonly weightType?: 'bfloat16';
+  /** The type of heed's input and output. */
+  readonly inputType?: 'float32' | 'bfloat16';
 }
 
 /** All others multiply the same numbers in float32. */

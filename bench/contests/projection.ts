@@ -8,14 +8,17 @@ import { threads } from '../threads.js';
 import type { ProjectionInputs, ProjectionShape } from './projection-shape.js';
 import { transposed } from './transposed.js';
 
-function heed({ rows, inner, columns, weightType }: ProjectionShape, inputs: ProjectionInputs): Contestant {
+function heed(
+  { rows, inner, columns, weightType, inputType = 'float32' }: ProjectionShape,
+  inputs: ProjectionInputs,
+): Contestant {
   const weight = new Tensor(inputs.weight, [columns, inner]);
   const packed = packWeight(weight.cast(weightType ?? 'float32'));
-  const input = new Tensor(inputs.input, [rows, inner]);
-  const out = Tensor.zeros('float32', [rows, columns]);
+  const input = new Tensor(inputs.input, [rows, inner]).cast(inputType);
+  const out = Tensor.zeros(inputType, [rows, columns]);
   return {
     run: () => project(input, packed, undefined, { out }),
-    result: () => out.data as Float32Array,
+    result: () => out.cast('float32').data as Float32Array,
     dispose: () => packed.dispose(),
   };
 }
@@ -32,10 +35,11 @@ function onnxMatMul({ rows, inner, columns }: ProjectionShape, { input, weight }
 }
 
 export function projectionContest(shape: ProjectionShape, random: Random): Contest {
-  const { rows, inner, columns, weightType = 'float32' } = shape;
+  const { rows, inner, columns, weightType = 'float32', inputType = 'float32' } = shape;
   const drawn = new Tensor(random.floats(columns * inner, 1 / Math.sqrt(inner)), [columns, inner]);
   const inputs = {
-    input: random.floats(rows * inner),
+    input: new Tensor(random.floats(rows * inner), [rows, inner]).cast(inputType).cast('float32')
+      .data as Float32Array,
     weight: drawn.cast(weightType).cast('float32').data as Float32Array,
   };
   return {

@@ -2,12 +2,14 @@
 #include "loops.h"
 
 #include "cpu/kernels/math.h"
+#include "cpu/kernels/pair_product.h"
 
 namespace heed::bench::HEED_ISA {
 namespace {
 
 using heed::cpu::HEED_ISA::lanes;
 using heed::cpu::HEED_ISA::reciprocal;
+using heed::cpu::HEED_ISA::UintVec;
 using heed::cpu::HEED_ISA::Vec;
 
 constexpr int rounds = 100'000;
@@ -18,6 +20,18 @@ void multiply_add() {
   Vec a = Vec{} + 1.0f, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
   const Vec x = Vec{} + 0.999f, y = Vec{} + 0.001f;
   const auto next = [&](Vec sum) { return heed::cpu::HEED_ISA::multiply_add(sum, x, y); };
+  for (int k = 0; k < rounds; ++k) {
+    a = next(a), b = next(b), c = next(c), d = next(d), e = next(e);
+    f = next(f), g = next(g), h = next(h), i = next(i), j = next(j);
+    asm volatile(""
+                 : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), "+x"(h), "+x"(i), "+x"(j));
+  }
+}
+
+void multiply_pairs() {
+  Vec a = Vec{} + 1.0f, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
+  const UintVec x = UintVec{} + 0x3f7f3c00u;
+  const auto next = [&](Vec sum) { return heed::cpu::HEED_ISA::pair_product(x, x, sum); };
   for (int k = 0; k < rounds; ++k) {
     a = next(a), b = next(b), c = next(c), d = next(d), e = next(e);
     f = next(f), g = next(g), h = next(h), i = next(i), j = next(j);
@@ -92,6 +106,7 @@ constexpr int read_variants = 7;
 const Loops loops = {.lanes = lanes,
                      .operations = 2.0 * lanes * chains * rounds,
                      .multiply_add = multiply_add,
+                     .multiply_pairs = multiply_pairs,
                      .terms = 1.0 * lanes * chains * rounds,
                      .add_terms = add_terms,
                      .read_variants = read_variants,

@@ -10,6 +10,8 @@ struct Loops {
   // Operations per call, two for each fused multiply-add.
   double operations;
   void (*multiply_add)();
+  // The same number of products of pairs, four operations each.
+  void (*multiply_pairs)();
   // Terms v tanh(a + b) of additive scores per call, with e^2a and e^2b already computed.
   double terms;
   void (*add_terms)();
@@ -26,6 +28,9 @@ namespace avx2 {
 extern const Loops loops;
 }
 namespace avx512 {
+extern const Loops loops;
+}
+namespace avx512bf16 {
 extern const Loops loops;
 }
 

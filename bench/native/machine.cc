@@ -64,6 +64,15 @@ double fma_peak(int lanes, int threads) {
   return loops.operations * threads / shortest(threads, 0.1, [&](int) { loops.multiply_add(); });
 }
 
+double pairs_peak([[maybe_unused]] int threads) {
+#if defined(HEED_HAVE_AVX512BF16)
+  const Loops& loops = avx512bf16::loops;
+  return 2 * loops.operations * threads / shortest(threads, 0.1, [&](int) { loops.multiply_pairs(); });
+#else
+  return 0;
+#endif
+}
+
 double additive_peak(int lanes) {
   const Loops& loops = loops_of(lanes);
   return loops.terms / shortest(1, 0.1, [&](int) { loops.add_terms(); });

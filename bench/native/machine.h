@@ -9,6 +9,9 @@ namespace heed::bench {
 // processor must support.
 double fma_peak(int lanes, int threads);
 
+// The same, four for each product of a pair of bfloat16, in vectors of 16; 0 where the build has none.
+double pairs_peak(int threads);
+
 // Terms v tanh(a + b) of additive scores per second, with e^2a and e^2b already computed: a product, a
 // reciprocal and a sum each, on one thread.
 double additive_peak(int lanes);

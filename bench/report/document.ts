@@ -103,7 +103,7 @@ function missedTable(results: Results): Table {
 }
 
 function written(name: string, results: Results): string {
-  const { rows, growth, grid } = results;
+  const { rows, absent = [], growth, grid } = results;
   const bars = barsOf(results);
   const chart = (kind: string, alternative: string) =>
     `![${alternative}](../bench/results/${name}-${kind}.svg)\n`;
@@ -115,6 +115,7 @@ function written(name: string, results: Results): string {
     chart('ratios', 'How much faster heed is than its peers'),
     chart('limits', 'How much of the machine heed uses'),
     ...sections.map((section) => `### ${section}\n\n${markdown(sectionTable(section, results))}\n`),
+    ...(absent.length > 0 ? [`Not on this machine: ${absent.join('; ')}.\n`] : []),
     '### Ratios that were not reached\n\n' +
       'The ratios at the limit of the machine, if the time of the other contender stayed the same:\n\n' +
       `${markdown(missedTable(results))}\n`,

@@ -66,7 +66,11 @@ export function rowTable(results: Results, older?: Results): Table {
       ...(older ? [i === 0 && before ? formatRatio(before.times.median / row.times.median) : ''] : []),
     ]);
   });
-  return [[...head, 'against', 'takes', 'apart', 'ratio', ...(older ? ['before'] : [])], ...lines];
+  const whole = [...head, 'against', 'takes', 'apart', 'ratio', ...(older ? ['before'] : [])];
+  const absent = (results.absent ?? []).map((name) =>
+    whole.map((_, i) => (i === 0 ? name : i === 2 ? 'not on this machine' : '')),
+  );
+  return [whole, ...lines, ...absent];
 }
 
 /** The distribution of the times of small calls, which a median does not describe well enough. */

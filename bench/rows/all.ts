@@ -4,7 +4,7 @@ import { attentionRows } from './attention.js';
 import { cacheRows } from './caches.js';
 import { decodingRows } from './decoding.js';
 import { halfPrecisionRows } from './halves.js';
-import { layerRows, projectionRows } from './projections.js';
+import { bfloat16LayerRows, bfloat16ProjectionRows, layerRows, projectionRows } from './projections.js';
 import { smallCallRows } from './small-calls.js';
 
 export const allRows: readonly Row[] = [
@@ -12,7 +12,9 @@ export const allRows: readonly Row[] = [
   ...decodingRows,
   ...cacheRows,
   ...projectionRows,
+  ...bfloat16ProjectionRows,
   ...layerRows,
+  ...bfloat16LayerRows,
   ...halfPrecisionRows,
   ...smallCallRows,
 ];

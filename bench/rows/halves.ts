@@ -1,6 +1,9 @@
-/** float16 and bfloat16, which are storage types with float32 sums, against heed's own float32. */
+/**
+ * float16 and bfloat16, which are storage types with float32 sums, against heed's own float32; and bfloat16 where a
+ * processor multiplies it.
+ */
 import type { FloatType } from '../../lib/index.js';
-import type { AttentionShape } from '../contests/attention-shape.js';
+import { type AttentionShape, operations } from '../contests/attention-shape.js';
 import type { Row } from '../row.js';
 import { attentionRow } from './attention.js';
 import { decodingRow } from './decoding.js';
@@ -30,4 +33,22 @@ function halfRows(type: keyof typeof tolerances & FloatType): Row[] {
   ];
 }
 
-export const halfPrecisionRows: readonly Row[] = [...halfRows('float16'), ...halfRows('bfloat16')];
+function productRow(name: string, shape: AttentionShape): Row {
+  const opponents = [
+    { peer: 'heed float32' as const, bar: 1.6 },
+    { peer: 'onnxruntime Attention' as const, bar: 1.9 },
+  ];
+  return attentionRow(`${name}, products of bfloat16`, { ...shape, type: 'bfloat16' }, opponents, {
+    section,
+    needs: 'avx512bf16',
+    work: { limit: 'products of bfloat16', operations: operations(shape) },
+    tolerance: tolerances.bfloat16,
+  });
+}
+
+export const halfPrecisionRows: readonly Row[] = [
+  ...halfRows('float16'),
+  ...halfRows('bfloat16'),
+  productRow('dense H12 S512 D64', sequence),
+  productRow('dense H8 S2048 D128', long),
+];

@@ -14,12 +14,13 @@ export function processorFlags(): ReadonlySet<string> | undefined {
 
 /**
  * Of the instruction sets that heed has kernels for; undefined where neither the system nor the package tells. Their
- * compiler flags are named as Linux names what processors have.
+ * compiler flags are named as Linux names what processors have, but for underscores (avx512_bf16).
  */
 export function processorInstructionSets(root: string): string[] | undefined {
   const known = processorFlags();
   if (known === undefined || !hasSources(root)) return undefined;
   const { instructionSets, flags } = sourcesOf(root);
-  const has = (flag: string) => flag.includes('=') || known.has(flag.replace(/^-m/, ''));
+  const names = new Set([...known].map((name) => name.replaceAll('_', '')));
+  const has = (flag: string) => flag.includes('=') || names.has(flag.replace(/^-m/, ''));
   return instructionSets.filter((set) => flags[set].every(has));
 }

@@ -26,8 +26,9 @@ class PackedWeight {
 namespace heed::cpu {
 
 // Each can do what those before it can: avxvnni computes as avx2 does and avx512vnni as avx512, except that
-// they multiply integers faster.
-enum class InstructionSet { baseline, avx2, avxvnni, avx512, avx512vnni };
+// they multiply integers faster; avx512bf16 multiplies bfloat16 as well, and numbers of other types as avx512
+// does.
+enum class InstructionSet { baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16 };
 
 // Instruction sets that this processor and operating system can run (CPUID and XGETBV), best last; always
 // includes baseline.

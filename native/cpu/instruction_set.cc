@@ -19,6 +19,10 @@ struct Tables {
 
 Tables tables_of(InstructionSet isa) {
   switch (isa) {
+#if defined(HEED_HAVE_AVX512BF16)
+    case InstructionSet::avx512bf16:
+      return {avx512bf16::table, avx512vnni::integer_table};
+#endif
 #if defined(HEED_HAVE_AVX512VNNI)
     case InstructionSet::avx512vnni:
       return {avx512::table, avx512vnni::integer_table};
@@ -62,6 +66,9 @@ std::vector<InstructionSet> available_instruction_sets() {
 #if defined(HEED_HAVE_AVX512VNNI)
   if (processor.avx512vnni) sets.push_back(InstructionSet::avx512vnni);
 #endif
+#if defined(HEED_HAVE_AVX512BF16)
+  if (processor.avx512bf16) sets.push_back(InstructionSet::avx512bf16);
+#endif
   return sets;
 }
 
@@ -79,6 +86,8 @@ void set_instruction_set(InstructionSet isa) {
 
 std::string_view name_of(InstructionSet isa) {
   switch (isa) {
+    case InstructionSet::avx512bf16:
+      return "avx512bf16";
     case InstructionSet::avx512vnni:
       return "avx512vnni";
     case InstructionSet::avx512:

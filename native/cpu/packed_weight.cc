@@ -17,8 +17,7 @@ Panels::Panels(const KernelTable& table, DType weight_type, int64_t columns, int
       weight_type_(weight_type),
       columns_(columns),
       inner_(inner),
-      byte_length_(static_cast<size_t>(count() * table.panel_columns * inner) *
-                   table.panel_element_size(weight_type)),
+      byte_length_(static_cast<size_t>(count()) * table.panel_size(weight_type, inner)),
       memory_(::operator new(byte_length_, alignment)) {}
 
 int64_t Panels::count() const {

@@ -34,8 +34,10 @@ Processor detect_processor() {
   processor.avx512 = processor.avx2 && (state & zmm) == zmm && (b & bit_AVX512F) && (b & bit_AVX512BW) &&
                      (b & bit_AVX512DQ) && (b & bit_AVX512VL);
   processor.avx512vnni = processor.avx512 && (c & bit_AVX512VNNI);
-  constexpr uint32_t bit_of_avxvnni = 1 << 4;  // in EAX of leaf 7, part 1
-  processor.avxvnni = processor.avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_of_avxvnni);
+  if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return processor;
+  constexpr uint32_t bit_of_avxvnni = 1 << 4, bit_of_avx512bf16 = 1 << 5;  // in EAX
+  processor.avxvnni = processor.avx2 && (a & bit_of_avxvnni);
+  processor.avx512bf16 = processor.avx512vnni && (a & bit_of_avx512bf16);
   return processor;
 }
 

@@ -8,6 +8,7 @@ struct Processor {
   bool avxvnni = false;     // besides avx2
   bool avx512 = false;      // F, BW, DQ and VL
   bool avx512vnni = false;  // besides avx512
+  bool avx512bf16 = false;  // besides avx512vnni
 };
 
 Processor detect_processor();

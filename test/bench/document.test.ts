@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { shownResults, withResults } from '../../bench/report/document.js';
+import { rowTable } from '../../bench/report/table.js';
 import type { Results, RowResult } from '../../bench/results.js';
 import { timesOf } from '../../bench/statistics.js';
 import { packageRoot } from '../../lib/package-root.js';
@@ -48,6 +49,7 @@ const results: Results = {
   },
   peers: { 'onnxruntime-node': '1.0.0' },
   rows: [row(1, 10, 20), row(2, 8, 10)],
+  absent: ['what it has no instructions for'],
   growth: [],
   grid: [],
 };
@@ -75,6 +77,16 @@ describe('the document of performance', () => {
     // Two ratios, one limit, one scaling.
     assert.match(written, /2 of 4 bars are met/);
     assert.equal(withResults(written, 'new', results), written);
+  });
+
+  it('names what this machine has no instructions for', () => {
+    assert.match(
+      withResults(document, 'new', results),
+      /\nNot on this machine: what it has no instructions for\.\n/,
+    );
+    const last = rowTable(results).at(-1);
+    assert.deepEqual(last?.slice(0, 3), ['what it has no instructions for', '', 'not on this machine']);
+    assert.equal(last?.length, rowTable(results)[0].length);
   });
 
   it('is up to date', () => {

@@ -1,8 +1,9 @@
-/** Good calls of all Tensor methods. */
+/** Good calls of all Tensor methods, and of what makes views of a tensor. */
+import { splitHeads } from '../../lib/attention/split-heads.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { TypedArray } from '../../lib/tensor/types.js';
 import type { Expected } from './attention-model.js';
-import { floatArray, loosely } from './good-values.js';
+import { floatArray, floatTensorOf, loosely, maybe } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
 import type { Target } from './outcome.js';
 import * as model from './tensor-model.js';
@@ -65,6 +66,61 @@ function method(tensor: Tensor, name: 'cast' | 'reshape' | 'to', args: readonly 
   return loosely(tensor[name].bind(tensor))(...args);
 }
 
+function splitArguments(draw: Draw): unknown[] {
+  const [keyValueHeads, group, width, valueWidth] = [2, 2, 5, 5].map((most) => 1 + draw.below(most));
+  const heads = keyValueHeads * group;
+  const others = draw.below(2) === 0;
+  const columns = (heads + keyValueHeads) * width + keyValueHeads * (others ? valueWidth : width);
+  const rows = draw.below(2) === 0 ? [draw.below(4)] : [draw.below(3), draw.below(4)];
+  const options = {
+    heads,
+    ...(group > 1 ? { keyValueHeads } : maybe(draw, 'keyValueHeads', () => keyValueHeads)),
+    ...maybe(draw, 'width', () => width),
+    ...(others ? { valueWidth } : {}),
+  };
+  return [floatTensorOf(draw, [...rows, columns]), options];
+}
+
+function splitModel([product, given]: readonly unknown[]): Record<string, Expected> {
+  const { dims, values } = model.floatTensor(product);
+  expect(dims.length === 2 || dims.length === 3, 'tokens, or batch and steps');
+  expect(given !== undefined, 'options');
+  const {
+    heads,
+    keyValueHeads = heads,
+    ...widths
+  } = model.options(given, [...['heads', 'keyValueHeads', 'width', 'valueWidth']]);
+  const columns = dims[dims.length - 1];
+  expect(model.isInteger(heads, 1, columns) && model.isInteger(keyValueHeads, 1, heads), 'heads');
+  const { valueWidth: own } = widths;
+  expect(own === undefined || model.isInteger(own, 1, 576), 'a width of values');
+  const width =
+    widths.width ??
+    (own === undefined
+      ? columns / (heads + 2 * keyValueHeads)
+      : (columns - keyValueHeads * own) / (heads + keyValueHeads));
+  expect(model.isInteger(width, 1, 576), 'a width');
+  const valueWidth = own ?? width;
+  const parts = { query: heads * width, key: keyValueHeads * width, value: keyValueHeads * valueWidth };
+  expect(parts.query + parts.key + parts.value === columns, 'columns for all');
+  const part = (first: number, count: number, across: number): Expected => ({
+    type: 'float64',
+    dims: [...dims.slice(0, -1), across, count / across],
+    values: values.filter((_, i) => i % columns >= first && i % columns < first + count),
+  });
+  return {
+    query: part(0, parts.query, heads),
+    key: part(parts.query, parts.key, keyValueHeads),
+    value: part(parts.query + parts.key, parts.value, keyValueHeads),
+  };
+}
+
+/** The elements of a view, row by row, in a type that represents them all. */
+function dense(view: unknown): Tensor {
+  const { dims, values } = model.operand(view);
+  return new Tensor(Float64Array.from(values), dims);
+}
+
 export function tensorTargets(draw: Draw): Target[] {
   const results = (result: unknown) => ({ output: result });
   const output = (expected: Expected) => ({ output: expected });
@@ -109,6 +165,16 @@ export function tensorTargets(draw: Draw): Target[] {
         return output({ ...same, dims: lengths });
       },
       results,
+    },
+    {
+      name: 'splitHeads',
+      arguments: () => splitArguments(draw),
+      call: (args) => loosely(splitHeads)(...args),
+      model: splitModel,
+      results: (result) => {
+        const { query, key, value } = result as Record<string, unknown>;
+        return { query: dense(query), key: dense(key), value: dense(value) };
+      },
     },
     {
       name: 'tensor.to',

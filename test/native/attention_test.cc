@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
 #include <string>
 
 #include "cpu/backend.h"
@@ -162,6 +163,86 @@ TEST_CASE("attention agrees with the oracle on random problems") {
         check(made, truth, fused ? "fused" : "unfused", stream);
       }
       check_rows(made, random, stream);
+    }
+  }
+}
+
+// Some instruction sets multiply bfloat16 in kernels of their own. Log-sum-exps have the bar of float32.
+TEST_CASE("attention over bfloat16 agrees with the oracle on random problems") {
+  for (uint64_t stream = 0; stream < problems(); ++stream) {
+    Random random(2'000'000 + stream);
+    RandomAttention made(random, {.local = random.chance(0.3),
+                                  .hard = random.chance(0.3),
+                                  .alibi = true,
+                                  .bfloat16 = true,
+                                  .padded = true});
+    const std::vector<TrueRow> truth = truth_of(made.problem);
+    for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
+      cpu::set_instruction_set(isa);
+      for (int64_t i = 0; i < made.output->size(); ++i) made.output->set(i, NAN);
+      for (int64_t i = 0; i < made.log_sum_exp->size(); ++i) made.log_sum_exp->set(i, NAN);
+      std::fill(made.choices.begin(), made.choices.end(), NAN);
+      Plan plan;
+      cpu::plan(made.problem, plan);
+      run(plan, random);
+      check(made, truth, "fused", stream);
+    }
+  }
+}
+
+// Where a value is not finite, kernels select each product by itself. Rows that do not attend it get the same
+// bits as if it were finite.
+TEST_CASE("values that a row does not attend change no bit of it") {
+  for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
+    cpu::set_instruction_set(isa);
+    for (uint64_t stream = 0; stream < problems() / 5; ++stream) {
+      Random random(3'000'000 + stream);
+      const int64_t queries = random.integer(9, 90), keys = random.integer(1, 210),
+                    width = random.integer(1, 70);
+      const DType type = random.pick({DType::float32, DType::float16, DType::bfloat16, DType::bfloat16});
+      Buffer query(type, queries * width), key(type, keys * width), value(type, keys * width);
+      Buffer mask(DType::boolean, queries * keys);
+      for (Buffer* buffer : {&query, &key, &value}) {
+        for (int64_t i = 0; i < buffer->size(); ++i) buffer->set(i, random.normal());
+      }
+      const int64_t hidden = random.integer(0, keys - 1);
+      for (int64_t i = 0; i < mask.size(); ++i) {
+        const bool attends_it = i / keys % 2 == 1;
+        mask.set(i, i % keys == hidden ? attends_it : random.chance(0.8));
+      }
+      const auto solve = [&] {
+        Buffer output(type, queries * width);
+        AttentionProblem problem;
+        problem.query_heads = problem.key_heads = 1;
+        problem.query_width = problem.key_width = problem.value_width = width;
+        problem.query = {query.data(), type, 0, 0, width};
+        problem.key = {key.data(), type, 0, 0, width};
+        problem.value = {value.data(), type, 0, 0, width};
+        problem.output = {output.data(), type, 0, 0, width};
+        problem.sequences.push_back({0, queries, 0, keys, keys - queries});
+        if (random.chance(0.5)) problem.scoring.window.left = random.integer(0, 100);
+        problem.scoring.scale = static_cast<float>(1 / std::sqrt(width));
+        problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};
+        Plan plan;
+        cpu::plan(problem, plan);
+        run(plan, random);
+        return output;
+      };
+      const Random before = random;
+      Buffer finite = solve();
+      for (int64_t d = 0; d < width; ++d)
+        value.set(hidden * width + d, random.pick({double{INFINITY}, double{-INFINITY}, double{NAN}}));
+      random = before;
+      Buffer infinite = solve();
+      const size_t row = static_cast<size_t>(width) * size_of(type);
+      bool same = true;
+      for (int64_t q = 0; q < queries; q += 2) {
+        same &= std::memcmp(static_cast<char*>(finite.data()) + static_cast<size_t>(q) * row,
+                            static_cast<char*>(infinite.data()) + static_cast<size_t>(q) * row, row) == 0;
+      }
+      CAPTURE(stream);
+      CAPTURE(static_cast<int>(type));
+      CHECK(same);
     }
   }
 }

@@ -11,8 +11,12 @@ namespace heed::test {
 
 namespace {
 
+struct Types {
+  DType input, weight, output;
+};
+
 struct RandomProjection {
-  explicit RandomProjection(Random& random);
+  RandomProjection(Random& random, const Types& types);
 
   ProjectionProblem problem;
   DType output_type;
@@ -56,10 +60,8 @@ HeadNorm random_norm(Random& random, int64_t heads, int64_t width, std::vector<B
   return norm;
 }
 
-RandomProjection::RandomProjection(Random& random)
-    : output_type(random.pick({DType::float32, DType::float16, DType::bfloat16})),
-      input(random.pick({DType::float32, DType::float16, DType::bfloat16}), 0),
-      weight(DType::float32, 0) {
+RandomProjection::RandomProjection(Random& random, const Types& types)
+    : output_type(types.output), input(types.input, 0), weight(types.weight, 0) {
   const int64_t batch = random.integer(1, 3), steps = random.pick<int64_t>({1, 2, 5, 13, 70});
   problem.rows = batch * steps;
   problem.steps = steps;
@@ -82,8 +84,7 @@ RandomProjection::RandomProjection(Random& random)
   }
   problem.columns = first;
   input = Buffer(input.type(), problem.rows * problem.inner);
-  weight =
-      Buffer(random.pick({DType::float32, DType::float16, DType::bfloat16}), problem.columns * problem.inner);
+  weight = Buffer(weight.type(), problem.columns * problem.inner);
   for (int64_t i = 0; i < input.size(); ++i) input.set(i, random.normal());
   for (int64_t i = 0; i < weight.size(); ++i) weight.set(i, random.normal());
   problem.input = input.data();
@@ -168,6 +169,26 @@ void check(const RandomProjection& made, uint64_t stream) {
   CHECK(std::sqrt(error) <= tolerance * std::sqrt(std::fmax(norm, static_cast<double>(p.inner))));
 }
 
+// Solves a problem with its weight as it is, and packed.
+void check_both(RandomProjection& made, Random& random, uint64_t stream) {
+  Plan plain;
+  cpu::plan(made.problem, plain);
+  run(plain, random);
+  check(made, stream);
+
+  for (Buffer& output : made.outputs) {
+    for (int64_t i = 0; i < output.size(); ++i) output.set(i, NAN);
+  }
+  const auto packed =
+      cpu::pack_weight(made.weight.data(), made.weight.type(), made.problem.columns, made.problem.inner);
+  made.problem.packed = packed.get();
+  made.problem.weight = nullptr;
+  Plan panels;
+  cpu::plan(made.problem, panels);
+  run(panels, random);
+  check(made, stream);
+}
+
 }  // namespace
 
 TEST_CASE("projections agree with float64 sums on random problems") {
@@ -175,23 +196,23 @@ TEST_CASE("projections agree with float64 sums on random problems") {
     cpu::set_instruction_set(isa);
     for (uint64_t stream = 0; stream < problems(); ++stream) {
       Random random(1'000'000 + stream);
-      RandomProjection made(random);
-      Plan plain;
-      cpu::plan(made.problem, plain);
-      run(plain, random);
-      check(made, stream);
+      const auto type = [&] { return random.pick({DType::float32, DType::float16, DType::bfloat16}); };
+      const Types types{type(), type(), type()};
+      RandomProjection made(random, types);
+      check_both(made, random, stream);
+    }
+  }
+}
 
-      for (Buffer& output : made.outputs) {
-        for (int64_t i = 0; i < output.size(); ++i) output.set(i, NAN);
-      }
-      const auto packed =
-          cpu::pack_weight(made.weight.data(), made.weight.type(), made.problem.columns, made.problem.inner);
-      made.problem.packed = packed.get();
-      made.problem.weight = nullptr;
-      Plan panels;
-      cpu::plan(made.problem, panels);
-      run(panels, random);
-      check(made, stream);
+// Sums are float32 whatever multiplies, and a float32 output tells: its bar is that of float32.
+TEST_CASE("products of bfloat16 are exact, and so is float32 times bfloat16") {
+  for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
+    cpu::set_instruction_set(isa);
+    for (uint64_t stream = 0; stream < problems() / 2; ++stream) {
+      Random random(1'100'000 + stream);
+      const DType input = random.pick({DType::bfloat16, DType::bfloat16, DType::float32});
+      RandomProjection made(random, {input, DType::bfloat16, DType::float32});
+      check_both(made, random, stream);
     }
   }
 }

@@ -42,7 +42,7 @@ let known: Native | undefined;
 
 /** HEED_CPU_ISA names the best instruction set that may be used: a processor may not have it. */
 function limitInstructionSet(addon: Addon, best: string): void {
-  const order = ['baseline', 'avx2', 'avx512'];
+  const order = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16'];
   const allowed = addon
     .availableInstructionSets()
     .filter((name) => order.indexOf(name) <= order.indexOf(best));

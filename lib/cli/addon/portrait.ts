@@ -34,8 +34,10 @@ function portraitOf(elf: Elf): Portrait {
   const { machine, versions, names } = elf;
   const glibcs = versions.flatMap((version) => /^GLIBC_([\d.]+)$/.exec(version)?.[1] ?? []);
   const glibc = glibcs.sort(compareVersions).at(-1);
-  // The table of kernels that each of these units defines.
-  const sets = ['baseline', 'avx2', 'avx512'].filter((set) => names.includes(`${set.length}${set}5tableE`));
+  // The tables of kernels, of which each of these units defines one or both.
+  const sets = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16'].filter((set) =>
+    ['5tableE', '13integer_tableE'].some((table) => names.includes(`${set.length}${set}${table}`)),
+  );
   return {
     machine,
     libc: libcOf(elf),

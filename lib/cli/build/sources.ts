@@ -33,7 +33,13 @@ export function sourcesOf(root: string): Sources {
   };
 }
 
-const setNames: Readonly<Record<string, string>> = { avx2: 'AVX2', avx512: 'AVX-512' };
+const setNames: Readonly<Record<string, string>> = {
+  avx2: 'AVX2',
+  avxvnni: 'AVX-VNNI',
+  avx512: 'AVX-512',
+  avx512vnni: 'AVX512-VNNI',
+  avx512bf16: 'AVX512-BF16',
+};
 
 export function nameOfSet(set: string): string {
   return setNames[set] ?? set;

@@ -9,7 +9,20 @@ import { processorFlags } from '../processor.js';
 import type { Finding, Section } from './finding.js';
 
 /** The features that heed's kernels are compiled for, with Linux's names. */
-const features = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512bw', 'avx512vl', 'asimd'];
+const features = [
+  'sse4_2',
+  'avx',
+  'avx2',
+  'fma',
+  'f16c',
+  'avx512f',
+  'avx512bw',
+  'avx512vl',
+  'avx_vnni',
+  'avx512_vnni',
+  'avx512_bf16',
+  'asimd',
+];
 
 export function examineMachine(): Section {
   return {

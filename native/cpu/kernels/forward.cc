@@ -5,6 +5,9 @@
 //   3. softmax  P = 2^(S − m), online        rows lie along the lanes, so no horizontal operations
 //   4. values   O = O · 2^(m_old − m) + V Pᵀ multiply, values in place against P
 //
+// Where the instruction set multiplies pairs of bfloat16, steps 1 and 4 do so (pair_tile.h), for tensors of
+// that type; all other problems are left to the set that it shares kernels with.
+//
 // (Dao et al., FlashAttention, 2022; the transposed form is specific to heed.) No buffer grows with the
 // number of keys.
 #include "cpu/kernels/hard_selection.h"
@@ -18,36 +21,61 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// How a selection processes the scores of a tile: `values` begin at the tile's first key; `exclusions` says
-// whether some row does not attend some of the keys.
-using Attend = void (*)(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions);
+// Values of some keys, one row for each, or for each pair where the instruction set multiplies pairs.
+struct ValueTile {
+  TileRows rows;
+  ValuePairs pairs;
+  int64_t first_key;
+};
 
-// Adds a tile to the running softmax, and its values to the running output. `weigh` changes weights after
-// they are summed.
-template <class Weigh>
-static inline void attend_weighted(const ScoreTile& tile, RowGroup& group, TileRows value_rows,
-                                   bool exclusions, Weigh weigh) {
-  alignas(64) float decay[group_rows];
-  softmax_tile(tile, group, decay);
-  weigh(tile);
-  const bool careful = exclusions && !all_finite(value_rows, tile.keys(), tile.parameters->value_width);
-  if (!all_vectors_alike(tile)) scale_outputs(tile, group, decay);
-  for_parts(tile, [&](const ScoreTile& part) {
-    const TileRows values = value_rows.from(part.first_key - tile.first_key);
-    careful ? accumulate_attended_values(part, group, values, decay)
-            : accumulate_values(part, group, values, decay);
+// How a selection processes the scores of a tile; `exclusions` says whether some row does not attend some of
+// the keys.
+using Attend = void (*)(const ScoreTile& tile, RowGroup& group, const ValueTile& values, bool exclusions);
+
+// Adds the values of a tile, each times its weight, to the running output. `values` begin at the tile.
+template <class Values>
+static inline void add_values(const ScoreTile& weights, RowGroup& group, Values values, float* decay,
+                              bool exclusions) {
+  const bool careful = exclusions && !all_finite(values, weights.keys(), weights.parameters->value_width);
+  if (!all_vectors_alike(weights)) scale_outputs(weights, group, decay);
+  for_parts(weights, [&](const ScoreTile& part) {
+    const Values of_part = values.from(part.first_key - weights.first_key);
+    careful ? accumulate_attended_values(part, group, of_part, decay)
+            : accumulate_values(part, group, of_part, decay);
   });
 }
 
-static inline void attend_soft(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
-  attend_weighted(tile, group, values, exclusions, [](const ScoreTile&) {});
+// What becomes of weights after they are summed.
+struct Soft {
+  static void weigh(const ScoreTile&) {}
+};
+struct Local {
+  static void weigh(const ScoreTile& weights) { HEED_ISA::weigh(weights); }
+};
+
+// Adds a tile to the running softmax, and its values to the running output.
+template <class Selected>
+static inline void attend_rows(const ScoreTile& tile, RowGroup& group, const ValueTile& values,
+                               bool exclusions) {
+  alignas(64) float decay[group_rows];
+  softmax_tile(tile, group, decay);
+  Selected::weigh(tile);
+  add_values(tile, group, values.rows.from(tile.first_key - values.first_key), decay, exclusions);
 }
 
-static inline void attend_local(const ScoreTile& tile, RowGroup& group, TileRows values, bool exclusions) {
-  attend_weighted(tile, group, values, exclusions, [](const ScoreTile& weights) { weigh(weights); });
+// The same, with weights rounded to bfloat16.
+template <class Selected>
+static inline void attend_pairs(const ScoreTile& tile, RowGroup& group, const ValueTile& values,
+                                bool exclusions) {
+  alignas(64) float decay[group_rows];
+  softmax_tile(tile, group, decay);
+  Selected::weigh(tile);
+  KeyRange of_vectors[tile_vectors];
+  const ScoreTile rounded = round_weights(tile, values.first_key, of_vectors);
+  add_values(rounded, group, values.pairs.from(rounded.first_key), decay, exclusions);
 }
 
-static inline void attend_best(const ScoreTile& tile, RowGroup& group, TileRows, bool) {
+static inline void attend_best(const ScoreTile& tile, RowGroup& group, const ValueTile&, bool) {
   choose(tile, group);
   if (!tile.parameters->log_sum_exp.data) return;
   alignas(64) float decay[group_rows];
@@ -56,13 +84,15 @@ static inline void attend_best(const ScoreTile& tile, RowGroup& group, TileRows,
 
 static inline Attend attend_of(const AttentionParameters& p) {
   if (p.scoring.selection.is_hard()) return attend_best;
-  return p.scoring.selection.kind == SelectionKind::local ? attend_local : attend_soft;
+  const bool local = p.scoring.selection.kind == SelectionKind::local;
+  if constexpr (has_pair_products) return local ? attend_pairs<Local> : attend_pairs<Soft>;
+  return local ? attend_rows<Local> : attend_rows<Soft>;
 }
 
 // Processes one group with the part of a tile that it attends.
 static inline void attend_tile(RowGroup& group, const AttentionParameters& p, const Stages& stages,
                                Attend attend, KeyRange keys, float* scores, const KeyTile& key_tile,
-                               TileRows value_rows) {
+                               const ValueTile& values) {
   const TileKeys attended = keys_of_tile(group, p, keys);
   if (attended.any.first >= attended.any.last) return;
   const ScoreTile tile{
@@ -76,7 +106,7 @@ static inline void attend_tile(RowGroup& group, const AttentionParameters& p, co
     if (attended.masked) add_mask(part);
     if (!in_range) exclude_out_of_range(part);
   });
-  attend(tile, group, value_rows.from(tile.first_key - keys.first), !in_range || attended.masked);
+  attend(tile, group, values, !in_range || attended.masked);
 }
 
 constexpr int groups_per_block = row_block / group_rows;
@@ -106,6 +136,35 @@ struct ForwardScratch {
   }
 };
 
+// Keys [first, last) of a block's sequence, and their values.
+static inline KeyTile load_keys(const RowBlock& block, KeyRange keys, const ForwardScratch& s) {
+  const AttentionParameters& p = *block.parameters;
+  const int64_t first_step = first_key_step(block) + keys.first, count = keys.last - keys.first;
+  if constexpr (has_pair_products)
+    return {{}, key_pairs_of(p.key, block, first_step, count, p.key_width, s.keys), keys.first, {}, {}};
+  const TileRows rows = tile_rows_of(p.key, block, first_step, count, p.key_width, s.keys);
+  return key_tile_of(p, rows, keys.first, count, s.key);
+}
+static inline ValueTile load_values(const RowBlock& block, KeyRange keys, const ForwardScratch& s) {
+  const AttentionParameters& p = *block.parameters;
+  const int64_t first_step = block.sequence.key_start + keys.first, count = keys.last - keys.first;
+  if constexpr (has_pair_products) {
+    const PairRows pairs = value_pairs_of(p.value, block, first_step, count, p.value_width, s.values);
+    return {{}, {pairs, keys.first}, keys.first};
+  }
+  return {tile_rows_of(p.value, block, first_step, count, p.value_width, s.values), {}, keys.first};
+}
+
+// The queries of a group, prepared or from the tensor.
+static inline void load_group_queries(const RowBlock& block, int64_t first_row, const ForwardScratch& s,
+                                      RowGroup& group) {
+  const AttentionParameters& p = *block.parameters;
+  if constexpr (has_pair_products) return load_query_pairs(block, first_row, group);
+  const int64_t prepared = prepared_stride(p);
+  prepared ? load_prepared_queries(s.prepared, prepared, first_row, depth_of(p), group)
+           : load_queries(block, first_row, query_factor(p), group);
+}
+
 size_t forward_scratch(const AttentionParameters& p) {
   ScratchCursor cursor{nullptr};
   ForwardScratch::carve(p, cursor);
@@ -114,6 +173,9 @@ size_t forward_scratch(const AttentionParameters& p) {
 
 void forward(const RowBlock& block, void* scratch, const Stop& stop) {
   const AttentionParameters& p = *block.parameters;
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(p)) return HEED_SHARED::forward(block, scratch, stop);
+  }
   ScratchCursor cursor{scratch};
   const ForwardScratch s = ForwardScratch::carve(p, cursor);
   const Stages stages = stages_of(p);
@@ -132,8 +194,7 @@ void forward(const RowBlock& block, void* scratch, const Stop& stop) {
     group.vector = s.vectors + g * group_rows * p.scoring.score.hidden;
     group.output = s.outputs + g * group_rows * p.value_width;
     describe_rows(block, g * group_rows, group);
-    prepared ? load_prepared_queries(s.prepared, prepared, g * group_rows, depth_of(p), group)
-             : load_queries(block, g * group_rows, query_factor(p), group);
+    load_group_queries(block, g * group_rows, s, group);
     if (p.scoring.score.kind == ScoreKind::additive)
       prepare_additive(block, g * group_rows, query_factor(p), group);
     for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
@@ -146,18 +207,14 @@ void forward(const RowBlock& block, void* scratch, const Stop& stop) {
   for (int64_t first = keys.first; first < keys.last; first += key_tile) {
     if (stop()) return;
     const int64_t last = keys.last - first < key_tile ? keys.last : first + key_tile;
-    const TileRows key_rows =
-        tile_rows_of(p.key, block, first_key_step(block) + first, last - first, p.key_width, s.keys);
-    const TileRows value_rows =
-        tile_rows_of(p.value, block, block.sequence.key_start + first, last - first, p.value_width, s.values);
-    const KeyTile key_tile_rows = key_tile_of(p, key_rows, first, last - first, s.key);
+    const KeyTile of_keys = load_keys(block, {first, last}, s);
+    const ValueTile values = load_values(block, {first, last}, s);
     for (int64_t g = 0; g < groups; ++g) {
       RowGroup& group = s.groups[g];
       const KeyRange mine{first > group.keys.first ? first : group.keys.first,
                           last < group.keys.last ? last : group.keys.last};
       if (mine.first >= mine.last) continue;
-      attend_tile(group, p, stages, attend, mine, s.scores, key_tile_rows,
-                  value_rows.from(mine.first - first));
+      attend_tile(group, p, stages, attend, mine, s.scores, of_keys, values);
     }
   }
 

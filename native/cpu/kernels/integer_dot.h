@@ -101,6 +101,7 @@ static inline IntVec broadcast_word(const void* from) {
 // weights, not the inputs, because AVX-512 broadcasts the signed operand as it reads it from memory.
 struct ByteDots {
   using Input = int8_t;
+  static constexpr int most_rows = 6;  // of a tile: 16 or 32 registers have to do
   static constexpr int added = 128;
 
   static void store(int8_t* to, IntVec numbers) {
@@ -125,6 +126,7 @@ struct ByteDots {
 // inputs are int16 in this order.
 struct PairDots {
   using Input = int16_t;
+  static constexpr int most_rows = 4;
   static constexpr int added = 0;
 
   struct EvenFirst {

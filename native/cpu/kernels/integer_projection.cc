@@ -182,6 +182,13 @@ static inline bool finish_row(const QuantisedRows& block, int64_t at, const floa
   return true;
 }
 
+// Calls f(Rows, first) for tiles of `most` rows, and one of what is left.
+template <int most, class F>
+static inline void for_tiles(int64_t first, int64_t end, F f) {
+  for (; end - first >= most; first += most) f(Rows<most>{}, first);
+  if constexpr (most > 1) for_tiles<most - 1>(first, end, f);
+}
+
 // Calls write(row, values) with the results of each row.
 template <class Layout, class Write>
 static inline void project_panel(const Layout& layout, const IntegerPanels& panels,
@@ -192,7 +199,7 @@ static inline void project_panel(const Layout& layout, const IntegerPanels& pane
   const auto* words =
       reinterpret_cast<const int32_t*>(static_cast<const char*>(panels.data) + panel * panel_size(panels));
   alignas(64) float waiting[panel_columns];
-  for_row_tiles(*block.count, [&](auto tile, int64_t first) {
+  for_tiles<Dots::most_rows>(0, *block.count, [&](auto tile, int64_t first) {
     constexpr int rows = tile.value;
     constexpr int width = rows <= 2 ? tile_vectors : Layout::tile_width;
     alignas(64) float values[rows][panel_columns];

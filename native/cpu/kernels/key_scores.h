@@ -5,6 +5,7 @@
 #include "cpu/kernels/additive.h"
 #include "cpu/kernels/key_tile.h"
 #include "cpu/kernels/length.h"
+#include "cpu/kernels/pair_tile.h"
 #include "cpu/kernels/score_stages.h"
 
 namespace heed::cpu::HEED_ISA {
@@ -12,34 +13,44 @@ namespace heed::cpu::HEED_ISA {
 // Keys of a tile, with the data that each kind of score needs for each key.
 struct KeyTile {
   TileRows rows;
+  PairRows pairs;  // instead of the rows, where the instruction set multiplies pairs
   int64_t first_key;
   float* inverse_lengths;  // for cosines
   OfferedKeys offered;     // for additive scores
-
-  TileRows from(int64_t key) const { return rows.from(key - first_key); }
 };
 
 using Scores = void (*)(const ScoreTile& tile, const KeyTile& keys);
 
 // S[key][row] = Σ_d K[key][d] · Q[d][row]. Equal keys have bitwise equal scores anywhere in a tile, since
 // hard selection takes the first of several best ones.
-static inline void multiply_scores(const ScoreTile& tile, const KeyTile& key_tile) {
-  const TileRows keys = key_tile.from(tile.first_key);
-  const int64_t width = tile.parameters->key_width;
+template <class Product, class Finish>
+static inline void multiply_keys(const ScoreTile& tile, RowsOf<Product> keys,
+                                 const typename Product::Element* queries, int64_t depth, Finish finish) {
   for_vector_groups(tile.first_vector, tile.last_vector, [&](auto vectors, int64_t first_vector) {
-    const float* queries = tile.group->query + first_vector * lanes;
     for_row_tiles(tile.keys(), [&](auto rows, int64_t first) {
       Accumulators<rows.value, vectors.value> acc;
-      multiply<BroadcastRows, Float32>(keys.data + first * keys.stride, keys.stride, queries, group_rows,
-                                       width, acc);
+      multiply<BroadcastRows, Product>(keys.data + first * keys.stride, keys.stride,
+                                       queries + first_vector * lanes, group_rows, depth, acc);
 #pragma GCC unroll 16
       for (int m = 0; m < rows.value; ++m) {
 #pragma GCC unroll 8
         for (int v = 0; v < vectors.value; ++v)
-          store(tile.at(tile.first_key + first + m, first_vector + v), acc[m][v]);
+          store(tile.at(tile.first_key + first + m, first_vector + v), finish(acc[m][v]));
       }
     });
   });
+}
+
+static inline void multiply_scores(const ScoreTile& tile, const KeyTile& keys) {
+  multiply_keys(tile, keys.rows.from(tile.first_key - keys.first_key), tile.group->query,
+                tile.parameters->key_width, [](Vec score) { return score; });
+}
+
+// The queries of pairs are as they are in memory, and not yet scaled.
+static inline void multiply_pairs(const ScoreTile& tile, const KeyTile& keys) {
+  const Vec factor = splat(query_factor(*tile.parameters));
+  multiply_keys(tile, keys.pairs.from(tile.first_key - keys.first_key), query_pairs(*tile.group),
+                pairs_of(tile.parameters->key_width), [=](Vec score) { return score * factor; });
 }
 
 // The same, divided by the lengths of the keys; queries already have length 1.
@@ -57,6 +68,7 @@ static inline void add_scores(const ScoreTile& tile, const KeyTile& keys) {
 }
 
 static inline Scores scores_of(const AttentionParameters& p) {
+  if constexpr (has_pair_products) return multiply_pairs;
   switch (p.scoring.score.kind) {
     case ScoreKind::additive:
       return add_scores;
@@ -103,7 +115,7 @@ struct KeyScratch {
 
 static inline KeyTile key_tile_of(const AttentionParameters& p, TileRows rows, int64_t first_key,
                                   int64_t keys, const KeyScratch& s) {
-  const KeyTile tile{rows, first_key, s.inverse_lengths, s.offered};
+  const KeyTile tile{rows, {}, first_key, s.inverse_lengths, s.offered};
   if (p.scoring.score.kind == ScoreKind::cosine) {
     for (int64_t key = 0; key < keys; ++key)
       s.inverse_lengths[key] = inverse_length<Float32>(rows.data + key * rows.stride, p.key_width);

@@ -7,16 +7,22 @@
 
 namespace heed::cpu::HEED_ISA {
 
-struct TileRows {
-  const float* data;
+// Rows as factors of a product.
+template <class Product>
+struct RowsOf {
+  const typename Product::Factor* data;
   int64_t stride;
-  TileRows from(int64_t row) const { return {data + row * stride, stride}; }
+  RowsOf from(int64_t row) const { return {data + row * stride, stride}; }
 };
+using TileRows = RowsOf<Float32>;
 
 // Rows whose distance is a multiple of a memory page map to the same few cache sets, so those are copied,
 // too.
+static inline bool shares_sets(const View& view) {
+  return view.step_stride * static_cast<int64_t>(size_of(view.type)) % 4096 == 0;
+}
 static inline bool in_place(const View& view) {
-  return view.type == DType::float32 && (view.step_stride * 4) % 4096 != 0;
+  return view.type == DType::float32 && !shares_sets(view);
 }
 
 // Whether tiles of a view may have to be copied.

@@ -28,29 +28,36 @@ struct BroadcastColumns {  // m is contiguous
 };
 
 // One step of depth: acc[m][v] += A(m, k) · B[k][v]. A row of B lies in several panels, `apart` elements from
-// each other.
+// each other. The type of B says what a step is, and what multiplies it: storage.h, pair_product.h.
 template <class Walk, class BType, int panels, int rows, int vectors>
-static inline __attribute__((always_inline)) void multiply_step(const float* a, int64_t stride,
+static inline __attribute__((always_inline)) void multiply_step(const typename BType::Factor* a,
+                                                                int64_t stride,
                                                                 const typename BType::Element* b,
                                                                 int64_t apart, int64_t k,
                                                                 Accumulators<rows, vectors>& acc) {
-  constexpr int wide = vectors / panels;
-  Vec column[panels][wide];
+  const auto multiply_part = [&](auto part) __attribute__((always_inline)) {
+    constexpr int wide = vectors / panels;
+    typename BType::Column column[panels][wide];
 #pragma GCC unroll 4
-  for (int i = 0; i < panels; ++i) BType::template load_row<wide>(b + i * apart, column[i]);
+    for (int i = 0; i < panels; ++i) BType::template load_part<part.value>(b + i * apart, column[i]);
 #pragma GCC unroll 16
-  for (int m = 0; m < rows; ++m) {
-    const Vec factor = splat(a[Walk::row(stride, m) + Walk::depth(stride, k)]);
+    for (int m = 0; m < rows; ++m) {
+      const auto factor =
+          BType::template broadcast<part.value>(a + Walk::row(stride, m) + Walk::depth(stride, k));
 #pragma GCC unroll 16
-    for (int v = 0; v < vectors; ++v) acc[m][v] = multiply_add(factor, column[v / wide][v % wide], acc[m][v]);
-  }
+      for (int v = 0; v < vectors; ++v)
+        acc[m][v] = BType::multiply_add(factor, column[v / wide][v % wide], acc[m][v]);
+    }
+  };
+  multiply_part(std::integral_constant<int, 0>{});
+  if constexpr (BType::parts == 2) multiply_part(std::integral_constant<int, 1>{});
 }
 
 // acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart. Products are added one by one, in the
 // order of k: a sum has the same bits in a tile of any shape, so that a row's result does not depend on which
 // rows are computed with it.
 template <class Walk, class BType, int panels = 1, int rows, int vectors>
-static inline __attribute__((always_inline)) void multiply(const float* a, int64_t stride,
+static inline __attribute__((always_inline)) void multiply(const typename BType::Factor* a, int64_t stride,
                                                            const typename BType::Element* b, int64_t pitch,
                                                            int64_t depth, Accumulators<rows, vectors>& acc,
                                                            int64_t apart = 0) {

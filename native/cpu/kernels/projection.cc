@@ -8,29 +8,30 @@
 
 namespace heed::cpu::HEED_ISA {
 
-size_t panel_element_size(DType weight_type) {
-  return with_panel_type(weight_type, [](auto type) { return sizeof(typename decltype(type)::Element); });
-}
-
-// Loads a square of a weight from element k on, `lanes` of its columns as columns of the result. Asks for
-// what comes later, since columns are more streams than the processor follows by itself.
-template <class From>
-static inline __attribute__((always_inline)) void load_square(const typename From::Element* weight,
-                                                              int64_t inner, int64_t k, Vec (&tile)[lanes]) {
-#pragma GCC unroll 16
-  for (int c = 0; c < lanes; ++c) {
-    tile[c] = From::load(weight + c * inner + k);
-    __builtin_prefetch(weight + c * inner + k + 64);
+size_t panel_size(DType weight_type, int64_t inner) {
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(weight_type)) return HEED_SHARED::panel_size(weight_type, inner);
   }
-  transpose(tile);
+  return with_panel_type(weight_type, weight_type, [&](auto type) {
+    using Panel = decltype(type);
+    return static_cast<size_t>(Panel::depth(inner) * panel_columns) * sizeof(typename Panel::Element);
+  });
 }
 
-// The same for up to `lanes` columns and up to as many elements; zeros past the last ones.
+// Loads `lanes` columns of a weight from element k on, as columns of the result; zeros past the last column.
 template <class From>
 static inline void load_columns(const typename From::Element* weight, int64_t columns, int64_t inner,
                                 int64_t k, Vec (&tile)[lanes]) {
   const int64_t steps = inner - k < lanes ? inner - k : lanes;
-  if (steps == lanes && columns >= lanes) return load_square<From>(weight, inner, k, tile);
+  if (steps == lanes && columns >= lanes) {
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c) {
+      tile[c] = From::load(weight + c * inner + k);
+      // Columns are more streams than the processor follows by itself.
+      __builtin_prefetch(weight + c * inner + k + 64);
+    }
+    return transpose(tile);
+  }
   for (int c = 0; c < lanes; ++c) {
     tile[c] = Vec{};
     if (c >= columns) continue;
@@ -44,6 +45,45 @@ static inline void load_columns(const typename From::Element* weight, int64_t co
   transpose(tile);
 }
 
+// What multiplies an unpacked weight, and the squares of it: `lanes` columns, and as many steps of the depth
+// from k on.
+template <class Type>
+struct UnpackedElements : FloatProducts<Type> {
+  using Stored = typename Type::Element;
+  using Input = Float32;
+  static int64_t depth(int64_t inner) { return inner; }
+  static void load_square(const Stored* weight, int64_t columns, int64_t inner, int64_t k,
+                          Vec (&square)[lanes]) {
+    load_columns<Type>(weight, columns, inner, k, square);
+  }
+};
+struct UnpackedPairs : Pairs {
+  using Stored = uint16_t;
+  using Input = BFloat16;
+  static int64_t depth(int64_t inner) { return (inner + 1) / 2; }
+  static void load_square(const uint16_t* weight, int64_t columns, int64_t inner, int64_t k,
+                          UintVec (&square)[lanes]) {
+    const int64_t left = inner - 2 * k, elements = left < 2 * lanes ? left : 2 * lanes;
+    Vec tile[lanes] = {};
+    for (int64_t c = 0; c < lanes && c < columns; ++c) {
+      const uint16_t* from = weight + c * inner + 2 * k;
+      elements == 2 * lanes ? __builtin_memcpy(&tile[c], from, sizeof tile[c])
+                            : __builtin_memcpy(&tile[c], from, static_cast<size_t>(elements) * sizeof *from);
+    }
+    transpose(tile);
+    for (int i = 0; i < lanes; ++i) square[i] = as_uint(tile[i]);
+  }
+};
+
+template <class F>
+static inline auto with_unpacked_type(DType weight_type, F f) {
+  if constexpr (has_pair_products) {
+    return f(UnpackedPairs{});
+  } else {
+    return with_type(weight_type, [&](auto type) { return f(UnpackedElements<decltype(type)>{}); });
+  }
+}
+
 template <class From, class To>
 static inline void pack_panel_as(const typename From::Element* weight, int64_t columns, int64_t inner,
                                  typename To::Element* out) {
@@ -52,42 +92,67 @@ static inline void pack_panel_as(const typename From::Element* weight, int64_t c
       Vec first[lanes], second[lanes];
       load_columns<From>(weight + base * inner, columns - base, inner, k, first);
       load_columns<From>(weight + (base + lanes) * inner, columns - base - lanes, inner, k, second);
-      for (int i = 0; i < lanes && k + i < inner; ++i)
-        To::store_pair(out + (k + i) * panel_columns + base, first[i], second[i]);
+      const int64_t steps = inner - k < lanes ? inner - k : lanes;
+      To::store_tile(out + To::depth(k) * panel_columns + base, panel_columns, steps, first, second);
     }
   }
 }
 
 void pack_panel(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel, void* out) {
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(type)) return HEED_SHARED::pack_panel(weight, type, columns, inner, panel, out);
+  }
   with_type(type, [&](auto from) {
     using From = decltype(from);
-    with_panel_type(type, [&](auto to) {
+    with_panel_type(type, type, [&](auto to) {
       using To = decltype(to);
       const int64_t first = panel * panel_columns;
       pack_panel_as<From, To>(static_cast<const typename From::Element*>(weight) + first * inner,
                               columns - first, inner,
-                              static_cast<typename To::Element*>(out) + first * inner);
+                              static_cast<typename To::Element*>(out) + first * To::depth(inner));
     });
   });
 }
 
 size_t projection_scratch(const ProjectionArguments& a, int64_t rows, Columns columns) {
   ScratchCursor cursor{nullptr};
-  cursor.take<float>(rows * a.inner);
+  cursor.take<float>(rows * (a.inner + 1));
   cursor.take<float>(collected_sums(a, rows, columns));
   return cursor.used();
 }
 
-// Input rows as float32, in place if possible.
-static inline const float* input_rows(const ProjectionArguments& a, int64_t first_row, int64_t rows,
-                                      float* copy) {
+// Input rows as `To`, `width` elements each, padded with zeros; in place if possible. Of two types, float32
+// alone takes rows of another one.
+template <class To>
+static inline const typename To::Element* input_rows(const ProjectionArguments& a, int64_t first_row,
+                                                     int64_t rows, int64_t width, void* scratch) {
+  using Element = typename To::Element;
   const int64_t offset = first_row * a.inner;
-  if (a.input_type == DType::float32) return static_cast<const float*>(a.input) + offset;
+  if (a.input_type == To::type && width == a.inner) return static_cast<const Element*>(a.input) + offset;
+  auto* copy = static_cast<Element*>(scratch);
   with_type(a.input_type, [&](auto type) {
-    using Type = decltype(type);
-    widen<Type>(static_cast<const typename Type::Element*>(a.input) + offset, rows * a.inner, copy);
+    using From = decltype(type);
+    const auto* from = static_cast<const typename From::Element*>(a.input) + offset;
+    for (int64_t row = 0; row < rows; ++row, from += a.inner, copy += width) {
+      if constexpr (To::type == DType::float32) {
+        widen<From>(from, a.inner, copy);
+      } else if constexpr (From::type == To::type) {
+        __builtin_memcpy(copy, from, static_cast<size_t>(a.inner) * sizeof(Element));
+      }
+      for (int64_t k = a.inner; k < width; ++k) copy[k] = 0;
+    }
   });
-  return copy;
+  return static_cast<const Element*>(scratch);
+}
+
+// The rows as what multiplies a panel, Panel::depth(inner) factors each.
+template <class Panel>
+static inline const typename Panel::Factor* factors_of(const ProjectionArguments& a, int64_t first_row,
+                                                       int64_t rows, void* scratch) {
+  using Input = typename Panel::Input;
+  constexpr int64_t elements = sizeof(typename Panel::Factor) / sizeof(typename Input::Element);
+  return reinterpret_cast<const typename Panel::Factor*>(
+      input_rows<Input>(a, first_row, rows, Panel::depth(a.inner) * elements, scratch));
 }
 
 // Panels that a tile of so many rows multiplies at once. A thin tile has too few sums to hide the latency of
@@ -98,14 +163,15 @@ constexpr int panels_at_once(int rows) {
 
 // Multiplies rows [first, first + rows) by consecutive panels.
 template <class Weight, int rows, int panels, class Write>
-static inline void multiply_tile(const ProjectionArguments& a, const float* input, int64_t first,
-                                 int64_t panel, Write write) {
-  const int64_t size = panel_columns * a.inner;
+static inline void multiply_tile(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                 int64_t first, int64_t panel, Write write) {
+  const int64_t depth = Weight::depth(a.inner), size = panel_columns * depth;
   const auto* weights = static_cast<const typename Weight::Element*>(a.panels) + panel * size;
   Accumulators<rows, panels * tile_vectors> acc;
-  multiply<BroadcastRows, Weight, panels>(input + first * a.inner, a.inner, weights, panel_columns, a.inner,
-                                          acc, size);
-  // All sums leave their registers before the first is written: what writes them must not be unrolled.
+  multiply<BroadcastRows, Weight, panels>(input + first * depth, depth, weights, panel_columns, depth, acc,
+                                          size);
+  // All sums leave their registers before the first is written: where the loop that writes them is too long
+  // to be unrolled, the compiler would keep them in memory from the start.
   alignas(64) float values[rows][panels * panel_columns];
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
@@ -122,8 +188,8 @@ struct PanelCount {
 
 // Calls write(row, panel, count, values) with the sums of each row for `count` panels from `panel` on.
 template <class Weight, class Write>
-static inline void multiply_panels(const ProjectionArguments& a, const float* input, int64_t rows,
-                                   PanelRange panels, Write write) {
+static inline void multiply_panels(const ProjectionArguments& a, const typename Weight::Factor* input,
+                                   int64_t rows, PanelRange panels, Write write) {
   int64_t most = 1;
   for_row_tiles(rows, [&](auto tile, int64_t) {
     if (panels_at_once(tile.value) > most) most = panels_at_once(tile.value);
@@ -146,70 +212,69 @@ static inline void multiply_panels(const ProjectionArguments& a, const float* in
 
 void project_panels(const ProjectionArguments& a, int64_t first_row, int64_t rows, Columns columns,
                     void* scratch) {
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(a.weight_type)) return HEED_SHARED::project_panels(a, first_row, rows, columns, scratch);
+  }
   ScratchCursor cursor{scratch};
-  const float* input = input_rows(a, first_row, rows, cursor.take<float>(rows * a.inner));
+  void* copy = cursor.take<float>(rows * (a.inner + 1));
   float* sums = cursor.take<float>(collected_sums(a, rows, columns));
-  with_panel_type(a.weight_type, [&](auto type) {
+  with_panel_type(a.weight_type, a.input_type, [&](auto type) {
     using Weight = decltype(type);
+    const auto* input = factors_of<Weight>(a, first_row, rows, copy);
     write_product(a, first_row, rows, columns, sums, [&](PanelRange panels, auto write) {
       multiply_panels<Weight>(a, input, rows, panels, write);
     });
   });
 }
 
-// Multiplies some rows by `lanes` · `squares` columns of an unpacked weight, or by the first `columns` of
-// them. Turns squares of the weight around in registers, so that sums have the order, and the bits, of sums
-// over panels.
-template <class Type, int rows, int squares>
-static inline __attribute__((flatten)) void multiply_columns(const float* input, int64_t inner,
-                                                             const typename Type::Element* weight,
-                                                             int64_t columns,
-                                                             float (&values)[rows][squares * lanes]) {
-  Accumulators<rows, squares> acc = {};
-  const auto add = [&](const Vec(&square)[lanes], int64_t k, int64_t steps, int s)
-      __attribute__((always_inline)) {
+// Multiplies some rows by `columns`, at most panel_columns, of an unpacked weight. Turns squares of the
+// weight around in registers, so that sums have the order, and the bits, of sums over panels.
+template <class Weight, int rows>
+static inline void multiply_columns(const typename Weight::Factor* input, int64_t inner,
+                                    const typename Weight::Stored* weight, int64_t columns,
+                                    float (&values)[rows][panel_columns]) {
+  const int64_t depth = Weight::depth(inner);
+  Accumulators<rows, tile_vectors> acc = {};
+  const auto add_squares = [&](int64_t k, int64_t steps) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int v = 0; v < tile_vectors; ++v) {
+      typename Weight::Column square[lanes];
+      Weight::load_square(weight + v * lanes * inner, columns - v * lanes, inner, k, square);
 #pragma GCC unroll 16
-    for (int i = 0; i < steps; ++i) {
+      for (int i = 0; i < steps; ++i) {
 #pragma GCC unroll 8
-      for (int m = 0; m < rows; ++m)
-        acc[m][s] = multiply_add(splat(input[m * inner + k + i]), square[i], acc[m][s]);
+        for (int m = 0; m < rows; ++m) {
+          const auto factor = Weight::template broadcast<0>(input + m * depth + k + i);
+          acc[m][v] = Weight::multiply_add(factor, square[i], acc[m][v]);
+        }
+      }
     }
   };
   int64_t k = 0;
-  for (; k + lanes <= inner && columns == squares * lanes; k += lanes) {
-#pragma GCC unroll 4
-    for (int s = 0; s < squares; ++s) {
-      Vec square[lanes];
-      load_square<Type>(weight + s * lanes * inner, inner, k, square);
-      add(square, k, lanes, s);
-    }
-  }
-  for (; k < inner; k += lanes) {
-    for (int s = 0; s < squares; ++s) {
-      Vec square[lanes];
-      load_columns<Type>(weight + s * lanes * inner, columns - s * lanes, inner, k, square);
-      add(square, k, inner - k < lanes ? inner - k : lanes, s);
-    }
-  }
+  for (; k + lanes <= depth; k += lanes) add_squares(k, lanes);
+  if (k < depth) add_squares(k, depth - k);
   for (int m = 0; m < rows; ++m) {
-    for (int s = 0; s < squares; ++s) store(values[m] + s * lanes, acc[m][s]);
+    for (int v = 0; v < tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
   }
 }
 
 void project_columns(const ProjectionArguments& a, Columns columns, void* scratch) {
-  // Enough sums to hide the latency of a chain of multiply-adds.
-  constexpr int squares = 4, width = squares * lanes;
+  if constexpr (has_pair_products) {
+    if (!takes_pairs(a.weight_type) || a.input_type != DType::bfloat16)
+      return HEED_SHARED::project_columns(a, columns, scratch);
+  }
   ScratchCursor cursor{scratch};
-  const float* input = input_rows(a, 0, a.rows, cursor.take<float>(a.rows * a.inner));
-  with_type(a.weight_type, [&](auto type) {
-    using Type = decltype(type);
-    const auto* weight = static_cast<const typename Type::Element*>(a.panels);
-    for (int64_t first = columns.first; first < columns.end; first += width) {
-      const int64_t left = columns.end - first, count = left < width ? left : width;
+  void* copy = cursor.take<float>(a.rows * (a.inner + 1));
+  with_unpacked_type(a.weight_type, [&](auto type) {
+    using Weight = decltype(type);
+    const auto* input = factors_of<Weight>(a, 0, a.rows, copy);
+    const auto* weight = static_cast<const typename Weight::Stored*>(a.panels);
+    for (int64_t first = columns.first; first < columns.end; first += panel_columns) {
+      const int64_t left = columns.end - first, count = left < panel_columns ? left : panel_columns;
       for_row_tiles(a.rows, [&](auto tile, int64_t row) {
-        alignas(64) float values[tile.value][width];
-        multiply_columns<Type, tile.value, squares>(input + row * a.inner, a.inner, weight + first * a.inner,
-                                                    count, values);
+        alignas(64) float values[tile.value][panel_columns];
+        multiply_columns<Weight, tile.value>(input + row * Weight::depth(a.inner), a.inner,
+                                             weight + first * a.inner, count, values);
         for (int m = 0; m < tile.value; ++m) write_columns(a, row + m, first, count, values[m]);
       });
     }

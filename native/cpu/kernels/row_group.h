@@ -15,7 +15,7 @@ struct RowGroup {
   int64_t rows;     // real rows; the other lanes compute on zeros and are never written
   int64_t vectors;  // that hold real rows
 
-  float* query;                           // [width, group_rows], scaled
+  float* query;                           // [width, group_rows], scaled; or pairs, see pair_tile.h
   float* output;                          // [value_width, group_rows], unnormalised
   alignas(64) float maximum[group_rows];  // log2 units
   alignas(64) float sum[group_rows];

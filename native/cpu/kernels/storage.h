@@ -20,9 +20,29 @@ static inline Bits pad(Part part, Index, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(part, Part{}, Index{}(I)...);
 }
 
+// What multiply.h takes of an operand's type, unless it multiplies pairs (pair_product.h): it is widened to
+// `Column`s, which `Factor`s multiply. A step of its depth is multiplied in `parts`.
+template <class Type>
+struct FloatProducts {
+  using Column = Vec;
+  using Factor = float;
+  static constexpr int parts = 1;
+  template <int, int vectors, class Element>
+  static void load_part(const Element* from, Vec (&row)[vectors]) {
+    Type::template load_row<vectors>(from, row);
+  }
+  template <int>
+  static Vec broadcast(const float* from) {
+    return splat(*from);
+  }
+  static Vec multiply_add(Vec factor, Vec column, Vec sum) {
+    return HEED_ISA::multiply_add(factor, column, sum);
+  }
+};
+
 // Operations on rows of consecutive vectors.
 template <class Type>
-struct Rowwise {
+struct Rowwise : FloatProducts<Type> {
   // The first `count` elements, 4 or 8, padded with zeros.
   template <int count, class Element>
   static Vec load_first(const Element* from) {

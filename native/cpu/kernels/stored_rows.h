@@ -18,8 +18,14 @@ struct Int8 {
   }
 #elif defined(HEED_USE_AVX2)
   static Vec widen(Bits bits) {
-    return Vec(
-        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(__builtin_bit_cast(int64_t, bits)))));
+    Vec v;
+    for (int i = 0; i < lanes; i += 8) {  // twice where 16 lanes are compiled to AVX2, for tests
+      int64_t eight;
+      __builtin_memcpy(&eight, reinterpret_cast<const int8_t*>(&bits) + i, sizeof eight);
+      const __m256 part = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(eight)));
+      __builtin_memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof part);
+    }
+    return v;
   }
 #else
   static Vec widen(Bits bits) {

@@ -107,7 +107,7 @@ struct KernelTable {
   // Projection over packed panels of `panel_columns` columns. The requested columns may begin and end within
   // a panel, but not within a head that must be complete.
   int64_t panel_columns;
-  size_t (*panel_element_size)(DType weight_type);
+  size_t (*panel_size)(DType weight_type, int64_t inner);  // in bytes
   void (*pack_panel)(const void* weight, DType type, int64_t columns, int64_t inner, int64_t panel,
                      void* out);
   size_t (*projection_scratch)(const ProjectionArguments& arguments, int64_t rows, Columns columns);
@@ -136,6 +136,9 @@ namespace avx2 {
 extern const KernelTable table;
 }
 namespace avx512 {
+extern const KernelTable table;
+}
+namespace avx512bf16 {
 extern const KernelTable table;
 }
 

@@ -29,7 +29,12 @@ describe('what a build announces', () => {
 
   it('counts what is compiled', () => {
     const { instructionSets } = sourcesOf(packageRoot);
-    assert.deepEqual(instructionSets, process.arch === 'x64' ? ['baseline', 'avx2', 'avx512'] : ['baseline']);
+    assert.deepEqual(
+      instructionSets,
+      process.arch === 'x64'
+        ? ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16']
+        : ['baseline'],
+    );
     const units = (cuda: boolean) => unitsToCompile(packageRoot, instructionSets, cuda);
     assert.ok(units(true) > units(false) + 10);
   });

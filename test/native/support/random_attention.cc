@@ -53,7 +53,8 @@ std::unique_ptr<Buffer> make_matrix(Random& random, DType type, int64_t heads, i
 
 RandomAttention::RandomAttention(Random& random, const AttentionLimits& limits) {
   const int64_t batch = random.integer(1, limits.batch);
-  const DType type = random.pick({DType::float32, DType::float32, DType::float16, DType::bfloat16});
+  const DType drawn = random.pick({DType::float32, DType::float32, DType::float16, DType::bfloat16});
+  const DType type = limits.bfloat16 ? DType::bfloat16 : drawn;
   problem.key_heads = random.integer(1, limits.key_heads);
   problem.query_heads = problem.key_heads * std::min(limits.group, random.pick<int64_t>({1, 1, 2, 3, 5}));
   const auto width = [&](int64_t drawn) { return limits.whole_chunks ? (drawn + 7) / 8 * 8 : drawn; };

@@ -19,6 +19,7 @@ struct AttentionLimits {
   bool additive = false;      // included among the other scores
   bool hard = false;          // the best key alone, or a drawn key
   bool alibi = false;         // slopes per batch entry, and absolute distances
+  bool bfloat16 = false;      // all tensors are
   bool padded = false;  // sequences may end before the tensors do, and log-sum-exps lie by step and head
 };
 

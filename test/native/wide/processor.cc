@@ -6,7 +6,7 @@
 namespace heed::cpu {
 
 Processor detect_processor() {
-  return {.avx2 = true, .avxvnni = true, .avx512 = true, .avx512vnni = true};
+  return {.avx2 = true, .avxvnni = true, .avx512 = true, .avx512vnni = true, .avx512bf16 = true};
 }
 
 }  // namespace heed::cpu
