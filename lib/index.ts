@@ -82,6 +82,7 @@ export {
   type RotaryScaling,
   type YarnScaling,
 } from './multi-head-attention/multi-head-attention.js';
+export type { QuantisedType } from './problem/quantised-weight.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './projection/packed-weight.js';
 export { type ProjectOptions, project, projectSync } from './projection/project.js';
 export { Tensor } from './tensor/tensor.js';

@@ -3,7 +3,8 @@
 #   - all supported ones, directly;
 #   - SSE2 alone, under qemu, for the kernels and for the addon inside Node.js;
 #   - the choice of AVX2 without AVX-512, and the kernels on a processor with only AVX2;
-#   - the 16-lane kernels of AVX-512 compiled to AVX2 instructions, if the processor has no AVX-512.
+#   - the 16-lane kernels of AVX-512 compiled to AVX2 instructions, if the processor has no AVX-512;
+#   - AVX-512 itself under AVX512_EMULATOR, if that names a command such as 'sde64 -spr --': qemu has no AVX-512.
 # Needs doctest-dev and qemu-user (Debian), CMake, and the built addon and dist/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,4 +40,11 @@ elif grep -q avx2 /proc/cpuinfo; then
   build/native-tests-wide/heed_native_tests
 else
   echo '── 16 lanes were not tested: this processor has neither AVX-512 nor AVX2'
+fi
+
+if [ -n "${AVX512_EMULATOR:-}" ]; then
+  echo '── AVX-512, emulated, native tests'
+  # Words of a command, so unquoted.
+  HEED_TEST_PROBLEMS=1 $AVX512_EMULATOR build/native-tests/heed_native_tests | tee "$log"
+  grep -q '^instruction sets:.* avx512' "$log"
 fi

@@ -24,6 +24,11 @@ const sequences = 16;
 const seconds = 3;
 /** How far logits may lie apart. */
 const mostApart = 1e-4;
+/** How much of the loss rounding the weights may add. */
+const lossOfRounding = [
+  ['int8', 0.005],
+  ['int4', 0.03],
+] as const;
 /** Read before writing begins, when the speed of writing is measured. */
 const promptLength = 16;
 
@@ -105,6 +110,30 @@ async function main(): Promise<void> {
 
   const loss = await lossOf(heed.read, heldOut, steps);
   say('held-out loss, heed', `${loss.toFixed(4)} nats a token, over ${heldOut.tokens.length} tokens`);
+  for (const [type, most] of lossOfRounding) {
+    using rounded = await LanguageModel.load(folder, type);
+    const roundedLoss = await lossOf((tokens) => rounded.forward(tokens), heldOut, steps);
+    const more = roundedLoss / loss - 1;
+    say(
+      `held-out loss, ${type}`,
+      `${roundedLoss.toFixed(4)} nats a token: ${(100 * more).toFixed(2)} % more`,
+    );
+    if (!(more <= most)) process.exitCode = 1;
+    const {
+      heed: mine,
+      peer,
+      ratio,
+    } = await duel(
+      contestant(() => heedDecoder(rounded).write(tokens)),
+      contestant(() => heed.write(tokens)),
+      seconds,
+    );
+    say(
+      `writing, ${type}`,
+      `${perSecond(steps, mine.median)}, with float32 ${perSecond(steps, peer.median)}`,
+    );
+    say('writing, ratio', `${ratio.toFixed(2)} × as fast as with float32`);
+  }
   for (const score of await scoreHeads(model, heldOutSeed)) {
     const { layer, head, previous, induction } = score;
     say(

@@ -108,6 +108,11 @@ program
     0.8,
   )
   .option('-s, --seed <text>', 'the same text gives the same story (default: another one every time)')
+  .addOption(
+    new Option('-w, --weights <type>', 'what the weights are rounded to (default: they are float32)').choices(
+      quantisedTypes,
+    ),
+  )
   .action((prompt: string[], options: GenerateOptions) => generate(prompt, options));
 
 program

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { randomUniform } from '../cli/hashing.js';
 import { formatSeconds, Painter } from '../cli/terminal.js';
 import { HeedError } from '../errors.js';
+import type { QuantisedType } from '../problem/quantised-weight.js';
 import { continueText } from './language-model/continue-text.js';
 import { LanguageModel } from './language-model/language-model.js';
 import { endOfText } from './language-model/tokenizer.js';
@@ -12,12 +13,14 @@ export interface GenerateOptions {
   readonly length?: number;
   readonly temperature: number;
   readonly seed?: string;
+  /** What weights are rounded to; default float32. */
+  readonly weights?: QuantisedType;
 }
 
 export async function generate(words: readonly string[], options: GenerateOptions): Promise<void> {
   const { temperature, seed = randomBytes(4).toString('hex') } = options;
   const prompt = words.join(' ').trimEnd();
-  using model = await LanguageModel.load();
+  using model = await LanguageModel.load(undefined, options.weights);
   const { tokenizer } = model;
   const tokens = [endOfText, ...tokenizer.encode(prompt)];
   const room = model.configuration.max_position_embeddings - tokens.length;

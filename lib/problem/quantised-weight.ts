@@ -4,6 +4,8 @@
  */
 
 export const quantisedTypes = ['int8', 'int4'] as const;
+
+/** The types that weights are rounded to. */
 export type QuantisedType = (typeof quantisedTypes)[number];
 
 /** The form of a weight [columns, inner]: what it is besides its numbers. */

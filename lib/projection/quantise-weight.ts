@@ -63,8 +63,6 @@ function storable(scale: number): number {
   asFloat[0] = scale;
   if (Math.abs(scale) < leastNormal && Math.abs(asFloat[0]) < Math.abs(scale)) {
     asBits[0] += 1;
-    // From 0, the smallest number has the sign of the scale.
-    if (scale < 0) asBits[0] |= 0x80000000;
   }
   return asFloat[0];
 }

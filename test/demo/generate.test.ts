@@ -59,6 +59,15 @@ describe('heed generate', function () {
     assert.equal(stdout, runHeed(args).stdout);
   });
 
+  it('tells its story with rounded weights, too', () => {
+    for (const type of ['int8', 'int4']) {
+      const { stdout, stderr } = succeed(prompt, '-l', '30', '-t', '0', '--weights', type);
+      assert.ok(stdout.startsWith(prompt), stdout);
+      assert.match(stderr, /, 30 written/);
+    }
+    fail(/Allowed choices are int8, int4\./, '--weights', 'int3');
+  });
+
   it('tells what is wrong with what it was given', () => {
     fail(/^heed: Expected a prompt of fewer than 256 tokens, received one of \d+\n$/, 'zq '.repeat(200));
     fail(

@@ -9,7 +9,7 @@ import {
 import { type PackedWeight, packWeight } from '../../lib/projection/packed-weight.js';
 import { project, projectSync } from '../../lib/projection/project.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
+import type { TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
 import { type Kept, keptCache, show, shown } from './cache-calls.js';
@@ -25,7 +25,7 @@ import {
   sizes,
   slopesIn,
 } from './good-values.js';
-import type { Draw } from './hostile-values.js';
+import { type Draw, pick } from './hostile-values.js';
 import { keptContextModel, layerModel, packWeightModel, projectModel, turnsByLength } from './layer-model.js';
 import type { Target } from './outcome.js';
 
@@ -45,8 +45,19 @@ function projectArguments(draw: Draw, backend: string): unknown[] {
   ];
 }
 
+const roundedType = (draw: Draw) => pick(draw, ['int8', 'int4']);
+
 function packArguments(draw: Draw, backend: string): unknown[] {
-  return [floatTensorOf(draw, sizes(draw, 9, 9)), { backend, ...maybe(draw, 'location', () => 'cpu') }];
+  const { type } = maybe(draw, 'type', () => roundedType(draw)) as { type?: string };
+  return [
+    floatTensorOf(draw, sizes(draw, 9, 40)),
+    {
+      backend,
+      ...(type && { type }),
+      ...(type === 'int4' && maybe(draw, 'groupSize', () => 8 * (1 + draw.below(6)))),
+      ...maybe(draw, 'location', () => 'cpu'),
+    },
+  ];
 }
 
 /** A number for each pair, in a list or a tensor. */
@@ -195,6 +206,7 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
         ),
       ),
       ...maybe(draw, 'type', () => 'float32'),
+      ...(backend === 'cuda' ? {} : maybe(draw, 'weights', () => roundedType(draw))),
       ...maybe(draw, 'normEpsilon', () => draw.below(3) / 2 + 0.1),
       ...(rotates ? { rotary: rotaryOptions(draw, width) } : {}),
     },
@@ -228,7 +240,9 @@ const construct = (args: readonly unknown[]) => {
 async function useWeight(packed: PackedWeight): Promise<Tensor> {
   const ones = new Tensor(new Float32Array(2 * packed.dims[1]).fill(1), [2, packed.dims[1]]);
   using weight = packed;
-  return await project(ones.cast(weight.type as FloatType), weight);
+  // Weights of integers are multiplied with rows of any type.
+  const type = weight.type === 'int8' || weight.type === 'int4' ? 'float32' : weight.type;
+  return await project(ones.cast(type), weight);
 }
 
 /** The observable state of a cache, besides the output of a layer. */

@@ -6,7 +6,10 @@
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
 import type { RotaryOptions } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
+import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
+import { quantiseWeight } from '../../lib/projection/quantise-weight.js';
 import { attentionOracle } from '../support/oracle.js';
+import { quantisedProductOracle } from '../support/quantised-oracle.js';
 import { type BiasTable, biasedMask } from '../support/relative-bias.js';
 import { type Expected, expectHeads, leastLead, readLengths, readSettings } from './attention-model.js';
 import {
@@ -94,12 +97,44 @@ export function projectModel(args: readonly unknown[]): Expected {
 /** The expected result of packWeight(weight, options), multiplied by rows of ones. */
 export function packWeightModel(args: readonly unknown[]): Expected {
   const linear = readLinear(args[0], undefined);
-  const { location, backend } = model.options(args[1], ['location', 'backend']);
+  const { type, groupSize, location, backend } = model.options(args[1], [
+    'type',
+    'groupSize',
+    'location',
+    'backend',
+  ]);
+  if (type !== undefined) expectRoundable(type, linear);
+  if (groupSize !== undefined)
+    expect(type === 'int4' && model.isInteger(groupSize, 8, 4096) && groupSize % 8 === 0, 'a size of groups');
   expect(location === undefined || location === 'cpu', 'a location');
   model.expectBackend(backend);
   const [columns, inner] = linear.weight.dims;
   const values = map(linear, new Float64Array(2 * inner).fill(1), 2);
-  return { type: linear.weight.type, dims: [2, columns], values, loose: isLoose(linear.weight) };
+  // How far rounded weights may be off, tests of accuracy know.
+  const loose = type !== undefined || isLoose(linear.weight);
+  return { type: type === undefined ? linear.weight.type : 'float32', dims: [2, columns], values, loose };
+}
+
+/** Weights that are rounded to integers, all of their elements have to be finite as float32. */
+function expectRoundable(type: unknown, ...linears: (Linear | undefined)[]): void {
+  expect(type === 'int8' || type === 'int4', 'a type of integers');
+  const finite = (linear: Linear | undefined) =>
+    linear === undefined || linear.weight.values.every((element) => Number.isFinite(Math.fround(element)));
+  expect(linears.every(finite), 'finite weights');
+}
+
+/** {@link map} for weights that are rounded, and rows of a type that are. */
+function roundedMap(
+  to: QuantisedType,
+  type: unknown,
+  { weight, bias }: Linear,
+  rows: Float64Array,
+): Float64Array {
+  const [columns, inner] = weight.dims;
+  const given = { name: 'weight', type: 'float64', data: weight.values, columns, inner } as const;
+  const round = type === 'float64' ? (element: number) => element : Math.fround;
+  const biases = bias && [...bias.values];
+  return Float64Array.from(quantisedProductOracle([...rows], quantiseWeight(given, to), biases, round));
 }
 
 function readLayer(weightValues: unknown): {
@@ -215,6 +250,7 @@ export function layerModel(args: readonly unknown[]): {
   model.expectCallOptions({ ...call, backend: given.backend });
   expect(given.location === undefined || given.location === 'cpu', 'a location');
   const type = given.type ?? query.weight.type;
+  if (given.weights !== undefined) expectRoundable(given.weights, query, key, value, output);
   expect(model.floats.includes(type as string), 'a type');
   const input = model.floatTensor(args[2]);
   const kept = isHeld(call.context) ? holdingOf(call.context) : undefined;
@@ -266,7 +302,7 @@ export function layerModel(args: readonly unknown[]): {
   const before = held && lengthsWhenAppended(held, kvLengths ?? held.entries.map(() => queries));
   const lengths = before?.map((length, entry) => length + (kvLengths?.[entry] ?? queries)) ?? kvLengths;
   const keys = held ? Math.max(0, ...(lengths ?? [])) : newKeys;
-  const { location: _, type: __, heads: ___, keyValueHeads: ____, ...others } = given;
+  const { location: _, type: __, heads: ___, keyValueHeads: ____, weights: rounded, ...others } = given;
   const { rotary: _____, normEpsilon: ______, relativeBias, ...scoring } = others;
   if (call.select !== undefined) readSelection(given.select);
   const settings = readSettings(
@@ -283,6 +319,10 @@ export function layerModel(args: readonly unknown[]): {
     ? biasedMask(biases.table, [batch, heads, queries, keys], offsets, givenMask)
     : givenMask;
 
+  const multiply = (linear: Linear, rows: Float64Array, count: number) =>
+    rounded === undefined
+      ? map(linear, rows, count)
+      : roundedMap(rounded as QuantisedType, type, linear, rows);
   const operand = (
     linear: Linear,
     source: ModelTensor,
@@ -292,7 +332,7 @@ export function layerModel(args: readonly unknown[]): {
     finish = (head: readonly number[], _entry: number, _step: number) => head,
   ) => {
     const steps = source.dims[1];
-    const data = map(linear, source.values, batch * steps);
+    const data = multiply(linear, source.values, batch * steps);
     const length = norm?.together ? count * size : size;
     for (let at = 0; norm && at < data.length; at += length) {
       data.set(normalised([...data.subarray(at, at + length)], at % (count * size), norm, epsilon), at);
@@ -336,12 +376,14 @@ export function layerModel(args: readonly unknown[]): {
   const right: Expected = {
     type: type as string,
     dims: [batch, queries, output ? output.weight.dims[0] : heads * valueWidth],
-    values: output ? map(output, side, batch * queries) : side,
+    values: output ? multiply(output, side, batch * queries) : side,
     loose:
       settings.loose ||
       !(attended.lead >= leastLead) ||
       isLoose(input, context, ...tensors, biases?.weight) ||
       isFar(placement) ||
+      // Where attention is off by a digit, it may be rounded to the next integer.
+      (rounded !== undefined && output !== undefined) ||
       // Normalisation magnifies numbers close to 0.
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),
   };

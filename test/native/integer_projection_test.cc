@@ -253,6 +253,33 @@ TEST_CASE("a row of a product with integers has the same bits alone and on every
   }
 }
 
+TEST_CASE("a row has outliers if its largest number exceeds five times the root of the mean square") {
+  for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
+    cpu::set_instruction_set(isa);
+    CAPTURE(cpu::name_of(isa));
+    // The root mean square of 127 and 24 zeros is a fifth of it; 0.4 is 0 unless the rest is multiplied, too.
+    for (const int64_t inner : {25, 26}) {
+      const std::vector<uint8_t> values(static_cast<size_t>(inner), 1);
+      const float scale = 1;
+      const auto packed = cpu::pack_weight({Type::int8, 1, inner, inner, values.data(), &scale});
+      Buffer input(DType::float32, inner), output(DType::float32, 1);
+      for (int64_t i = 0; i < inner; ++i) input.set(i, i == 3 ? 127 : 0.4f);
+      ProjectionProblem problem;
+      problem.rows = problem.steps = problem.columns = 1;
+      problem.inner = inner;
+      problem.input = input.data();
+      problem.packed = packed.get();
+      ProjectionTarget target{};
+      target.columns = target.head_width = 1;
+      target.view = {output.data(), DType::float32, 0, 0, 0};
+      problem.targets.push_back(target);
+      Random random(10'000'000);
+      solve(problem, random);
+      CHECK(output[0] == doctest::Approx(inner == 25 ? 127 : 127 + 25 * 102.0 / 254).epsilon(1e-6));
+    }
+  }
+}
+
 TEST_CASE("long sums of integers do not overflow") {
   Random random(9'000'000);
   const int64_t inner = 300'001, columns = 3, rows = 5;

@@ -108,34 +108,33 @@ eachQuantisingBackend('projections with quantised weights', (backend) => {
 
   // What is promised: see docs/guides/quantised-weights.md.
   const promised = { int8: 0.015, int4: 0.08 };
-  for (const to of types) {
-    it(`is off by at most ${100 * promised[to]} % with ${to}, for inputs with and without outliers`, async () => {
-      for (const inner of [64, 128, 320, 768, 2048, 4096]) {
-        // Outliers make most of a result: so many of their weights that the error deviates by 1 % of itself.
-        const [rows, columns] = [6, Math.ceil(20_000 / Math.ceil(inner / 100))];
-        const weight = tensorOf('float32', [columns, inner], () => random.normal());
+  it('is off by at most 1.5 % with int8, and 8 % with int4, for rows with and without outliers', async () => {
+    // The integers are the same on every backend, and the reference is slow.
+    for (const inner of backend === 'reference' ? [64, 320] : [64, 128, 320, 768, 2048, 4096]) {
+      // Outliers make most of a result: so many of their weights that the error deviates by 1 % of itself.
+      const columns = Math.ceil(20_000 / Math.ceil(inner / 100));
+      // And of every other row, which has none, so many results.
+      const rows = 2 * Math.ceil(10_000 / columns);
+      const weight = random.tensor('float32', [columns, inner]);
+      const input = withOutliers(random, 'float32', rows, inner);
+      const exact = linearOracle(toNumbers(input), { weight });
+      for (const to of types) {
         using packed = packWeight(weight, { type: to, backend });
-        for (const input of [
-          tensorOf('float32', [rows, inner], () => random.normal()),
-          withOutliers(random, 'float32', rows, inner),
-        ]) {
-          const exact = linearOracle(toNumbers(input), { weight });
-          const result = await project(input, packed);
-          const error = relativeError(result, exact);
-          assert.ok(error <= promised[to], `${to}, inner ${inner}: ${error}`);
-          // Beside rows with outliers, the others would not count.
-          const odd = (numbers: readonly number[]) =>
-            numbers.filter((_, i) => Math.floor(i / columns) % 2 === 1);
-          const others = odd(toNumbers(result));
-          const errorOfOthers = relativeError(
-            tensorOf('float64', [others.length], (i) => others[i]),
-            odd(exact),
+        const result = toNumbers(await project(input, packed));
+        for (const [parity, which] of ['with', 'without'].entries()) {
+          const part = (numbers: readonly number[]) =>
+            numbers.filter((_, i) => Math.floor(i / columns) % 2 === parity);
+          const chosen = part(result);
+          const error = relativeError(
+            tensorOf('float64', [chosen.length], (i) => chosen[i]),
+            part(exact),
           );
-          assert.ok(errorOfOthers <= promised[to], `${to}, inner ${inner}, rows without: ${errorOfOthers}`);
+          assert.ok(error <= promised[to], `${to}, inner ${inner}, rows ${which} outliers: ${error}`);
+          assert.ok(error > promised[to] / 4, `${to}, inner ${inner}: ${error} is too good to be true`);
         }
       }
-    });
-  }
+    }
+  });
 
   it('gives each row the same bits, whatever else is multiplied with it', () => {
     for (const to of types) {

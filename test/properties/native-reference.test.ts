@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attentionDetailsSync } from '../../lib/attention/attention.js';
 import { nativeBackend } from '../../lib/backends/native/native.js';
+import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
 import { packWeight } from '../../lib/projection/packed-weight.js';
 import { project } from '../../lib/projection/project.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
@@ -115,6 +116,7 @@ eachInstructionSet('native against reference', () => {
     split: fc.boolean(),
     bias: fc.boolean(),
     packed: fc.boolean(),
+    rounded: fc.constantFrom<(QuantisedType | undefined)[]>(undefined, undefined, 'int8', 'int4'),
     shift: fc.integer({ min: 0, max: 19 }),
     seed: fc.nat(),
   });
@@ -133,8 +135,8 @@ eachInstructionSet('native against reference', () => {
         const results: Tensor[] = [];
         for (const backend of ['cpu', 'reference'] as const) {
           const out = poisoned(type, dims);
-          using packed = packWeight(weight, { backend });
-          const factor = each.packed ? packed : weight;
+          using packed = packWeight(weight, { backend, ...(each.rounded && { type: each.rounded }) });
+          const factor = each.packed || each.rounded ? packed : weight;
           await project(input, factor, bias, { backend, out: out.tensor, ...(split && { heads }) });
           out.expectMarginsIntact();
           results.push(out.tensor);

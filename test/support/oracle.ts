@@ -36,33 +36,23 @@ export interface OracleResult {
 
 type At = (batch: number, head: number, step: number, element: number) => number;
 
-interface Accessor {
+interface Rows {
   readonly batch: number;
   readonly heads: number;
   readonly steps: number;
   readonly width: number;
-  readonly at: At;
+  /** The elements of a row. */
+  readonly row: (batch: number, head: number, step: number) => readonly number[];
 }
 
-function access(tensor: TensorLike, layout: 'bhsd' | 'bshd'): Accessor {
+/** Cuts the rows out once: each key is met by every query. */
+function rowsIn(tensor: TensorLike, layout: 'bhsd' | 'bshd'): Rows {
   const numbers = toNumbers(tensor);
   const [batch, first, second, width] = tensor.dims;
-  if (layout === 'bhsd') {
-    return {
-      batch,
-      heads: first,
-      steps: second,
-      width,
-      at: (b, h, s, d) => numbers[((b * first + h) * second + s) * width + d],
-    };
-  }
-  return {
-    batch,
-    heads: second,
-    steps: first,
-    width,
-    at: (b, h, s, d) => numbers[((b * first + s) * second + h) * width + d],
-  };
+  const all = range(batch * first * second).map((n) => numbers.slice(n * width, (n + 1) * width));
+  return layout === 'bhsd'
+    ? { batch, heads: first, steps: second, width, row: (b, h, s) => all[(b * first + h) * second + s] }
+    : { batch, heads: second, steps: first, width, row: (b, h, s) => all[(b * first + s) * second + h] };
 }
 
 /** The element of a pair, by numpy's rules of broadcasting. */
@@ -126,7 +116,7 @@ function rowsOf(
   options: OracleOptions,
   layout: 'bhsd' | 'bshd',
 ): RowResult[] {
-  const [q, k, v] = [query, key, value].map((tensor) => access(tensor, layout));
+  const [q, k, v] = [query, key, value].map((tensor) => rowsIn(tensor, layout));
   const { score: named = 'scaled-dot' } = options;
   const similarity = similarityOf(named);
   const scale = options.scale ?? (named === 'scaled-dot' ? 1 / Math.sqrt(q.width) : 1);
@@ -159,8 +149,8 @@ function rowsOf(
     const score =
       scale *
       similarity({
-        query: range(q.width).map((d) => q.at(b, h, i, d)),
-        key: range(k.width).map((d) => k.at(b, keyHead(h), j, d)),
+        query: q.row(b, h, i),
+        key: k.row(b, keyHead(h), j),
         head: h,
         keyHead: keyHead(h),
         j,
@@ -210,13 +200,12 @@ function rowsOf(
       if (first.j >= 0) weights[first.j] = 1;
       if (second !== undefined && second.score !== nothing) lead = first.score - second.score;
     }
-    const output = range(v.width).map((d) =>
-      sum(
-        attended.map((j) =>
-          weights[j] === 0 && select !== 'soft' ? 0 : weights[j] * v.at(b, keyHead(h), j, d),
-        ),
-      ),
-    );
+    const output = range(v.width).map(() => 0);
+    for (const j of attended) {
+      if (weights[j] === 0 && select !== 'soft') continue;
+      const value = v.row(b, keyHead(h), j);
+      for (let d = 0; d < v.width; d++) output[d] += weights[j] * value[d];
+    }
     return { keys, weights, logSumExp, output, lead };
   }
 

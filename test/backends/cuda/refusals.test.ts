@@ -11,6 +11,7 @@ import { deviceMemory } from '../../../lib/backends/devices.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
 import { attention as onnxAttention } from '../../../lib/onnx/attention.js';
+import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
@@ -71,6 +72,22 @@ onDevice('the cuda backend', () => {
     it(`has no ${name} selection yet, and says which backend has`, () =>
       refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
   }
+
+  it('has no weights of int8 and int4 yet, and says what to use instead', () => {
+    const { used } = deviceMemory();
+    for (const type of ['int8', 'int4'] as const) {
+      const message = `weights of type '${type}' yet; use weights of 'float16' or 'bfloat16', or backend 'cpu'`;
+      for (const place of [{ location: 'cuda' }, { backend: 'cuda' }] as const) {
+        throwsHeed(() => packWeight(weight, { type, ...place }), 'HEED_UNSUPPORTED', message);
+        throwsHeed(
+          () => new MultiHeadAttention(weights, { heads: 1, weights: type, ...place }),
+          'HEED_UNSUPPORTED',
+          message,
+        );
+      }
+    }
+    assert.equal(deviceMemory().used, used);
+  });
 
   it('has no ALiBi of absolute distances, or of each entry, yet, and says what to do instead', async () => {
     const instead = "yet; add their bias as a mask, or use backend 'cpu'";
