@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <string>
 
 #include "cpu/backend.h"
 #include "support/half.h"
@@ -213,6 +214,57 @@ TEST_CASE("products of bfloat16 are exact, and so is float32 times bfloat16") {
       const DType input = random.pick({DType::bfloat16, DType::bfloat16, DType::float32});
       RandomProjection made(random, {input, DType::bfloat16, DType::float32});
       check_both(made, random, stream);
+    }
+  }
+}
+
+// Few rows with a weight as it is take another kernel than many rows, or a packed weight.
+TEST_CASE("a row has the same bits alone and among others, times a weight as it is and packed") {
+  for (const cpu::InstructionSet isa : cpu::available_instruction_sets()) {
+    cpu::set_instruction_set(isa);
+    for (uint64_t stream = 0; stream < problems() / 5; ++stream) {
+      Random random(1'200'000 + stream);
+      const auto type = [&] { return random.pick({DType::float32, DType::bfloat16, DType::bfloat16}); };
+      const int64_t rows = random.integer(2, 14), inner = random.integer(1, 90),
+                    columns = random.integer(1, 150);
+      Buffer input(type(), rows * inner), weight(type(), columns * inner);
+      for (Buffer* buffer : {&input, &weight}) {
+        for (int64_t i = 0; i < buffer->size(); ++i) buffer->set(i, random.normal());
+      }
+      const auto packed = cpu::pack_weight(weight.data(), weight.type(), columns, inner);
+      const auto product = [&](int64_t first, int64_t count, bool as_packed) {
+        Buffer output(DType::float32, count * columns);
+        ProjectionProblem problem;
+        problem.input =
+            static_cast<char*>(input.data()) + static_cast<size_t>(first * inner) * size_of(input.type());
+        problem.input_type = input.type();
+        problem.rows = problem.steps = count;
+        problem.inner = inner;
+        problem.columns = columns;
+        if (as_packed) problem.packed = packed.get();
+        if (!as_packed) problem.weight = weight.data();
+        problem.weight_type = weight.type();
+        ProjectionTarget target{};
+        target.columns = target.head_width = columns;
+        target.view = {output.data(), DType::float32, 0, 0, columns};
+        problem.targets.push_back(target);
+        Plan plan;
+        cpu::plan(problem, plan);
+        run(plan, random);
+        return output;
+      };
+      Buffer all = product(0, rows, true);
+      bool same = true;
+      for (const bool as_packed : {false, true}) {
+        for (int64_t count = 1; count < 6 && count <= rows; ++count) {
+          const int64_t first = random.integer(0, rows - count);
+          Buffer some = product(first, count, as_packed);
+          for (int64_t i = 0; i < some.size(); ++i) same &= some[i] == all[first * columns + i];
+        }
+      }
+      CAPTURE(stream);
+      CAPTURE(std::string(cpu::name_of(isa)));
+      CHECK(same);
     }
   }
 }

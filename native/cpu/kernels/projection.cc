@@ -25,7 +25,11 @@ static inline void load_columns(const typename From::Element* weight, int64_t co
   const int64_t steps = inner - k < lanes ? inner - k : lanes;
   if (steps == lanes && columns >= lanes) {
 #pragma GCC unroll 16
-    for (int c = 0; c < lanes; ++c) tile[c] = From::load(weight + c * inner + k);
+    for (int c = 0; c < lanes; ++c) {
+      tile[c] = From::load(weight + c * inner + k);
+      // Columns are more streams than the processor follows by itself.
+      __builtin_prefetch(weight + c * inner + k + 64);
+    }
     return transpose(tile);
   }
   for (int c = 0; c < lanes; ++c) {
@@ -167,13 +171,15 @@ static inline void multiply_tile(const ProjectionArguments& a, const typename We
   Accumulators<rows, panels * tile_vectors> acc;
   multiply<BroadcastRows, Weight, panels>(input + first * depth, depth, weights, panel_columns, depth, acc,
                                           size);
+  // All sums leave their registers before the first is written: where the loop that writes them is too long
+  // to be unrolled, the compiler would keep them in memory from the start.
+  alignas(64) float values[rows][panels * panel_columns];
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
-    alignas(64) float values[panels * panel_columns];
 #pragma GCC unroll 16
-    for (int v = 0; v < panels * tile_vectors; ++v) store(values + v * lanes, acc[m][v]);
-    write(first + m, panel, panels, values);
+    for (int v = 0; v < panels * tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
   }
+  for (int m = 0; m < rows; ++m) write(first + m, panel, panels, values[m]);
 }
 
 template <int count>
