@@ -52,6 +52,28 @@ function compiler() {
   }
 }
 
+/** Makes one script of the modules of pages, which browsers run, and compiles the one with which tests look at a page. */
+async function bundlePage() {
+  const { build } = await import('esbuild');
+  const settings = {
+    absWorkingDir: root,
+    outdir: 'dist',
+    target: 'es2022',
+    charset: 'utf8',
+    logLevel: 'warning',
+  };
+  const entryPoints = (file, out) => [{ in: file, out }];
+  await build({
+    ...settings,
+    entryPoints: entryPoints('lib/demo/page/browser/main.ts', 'lib/demo/page/browser'),
+    bundle: true,
+    format: 'iife',
+  });
+  const look = 'test/demo/in-page/look';
+  if (existsSync(join(root, `${look}.ts`)))
+    await build({ ...settings, entryPoints: entryPoints(`${look}.ts`, look) });
+}
+
 /** Records the last compilation: every source with its time, so that changes and deletions are detected. */
 const stampFile = join(root, 'dist', '.setup.json');
 const files = sources();
@@ -65,7 +87,8 @@ if (last.hash !== stamp.hash) {
   const present = new Set(files);
   if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
   run('compiling TypeScript', [tsc]);
-  run('compiling the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
+  run('checking the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
+  await bundlePage();
   // In the package's root, package managers would treat it as a request to build.
   copyFileSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));
   writeFileSync(stampFile, JSON.stringify(stamp));
