@@ -2,7 +2,7 @@
 {
   "variables": {
     # Those that there are to be kernels for, on x64 besides the baseline.
-    "instruction_sets%": "baseline,avx2,avxvnni,avx512,avx512vnni,avx512bf16",
+    "instruction_sets%": "<!(node -p \"Object.keys(require('./native/sources.json').kernels.instructionSets).join(',')\")",
     "flags": ["<!@(node -p \"require('./native/sources.json').flags.join(' ')\")"],
     "kernel_sources": ["<!@(node -p \"require('./native/sources.json').kernels.sources.join(' ')\")"],
     "kernel_flags": ["<!@(node -p \"require('./native/sources.json').kernels.flags.join(' ')\")"]

@@ -7,8 +7,8 @@ import type { Tool, Way } from './tools.js';
 
 /** The number of files to compile. */
 export function unitsToCompile(root: string, instructionSets: readonly string[], cuda: boolean): number {
-  const { files, withCuda, withoutCuda } = sourcesOf(root);
-  return files + instructionSets.length + (cuda ? withCuda : withoutCuda);
+  const { files, kernels, withCuda, withoutCuda } = sourcesOf(root);
+  return instructionSets.reduce((sum, set) => sum + kernels[set], files + (cuda ? withCuda : withoutCuda));
 }
 
 /**

@@ -3,8 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Sources {
-  /** How many files are compiled whatever is left out; each instruction set is one more. */
+  /** How many files are compiled whatever is left out. */
   readonly files: number;
+  /** How many more are for each instruction set. */
+  readonly kernels: Readonly<Record<string, number>>;
   readonly withoutCuda: number;
   readonly withCuda: number;
   /** For the architecture of this process. */
@@ -26,6 +28,9 @@ export function sourcesOf(root: string): Sources {
   const all = Object.keys(kernels.instructionSets);
   return {
     files: [core, cpu, wire, runtime, addon].flat().length,
+    kernels: Object.fromEntries(
+      all.map((set) => [set, (kernels.ownSources?.[set] ?? kernels.sources).length]),
+    ),
     withoutCuda: withoutCuda.length,
     withCuda: [withCuda, solver, cuda].flat().length,
     instructionSets: process.arch === 'x64' ? all : all.slice(0, 1),

@@ -40,7 +40,7 @@ const sources: Readonly<Record<string, string>> = {
     addonDefinitions: ['NAPI_VERSION=9'],
     flags: ['-Wall', '-Wextra'],
     kernels: {
-      source: 'native/kernels.cc',
+      sources: ['native/kernels.cc', 'native/more-kernels.cc'],
       flags: ['-O1'],
       instructionSets: { baseline: [], avx2: ['-mavx2'], avx512: ['-mavx512f'] },
     },
@@ -55,6 +55,7 @@ const sources: Readonly<Record<string, string>> = {
   'native/solver.cc': 'int solver() { return 0; }',
   'native/cuda/kernels.cu': '__global__ void kernel() {}',
   'native/kernels.cc': 'namespace HEED_ISA { int lanes() { return 1; } }',
+  'native/more-kernels.cc': 'namespace HEED_ISA { int rows() { return 1; } }',
   'native/addon.cc': addon,
 };
 
