@@ -20,7 +20,7 @@ import { hashOfSources, readStamp } from '../../lib/cli/build/stamp.js';
 import { addonPath } from '../../lib/cli/build/tools.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { describeWith } from '../support/programs.js';
-import { fixturePackage, RunningBuild, runBuild, script } from './build/fixture.js';
+import { type Ended, fixturePackage, RunningBuild, runBuild, script } from './build/fixture.js';
 
 /** All files under a folder. */
 function filesIn(folder: string): string[] {
@@ -178,7 +178,15 @@ describe('building the addon', function () {
   /** Starts a build whose compiler or CMake writes its process ids to a file and never ends. */
   async function begin(sleeper: NodeJS.ProcessEnv, began: string): Promise<[RunningBuild, number[]]> {
     const running = new RunningBuild(root(), { with: 'cmake-js' }, sleeper);
-    while (!existsSync(began) || !/\d+ \d+\n/.test(readFileSync(began, 'utf8'))) await sleep(20);
+    let ended: Ended | undefined;
+    running.ended.then((how) => {
+      ended = how;
+    });
+    while (!existsSync(began) || !/\d+ \d+\n/.test(readFileSync(began, 'utf8'))) {
+      // Nothing begins any more where it has ended, and Mocha would wait for this loop.
+      assert.equal(ended, undefined);
+      await sleep(20);
+    }
     return [running, readFileSync(began, 'utf8').trim().split(/\s+/).map(Number)];
   }
 
