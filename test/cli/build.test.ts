@@ -179,7 +179,7 @@ describe('building the addon', function () {
   async function begin(sleeper: NodeJS.ProcessEnv, began: string): Promise<[RunningBuild, number[]]> {
     const running = new RunningBuild(root(), { with: 'cmake-js' }, sleeper);
     let ended: Ended | undefined;
-    running.ended.then((how) => {
+    void running.ended.then((how) => {
       ended = how;
     });
     while (!existsSync(began) || !/\d+ \d+\n/.test(readFileSync(began, 'utf8'))) {
