@@ -33,7 +33,7 @@ export interface QuantisedWeight extends WeightForm {
  * scale; these, which Lloyd's algorithm found for such groups, are by 7.3 % (compare NormalFloat of Dettmers et al. 2023,
  * "QLoRA"). One of them is 0, since zeros have to stay zeros. Two products of levels and int8 numbers fit 16 bits.
  */
-export const int4Levels = Int8Array.of(
+export const int4Levels: Int8Array = Int8Array.of(
   -127,
   -100,
   -79,

@@ -54,7 +54,7 @@ function ordered<Info extends ItemInfo>(items: readonly Info[]): Info[] {
 export function layOut(
   infos: readonly ItemInfo[],
   metadata: [string, string][],
-): { header: Buffer; starts: Map<string, number> } {
+): { header: Uint8Array; starts: Map<string, number> } {
   const items = ordered(infos);
   const header = headerOf(items, metadata);
   const starts = new Map<string, number>();
