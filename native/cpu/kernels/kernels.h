@@ -1,6 +1,7 @@
 // The kernels of one instruction set, as its table names them; table.h says what each does. The files
 // that define them are compiled once per instruction set (every_kernel.cc): -DHEED_ISA names the namespace,
-// the compiler's -m flags the width. A set that only adds instructions for a few kernels shares the others (width.h).
+// the compiler's -m flags the width. A set that only adds instructions for a few kernels shares the others
+// (width.h).
 #pragma once
 
 #include "cpu/kernels/table.h"
