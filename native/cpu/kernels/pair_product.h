@@ -45,8 +45,9 @@ static inline UintVec plain_round_pairs(Vec first, Vec second) {
 }
 
 // sum + a₁ · b₁, and then + a₀ · b₀: the second of each pair first, rounded to nearest even after either
-// (Intel, Software Developer's Manual, VDPBF16PS). Inputs and sums that are not normal count as zero.
-static inline Vec plain_pair_product(UintVec a, UintVec b, Vec sum) {
+// (Intel, Software Developer's Manual, VDPBF16PS). Inputs and sums that are not normal count as zero. Only
+// tests call it: inline, in every place of a tile, it would take minutes to compile.
+[[maybe_unused, gnu::noinline]] static Vec plain_pair_product(UintVec a, UintVec b, Vec sum) {
   sum = flushed(multiply_add(flushed(second_of_pairs(a)), flushed(second_of_pairs(b)), flushed(sum)));
   return flushed(multiply_add(flushed(first_of_pairs(a)), flushed(first_of_pairs(b)), sum));
 }
