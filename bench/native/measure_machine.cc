@@ -18,7 +18,8 @@ int main(int count, char** arguments) {
     const size_t bytes = std::strtoull(arguments[4], nullptr, 10);
     std::printf("{\"perSecond\": %.4g}\n", heed::bench::read_bandwidth(bytes, lanes, threads));
   } else {
-    std::fprintf(stderr, "Expected `fma LANES THREADS`, `pairs LANES THREADS` or `read LANES THREADS BYTES`\n");
+    std::fprintf(stderr,
+                 "Expected `fma LANES THREADS`, `pairs LANES THREADS` or `read LANES THREADS BYTES`\n");
     return 2;
   }
 }
