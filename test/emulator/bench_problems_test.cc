@@ -86,21 +86,13 @@ TEST_CASE("bench/gpu: attention of the shape that is asked for") {
         k(machine, "key", RemoteMemory::Use::input, key.data(), bytes_of(key)),
         v(machine, "value", RemoteMemory::Use::input, value.data(), bytes_of(value)),
         o(machine, "output", RemoteMemory::Use::output, nullptr, bytes_of(output));
-    const HeedAttention asked{q.data(),
-                              k.data(),
-                              v.data(),
-                              o.data(),
-                              s.batch,
-                              s.heads,
-                              s.key_heads,
-                              s.steps,
-                              s.keys,
-                              s.capacity,
-                              s.width,
-                              0,
-                              static_cast<int32_t>(type),
-                              s.causal ? 1 : 0,
-                              s.steps_before_heads ? 1 : 0};
+    const HeedAttention asked{q.data(),         k.data(),
+                              v.data(),         o.data(),
+                              s.batch,          s.heads,
+                              s.key_heads,      s.steps,
+                              s.keys,           s.capacity,
+                              s.width,          static_cast<int32_t>(type),
+                              s.causal ? 1 : 0, s.steps_before_heads ? 1 : 0};
     EmulatedWorkspace workspace(machine);
     if (s.steps == 1) {
       cuda::attention_decode(bench::problem_of(asked), workspace);
