@@ -47,7 +47,7 @@ def _own(operations, outputs, data):
     return call
 
 
-def _attention(row, query, key, value, output, key_steps, blocks=0):
+def _attention(row, query, key, value, output, key_steps):
     s = row.shape
     return Attention(
         query=query.pointer,
@@ -62,7 +62,6 @@ def _attention(row, query, key, value, output, key_steps, blocks=0):
         key_capacity=key.shape[2],
         width=s["width"],
         page_steps=s.get("page_steps", 0),
-        blocks_at_once=blocks,
         type=TYPES[row.kind],
         causal=int(s.get("causal", False)),
     )
@@ -118,13 +117,8 @@ def make_decode(row, context):
     sets = _operands(row, context, row.shape["keys"])
     outputs = [arrays[3] for arrays in sets]
 
-    def decode(blocks):
-        return [context.gpu.decode(_attention(row, *arrays, row.shape["keys"], blocks)) for arrays in sets]
-
-    contenders = {"heed": _own(decode(0), outputs, sets)}
-    # The split that fills the GPU, whose results depend on the batch: two blocks for each multiprocessor.
-    filling = decode(2 * context.gpu.device.multiprocessors)
-    contenders["heed, split for the batch"] = _own(filling, outputs, sets)
+    operations = [context.gpu.decode(_attention(row, *arrays, row.shape["keys"])) for arrays in sets]
+    contenders = {"heed": _own(operations, outputs, sets)}
     # As much as is read, half of it read and half of it written: what the memory can do.
     half = int(row.bytes // 2)
     source, target = context.data.normal((half // 4,), "float32"), context.data.nan((half // 4,), "float32")

@@ -108,7 +108,6 @@ TEST_CASE("bench/gpu: attention of the shape that is asked for") {
                               s.capacity,
                               s.width,
                               s.page_steps,
-                              0,
                               static_cast<int32_t>(type),
                               s.causal ? 1 : 0,
                               s.steps_before_heads ? 1 : 0};

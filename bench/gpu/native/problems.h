@@ -22,7 +22,6 @@ struct HeedAttention {
   void* output;  // like the queries, or [batch, query_steps, query_heads, width]
   int64_t batch, query_heads, key_heads, query_steps, key_steps, key_capacity, width;
   int64_t page_steps;      // 0: contiguous
-  int64_t blocks_at_once;  // for attention_decode; 0: the split does not depend on the batch
   int32_t type;
   int32_t causal;
   int32_t steps_before_heads;  // for the output
