@@ -86,7 +86,6 @@ EmulatedDriver::EmulatedDriver(DriverOptions options) : options_(std::move(optio
 
 EmulatedDriver::~EmulatedDriver() {
   stop();
-  for (EmulatedStream* stream : streams_) delete stream;
   for (const auto& [address, memory] : memory_) std::free(reinterpret_cast<void*>(address));
 }
 
@@ -95,13 +94,25 @@ void EmulatedDriver::fail_next(const std::string& call) {
   failing_.insert(call);
 }
 
+std::vector<std::shared_ptr<EmulatedStream>> EmulatedDriver::streams() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<EmulatedStream>> streams;
+  for (const auto& [address, stream] : streams_) streams.push_back(stream);
+  return streams;
+}
+
 void EmulatedDriver::stop() {
-  std::set<EmulatedStream*> streams;
-  {
-    const std::lock_guard lock(mutex_);
-    streams = streams_;
-  }
-  for (EmulatedStream* stream : streams) stream->stop();
+  for (const auto& stream : streams()) stream->stop();
+}
+
+void EmulatedDriver::wait_for_streams() const {
+  for (const auto& stream : streams()) stream->synchronize();
+}
+
+uint64_t EmulatedDriver::calls(const std::string& call) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = calls_.find(call);
+  return found == calls_.end() ? 0 : found->second;
 }
 
 size_t EmulatedDriver::allocated() const {
@@ -124,6 +135,7 @@ void EmulatedDriver::begin(const char* call, cuda::Stream stream) {
       throw DeviceError(std::string(call) + " failed: cudaErrorLaunchFailure, " + failure);
   }
   const std::lock_guard lock(mutex_);
+  ++calls_[call];
   const auto failing = failing_.find(call);
   if (failing == failing_.end()) return;
   failing_.erase(failing);
@@ -137,22 +149,24 @@ void EmulatedDriver::use(int device) {
 
 cuda::Stream EmulatedDriver::make_stream() {
   begin("cudaStreamCreateWithFlags");
-  auto stream = std::make_unique<EmulatedStream>(
+  auto stream = std::make_shared<EmulatedStream>(
       options_.seed + static_cast<uint64_t>(current_device),
       availability_.devices[static_cast<size_t>(current_device)].major * 10u);
   stream->lose_after(options_.most_launches);
   const std::lock_guard lock(mutex_);
-  streams_.insert(stream.get());
-  return stream.release()->stream();
+  streams_[stream.get()] = stream;
+  return stream->stream();
 }
 
 void EmulatedDriver::destroy_stream(cuda::Stream stream) noexcept {
-  auto* ours = static_cast<EmulatedStream*>(&LaunchQueue::of(stream));
+  std::shared_ptr<EmulatedStream> ours;
   {
     const std::lock_guard lock(mutex_);
-    streams_.erase(ours);
+    const auto found = streams_.find(static_cast<EmulatedStream*>(&LaunchQueue::of(stream)));
+    ours = std::move(found->second);
+    streams_.erase(found);
   }
-  delete ours;
+  ours->stop();
 }
 
 void EmulatedDriver::synchronize(cuda::Stream stream) {
@@ -174,6 +188,7 @@ void* EmulatedDriver::allocate(const char* call, size_t bytes, int device) {
   } catch (const DeviceError&) {
     throw out_of_memory();
   }
+  wait_for_streams();
   const std::lock_guard lock(mutex_);
   size_t used = 0;
   for (const auto& [address, memory] : memory_) used += memory.device == device ? memory.bytes : 0;
@@ -193,14 +208,8 @@ void* EmulatedDriver::allocate_pinned(size_t bytes) {
   return allocate("cudaHostAlloc", bytes, -1);
 }
 
-// Waits for all pending work, like cudaFree.
 void EmulatedDriver::free(void* memory) noexcept {
-  std::set<EmulatedStream*> streams;
-  {
-    const std::lock_guard lock(mutex_);
-    streams = streams_;
-  }
-  for (EmulatedStream* stream : streams) stream->synchronize();
+  wait_for_streams();
   free_pinned(memory);
 }
 
