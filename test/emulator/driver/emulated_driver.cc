@@ -63,6 +63,7 @@ struct Event {
     std::mutex mutex;
     std::condition_variable changed;
     uint64_t recorded = 0, passed = 0;
+    std::string failure;  // of the device whose stream has passed the event
   };
   std::shared_ptr<State> state = std::make_shared<State>();
 };
@@ -301,13 +302,6 @@ void EmulatedDriver::clear(void* memory, size_t bytes, cuda::Stream stream) {
   });
 }
 
-void EmulatedDriver::call_back(cuda::Stream stream, Callback function, void* state) {
-  begin("cudaStreamAddCallback", stream);
-  static_cast<EmulatedStream&>(LaunchQueue::of(stream)).call_back([=](const char* failure) {
-    function(state, failure);
-  });
-}
-
 cuda::Event* EmulatedDriver::make_event() {
   begin("cudaEventCreateWithFlags");
   return new cuda::Event;
@@ -325,8 +319,9 @@ void EmulatedDriver::record(cuda::Event* event, cuda::Stream stream) {
     const std::lock_guard lock(state->mutex);
     number = ++state->recorded;
   }
-  static_cast<EmulatedStream&>(LaunchQueue::of(stream)).call_back([=](const char*) {
+  static_cast<EmulatedStream&>(LaunchQueue::of(stream)).finish([=](const char* failure) {
     const std::lock_guard lock(state->mutex);
+    if (failure != nullptr) state->failure = failure;
     state->passed = std::max(state->passed, number);
     state->changed.notify_all();
   });
@@ -336,6 +331,8 @@ bool EmulatedDriver::passed(cuda::Event* event) {
   begin("cudaEventQuery");
   const auto state = event->state;
   const std::lock_guard lock(state->mutex);
+  if (!state->failure.empty())
+    throw DeviceError("cudaEventQuery failed: cudaErrorLaunchFailure, " + state->failure);
   return state->passed == state->recorded;
 }
 

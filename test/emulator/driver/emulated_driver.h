@@ -56,7 +56,6 @@ class EmulatedDriver final : public cuda::Driver {
   void copy_between_devices(void* to, int to_device, const void* from, int from_device, size_t bytes,
                             cuda::Stream stream) override;
   void clear(void* memory, size_t bytes, cuda::Stream stream) override;
-  void call_back(cuda::Stream stream, Callback function, void* state) override;
   cuda::Event* make_event() override;
   void destroy_event(cuda::Event* event) noexcept override;
   void record(cuda::Event* event, cuda::Stream stream) override;

@@ -217,18 +217,15 @@ TEST_CASE("staging: a window is kept while copies are on their way, though no ca
   work.outputs.push_back(transfer(to, work.blocks[0]));
 
   // Blocks the stream, so that the copies below wait behind other copies for a while.
-  std::promise<void> release;
-  gpu.device->use([&] {
-    gpu.driver.clear(work.blocks[0].data(), to.size(), gpu.device->stream());
-    gpu.device->call_back([released = release.get_future().share()](const char*) { released.wait(); });
-  });
-  std::thread releasing([&release] {
+  gpu.device->use([&] { gpu.driver.clear(work.blocks[0].data(), to.size(), gpu.device->stream()); });
+  HeldStream held(gpu.device->stream());
+  std::thread releasing([&held] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    release.set_value();
+    held.release();
   });
-  // The callbacks of the operation and of its window.
-  gpu.driver.fail_next("cudaStreamAddCallback");
-  gpu.driver.fail_next("cudaStreamAddCallback");
+  // Those of the operation and of its window.
+  gpu.driver.fail_next("cudaEventRecord");
+  gpu.driver.fail_next("cudaEventRecord");
   CHECK_THROWS_AS(run(*pool, plan_staged(std::move(work))), cuda::DeviceError);
   std::vector<Bytes> arrays{random_bytes(random, to.size())};
   send_and_fetch(*pool, *gpu.device, arrays);

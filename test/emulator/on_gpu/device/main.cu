@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "on_gpu/device/host_memory.h"
 #include "support/random.h"
 
 namespace {
@@ -16,6 +17,7 @@ constexpr const char* only_emulated[] = {"*whole sectors*", "*skips tiles*", "*w
 }  // namespace
 
 int main(int count, char** arguments) {
+  heed::emulator::allocate_arrays_for_gpu();
   cudaDeviceProp properties{};
   const cudaError_t status = cudaGetDeviceProperties(&properties, 0);
   if (status != cudaSuccess) {
