@@ -21,7 +21,7 @@ struct HeedAttention {
   const void* value;
   void* output;  // like the queries, or [batch, query_steps, query_heads, width]
   int64_t batch, query_heads, key_heads, query_steps, key_steps, key_capacity, width;
-  int64_t page_steps;      // 0: contiguous
+  int64_t page_steps;  // 0: contiguous
   int32_t type;
   int32_t causal;
   int32_t steps_before_heads;  // for the output
