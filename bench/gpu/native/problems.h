@@ -1,5 +1,5 @@
-// Converts the benchmark's problems, in structs that Python's ctypes can fill in, to the problems that
-// launchers take.
+// The structs that Python's ctypes fills in and reads, and what launchers take in place of the problems among
+// them.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +48,13 @@ struct HeedAppend {
   void* cached_value;
   int64_t batch, heads, capacity, position, width;
   int32_t type;
+};
+
+// The GPU, in bytes where it is memory, and the versions of CUDA's run time and driver.
+struct HeedDevice {
+  char name[256];
+  int64_t memory, l2_bytes, multiprocessors;
+  int32_t major, minor, runtime, driver;
 };
 }
 
