@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from machine import said_by
 from steps import Failure, Skip
 
 HERE = Path(__file__).resolve().parent
@@ -46,7 +47,7 @@ def count(steps, library, predicted, results, seconds):
     command += ["--target-processes", "all", "--print-kernel-base", "mangled"]
     command += ["--kernel-name-base", "mangled", "--kernel-name", "regex:^_ZN4heed"]
     command += [part for section in SECTIONS for part in ("--section", section)]
-    command += ["--metrics", OPCODES, "--print-metric-instances", "details"]
+    command += ["--metrics", OPCODES, *_with_instances(ncu)]
     failure, said = None, ""
     try:
         said = steps.command([*command, sys.executable, HERE / "counted.py", library], "counters", seconds)
@@ -62,6 +63,12 @@ def count(steps, library, predicted, results, seconds):
         raise Failure(f"ncu has counted no kernel, see {table}")
     (results / "counters.json").write_text(f"{json.dumps(found, indent=1)}\n", encoding="utf8")
     return found
+
+
+def _with_instances(ncu):
+    """Opcodes are instances of one counter, which older versions of ncu do not print."""
+    said = re.search(r"--print-metric-instances(.*?)(\n\s*--|$)", said_by(ncu, "--help") or "", re.DOTALL)
+    return ["--print-metric-instances", "details"] if said and "details" in said[1] else []
 
 
 def note(found):

@@ -66,9 +66,10 @@ def packed(steps, folder):
 def files(node, addon):
     """Name in the packed folder → path: Node, heed with this addon, its tests, and the packages that these take."""
     found = {"node": node, "build/Release/heed.node": addon}
-    for name in ("package.json", "bench/gpu/calls.mjs"):
+    for name in ("package.json", ".mocharc.json", "bench/gpu/calls.mjs"):
         found[name] = ROOT / name
-    for folder in ("dist/lib", "dist/test", *_packages(["bindings", "fast-check", "mocha", "pure-rand"])):
+    own = ("dist/lib", "dist/bench", "dist/test", "test/conformance", "test/fixtures")
+    for folder in (*own, *_packages(["bindings", "fast-check", "mocha", "pure-rand"])):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and not path.is_symlink() and not path.name.endswith((".map", ".d.ts", ".d.mts", ".d.cts", ".md")):
                 found[str(path.relative_to(ROOT))] = path

@@ -33,7 +33,7 @@ class Session:
         self.plan = plan(self)
         self.scratch = tempfile.TemporaryDirectory(prefix="heed-")
         self.unpacked = Path(self.scratch.name)
-        self.facts, self.made = None, {}
+        self.facts, self.made, self.carried = None, {}, False
         self.data, self.measured, self.calls = None, None, None
 
     # The actions of steps.
@@ -45,7 +45,8 @@ class Session:
     def binaries(self, _):
         architecture = machine.architecture(self.facts)
         lacking = carried.unpack(self.asked.archive, self.unpacked, architecture, self.steps)
-        if lacking is None:
+        self.carried = lacking is None
+        if self.carried:
             self.made = {name: self.unpacked / name for name in carried.PROGRAMS}
             return "those that were carried"
         until = sum(most for name, _, most, _ in self.plan if name in VITAL)
@@ -91,14 +92,16 @@ class Session:
 
     def predicted(self):
         path = self.unpacked / carried.COUNTS
-        return json.loads(path.read_text(encoding="utf8")) if path.exists() else {}
+        return json.loads(path.read_text(encoding="utf8")) if self.carried and path.exists() else {}
 
     def sanitize(self, limit, tool, cases):
         return sanitizer.run(self.steps, self.program(carried.KERNELS), tool, cases, limit)
 
     def javascript(self):
         packed = self.unpacked / carried.JAVASCRIPT
-        return javascript.packed(self.steps, packed) if packed.exists() else javascript.JavaScript(self.steps)
+        if self.carried and packed.exists():
+            return javascript.packed(self.steps, packed)
+        return javascript.JavaScript(self.steps)
 
     def call_javascript(self, limit):
         found = self.javascript().calls(limit)

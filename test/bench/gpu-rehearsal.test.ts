@@ -59,6 +59,7 @@ const passes = 'echo "[doctest] test cases:  1 |  1 passed"';
 
 /** As ncu prints it, of a kernel of 64 matrix instructions and 16 copies in 1664 instructions. */
 const counters = `
+[ "$1" = --help ] && { echo "  --print-metric-instances arg (=none)  One of none, values, details"; exit; }
 for each; do [ "$before" = --log-file ] && log=$each; before=$each; done
 while [ "$1" != details ]; do shift; done; shift; "$@" || exit
 cat > "$log" <<'END'
@@ -311,16 +312,19 @@ carried.pack(sys.argv[4], "90", made, others)`;
     assert.match(forbidden.step('counters').note, /not permitted/);
   });
 
-  it('builds on the spot where nothing was carried', () => {
+  it('builds on the spot where what was carried is of other sources, and uses nothing of it', () => {
     const build = compiler(join(at('made'), 'libheed_kernels.so'));
+    const node = `echo '{"compiled": false, "reason": "the Node of this machine"}'`;
     const { status, step, stdout } = rehearse('first', {
-      archive: 'nowhere',
-      programs: { nvcc: build, 'g++': build, node: null },
+      archive: at('other-sources'),
+      programs: { nvcc: build, 'g++': build, node },
     });
     assert.equal(status, 0, stdout);
-    assert.match(step('binaries').note, /built here: nothing usable was carried/);
+    assert.match(step('binaries').note, /built here: it was built from other sources/);
     assert.match(stdout, /\nbuilt here\n/);
     assert.equal((step('rows').data as Measured).rows.length, 12);
+    assert.match(step('counters').note, /not predicted/);
+    assert.match(step('javascript').note, /the Node of this machine/);
   });
 
   it('uses nothing that is damaged, or was made for others', () => {

@@ -50,7 +50,8 @@ struct HeedAppend {
   int32_t type;
 };
 
-// output = rounds · left rightᵀ, of each of 16 warps of a block: [64, 16] and [32, 16] give [blocks, 16, 64, 32].
+// output = rounds · left rightᵀ, of each of 16 warps of a block: [64, 16] and [32, 16] give [blocks, 16, 64,
+// 32].
 struct HeedMatrixLoop {
   const void* left;
   const void* right;
