@@ -21,6 +21,7 @@ OPCODES = "sass__inst_executed_per_opcode"
 READ = {
     "seconds": ("gpu__time_duration.sum",),
     "instructions": ("smsp__inst_executed.sum", "sm__inst_executed.sum"),
+    "cycles": ("sm__cycles_active.avg",),
     "registers": ("launch__registers_per_thread",),
     "shared": ("launch__shared_mem_per_block",),
     "occupancy": ("sm__warps_active.avg.pct_of_peak_sustained_active",),

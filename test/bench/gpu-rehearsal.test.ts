@@ -281,7 +281,7 @@ carried.pack(sys.argv[4], "90", made, others)`;
     },
   ];
   for (const { how, notes, leftOut = [] } of broken) {
-    it(`notices that ${Object.keys(notes).join(', ')} are broken, and takes the others`, () => {
+    it(`notices what is broken (${Object.keys(notes).join(', ')}), and takes the other steps`, () => {
       const { status, step, names } = rehearse('first', {
         ...how,
         programs: { node: 'exit 1', ...how.programs },
