@@ -49,13 +49,23 @@ class Session:
         if self.carried:
             self.made = {name: self.unpacked / name for name in carried.PROGRAMS}
             return "those that were carried"
+        try:
+            return f"built here: {lacking}\n{self._build(architecture)}".rstrip()
+        except Failure as failure:
+            raise Failure(f"{lacking}\nand cannot be built here: {failure}") from failure
+
+    def _build(self, architecture):
+        """What could not be built; without the library, a Failure."""
         until = sum(most for name, _, most, _ in self.plan if name in VITAL)
-        limit = lambda: max(1, self.steps.left() - until)  # noqa: E731
+
+        def limit():
+            return max(1, self.steps.left() - until)
+
         folder = writable(Path(self.asked.build, f"sm_{architecture}"), "build")
         builder = build.Builder(folder, architecture, self.steps, limit, self.unpacked / carried.INCLUDE)
         machine.expect_recent(builder.nvcc)
         self.made[carried.LIBRARY] = build.build_library(builder)
-        notes = [f"built here: {lacking}"]
+        notes = []
         for name, make in ((carried.WRAPPERS, build.build_wrapper_tests), (carried.KERNELS, build.build_kernel_tests)):
             try:
                 self.made[name] = make(builder)

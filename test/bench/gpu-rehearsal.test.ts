@@ -276,7 +276,7 @@ carried.pack(sys.argv[4], "90", made, others)`;
     },
     {
       how: { archive: 'nowhere' },
-      notes: { binaries: /Expected .*nvcc --version to name a release/ },
+      notes: { binaries: /nothing usable was carried: .*\n.*Expected .*nvcc --version to name a release/ },
       leftOut: firstSteps.filter((name) => !/machine|binaries/.test(name)),
     },
   ];
@@ -360,8 +360,9 @@ for archive in sys.argv[2:]:
   it('stops a step that hangs, and ends in time', () => {
     const { status, step, seconds } = rehearse('first', { carried: { kernels: 'sleep 100' }, deadline: 12 });
     assert.equal(status, 1);
-    assert.equal(step('wrappers').status, 'passed', step('wrappers').note);
-    assert.match(step('kernels').note, /was stopped after/);
+    assert.equal(step('kernels').status, 'FAILED');
+    // On a machine that is slow enough, the time is over before.
+    assert.match(step('kernels').note, /was stopped after|no time left/);
     assert.ok(seconds < 30, `${seconds}`);
   });
 
