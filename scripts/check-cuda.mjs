@@ -1,11 +1,11 @@
 // Compiles every CUDA kernel with nvcc, and fails if registers spill, if a kernel uses local memory or does
 // not fit onto the GPU, or if its main loop does not keep to its budget (check-cuda/budgets.mjs). Prints the
-// registers and the shared memory of each kernel, the resulting occupancy of a multiprocessor, and what a
-// tile costs.
+// registers and the shared memory of each kernel, the resulting occupancy of a multiprocessor, what a tile
+// costs, and how fast that is to be.
 //
 //   node scripts/check-cuda.mjs                    for sm_80
 //   node scripts/check-cuda.mjs --arch sm_90       another architecture; compute_80 for PTX, as later GPUs take it
-//   node scripts/check-cuda.mjs --write            writes the tables into docs/cuda.md, and lowers budgets
+//   node scripts/check-cuda.mjs --write            writes what holds for it into docs/cuda.md, and lowers budgets
 //
 // A GPU is not needed. Without nvcc the script says so and checks nothing.
 import { spawnSync } from 'node:child_process';
@@ -16,8 +16,10 @@ import { parseArgs } from 'node:util';
 import * as budgets from './check-cuda/budgets.mjs';
 import { compileAll, findCompiler, versionOf } from './check-cuda/compile.mjs';
 import { readCubin } from './check-cuda/cubin.mjs';
+import { machines } from './check-cuda/models.mjs';
 import { describe } from './check-cuda/names.mjs';
 import * as occupancy from './check-cuda/occupancy.mjs';
+import { predict } from './check-cuda/predictions.mjs';
 import { alignedTable, writeTable } from './check-cuda/tables.mjs';
 import { build, configure, folderOf, root } from './cmake.mjs';
 
@@ -64,7 +66,8 @@ function check(kernels) {
   const rows = occupancy.rowsOf(kernels);
   console.log(alignedTable(rows));
   console.log(`${kernels.length} kernels in ${rows.length - 1} rows\n`);
-  if (options.write) writeTable('registers', said, rows, 2);
+  if (options.write && options.arch === budgets.readBudgets().architecture)
+    writeTable('registers', said, rows, 2);
 
   const wrong = kernels.flatMap(({ name, spilled, local, blocks }) => [
     ...(spilled > 0 ? [`${name} spills ${spilled} bytes`] : []),
@@ -72,6 +75,16 @@ function check(kernels) {
     ...(blocks === 0 ? [`${name} does not fit onto ${options.arch}`] : []),
   ]);
   wrong.push(...checkBudgets(kernels, version, said));
+  const predicted = predict(options.arch, kernels);
+  if (predicted.length > 0) console.log(`\n${alignedTable(predicted)}`);
+  if (predicted.length > 0 && options.write) {
+    writeTable(
+      `predictions for ${options.arch}`,
+      `${machines[options.arch].name}, nvcc ${version}:`,
+      predicted,
+      1,
+    );
+  }
   for (const complaint of wrong) console.error(complaint);
   if (wrong.length > 0) fail(`${wrong.length} things are not as they have to be`);
 }

@@ -7,7 +7,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { decode } from './instructions.mjs';
-import { count, mainLoop } from './main-loop.mjs';
+import { count, mainLoop, unrolled } from './main-loop.mjs';
 
 const path = new URL('budgets.json', import.meta.url);
 const slack = 0.05;
@@ -51,7 +51,7 @@ export function measure(code, architecture, { times = [], copies, loads } = {}) 
   const instructions = decode(code, architecture);
   const found = mainLoop(instructions, { copies, loads });
   if (found === undefined) return undefined;
-  const counted = count(found, times);
+  const counted = count(unrolled(found, times));
   const { matrix, copies: copied, exponentials } = counted;
   return {
     // Where there are no matrix instructions, nothing says which way has the products.

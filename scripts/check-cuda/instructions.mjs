@@ -53,6 +53,10 @@ const bits = (word, first, end) => Number((word >> BigInt(first)) & ((1n << BigI
  * @typedef {object} Instruction
  * @property {string} name `EX2` for an exponential, and `other` for what nothing here counts
  * @property {number} stall cycles before the same warp's next instruction, as the compiler has chosen them
+ * @property {number} pending how many groups of copies may be under way behind a DEPBAR
+ * @property {number} sets the flag that says that its result is there, 7 for none
+ * @property {number} frees the flag that says that its operands were read, 7 for none
+ * @property {number} waits the flags that it waits for, a bit for each
  * @property {boolean} always whether it is executed whatever a predicate says
  * @property {boolean} never whether it only takes its place
  * @property {number | undefined} target the index of the instruction that a branch or a call leads to
@@ -70,6 +74,10 @@ export function decode(code, architecture) {
     return {
       name,
       stall: bits(word, 105, 109),
+      pending: bits(word, 38, 44),
+      sets: bits(word, 110, 113),
+      frees: bits(word, 113, 116),
+      waits: bits(word, 116, 122),
       always: guard === 7 && !(branches && hasCondition(word)),
       never: guard === 15,
       target: branches ? index + 1 + offsetOf(word, architecture) : undefined,

@@ -19,9 +19,11 @@ const softmax = new Set('SHFL EX2 MUFU FMUL FADD FFMA FMNMX FSEL FSETP F2FP'.spl
  * @param {import('./instructions.mjs').Instruction[]} instructions
  * @param {{ copies?: number, loads?: number }} [wanted] how many copies and loads from global memory the way
  *   has: a kernel that reads pages has ways for other keys in the same loop
- * @returns {{ turns: import('./instructions.mjs').Instruction[][], loops: number } | undefined} the
- *   instructions by the loop within the main loop that they stand in, those of the main loop itself first;
- *   `loops`: how many loops there are in the main loop, on the way or not
+ * @returns {{ stretches: Stretch[], passed: number, loops: number } | undefined} `passed`: how many loops
+ *   within the main loop are on the way; `loops`: how many there are
+ *
+ * @typedef {{ loop: number, instructions: import('./instructions.mjs').Instruction[] }} Stretch of the way,
+ *   in the main loop itself (0), or in the n-th loop of those within it that the way passes
  */
 export function mainLoop(instructions, wanted = {}) {
   const blocks = blocksOf(instructions);
@@ -40,12 +42,29 @@ export function mainLoop(instructions, wanted = {}) {
   const passed = inner.filter(
     (loop) => best.blocks.includes(loop.first) && best.blocks.some((b) => loop.last.has(b)),
   );
-  const turns = [best.loop, ...passed].map(() => []);
+  const stretches = [];
   for (const block of best.blocks) {
-    const innermost = passed.findLastIndex((loop) => loop.blocks.has(block));
-    turns[innermost + 1].push(...blocks[block].instructions);
+    const loop = passed.findLastIndex((each) => each.blocks.has(block)) + 1;
+    if (stretches.at(-1)?.loop !== loop) stretches.push({ loop, instructions: [] });
+    stretches.at(-1).instructions.push(...blocks[block].instructions);
   }
-  return { turns, loops: inner.length };
+  return { stretches, passed: passed.length, loops: inner.length };
+}
+
+/**
+ * The instructions in the order in which a warp executes them for a tile.
+ *
+ * @param {{ stretches: Stretch[], passed: number }} way
+ * @param {number[]} times how often each loop within the main loop runs for a tile, in the order of the code
+ */
+export function unrolled({ stretches, passed }, times = []) {
+  if (passed !== times.length)
+    throw new Error(`Expected ${times.length} loops within the main loop, found ${passed}`);
+  return stretches.flatMap(({ loop, instructions }) =>
+    Array(loop === 0 ? 1 : times[loop - 1])
+      .fill(instructions)
+      .flat(),
+  );
 }
 
 const isBetter = (one, other) =>
@@ -114,25 +133,16 @@ function costOf({ instructions }) {
   };
 }
 
-/**
- * @param {{ turns: import('./instructions.mjs').Instruction[][] }} way
- * @param {number[]} times how often each loop within the main loop runs for a tile, in the order of the code
- * @returns {object} for a warp and a tile
- */
-export function count({ turns }, times = []) {
-  if (turns.length !== times.length + 1)
-    throw new Error(`Expected ${times.length} loops within the main loop, found ${turns.length - 1}`);
-  const sum = (measure) =>
-    turns.reduce((total, each, i) => total + measure(each) * (i === 0 ? 1 : times[i - 1]), 0);
-  const named = (...names) => sum((each) => each.filter(({ name }) => names.includes(name)).length);
+/** @param {import('./instructions.mjs').Instruction[]} way of a warp for a tile */
+export function count(way) {
+  const named = (...names) => way.filter(({ name }) => names.includes(name)).length;
   return {
-    instructions: sum((each) => each.length),
+    instructions: way.length,
     copies: named('LDGSTS'),
     matrix: named('HMMA'),
     exponentials: named('EX2'),
-    copying: sum(copying),
+    copying: copying(way),
     softmax: named(...softmax),
-    stalls: sum((each) => each.reduce((total, { stall }) => total + Math.max(1, stall), 0)),
   };
 }
 

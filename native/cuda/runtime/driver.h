@@ -15,11 +15,14 @@ struct DeviceDescription {
   int major = 0, minor = 0;  // compute capability
   size_t memory = 0;         // bytes
   int multiprocessors = 0;
+  bool compiles = false;  // its driver compiles kernels from PTX, as the addon has no machine code for it
 };
 
 struct Availability {
   std::string reason;                      // why there is no device; empty where there is one
   std::string driver, runtime;             // versions, empty where unknown
+  std::string needed;                      // the driver that the runtime needs, in words
+  bool outdated = false;                   // whether the driver is older than that
   std::vector<DeviceDescription> devices;  // by number
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "cuda/runtime/compatibility.h"
 #include "cuda/runtime/driver.h"
 #include "driver/emulated_stream.h"
 
@@ -19,6 +20,7 @@ struct DriverOptions {
   size_t memory = size_t{4} << 30;      // bytes on each device
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
   std::string reason;                   // why there are no devices, if so
+  cuda::Built built = {13000, 13000, "80-real,90-real"};
 };
 
 class EmulatedDriver final : public cuda::Driver {
