@@ -103,12 +103,17 @@ function codeBySymbol(kernels) {
 function checkBudgets(kernels, version, said) {
   const known = budgets.readBudgets();
   const measured = new Map();
+  const wrong = [];
   for (const { label, type, code, architecture } of kernels) {
     const title = `${label}, ${type}`;
     const ways = Object.keys(known.kernels).filter((name) => name === title || name.startsWith(`${title}, `));
     for (const name of ways.length === 0 ? [title] : ways) {
-      const values = budgets.measure(code, architecture, known.kernels[name]);
-      if (values !== undefined) measured.set(name, budgets.largest(values, measured.get(name) ?? {}));
+      try {
+        const values = budgets.measure(code, architecture, known.kernels[name]);
+        if (values !== undefined) measured.set(name, budgets.largest(values, measured.get(name) ?? {}));
+      } catch (error) {
+        wrong.push(`${name}: ${error.message}`);
+      }
     }
   }
   const tight = { ...known, kernels: budgets.lowered(known.kernels, measured) };
@@ -120,11 +125,12 @@ function checkBudgets(kernels, version, said) {
     );
     return [];
   }
+  for (const gain of budgets.gains(known.kernels, measured)) console.log(gain);
   if (options.write) {
     budgets.writeBudgets(tight);
     writeTable('budgets', said, budgets.rowsOf(tight.kernels), 1);
   }
-  return budgets.complaints(options.write ? tight.kernels : known.kernels, measured);
+  return [...wrong, ...budgets.complaints(options.write ? tight.kernels : known.kernels, measured)];
 }
 
 /** Threads and shared memory of every kernel, from its launches on the emulator. */

@@ -13,8 +13,8 @@ const rows = [
   { row: 'full D128 4k', kernel: 'attention_forward, width 128, plain, 16 bits', blocks: 4 * 16 * 32 },
   { row: 'full D64 4k', kernel: 'attention_forward, width 64, plain, 16 bits', blocks: 4 * 32 * 32 },
   { row: '4096×4096×4096', kernel: 'projection, 16 bits', blocks: 32 * 32 },
-  { row: 'decode B8 64/8 D128 8k', kernel: 'attention_decode, width 128, 16 bits' },
-  { row: 'the same in pages', kernel: 'attention_decode, width 128, 16 bits, paged' },
+  { row: 'decode B8 64/8 D128 8k', kernel: 'attention_decode, width 128, contiguous, 16 bits' },
+  { row: 'the same in pages', kernel: 'attention_decode, width 128, paged, 16 bits' },
 ];
 
 /**
