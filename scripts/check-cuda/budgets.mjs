@@ -113,7 +113,9 @@ export function gains(budgets, measured) {
   const below = ([kernel, values]) =>
     Object.entries(budgets[kernel]?.limits ?? {})
       .filter(([name, limit]) => values[name] < limit * (1 - slack))
-      .map(([name, limit]) => `${kernel} takes ${values[name]} ${limits[name]} of ${limit}: --write lowers it`);
+      .map(
+        ([name, limit]) => `${kernel} takes ${values[name]} ${limits[name]} of ${limit}: --write lowers it`,
+      );
   return [...measured].flatMap(below);
 }
 

@@ -159,7 +159,10 @@ describe('scripts/check-cuda', () => {
       'decode takes 7.3 per copy, and its budget is 7',
     ]);
     assert.deepEqual(budgets.complaints(known, planted(10, 30)), []);
-    assert.match(budgets.gains(known, planted(10, 30)).join(), /decode takes 4.5 per copy of 7: --write lowers/);
+    assert.match(
+      budgets.gains(known, planted(10, 30)).join(),
+      /decode takes 4.5 per copy of 7: --write lowers/,
+    );
     assert.match(budgets.complaints({}, new Map([['append', { loops: 1 }]])).join(), /append has no budget/);
     assert.match(
       budgets.complaints({ gone: { limits } }, new Map()).join(),
