@@ -22,7 +22,7 @@ struct DriverOptions {
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
   std::string reason;                   // why there are no devices, if so
   cuda::Built built = {13000, 13000, "80-real,90-real"};
-  bool allocations_wait = true;         // for all streams, as a driver may
+  bool allocations_wait = true;  // for all streams, as a driver may
 };
 
 class EmulatedDriver final : public cuda::Driver {
