@@ -127,8 +127,8 @@ HEED_EXPORT void* heed_attention_forward(const HeedAttention* asked, cudaStream_
 
 HEED_EXPORT void* heed_attention_decode(const HeedAttention* asked, cudaStream_t stream) {
   return prepare(stream, [=] {
-    return [problem = bench::problem_of(*asked), blocks = asked->blocks_at_once](cuda::Workspace& workspace) {
-      cuda::attention_decode(problem, workspace, blocks);
+    return [problem = bench::problem_of(*asked)](cuda::Workspace& workspace) {
+      cuda::attention_decode(problem, workspace);
     };
   });
 }

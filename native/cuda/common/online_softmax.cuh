@@ -7,6 +7,7 @@
 
 #include "cuda/common/fragments.cuh"
 #include "cuda/device/thread.cuh"
+#include "cuda/device/warp.cuh"
 
 namespace heed::cuda {
 
@@ -38,11 +39,13 @@ struct SoftmaxState {
   }
 };
 
-// Converts scores to weights, in place, and scales older outputs to match. Scores times `factor`, which is
-// positive, are in log2 units.
+// Converts scores to weights, in place, and scales older outputs to match, unless no maximum in the warp has
+// moved: then all factors are exactly 1. Scores times `factor`, which is positive, are in log2 units.
 template <class Scores, class Outputs>
 __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores& scores, Outputs& outputs,
                                        float factor) {
+  float decays[Scores::rows];
+  bool moved = false;
 #pragma unroll
   for (int i = 0; i < Scores::rows; ++i) {
     float highest = scores.at(i, 0);
@@ -52,6 +55,8 @@ __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores
     // A row without keys so far subtracts 0, which avoids −∞ − −∞.
     const float reference = highest == negative_infinity ? 0 : highest;
     const float decay = thread::exp2(state.maximum[i] - reference);
+    decays[i] = decay;
+    moved |= decay != 1;  // NaN as well
     float sum = 0;
 #pragma unroll
     for (int j = 0; j < Scores::elements; ++j) {
@@ -61,8 +66,12 @@ __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores
     }
     state.maximum[i] = highest;
     state.sum[i] = state.sum[i] * decay + sum;
+  }
+  if (!warp::any(moved)) return;
 #pragma unroll
-    for (int j = 0; j < Outputs::elements; ++j) outputs.at(i, j) *= decay;
+  for (int i = 0; i < Scores::rows; ++i) {
+#pragma unroll
+    for (int j = 0; j < Outputs::elements; ++j) outputs.at(i, j) *= decays[i];
   }
 }
 

@@ -17,6 +17,7 @@ class DeviceWorkspace final : public Workspace {
   using Workspace::upload;
   using Workspace::upload_kept;
 
+  DeviceCapacity capacity() const override;
   void* allocate(size_t bytes) override;
   const void* upload(const void* bytes, size_t count) override;
   const void* upload_kept(const void* bytes, size_t count) override;

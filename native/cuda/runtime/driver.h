@@ -15,6 +15,7 @@ struct DeviceDescription {
   int major = 0, minor = 0;  // compute capability
   size_t memory = 0;         // bytes
   int multiprocessors = 0;
+  size_t shared_bytes = 0;  // of a multiprocessor
 };
 
 struct Availability {

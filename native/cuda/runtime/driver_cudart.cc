@@ -157,7 +157,8 @@ class CudaDriver final : public Driver {
     } else {
       ordinals_.push_back(ordinal);
       availability_.devices.push_back({properties.name, properties.major, properties.minor,
-                                       properties.totalGlobalMem, properties.multiProcessorCount});
+                                       properties.totalGlobalMem, properties.multiProcessorCount,
+                                       properties.sharedMemPerMultiprocessor});
     }
   }
 

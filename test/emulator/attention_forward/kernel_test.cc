@@ -163,6 +163,63 @@ TEST_CASE("attention_forward: what is masked has no effect, whatever it is, and 
   }
 }
 
+TEST_CASE("attention_forward: maxima that move in some tiles and some rows only") {
+  for (const DType type : types) {
+    for (const bool masked : {false, true}) {
+      for (const bool special : {false, true}) {
+        Random random(19);
+        constexpr int64_t rows = 150, keys = 400, width = 40, classes = 4, tile = 32, rows_together = 8;
+        Forward made(random, type, 1, 1, 1, rows, keys, width);
+        made.problem.scoring.window.right = unbounded;
+        // Rows of a class have their own level of scores in each tile: one that rises, falls or stays.
+        double levels[classes][(keys + tile - 1) / tile];
+        int64_t class_of[rows];
+        for (int64_t c = 0; c < classes; ++c) {
+          double level = 0;
+          for (double& of_tile : levels[c]) of_tile = level += random.pick({-4.0, -1.0, 0.0, 0.0, 1.0, 4.0});
+        }
+        for (int64_t row = 0; row < rows; ++row) {
+          class_of[row] = row % rows_together == 0 || random.chance(0.1) ? random.integer(0, classes - 1)
+                                                                          : class_of[row - 1];
+        }
+        Buffer mask(DType::float32, rows * keys);
+        for (int64_t row = 0; row < rows; ++row) {
+          for (int64_t c = 0; c < classes; ++c) {
+            made.query.set(row * width + c, !masked && c == class_of[row] ? std::sqrt(double{width}) : 0);
+          }
+          for (int64_t key = 0; key < keys; ++key) mask.set(row * keys + key, levels[class_of[row]][key / tile]);
+        }
+        for (int64_t key = 0; key < keys; ++key) {
+          for (int64_t c = 0; c < classes; ++c) made.key.set(key * width + c, levels[c][key / tile]);
+        }
+        if (special) {
+          // ∞ and NaN in outputs that are scaled later, or not.
+          for (const int64_t key : {3, 70, 200}) {
+            made.value.set(key * width + random.integer(0, width - 1), random.pick({NAN, INFINITY, -INFINITY}));
+          }
+          for (int64_t row = 0; row < rows; ++row) {
+            // Rows without keys so far, and rows whose maximum is ∞ or NaN from some key on.
+            if (random.chance(0.2)) {
+              const int64_t from = random.integer(0, keys - 1);
+              for (int64_t key = 0; key < from; ++key) mask.set(row * keys + key, -INFINITY);
+            }
+            if (random.chance(0.05))
+              mask.set(row * keys + random.integer(0, keys - 1), random.pick({NAN, INFINITY}));
+          }
+        }
+        if (masked) made.problem.scoring.mask = {mask.data(), DType::float32, 0, 0, keys, 1};
+        CAPTURE(static_cast<int>(type));
+        CAPTURE(masked);
+        CAPTURE(special);
+        Machine machine(schedule(random));
+        machine.input(mask.data(), static_cast<size_t>(mask.size()) * sizeof(float), "mask");
+        made.solve(machine);
+        check_against_oracle(made.problem, &made.output);
+      }
+    }
+  }
+}
+
 TEST_CASE("attention_forward: reads tiles in whole sectors and never meets in a bank") {
   Random random(15);
   for (const DType type : types) {

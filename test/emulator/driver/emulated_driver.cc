@@ -81,7 +81,7 @@ EmulatedDriver::EmulatedDriver(DriverOptions options) : options_(std::move(optio
   if (!options_.reason.empty()) return;
   for (int i = 0; i < options_.devices; ++i) {
     availability_.devices.push_back(
-        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 1});
+        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 16, 164 * 1024});
   }
 }
 

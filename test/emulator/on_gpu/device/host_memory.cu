@@ -17,17 +17,7 @@ namespace {
 // Blocks of powers of two, with a free list for each size.
 class PinnedMemory {
  public:
-  // Asks CUDA for the block; until then, and if there is no GPU, there is none.
-  void reserve() {
-    // Tests read results as soon as the launch has returned.
-    setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
-    void* data = nullptr;
-    // Without the lock: CUDA allocates by operator new.
-    if (cudaMallocHost(&data, reserved) != cudaSuccess) return;
-    const std::lock_guard lock(mutex_);
-    begin_ = static_cast<char*>(data);
-  }
-  // Null if no memory is left.
+  // Null before `reserve`, or if no memory is left.
   void* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
     const auto size = static_cast<size_t>(std::bit_width(std::max(bytes + sizeof(Head), smallest) - 1));
@@ -53,6 +43,16 @@ class PinnedMemory {
   }
   bool owns(const void* data) const {
     return begin_ != nullptr && data >= begin_ && data < begin_ + reserved;
+  }
+
+  bool reserve() {
+    // Tests read results as soon as the launch has returned.
+    setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
+    void* data = nullptr;
+    if (cudaMallocHost(&data, reserved) != cudaSuccess) return false;
+    const std::lock_guard lock(mutex_);
+    begin_ = static_cast<char*>(data);
+    return true;
   }
 
  private:
@@ -88,13 +88,9 @@ void release(void* data) {
 
 }  // namespace
 
-namespace heed::emulator {
-
-void allocate_arrays_for_gpu() {
-  memory.reserve();
+bool heed::test::reserve_host_memory() {
+  return memory.reserve();
 }
-
-}  // namespace heed::emulator
 
 void* operator new(size_t bytes) {
   return allocate(bytes);

@@ -1,10 +1,9 @@
-// Arrays of the tests in memory that the GPU accesses at the same address.
 #pragma once
 
-namespace heed::emulator {
+namespace heed::test {
 
-// From now on, operator new gives pinned memory, as far as it reaches. main() calls it, before everything
-// else that calls CUDA: not in a static object's constructor, because CUDA's own may not have run yet.
-void allocate_arrays_for_gpu();
+// Reserves the pinned memory that operator new takes arrays of the tests from. Called by main, so that CUDA
+// does not start while static objects are still being made. False if there is none.
+bool reserve_host_memory();
 
-}  // namespace heed::emulator
+}  // namespace heed::test
