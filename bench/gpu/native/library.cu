@@ -83,12 +83,6 @@ __global__ void wait(uint64_t nanoseconds) {
 
 }  // namespace
 
-struct HeedDevice {
-  char name[256];
-  int64_t memory, l2_bytes, multiprocessors;
-  int32_t major, minor, runtime, driver;
-};
-
 HEED_EXPORT const char* heed_error() {
   return last_error.c_str();
 }

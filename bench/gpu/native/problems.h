@@ -1,5 +1,5 @@
-// Converts the benchmark's problems, in structs that Python's ctypes can fill in, to the problems that
-// launchers take.
+// The structs that Python's ctypes fills in and reads, and what launchers take in place of the problems among
+// them.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct HeedAttention {
   const void* value;
   void* output;  // like the queries, or [batch, query_steps, query_heads, width]
   int64_t batch, query_heads, key_heads, query_steps, key_steps, key_capacity, width;
-  int64_t page_steps;      // 0: contiguous
+  int64_t page_steps;  // 0: contiguous
   int32_t type;
   int32_t causal;
   int32_t steps_before_heads;  // for the output
@@ -48,6 +48,13 @@ struct HeedAppend {
   void* cached_value;
   int64_t batch, heads, capacity, position, width;
   int32_t type;
+};
+
+// The GPU, in bytes where it is memory, and the versions of CUDA's run time and driver.
+struct HeedDevice {
+  char name[256];
+  int64_t memory, l2_bytes, multiprocessors;
+  int32_t major, minor, runtime, driver;
 };
 }
 

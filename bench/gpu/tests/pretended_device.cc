@@ -18,13 +18,6 @@ void* attention(const HeedAttention* asked) {
 }
 }  // namespace
 
-// Like the one in library.cu.
-struct HeedDevice {
-  char name[256];
-  int64_t memory, l2_bytes, multiprocessors;
-  int32_t major, minor, runtime, driver;
-};
-
 HEED_EXPORT const char* heed_error() {
   return "pretended refusal";
 }

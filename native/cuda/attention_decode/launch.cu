@@ -62,6 +62,7 @@ bool have_common_pages(const AttentionProblem& problem) {
   const View &key = problem.key, &value = problem.value;
   const Pages &keys = problem.pages->key, &values = problem.pages->value;
   if (keys.steps != values.steps || keys.steps > INT32_MAX) return false;
+  if (problem.pages->keys.size() > UINT32_MAX) return false;
   if (key.step_stride != value.step_stride || key.head_stride != value.head_stride) return false;
   if (key.step_stride < 0 || key.head_stride < 0) return false;
   const int64_t most = UINT32_MAX / static_cast<int64_t>(size_of(key.type)) - widest_head;

@@ -111,14 +111,16 @@ class PagedRows : public WholeRows<T, Sizes> {
 
   __device__ __forceinline__ PagedRows(const DecodeParameters& p, const DecodeBlock& block)
       : divisor_(p.attention.pages.key.divisor),
-        keys_(p.attention.pages.key.data + p.attention.pages.key.first[block.entry.batch]),
-        values_(p.attention.pages.value.data + p.attention.pages.value.first[block.entry.batch]),
+        keys_(p.attention.pages.key.data),
+        values_(p.attention.pages.value.data),
+        first_page_(static_cast<uint32_t>(p.attention.pages.key.first[block.entry.batch])),
+        first_row_(static_cast<uint32_t>(block.entry.sequence.key_start) +
+                   static_cast<uint32_t>(this->own.row)),
         stride_(static_cast<uint32_t>(p.attention.key.step_stride) * static_cast<uint32_t>(sizeof(T))),
+        back_(0 - divisor_.value() * stride_),
         head_(static_cast<uint32_t>(block.key_head * p.attention.key.head_stride) *
                   static_cast<uint32_t>(sizeof(T)) +
-              static_cast<uint32_t>(this->own.chunk) * 16),
-        first_row_(static_cast<uint32_t>(block.entry.sequence.key_start) +
-                   static_cast<uint32_t>(this->own.row)) {}
+              static_cast<uint32_t>(this->own.chunk) * 16) {}
 
   __device__ __forceinline__ void prepare(int32_t first_key) {
 #pragma unroll
@@ -152,15 +154,17 @@ class PagedRows : public WholeRows<T, Sizes> {
   // The thread's row of the tile that begins at a key.
   __device__ __forceinline__ Row row(int32_t key) const {
     const uint32_t step = first_row_ + static_cast<uint32_t>(key), page = divisor_.quotient(step);
-    return {static_cast<const char*>(keys_[page]), static_cast<const char*>(values_[page]),
-            head_ + (step - page * divisor_.value()) * stride_};
+    return {static_cast<const char*>(keys_[first_page_ + page]),
+            static_cast<const char*>(values_[first_page_ + page]), head_ + step * stride_ + page * back_};
   }
 
   Divisor divisor_;
   void* const* keys_;
   void* const* values_;
-  uint32_t stride_, head_, first_row_;  // bytes from a row to the next, and from a page to the thread's chunk
-  Row rows_[row_steps];                 // of the next tile, if it is whole
+  uint32_t first_page_, first_row_;
+  // Modulo 2^32: only their sum is a place in a page.
+  uint32_t stride_, back_, head_;  // bytes from a row to the next, back by a page, and to the thread's chunk
+  Row rows_[row_steps];            // of the next tile, if it is whole
 };
 
 // All others: of any width and alignment.

@@ -197,7 +197,7 @@ void* EmulatedDriver::allocate(const char* call, size_t bytes, int device) {
   } catch (const DeviceError&) {
     throw out_of_memory();
   }
-  wait_for_streams();
+  if (options_.allocations_wait) wait_for_streams();
   const std::lock_guard lock(mutex_);
   size_t used = 0;
   for (const auto& [address, memory] : memory_) used += memory.device == device ? memory.bytes : 0;

@@ -20,6 +20,7 @@ struct DriverOptions {
   size_t memory = size_t{4} << 30;      // bytes on each device
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
   std::string reason;                   // why there are no devices, if so
+  bool allocations_wait = true;         // for all streams, as a driver may
 };
 
 class EmulatedDriver final : public cuda::Driver {
