@@ -118,6 +118,14 @@ uint64_t EmulatedDriver::calls(const std::string& call) const {
   return found == calls_.end() ? 0 : found->second;
 }
 
+uint64_t EmulatedDriver::calls() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t sum = 0;
+  for (const auto& [call, count] : calls_) sum += call == "cudaSetDevice" ? 0 : count;
+  for (const auto& [address, stream] : streams_) sum += stream->launches();
+  return sum;
+}
+
 size_t EmulatedDriver::allocated() const {
   const std::lock_guard lock(mutex_);
   size_t bytes = 0;

@@ -37,6 +37,9 @@ class EmulatedDriver final : public cuda::Driver {
   void stop();
   // How often this call was made.
   uint64_t calls(const std::string& call) const;
+  // How many calls there were that a GPU's driver has, launches included; but for cudaSetDevice, which only
+  // notes the device.
+  uint64_t calls() const;
   size_t allocated() const;
   size_t allocations() const;
 
