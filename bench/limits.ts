@@ -20,7 +20,8 @@ const lanesOf: Readonly<Record<string, number>> = {
   avx512vnni: 16,
   avx512bf16: 16,
 };
-const bytesBeyondCaches = 2 ** 29;
+/** Larger than any cache. */
+export const bytesBeyondCaches = 2 ** 29;
 
 /** Operations or bytes per second; undefined without the tool, which needs CMake. */
 export function measureLimit(work: Work, instructionSet: string, threads: number): number | undefined {

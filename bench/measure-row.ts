@@ -13,7 +13,7 @@ const otherSeconds = 0.7;
 async function meet(
   contest: Contest,
   opponent: Opponent,
-  tolerance: number,
+  rowTolerance: number,
   seconds: number,
 ): Promise<OpponentResult> {
   const contestant = await contest.opponent(opponent.peer);
@@ -29,7 +29,7 @@ async function meet(
     ...opponent,
     duel: result,
     ...(apart && { difference: apart }),
-    agrees: apart === undefined || apart.relative <= tolerance,
+    agrees: apart === undefined || apart.relative <= (opponent.tolerance ?? rowTolerance),
   };
 }
 

@@ -6,6 +6,8 @@ export type PeerName =
   | 'onnxruntime Attention'
   | 'onnxruntime GroupQueryAttention'
   | 'onnxruntime MatMul'
+  | 'onnxruntime DynamicQuantizeMatMul'
+  | 'onnxruntime MatMulNBits'
   | 'onnxruntime layer'
   | 'tfjs wasm'
   | 'OpenBLAS'
@@ -21,6 +23,8 @@ export interface Opponent {
   readonly bar?: number;
   /** It does other work, so its result differs from heed's. */
   readonly differs?: true;
+  /** In place of the row's, where it rounds on its own. */
+  readonly tolerance?: number;
 }
 
 /** Counts useful work only: neither masked scores nor bytes that are read twice. */

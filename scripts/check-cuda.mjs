@@ -181,7 +181,7 @@ function describe(name) {
   const list = templateArguments ?? '';
   const types = new Set(list.match(/BFloat16|Float16|float/g) ?? ['–']);
   const [number] = list.replace(/B?Float16/g, '').match(/\d+/) ?? [];
-  const variant = /(\w+)Scores/.exec(list)?.[1].toLowerCase();
+  const variant = /(\w+)(?:Scores|Rows)/.exec(list)?.[1].toLowerCase();
   const what =
     number === undefined ? '' : base.startsWith('attention') ? `width ${number}` : `${number} at once`;
   const pair = /append|cast/.test(base);

@@ -1,6 +1,7 @@
 /** The work of an attention row, and the memory for it. */
 import type { AttentionOptions } from '../../lib/index.js';
 import type { FloatType } from '../../lib/tensor/types.js';
+import { bytesBeyondCaches } from '../limits.js';
 import type { Random } from '../random.js';
 
 /** One batch entry. */
@@ -40,9 +41,6 @@ export function keyValueBytes({ keyHeads, keys, width, type }: AttentionShape): 
   return 2 * keyHeads * keys * width * (type === 'float16' || type === 'bfloat16' ? 2 : 4);
 }
 
-/** Larger than any cache. */
-const beyondCaches = 2 ** 29;
-
 export interface AttentionInputs {
   readonly query: Float32Array;
   /** Enough sets that none is in a cache when its turn comes. */
@@ -56,7 +54,7 @@ export function drawInputs(shape: AttentionShape, random: Random): AttentionInpu
   const query = random.floats(heads * queries * width);
   const key = random.floats(keyHeads * keys * width);
   const value = random.floats(keyHeads * keys * width);
-  const copies = shape.cold ? Math.ceil(beyondCaches / keyValueBytes(shape)) : 1;
+  const copies = shape.cold ? Math.ceil(bytesBeyondCaches / keyValueBytes(shape)) : 1;
   // The time does not depend on the values of the numbers.
   const sets = Array.from({ length: copies }, (_, i) =>
     i === 0 ? { key, value } : { key: key.slice(), value: value.slice() },

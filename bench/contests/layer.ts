@@ -14,6 +14,8 @@ export interface LayerShape {
   readonly causal?: boolean;
   /** The type of heed's input, weights and output; the others compute in float32. */
   readonly type?: 'float32' | 'bfloat16';
+  /** What heed rounds its weights to. */
+  readonly weights?: 'int8';
 }
 
 interface LayerInputs {
@@ -26,7 +28,7 @@ interface LayerInputs {
 }
 
 function heed(
-  { batch, steps, embed, heads, causal, type = 'float32' }: LayerShape,
+  { batch, steps, embed, heads, causal, type = 'float32', weights }: LayerShape,
   inputs: LayerInputs,
 ): Contestant {
   const { inWeight, inBias, outWeight, outBias } = inputs;
@@ -41,7 +43,7 @@ function heed(
   };
   const layer = new MultiHeadAttention(
     { query: part(0), key: part(1), value: part(2), output },
-    { heads, causal: causal ?? false },
+    { heads, causal: causal ?? false, ...(weights && { weights }) },
   );
   const input = new Tensor(inputs.input, [batch, steps, embed]).cast(type);
   const out = Tensor.zeros(type, [batch, steps, embed]);

@@ -1,5 +1,5 @@
-"""Measures heed's kernels, and PyTorch's beside them where it is installed: benchmark.py LIBRARY RESULT SECONDS. A process of
-its own, so that one that crashes does not take the rest of the run along; what is measured is written row by row."""
+"""Measures heed's kernels, and PyTorch's beside them where it is installed: benchmark.py LIBRARY RESULT SECONDS
+[first]. A process of its own, so that one that crashes does not take the rest of the run along; what is measured is written row by row."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ import library
 from data import OwnData, TorchData
 from measure import Interleaved, summary
 from peers import Peers
-from rows import all_rows
+from rows import all_rows, first_rows
 from work import Context
 
 # ‖difference‖ / ‖PyTorch's‖, as in the tests: each of the two may be off by the rounding of its type.
@@ -106,7 +106,7 @@ def describe(measured):
     return ", ".join(parts) + (f"; WRONG: {', '.join(wrong)}" if wrong else "")
 
 
-def main(library_path, result_path, budget):
+def main(library_path, result_path, budget, rows):
     began = time.monotonic()
     torch, lacking = import_torch()
     seed = secrets.randbits(32)
@@ -134,7 +134,6 @@ def main(library_path, result_path, budget):
     }
     if not torch:
         print(f"kernels are measured alone, and compared with nothing: {lacking}", flush=True)
-    rows = all_rows()
     for number, row in enumerate(rows):
         left = budget - (time.monotonic() - began)
         if left < 1:
@@ -162,4 +161,4 @@ def run_row(torch, row, context, seconds):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    sys.exit(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), first_rows() if sys.argv[4:] == ["first"] else all_rows()))

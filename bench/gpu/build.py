@@ -176,6 +176,7 @@ def build_wrapper_tests(builder):
     machine = [
         *sorted((EMULATOR / "machine").glob("*.cc")),
         EMULATOR / "on_gpu" / "emulate.cc",
+        EMULATOR / "on_gpu" / "no_backtrace.cc",
         EMULATOR / "device" / "run_emulated.cc",
         random,
     ]
@@ -185,7 +186,7 @@ def build_wrapper_tests(builder):
         builder.objects(emulated, "emulator"),
         "libheed_emulated_wrappers.so",
         "-shared",
-        "-lbacktrace",
+        "-Wl,-soname=libheed_emulated_wrappers.so",  # else the program names the folder that it was linked in
         linker=["g++"],
     )
     on_gpu = [EMULATOR / "on_gpu" / "main.cu", EMULATOR / "on_gpu" / "run.cu", primitives]
@@ -193,7 +194,7 @@ def build_wrapper_tests(builder):
     test = EMULATOR / "device" / "primitives_test.cc"
     sources.append((test, [*builder.host_command(), "-DHEED_ON_GPU", *include]))
     objects = builder.objects(sources, "wrappers")
-    return builder.link([*objects, library], "heed_wrappers_on_gpu", f"-Xlinker=-rpath={builder.folder}")
+    return builder.link([*objects, library], "heed_wrappers_on_gpu", "-Xlinker=-rpath=$ORIGIN")
 
 
 def _doctest_flags():

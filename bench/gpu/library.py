@@ -14,7 +14,7 @@ class Attention(ctypes.Structure):
             (name, c_int64)
             for name in ("batch", "query_heads", "key_heads", "query_steps", "key_steps", "key_capacity", "width")
         ),
-        ("blocks_at_once", c_int64),
+        ("page_steps", c_int64),
         *((name, c_int32) for name in ("type", "causal", "steps_before_heads")),
     ]
 

@@ -1,10 +1,13 @@
 """The rows of the benchmark, those that matter most first: if time runs out, it does so on the last ones."""
 
+from dataclasses import replace
+
 from library import BYTES
 from work import Bar, Row, make_decode, make_forward, make_layer, make_projection, make_step
 
 HALVES = ("bfloat16", "float16")
 HIDDEN = 2048
+PAGE_STEPS = 64
 TOKENS = 16384
 
 
@@ -45,6 +48,12 @@ def decode(kind, *dims, bars):
     return Row("Decode", name, kind, make_decode, shape, bytes=_bytes(shape, kind), bars=bars)
 
 
+def paged(row):
+    """The same work, with keys and values in the pages of a cache, each entry's among those of the others."""
+    shape = {**row.shape, "page_steps": PAGE_STEPS}
+    return replace(row, name=f"paged {row.name}", shape=shape)
+
+
 def step(kind, *dims):
     shape = {**_cached(*dims), "capacity": dims[3] + 256}
     name = f"cache step B{shape['batch']} {shape['heads']}/{shape['key_heads']} D{shape['width']} {_name(shape['keys'])} {kind}"
@@ -76,6 +85,9 @@ def all_rows():
     rows = []
     for kind in HALVES:
         rows += [decode(kind, 8, 64, 8, 8192, bars=memory), decode(kind, 1, 32, 8, 8192, bars=latency)]
+        rows += [paged(decode(kind, 8, 64, 8, 8192, bars=memory)), paged(decode(kind, 1, 32, 8, 8192, bars=latency))]
+        # A prompt into a cache: what takes time in it is attention over the pages.
+        rows += [paged(forward(kind, 128, 4096, True, 32, 8))]
         rows += [projection(kind, 4096, 4096, 4096), projection(kind, 16, 4096, 12288)]
         rows += [step(kind, 8, 32, 8, 8192), layer(kind, 8, 512, 768, 12)]
         for width in (128, 64):
@@ -87,3 +99,23 @@ def all_rows():
         rows += [projection(kind, 512, 768, 2304), projection(kind, 1, 4096, 4096), projection(kind, 8192, 4096, 12288)]
         rows += [step(kind, 1, 32, 8, 2048), layer(kind, 4, 2048, 2048, 16)]
     return rows
+
+
+def first_rows():
+    """Twelve of them, for the first minutes on a GPU."""
+    kind, memory, latency = "bfloat16", [Bar("copy", 0.8)], [Bar("fastest", 1 / 1.2)]
+    batch, single = decode(kind, 8, 64, 8, 8192, bars=memory), decode(kind, 1, 32, 8, 8192, bars=latency)
+    return [
+        projection(kind, 8192, 8192, 8192),
+        batch,
+        paged(batch),
+        forward(kind, 128, 4096, False),
+        forward(kind, 128, 4096, True),
+        single,
+        paged(single),
+        paged(forward(kind, 128, 4096, True, 32, 8)),
+        projection(kind, 4096, 4096, 4096),
+        projection(kind, 16, 4096, 12288),
+        forward(kind, 64, 4096, False),
+        decode(kind, 1, 32, 8, 1024, bars=latency),
+    ]

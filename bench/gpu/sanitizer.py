@@ -15,6 +15,23 @@ def find():
     return next((path for path in map(shutil.which, candidates) if path), None)
 
 
+# Of one kernel with copies, barriers and tables: few launches, so that a tool ends in seconds.
+EDGE = "attention_decode: at the edges of tiles and chunks"
+
+
+def run_edge(steps, program, tool, seconds):
+    """One case under one tool."""
+    tool_path = find()
+    if tool_path is None:
+        raise Skip("compute-sanitizer is not installed")
+    environment = {**os.environ, "HEED_TEST_PROBLEMS": "1"}
+    command = [tool_path, f"--tool={tool}", "--error-exitcode=9", program, f"--test-case={EDGE}"]
+    said = steps.command(command, f"sanitizer-{tool}", seconds, env=environment)
+    if "test cases: 1 |" not in " ".join(said.split()):  # doctest counts the cases that it has run
+        raise Failure(f"no test case is called {EDGE}")
+    return f"{tool}: nothing found"
+
+
 def run(steps, program, seconds):
     tool_path = find()
     if tool_path is None:

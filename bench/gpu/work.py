@@ -47,7 +47,7 @@ def _own(operations, outputs, data):
     return call
 
 
-def _attention(row, query, key, value, output, key_steps, blocks=0):
+def _attention(row, query, key, value, output, key_steps):
     s = row.shape
     return Attention(
         query=query.pointer,
@@ -61,7 +61,7 @@ def _attention(row, query, key, value, output, key_steps, blocks=0):
         key_steps=key_steps,
         key_capacity=key.shape[2],
         width=s["width"],
-        blocks_at_once=blocks,
+        page_steps=s.get("page_steps", 0),
         type=TYPES[row.kind],
         causal=int(s.get("causal", False)),
     )
@@ -87,12 +87,29 @@ def _tensors(sets, *places):
     return [tuple(arrays[place].tensor for place in places) for arrays in sets]
 
 
+def _compared(row, sets):
+    """Queries, keys and values for PyTorch, which knows no pages: they are put in order, each entry's at once."""
+    tensors = _tensors(sets, 0, 1, 2)
+    return [(query, _in_order(row, key), _in_order(row, value)) for query, key, value in tensors]
+
+
+def _in_order(row, keys):
+    """[batch, heads, keys, width] of what native/problems.h takes with page_steps."""
+    page = row.shape.get("page_steps", 0)
+    if page == 0:
+        return keys
+    batch, heads, count, width = keys.shape
+    return keys.reshape(count // page, batch, heads, page, width).permute(1, 2, 0, 3, 4).reshape(keys.shape)
+
+
 def make_forward(row, context):
     sets = _operands(row, context, row.shape["keys"])
-    operations = [context.gpu.forward(_attention(row, *arrays, row.shape["keys"])) for arrays in sets]
+    # Only attention_decode reads pages: see kernel_for in native/cuda/solve.cc.
+    attend = context.gpu.decode if row.shape.get("page_steps") else context.gpu.forward
+    operations = [attend(_attention(row, *arrays, row.shape["keys"])) for arrays in sets]
     contenders = {"heed": _own(operations, [arrays[3] for arrays in sets], sets)}
     if context.peers:
-        contenders.update(context.peers.attention(_tensors(sets, 0, 1, 2), row.shape["causal"]))
+        contenders.update(context.peers.attention(_compared(row, sets), row.shape["causal"]))
     return contenders
 
 
@@ -100,13 +117,8 @@ def make_decode(row, context):
     sets = _operands(row, context, row.shape["keys"])
     outputs = [arrays[3] for arrays in sets]
 
-    def decode(blocks):
-        return [context.gpu.decode(_attention(row, *arrays, row.shape["keys"], blocks)) for arrays in sets]
-
-    contenders = {"heed": _own(decode(0), outputs, sets)}
-    # The split that fills the GPU, whose results depend on the batch: two blocks for each multiprocessor.
-    filling = decode(2 * context.gpu.device.multiprocessors)
-    contenders["heed, split for the batch"] = _own(filling, outputs, sets)
+    operations = [context.gpu.decode(_attention(row, *arrays, row.shape["keys"])) for arrays in sets]
+    contenders = {"heed": _own(operations, outputs, sets)}
     # As much as is read, half of it read and half of it written: what the memory can do.
     half = int(row.bytes // 2)
     source, target = context.data.normal((half // 4,), "float32"), context.data.nan((half // 4,), "float32")
@@ -117,7 +129,7 @@ def make_decode(row, context):
 
     contenders["copy"] = copying
     if context.peers:
-        contenders.update(context.peers.attention(_tensors(sets, 0, 1, 2)))
+        contenders.update(context.peers.attention(_compared(row, sets)))
     return contenders
 
 

@@ -4,7 +4,7 @@
  */
 
 /** Data types as TensorProto numbers them. */
-const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
+const dataTypes = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
 
 /** @template Length string where a name may stand for a length that every run chooses */
 export interface Value<Length extends number | string = number> {
@@ -28,11 +28,11 @@ export interface Graph<Length extends number | string = number> {
   readonly nodes: readonly Node[];
   readonly inputs: readonly Value<Length>[];
   readonly outputs: readonly Value<Length>[];
-  /** float32 weights. */
+  /** Weights, of the type of their array. */
   readonly constants?: readonly {
     readonly name: string;
     readonly dims: readonly number[];
-    readonly data: Float32Array;
+    readonly data: Float32Array | Int8Array | Uint8Array;
   }[];
 }
 
@@ -88,10 +88,15 @@ function valueInfoProto({ name, type, dims }: Value<number | string>): Uint8Arra
   return message([1, name], [2, message([1, message([1, dataTypes[type]], [2, shape])])]);
 }
 
+function dataTypeOf(data: Float32Array | Int8Array | Uint8Array): number {
+  if (data instanceof Float32Array) return dataTypes.float32;
+  return data instanceof Int8Array ? dataTypes.int8 : dataTypes.uint8;
+}
+
 function tensorProto({ name, dims, data }: NonNullable<Graph['constants']>[number]): Uint8Array {
   return message(
     ...repeated(1, dims, Number),
-    [2, dataTypes.float32],
+    [2, dataTypeOf(data)],
     [8, name],
     [9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)],
   );

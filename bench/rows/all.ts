@@ -4,7 +4,13 @@ import { attentionRows } from './attention.js';
 import { cacheRows } from './caches.js';
 import { decodingRows } from './decoding.js';
 import { halfPrecisionRows } from './halves.js';
-import { bfloat16LayerRows, bfloat16ProjectionRows, layerRows, projectionRows } from './projections.js';
+import {
+  bfloat16LayerRows,
+  bfloat16ProjectionRows,
+  int8LayerRows,
+  layerRows,
+  projectionRows,
+} from './projections.js';
 import { smallCallRows } from './small-calls.js';
 
 export const allRows: readonly Row[] = [
@@ -15,6 +21,7 @@ export const allRows: readonly Row[] = [
   ...bfloat16ProjectionRows,
   ...layerRows,
   ...bfloat16LayerRows,
+  ...int8LayerRows,
   ...halfPrecisionRows,
   ...smallCallRows,
 ];

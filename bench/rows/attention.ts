@@ -40,20 +40,20 @@ export const attentionRows: readonly Row[] = [
   attentionRow(
     'dense H12 S128 D64',
     heads(12, 128, 64),
-    [attention(1.35), unfused, { peer: 'tfjs wasm' }, { peer: 'heed reference' }],
+    [attention(1.15), unfused, { peer: 'tfjs wasm' }, { peer: 'heed reference' }],
     { limitBar: 0.8 },
   ),
   attentionRow('dense H12 S512 D64', heads(12, 512, 64), [attention(1.25), unfused, { peer: 'tfjs wasm' }], {
     limitBar: 0.86,
   }),
   attentionRow('dense H8 S2048 D128', heads(8, 2048, 128), [attention(1.15), unfused], { limitBar: 0.86 }),
-  attentionRow('causal H12 S512 D64', { ...heads(12, 512, 64), causal: true }, [attention(5), unfused], {
+  attentionRow('causal H12 S512 D64', { ...heads(12, 512, 64), causal: true }, [attention(2), unfused], {
     limitBar: 0.8,
   }),
-  attentionRow('causal H12 S2048 D64', { ...heads(12, 2048, 64), causal: true }, [attention(5), unfused], {
+  attentionRow('causal H12 S2048 D64', { ...heads(12, 2048, 64), causal: true }, [attention(2.7), unfused], {
     limitBar: 0.8,
   }),
-  attentionRow('causal 32/8 S1024 D128', { ...grouped, causal: true }, [attention(4), unfused], {
+  attentionRow('causal 32/8 S1024 D128', { ...grouped, causal: true }, [attention(2.4), unfused], {
     limitBar: 0.8,
   }),
   attentionRow('document mask H12 S512 D64', { ...heads(12, 512, 64), mask: 'documents' }, [
@@ -61,7 +61,7 @@ export const attentionRows: readonly Row[] = [
     unfused,
   ]),
   attentionRow('additive mask H12 S512 D64', { ...heads(12, 512, 64), mask: 'added' }, [
-    attention(3),
+    attention(1.05),
     unfused,
   ]),
   attentionRow(

@@ -27,7 +27,7 @@ function halfRows(type: keyof typeof tolerances & FloatType): Row[] {
     decodingRow(
       `decode 32/8 D128, 8192 keys, ${type}`,
       { ...cache, type },
-      [{ peer: 'heed float32', bar: 1.7 }],
+      [{ peer: 'heed float32', bar: 1.8 }],
       more,
     ),
   ];

@@ -1,29 +1,47 @@
 /** Linear maps, and layers made of them; in bfloat16 where a processor multiplies that. */
 import { layerContest } from '../contests/layer.js';
 import { projectionContest } from '../contests/projection.js';
-import type { Row } from '../row.js';
+import type { Opponent, Row } from '../row.js';
 
 const inner = 768;
 const columns = 2304;
 
 interface Case {
   readonly rows: number;
+  /** Of a weight other than inner × columns. */
+  readonly square?: number;
+  /** The weight comes from memory. */
+  readonly cold?: boolean;
   readonly bar: number;
   readonly limitBar?: number;
   readonly weightType?: 'bfloat16' | 'int8' | 'int4';
   readonly needs?: 'avx512vnni';
+  readonly others?: readonly Opponent[];
 }
 
+/** Both round, each in its own way. */
+const dynamic: Opponent = { peer: 'onnxruntime DynamicQuantizeMatMul', bar: 1.15, tolerance: 0.03 };
+const fourBits: Opponent = { peer: 'onnxruntime MatMulNBits', bar: 1.2, tolerance: 0.15 };
+
+const ofOneRow = (square?: number): Case[] => {
+  const shape = { rows: 1, cold: true, ...(square && { square }) };
+  return [
+    { ...shape, bar: 1 },
+    { ...shape, bar: 1.9, weightType: 'bfloat16' },
+    { ...shape, bar: 3.3, weightType: 'int8' },
+    { ...shape, bar: 5, weightType: 'int4', others: [fourBits] },
+  ];
+};
+
 const projections: readonly Case[] = [
-  { rows: 1, bar: 1.1 },
-  { rows: 8, bar: 1.3 },
-  { rows: 128, bar: 1.08, limitBar: 0.95 },
-  { rows: 512, bar: 1.08 },
-  { rows: 1, bar: 2.3, weightType: 'bfloat16' },
-  { rows: 1, bar: 3.3, weightType: 'int8' },
-  { rows: 128, bar: 3, weightType: 'int8', needs: 'avx512vnni' },
-  { rows: 512, bar: 3, weightType: 'int8', needs: 'avx512vnni' },
-  { rows: 1, bar: 5, weightType: 'int4' },
+  ...[1, 8, 16].map((rows) => ({ rows, bar: 1 })),
+  { rows: 128, bar: 1, limitBar: 0.88 },
+  { rows: 512, bar: 1, limitBar: 0.88 },
+  ...[128, 512].map(
+    (rows): Case => ({ rows, bar: 3, weightType: 'int8', needs: 'avx512vnni', others: [dynamic] }),
+  ),
+  ...ofOneRow(),
+  ...ofOneRow(4096),
 ];
 
 /** Of a weight, with the scales of int4. */
@@ -31,29 +49,33 @@ const bytesPerElement = { float32: 4, bfloat16: 2, int8: 1, int4: 0.5 + 4 / 32 }
 /** What weights are rounded to is off by as much. */
 const tolerances = { float32: 1e-5, bfloat16: 1e-5, int8: 0.015, int4: 0.08 };
 
-export const projectionRows: readonly Row[] = projections.map(
-  ({ rows, bar, limitBar, weightType, needs }) => ({
-    name: `project ${rows} × ${inner} × ${columns}${weightType ? `, ${weightType} weight` : ''}`,
+function projectionRow({ rows, square, cold, bar, limitBar, weightType, needs, others = [] }: Case): Row {
+  const shape = { rows, inner: square ?? inner, columns: square ?? columns, ...(cold && { cold }) };
+  const elements = shape.inner * shape.columns;
+  // With one row, every weight is read for a single multiplication. The limit of integers is not measured.
+  const read = {
+    limit: cold ? ('reading from memory' as const) : ('reading from cache' as const),
+    bytes: elements * bytesPerElement[weightType ?? 'float32'],
+  };
+  const multiplied = { limit: 'multiply-adds' as const, operations: 2 * rows * elements };
+  const openBlas: Opponent[] = weightType || cold ? [] : [{ peer: 'OpenBLAS' }];
+  return {
+    name: [
+      `project ${rows} × ${shape.inner} × ${shape.columns}`,
+      ...(weightType ? [`${weightType} weight`] : []),
+      ...(cold ? ['from memory'] : []),
+    ].join(', '),
     section: 'Projections',
-    // With one row, every weight is read for a single multiplication. The limit of integers is not measured.
-    ...(rows === 1
-      ? {
-          work: {
-            limit: 'reading from cache',
-            bytes: inner * columns * bytesPerElement[weightType ?? 'float32'],
-          },
-        }
-      : weightType === undefined && {
-          work: { limit: 'multiply-adds', operations: 2 * rows * inner * columns },
-        }),
+    ...(rows === 1 ? { work: read } : weightType === undefined && { work: multiplied }),
     ...(limitBar !== undefined && { limitBar }),
     ...(needs && { needs }),
-    opponents: [{ peer: 'onnxruntime MatMul', bar }, ...(weightType ? [] : [{ peer: 'OpenBLAS' as const }])],
+    opponents: [{ peer: 'onnxruntime MatMul', bar }, ...others, ...openBlas],
     tolerance: tolerances[weightType ?? 'float32'],
-    contest: (random) =>
-      projectionContest({ rows, inner, columns, ...(weightType && { weightType }) }, random),
-  }),
-);
+    contest: (random) => projectionContest({ ...shape, ...(weightType && { weightType }) }, random),
+  };
+}
+
+export const projectionRows: readonly Row[] = projections.map(projectionRow);
 
 /** Against float32: rounding the inputs, the weights and the output takes a part of this. */
 const toleranceOfBfloat16 = 1e-2;
@@ -73,10 +95,10 @@ const embed = 768;
 const heads = 12;
 
 const layers = [
-  { batch: 1, steps: 128, bar: 1.6 },
-  { batch: 8, steps: 128, bar: 1.5 },
-  { batch: 1, steps: 512, bar: 2.2 },
-  { batch: 1, steps: 1024, bar: 2.5, causal: true },
+  { batch: 1, steps: 128, bar: 1.02 },
+  { batch: 8, steps: 128, bar: 1.02 },
+  { batch: 1, steps: 512, bar: 1.02 },
+  { batch: 1, steps: 1024, bar: 1.35, causal: true },
 ];
 
 /** Four linear maps, and attention in all heads. */
@@ -85,11 +107,13 @@ function operationsOf({ batch, steps, causal }: { batch: number; steps: number; 
   return batch * (2 * steps * 4 * embed * embed + 4 * embed * pairs);
 }
 
-export const bfloat16LayerRows: readonly Row[] = [
+const withoutMask = [
   { batch: 1, steps: 128 },
   { batch: 8, steps: 128 },
   { batch: 1, steps: 512 },
-].map((shape) => ({
+];
+
+export const bfloat16LayerRows: readonly Row[] = withoutMask.map((shape) => ({
   name: `layer E${embed} H${heads}, ${shape.batch} × ${shape.steps}, bfloat16`,
   section: 'Layers',
   needs: 'avx512bf16',
@@ -97,6 +121,18 @@ export const bfloat16LayerRows: readonly Row[] = [
   opponents: [{ peer: 'onnxruntime layer', bar: 1.7 }],
   tolerance: toleranceOfBfloat16,
   contest: (random) => layerContest({ ...shape, embed, heads, type: 'bfloat16' }, random),
+}));
+
+/** Two products, and scores of rounded queries and keys. */
+const toleranceOfInt8Layer = 0.03;
+
+export const int8LayerRows: readonly Row[] = withoutMask.map((shape) => ({
+  name: `layer E${embed} H${heads}, ${shape.batch} × ${shape.steps}, int8 weights`,
+  section: 'Layers',
+  needs: 'avx512vnni',
+  opponents: [{ peer: 'onnxruntime layer', bar: 2 }],
+  tolerance: toleranceOfInt8Layer,
+  contest: (random) => layerContest({ ...shape, embed, heads, weights: 'int8' }, random),
 }));
 
 export const layerRows: readonly Row[] = layers.map(({ bar, ...shape }) => {

@@ -168,8 +168,8 @@ const detailsForms = formsOf(detailsOptionNames, detailsOperation);
 /**
  * softmax(query · keyᵀ / √width) · value for every batch entry and head, computed without storing the matrix
  * of weights (Vaswani et al. 2017, "Attention Is All You Need"; Dao et al. 2022, "FlashAttention"). Runs on
- * heed's own threads and does not block the event loop. (An operation of a few microseconds, less than waking
- * a thread takes, is done before the promise is returned, unless there is a signal.)
+ * heed's own threads and does not block the event loop. (An operation of up to about a millisecond is done
+ * before the promise is returned, unless there is a signal or a turn of the event loop has had four of them.)
  *
  * A query row that may attend no key gets zeros. Consecutive query heads share a key/value head
  * if there are fewer of those (Ainslie et al. 2023, "GQA"). float16 and bfloat16 are summed in

@@ -1,32 +1,16 @@
 #include "core/thread_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <system_error>
 
 #include "core/available_cores.h"
+#include "core/signals_blocked.h"
 
 namespace heed {
 
 namespace {
-
-// New threads inherit the signal mask, so that only Node's own threads handle signals of the process.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 void name_this_thread() {
 #if defined(__linux__)

@@ -16,9 +16,8 @@ namespace heed::cuda {
 void attention_forward(const AttentionProblem& problem, Workspace& workspace);
 
 // Attention of few query rows to long keys and values, contiguous or in the pages of a cache.
-// `blocks_at_once`: the number of blocks that the GPU runs at once, used to split keys so that the whole
-// batch is fastest; 0: the split, and so every bit of a result, depends on the sequence alone.
-void attention_decode(const AttentionProblem& problem, Workspace& workspace, int64_t blocks_at_once = 0);
+// The split of the keys, and so every bit of a result, depends on the sequence and the device alone.
+void attention_decode(const AttentionProblem& problem, Workspace& workspace);
 
 // Scores and weights of chosen heads and rows. Weights require the log-sum-exps of a fused kernel.
 void attention_rows(const RowsProblem& problem, Workspace& workspace);

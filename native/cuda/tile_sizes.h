@@ -14,6 +14,8 @@ namespace heed::cuda {
 constexpr int64_t widest_head = 512;
 
 constexpr int most_shared_bytes_of_block = 99 * 1024;
+constexpr int most_shared_bytes_of_multiprocessor = 228 * 1024;  // an H100's
+constexpr int reserved_shared_bytes = 1024;                      // that a block takes beside what it asks for
 
 // The number of tiles, or blocks, that `count` needs.
 constexpr int64_t tiles_of(int64_t count, int64_t size) {
@@ -95,7 +97,7 @@ constexpr ForwardTileSizes forward_tile_sizes[] = {
 
 constexpr int decode_rows = 16;
 constexpr int decode_warps = 4;
-constexpr int decode_blocks_at_once = 2;  // per multiprocessor, if registers permit
+constexpr int decode_blocks_at_once = 3;  // per multiprocessor at most: this leaves a thread 168 registers
 constexpr int most_decode_tile_keys = 64;
 
 struct DecodeTileSizes {
@@ -117,7 +119,7 @@ constexpr DecodeTileSizes decode_tile_sizes[] = {
 };
 // clang-format on
 
-constexpr uint32_t combine_threads = 128;  // one warp per row; blocks of 4 warps fill a multiprocessor's 64
+constexpr uint32_t combine_threads = 128;  // for each row: its 4 warps divide the chunks
 
 // ── attention_rows ──
 // A block copies a query into shared memory once, for so many keys that this is 1/512 of what it reads.

@@ -8,6 +8,12 @@
 
 namespace heed::cuda {
 
+// What of a device decides how work is divided among blocks.
+struct DeviceCapacity {
+  int multiprocessors = 1;
+  size_t shared_bytes = 0;  // of a multiprocessor
+};
+
 // The code that launches an operation provides the workspace and keeps it until the stream has passed the
 // operation. Memory is aligned to 256 bytes. Throws std::bad_alloc if none is left.
 class Workspace {
@@ -22,6 +28,8 @@ class Workspace {
     flush();
     return stream_;
   }
+
+  virtual DeviceCapacity capacity() const = 0;
 
   // Uninitialised.
   virtual void* allocate(size_t bytes) = 0;

@@ -42,20 +42,28 @@ double error_of(const Buffer& got, const std::vector<double>& expected) {
 struct Shape {
   int64_t batch, heads, key_heads, steps, keys, capacity, width;
   bool causal, steps_before_heads;
+  int64_t page_steps = 0;
 };
+
+// Where key j of a head of an entry begins, in elements.
+int64_t key_at(const Shape& s, int64_t entry, int64_t head, int64_t j) {
+  if (s.page_steps == 0) return ((entry * s.key_heads + head) * s.capacity + j) * s.width;
+  const int64_t page = j / s.page_steps * s.batch + entry;
+  return ((page * s.key_heads + head) * s.page_steps + j % s.page_steps) * s.width;
+}
 
 // Computed by definition, with the layouts that the struct's comments specify.
 std::vector<double> attention(const Shape& s, const Buffer& query, const Buffer& key, const Buffer& value) {
   std::vector<double> output(static_cast<size_t>(query.size()));
   for (int64_t row = 0; row < s.batch * s.heads * s.steps; ++row) {
     const int64_t i = row % s.steps, h = row / s.steps % s.heads, b = row / s.steps / s.heads;
-    const int64_t head = (b * s.key_heads + h / (s.heads / s.key_heads)) * s.capacity;
+    const int64_t head = h / (s.heads / s.key_heads);
     const int64_t keys = s.causal ? s.keys - s.steps + i + 1 : s.keys;
     std::vector<double> weights;
     double sum = 0;
     for (int64_t j = 0; j < keys; ++j) {
       double dot = 0;
-      for (int64_t d = 0; d < s.width; ++d) dot += query[row * s.width + d] * key[(head + j) * s.width + d];
+      for (int64_t d = 0; d < s.width; ++d) dot += query[row * s.width + d] * key[key_at(s, b, head, j) + d];
       weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(s.width))));
       sum += weights.back();
     }
@@ -63,7 +71,7 @@ std::vector<double> attention(const Shape& s, const Buffer& query, const Buffer&
     for (int64_t d = 0; d < s.width; ++d) {
       double total = 0;
       for (int64_t j = 0; j < keys; ++j)
-        total += weights[static_cast<size_t>(j)] / sum * value[(head + j) * s.width + d];
+        total += weights[static_cast<size_t>(j)] / sum * value[key_at(s, b, head, j) + d];
       output[static_cast<size_t>(at * s.width + d)] = total;
     }
   }
@@ -76,7 +84,9 @@ TEST_CASE("bench/gpu: attention of the shape that is asked for") {
   Random random(30);
   for (const Shape& s : {Shape{2, 4, 2, 70, 70, 70, 64, true, false},
                          {1, 2, 2, 9, 33, 40, 128, false, true},
-                         {2, 4, 1, 1, 300, 320, 64, false, false}}) {
+                         {2, 4, 1, 1, 300, 320, 64, false, false},
+                         {3, 4, 2, 1, 70, 96, 64, false, false, 16},
+                         {2, 4, 2, 70, 75, 96, 64, true, false, 16}}) {
     const DType type = random.pick({DType::float16, DType::bfloat16, DType::float32});
     Buffer query = normal(random, type, s.batch * s.heads * s.steps * s.width),
            key = normal(random, type, s.batch * s.key_heads * s.capacity * s.width),
@@ -97,12 +107,13 @@ TEST_CASE("bench/gpu: attention of the shape that is asked for") {
                               s.keys,
                               s.capacity,
                               s.width,
-                              0,
+                              s.page_steps,
                               static_cast<int32_t>(type),
                               s.causal ? 1 : 0,
                               s.steps_before_heads ? 1 : 0};
     EmulatedWorkspace workspace(machine);
-    if (s.steps == 1) {
+    // Only attention_decode reads pages: see kernel_for in native/cuda/solve.cc.
+    if (s.steps == 1 || s.page_steps != 0) {
       cuda::attention_decode(bench::problem_of(asked), workspace);
     } else {
       cuda::attention_forward(bench::problem_of(asked), workspace);

@@ -138,7 +138,7 @@ TEST_CASE("attention_decode: NaN of a chunk is NaN, however little the chunk wei
     for (int64_t key = 0; key < keys; ++key) made.key.set(key * width, key < 256 ? -120 : 120);
     made.value.set(100 * width + 3, NAN);
     solve(random, made, [](const AttentionProblem& problem, cuda::Workspace& workspace) {
-      cuda::attention_decode(problem, workspace, 3);
+      cuda::attention_decode(problem, workspace);
     });
     check_against_oracle(made.problem, &made.output);
   }

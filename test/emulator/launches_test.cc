@@ -21,10 +21,30 @@ using cuda::emulator::Shape;
 
 constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
 
+// All rows in one page.
+void launch_paged(AttentionProblem problem, cuda::Workspace& workspace) {
+  const auto tables = std::make_shared<PageTables>();
+  const int64_t steps = problem.sequences[0].key_steps;
+  tables->first = {0};
+  tables->keys = {const_cast<void*>(problem.key.data)};
+  tables->values = {const_cast<void*>(problem.value.data)};
+  tables->key = {steps, tables->first.data(), tables->keys.data()};
+  tables->value = {steps, tables->first.data(), tables->values.data()};
+  problem.key.data = problem.value.data = nullptr;
+  problem.key.pages = &tables->key;
+  problem.value.pages = &tables->value;
+  problem.pages = tables;
+  cuda::attention_decode(problem, workspace);
+}
+
 void launch_attention(test::Random& random, cuda::Workspace& workspace, DType type, int64_t width) {
   DenseAttention made(random, type, 1, 1, 1, 1, 600, width);
   cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);
+  launch_paged(made.problem, workspace);
+  --made.problem.value_width;
+  cuda::attention_decode(made.problem, workspace);
+  ++made.problem.value_width;
   RowsProblem rows;
   rows.attention = made.problem;
   rows.heads = rows.queries = {0};
@@ -111,7 +131,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
       cuda::attention_decode(made.problem, memory);
     }
   }
-  CHECK(launches.size() > 60);
+  CHECK(launches.size() > 84);
   for (const auto& launched : launches) {
     INFO(launched.first);
     CHECK(launched.second.threads % 32 == 0);

@@ -62,7 +62,7 @@ TEST_CASE("schedules: attention_decode comes to the same bits on all of them") {
     CAPTURE(stream);
     solve_on_schedules(9'500'000 + stream, {2, 1, 5, 33, 3, 300, stream % 2 == 0},
                        [](const AttentionProblem& problem, cuda::Workspace& workspace) {
-                         cuda::attention_decode(problem, workspace, 4);
+                         cuda::attention_decode(problem, workspace);
                        });
   }
 }

@@ -160,10 +160,11 @@ void check(const Drawn& drawn) {
           first += quantised.first[k] * drawn.multiple(column, k);
           if (!quantised.second.empty()) second += quantised.second[k] * drawn.multiple(column, k);
         }
-        const double part = (static_cast<double>(first) + static_cast<double>(second) / 254) *
-                            drawn.scales[column * weight.groups() + g] * quantised.scale;
-        sum += part;
-        size += std::fabs(part);
+        const double scale = drawn.scales[column * weight.groups() + g] * quantised.scale;
+        const double rest = static_cast<double>(second) / 254;
+        sum += (static_cast<double>(first) + rest) * scale;
+        // What the second row adds may cancel the first.
+        size += (std::fabs(static_cast<double>(first)) + std::fabs(rest)) * std::fabs(scale);
       }
       if (std::isnan(quantised.scale)) sum = NAN;
       sum += drawn.bias(column);

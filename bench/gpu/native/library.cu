@@ -83,12 +83,6 @@ __global__ void wait(uint64_t nanoseconds) {
 
 }  // namespace
 
-struct HeedDevice {
-  char name[256];
-  int64_t memory, l2_bytes, multiprocessors;
-  int32_t major, minor, runtime, driver;
-};
-
 HEED_EXPORT const char* heed_error() {
   return last_error.c_str();
 }
@@ -127,8 +121,8 @@ HEED_EXPORT void* heed_attention_forward(const HeedAttention* asked, cudaStream_
 
 HEED_EXPORT void* heed_attention_decode(const HeedAttention* asked, cudaStream_t stream) {
   return prepare(stream, [=] {
-    return [problem = bench::problem_of(*asked), blocks = asked->blocks_at_once](cuda::Workspace& workspace) {
-      cuda::attention_decode(problem, workspace, blocks);
+    return [problem = bench::problem_of(*asked)](cuda::Workspace& workspace) {
+      cuda::attention_decode(problem, workspace);
     };
   });
 }

@@ -4,6 +4,31 @@
 
 namespace heed::bench {
 
+namespace {
+
+// Of keys and values in pages of one size, entries in turn.
+std::shared_ptr<const PageTables> pages_of(const HeedAttention& asked) {
+  auto tables = std::make_shared<PageTables>();
+  const int64_t pages = asked.key_capacity / asked.page_steps;
+  const int64_t bytes = asked.key_heads * asked.page_steps * asked.width *
+                        static_cast<int64_t>(size_of(static_cast<DType>(asked.type)));
+  const auto page = [&](const void* first, int64_t number) {
+    return const_cast<char*>(static_cast<const char*>(first)) + number * bytes;
+  };
+  for (int64_t b = 0; b < asked.batch; ++b) {
+    tables->first.push_back(b * pages);
+    for (int64_t i = 0; i < pages; ++i) {
+      tables->keys.push_back(page(asked.key, i * asked.batch + b));
+      tables->values.push_back(page(asked.value, i * asked.batch + b));
+    }
+  }
+  tables->key = {asked.page_steps, tables->first.data(), tables->keys.data()};
+  tables->value = {asked.page_steps, tables->first.data(), tables->values.data()};
+  return tables;
+}
+
+}  // namespace
+
 AttentionProblem problem_of(const HeedAttention& asked) {
   AttentionProblem problem;
   problem.query_heads = asked.query_heads;
@@ -14,6 +39,13 @@ AttentionProblem problem_of(const HeedAttention& asked) {
   problem.query = {asked.query, type, asked.query_heads * query_head, query_head, asked.width};
   problem.key = {asked.key, type, asked.key_heads * key_head, key_head, asked.width};
   problem.value = {asked.value, type, asked.key_heads * key_head, key_head, asked.width};
+  if (asked.page_steps != 0) {
+    const auto tables = pages_of(asked);
+    const int64_t page_head = asked.page_steps * asked.width;
+    problem.key = {nullptr, type, 0, page_head, asked.width, &tables->key};
+    problem.value = {nullptr, type, 0, page_head, asked.width, &tables->value};
+    problem.pages = tables;
+  }
   problem.output = {asked.output, type, asked.query_heads * query_head, query_head, asked.width};
   if (asked.steps_before_heads != 0) {
     problem.output.head_stride = asked.width;

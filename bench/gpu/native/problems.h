@@ -1,5 +1,5 @@
-// Converts the benchmark's problems, in structs that Python's ctypes can fill in, to the problems that
-// launchers take.
+// The structs that Python's ctypes fills in and reads, and what launchers take in place of the problems among
+// them.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,16 @@ extern "C" {
 
 // Queries are [batch, query_heads, query_steps, width]. Keys and values are [batch, key_heads, key_capacity,
 // width], of which the first key_steps are attended. The last query is at the last key's position.
+// With page_steps, key_capacity is a multiple of it, and keys and values are [batch · key_capacity /
+// page_steps, key_heads, page_steps, width] instead: page i of entry b is number i · batch + b, so that
+// consecutive pages of an entry are not neighbours in memory, as in a cache that serves many sequences.
 struct HeedAttention {
   const void* query;
   const void* key;
   const void* value;
   void* output;  // like the queries, or [batch, query_steps, query_heads, width]
   int64_t batch, query_heads, key_heads, query_steps, key_steps, key_capacity, width;
-  int64_t blocks_at_once;  // for attention_decode; 0: the split does not depend on the batch
+  int64_t page_steps;  // 0: contiguous
   int32_t type;
   int32_t causal;
   int32_t steps_before_heads;  // for the output
@@ -45,6 +48,13 @@ struct HeedAppend {
   void* cached_value;
   int64_t batch, heads, capacity, position, width;
   int32_t type;
+};
+
+// The GPU, in bytes where it is memory, and the versions of CUDA's run time and driver.
+struct HeedDevice {
+  char name[256];
+  int64_t memory, l2_bytes, multiprocessors;
+  int32_t major, minor, runtime, driver;
 };
 }
 

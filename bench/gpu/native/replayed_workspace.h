@@ -31,6 +31,15 @@ class ReplayedWorkspace : public cuda::Workspace {
   // Called before each run.
   void rewind() { next_ = 0; }
 
+  cuda::DeviceCapacity capacity() const override {
+    int device = 0, multiprocessors = 0, shared_bytes = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+          "cudaDeviceGetAttribute");
+    check(cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device),
+          "cudaDeviceGetAttribute");
+    return {multiprocessors, static_cast<size_t>(shared_bytes)};
+  }
   void* allocate(size_t bytes) override { return block(bytes).data; }
   const void* upload(const void* bytes, size_t count) override {
     Block& found = block(count);

@@ -1,4 +1,5 @@
 import random
+import time
 import unittest
 
 from fakes import FakeGpu
@@ -28,6 +29,11 @@ class InterleavedTest(unittest.TestCase):
         gpu = FakeGpu()
         Interleaved(gpu, {"a": lambda _: None}, least_rounds=4, most_rounds=4).run()
         self.assertEqual(gpu.occupied, 4)
+
+    def test_slow_rounds_end_early(self):
+        gpu = FakeGpu()
+        times = Interleaved(gpu, {"a": lambda _: time.sleep(0.05)}, seconds=0.01).run()
+        self.assertEqual(len(times["a"]), 1)
 
     def test_data_is_more_than_the_cache_holds_and_fits(self):
         for _ in range(200):

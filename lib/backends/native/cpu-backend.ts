@@ -8,6 +8,7 @@ import { hostElements } from '../../tensor/elements.js';
 import type { Numbers } from '../../tensor/types.js';
 import { type Backend, isQuantised } from '../backend.js';
 import { type Addon, type Buffers, callAddon } from './addon.js';
+import { CallingThread } from './calling-thread.js';
 import { encode } from './encode.js';
 import { type Encoded, Encoder, typeNumber } from './encoder.js';
 import type { Operations } from './operations.js';
@@ -20,18 +21,8 @@ const cpu = -1;
 /** The host arrays that have to come back from a device: the CPU writes to them where they are. */
 const noneToFetch: readonly number[] = [];
 
-/**
- * Multiplications up to which one thread computes, the calling one, and a promise is settled before it is returned: that
- * takes a few microseconds, less than waking another thread. See `bench/NOTES.md`.
- */
-const mostForOneThread = 2 ** 18;
-
 /** The cost of copying a byte into new memory, in multiplications of all threads. See `bench/NOTES.md`. */
 const copying = 24;
-
-function isSmall(problems: readonly Problem[]): boolean {
-  return workOf(problems) <= mostForOneThread;
-}
 
 class CpuBackend implements Backend {
   readonly name = 'cpu';
@@ -40,12 +31,14 @@ class CpuBackend implements Backend {
   readonly #addon: Addon;
   readonly #operations: Operations;
   readonly #pins: boolean;
+  readonly #callingThread: CallingThread;
   readonly #encoder = new Encoder();
 
   constructor(addon: Addon, operations: Operations) {
     this.#addon = addon;
     this.#operations = operations;
     this.#pins = addon.pins();
+    this.#callingThread = new CallingThread(addon.instructionSet());
   }
 
   supports(type: string): boolean {
@@ -70,11 +63,12 @@ class CpuBackend implements Backend {
 
   solve(problems: readonly Problem[], signal?: AbortSignal): Promise<void> {
     // A signal may abort until the promise settles, so such an operation always runs on a thread of the pool.
-    if (signal === undefined && isSmall(problems)) return this.#solveAtOnce(problems);
+    const work = workOf(problems);
+    if (signal === undefined && this.#callingThread.takes(work)) return this.#solveAtOnce(problems);
     const { numbers, length, buffers } = this.#encode(problems);
     const copies = PrivateCopies.of(buffers, this.#pins);
     // Copying would hold up the event loop for longer than solving.
-    if (copies !== undefined && workOf(problems) <= copies.bytes * copying)
+    if (copies !== undefined && work <= copies.bytes * copying)
       return this.#solveAtOnce(problems).then(() => throwIfAborted(signal));
     const memory = copies?.substitute(buffers) ?? buffers;
     const finish = copies && (() => copies.restore(problems));
@@ -87,7 +81,8 @@ class CpuBackend implements Backend {
 
   solveSync(problems: readonly Problem[]): void {
     const { numbers, length, buffers } = this.#encode(problems);
-    callAddon(() => this.#addon.solveSync(numbers, length, buffers, isSmall(problems), cpu, noneToFetch));
+    const alone = this.#callingThread.worksAlone(workOf(problems));
+    callAddon(() => this.#addon.solveSync(numbers, length, buffers, alone, cpu, noneToFetch));
   }
 
   #solveAtOnce(problems: readonly Problem[]): Promise<void> {

@@ -60,9 +60,9 @@ function native(): Native {
     known = { ...loaded, cuda };
     return known;
   }
+  if (instructionSet !== undefined) limitInstructionSet(addon, instructionSet);
   const operations = new Operations(addon);
   const backend = cpuBackend(addon, operations);
-  if (instructionSet !== undefined) limitInstructionSet(addon, instructionSet);
   if (threads !== undefined) addon.setThreads(threads);
   known = { ...loaded, backend, operations, cuda };
   return known;

@@ -12,6 +12,7 @@
 
 #include "cuda/attention_decode/products.cuh"
 #include "cuda/attention_decode/result.cuh"
+#include "cuda/attention_decode/rows.cuh"
 #include "cuda/attention_decode/tiles.cuh"
 #include "cuda/attention_decode/variants.cuh"
 #include "cuda/common/special_values.cuh"
@@ -44,17 +45,28 @@ class DecodeSoftmax {
     }
     tell(highest);
     block::sync();
+    bool moved = false;
+    float decay[rows];
 #pragma unroll
     for (int i = 0; i < rows; ++i) {
       const float maximum = Larger{}(state_.maximum[i], gather(i, negative_infinity, Larger{}));
-      // A row without keys so far subtracts 0, which avoids −∞ − −∞.
-      const float reference = maximum == negative_infinity ? 0 : maximum;
-      const float decay = thread::exp2(state_.maximum[i] - reference);
+      moved |= maximum != state_.maximum[i];
+      decay[i] = thread::exp2(state_.maximum[i] - reference_of(maximum));
       state_.maximum[i] = maximum;
-      state_.sum[i] *= decay;
+    }
+    // Where no maximum moved, all factors are 1, or rows have no keys so far.
+    if (warp::any(moved)) {
 #pragma unroll
-      for (int j = 0; j < Outputs::elements; ++j) outputs.at(i, j) *= decay;
+      for (int i = 0; i < rows; ++i) {
+        state_.sum[i] *= decay[i];
+#pragma unroll
+        for (int j = 0; j < Outputs::elements; ++j) outputs.at(i, j) *= decay[i];
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
       if (!has_keys) continue;
+      const float reference = reference_of(state_.maximum[i]);
       T* weights = memory_.weights() + Scores::row(i) * Sizes::weight_stride + first_key;
 #pragma unroll
       for (int j = 0; j < Scores::elements; j += 2) {
@@ -88,6 +100,11 @@ class DecodeSoftmax {
  private:
   static constexpr int rows = Scores::rows;
 
+  // A row without keys so far subtracts 0, which avoids −∞ − −∞.
+  __device__ __forceinline__ static float reference_of(float maximum) {
+    return maximum == negative_infinity ? 0 : maximum;
+  }
+
   __device__ __forceinline__ void tell(const float (&numbers)[rows]) const {
 #pragma unroll
     for (int i = 0; i < rows; ++i) {
@@ -105,33 +122,44 @@ class DecodeSoftmax {
   SoftmaxState<2> state_;
 };
 
-// Loads the queries of the block's rows; other rows are zeros.
+// Loads the queries of the block's rows; other rows are zeros, and so are columns past the width as far as
+// products read: to a multiple of 32.
 template <class T, class Sizes>
 __device__ __forceinline__ void copy_queries(const DecodeParameters& p, const DecodeBlock& block,
                                              const DecodeMemory<T, Sizes>& memory) {
+  using Tile = typename DecodeMemory<T, Sizes>::Tile;
   const DeviceAttention& a = p.attention;
-  block::copy_rows<decode_rows, Sizes::threads>(memory.queries(), a.key_width, p.aligned, [&](int row) {
+  const int used = (a.key_width + 31) / 32 * 32;
+#pragma unroll 1
+  for (int i = static_cast<int>(thread::index()); i < decode_rows * Tile::chunks; i += Sizes::threads) {
+    const int row = i / Tile::chunks, chunk = i % Tile::chunks, column = chunk * Tile::per_chunk;
+    if (column >= used) continue;
     const DecodeQuery query(p, block, row);
-    const T* from = static_cast<const T*>(a.query.data) + block.entry.batch * a.query.batch_stride +
-                    query.head * a.query.head_stride +
-                    (block.entry.sequence.query_start + query.step) * a.query.step_stride;
-    return query.exists ? from : nullptr;
-  });
+    const int left = query.exists ? a.key_width - column : 0;
+    const uint32_t valid = left <= 0 ? 0 : left < Tile::per_chunk ? left : Tile::per_chunk;
+    const T* from = static_cast<const T*>(a.query.data);
+    if (valid > 0) {
+      from += block.entry.batch * a.query.batch_stride + query.head * a.query.head_stride +
+              (block.entry.sequence.query_start + query.step) * a.query.step_stride + column;
+    }
+    thread::copy_chunk(memory.queries().chunk(row, chunk), from, valid, p.aligned);
+  }
 }
 
 }  // namespace detail
 
-template <class T, int width>
-__global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_at_once)
+template <class T, int width, template <class, class> class Rows>
+__global__ void __launch_bounds__(DecodeTiles<T, width>::threads, DecodeTiles<T, width>::most_blocks_at_once)
     attention_decode_kernel(const __grid_constant__ DecodeParameters p) {
   using Sizes = DecodeTiles<T, width>;
   using Products = DecodeProducts<T, Sizes>;
-  const DeviceAttention& attention = p.attention;
+  using KeyRows = Rows<T, Sizes>;
+  const int key_width = KeyRows::key_width(p.attention), value_width = KeyRows::value_width(p.attention);
   const DecodeBlock block(p);
   const int warp_key = static_cast<int>(warp::index()) * Sizes::warp_keys;
   const int warp_column = static_cast<int>(warp::index()) * Sizes::warp_columns;
   const DecodeMemory<T, Sizes> memory;
-  const DecodePipeline<T, Sizes> pipeline(p, block, memory);
+  DecodePipeline<T, Sizes, KeyRows> pipeline(p, block, memory);
   using Mask = DecodeMask<Sizes::keys, Sizes::threads>;
   const Mask mask(p, block, memory.mask());
   const DecodeScores<typename Products::Scores, Mask> variant(p, block, mask);
@@ -152,7 +180,7 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_
     typename Products::Scores scores;
     clear(scores);
     if (warp_key < Sizes::keys) {
-      Products::score(scores, memory.queries(), keys, warp_key, attention.key_width);
+      Products::score(scores, memory.queries(), keys, warp_key, key_width);
       variant.apply(scores, tile, first_key, warp_key);
     }
     softmax.weigh(scores, outputs, warp_key);
@@ -160,9 +188,9 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, decode_blocks_
       const auto attendance = [&](int i, int key) {
         return Attendance{variant.attends(i, tile, first_key, key), softmax.weighs(i, key)};
       };
-      warp::move_special<Sizes::keys>(outputs, values, warp_column, attention.value_width, attendance);
+      warp::move_special<Sizes::keys>(outputs, values, warp_column, value_width, attendance);
     }
-    Products::accumulate(outputs, memory.weights(), values, warp_column, attention.value_width);
+    Products::accumulate(outputs, memory.weights(), values, warp_column, value_width);
   }
   thread::wait_for_copies<0>();
   write_decoded<T>(p, block, softmax.finish(), outputs, warp_column);

@@ -23,6 +23,8 @@ void check(const AttentionProblem& problem) {
   if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
+    if (is_paged(problem) && sequence.key_start + sequence.key_steps > most_decode_keys)
+      throw Unsupported("caches of 2^31 steps or more");
     if (sequence.key_steps > most_decode_keys) throw Unsupported("sequences of 2^31 keys or more");
   }
 }
@@ -35,8 +37,8 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
   p.entry_count = static_cast<int32_t>(split.entries.size());
   p.aligned = has_aligned_rows(problem.query) && has_aligned_keys(problem) && has_aligned_values(problem);
   p.mask_aligned = has_aligned_mask(problem);
-  p.rows = split.rows;
-  p.partial_width = static_cast<int32_t>((problem.value_width + 7) / 8 * 8);
+  p.divided_rows = split.divided_rows;
+  p.partial_width = static_cast<int32_t>(tiles_of(problem.value_width, combine_vector) * combine_vector);
   if (split.partials > 0) {
     p.partial_outputs =
         workspace.allocate_array<float>(static_cast<size_t>(split.partials * p.partial_width));
@@ -45,31 +47,65 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
   return p;
 }
 
-template <class T, int width>
-void launch_width(const DecodeParameters& p, int64_t blocks, Stream stream) {
+template <class T, int width, template <class, class> class Rows>
+void launch_kernel(const DecodeParameters& p, int64_t blocks, Stream stream) {
   using Sizes = DecodeTiles<T, width>;
   const MaskView& mask = p.attention.scoring.mask;
   const size_t mask_bytes = mask.data == nullptr ? 0 : decode_mask_bytes<Sizes::keys>(mask.type);
-  launch(&attention_decode_kernel<T, width>, {blocks, Sizes::threads, Sizes::shared_bytes + mask_bytes},
+  launch(&attention_decode_kernel<T, width, Rows>, {blocks, Sizes::threads, Sizes::shared_bytes + mask_bytes},
          stream, p);
+}
+
+// PagedRows finds rows of keys and of values by one number of 32 bits, the bytes from the beginning of a
+// page.
+bool have_common_pages(const AttentionProblem& problem) {
+  const View &key = problem.key, &value = problem.value;
+  const Pages &keys = problem.pages->key, &values = problem.pages->value;
+  if (keys.steps != values.steps || keys.steps > INT32_MAX) return false;
+  if (problem.pages->keys.size() > UINT32_MAX) return false;
+  if (key.step_stride != value.step_stride || key.head_stride != value.head_stride) return false;
+  if (key.step_stride < 0 || key.head_stride < 0) return false;
+  const int64_t most = UINT32_MAX / static_cast<int64_t>(size_of(key.type)) - widest_head;
+  return key.step_stride <= most / keys.steps / 2 && key.head_stride <= most / problem.key_heads / 2;
+}
+
+template <class T, int width>
+void launch_width(const AttentionProblem& problem, const DecodeParameters& p, int64_t blocks, Stream stream) {
+  const bool whole = p.aligned && problem.key_width == width && problem.value_width == width;
+  if (whole && !is_paged(problem)) return launch_kernel<T, width, ContiguousRows>(p, blocks, stream);
+  if (whole && have_common_pages(problem)) return launch_kernel<T, width, PagedRows>(p, blocks, stream);
+  launch_kernel<T, width, AnyRows>(p, blocks, stream);
+}
+
+// How many blocks the device holds at once. A mask takes more shared memory, but has no say in this: it may
+// belong to the rest of the batch.
+int64_t blocks_held(const AttentionProblem& problem, const DeviceCapacity& capacity) {
+  int blocks = 0;
+  with_element_type(problem.query.type, [&](auto element) {
+    with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
+      using Sizes = DecodeTiles<typename decltype(element)::type, decltype(width)::value>;
+      blocks = Sizes::blocks_at_once(capacity.shared_bytes);
+    });
+  });
+  return int64_t{capacity.multiprocessors} * blocks;
 }
 
 }  // namespace
 
-void attention_decode(const AttentionProblem& problem, Workspace& workspace, int64_t blocks_at_once) {
+void attention_decode(const AttentionProblem& problem, Workspace& workspace) {
   check(problem);
-  const DecodeSplit split = split_of(problem, blocks_at_once);
+  const DecodeSplit split = split_of(problem, blocks_held(problem, workspace.capacity()));
   if (split.blocks == 0) return;
   const DecodeParameters p = parameters_of(problem, split, workspace);
   with_element_type(problem.query.type, [&](auto element) {
     with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
-      launch_width<typename decltype(element)::type, decltype(width)::value>(p, split.blocks,
+      launch_width<typename decltype(element)::type, decltype(width)::value>(problem, p, split.blocks,
                                                                              workspace.stream());
     });
   });
   if (split.partials == 0) return;
-  const int64_t blocks = tiles_of(split.rows, combine_rows_per_block);
-  launch(&attention_combine_kernel, {blocks, combine_threads, 0}, workspace.stream(), p);
+  const size_t shared = combine_shared_bytes(p.partial_width);
+  launch(&attention_combine_kernel, {split.divided_rows, combine_threads, shared}, workspace.stream(), p);
 }
 
 }  // namespace heed::cuda

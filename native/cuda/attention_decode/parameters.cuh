@@ -6,6 +6,7 @@
 #include "cuda/attention_decode/split.h"
 #include "cuda/attention_parameters.h"
 #include "cuda/common/entry_at.cuh"
+#include "cuda/common/key_range.h"
 #include "cuda/device/block.cuh"
 #include "cuda/device/vector.cuh"
 #include "cuda/tile_sizes.h"
@@ -21,26 +22,38 @@ struct DecodeParameters {
   float* partial_outputs;          // [partials, partial_width]
   Vector<float, 2>* partial_sums;  // [partials]: the maximum, in log2 units, and the sum relative to it
   int32_t partial_width;
-  int64_t rows;  // across all entries
+  int64_t divided_rows;  // of all entries with several chunks
 };
 
 struct DecodeBlock {
   DecodeEntry entry;
   int32_t key_head, chunk;
-  int32_t first_row;            // among the (step, head) pairs that share the key head
-  int32_t first_key, last_key;  // of the chunk
+  int32_t first_row;                      // among the (step, head) pairs that share the key head
+  int64_t first_position, last_position;  // of its rows
+  int32_t first_key, last_key;            // of the chunk, without those at its ends that no row may attend
 
-  // Blocks of different rows that read the same keys are consecutive.
+  // Blocks of different rows that read the same keys are consecutive. The last rows come first, because they
+  // have the most keys where attention is causal.
   __device__ __forceinline__ explicit DecodeBlock(const DecodeParameters& p) {
     entry = entry_at(p.entries, p.entry_count, block::index(),
                      [](const DecodeEntry& e) { return e.first_block; });
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);
-    first_row = within % entry.row_tiles * decode_rows;
+    first_row = (entry.row_tiles - 1 - within % entry.row_tiles) * decode_rows;
     chunk = within / entry.row_tiles % entry.chunks;
     key_head = within / entry.row_tiles / entry.chunks;
     first_key = entry.first_key + chunk * entry.chunk_keys;
     const int32_t keys_left = entry.last_key - first_key;
     last_key = first_key + (keys_left < entry.chunk_keys ? keys_left : entry.chunk_keys);
+
+    const int32_t group_heads = p.attention.query_heads / p.attention.key_heads;
+    const int64_t rows = entry.sequence.query_steps * group_heads, end = int64_t{first_row} + decode_rows;
+    first_position = entry.sequence.query_offset + first_row / group_heads;
+    last_position = entry.sequence.query_offset + ((end < rows ? end : rows) - 1) / group_heads;
+    const KeyRange attended =
+        keys_of_some_row(p.attention.scoring.window, first_position, last_position, last_key);
+    last_key = attended.last;
+    if (attended.first > first_key)
+      first_key += (attended.first - first_key) / most_decode_tile_keys * most_decode_tile_keys;
   }
 };
 
@@ -56,9 +69,9 @@ struct DecodeQuery {
     head = block.key_head * group_heads + static_cast<int32_t>(pair % group_heads);
     exists = step < block.entry.sequence.query_steps;
   }
-  // The index among all rows of all entries.
+  // The index among the rows of the entry.
   __device__ __forceinline__ int64_t row_of(const DecodeEntry& entry) const {
-    return entry.first_row + head * entry.sequence.query_steps + step;
+    return head * entry.sequence.query_steps + step;
   }
 };
 

@@ -47,9 +47,8 @@ __device__ __forceinline__ void write_decoded(const DecodeParameters& p, const D
     const DecodeQuery query(p, block, Outputs::row(i));
     if (!query.exists) continue;
     const SoftmaxResult result = result_of(state.maximum[i], state.sum[i], sink_of(a, query.head));
-    const int64_t partial = block.entry.first_partial +
-                            (query.row_of(block.entry) - block.entry.first_row) * block.entry.chunks +
-                            block.chunk;
+    const int64_t partial =
+        block.entry.first_partial + query.row_of(block.entry) * block.entry.chunks + block.chunk;
     const bool leads = Outputs::leads_row() && first_column == 0;
     if (leads && whole) store_log_sum_exp(a, block.entry, query.head, query.step, result.log_sum_exp);
     if (leads && !whole)
@@ -58,7 +57,7 @@ __device__ __forceinline__ void write_decoded(const DecodeParameters& p, const D
 #pragma unroll
     for (int j = 0; j < Outputs::elements; j += 2) {
       const int column = first_column + Outputs::column(j);
-      if (column >= a.value_width) continue;
+      if (column >= (whole ? a.value_width : p.partial_width)) continue;
       if (!whole) {
         thread::store_global(p.partial_outputs + partial * p.partial_width + column,
                              Vector<float, 2>{outputs.at(i, j), outputs.at(i, j + 1)});

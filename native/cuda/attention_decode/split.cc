@@ -10,10 +10,9 @@ namespace heed::cuda {
 namespace {
 
 // A chunk reads the queries, and its outputs are written and read again as float32. Chunks are long enough
-// that this traffic is less than 5 % of the keys and values read.
-constexpr double most_beside_keys = 0.0375;
-constexpr int64_t fewest_chunk_keys = 256;
-constexpr int64_t most_chunks = 64;
+// that this traffic is less than a tenth of the keys and values read; most of it stays in the second-level
+// cache.
+constexpr double most_beside_keys = 0.1;
 
 // How many keys a chunk needs per row of its tile to keep the other traffic small.
 double chunk_keys_per_row(const AttentionProblem& problem) {
@@ -24,18 +23,19 @@ double chunk_keys_per_row(const AttentionProblem& problem) {
          (most_beside_keys * (width + value_width) * element);
 }
 
-int64_t chunks_for(const AttentionProblem& problem, const DecodeEntry& entry) {
+int64_t chunks_for(const AttentionProblem& problem, const DecodeEntry& entry, int64_t blocks_held) {
   const int64_t keys = entry.last_key - entry.first_key;
   const int64_t rows = entry.sequence.query_steps * (problem.query_heads / problem.key_heads);
   const double chunk_keys =
       chunk_keys_per_row(problem) * static_cast<double>(std::min<int64_t>(rows, decode_rows));
   const auto frugal = static_cast<int64_t>(static_cast<double>(keys) / chunk_keys);
-  return std::clamp<int64_t>(frugal, 1, most_chunks);
+  const int64_t filling = blocks_held / (problem.key_heads * entry.row_tiles);
+  return std::max<int64_t>(1, std::min(frugal, filling));
 }
 
 int32_t chunk_keys_for(int64_t keys, int64_t chunks) {
-  const int64_t even = tiles_of(tiles_of(keys, chunks), most_decode_tile_keys) * most_decode_tile_keys;
-  return static_cast<int32_t>(std::max(fewest_chunk_keys, even));
+  const int64_t tiles = std::max<int64_t>(1, tiles_of(tiles_of(keys, chunks), most_decode_tile_keys));
+  return static_cast<int32_t>(tiles * most_decode_tile_keys);
 }
 
 DecodeEntry entry_of(const AttentionProblem& problem, const Sequence& sequence, const KeyWindow& window) {
@@ -54,30 +54,26 @@ DecodeEntry entry_of(const AttentionProblem& problem, const Sequence& sequence, 
 
 }  // namespace
 
-DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_at_once) {
+DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_held) {
   DecodeSplit split;
-  const KeyWindow& window = problem.scoring.window;
-  int64_t undivided = 0;
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
     const Sequence& sequence = problem.sequences[batch];
     if (sequence.query_steps == 0) continue;
-    split.entries.push_back(entry_of(problem, sequence, window));
-    split.entries.back().batch = static_cast<int32_t>(batch);
-    undivided += problem.key_heads * split.entries.back().row_tiles;
-  }
-  for (DecodeEntry& entry : split.entries) {
+    DecodeEntry entry = entry_of(problem, sequence, problem.scoring.window);
     const int64_t keys = entry.last_key - entry.first_key;
-    const int64_t rows = problem.query_heads * entry.sequence.query_steps;
-    const int64_t chunks =
-        blocks_at_once > 0 ? std::max<int64_t>(1, blocks_at_once / undivided) : chunks_for(problem, entry);
-    entry.chunk_keys = chunk_keys_for(keys, std::min(chunks, most_chunks));
+    const int64_t rows = problem.query_heads * sequence.query_steps;
+    entry.batch = static_cast<int32_t>(batch);
+    entry.chunk_keys = chunk_keys_for(keys, chunks_for(problem, entry, blocks_held));
     entry.chunks = static_cast<int32_t>(std::max<int64_t>(1, tiles_of(keys, entry.chunk_keys)));
     entry.first_block = split.blocks;
-    entry.first_row = split.rows;
+    entry.first_row = split.divided_rows;
     entry.first_partial = split.partials;
     split.blocks += problem.key_heads * entry.row_tiles * entry.chunks;
-    split.rows += rows;
-    if (entry.chunks > 1) split.partials += rows * entry.chunks;
+    if (entry.chunks > 1) {
+      split.divided_rows += rows;
+      split.partials += rows * entry.chunks;
+    }
+    split.entries.push_back(entry);
   }
   return split;
 }

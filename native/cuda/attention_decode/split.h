@@ -17,7 +17,7 @@ struct DecodeEntry {
   Sequence sequence;
   int32_t batch = 0;
   int64_t first_block = 0;
-  int64_t first_row = 0;      // among all rows of all entries; this entry has query_heads · query_steps rows
+  int64_t first_row = 0;      // among the rows of all entries with several chunks
   int64_t first_partial = 0;  // one for each row and chunk, if there are several chunks
   int32_t first_key = 0, last_key = 0;
   int32_t chunk_keys = 0;
@@ -27,12 +27,14 @@ struct DecodeEntry {
 
 struct DecodeSplit {
   std::vector<DecodeEntry> entries;  // entries with rows
-  int64_t blocks = 0, rows = 0, partials = 0;
+  // An entry with several chunks has query_heads · query_steps rows to combine, and a partial result for each
+  // of them and each chunk.
+  int64_t blocks = 0, divided_rows = 0, partials = 0;
 };
 
-// With `blocks_at_once` 0, the chunks depend on each sequence alone. Otherwise it is the number of blocks
-// that the GPU runs at once, and chunks are chosen to fill it: this is fastest, but results depend on the
-// batch and differ in their last bits.
-DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_at_once);
+// `blocks_held`: the number of blocks that the device holds at once. A sequence is divided into as many
+// chunks as fill the device if it is alone there, whatever else is in its batch: so it comes to the same bits
+// in every batch. One that fills the device with its rows is not divided.
+DecodeSplit split_of(const AttentionProblem& problem, int64_t blocks_held);
 
 }  // namespace heed::cuda

@@ -24,11 +24,7 @@ class DecodeScores {
         rows_[i] = ScoreRow(p_, sequence, block.entry.batch, query.head, query.step, block.last_key);
       }
     }
-    const int32_t group_heads = p_.query_heads / p_.key_heads;
-    const int64_t pairs = sequence.query_steps * group_heads, end = int64_t{block.first_row} + decode_rows;
-    const int64_t first_position = sequence.query_offset + block.first_row / group_heads;
-    const int64_t last_position = sequence.query_offset + ((end < pairs ? end : pairs) - 1) / group_heads;
-    inner_ = keys_of_every_row(p_.scoring.window, first_position, last_position, block.last_key);
+    inner_ = keys_of_every_row(p_.scoring.window, block.first_position, block.last_position, block.last_key);
   }
 
   // Whether some row may not attend some of `keys` keys.

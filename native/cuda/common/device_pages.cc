@@ -4,10 +4,23 @@
 
 namespace heed::cuda {
 
+namespace {
+
+PagesOnDevice on_device(int64_t steps, const int64_t* first, void* const* data) {
+  PagesOnDevice pages;
+  pages.steps = steps;
+  pages.first = first;
+  pages.data = data;
+  pages.divisor = Divisor(static_cast<uint32_t>(std::min<int64_t>(steps, INT32_MAX)));
+  return pages;
+}
+
+}  // namespace
+
 DevicePages upload_pages(const PageTables& tables, Workspace& workspace) {
   const int64_t* first = workspace.upload(tables.first);
-  return {{tables.key.steps, first, workspace.upload(tables.keys)},
-          {tables.value.steps, first, workspace.upload(tables.values)}};
+  return {on_device(tables.key.steps, first, workspace.upload(tables.keys)),
+          on_device(tables.value.steps, first, workspace.upload(tables.values))};
 }
 
 bool are_aligned(const std::vector<void*>& pages, size_t bytes) {

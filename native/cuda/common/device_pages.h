@@ -2,14 +2,18 @@
 #pragma once
 
 #include "core/problem.h"
+#include "cuda/common/divisor.h"
 #include "cuda/workspace.h"
 
 namespace heed::cuda {
 
-// The pages of keys or values in the form that kernels take: the same description, with its tables in device
-// memory. `data` is null if nothing is paged.
+// The pages of keys or of values in the form that kernels take: the same description, with its tables in
+// device memory. `data` is null if nothing is paged.
+struct PagesOnDevice : Pages {
+  Divisor divisor;  // of a step, by the steps of a page
+};
 struct DevicePages {
-  Pages key, value;
+  PagesOnDevice key, value;
 };
 
 // Uploads the tables of a problem's pages, whose elements have a floating type. The pages are device memory;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include "cuda/runtime/driver.h"
 #include "cuda/runtime/memory_pool.h"
 #include "cuda/runtime/staging.h"
+#include "cuda/runtime/stream_watch.h"
 #include "cuda/runtime/table_memory.h"
 
 namespace heed::cuda {
@@ -19,7 +19,7 @@ namespace heed::cuda {
 class Device {
  public:
   Device(Driver& driver, int index);
-  // Waits for the stream. Must not run on a thread of the driver.
+  // Waits for the stream. Must not run in a function that call_back() was given.
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -45,17 +45,15 @@ class Device {
     }
   }
 
-  // Calls f(failure) on a thread of the driver once the stream reaches this point; f may not use the device.
-  // `failure` is null unless the device was lost.
+  // Calls f(failure) on the device's own thread once the stream has come to this point; f may not use the
+  // device. `failure` is null unless the device was lost.
   void call_back(std::function<void(const char* failure)> f);
 
  private:
-  struct Callback;
-
   void expect_not_lost();
   void rethrow_if_lost(const LaunchError& error);
   [[noreturn]] void throw_lost();
-  void wait_for_callbacks();
+  void set_lost(const char* why);
 
   Driver& driver_;
   const int index_;
@@ -63,11 +61,10 @@ class Device {
   std::optional<MemoryPool> memory_;
   std::optional<Staging> staging_;
   std::optional<TableMemory> tables_;
+  std::optional<StreamWatch> watch_;
 
   std::atomic<bool> lost_{false};
   std::mutex mutex_;
-  std::condition_variable called_back_;
-  size_t callbacks_ = 0;  // not called yet
   std::string why_lost_;
   bool reported_ = false;
 };

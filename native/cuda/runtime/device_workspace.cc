@@ -13,6 +13,12 @@ DeviceWorkspace::~DeviceWorkspace() {
   for (auto& piece : pieces_) device_.tables().give_back(std::move(piece));
 }
 
+DeviceCapacity DeviceWorkspace::capacity() const {
+  const auto& devices = device_.driver().availability().devices;
+  const DeviceDescription& here = devices[static_cast<size_t>(device_.index())];
+  return {here.multiprocessors, here.shared_bytes};
+}
+
 void* DeviceWorkspace::allocate(size_t bytes) {
   blocks_.emplace_back(device_.memory(), bytes);
   return blocks_.back().data();

@@ -16,6 +16,7 @@ class DeviceWorkspace final : public Workspace {
   ~DeviceWorkspace() override;
   using Workspace::upload;
 
+  DeviceCapacity capacity() const override;
   void* allocate(size_t bytes) override;
   const void* upload(const void* bytes, size_t count) override;
 

@@ -15,6 +15,7 @@ struct DeviceDescription {
   int major = 0, minor = 0;  // compute capability
   size_t memory = 0;         // bytes
   int multiprocessors = 0;
+  size_t shared_bytes = 0;  // of a multiprocessor
 };
 
 struct Availability {
@@ -41,7 +42,7 @@ class Driver {
 
   virtual Stream make_stream() = 0;
   virtual void destroy_stream(Stream stream) noexcept = 0;
-  // Waits for everything on the stream, including callbacks.
+  // Waits for everything on the stream.
   virtual void synchronize(Stream stream) = 0;
   // Whether the device is lost; called after another call or a launch has failed.
   virtual bool is_lost(Stream stream) noexcept = 0;
@@ -68,16 +69,11 @@ class Driver {
                                     Stream stream) = 0;
   virtual void clear(void* memory, size_t bytes, Stream stream) = 0;
 
-  // Calls `function(state, failure)` on a thread of the driver once everything before it has finished;
-  // `failure` describes the error if the device was lost. The function may not call the driver.
-  using Callback = void (*)(void* state, const char* failure);
-  virtual void call_back(Stream stream, Callback function, void* state) = 0;
-
   virtual Event* make_event() = 0;
   virtual void destroy_event(Event* event) noexcept = 0;
   virtual void record(Event* event, Stream stream) = 0;
   // Whether the stream has passed the point where the event was last recorded. True for an event that was
-  // never recorded.
+  // never recorded. Throws DeviceError only if the device is lost.
   virtual bool passed(Event* event) = 0;
   // Later work on the stream waits for the event, which may belong to any device.
   virtual void wait(Stream stream, Event* event) = 0;

@@ -1,8 +1,6 @@
 // CUDA through its runtime, which is linked statically and finds the driver if there is one.
 #include <cuda_runtime_api.h>
 
-#include <memory>
-
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/driver.h"
 
@@ -30,17 +28,6 @@ std::string version_in_words(int version) {
 cudaEvent_t event_of(Event* event) {
   return reinterpret_cast<cudaEvent_t>(event);
 }
-
-struct Called {
-  Driver::Callback function;
-  void* state;
-
-  static void CUDART_CB call(cudaStream_t, cudaError_t status, void* called) {
-    const std::unique_ptr<Called> owned(static_cast<Called*>(called));
-    if (status == cudaSuccess) return owned->function(owned->state, nullptr);
-    owned->function(owned->state, in_words("Waiting for a stream", status).c_str());
-  }
-};
 
 class CudaDriver final : public Driver {
  public:
@@ -117,14 +104,6 @@ class CudaDriver final : public Driver {
     check("cudaMemsetAsync", cudaMemsetAsync(memory, 0, bytes, stream));
   }
 
-  // Uses no cudaLaunchHostFunc, because it never calls its function once the device is lost: waiters for the
-  // stream would wait forever.
-  void call_back(Stream stream, Callback function, void* state) override {
-    auto called = std::make_unique<Called>(Called{function, state});
-    check("cudaStreamAddCallback", cudaStreamAddCallback(stream, &Called::call, called.get(), 0));
-    static_cast<void>(called.release());  // the stream owns it now
-  }
-
   Event* make_event() override {
     cudaEvent_t event;
     check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
@@ -178,7 +157,8 @@ class CudaDriver final : public Driver {
     } else {
       ordinals_.push_back(ordinal);
       availability_.devices.push_back({properties.name, properties.major, properties.minor,
-                                       properties.totalGlobalMem, properties.multiProcessorCount});
+                                       properties.totalGlobalMem, properties.multiProcessorCount,
+                                       properties.sharedMemPerMultiprocessor});
     }
   }
 

@@ -11,18 +11,34 @@ Staging::~Staging() {
 }
 
 Staging::Window Staging::take(size_t bytes, Waiter& waiter) {
-  const std::lock_guard lock(mutex_);
   Size& size = bytes <= small ? sizes_[0] : sizes_[1];
-  if (size.unused.empty() && size.all.size() < size.most) {
-    size.all.reserve(size.most);
-    size.unused.reserve(size.most);
-    try {
-      size.all.push_back(static_cast<std::byte*>(driver_.allocate_pinned(size.bytes)));
-      size.unused.push_back(size.all.back());
-    } catch (const OutOfDeviceMemory&) {
-      if (size.all.empty()) throw;  // otherwise an existing window will be returned
-    }
+  if (const auto answer = take_made(size, waiter)) return *answer;
+  // One thread at a time makes a window: whoever waits for one waits for windows that there are.
+  const std::lock_guard making(making_);
+  if (const auto answer = take_made(size, waiter)) return *answer;
+  std::byte* made;
+  try {
+    made = static_cast<std::byte*>(driver_.allocate_pinned(size.bytes));
+  } catch (const OutOfDeviceMemory&) {
+    const std::lock_guard lock(mutex_);
+    if (size.all.empty()) throw;
+    return take_or_wait(size, waiter);
   }
+  const std::lock_guard lock(mutex_);
+  size.all.push_back(made);
+  return {made, size.bytes};
+}
+
+// Nothing if a window is to be made.
+std::optional<Staging::Window> Staging::take_made(Size& size, Waiter& waiter) {
+  const std::lock_guard lock(mutex_);
+  size.all.reserve(size.most);
+  size.unused.reserve(size.most);
+  if (size.unused.empty() && size.all.size() < size.most) return std::nullopt;
+  return take_or_wait(size, waiter);
+}
+
+Staging::Window Staging::take_or_wait(Size& size, Waiter& waiter) {
   if (size.unused.empty()) {
     size.waiting.push_back(&waiter);
     return {};

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "cuda/runtime/driver.h"
@@ -50,7 +51,13 @@ class Staging {
     std::deque<Waiter*> waiting;
   };
 
+  std::optional<Window> take_made(Size& size, Waiter& waiter);
+  Window take_or_wait(Size& size, Waiter& waiter);
+
   Driver& driver_;
+  // Held while the driver pins memory, which may wait for the stream. give_back(), which what waits for the
+  // stream calls, takes only `mutex_`.
+  std::mutex making_;
   std::mutex mutex_;
   std::array<Size, 2> sizes_{{{small, 64, {}, {}, {}}, {large, 8, {}, {}, {}}}};
 };

@@ -180,14 +180,15 @@ TEST_CASE("attention_forward: maxima that move in some tiles and some rows only"
         }
         for (int64_t row = 0; row < rows; ++row) {
           class_of[row] = row % rows_together == 0 || random.chance(0.1) ? random.integer(0, classes - 1)
-                                                                          : class_of[row - 1];
+                                                                         : class_of[row - 1];
         }
         Buffer mask(DType::float32, rows * keys);
         for (int64_t row = 0; row < rows; ++row) {
           for (int64_t c = 0; c < classes; ++c) {
             made.query.set(row * width + c, !masked && c == class_of[row] ? std::sqrt(double{width}) : 0);
           }
-          for (int64_t key = 0; key < keys; ++key) mask.set(row * keys + key, levels[class_of[row]][key / tile]);
+          for (int64_t key = 0; key < keys; ++key)
+            mask.set(row * keys + key, levels[class_of[row]][key / tile]);
         }
         for (int64_t key = 0; key < keys; ++key) {
           for (int64_t c = 0; c < classes; ++c) made.key.set(key * width + c, levels[c][key / tile]);
@@ -195,7 +196,8 @@ TEST_CASE("attention_forward: maxima that move in some tiles and some rows only"
         if (special) {
           // ∞ and NaN in outputs that are scaled later, or not.
           for (const int64_t key : {3, 70, 200}) {
-            made.value.set(key * width + random.integer(0, width - 1), random.pick({NAN, INFINITY, -INFINITY}));
+            made.value.set(key * width + random.integer(0, width - 1),
+                           random.pick({NAN, INFINITY, -INFINITY}));
           }
           for (int64_t row = 0; row < rows; ++row) {
             // Rows without keys so far, and rows whose maximum is ∞ or NaN from some key on.

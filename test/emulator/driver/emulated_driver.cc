@@ -63,6 +63,7 @@ struct Event {
     std::mutex mutex;
     std::condition_variable changed;
     uint64_t recorded = 0, passed = 0;
+    std::string failure;  // of the device whose stream has passed the event
   };
   std::shared_ptr<State> state = std::make_shared<State>();
 };
@@ -80,13 +81,12 @@ EmulatedDriver::EmulatedDriver(DriverOptions options) : options_(std::move(optio
   if (!options_.reason.empty()) return;
   for (int i = 0; i < options_.devices; ++i) {
     availability_.devices.push_back(
-        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 1});
+        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 16, 164 * 1024});
   }
 }
 
 EmulatedDriver::~EmulatedDriver() {
   stop();
-  for (EmulatedStream* stream : streams_) delete stream;
   for (const auto& [address, memory] : memory_) std::free(reinterpret_cast<void*>(address));
 }
 
@@ -95,13 +95,25 @@ void EmulatedDriver::fail_next(const std::string& call) {
   failing_.insert(call);
 }
 
+std::vector<std::shared_ptr<EmulatedStream>> EmulatedDriver::streams() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<EmulatedStream>> streams;
+  for (const auto& [address, stream] : streams_) streams.push_back(stream);
+  return streams;
+}
+
 void EmulatedDriver::stop() {
-  std::set<EmulatedStream*> streams;
-  {
-    const std::lock_guard lock(mutex_);
-    streams = streams_;
-  }
-  for (EmulatedStream* stream : streams) stream->stop();
+  for (const auto& stream : streams()) stream->stop();
+}
+
+void EmulatedDriver::wait_for_streams() const {
+  for (const auto& stream : streams()) stream->synchronize();
+}
+
+uint64_t EmulatedDriver::calls(const std::string& call) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = calls_.find(call);
+  return found == calls_.end() ? 0 : found->second;
 }
 
 size_t EmulatedDriver::allocated() const {
@@ -124,6 +136,7 @@ void EmulatedDriver::begin(const char* call, cuda::Stream stream) {
       throw DeviceError(std::string(call) + " failed: cudaErrorLaunchFailure, " + failure);
   }
   const std::lock_guard lock(mutex_);
+  ++calls_[call];
   const auto failing = failing_.find(call);
   if (failing == failing_.end()) return;
   failing_.erase(failing);
@@ -137,22 +150,24 @@ void EmulatedDriver::use(int device) {
 
 cuda::Stream EmulatedDriver::make_stream() {
   begin("cudaStreamCreateWithFlags");
-  auto stream = std::make_unique<EmulatedStream>(
+  auto stream = std::make_shared<EmulatedStream>(
       options_.seed + static_cast<uint64_t>(current_device),
       availability_.devices[static_cast<size_t>(current_device)].major * 10u);
   stream->lose_after(options_.most_launches);
   const std::lock_guard lock(mutex_);
-  streams_.insert(stream.get());
-  return stream.release()->stream();
+  streams_[stream.get()] = stream;
+  return stream->stream();
 }
 
 void EmulatedDriver::destroy_stream(cuda::Stream stream) noexcept {
-  auto* ours = static_cast<EmulatedStream*>(&LaunchQueue::of(stream));
+  std::shared_ptr<EmulatedStream> ours;
   {
     const std::lock_guard lock(mutex_);
-    streams_.erase(ours);
+    const auto found = streams_.find(static_cast<EmulatedStream*>(&LaunchQueue::of(stream)));
+    ours = std::move(found->second);
+    streams_.erase(found);
   }
-  delete ours;
+  ours->stop();
 }
 
 void EmulatedDriver::synchronize(cuda::Stream stream) {
@@ -174,6 +189,7 @@ void* EmulatedDriver::allocate(const char* call, size_t bytes, int device) {
   } catch (const DeviceError&) {
     throw out_of_memory();
   }
+  if (options_.allocations_wait) wait_for_streams();
   const std::lock_guard lock(mutex_);
   size_t used = 0;
   for (const auto& [address, memory] : memory_) used += memory.device == device ? memory.bytes : 0;
@@ -193,14 +209,8 @@ void* EmulatedDriver::allocate_pinned(size_t bytes) {
   return allocate("cudaHostAlloc", bytes, -1);
 }
 
-// Waits for all pending work, like cudaFree.
 void EmulatedDriver::free(void* memory) noexcept {
-  std::set<EmulatedStream*> streams;
-  {
-    const std::lock_guard lock(mutex_);
-    streams = streams_;
-  }
-  for (EmulatedStream* stream : streams) stream->synchronize();
+  wait_for_streams();
   free_pinned(memory);
 }
 
@@ -292,13 +302,6 @@ void EmulatedDriver::clear(void* memory, size_t bytes, cuda::Stream stream) {
   });
 }
 
-void EmulatedDriver::call_back(cuda::Stream stream, Callback function, void* state) {
-  begin("cudaStreamAddCallback", stream);
-  static_cast<EmulatedStream&>(LaunchQueue::of(stream)).call_back([=](const char* failure) {
-    function(state, failure);
-  });
-}
-
 cuda::Event* EmulatedDriver::make_event() {
   begin("cudaEventCreateWithFlags");
   return new cuda::Event;
@@ -316,8 +319,9 @@ void EmulatedDriver::record(cuda::Event* event, cuda::Stream stream) {
     const std::lock_guard lock(state->mutex);
     number = ++state->recorded;
   }
-  static_cast<EmulatedStream&>(LaunchQueue::of(stream)).call_back([=](const char*) {
+  static_cast<EmulatedStream&>(LaunchQueue::of(stream)).finish([=](const char* failure) {
     const std::lock_guard lock(state->mutex);
+    if (failure != nullptr) state->failure = failure;
     state->passed = std::max(state->passed, number);
     state->changed.notify_all();
   });
@@ -327,6 +331,8 @@ bool EmulatedDriver::passed(cuda::Event* event) {
   begin("cudaEventQuery");
   const auto state = event->state;
   const std::lock_guard lock(state->mutex);
+  if (!state->failure.empty())
+    throw DeviceError("cudaEventQuery failed: cudaErrorLaunchFailure, " + state->failure);
   return state->passed == state->recorded;
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "cuda/runtime/driver.h"
 #include "driver/emulated_stream.h"
@@ -19,6 +20,7 @@ struct DriverOptions {
   size_t memory = size_t{4} << 30;      // bytes on each device
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
   std::string reason;                   // why there are no devices, if so
+  bool allocations_wait = true;         // for all streams, as a driver may
 };
 
 class EmulatedDriver final : public cuda::Driver {
@@ -31,6 +33,8 @@ class EmulatedDriver final : public cuda::Driver {
   void fail_next(const std::string& call);
   // Ends the streams; pending work does not run.
   void stop();
+  // How often this call was made.
+  uint64_t calls(const std::string& call) const;
   size_t allocated() const;
   size_t allocations() const;
 
@@ -53,7 +57,6 @@ class EmulatedDriver final : public cuda::Driver {
   void copy_between_devices(void* to, int to_device, const void* from, int from_device, size_t bytes,
                             cuda::Stream stream) override;
   void clear(void* memory, size_t bytes, cuda::Stream stream) override;
-  void call_back(cuda::Stream stream, Callback function, void* state) override;
   cuda::Event* make_event() override;
   void destroy_event(cuda::Event* event) noexcept override;
   void record(cuda::Event* event, cuda::Stream stream) override;
@@ -68,6 +71,9 @@ class EmulatedDriver final : public cuda::Driver {
   // Throws if the call should fail or the stream's device is lost.
   void begin(const char* call, cuda::Stream stream = nullptr);
   void* allocate(const char* call, size_t bytes, int device);
+  std::vector<std::shared_ptr<EmulatedStream>> streams() const;
+  // Allocating and freeing wait for all work of the device, as they may on a GPU.
+  void wait_for_streams() const;
   void expect_inside(const char* call, const void* begin, size_t bytes, bool pinned);
   void expect_rows_inside(const char* call, const void* begin, const Rows& rows, size_t pitch);
 
@@ -75,7 +81,9 @@ class EmulatedDriver final : public cuda::Driver {
   cuda::Availability availability_;
   mutable std::mutex mutex_;
   std::map<uintptr_t, Memory> memory_;
-  std::set<EmulatedStream*> streams_;
+  // Shared with whoever waits for a stream while another thread destroys it.
+  std::map<EmulatedStream*, std::shared_ptr<EmulatedStream>> streams_;
+  std::map<std::string, uint64_t> calls_;
   std::multiset<std::string> failing_;
 };
 

@@ -1,22 +1,18 @@
 #include "driver/emulated_stream.h"
 
-#include <signal.h>
-
 #include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <utility>
 
+#include "core/signals_blocked.h"
+
 namespace heed::emulator {
 
 EmulatedStream::EmulatedStream(uint64_t schedule_seed, uint32_t architecture)
     : seed_(schedule_seed), architecture_(architecture) {
-  // Only the process's own threads handle signals.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
+  const SignalsBlocked signals_blocked;
   thread_ = std::thread(&EmulatedStream::work, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 EmulatedStream::~EmulatedStream() {
@@ -37,7 +33,7 @@ void EmulatedStream::enqueue(Command command) {
   add({std::move(command), {}});
 }
 
-void EmulatedStream::call_back(std::function<void(const char*)> f) {
+void EmulatedStream::finish(std::function<void(const char*)> f) {
   add({{}, std::move(f)});
 }
 
@@ -101,7 +97,7 @@ void EmulatedStream::work() {
 
 void EmulatedStream::run(Machine& machine, Entry& entry) {
   const std::string failed = failure();
-  if (entry.callback) return entry.callback(failed.empty() ? nullptr : failed.c_str());
+  if (entry.finish) return entry.finish(failed.empty() ? nullptr : failed.c_str());
   if (!failed.empty()) return;
   try {
     entry.command(machine);

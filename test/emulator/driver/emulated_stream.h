@@ -28,8 +28,8 @@ class EmulatedStream final : public LaunchQueue {
 
   // A command that throws loses the device: no later command runs.
   void enqueue(Command command);
-  // Runs even if the device is lost.
-  void call_back(std::function<void(const char* failure)> f);
+  // Runs even if the device is lost, so that no other stream waits for this one forever.
+  void finish(std::function<void(const char* failure)> f);
   void launch(const void* kernel, const cuda::emulator::Shape& shape, const void* parameters,
               size_t parameter_bytes, void (*enter)(const void*)) override;
 
@@ -44,7 +44,7 @@ class EmulatedStream final : public LaunchQueue {
  private:
   struct Entry {
     Command command;
-    std::function<void(const char* failure)> callback;
+    std::function<void(const char* failure)> finish;
   };
   void work();
   void run(Machine& machine, Entry& entry);

@@ -1,4 +1,5 @@
-// Runs the tests of wrappers on a GPU, if there is one.
+// Runs the tests of wrappers on a GPU. Where there is none, ends with 77, which no test case does: whoever
+// only wanted to have them compiled can tell it from a failure, and nobody takes it for a comparison.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
@@ -13,7 +14,7 @@ int main(int count, char** arguments) {
   if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0 ||
       cudaGetDeviceProperties(&properties, 0) != cudaSuccess) {
     std::printf("there is no GPU: the wrappers' two bodies were compiled, and not compared\n");
-    return 0;
+    return 77;
   }
   std::printf("on %s, compute capability %d.%d\n", properties.name, properties.major, properties.minor);
   heed::test::seed();

@@ -48,7 +48,7 @@ std::string message_of(F f) {
 
 TEST_CASE("errors: a call that fails is named, with its error, and the next operation works") {
   const auto pool = std::make_shared<ThreadPool>();
-  for (const std::string call : {"cudaMalloc", "cudaHostAlloc", "cudaMemcpyAsync", "cudaStreamAddCallback",
+  for (const std::string call : {"cudaMalloc", "cudaHostAlloc", "cudaMemcpyAsync", "cudaEventRecord",
                                  "cudaEventCreateWithFlags", "cudaSetDevice"}) {
     CAPTURE(call);
     EmulatedGpu gpu;

@@ -184,6 +184,28 @@ TEST_CASE("staging: operations that are cancelled give back what they have, when
   }
 }
 
+TEST_CASE("staging: a window comes back while another one is pinned, which waits for the stream") {
+  EmulatedGpu gpu;
+  struct : Staging::Waiter {
+    void granted(Staging::Window) noexcept override {}
+  } waiter;
+  Staging& staging = gpu.device->staging();
+  const auto take = [&] { return gpu.device->use([&] { return staging.take(Staging::large, waiter); }); };
+  const Staging::Window first = take();
+  HeldStream held(gpu.device->stream());
+  const uint64_t before = gpu.driver.calls("cudaHostAlloc");
+  std::future<Staging::Window> taking = std::async(std::launch::async, take);
+  while (gpu.driver.calls("cudaHostAlloc") == before) std::this_thread::yield();
+  expect_no_deadlock("giving back a window", [&] { staging.give_back(first); });
+  // A window that is there needs no pinning.
+  expect_no_deadlock("taking a window", [&] { CHECK(take().data == first.data); });
+  held.release();
+  const Staging::Window second = taking.get();
+  CHECK(second.data != nullptr);
+  CHECK(second.data != first.data);
+  for (const Staging::Window window : {first, second}) staging.give_back(window);
+}
+
 TEST_CASE("staging: a window is kept while copies are on their way, though no callback can be had") {
   EmulatedGpu gpu;
   const auto pool = std::make_shared<ThreadPool>();
@@ -195,18 +217,15 @@ TEST_CASE("staging: a window is kept while copies are on their way, though no ca
   work.outputs.push_back(transfer(to, work.blocks[0]));
 
   // Blocks the stream, so that the copies below wait behind other copies for a while.
-  std::promise<void> release;
-  gpu.device->use([&] {
-    gpu.driver.clear(work.blocks[0].data(), to.size(), gpu.device->stream());
-    gpu.device->call_back([released = release.get_future().share()](const char*) { released.wait(); });
-  });
-  std::thread releasing([&release] {
+  gpu.device->use([&] { gpu.driver.clear(work.blocks[0].data(), to.size(), gpu.device->stream()); });
+  HeldStream held(gpu.device->stream());
+  std::thread releasing([&held] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    release.set_value();
+    held.release();
   });
-  // The callbacks of the operation and of its window.
-  gpu.driver.fail_next("cudaStreamAddCallback");
-  gpu.driver.fail_next("cudaStreamAddCallback");
+  // Those of the operation and of its window.
+  gpu.driver.fail_next("cudaEventRecord");
+  gpu.driver.fail_next("cudaEventRecord");
   CHECK_THROWS_AS(run(*pool, plan_staged(std::move(work))), cuda::DeviceError);
   std::vector<Bytes> arrays{random_bytes(random, to.size())};
   send_and_fetch(*pool, *gpu.device, arrays);

@@ -55,7 +55,7 @@ struct DenseAttention {
     on_device.value.data = v->data();
     on_device.output.data = o->data();
     on_device.log_sum_exp.data = l->data();
-    EmulatedWorkspace workspace(machine);
+    EmulatedWorkspace workspace(machine, capacity);
     solve(on_device, workspace);
     o->read_back(output.data());
     l->read_back(log_sum_exp.data());
@@ -63,6 +63,7 @@ struct DenseAttention {
   }
 
   AttentionProblem problem;
+  cuda::DeviceCapacity capacity = EmulatedWorkspace::h200;
   test::Buffer query, key, value, output, log_sum_exp;
 };
 

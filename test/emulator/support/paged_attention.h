@@ -11,12 +11,13 @@
 
 namespace heed::emulator {
 
-// Pages lie at arbitrary, partly unaligned places; unused steps of a page are NaN.
+// Pages lie at arbitrary places, some of them unaligned unless all are to be aligned; unused steps of a page
+// are NaN.
 class PagedAttention {
  public:
   PagedAttention(test::Random& random, Machine& machine, const AttentionProblem& contiguous,
-                 int64_t page_steps)
-      : problem(contiguous) {
+                 int64_t page_steps, bool aligned = false)
+      : problem(contiguous), aligned_(aligned) {
     const auto tables = std::make_shared<PageTables>();
     for (size_t b = 0; b < problem.sequences.size(); ++b) {
       tables->first.push_back(static_cast<int64_t>(tables->keys.size()));
@@ -54,12 +55,13 @@ class PagedAttention {
                     static_cast<const uint8_t*>(view.data) + at * bytes, static_cast<size_t>(width * bytes));
       }
     }
-    const auto offset = static_cast<size_t>(bytes * random.pick<int64_t>({0, 0, 1}));
+    const auto offset = static_cast<size_t>(aligned_ ? 0 : bytes * random.pick<int64_t>({0, 0, 1}));
     memory_.push_back(std::make_unique<DeviceMemory>(machine, "page", DeviceMemory::Use::input, rows.data(),
                                                      rows.size(), offset));
     return memory_.back()->data();
   }
 
+  bool aligned_;
   std::vector<std::unique_ptr<DeviceMemory>> memory_;
 };
 

@@ -15,8 +15,13 @@ namespace heed::emulator {
 
 class EmulatedWorkspace : public cuda::Workspace {
  public:
-  explicit EmulatedWorkspace(Machine& machine) : Workspace(nullptr), machine_(machine) {}
+  static constexpr cuda::DeviceCapacity h200 = {132, 228 * 1024};
+
+  explicit EmulatedWorkspace(Machine& machine, cuda::DeviceCapacity capacity = h200)
+      : Workspace(nullptr), machine_(machine), capacity_(capacity) {}
   using Workspace::upload;
+
+  cuda::DeviceCapacity capacity() const override { return capacity_; }
 
   void* allocate(size_t bytes) override {
     return add("workspace", DeviceMemory::Use::output, nullptr, bytes);
@@ -32,6 +37,7 @@ class EmulatedWorkspace : public cuda::Workspace {
   }
 
   Machine& machine_;
+  cuda::DeviceCapacity capacity_;
   std::vector<std::unique_ptr<DeviceMemory>> memories_;
 };
 

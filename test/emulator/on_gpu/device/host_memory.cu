@@ -1,6 +1,8 @@
 // Allocates every array of the tests in memory that the GPU accesses at the same address: pinned, from one
 // large block, through operator new. So tests that pass host pointers to kernels run unchanged. It does not
 // use managed memory, whose pages would migrate between host and GPU at every access.
+#include "on_gpu/device/host_memory.h"
+
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -15,10 +17,9 @@ namespace {
 // Blocks of powers of two, with a free list for each size.
 class PinnedMemory {
  public:
-  // Null if there is no GPU or no memory left.
+  // Null before `reserve`, or if no memory is left.
   void* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (!asked_) reserve();
     const auto size = static_cast<size_t>(std::bit_width(std::max(bytes + sizeof(Head), smallest) - 1));
     Head*& list = free_[size];
     Head* found = list;
@@ -44,6 +45,16 @@ class PinnedMemory {
     return begin_ != nullptr && data >= begin_ && data < begin_ + reserved;
   }
 
+  bool reserve() {
+    // Tests read results as soon as the launch has returned.
+    setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
+    void* data = nullptr;
+    if (cudaMallocHost(&data, reserved) != cudaSuccess) return false;
+    const std::lock_guard lock(mutex_);
+    begin_ = static_cast<char*>(data);
+    return true;
+  }
+
  private:
   // The header before a block: its size if it is used, the next free block otherwise.
   union alignas(16) Head {
@@ -52,32 +63,16 @@ class PinnedMemory {
   };
   static constexpr size_t smallest = 64, reserved = size_t{1} << 29;
 
-  void reserve() {
-    asked_ = true;
-    // Tests read results as soon as the launch has returned.
-    setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
-    void* data = nullptr;
-    if (cudaMallocHost(&data, reserved) == cudaSuccess) begin_ = static_cast<char*>(data);
-  }
-
   std::mutex mutex_;
   std::array<Head*, 64> free_{};
   char* begin_ = nullptr;
   size_t used_ = 0;
-  bool asked_ = false;
 };
 
 constinit PinnedMemory memory;
-// CUDA's own arrays, allocated while it reserves the block, do not belong to the tests.
-constinit thread_local bool inside = false;
 
 void* allocate(size_t bytes) {
-  void* found = nullptr;
-  if (!inside) {
-    inside = true;
-    found = memory.allocate(bytes);
-    inside = false;
-  }
+  void* found = memory.allocate(bytes);
   if (found == nullptr) found = std::malloc(bytes);
   if (found == nullptr) throw std::bad_alloc();
   return found;
@@ -92,6 +87,10 @@ void release(void* data) {
 }
 
 }  // namespace
+
+bool heed::test::reserve_host_memory() {
+  return memory.reserve();
+}
 
 void* operator new(size_t bytes) {
   return allocate(bytes);

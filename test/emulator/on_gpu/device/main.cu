@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "on_gpu/device/host_memory.h"
 #include "support/random.h"
 
 namespace {
@@ -16,10 +17,16 @@ constexpr const char* only_emulated[] = {"*whole sectors*", "*skips tiles*", "*w
 }  // namespace
 
 int main(int count, char** arguments) {
+  const bool reserved =
+      heed::test::reserve_host_memory();  // before any other call of CUDA reads its settings
   cudaDeviceProp properties{};
   const cudaError_t status = cudaGetDeviceProperties(&properties, 0);
   if (status != cudaSuccess) {
     std::printf("there is no GPU: %s\n", cudaGetErrorString(status));
+    return 1;
+  }
+  if (!reserved) {
+    std::printf("there is no pinned memory for the tests\n");
     return 1;
   }
   std::printf("on %s, compute capability %d.%d\n", properties.name, properties.major, properties.minor);

@@ -12,8 +12,13 @@ namespace heed::emulator {
 
 class EmulatedWorkspace : public cuda::Workspace {
  public:
-  explicit EmulatedWorkspace(Machine& /*machine*/) : Workspace(nullptr) {}
+  static constexpr cuda::DeviceCapacity h200 = {132, 228 * 1024};
+
+  explicit EmulatedWorkspace(Machine& /*machine*/, cuda::DeviceCapacity capacity = h200)
+      : Workspace(nullptr), capacity_(capacity) {}
   using Workspace::upload;
+
+  cuda::DeviceCapacity capacity() const override { return capacity_; }
 
   void* allocate(size_t bytes) override {
     memories_.push_back(std::make_unique<GpuMemory>(bytes));
@@ -26,6 +31,7 @@ class EmulatedWorkspace : public cuda::Workspace {
   }
 
  private:
+  cuda::DeviceCapacity capacity_;
   std::vector<std::unique_ptr<GpuMemory>> memories_;
 };
 
