@@ -17,7 +17,8 @@ constexpr int64_t append_rows_per_block = append_threads / 32;
 
 // Copies `vector` neighbours at once: 4 if both sides are aligned to that many elements, else 1.
 template <int vector, class From, class To>
-__global__ void __launch_bounds__(append_threads) append_kernel(const __grid_constant__ AppendParameters p) {
+__global__ void __launch_bounds__(append_threads, append_blocks_at_once)
+    append_kernel(const __grid_constant__ AppendParameters p) {
   const int64_t index = block::index() * append_rows_per_block + warp::index();
   if (index >= p.rows * p.heads) return;
   const AppendedIndex at(p, index);

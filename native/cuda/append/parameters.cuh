@@ -25,8 +25,11 @@ struct AppendParameters {
 // The place of a step and head in a cache.
 struct AppendedRow {
   int64_t page, step;  // in the page
-  __device__ __forceinline__ AppendedRow(const AppendParameters& p, int64_t entry, int64_t position)
-      : page(p.pages.first[entry] + position / p.pages.steps), step(position % p.pages.steps) {}
+  __device__ __forceinline__ AppendedRow(const AppendParameters& p, int64_t entry, int64_t position) {
+    const int64_t of_entry = position / p.pages.steps;
+    page = p.pages.first[entry] + of_entry;
+    step = position - of_entry * p.pages.steps;
+  }
 
   template <class To>
   __device__ __forceinline__ To* elements(const AppendParameters& p, int64_t head) const {
@@ -50,8 +53,9 @@ __device__ __forceinline__ const From* new_row(const AppendParameters& p, const 
 struct AppendedIndex {
   AppendProblem::Part part;
   int64_t head, step;  // among those of the part
-  __device__ __forceinline__ AppendedIndex(const AppendParameters& p, int64_t index) : head(index % p.heads) {
+  __device__ __forceinline__ AppendedIndex(const AppendParameters& p, int64_t index) {
     const int64_t row = index / p.heads;
+    head = index - row * p.heads;
     const AppendEntry& entry =
         entry_at(p.entries, p.entry_count, row, [](const AppendEntry& e) { return e.first_row; });
     part = entry.part;

@@ -198,7 +198,7 @@ __device__ __forceinline__ void load_levels(const AppendParameters& p, const Key
 
 // Rows of values, and of keys without a record of outliers: a warp for each.
 template <class From>
-__global__ void __launch_bounds__(append_threads)
+__global__ void __launch_bounds__(append_threads, append_blocks_at_once)
     append_quantised_kernel(const __grid_constant__ AppendParameters p) {
   const int64_t index = block::index() * append_rows_per_block + warp::index();
   if (index >= p.rows * p.heads) return;
@@ -215,8 +215,8 @@ template <class From>
 __global__ void __launch_bounds__(quantise_threads)
     append_quantised_keys_kernel(const __grid_constant__ AppendParameters p) {
   constexpr int32_t warps = quantise_threads / 32;
-  const AppendProblem::Part part = p.entries[block::index() / p.heads].part;
-  const int64_t head = block::index() % p.heads;
+  const int64_t entry = block::index() / p.heads, head = block::index() - entry * p.heads;
+  const AppendProblem::Part part = p.entries[entry].part;
   auto* finds = block::shared_memory<int32_t>();  // whether the row of a warp finds outliers
   auto* levels = reinterpret_cast<uint8_t*>(finds + warps);
   const auto warp_index = static_cast<int32_t>(warp::index());

@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(projection_threads)
   using Ring = ProjectionRing<T, projection_threads>;
   const ProjectionCorner corner = corner_of_block(p);
   const uint32_t row = warp::index() / 2 * 64, column = warp::index() % 2 * 64;
-  const Ring ring(p, corner);
+  Ring ring(p, corner);
   detail::WarpProduct product;
 
   ring.fill();
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(projection_float_threads)
   const ProjectionCorner corner = corner_of_block(p);
   const uint32_t row = warp::index() / 2 * 4 + thread::lane() / 8,
                  column = warp::index() % 2 * 8 + thread::lane() % 8;
-  const Ring ring(p, corner);
+  Ring ring(p, corner);
   float sums[each][each] = {};
 
   ring.fill();

@@ -38,19 +38,18 @@ class ProjectionRing {
   static constexpr uint32_t tile_inner = OperandTile::row_bytes / sizeof(T);
 
   __device__ __forceinline__ ProjectionRing(const ProjectionParameters& p, const ProjectionCorner& corner)
-      : input_{p.input, p.rows, p.inner, p.aligned},
-        weight_{p.weight, p.last_column, p.inner, p.aligned},
-        corner_(corner),
+      : input_({p.input, p.rows, p.inner, p.aligned}, corner.row),
+        weight_({p.weight, p.last_column, p.inner, p.aligned}, corner.column),
         tiles_((p.inner + tile_inner - 1) / tile_inner) {}
 
   __device__ __forceinline__ int64_t tiles() const { return tiles_; }
 
-  __device__ __forceinline__ void fill() const {
+  __device__ __forceinline__ void fill() {
     for (int64_t tile = 0; tile + 1 < stages; ++tile) copy(tile);
   }
 
   // When it returns, `tile` has arrived, and a later one is being copied to the place of the one before.
-  __device__ __forceinline__ void next(int64_t tile) const {
+  __device__ __forceinline__ void next(int64_t tile) {
     thread::wait_for_copies<stages - 2>();
     block::sync();
     copy(tile + stages - 1);
@@ -78,19 +77,18 @@ class ProjectionRing {
     return block::shared_memory<unsigned char>() + static_cast<uint32_t>(tile % stages) * 2 * operand_bytes;
   }
 
-  // Starts a group of copies, empty if there is no such tile, so that waiting works the same at the end.
-  __device__ __forceinline__ void copy(int64_t tile) const {
+  // Starts a group of copies of the next tile, empty if there is none, so that waiting works the same at the
+  // end.
+  __device__ __forceinline__ void copy(int64_t tile) {
     if (tile < tiles_) {
       unsigned char* to = place(tile);
-      block::copy_tile<T, projection_tile, threads>(to, input_, corner_.row, tile * tile_inner);
-      block::copy_tile<T, projection_tile, threads>(to + operand_bytes, weight_, corner_.column,
-                                                    tile * tile_inner);
+      input_.copy_tile(to);
+      weight_.copy_tile(to + operand_bytes);
     }
     thread::commit_copies();
   }
 
-  Matrix input_, weight_;
-  ProjectionCorner corner_;
+  OperandCopies<T, projection_tile, threads> input_, weight_;
   int64_t tiles_;
 };
 
