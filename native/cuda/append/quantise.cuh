@@ -198,7 +198,7 @@ __device__ __forceinline__ void load_levels(const AppendParameters& p, const Key
 
 // Rows of values, and of keys without a record of outliers: a warp for each.
 template <class From>
-__global__ void __launch_bounds__(append_threads, append_blocks_at_once)
+__global__ void __launch_bounds__(append_threads)
     append_quantised_kernel(const __grid_constant__ AppendParameters p) {
   const int64_t index = block::index() * append_rows_per_block + warp::index();
   if (index >= p.rows * p.heads) return;
