@@ -34,6 +34,7 @@ void launch_paged(AttentionProblem problem, cuda::Workspace& workspace) {
   problem.key.pages = &tables->key;
   problem.value.pages = &tables->value;
   problem.pages = tables;
+  cuda::attention_forward(problem, workspace);
   cuda::attention_decode(problem, workspace);
 }
 
@@ -43,6 +44,7 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   cuda::attention_decode(made.problem, workspace);
   launch_paged(made.problem, workspace);
   --made.problem.value_width;
+  cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);
   ++made.problem.value_width;
   RowsProblem rows;
@@ -52,6 +54,7 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   cuda::attention_rows(rows, workspace);
   made.problem.scoring.softcap = 1;
   cuda::attention_forward(made.problem, workspace);
+  launch_paged(made.problem, workspace);
   for (const DType mask : {DType::boolean, type}) {
     made.problem.scoring.mask = {made.query.data(), mask, 0, 0, 0, 1};
     cuda::attention_forward(made.problem, workspace);
