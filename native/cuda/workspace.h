@@ -35,11 +35,18 @@ class Workspace {
   virtual void* allocate(size_t bytes) = 0;
   // Returns a copy of host bytes for later launches. The host may reuse its memory at once.
   virtual const void* upload(const void* bytes, size_t count) = 0;
+  // The same for bytes that later operations bring again: they may be there already.
+  virtual const void* upload_kept(const void* bytes, size_t count) { return upload(bytes, count); }
 
   // Null for an empty list.
   template <class T>
   const T* upload(const std::vector<T>& values) {
     return values.empty() ? nullptr : static_cast<const T*>(upload(values.data(), values.size() * sizeof(T)));
+  }
+  template <class T>
+  const T* upload_kept(const std::vector<T>& values) {
+    return values.empty() ? nullptr
+                          : static_cast<const T*>(upload_kept(values.data(), values.size() * sizeof(T)));
   }
   template <class T>
   T* allocate_array(size_t count) {

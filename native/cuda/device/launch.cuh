@@ -12,6 +12,8 @@
 
 #if HEED_EMULATED
 #include "cuda/device/emulator.h"
+#else
+#include "cuda/device/shared_memory_limits.h"
 #endif
 
 namespace heed::cuda {
@@ -21,6 +23,26 @@ struct LaunchShape {
   uint32_t threads = 0;
   size_t shared_bytes = 0;
 };
+
+#if !HEED_EMULATED
+inline void check_launch(cudaError_t status) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // clears the error, so that the next call does not report it
+  throw LaunchError(std::string("Launching a kernel failed: ") + cudaGetErrorName(status) + ", " +
+                    cudaGetErrorString(status));
+}
+
+// Sets the attribute of the kernel once for each device, as far as the sizes of its tiles allow.
+inline void allow_shared_bytes(const void* kernel, size_t bytes) {
+  static SharedMemoryLimits& limits = *new SharedMemoryLimits;  // used until the process ends
+  int device = 0;
+  check_launch(cudaGetDevice(&device));
+  limits.ensure(kernel, device, bytes, [=] {
+    check_launch(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+  });
+}
+#endif
 
 // Runs kernel(arguments …) in the order of the stream. Throws LaunchError if it cannot start.
 template <class... Parameters, class... Arguments>
@@ -43,20 +65,11 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream stre
                      std::apply(made.kernel, made.parameters);
                    });
 #else
-  cudaError_t status = cudaSuccess;
-  if (shape.shared_bytes > 48 * 1024) {
-    status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  static_cast<int>(shape.shared_bytes));
-  }
-  if (status == cudaSuccess) {
-    kernel<<<static_cast<unsigned>(shape.blocks), shape.threads, shape.shared_bytes, stream>>>(
-        std::forward<Arguments>(arguments)...);
-    status = cudaGetLastError();
-  }
-  if (status != cudaSuccess) {
-    throw LaunchError(std::string("Launching a kernel failed: ") + cudaGetErrorName(status) + ", " +
-                      cudaGetErrorString(status));
-  }
+  if (shape.shared_bytes > 48 * 1024)
+    allow_shared_bytes(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
+  kernel<<<static_cast<unsigned>(shape.blocks), shape.threads, shape.shared_bytes, stream>>>(
+      std::forward<Arguments>(arguments)...);
+  check_launch(cudaGetLastError());
 #endif
 }
 

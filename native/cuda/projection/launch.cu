@@ -91,7 +91,7 @@ void launch_finish_heads(const ProjectionProblem& problem, const ProjectionTarge
 void projection(const ProjectionProblem& problem, Workspace& workspace) {
   if (problem.rows == 0) return;
   check(problem);
-  const float* bias = workspace.upload(problem.bias);
+  const float* bias = workspace.upload_kept(problem.bias);
   for (size_t first = 0; first < problem.targets.size(); first += most_projection_targets) {
     const ProjectionParameters p = parameters_of(problem, bias, first);
     if (p.first_column >= p.last_column) continue;

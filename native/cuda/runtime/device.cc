@@ -10,6 +10,7 @@ Device::Device(Driver& driver, int index) : driver_(driver), index_(index) {
   memory_.emplace(driver_, index_, stream_);
   staging_.emplace(driver_);
   tables_.emplace(driver_, *memory_, stream_);
+  kept_tables_.emplace(*memory_);
   watch_.emplace(driver_, index_, stream_);
 }
 
@@ -22,6 +23,7 @@ Device::~Device() {
   }
   if (lost_) watch_->give_up(why_lost_);
   watch_.reset();
+  kept_tables_.reset();
   tables_.reset();
   staging_.reset();
   memory_.reset();

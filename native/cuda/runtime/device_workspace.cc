@@ -39,6 +39,18 @@ const void* DeviceWorkspace::upload(const void* bytes, size_t count) {
   return piece.device.data() + at;
 }
 
+const void* DeviceWorkspace::upload_kept(const void* bytes, size_t count) {
+  kept_.reserve(kept_.size() + 1);
+  auto block = device_.kept_tables().find(bytes, count, [&](std::byte* to) {
+    const void* uploaded = upload(bytes, count);
+    flush();
+    device_.driver().copy_on_device(to, uploaded, {count, 1, count, count}, device_.stream());
+  });
+  if (block == nullptr) return upload(bytes, count);
+  kept_.push_back(std::move(block));
+  return kept_.back()->data();
+}
+
 // Uploads all tables since the last flush at once.
 void DeviceWorkspace::flush() {
   if (pieces_.empty()) return;

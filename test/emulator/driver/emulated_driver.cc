@@ -76,12 +76,14 @@ using cuda::DeviceError;
 using cuda::OutOfDeviceMemory;
 
 EmulatedDriver::EmulatedDriver(DriverOptions options) : options_(std::move(options)) {
-  availability_.driver = availability_.runtime = "emulated";
-  availability_.reason = options_.reason;
-  if (!options_.reason.empty()) return;
+  const bool fits = cuda::describe_versions(availability_, options_.built);
+  if (!options_.reason.empty()) availability_.reason = options_.reason;
+  if (!fits || !options_.reason.empty()) return;
   for (int i = 0; i < options_.devices; ++i) {
-    availability_.devices.push_back(
-        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 16, 164 * 1024});
+    cuda::add_device(
+        availability_,
+        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 16, 164 * 1024},
+        options_.built);
   }
 }
 
@@ -114,6 +116,14 @@ uint64_t EmulatedDriver::calls(const std::string& call) const {
   const std::lock_guard lock(mutex_);
   const auto found = calls_.find(call);
   return found == calls_.end() ? 0 : found->second;
+}
+
+uint64_t EmulatedDriver::calls() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t sum = 0;
+  for (const auto& [call, count] : calls_) sum += call == "cudaSetDevice" ? 0 : count;
+  for (const auto& [address, stream] : streams_) sum += stream->launches();
+  return sum;
 }
 
 size_t EmulatedDriver::allocated() const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/runtime/compatibility.h"
 #include "cuda/runtime/driver.h"
 #include "driver/emulated_stream.h"
 
@@ -20,7 +21,8 @@ struct DriverOptions {
   size_t memory = size_t{4} << 30;      // bytes on each device
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
   std::string reason;                   // why there are no devices, if so
-  bool allocations_wait = true;         // for all streams, as a driver may
+  cuda::Built built = {13000, 13000, "80-real,90-real"};
+  bool allocations_wait = true;  // for all streams, as a driver may
 };
 
 class EmulatedDriver final : public cuda::Driver {
@@ -35,6 +37,9 @@ class EmulatedDriver final : public cuda::Driver {
   void stop();
   // How often this call was made.
   uint64_t calls(const std::string& call) const;
+  // How many calls there were that a GPU's driver has, launches included; but for cudaSetDevice, which only
+  // notes the device.
+  uint64_t calls() const;
   size_t allocated() const;
   size_t allocations() const;
 

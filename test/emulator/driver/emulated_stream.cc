@@ -52,6 +52,7 @@ void EmulatedStream::launch(const void* kernel, const cuda::emulator::Shape& sha
   if (!failed.empty())
     throw cuda::LaunchError("Launching a kernel failed: cudaErrorLaunchFailure, " + failed);
   Machine::expect_launchable(shape, architecture_);
+  ++launches_;
   // As strictly aligned as parameters may require.
   using Unit = std::max_align_t;
   auto copy = std::make_shared<std::vector<Unit>>((parameter_bytes + sizeof(Unit) - 1) / sizeof(Unit));

@@ -38,6 +38,7 @@ class EmulatedStream final : public LaunchQueue {
   // The error of a failed command; empty if none failed.
   std::string failure();
   void stop();
+  uint64_t launches() const { return launches_; }
   // Launches after the first `launches` lose the device.
   void lose_after(uint64_t launches);
 
@@ -59,7 +60,7 @@ class EmulatedStream final : public LaunchQueue {
   std::string failure_;
   bool stopping_ = false;
   std::atomic<bool> stop_kernels_{false};
-  std::atomic<uint64_t> launches_left_{UINT64_MAX};
+  std::atomic<uint64_t> launches_{0}, launches_left_{UINT64_MAX};
   std::thread thread_;
 };
 
