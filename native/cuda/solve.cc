@@ -17,8 +17,6 @@ void expect_supported(const AttentionProblem& problem) {
   if (problem.scoring.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
   if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
   if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
-  if (problem.key.type == DType::int8 || problem.value.type == DType::int8)
-    throw Unsupported("caches of int8");
 }
 
 const void* as_float32(const void* data, DType type, int64_t count, Workspace& workspace) {
@@ -72,9 +70,9 @@ void launch(const CastProblem& problem, Workspace& workspace) {
 // keys: this is fast with many full tiles. With few rows most of a tile is idle, and one block per head
 // leaves most of the GPU idle. attention_decode puts the rows of all heads that share a key head into one
 // tile of 16 and divides the keys among blocks; with more rows than one tile holds, keys are read once for
-// every tile. Only attention_decode reads pages.
+// every tile. Only attention_decode reads pages, and keys of another type than the queries.
 AttentionKernel kernel_for(const AttentionProblem& problem) {
-  if (is_paged(problem)) return AttentionKernel::decode;
+  if (is_paged(problem) || problem.key.type != problem.query.type) return AttentionKernel::decode;
   const int64_t group = problem.query_heads / problem.key_heads;
   const bool few_rows = std::ranges::all_of(problem.sequences, [group](const Sequence& sequence) {
     return sequence.query_steps <= decode_rows / group;
