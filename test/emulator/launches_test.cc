@@ -47,9 +47,11 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   DenseAttention made(random, type, 1, 1, 1, 1, 600, width);
   cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);
+  cuda::attention_forward(in_a_page(made.problem, type), workspace);
   cuda::attention_decode(in_a_page(made.problem, type), workspace);
   cuda::attention_decode(in_a_page(made.problem, DType::int8), workspace);
   --made.problem.value_width;
+  cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);
   ++made.problem.value_width;
   RowsProblem rows;
@@ -61,6 +63,7 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   cuda::attention_rows(rows, workspace);
   made.problem.scoring.softcap = 1;
   cuda::attention_forward(made.problem, workspace);
+  cuda::attention_forward(in_a_page(made.problem, type), workspace);
   for (const DType mask : {DType::boolean, type}) {
     made.problem.scoring.mask = {made.query.data(), mask, 0, 0, 0, 1};
     cuda::attention_forward(made.problem, workspace);

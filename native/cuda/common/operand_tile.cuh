@@ -62,7 +62,7 @@ class OperandCopies {
   static constexpr int64_t columns = OperandTile::row_bytes / sizeof(T);  // of a tile
 
   __device__ __forceinline__ OperandCopies(const Matrix& matrix, int64_t first_row)
-      : left_(matrix.columns), aligned_(matrix.aligned) {
+      : aligned_(matrix.aligned) {
 #pragma unroll
     for (uint32_t i = 0; i < each; ++i) {
       const int64_t row = first_row + own_row() + i * rows_at_once;
@@ -71,21 +71,19 @@ class OperandCopies {
     }
   }
 
-  // Copies the next tile.
-  __device__ __forceinline__ void copy_tile(unsigned char* tile) {
-    unsigned char* to = tile + OperandTile::offset(own_row(), own_chunk());
-    if (aligned_ && left_ >= columns) {
-#pragma unroll
-      for (uint32_t i = 0; i < each; ++i) thread::copy_async<16>(to + i * apart, from_[i]);
-    } else {
-      const int64_t left = left_ - own_chunk() * per_chunk;
-      const uint32_t valid = left <= 0 ? 0 : left < per_chunk ? static_cast<uint32_t>(left) : per_chunk;
-#pragma unroll
-      for (uint32_t i = 0; i < each; ++i) thread::copy_chunk(to + i * apart, from_[i], valid, aligned_);
-    }
-#pragma unroll
-    for (uint32_t i = 0; i < each; ++i) from_[i] += columns;
-    left_ -= columns;
+  // Copies the next tile, of aligned rows that have all of its columns.
+  __device__ __forceinline__ void copy_whole(unsigned char* tile) {
+    copy(tile, [](unsigned char* to, const T* from) { thread::copy_async<16>(to, from); });
+  }
+
+  // Copies the next tile, of which `left` columns are in the matrix.
+  __device__ __forceinline__ void copy_some(unsigned char* tile, int64_t left) {
+    const int64_t own_left = left - own_chunk() * per_chunk;
+    const uint32_t valid = own_left <= 0          ? 0
+                           : own_left < per_chunk ? static_cast<uint32_t>(own_left)
+                                                  : per_chunk;
+    copy(tile,
+         [valid, this](unsigned char* to, const T* from) { thread::copy_chunk(to, from, valid, aligned_); });
   }
 
  private:
@@ -101,8 +99,17 @@ class OperandCopies {
     return thread::index() % OperandTile::chunks;
   }
 
-  const T* from_[each];
-  int64_t left_;  // columns of the matrix, from the next tile on
+  template <class Copy>
+  __device__ __forceinline__ void copy(unsigned char* tile, Copy copy_one) {
+    unsigned char* to = tile + OperandTile::offset(own_row(), own_chunk());
+#pragma unroll
+    for (uint32_t i = 0; i < each; ++i) {
+      copy_one(to + i * apart, from_[i]);
+      from_[i] += columns;
+    }
+  }
+
+  const T* from_[each];  // of the next tile
   bool aligned_;
 };
 

@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(projection_threads)
   detail::WarpProduct product;
 
   ring.fill();
-  for (int64_t tile = 0; tile < ring.tiles(); ++tile) {
+  for (uint32_t tile = 0; tile < ring.tiles(); ++tile) {
     ring.next(tile);
     const unsigned char *x = ring.input(tile), *weight = ring.weight(tile);
     constexpr uint32_t steps = Ring::tile_inner / detail::halves_per_step;
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(projection_float_threads)
   float sums[each][each] = {};
 
   ring.fill();
-  for (int64_t tile = 0; tile < ring.tiles(); ++tile) {
+  for (uint32_t tile = 0; tile < ring.tiles(); ++tile) {
     ring.next(tile);
     const unsigned char *x = ring.input(tile), *weight = ring.weight(tile);
 #pragma unroll 1
