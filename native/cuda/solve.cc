@@ -17,8 +17,6 @@ void expect_supported(const AttentionProblem& problem) {
   if (problem.scoring.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
   if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
   if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
-  if (problem.key.type == DType::int8 || problem.value.type == DType::int8)
-    throw Unsupported("caches of int8");
 }
 
 const void* as_float32(const void* data, DType type, int64_t count, Workspace& workspace) {
