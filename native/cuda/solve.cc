@@ -13,8 +13,10 @@ namespace heed::cuda {
 namespace {
 
 void expect_supported(const AttentionProblem& problem) {
-  if (problem.scoring.score.kind != ScoreKind::product) throw Unsupported("scores other than products");
-  if (problem.scoring.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
+  const ScoreKind score = problem.scoring.score.kind;
+  if (score == ScoreKind::location || score == ScoreKind::additive)
+    throw Unsupported("scores of types location and additive");
+  if (problem.scoring.selection.kind == SelectionKind::local) throw Unsupported("local selections");
   if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
   if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
   if (problem.key.type == DType::int8 || problem.value.type == DType::int8)
@@ -35,6 +37,8 @@ void launch(const AttentionProblem& problem, Workspace& workspace) {
       return attention_forward(problem, workspace);
     case AttentionKernel::decode:
       return attention_decode(problem, workspace);
+    case AttentionKernel::choose:
+      return attention_choose(problem, workspace);
   }
 }
 
@@ -74,6 +78,7 @@ void launch(const CastProblem& problem, Workspace& workspace) {
 // tile of 16 and divides the keys among blocks; with more rows than one tile holds, keys are read once for
 // every tile. Only attention_decode reads pages.
 AttentionKernel kernel_for(const AttentionProblem& problem) {
+  if (problem.scoring.selection.is_hard()) return AttentionKernel::choose;
   if (is_paged(problem)) return AttentionKernel::decode;
   const int64_t group = problem.query_heads / problem.key_heads;
   const bool few_rows = std::ranges::all_of(problem.sequences, [group](const Sequence& sequence) {

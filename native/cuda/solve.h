@@ -6,7 +6,7 @@
 
 namespace heed::cuda {
 
-enum class AttentionKernel : uint8_t { forward, decode };
+enum class AttentionKernel : uint8_t { forward, decode, choose };
 
 // Selects the kernel for attention.
 AttentionKernel kernel_for(const AttentionProblem& problem);

@@ -31,7 +31,9 @@ struct ForwardPlan {
 };
 
 inline bool is_plain(const AttentionProblem& problem) {
-  return problem.scoring.scale > 0 && problem.scoring.softcap == 0 && problem.scoring.alibi_slopes == nullptr;
+  const Scoring& scoring = problem.scoring;
+  return scoring.score.kind != ScoreKind::cosine && scoring.scale > 0 && scoring.softcap == 0 &&
+         scoring.alibi_slopes == nullptr;
 }
 
 inline bool has_aligned_fours(const MaskView& mask) {
@@ -50,7 +52,7 @@ void launch_forward_variant(const AttentionProblem& problem, Workspace& workspac
   p.entry_count = static_cast<int32_t>(plan.entries.size());
   p.column_tiles = static_cast<int32_t>(column_tiles);
   p.aligned =
-      has_aligned_rows(problem.query) && has_aligned_rows(problem.key) && has_aligned_rows(problem.value);
+      has_aligned_rows(p.attention.query) && has_aligned_rows(problem.key) && has_aligned_rows(problem.value);
   p.output_aligned = has_aligned_rows(problem.output);
   if (problem.scoring.mask.data != nullptr) {
     p.mask_tiles = mask_tiles(problem, Sizes::rows, Sizes::keys, workspace);
