@@ -4,11 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import type { AttentionOptions } from '../../lib/attention/options.js';
-import { eachBackend, eachInstructionSet } from '../support/backends.js';
+import { eachBackend, eachInstructionSet, many } from '../support/backends.js';
 import { Random, tensorOf } from '../support/random.js';
 import { choicesOf, decidedInputs } from '../support/selections.js';
 
 eachBackend('drawn keys', (backend) => {
+  const rows = many(20000);
+
   /** The rows are equal: every draw is from the same weights. */
   function draws(rows: number, seed: number, more: AttentionOptions = {}): number[] {
     const heads = 4;
@@ -32,22 +34,23 @@ eachBackend('drawn keys', (backend) => {
   const countOf = (values: readonly number[], kinds: number, first = 0) =>
     Array.from({ length: kinds }, (_, kind) => values.filter((value) => value === kind + first).length);
 
-  it('are as frequent as their weights say', () => {
+  it('are as frequent as their weights say', function () {
+    this.timeout(120_000);
     // 99.9 % of χ² with 5 degrees of freedom are below 20.5.
     for (const seed of [0, 1, 2 ** 32, 2 ** 53 - 1]) {
-      const statistic = chiSquare(countOf(draws(20000, seed), 6), shares);
+      const statistic = chiSquare(countOf(draws(rows, seed), 6), shares);
       assert.ok(statistic < 20.5, `χ² = ${statistic}`);
     }
   });
 
   it('are as frequent when few rows are drawn at a time', () => {
-    const drawn = Array.from({ length: 1500 }, (_, seed) => draws(4, seed)).flat();
+    const drawn = Array.from({ length: many(1500) }, (_, seed) => draws(4, seed)).flat();
     const statistic = chiSquare(countOf(drawn, 6), shares);
     assert.ok(statistic < 20.5, `χ² = ${statistic}`);
   });
 
   it('leave a sink its share', () => {
-    const drawn = draws(20000, 5, { sinks: [7, 7, 7, 7].map(Math.log) });
+    const drawn = draws(rows, 5, { sinks: [7, 7, 7, 7].map(Math.log) });
     const statistic = chiSquare(
       countOf(drawn, 7, -1),
       [7, 1, 2, 3, 4, 5, 6].map((weight) => weight / 28),
@@ -57,11 +60,11 @@ eachBackend('drawn keys', (backend) => {
   });
 
   it('of one row tell nothing about the next row, the next head or another seed', () => {
-    const drawn = draws(20000, 11);
-    const other = draws(20000, 12);
+    const drawn = draws(rows, 11);
+    const other = draws(rows, 12);
     const pairs = {
       row: drawn.slice(1).map((choice, i) => 6 * drawn[i] + choice),
-      head: drawn.slice(5000).map((choice, i) => 6 * drawn[i] + choice),
+      head: drawn.slice(rows / 4).map((choice, i) => 6 * drawn[i] + choice),
       seed: drawn.map((choice, i) => 6 * choice + other[i]),
     };
     for (const [name, values] of Object.entries(pairs)) {
