@@ -260,6 +260,7 @@ struct LengthPlan {
 };
 
 void fold_lengths(const AttentionProblem& problem, DeviceAttention& p, Workspace& workspace) {
+  if (size_of(problem.key.type) < 2) throw Unsupported("cosines over caches of 8 bits");
   LengthPlan queries, keys;
   std::vector<ScoreFactors::First> first;
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
