@@ -84,8 +84,8 @@ class CudaBackend implements Backend {
   }
 
   expectComputable({ score, selection, alibiDistance, slopesPerEntry }: ScoringKinds): void {
-    if (score !== 'product') throw unsupported(`scores of type '${score}'`);
-    if (selection !== 'soft') throw unsupported(`the selection '${selection}'`);
+    if (score === 'location' || score === 'additive') throw unsupported(`scores of type '${score}'`);
+    if (selection === 'local') throw unsupported(`the selection '${selection}'`);
     const instead = "add their bias as a mask, or use backend 'cpu'";
     if (alibiDistance !== 'signed') throw unsupported(`alibiSlopes of ${alibiDistance} distances`, instead);
     if (slopesPerEntry) throw unsupported('alibiSlopes per batch entry', instead);

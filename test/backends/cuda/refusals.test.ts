@@ -23,14 +23,10 @@ import { rejectsHeed, throwsHeed } from '../../support/rejects.js';
 const width = 16;
 const weight = Tensor.zeros('float32', [width, width]);
 const scores: Readonly<Record<string, Score>> = {
-  cosine: 'cosine',
-  general: { type: 'general', weight },
   additive: { type: 'additive', query: weight, key: weight, vector: Tensor.zeros('float32', [width]) },
   location: { type: 'location', weight },
 };
 const selections: Readonly<Record<string, Selection>> = {
-  hard: 'hard',
-  drawn: { type: 'hard', seed: 1 },
   local: { type: 'local', centers: Tensor.zeros('float32', [1]), halfWidth: 2 },
 };
 
@@ -164,9 +160,9 @@ onDevice('the cuda backend', () => {
     using layer = new MultiHeadAttention(weights, { heads: 1, backend: 'cuda' });
     const input = Tensor.zeros('float32', [1, 3, width]);
     await rejectsHeed(
-      () => layer.forward(input, { select: 'hard' }),
+      () => layer.forward(input, { select: selections.local }),
       'HEED_UNSUPPORTED',
-      "the selection 'hard'",
+      "the selection 'local'",
     );
   });
 
