@@ -68,6 +68,30 @@ onDevice('the cuda backend', () => {
       refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
   }
 
+  it('has no hard selections over caches of another type, and no cosines over caches of int8', async () => {
+    const shape = { batch: 1, heads: 2, width, capacity: 8, location: 'cuda' } as const;
+    const rows = random.tensor('float32', [1, 2, 5, width]);
+    const selects = ['hard', { type: 'hard', seed: 1 }] as const;
+    for (const type of ['int8', 'float16'] as const) {
+      using cache = new KeyValueCache({ ...shape, type });
+      cache.append(rows, rows);
+      const { used } = deviceMemory();
+      const message = 'hard selections over caches of another type than the queries yet';
+      for (const select of selects) {
+        await rejectsHeed(() => attention(rows, cache, { select }), 'HEED_UNSUPPORTED', message);
+        throwsHeed(() => attentionSync(rows, cache, { select }), 'HEED_UNSUPPORTED', message);
+      }
+      const call = { score: 'cosine' } as const;
+      if (type === 'int8')
+        await rejectsHeed(
+          () => attention(rows, cache, call),
+          'HEED_UNSUPPORTED',
+          'cosines over caches of int8 yet',
+        );
+      assert.equal(deviceMemory().used, used);
+    }
+  });
+
   it('has no weights of int8 and int4 yet, and says what to use instead', () => {
     const { used } = deviceMemory();
     for (const type of ['int8', 'int4'] as const) {
