@@ -32,6 +32,24 @@ export class Allocations {
     return elements;
   }
 
+  /** Memory of the caller's, which stays as it is until the operation ends. */
+  hold(elements: Elements): void {
+    if (isOnDevice(elements)) this.#temporaries.push(elements.retain());
+  }
+
+  /** A tensor that was made for the operation only. */
+  adopt(tensor: Tensor): Tensor {
+    this.#temporaries.push(tensor);
+    return tensor;
+  }
+
+  /** The memory of a tensor for the caller, with a share of its own, released here only if the operation fails. */
+  share(tensor: Tensor, dims = tensor.dims): Tensor {
+    const shared = tensor.reshape(dims);
+    this.#results.push(shared);
+    return shared;
+  }
+
   /**
    * Releases memory once the operation is done, or enqueued on a device: enqueued work keeps what it needs.
    */
@@ -44,4 +62,32 @@ export class Allocations {
 function release(made: Tensor | DeviceArray): void {
   if (isOnDevice(made)) made.release();
   else made.dispose();
+}
+
+/** An operation of several steps, whose memory is released at its end. */
+export async function allocating<Result>(
+  work: (allocations: Allocations) => Promise<Result>,
+): Promise<Result> {
+  const allocations = new Allocations();
+  let succeeded = false;
+  try {
+    const result = await work(allocations);
+    succeeded = true;
+    return result;
+  } finally {
+    allocations.end(succeeded);
+  }
+}
+
+/** The same, synchronously. */
+export function allocatingSync<Result>(work: (allocations: Allocations) => Result): Result {
+  const allocations = new Allocations();
+  let succeeded = false;
+  try {
+    const result = work(allocations);
+    succeeded = true;
+    return result;
+  } finally {
+    allocations.end(succeeded);
+  }
 }

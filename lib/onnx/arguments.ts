@@ -1,10 +1,13 @@
 /** What the arguments of all operators have in common: an operator set, named inputs, heads, integers. */
+import { expectPlace } from '../checks/location.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import { expectFloat, hostDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { dataOf, expectFloat, fetchedDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { describeDims, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { Allocations } from '../memory/allocations.js';
+import { isOnDevice } from '../memory/device.js';
 import { Tensor } from '../tensor/tensor.js';
-import type { FloatType } from '../tensor/types.js';
+import type { FloatType, Location } from '../tensor/types.js';
 
 /** A version of the default ONNX operator set. */
 export type Opset = 23 | 24 | 25;
@@ -21,30 +24,57 @@ type Read<Required extends string, Optional extends string> = {
   readonly [Name in Required]: TensorArgument;
 } & { readonly [Name in Optional]?: TensorArgument };
 
-/** Reads the given inputs; the caller's getters run only here. */
+/**
+ * Reads the given inputs; the caller's getters run only here. The memory of those on a device stays until the
+ * operation ends, whatever the caller disposes of.
+ */
 export function readInputs<Required extends string, Optional extends string>(
+  allocations: Allocations,
   inputs: unknown,
   required: readonly Required[],
   optional: readonly Optional[],
 ): Read<Required, Optional> {
   if (inputs === undefined) throw invalid('inputs', 'an object', inputs);
   const values = readOptions<Required | Optional>(inputs, [...required, ...optional], 'inputs');
-  const read = (name: Required | Optional) => readTensor(values[name], name);
+  const read = (name: Required | Optional) => {
+    const tensor = readTensor(values[name], name);
+    if (isOnDevice(tensor.data)) allocations.hold(tensor.data);
+    return tensor;
+  };
   const given = [...required, ...optional.filter((name) => values[name] !== undefined)];
   return Object.fromEntries(given.map((name) => [name, read(name)])) as Read<Required, Optional>;
 }
 
-/** The tensor that was read, over memory that stays valid as long as the tensor. */
-export function toTensor(argument: TensorArgument): Tensor {
-  return new Tensor(argument.type, hostDataOf(argument), argument.dims);
+/**
+ * The tensor that was read, or its elements with other dims, over memory that stays valid: on the CPU as long
+ * as the tensor, on a device until the operation ends.
+ */
+export function toTensor(argument: TensorArgument, dims = argument.dims): Tensor {
+  const data = dataOf(argument);
+  // One constructor takes typed arrays, another one arrays of devices.
+  return isOnDevice(data) ? new Tensor(argument.type, data, dims) : new Tensor(argument.type, data, dims);
 }
 
 /**
- * The elements of a tensor of integers; one beyond 2⁵³ is rounded, and in no range that is checked
- * afterwards.
+ * The elements of a tensor of integers, wherever it is; one beyond 2⁵³ is rounded, and in no range that is
+ * checked afterwards.
  */
 export function integersOf(tensor: TensorArgument): Float64Array {
-  return Float64Array.from<number | bigint>(hostDataOf(tensor), Number);
+  return Float64Array.from<number | bigint>(fetchedDataOf(tensor), Number);
+}
+
+/** Inputs that are computed with where they are; numbers that are read at once may be anywhere. */
+export function expectOnePlace(
+  first: TensorArgument,
+  ...inputs: readonly (TensorArgument | undefined)[]
+): void {
+  for (const input of inputs) if (input) expectPlace(input, first.location, first.name);
+}
+
+/** Refuses what there is no kernel for on a device. */
+export function expectOnCpu(location: Location, what: string, instead: string): void {
+  if (location === 'cpu') return;
+  throw new HeedError('HEED_UNSUPPORTED', `${what} not supported at '${location}' yet; ${instead}`);
 }
 
 /** The type of an operator that has no float64. */

@@ -8,9 +8,11 @@ import { type OptionValues, readOptions } from '../checks/options.js';
 import { expectFloat, expectType, type TensorArgument } from '../checks/tensor.js';
 import { finiteOption, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { Allocations } from '../memory/allocations.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType } from '../tensor/types.js';
 import {
+  expectOnePlace,
   expectRankOf,
   integersOf,
   type Opset,
@@ -48,6 +50,7 @@ const softmaxPrecisions: readonly unknown[] = [1, 10, 11, 16];
 const stages = ['scores', 'cappedScores', 'biasedScores', 'weights'] as const;
 
 export interface AttentionNode {
+  readonly allocations: Allocations;
   readonly query: Heads;
   /** Without the past. */
   readonly key: Heads;
@@ -60,7 +63,7 @@ export interface AttentionNode {
   readonly window: { readonly left: number; readonly right: number };
   /** The key position of query row 0. */
   readonly queryOffset: number | readonly number[];
-  /** Valid keys per batch entry. */
+  /** Valid keys per batch entry: those that a mask covers, and those that there are. */
   readonly keyLengths: readonly number[] | undefined;
   readonly stage: (typeof stages)[number];
   readonly outputs: ReadonlySet<AttentionOutputName>;
@@ -163,10 +166,24 @@ function queryOffsetOf(pastSteps: number, keyLengths: readonly number[] | undefi
 }
 
 function split(tensor: TensorArgument, dims: readonly number[], stepsFirst: boolean): Heads {
-  return headsOf(toTensor(tensor).reshape(dims), tensor.name, stepsFirst);
+  return headsOf(toTensor(tensor, dims), tensor.name, stepsFirst);
+}
+
+/** Since operator set 24 keys that a mask does not cover are excluded. */
+function coveredLengths(
+  { Q, attn_mask }: Inputs,
+  opset: Opset,
+  batch: number,
+  totalSteps: number,
+): readonly number[] | undefined {
+  const covered = attn_mask?.dims.at(-1);
+  if (opset === 23 || covered === undefined || covered >= totalSteps) return undefined;
+  // Axes beside an empty one may be of any length.
+  return Q.size === 0 ? undefined : new Array<number>(batch).fill(covered);
 }
 
 export function readAttentionNode(
+  allocations: Allocations,
   inputValues: unknown,
   attributeValues: unknown,
   optionValues: unknown,
@@ -174,11 +191,13 @@ export function readAttentionNode(
   const options = readOptions(optionValues, ['opset', 'backend', 'outputs'] as const);
   const opset = readOpset(options.opset);
   const attributes = readOptions(attributeValues, attributeNames, 'attributes');
-  const inputs = readInputs(inputValues, required, optional);
+  const inputs = readInputs(allocations, inputValues, required, optional);
   const { Q, K, V } = inputs;
   const outputs = readOutputs(options.outputs, inputs);
   expectKnownTo(opset, inputs, attributes);
   const type = readType(inputs);
+  expectOnePlace(Q, K, V, inputs.attn_mask, inputs.past_key, inputs.past_value);
+  const backend = chooseBackend(options.backend, type, Q.location).name;
   const shapes = readShapes(Q, K, V, attributes);
   const precision = attributes.softmax_precision;
   if (precision !== undefined && !softmaxPrecisions.includes(precision)) {
@@ -193,14 +212,16 @@ export function readAttentionNode(
   const past = readPast(inputs, shapes);
   const pastSteps = past?.key.dims[2] ?? 0;
   const keyLengths = readKeyLengths(inputs.nonpad_kv_seqlen, shapes);
-  const mask = readMask(inputs.attn_mask, {
+  const totalSteps = pastSteps + shapes.keySteps;
+  const mask = readMask(allocations, inputs.attn_mask, {
     ...shapes,
-    totalSteps: pastSteps + shapes.keySteps,
+    totalSteps,
     keyLengths,
     opset,
   });
 
   return {
+    allocations,
     query: split(Q, shapes.query, shapes.stepsFirst),
     key: split(K, shapes.key, shapes.stepsFirst),
     value: split(V, shapes.value, shapes.stepsFirst),
@@ -214,11 +235,11 @@ export function readAttentionNode(
     causal,
     window: { left, right },
     queryOffset: queryOffsetOf(pastSteps, keyLengths, shapes.querySteps),
-    keyLengths,
+    keyLengths: keyLengths ?? coveredLengths(inputs, opset, shapes.batch, totalSteps),
     stage,
     outputs,
     type,
-    backend: chooseBackend(options.backend, type).name,
+    backend,
   };
 }
 

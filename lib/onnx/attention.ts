@@ -2,6 +2,7 @@ import { attentionDetails, attentionDetailsSync } from '../attention/attention.j
 import type { AttentionDetails, AttentionDetailsOptions } from '../attention/details.js';
 import type { AttentionOptions } from '../attention/options.js';
 import type { BackendName } from '../backends/backend.js';
+import { type Allocations, allocating, allocatingSync } from '../memory/allocations.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike, TensorType } from '../tensor/types.js';
 import { atOnce, inTurns } from '../time-slices.js';
@@ -84,8 +85,8 @@ export interface AttentionOutputs {
   qk_matmul_output?: Tensor;
 }
 
-function castTensor(tensor: Tensor, type: TensorType): Tensor {
-  return tensor.type === type ? tensor : tensor.cast(type);
+function castTensor(allocations: Allocations, tensor: Tensor, type: TensorType): Tensor {
+  return tensor.type === type ? tensor : allocations.adopt(tensor.cast(type));
 }
 
 /** The operands of attention: of one type and one order of axes, with the past in front. */
@@ -98,16 +99,18 @@ interface Operands {
 }
 
 function alike(node: AttentionNode, query: Heads, key: Heads, value: Heads): Operands {
-  const [q, k, v] = [query, key, value].map((split) => castTensor(tensorOf(split), node.type));
+  const [q, k, v] = [query, key, value].map((split) =>
+    castTensor(node.allocations, tensorOf(split), node.type),
+  );
   return { query: q, key: k, value: v, layout: query.stepsFirst ? 'bshd' : 'bhsd', present: undefined };
 }
 
 /** Puts the past in front of keys and values. Pauses now and then. */
 function* withPresent(node: AttentionNode): Generator<void, Operands> {
-  const { past, query, key, value } = node;
-  const keys = yield* appendSteps(past?.key, key, 'present_key');
-  const values = yield* appendSteps(past?.value, value, 'present_value');
-  const queries = past ? yield* withHeadsFirst(query) : query;
+  const { allocations, past, query, key, value } = node;
+  const keys = yield* appendSteps(allocations, past?.key, key, 'present_key');
+  const values = yield* appendSteps(allocations, past?.value, value, 'present_value');
+  const queries = past ? yield* withHeadsFirst(allocations, query) : query;
   const present = { key: tensorOf(keys), value: tensorOf(values) };
   return { ...(past ? alike(node, queries, keys, values) : alike(node, query, key, value)), present };
 }
@@ -139,7 +142,7 @@ function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsO
   if (stage === 'biasedScores' || stage === 'weights' || keyLengths === undefined) {
     return [{ ...options, include: [stage] }];
   }
-  // Before the mask every key has a score, the ones past nonpad_kv_seqlen too.
+  // Before the mask every key has a score, those that lengths exclude too.
   return [
     { ...options, include: [] },
     { ...unmasked, include: [stage] },
@@ -148,8 +151,11 @@ function questions(node: AttentionNode, { layout }: Operands): AttentionDetailsO
 
 /** Y as the operator specifies it: with the type and the axes of Q. */
 function* arrange(node: AttentionNode, output: Tensor, layout: Operands['layout']): Generator<void, Tensor> {
-  const typed = castTensor(output, node.query.type);
-  return node.query.stepsFirst ? yield* joinHeads(typed, 'Y', layout === 'bshd') : typed;
+  const { allocations, query } = node;
+  const typed = castTensor(allocations, output, query.type);
+  return query.stepsFirst
+    ? yield* joinHeads(allocations, typed, 'Y', layout === 'bshd')
+    : allocations.share(typed);
 }
 
 function* outputsOf(
@@ -157,12 +163,18 @@ function* outputsOf(
   { layout, present }: Operands,
   answers: readonly AttentionDetails[],
 ): Generator<void, AttentionOutputs> {
+  const { allocations } = node;
+  for (const { output, ...details } of answers) {
+    for (const tensor of [output, ...Object.values(details)]) allocations.adopt(tensor as Tensor);
+  }
   const stage = answers[answers.length - 1][node.stage];
   return {
     Y: yield* arrange(node, answers[0].output, layout),
-    ...(present && node.outputs.has('present_key') && { present_key: present.key }),
-    ...(present && node.outputs.has('present_value') && { present_value: present.value }),
-    ...(stage && { qk_matmul_output: castTensor(stage, node.query.type) }),
+    ...(present && node.outputs.has('present_key') && { present_key: allocations.share(present.key) }),
+    ...(present && node.outputs.has('present_value') && { present_value: allocations.share(present.value) }),
+    ...(stage && {
+      qk_matmul_output: allocations.share(castTensor(allocations, stage, node.query.type)),
+    }),
   };
 }
 
@@ -170,7 +182,8 @@ function* outputsOf(
  * The ONNX operator Attention of the operator sets 23, 24 and 25, fused: the matrix of scores is stored only
  * if qk_matmul_output is requested. A query that may attend no key gets zeros, and zero weights.
  *
- * V may be of another floating-point type than Q and K; float64 runs on the reference backend.
+ * Tensors on a device are computed with there, and so are the results; nonpad_kv_seqlen is read wherever it
+ * is. V may be of another floating-point type than Q and K; float64 runs on the reference backend.
  *
  * @see https://onnx.ai/onnx/operators/onnx__Attention.html
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that the operator set does not have,
@@ -180,16 +193,18 @@ function* outputsOf(
  * @example
  * const { Y, present_key } = await attention({ Q, K, V, past_key, past_value }, { is_causal: 1 });
  */
-export async function attention(
+export function attention(
   inputs: AttentionInputs,
   attributes: AttentionAttributes = {},
   options: AttentionOperatorOptions = {},
 ): Promise<AttentionOutputs> {
-  const node = readAttentionNode(inputs, attributes, options);
-  const operands = await inTurns(operandsOf(node));
-  const { query, key, value } = operands;
-  const answers = questions(node, operands).map((asked) => attentionDetails(query, key, value, asked));
-  return await inTurns(outputsOf(node, operands, await Promise.all(answers)));
+  return allocating(async (allocations) => {
+    const node = readAttentionNode(allocations, inputs, attributes, options);
+    const operands = await inTurns(operandsOf(node));
+    const { query, key, value } = operands;
+    const answers = questions(node, operands).map((asked) => attentionDetails(query, key, value, asked));
+    return await inTurns(outputsOf(node, operands, await Promise.all(answers)));
+  });
 }
 
 /** {@link attention}, synchronously: it throws instead of rejecting, and blocks the event loop. */
@@ -198,9 +213,11 @@ export function attentionSync(
   attributes: AttentionAttributes = {},
   options: AttentionOperatorOptions = {},
 ): AttentionOutputs {
-  const node = readAttentionNode(inputs, attributes, options);
-  const operands = atOnce(operandsOf(node));
-  const { query, key, value } = operands;
-  const answers = questions(node, operands).map((asked) => attentionDetailsSync(query, key, value, asked));
-  return atOnce(outputsOf(node, operands, answers));
+  return allocatingSync((allocations) => {
+    const node = readAttentionNode(allocations, inputs, attributes, options);
+    const operands = atOnce(operandsOf(node));
+    const { query, key, value } = operands;
+    const answers = questions(node, operands).map((asked) => attentionDetailsSync(query, key, value, asked));
+    return atOnce(outputsOf(node, operands, answers));
+  });
 }

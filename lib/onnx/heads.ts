@@ -1,12 +1,10 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
-import { allocate, isDetachedArray } from '../checks/data.js';
-import { HeedError } from '../errors.js';
-import { bytesOf } from '../memory/arrays.js';
+import { allocate } from '../checks/data.js';
+import type { Allocations } from '../memory/allocations.js';
+import { type Elements, isOnDevice } from '../memory/device.js';
 import { Tensor } from '../tensor/tensor.js';
-import type { TensorType, TypedArray } from '../tensor/types.js';
-
-/** Bytes between two pauses: a few milliseconds of copying. */
-const bytesPerTurn = 1 << 23;
+import { bytesPerElement, type TensorType, type TypedArray } from '../tensor/types.js';
+import { copyRows } from './copy-rows.js';
 
 /** Elements between two pauses: a few milliseconds of arithmetic. */
 export const elementsPerTurn = 1 << 18;
@@ -14,7 +12,7 @@ export const elementsPerTurn = 1 << 18;
 export interface Heads {
   readonly name: string;
   readonly type: TensorType;
-  readonly data: TypedArray;
+  readonly data: Elements;
   readonly batch: number;
   readonly heads: number;
   readonly steps: number;
@@ -34,20 +32,25 @@ export interface Heads {
   };
 }
 
+/** Heads in the memory of the CPU. */
+export interface HostHeads extends Heads {
+  readonly data: TypedArray;
+}
+
+/** In the memory of the heads, which the tensor has no share in: whoever has keeps it. */
 export function tensorOf(split: Heads): Tensor {
   const { batch, heads, steps, width } = split;
   const dims = split.stepsFirst ? [batch, steps, heads, width] : [batch, heads, steps, width];
-  return new Tensor(split.type, split.data, dims);
+  // One constructor takes typed arrays, another one arrays of devices.
+  return isOnDevice(split.data)
+    ? new Tensor(split.type, split.data, dims)
+    : new Tensor(split.type, split.data, dims);
 }
 
 export function headsOf(tensor: Tensor, name: string, stepsFirst: boolean): Heads {
   const [batch, second, third, width] = tensor.dims;
   const [heads, steps] = stepsFirst ? [third, second] : [second, third];
-  return { name, type: tensor.type, data: tensor.data, batch, heads, steps, width, stepsFirst };
-}
-
-export function detached({ name }: { readonly name: string }): HeedError {
-  return new HeedError('HEED_DETACHED', `Expected the memory of ${name} to stay while the operation runs`);
+  return { name, type: tensor.type, data: tensor.elements, batch, heads, steps, width, stepsFirst };
 }
 
 /** A number of steps, one for all batch entries or one for each. */
@@ -55,11 +58,19 @@ type Steps = number | readonly number[];
 
 const stepsOf = (steps: Steps, entry: number) => (typeof steps === 'number' ? steps : steps[entry]);
 
-/** The first elements of a step's heads, in rows. */
-function rowOf(side: Heads, entry: number, head: number, step: number): number {
-  if (!side.stepsFirst) return (entry * side.heads + head) * side.steps + step;
-  const { rows, first, stride } = side.packing ?? { rows: side.heads, first: 0, stride: 1 };
-  return (entry * side.steps + step) * rows + first + head * stride;
+/** Where rows lie, in bytes. */
+interface Strides {
+  readonly start: number;
+  readonly batch: number;
+  readonly head: number;
+  readonly step: number;
+}
+
+function stridesOf({ type, heads, steps, width, stepsFirst, packing }: Heads): Strides {
+  const row = width * bytesPerElement[type];
+  if (!stepsFirst) return { start: 0, batch: heads * steps * row, head: steps * row, step: row };
+  const { rows, first, stride } = packing ?? { rows: heads, first: 0, stride: 1 };
+  return { start: first * row, batch: steps * rows * row, head: stride * row, step: rows * row };
 }
 
 /**
@@ -68,41 +79,55 @@ function rowOf(side: Heads, entry: number, head: number, step: number): number {
 function* copySteps(from: Heads, to: Heads, count: Steps, firstStep: Steps): Generator<void, void> {
   // Axes beside an empty one may be of any length.
   if (from.batch * from.heads * from.steps * from.width === 0) return;
-  if (isDetachedArray(from.data)) throw detached(from);
-  const source = bytesOf(from.data);
-  const target = bytesOf(to.data);
-  const rowBytes = from.width * from.data.BYTES_PER_ELEMENT;
-  // The steps of one head follow each other when neither side has other heads between them.
-  const inRuns = !from.stepsFirst && !to.stepsFirst;
-  let sinceTurn = 0;
+  const [source, target] = [stridesOf(from), stridesOf(to)];
+  const rowBytes = from.width * bytesPerElement[from.type];
+  const entries = { length: from.batch, from: source.batch, to: target.batch };
+  const copy = (steps: number, first: number, entry: number, batch: typeof entries) =>
+    copyRows(
+      from,
+      to,
+      [
+        batch,
+        { length: from.heads, from: source.head, to: target.head },
+        { length: steps, from: source.step, to: target.step },
+      ],
+      rowBytes,
+      {
+        from: source.start + entry * source.batch,
+        to: target.start + entry * target.batch + first * target.step,
+      },
+    );
+  if (typeof count === 'number' && typeof firstStep === 'number') {
+    if (count > 0) yield* copy(count, firstStep, 0, entries);
+    return;
+  }
   for (let b = 0; b < from.batch; b++) {
     const steps = stepsOf(count, b);
-    const stepsAtOnce = inRuns ? Math.max(steps, 1) : 1;
-    for (let h = 0; h < from.heads; h++) {
-      for (let s = 0; s < steps; s += stepsAtOnce) {
-        const start = rowOf(from, b, h, s) * rowBytes;
-        target.set(
-          source.subarray(start, start + stepsAtOnce * rowBytes),
-          rowOf(to, b, h, stepsOf(firstStep, b) + s) * rowBytes,
-        );
-        sinceTurn += stepsAtOnce * rowBytes;
-        if (sinceTurn < bytesPerTurn) continue;
-        sinceTurn = 0;
-        yield;
-        if (source.length === 0) throw detached(from);
-      }
-    }
+    if (steps > 0) yield* copy(steps, stepsOf(firstStep, b), b, { ...entries, length: 1 });
   }
 }
 
+/** Memory for elements where others are, for the operation only: zeros on the CPU, anything on a device. */
+export function emptyBeside(
+  allocations: Allocations,
+  beside: Elements,
+  type: TensorType,
+  size: number,
+  name: string,
+): Elements {
+  if (!isOnDevice(beside)) return allocate(type, size, name);
+  return allocations.temporary(type, [size], beside.device.location).elements;
+}
+
 function emptyLike(
-  { type, batch, heads, width }: Heads,
+  allocations: Allocations,
+  { data, type, batch, heads, width }: Heads,
   name: string,
   steps: number,
   stepsFirst: boolean,
 ): Heads {
-  const data = allocate(type, batch * heads * steps * width, name);
-  return { name, type, data, batch, heads, steps, width, stepsFirst };
+  const empty = emptyBeside(allocations, data, type, batch * heads * steps * width, name);
+  return { name, type, data: empty, batch, heads, steps, width, stepsFirst };
 }
 
 /**
@@ -112,33 +137,54 @@ function emptyLike(
  * @param steps of the result; those after incoming are zeros
  */
 export function* appendSteps(
+  allocations: Allocations,
   past: Heads | undefined,
   incoming: Heads,
   name: string,
   pastSteps: Steps = past?.steps ?? 0,
   steps: number = (past?.steps ?? 0) + incoming.steps,
 ): Generator<void, Heads> {
-  const present = emptyLike(incoming, name, steps, false);
+  const present = emptyLike(allocations, incoming, name, steps, false);
+  const isFull = (valid: number) => valid + incoming.steps === steps;
+  const full = typeof pastSteps === 'number' ? isFull(pastSteps) : pastSteps.every(isFull);
+  if (isOnDevice(present.data) && !full) present.data.device.clear(present.data);
   if (past !== undefined) yield* copySteps(past, present, pastSteps, 0);
   yield* copySteps(incoming, present, incoming.steps, pastSteps);
   return present;
 }
 
-/** The same elements as [batch, heads, steps, width]. */
-export function* withHeadsFirst(split: Heads): Generator<void, Heads> {
-  return split.stepsFirst ? yield* appendSteps(undefined, split, split.name) : split;
+/** Whether both orders of axes are the same. */
+function isEitherOrder({ heads, steps, packing }: Heads): boolean {
+  return packing === undefined && (heads === 1 || steps === 1);
 }
 
-/** The same elements as [batch, steps, heads, width], in memory of their own. */
-export function* withStepsFirst(split: Heads): Generator<void, Heads> {
-  const copy = emptyLike(split, split.name, split.steps, true);
+/** The same elements as [batch, heads, steps, width]. */
+export function* withHeadsFirst(allocations: Allocations, split: Heads): Generator<void, Heads> {
+  if (!split.stepsFirst || isEitherOrder(split)) return { ...split, stepsFirst: false };
+  return yield* appendSteps(allocations, undefined, split, split.name);
+}
+
+/** The same elements as [batch, steps, heads, width]. */
+export function* withStepsFirst(allocations: Allocations, split: Heads): Generator<void, Heads> {
+  if (split.packing === undefined && (split.stepsFirst || isEitherOrder(split)))
+    return { ...split, stepsFirst: true };
+  return yield* copyWithStepsFirst(allocations, split);
+}
+
+/** The same in memory of their own. */
+export function* copyWithStepsFirst(allocations: Allocations, split: Heads): Generator<void, Heads> {
+  const copy = emptyLike(allocations, split, split.name, split.steps, true);
   yield* copySteps(split, copy, split.steps, 0);
   return copy;
 }
 
-/** The output of attention as [batch, steps, heads · width]. */
-export function* joinHeads(output: Tensor, name: string, stepsFirst: boolean): Generator<void, Tensor> {
-  const split = headsOf(output, name, stepsFirst);
-  const { data } = stepsFirst ? split : yield* withStepsFirst(split);
-  return new Tensor(split.type, data, [split.batch, split.steps, split.heads * split.width]);
+/** The output of attention as [batch, steps, heads · width], for the caller. */
+export function* joinHeads(
+  allocations: Allocations,
+  output: Tensor,
+  name: string,
+  stepsFirst: boolean,
+): Generator<void, Tensor> {
+  const split = yield* withStepsFirst(allocations, headsOf(output, name, stepsFirst));
+  return allocations.share(tensorOf(split), [split.batch, split.steps, split.heads * split.width]);
 }

@@ -1,15 +1,16 @@
 /** The attn_mask input: broadcast from the right, and padded if it covers fewer keys than there are. */
-
-import { allocate } from '../checks/data.js';
 import { sizeOf } from '../checks/lists.js';
 import type { TensorArgument } from '../checks/tensor.js';
 import { describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { bytesOf } from '../memory/arrays.js';
-import { writeElements } from '../tensor/elements.js';
+import type { Allocations } from '../memory/allocations.js';
+import { isOnDevice } from '../memory/device.js';
 import { Tensor } from '../tensor/tensor.js';
-import { isFloatType } from '../tensor/types.js';
+import { bytesPerElement, isFloatType } from '../tensor/types.js';
+import { atOnce } from '../time-slices.js';
 import { type Opset, toTensor } from './arguments.js';
+import { copyRows } from './copy-rows.js';
+import { emptyBeside } from './heads.js';
 
 interface MaskContext {
   readonly batch: number;
@@ -51,33 +52,33 @@ function expectMask(mask: TensorArgument, context: MaskContext): void {
   }
 }
 
-/** The same mask for more keys, the others excluded; itself if it covers all. */
-export function fillUp(mask: Tensor, covered: number, total: number): Tensor {
+/** The same mask for more keys, of which lengths exclude the others; itself if it covers all. */
+export function fillUp(allocations: Allocations, mask: Tensor, covered: number, total: number): Tensor {
   if (covered === total) return mask;
   const outer = mask.dims.slice(0, -1);
   const rows = sizeOf(outer);
-  const excluded = allocate(mask.type, total, 'a mask');
-  if (mask.type !== 'bool') {
-    writeElements(mask.type, excluded, 0, total, new Float64Array(total).fill(Number.NEGATIVE_INFINITY));
+  const { type, elements: from } = mask;
+  const to = emptyBeside(allocations, from, type, rows * total, 'a mask');
+  if (isOnDevice(to)) to.device.clear(to);
+  const bytes = bytesPerElement[type];
+  if (covered * rows > 0) {
+    const axis = { length: rows, from: covered * bytes, to: total * bytes };
+    atOnce(copyRows({ name: 'a mask', data: from }, { data: to }, [axis], covered * bytes));
   }
-  const data = allocate(mask.type, rows * total, 'a mask');
-  const target = bytesOf(data);
-  const source = bytesOf(mask.data);
-  const emptyRow = bytesOf(excluded);
-  const rowBytes = covered * data.BYTES_PER_ELEMENT;
-  for (let row = 0; row < rows; row++) {
-    target.set(emptyRow, row * emptyRow.length);
-    target.set(source.subarray(row * rowBytes, (row + 1) * rowBytes), row * emptyRow.length);
-  }
-  return new Tensor(mask.type, data, [...outer, total]);
+  const dims = [...outer, total];
+  return isOnDevice(to) ? new Tensor(type, to, dims) : new Tensor(type, to, dims);
 }
 
 /** With four axes, so that two axes are [queries, keys] and nothing else. */
-export function readMask(mask: TensorArgument | undefined, context: MaskContext): Tensor | undefined {
+export function readMask(
+  allocations: Allocations,
+  mask: TensorArgument | undefined,
+  context: MaskContext,
+): Tensor | undefined {
   if (mask === undefined) return undefined;
   expectMask(mask, context);
-  const tensor = toTensor(mask).reshape([1, 1, 1, ...mask.dims].slice(-4));
+  const tensor = toTensor(mask, [1, 1, 1, ...mask.dims].slice(-4));
   const covered = mask.dims.at(-1) ?? 0;
   if (context.opset === 23) return tensor;
-  return fillUp(tensor, covered, context.totalSteps);
+  return fillUp(allocations, tensor, covered, context.totalSteps);
 }

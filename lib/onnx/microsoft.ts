@@ -1,5 +1,6 @@
 /** Operators of onnxruntime's own domain, com.microsoft, with its names of inputs, attributes and outputs. */
 import { attentionDetails, attentionDetailsSync } from '../attention/attention.js';
+import { allocating, allocatingSync } from '../memory/allocations.js';
 import { atOnce, inTurns } from '../time-slices.js';
 import type { Operator, OperatorOptions, Question } from './microsoft/arguments.js';
 import {
@@ -42,16 +43,18 @@ export type {
   RotaryEmbeddingOutputs,
 } from './microsoft/rotary-embedding.js';
 
-async function run<Node, Asked extends Question, Outputs>(
+function run<Node, Asked extends Question, Outputs>(
   { read, ask, answer }: Operator<Node, Asked, Outputs>,
   inputs: unknown,
   attributes: unknown,
   options: unknown,
 ): Promise<Outputs> {
-  const node = read(inputs, attributes, options);
-  const asked = await inTurns(ask(node));
-  const attended = await attentionDetails(asked.query, asked.key, asked.value, asked.options);
-  return inTurns(answer(node, asked, attended));
+  return allocating(async (allocations) => {
+    const node = read(allocations, inputs, attributes, options);
+    const asked = await inTurns(ask(node));
+    const attended = await attentionDetails(asked.query, asked.key, asked.value, asked.options);
+    return await inTurns(answer(node, asked, attended));
+  });
 }
 
 function runSync<Node, Asked extends Question, Outputs>(
@@ -60,10 +63,12 @@ function runSync<Node, Asked extends Question, Outputs>(
   attributes: unknown,
   options: unknown,
 ): Outputs {
-  const node = read(inputs, attributes, options);
-  const asked = atOnce(ask(node));
-  const attended = attentionDetailsSync(asked.query, asked.key, asked.value, asked.options);
-  return atOnce(answer(node, asked, attended));
+  return allocatingSync((allocations) => {
+    const node = read(allocations, inputs, attributes, options);
+    const asked = atOnce(ask(node));
+    const attended = attentionDetailsSync(asked.query, asked.key, asked.value, asked.options);
+    return atOnce(answer(node, asked, attended));
+  });
 }
 
 /**
@@ -154,14 +159,16 @@ export function multiHeadAttentionSync(
  * @example
  * const { output } = await microsoft.rotaryEmbedding({ input: query, position_ids, cos_cache, sin_cache });
  */
-export async function rotaryEmbedding(
+export function rotaryEmbedding(
   inputs: RotaryEmbeddingInputs,
   attributes: RotaryEmbeddingAttributes = {},
   options: OperatorOptions = {},
 ): Promise<RotaryEmbeddingOutputs> {
-  const { heads, angles, output } = readRotaryNode(inputs, attributes, options);
-  await inTurns(rotate(heads, angles));
-  return { output };
+  return allocating(async (allocations) => {
+    const { heads, angles, output } = readRotaryNode(allocations, inputs, attributes, options);
+    await inTurns(rotate(heads, angles));
+    return { output };
+  });
 }
 
 /** {@link rotaryEmbedding}, synchronously: it throws instead of rejecting, and blocks the event loop. */
@@ -170,7 +177,9 @@ export function rotaryEmbeddingSync(
   attributes: RotaryEmbeddingAttributes = {},
   options: OperatorOptions = {},
 ): RotaryEmbeddingOutputs {
-  const { heads, angles, output } = readRotaryNode(inputs, attributes, options);
-  atOnce(rotate(heads, angles));
-  return { output };
+  return allocatingSync((allocations) => {
+    const { heads, angles, output } = readRotaryNode(allocations, inputs, attributes, options);
+    atOnce(rotate(heads, angles));
+    return { output };
+  });
 }

@@ -3,6 +3,7 @@ import { chooseBackend } from '../backends/choose.js';
 import { expectDims, readNames } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
 import { expectType, type TensorArgument } from '../checks/tensor.js';
+import { type Allocations, allocating, allocatingSync } from '../memory/allocations.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';
 import { atOnce, inTurns } from '../time-slices.js';
@@ -16,7 +17,7 @@ import {
   toTensor,
 } from './arguments.js';
 import type { Heads } from './heads.js';
-import { copyOfInput, type RotaryNode, readRotated, rotate, rowsAt } from './rotate.js';
+import { copyOfInput, expectRotatable, type RotaryNode, readRotated, rotate, rowsAt } from './rotate.js';
 
 /** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
@@ -76,7 +77,12 @@ function expectCaches(
 }
 
 /** Reads and checks a node, and copies what is to be rotated. */
-function prepare(inputs: unknown, attributes: unknown, options: unknown): RotaryNode {
+function prepare(
+  allocations: Allocations,
+  inputs: unknown,
+  attributes: unknown,
+  options: unknown,
+): RotaryNode {
   const asked = readOptions(options, ['opset', 'backend', 'outputs'] as const);
   readOpset(asked.opset);
   if (asked.outputs !== undefined) readNames(asked.outputs, 'options.outputs', ['output']);
@@ -85,10 +91,11 @@ function prepare(inputs: unknown, attributes: unknown, options: unknown): Rotary
     ['interleaved', 'rotary_embedding_dim', 'num_heads'] as const,
     'attributes',
   );
-  const given = readInputs(inputs, ['input', 'cos_cache', 'sin_cache'], ['position_ids']);
+  const given = readInputs(allocations, inputs, ['input', 'cos_cache', 'sin_cache'], ['position_ids']);
   const { input, cos_cache, sin_cache, position_ids } = given;
 
   const type = expectOperatorFloat(input);
+  expectRotatable(input, cos_cache, sin_cache);
   chooseBackend(asked.backend, type);
   expectType(cos_cache, type, 'input.type');
   expectType(sin_cache, type, 'input.type');
@@ -119,14 +126,16 @@ function prepare(inputs: unknown, attributes: unknown, options: unknown): Rotary
  * @example
  * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });
  */
-export async function rotaryEmbedding(
+export function rotaryEmbedding(
   inputs: RotaryEmbeddingInputs,
   attributes: RotaryEmbeddingAttributes = {},
   options: RotaryEmbeddingOptions = {},
 ): Promise<RotaryEmbeddingOutputs> {
-  const { heads, angles, output } = prepare(inputs, attributes, options);
-  await inTurns(rotate(heads, angles));
-  return { output };
+  return allocating(async (allocations) => {
+    const { heads, angles, output } = prepare(allocations, inputs, attributes, options);
+    await inTurns(rotate(heads, angles));
+    return { output };
+  });
 }
 
 /** {@link rotaryEmbedding}, synchronously: it throws instead of rejecting, and blocks the event loop. */
@@ -135,7 +144,9 @@ export function rotaryEmbeddingSync(
   attributes: RotaryEmbeddingAttributes = {},
   options: RotaryEmbeddingOptions = {},
 ): RotaryEmbeddingOutputs {
-  const { heads, angles, output } = prepare(inputs, attributes, options);
-  atOnce(rotate(heads, angles));
-  return { output };
+  return allocatingSync((allocations) => {
+    const { heads, angles, output } = prepare(allocations, inputs, attributes, options);
+    atOnce(rotate(heads, angles));
+    return { output };
+  });
 }

@@ -5,8 +5,8 @@ import { integerBetween, invalid } from '../checks/values.js';
 import { rotatePairs } from '../rotary/rotate-pairs.js';
 import { readElements, writeElements } from '../tensor/elements.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { expectRankOf, widthOfHeads } from './arguments.js';
-import { elementsPerTurn, type Heads } from './heads.js';
+import { expectOnCpu, expectOnePlace, expectRankOf, widthOfHeads } from './arguments.js';
+import { elementsPerTurn, type HostHeads } from './heads.js';
 
 /** The cosines and sines of one angle for each pair of each step. */
 export interface Angles {
@@ -22,15 +22,22 @@ export interface Angles {
  * A node of a rotary operator: the heads, which are a copy of its input, and its output over the same memory.
  */
 export interface RotaryNode {
-  readonly heads: Heads;
+  readonly heads: HostHeads;
   readonly angles: Angles;
   readonly output: Tensor;
+}
+
+/** Refuses what is on a device, where nothing rotates but layers. */
+export function expectRotatable(input: TensorArgument, ...tables: readonly TensorArgument[]): void {
+  const instead = `copy ${input.name} with to('cpu'), or use MultiHeadAttention of heed with rotary`;
+  expectOnCpu(input.location, 'Rotary positions in operators of ONNX are', instead);
+  expectOnePlace(input, ...tables);
 }
 
 /**
  * A copy of an input of three or four axes, whose heads the attribute num_heads counts in the former case.
  */
-export function copyOfInput(input: TensorArgument, count: number | undefined): Heads {
+export function copyOfInput(input: TensorArgument, count: number | undefined): HostHeads {
   const { name, type, dims } = input;
   expectRankOf(input, [3, 4]);
   if (dims.length === 4) {
@@ -82,7 +89,7 @@ export function rowsAt(
  * Rotates each pair of each head by its step's angle, in place: nothing else may access the heads meanwhile.
  * Pauses now and then.
  */
-export function* rotate(split: Heads, { cos, sin, pairs, interleaved }: Angles): Generator<void, void> {
+export function* rotate(split: HostHeads, { cos, sin, pairs, interleaved }: Angles): Generator<void, void> {
   const { type, data, batch, heads, steps, width, stepsFirst } = split;
   const head = new Float64Array(2 * pairs);
   const headStride = stepsFirst ? width : steps * width;

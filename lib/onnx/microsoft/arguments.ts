@@ -3,9 +3,10 @@ import type { AttentionDetails, AttentionDetailsOptions } from '../../attention/
 import type { BackendName } from '../../backends/backend.js';
 import { expectDims } from '../../checks/lists.js';
 import type { OptionValues } from '../../checks/options.js';
-import { expectType, hostDataOf, type TensorArgument } from '../../checks/tensor.js';
+import { dataOf, expectType, type TensorArgument } from '../../checks/tensor.js';
 import { describeDims, finiteOption, integerBetween, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
+import type { Allocations } from '../../memory/allocations.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { expectRankOf, integersOf, readInteger } from '../arguments.js';
 import type { Heads } from '../heads.js';
@@ -27,7 +28,7 @@ export interface Question {
 /** An operator that attention computes. The generators pause now and then. */
 export interface Operator<Node, Asked extends Question, Outputs> {
   /** Reads and checks the arguments. */
-  readonly read: (inputs: unknown, attributes: unknown, options: unknown) => Node;
+  readonly read: (allocations: Allocations, inputs: unknown, attributes: unknown, options: unknown) => Node;
   readonly ask: (node: Node) => Generator<void, Asked>;
   readonly answer: (node: Node, asked: Asked, attended: AttentionDetails) => Generator<void, Outputs>;
 }
@@ -51,15 +52,12 @@ export function readScale(attributes: OptionValues<string>, width: number): numb
   return scale === 0 ? 1 / Math.sqrt(width) : scale;
 }
 
-/**
- * Refuses inputs that the operator has and heed does not understand, and all that are not in the memory of
- * the CPU.
- */
+/** Refuses inputs that the operator has and heed does not understand, and all without elements. */
 export function expectUnderstood(
   inputs: { readonly [Name in string]?: TensorArgument },
   remedies: Readonly<Record<string, string>> = {},
 ): void {
-  for (const input of Object.values(inputs)) if (input) hostDataOf(input);
+  for (const input of Object.values(inputs)) if (input) dataOf(input);
   for (const [name, remedy] of Object.entries(remedies)) {
     if (inputs[name] === undefined) continue;
     throw new HeedError('HEED_INVALID_ARGUMENT', `Expected no ${name}, received a tensor; ${remedy}`);

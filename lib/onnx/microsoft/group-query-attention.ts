@@ -4,15 +4,19 @@ import { readSoftcap } from '../../attention/scoring.js';
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
 import { allocate } from '../../checks/data.js';
-import { expectDims } from '../../checks/lists.js';
+import { expectDims, sizeOf } from '../../checks/lists.js';
 import { type OptionValues, readOptions } from '../../checks/options.js';
-import { expectType, type TensorArgument } from '../../checks/tensor.js';
+import { expectType, fetchedDataOf, type TensorArgument } from '../../checks/tensor.js';
 import { describeDims, finiteOption, integerBetween, invalid, isFiniteFloat32 } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
-import { readElements, writeElements } from '../../tensor/elements.js';
+import type { Allocations } from '../../memory/allocations.js';
+import { type DeviceArray, isOnDevice } from '../../memory/device.js';
+import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import { Tensor } from '../../tensor/tensor.js';
-import type { FloatType, TensorLike } from '../../tensor/types.js';
+import { bytesPerElement, type FloatType, type TensorLike, type TypedArray } from '../../tensor/types.js';
 import {
+  expectOnCpu,
+  expectOnePlace,
   expectOperatorFloat,
   expectRankOf,
   integersOf,
@@ -21,15 +25,17 @@ import {
   toTensor,
   widthOfHeads,
 } from '../arguments.js';
+import { copyRows } from '../copy-rows.js';
 import {
   appendSteps,
+  copyWithStepsFirst,
   elementsPerTurn,
+  emptyBeside,
   type Heads,
   headsOf,
   joinHeads,
   tensorOf,
   withHeadsFirst,
-  withStepsFirst,
 } from '../heads.js';
 import { fillUp } from '../mask.js';
 import { type Angles, rotate, rowsAt } from '../rotate.js';
@@ -215,6 +221,7 @@ interface Steps {
 }
 
 interface Node {
+  readonly allocations: Allocations;
   readonly query: Heads;
   readonly key: Heads;
   readonly value: Heads;
@@ -261,7 +268,7 @@ function readOperands(inputs: Inputs, heads: number, keyHeads: number) {
   if (key === undefined && value === undefined) {
     const rows = heads + 2 * keyHeads;
     const width = widthOfHeads(query, rows, 'num_heads + 2 · kv_num_heads');
-    const all = headsOf(toTensor(query).reshape([batch, steps, rows, width]), 'query', true);
+    const all = headsOf(toTensor(query, [batch, steps, rows, width]), 'query', true);
     const part = (name: string, count: number, first: number): Heads => ({
       ...all,
       name,
@@ -282,7 +289,7 @@ function readOperands(inputs: Inputs, heads: number, keyHeads: number) {
   expectDims(key.dims, 'key', [batch, newSteps, keyHeads * width]);
   expectDims(value.dims, 'value', key.dims);
   const split = (input: TensorArgument, count: number): Heads =>
-    headsOf(toTensor(input).reshape([batch, input.dims[1], count, width]), input.name, true);
+    headsOf(toTensor(input, [batch, input.dims[1], count, width]), input.name, true);
   return { query: split(query, heads), key: split(key, keyHeads), value: split(value, keyHeads) };
 }
 
@@ -334,6 +341,8 @@ function readAngles(inputs: Inputs, attributes: Attributes, query: Heads, at: St
     expectDims(position_ids.dims, 'position_ids', [query.batch, query.steps]);
   }
   if (!readFlag(attributes, 'do_rotary')) return undefined;
+  const instead = "rotate query and key before, or copy all inputs with to('cpu')";
+  expectOnCpu(inputs.query.location, 'do_rotary is', instead);
   if (cos_cache === undefined) throw invalid('cos_cache', 'given for do_rotary', cos_cache);
   if (sin_cache === undefined) throw invalid('sin_cache', 'given for do_rotary', sin_cache);
   expectRankOf(cos_cache, [2]);
@@ -364,7 +373,7 @@ function readSinks(
   const sinks = new Float64Array(heads);
   if (sink === undefined) return smooth ? sinks : undefined;
   expectDims(sink.dims, 'head_sink', [heads]);
-  readElements(sink.type, toTensor(sink).data, 0, heads, sinks);
+  readElements(sink.type, fetchedDataOf(sink), 0, heads, sinks);
   for (const [head, logit] of sinks.entries()) {
     if (!isFiniteFloat32(logit)) throw invalid(`head_sink.data[${head}]`, 'a finite number', logit);
   }
@@ -379,10 +388,24 @@ function readLeft(attributes: Attributes, causal: boolean): number {
   return size - 1;
 }
 
-function read(inputValues: unknown, attributeValues: unknown, optionValues: unknown): Node {
+/** What output_qk holds. */
+function readShown(attributes: Attributes, { location }: TensorArgument): Node['shown'] {
+  const name = shown[readInteger(attributes, 'qk_output', 0, 2) ?? 0];
+  if (name === 'biasedScores') {
+    expectOnCpu(location, 'qk_output of 1 is', "ask for weights with 2, or copy all inputs with to('cpu')");
+  }
+  return name;
+}
+
+function read(
+  allocations: Allocations,
+  inputValues: unknown,
+  attributeValues: unknown,
+  optionValues: unknown,
+): Node {
   const options = readOptions(optionValues, ['backend'] as const);
   const attributes = readOptions(attributeValues, attributeNames, 'attributes');
-  const inputs = readInputs(inputValues, required, [...understood, ...refused]);
+  const inputs = readInputs(allocations, inputValues, required, [...understood, ...refused]);
   expectUnderstood(inputs, remedies);
   expectPlainCache(attributes);
 
@@ -400,7 +423,8 @@ function read(inputValues: unknown, attributeValues: unknown, optionValues: unkn
     attention_bias,
     head_sink,
   );
-  const backend = chooseBackend(options.backend, type).name;
+  expectOnePlace(inputs.query, key, value, past_key, past_value, cos_cache, sin_cache, attention_bias);
+  const backend = chooseBackend(options.backend, type, inputs.query.location).name;
   const heads = readCount(attributes, 'num_heads');
   const keyHeads = readCount(attributes, 'kv_num_heads');
   if (heads % keyHeads !== 0) throw invalid('num_heads', `a multiple of kv_num_heads (${keyHeads})`, heads);
@@ -417,42 +441,47 @@ function read(inputValues: unknown, attributeValues: unknown, optionValues: unkn
   const causal = readInteger(attributes, 'causal', 0, 1) !== 0;
 
   return {
+    allocations,
     ...operands,
     past,
     steps,
     presentSteps,
     angles: readAngles(inputs, attributes, query, steps),
     // Without queries an axis of the cache may be of any length.
-    bias:
-      attention_bias && inputs.query.size > 0
-        ? fillUp(toTensor(attention_bias), steps.total, presentSteps)
-        : undefined,
+    bias: attention_bias && inputs.query.size > 0 ? toTensor(attention_bias) : undefined,
     sinks: readSinks(head_sink, attributes, heads),
     scale: readScale(attributes, query.width),
     softcap: readSoftcap(attributes.softcap, 'softcap'),
     causal,
     left: readLeft(attributes, causal),
-    shown: shown[readInteger(attributes, 'qk_output', 0, 2) ?? 0],
+    shown: readShown(attributes, inputs.query),
     type,
     backend,
   };
 }
 
-function* rotated(split: Heads, angles: Angles | undefined): Generator<void, Heads> {
+/** In the memory of the CPU. */
+function* rotated(
+  allocations: Allocations,
+  split: Heads,
+  angles: Angles | undefined,
+): Generator<void, Heads> {
   if (angles === undefined) return split;
-  const copy = yield* withStepsFirst(split);
-  yield* rotate(copy, angles);
+  const copy = yield* copyWithStepsFirst(allocations, split);
+  yield* rotate({ ...copy, data: hostElements<TypedArray>(copy.data) }, angles);
   return copy;
 }
 
 function* ask(node: Node): Generator<void, Question> {
-  const { past, angles, steps, presentSteps, bias, sinks } = node;
-  const key = yield* rotated(node.key, angles);
-  const query = yield* withHeadsFirst(yield* rotated(node.query, angles));
+  const { allocations, past, angles, steps, presentSteps, bias, sinks } = node;
+  const key = yield* rotated(allocations, node.key, angles);
+  const query = yield* withHeadsFirst(allocations, yield* rotated(allocations, node.query, angles));
+  const append = (before: Heads | undefined, from: Heads, name: string) =>
+    appendSteps(allocations, before, from, name, steps.past, presentSteps);
   return {
     query: tensorOf(query),
-    key: tensorOf(yield* appendSteps(past?.key, key, 'present_key', steps.past, presentSteps)),
-    value: tensorOf(yield* appendSteps(past?.value, node.value, 'present_value', steps.past, presentSteps)),
+    key: tensorOf(yield* append(past?.key, key, 'present_key')),
+    value: tensorOf(yield* append(past?.value, node.value, 'present_value')),
     options: {
       layout: 'bhsd',
       scale: node.scale,
@@ -461,7 +490,7 @@ function* ask(node: Node): Generator<void, Question> {
       window: { left: node.left },
       queryOffset: steps.offsets,
       kvLengths: steps.lengths,
-      ...(bias && { mask: bias }),
+      ...(bias && { mask: fillUp(allocations, bias, steps.total, presentSteps) }),
       ...(sinks && { sinks }),
       backend: node.backend,
       include: node.shown ? [node.shown] : [],
@@ -469,8 +498,31 @@ function* ask(node: Node): Generator<void, Question> {
   };
 }
 
+/** Weights, which are 0 where a step may not attend, for the first keys of the cache. */
+function* weightsOnDevice(weights: Tensor, { allocations, type, steps }: Node): Generator<void, Tensor> {
+  const { elements, dims } = weights;
+  const outer = dims.slice(0, -1);
+  const rows = sizeOf(outer);
+  const bytes = bytesPerElement[weights.type];
+  const cut = emptyBeside(
+    allocations,
+    elements,
+    weights.type,
+    rows * steps.total,
+    'output_qk',
+  ) as DeviceArray;
+  const axis = { length: rows, from: dims[3] * bytes, to: steps.total * bytes };
+  if (rows > 0) {
+    yield* copyRows({ name: 'output_qk', data: elements }, { data: cut }, [axis], steps.total * bytes);
+  }
+  const tensor = new Tensor(weights.type, cut, [...outer, steps.total]);
+  return tensor.type === type ? tensor : allocations.adopt(tensor.cast(type));
+}
+
 /** The details for the first keys of the cache, 0 where a step may not attend. Pauses now and then. */
-function* detailsOf(details: Tensor, { type, steps, causal, left }: Node): Generator<void, Tensor> {
+function* detailsOf(details: Tensor, node: Node): Generator<void, Tensor> {
+  const { type, steps, causal, left } = node;
+  if (isOnDevice(details.elements)) return yield* weightsOnDevice(details, node);
   const [batch, heads, queries, keys] = details.dims;
   const data = allocate(type, batch * heads * queries * steps.total, 'output_qk');
   // Axes beside an empty one may be of any length.
@@ -499,12 +551,15 @@ function* answer(
   { key, value }: Question,
   attended: AttentionDetails,
 ): Generator<void, GroupQueryAttentionOutputs> {
+  const { allocations } = node;
+  const output = allocations.adopt(attended.output);
   const details = node.shown && attended[node.shown];
+  if (details) allocations.adopt(details);
   return {
-    output: yield* joinHeads(attended.output, 'output', false),
-    present_key: key,
-    present_value: value,
-    ...(details && { output_qk: yield* detailsOf(details, node) }),
+    output: yield* joinHeads(allocations, output, 'output', false),
+    present_key: allocations.share(key),
+    present_value: allocations.share(value),
+    ...(details && { output_qk: allocations.share(yield* detailsOf(details, node)) }),
   };
 }
 

@@ -10,7 +10,8 @@ import { HeedError } from '../../errors.js';
 import { readElements, writeElements } from '../../tensor/elements.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { integersOf } from '../arguments.js';
-import { detached, elementsPerTurn } from '../heads.js';
+import { detached } from '../copy-rows.js';
+import { elementsPerTurn } from '../heads.js';
 
 /** What is added to the score of a later key. */
 const lowest = -(2 - 2 ** -23) * 2 ** 127;

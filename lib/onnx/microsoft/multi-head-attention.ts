@@ -4,15 +4,26 @@ import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
 import { expectDims, expectLength, readNames } from '../../checks/lists.js';
 import { type OptionValues, readOptions } from '../../checks/options.js';
-import type { TensorArgument } from '../../checks/tensor.js';
+import { fetchedDataOf, type TensorArgument } from '../../checks/tensor.js';
 import { finiteOption, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
-import { readElements, writeElements } from '../../tensor/elements.js';
-import type { Tensor } from '../../tensor/tensor.js';
-import type { FloatType, TensorLike } from '../../tensor/types.js';
-import { expectOperatorFloat, expectRankOf, readInputs, toTensor, widthOfHeads } from '../arguments.js';
+import type { Allocations } from '../../memory/allocations.js';
+import { type DeviceArray, isOnDevice } from '../../memory/device.js';
+import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
+import { Tensor } from '../../tensor/tensor.js';
+import type { FloatType, Numbers, TensorLike, TypedArray } from '../../tensor/types.js';
+import {
+  expectOnCpu,
+  expectOnePlace,
+  expectOperatorFloat,
+  expectRankOf,
+  readInputs,
+  toTensor,
+  widthOfHeads,
+} from '../arguments.js';
 import {
   appendSteps,
+  copyWithStepsFirst,
   elementsPerTurn,
   type Heads,
   headsOf,
@@ -153,6 +164,7 @@ interface Projections {
 }
 
 interface Node extends Projections, Added {
+  readonly allocations: Allocations;
   /** What is added to the heads of query, key and value; undefined for those that are complete. */
   readonly biases: { readonly [Name in keyof Projections]?: Float64Array };
   readonly past: { readonly key: Heads; readonly value: Heads } | undefined;
@@ -161,21 +173,21 @@ interface Node extends Projections, Added {
   readonly scale: number;
   readonly outputs: ReadonlySet<MultiHeadAttentionOutputName>;
   readonly type: FloatType;
-  readonly backend: Backend['name'];
+  readonly backend: Backend;
 }
 
 /** The heads of an input of three axes. */
 function split(input: TensorArgument, heads: number): Heads {
   const [batch, steps] = input.dims;
   const dims = [batch, steps, heads, widthOfHeads(input, heads, 'num_heads')];
-  return headsOf(toTensor(input).reshape(dims), input.name, true);
+  return headsOf(toTensor(input, dims), input.name, true);
 }
 
 /** One of the inputs that are packed along the fourth of five axes. */
 function unpack(input: TensorArgument, name: string, part: number): Heads {
   const [batch, steps, heads, parts, width] = input.dims;
   const rows = heads * parts;
-  const all = headsOf(toTensor(input).reshape([batch, steps, rows, width]), name, true);
+  const all = headsOf(toTensor(input, [batch, steps, rows, width]), name, true);
   return { ...all, heads, packing: { rows, first: part, stride: parts } };
 }
 
@@ -225,11 +237,13 @@ function readBiases(
   if (given && other === undefined) {
     throw new HeedError('HEED_INVALID_ARGUMENT', 'Expected no bias with a packed key, received a tensor');
   }
+  const instead = 'add it to query, key and value before, with an operator of its own';
+  expectOnCpu(bias.location, 'A bias is', instead);
   const hidden = query.heads * query.width;
   const valueHidden = value.heads * value.width;
   expectDims(bias.dims, 'bias', [2 * hidden + valueHidden]);
   const numbers = new Float64Array(bias.size);
-  readElements(bias.type, toTensor(bias).data, 0, bias.size, numbers);
+  readElements(bias.type, fetchedDataOf(bias), 0, bias.size, numbers);
   const ofQuery = { query: numbers.subarray(0, hidden) };
   if (!key.stepsFirst) return ofQuery;
   return { ...ofQuery, key: numbers.subarray(hidden, 2 * hidden), value: numbers.subarray(2 * hidden) };
@@ -267,19 +281,37 @@ function readOutputs(value: unknown, past: Node['past']): ReadonlySet<MultiHeadA
   return readNames(value, 'options.outputs', outputNames);
 }
 
-function read(inputValues: unknown, attributeValues: unknown, optionValues: unknown): Node {
+/** Joined with other masks it is read, else it is added where it is. */
+function readBias(bias: TensorArgument | undefined, isJoined: boolean): Tensor | undefined {
+  if (bias === undefined) return undefined;
+  return isJoined ? new Tensor(bias.type, fetchedDataOf(bias), bias.dims) : toTensor(bias);
+}
+
+function read(
+  allocations: Allocations,
+  inputValues: unknown,
+  attributeValues: unknown,
+  optionValues: unknown,
+): Node {
   const options = readOptions(optionValues, ['backend', 'outputs'] as const);
   const attributes = readOptions(
     attributeValues,
     ['mask_filter_value', 'num_heads', 'scale', 'unidirectional'] as const,
     'attributes',
   );
-  const inputs = readInputs(inputValues, ['query'] as const, [...optional, 'cache_indirection'] as const);
+  const inputs = readInputs(
+    allocations,
+    inputValues,
+    ['query'] as const,
+    [...optional, 'cache_indirection'] as const,
+  );
   expectUnderstood(inputs, remedies);
 
   const type = expectOperatorFloat(inputs.query);
   const { key, value, bias, attention_bias, past_key, past_value } = inputs;
   expectOneType(type, 'query', key, value, bias, attention_bias, past_key, past_value);
+  expectOnePlace(inputs.query, key, value, bias, attention_bias, past_key, past_value);
+  const backend = chooseBackend(options.backend, type, inputs.query.location);
   const heads = readCount(attributes, 'num_heads');
   expectRankOf(inputs.query, [3, 5]);
   const projections = readProjections(inputs, heads);
@@ -295,20 +327,24 @@ function read(inputValues: unknown, attributeValues: unknown, optionValues: unkn
   const shape = { batch, querySteps, pastSteps, totalSteps };
   expectAttentionBias(attention_bias, [batch, heads, querySteps, totalSteps]);
 
+  const padding = readPadding(inputs.key_padding_mask, shape);
+  const causal = readCausal(attributes, querySteps, newSteps);
+
   return {
+    allocations,
     ...projections,
     biases: readBiases(inputs, projections),
     past,
     presentSteps,
     shape,
-    padding: readPadding(inputs.key_padding_mask, shape),
+    padding,
     filter: finiteOption(attributes.mask_filter_value, 'mask_filter_value', -10000),
-    causal: readCausal(attributes, querySteps, newSteps),
-    bias: attention_bias && toTensor(attention_bias),
+    causal,
+    bias: readBias(attention_bias, padding !== undefined || causal),
     scale: readScale(attributes, width),
     outputs: readOutputs(options.outputs, past),
     type,
-    backend: chooseBackend(options.backend, type).name,
+    backend,
   };
 }
 
@@ -316,21 +352,34 @@ interface Asked extends Question {
   readonly present: { readonly key: Heads; readonly value: Heads } | undefined;
 }
 
-function* plusBias(from: Heads, bias: Float64Array | undefined): Generator<void, Heads> {
+/** In the memory of the CPU. */
+function* plusBias(
+  allocations: Allocations,
+  from: Heads,
+  bias: Float64Array | undefined,
+): Generator<void, Heads> {
   if (bias === undefined) return from;
-  const sum = yield* withStepsFirst(from);
+  const sum = yield* copyWithStepsFirst(allocations, from);
+  const data = hostElements<TypedArray>(sum.data);
   const step = new Float64Array(bias.length);
   let sinceTurn = 0;
-  for (let at = 0; at < sum.data.length; at += step.length) {
-    readElements(sum.type, sum.data, at, step.length, step);
+  for (let at = 0; at < data.length; at += step.length) {
+    readElements(sum.type, data, at, step.length, step);
     for (const [i, added] of bias.entries()) step[i] += added;
-    writeElements(sum.type, sum.data, at, step.length, step);
+    writeElements(sum.type, data, at, step.length, step);
     sinceTurn += step.length;
     if (sinceTurn < elementsPerTurn) continue;
     sinceTurn = 0;
     yield;
   }
   return sum;
+}
+
+/** A mask of float32 from the memory of the CPU, where the node computes. */
+function beside({ allocations, query, backend }: Node, mask: Tensor): Tensor {
+  if (!isOnDevice(query.data) || mask.size === 0) return mask;
+  const placed = backend.place(mask.data as Numbers);
+  return allocations.adopt(new Tensor(mask.type, placed as DeviceArray, mask.dims));
 }
 
 /**
@@ -344,25 +393,25 @@ function* maskOf(
   if (!padding && !bias && !outputs.has('qk')) {
     return causal ? { causal, queryOffset: shape.pastSteps } : {};
   }
-  if (padding || causal) return { mask: yield* addedMask(node) };
+  if (padding || causal) return { mask: beside(node, yield* addedMask(node)) };
   return bias ? { mask: bias } : {};
 }
 
 function* ask(node: Node): Generator<void, Asked> {
-  const { past, shape, presentSteps, outputs } = node;
+  const { allocations, past, shape, presentSteps, outputs } = node;
   const [query, key, value] = [
-    yield* plusBias(node.query, node.biases.query),
-    yield* plusBias(node.key, node.biases.key),
-    yield* plusBias(node.value, node.biases.value),
+    yield* plusBias(allocations, node.query, node.biases.query),
+    yield* plusBias(allocations, node.key, node.biases.key),
+    yield* plusBias(allocations, node.value, node.biases.value),
   ];
   const options = {
     ...(yield* maskOf(node)),
     scale: node.scale,
-    backend: node.backend,
+    backend: node.backend.name,
     include: outputs.has('qk') ? (['biasedScores'] as const) : [],
   };
   const append = (from: Heads, before: Heads | undefined, name: string, steps: number) =>
-    appendSteps(before, from, name, shape.pastSteps, steps);
+    appendSteps(allocations, before, from, name, shape.pastSteps, steps);
   if (past || outputs.has('present_key') || outputs.has('present_value')) {
     const keys = yield* append(key, past?.key, 'present_key', shape.totalSteps);
     const values = yield* append(value, past?.value, 'present_value', shape.totalSteps);
@@ -371,15 +420,21 @@ function* ask(node: Node): Generator<void, Asked> {
       key: longer ? yield* append(key, past?.key, 'present_key', presentSteps) : keys,
       value: longer ? yield* append(value, past?.value, 'present_value', presentSteps) : values,
     };
-    const queries = yield* withHeadsFirst(query);
+    const queries = yield* withHeadsFirst(allocations, query);
     return asked(queries, keys, values, { ...options, layout: 'bhsd' }, present);
   }
-  const inPlace = [query, key, value].every(({ stepsFirst, packing }) => stepsFirst && !packing);
-  if (inPlace) return asked(query, key, value, { ...options, layout: 'bshd' }, undefined);
+  if (key.stepsFirst) {
+    const [queries, keys, values] = [
+      yield* withStepsFirst(allocations, query),
+      yield* withStepsFirst(allocations, key),
+      yield* withStepsFirst(allocations, value),
+    ];
+    return asked(queries, keys, values, { ...options, layout: 'bshd' }, undefined);
+  }
   const [queries, keys, values] = [
-    yield* withHeadsFirst(query),
-    yield* withHeadsFirst(key),
-    yield* withHeadsFirst(value),
+    yield* withHeadsFirst(allocations, query),
+    yield* withHeadsFirst(allocations, key),
+    yield* withHeadsFirst(allocations, value),
   ];
   return asked(queries, keys, values, { ...options, layout: 'bhsd' }, undefined);
 }
@@ -395,15 +450,20 @@ function asked(
 }
 
 function* answer(
-  { type, outputs }: Node,
+  { allocations, type, outputs }: Node,
   { options, present }: Asked,
   { output, biasedScores }: AttentionDetails,
 ): Generator<void, MultiHeadAttentionOutputs> {
+  allocations.adopt(output);
+  if (biasedScores) allocations.adopt(biasedScores);
+  const qk =
+    biasedScores?.type === type ? biasedScores : biasedScores && allocations.adopt(biasedScores.cast(type));
   return {
-    output: yield* joinHeads(output, 'output', options.layout === 'bshd'),
-    ...(present && outputs.has('present_key') && { present_key: tensorOf(present.key) }),
-    ...(present && outputs.has('present_value') && { present_value: tensorOf(present.value) }),
-    ...(biasedScores && { qk: biasedScores.type === type ? biasedScores : biasedScores.cast(type) }),
+    output: yield* joinHeads(allocations, output, 'output', options.layout === 'bshd'),
+    ...(present && outputs.has('present_key') && { present_key: allocations.share(tensorOf(present.key)) }),
+    ...(present &&
+      outputs.has('present_value') && { present_value: allocations.share(tensorOf(present.value)) }),
+    ...(qk && { qk: allocations.share(qk) }),
   };
 }
 

@@ -4,6 +4,7 @@ import { type OptionValues, readOptions } from '../../checks/options.js';
 import { expectType, type TensorArgument } from '../../checks/tensor.js';
 import { invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
+import type { Allocations } from '../../memory/allocations.js';
 import { Tensor } from '../../tensor/tensor.js';
 import type { TensorLike } from '../../tensor/types.js';
 import {
@@ -14,8 +15,8 @@ import {
   readInteger,
   toTensor,
 } from '../arguments.js';
-import type { Heads } from '../heads.js';
-import { copyOfInput, type RotaryNode, readRotated, rowsAt } from '../rotate.js';
+import type { HostHeads } from '../heads.js';
+import { copyOfInput, expectRotatable, type RotaryNode, readRotated, rowsAt } from '../rotate.js';
 import { expectOneType, most } from './arguments.js';
 
 /** The inputs of a RotaryEmbedding node of com.microsoft, by the names of the operator's definition. */
@@ -80,7 +81,7 @@ function countHeads(input: TensorArgument, attributes: Attributes, width: number
 }
 
 /** The position of each [batch, step]. */
-function readPositions(ids: TensorArgument, { data, batch, steps }: Heads): Float64Array {
+function readPositions(ids: TensorArgument, { data, batch, steps }: HostHeads): Float64Array {
   const given = integersOf(ids);
   if (ids.dims.length > 1 || ids.size !== 1) {
     expectDims(ids.dims, 'position_ids', [batch, steps]);
@@ -92,17 +93,23 @@ function readPositions(ids: TensorArgument, { data, batch, steps }: Heads): Floa
 }
 
 /** Reads and checks a node, and copies what is to be rotated. */
-export function readRotaryNode(inputs: unknown, attributes: unknown, options: unknown): RotaryNode {
+export function readRotaryNode(
+  allocations: Allocations,
+  inputs: unknown,
+  attributes: unknown,
+  options: unknown,
+): RotaryNode {
   const { backend } = readOptions(options, ['backend'] as const);
   const values = readOptions(
     attributes,
     ['interleaved', 'is_packed_batching', 'num_heads', 'rotary_embedding_dim', 'scale'] as const,
     'attributes',
   );
-  const given = readInputs(inputs, ['input', 'position_ids', 'cos_cache', 'sin_cache'], []);
+  const given = readInputs(allocations, inputs, ['input', 'position_ids', 'cos_cache', 'sin_cache'], []);
   const { input, position_ids, cos_cache, sin_cache } = given;
 
   const type = expectOperatorFloat(input);
+  expectRotatable(input, cos_cache, sin_cache);
   chooseBackend(backend, type);
   expectOneType(type, 'input', cos_cache, sin_cache);
   expectType(position_ids, 'int64', "the operator's");

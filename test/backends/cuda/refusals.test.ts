@@ -10,7 +10,6 @@ import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
-import { attention as onnxAttention } from '../../../lib/onnx/attention.js';
 import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
@@ -215,10 +214,5 @@ onDevice('the cuda backend', () => {
       'HEED_NOT_ON_CPU',
       "Expected the elements of bias to be in the memory of the CPU, received location 'cuda:0'",
     );
-  });
-
-  it('has no ONNX operators on tensors of a device', async () => {
-    const [Q, K, V] = await toDevice([query, key, value]);
-    await rejectsHeed(() => onnxAttention({ Q, K, V }), 'HEED_NOT_ON_CPU', 'the elements of Q');
   });
 });
