@@ -5,9 +5,9 @@ import { dataOf, expectFloat, fetchedDataOf, readTensor, type TensorArgument } f
 import { describeDims, integerBetween, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
-import { isOnDevice } from '../memory/device.js';
+import { type Elements, isOnDevice } from '../memory/device.js';
 import { Tensor } from '../tensor/tensor.js';
-import type { FloatType, Location } from '../tensor/types.js';
+import type { FloatType, TensorType } from '../tensor/types.js';
 
 /** A version of the default ONNX operator set. */
 export type Opset = 23 | 24 | 25;
@@ -45,14 +45,18 @@ export function readInputs<Required extends string, Optional extends string>(
   return Object.fromEntries(given.map((name) => [name, read(name)])) as Read<Required, Optional>;
 }
 
+/** A tensor over memory that it has no share in: whoever has keeps it. */
+export function tensorOver(type: TensorType, data: Elements, dims: readonly number[]): Tensor {
+  // One constructor takes typed arrays, another one arrays of devices.
+  return isOnDevice(data) ? new Tensor(type, data, dims) : new Tensor(type, data, dims);
+}
+
 /**
  * The tensor that was read, or its elements with other dims, over memory that stays valid: on the CPU as long
  * as the tensor, on a device until the operation ends.
  */
 export function toTensor(argument: TensorArgument, dims = argument.dims): Tensor {
-  const data = dataOf(argument);
-  // One constructor takes typed arrays, another one arrays of devices.
-  return isOnDevice(data) ? new Tensor(argument.type, data, dims) : new Tensor(argument.type, data, dims);
+  return tensorOver(argument.type, dataOf(argument), dims);
 }
 
 /**
@@ -69,12 +73,6 @@ export function expectOnePlace(
   ...inputs: readonly (TensorArgument | undefined)[]
 ): void {
   for (const input of inputs) if (input) expectPlace(input, first.location, first.name);
-}
-
-/** Refuses what there is no kernel for on a device. */
-export function expectOnCpu(location: Location, what: string, instead: string): void {
-  if (location === 'cpu') return;
-  throw new HeedError('HEED_UNSUPPORTED', `${what} not supported at '${location}' yet; ${instead}`);
 }
 
 /** The type of an operator that has no float64. */

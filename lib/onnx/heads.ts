@@ -1,9 +1,13 @@
 /** Tensors split into heads, in either order of axes, and copies from one order to the other. */
+import type { Backend } from '../backends/backend.js';
+import { solveSync } from '../backends/operation.js';
 import { allocate } from '../checks/data.js';
 import type { Allocations } from '../memory/allocations.js';
 import { type Elements, isOnDevice } from '../memory/device.js';
-import { Tensor } from '../tensor/tensor.js';
+import type { HeadsProblem, View } from '../problem/problem.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { bytesPerElement, type TensorType, type TypedArray } from '../tensor/types.js';
+import { tensorOver } from './arguments.js';
 import { copyRows } from './copy-rows.js';
 
 /** Elements between two pauses: a few milliseconds of arithmetic. */
@@ -37,14 +41,9 @@ export interface HostHeads extends Heads {
   readonly data: TypedArray;
 }
 
-/** In the memory of the heads, which the tensor has no share in: whoever has keeps it. */
-export function tensorOf(split: Heads): Tensor {
-  const { batch, heads, steps, width } = split;
-  const dims = split.stepsFirst ? [batch, steps, heads, width] : [batch, heads, steps, width];
-  // One constructor takes typed arrays, another one arrays of devices.
-  return isOnDevice(split.data)
-    ? new Tensor(split.type, split.data, dims)
-    : new Tensor(split.type, split.data, dims);
+/** In the memory of the heads, which the tensor has no share in. */
+export function tensorOf({ type, data, batch, heads, steps, width, stepsFirst }: Heads): Tensor {
+  return tensorOver(type, data, stepsFirst ? [batch, steps, heads, width] : [batch, heads, steps, width]);
 }
 
 export function headsOf(tensor: Tensor, name: string, stepsFirst: boolean): Heads {
@@ -58,7 +57,7 @@ type Steps = number | readonly number[];
 
 const stepsOf = (steps: Steps, entry: number) => (typeof steps === 'number' ? steps : steps[entry]);
 
-/** Where rows lie, in bytes. */
+/** Where rows lie. */
 interface Strides {
   readonly start: number;
   readonly batch: number;
@@ -66,8 +65,8 @@ interface Strides {
   readonly step: number;
 }
 
-function stridesOf({ type, heads, steps, width, stepsFirst, packing }: Heads): Strides {
-  const row = width * bytesPerElement[type];
+/** @param row the length of a row, in elements or in bytes */
+function stridesOf({ heads, steps, stepsFirst, packing }: Heads, row: number): Strides {
   if (!stepsFirst) return { start: 0, batch: heads * steps * row, head: steps * row, step: row };
   const { rows, first, stride } = packing ?? { rows: heads, first: 0, stride: 1 };
   return { start: first * row, batch: steps * rows * row, head: stride * row, step: rows * row };
@@ -79,8 +78,8 @@ function stridesOf({ type, heads, steps, width, stepsFirst, packing }: Heads): S
 function* copySteps(from: Heads, to: Heads, count: Steps, firstStep: Steps): Generator<void, void> {
   // Axes beside an empty one may be of any length.
   if (from.batch * from.heads * from.steps * from.width === 0) return;
-  const [source, target] = [stridesOf(from), stridesOf(to)];
   const rowBytes = from.width * bytesPerElement[from.type];
+  const [source, target] = [stridesOf(from, rowBytes), stridesOf(to, rowBytes)];
   const entries = { length: from.batch, from: source.batch, to: target.batch };
   const copy = (steps: number, first: number, entry: number, batch: typeof entries) =>
     copyRows(
@@ -176,6 +175,30 @@ export function* copyWithStepsFirst(allocations: Allocations, split: Heads): Gen
   const copy = emptyLike(allocations, split, split.name, split.steps, true);
   yield* copySteps(split, copy, split.steps, 0);
   return copy;
+}
+
+/** A copy of heads on a device, in memory of its own, to which a bias is added or which is rotated. */
+export function copyOnDevice(
+  allocations: Allocations,
+  backend: Backend,
+  from: Heads,
+  stepsFirst: boolean,
+  changes: Pick<HeadsProblem, 'bias' | 'rotation'>,
+): Heads {
+  const { name, batch, heads, steps, width } = from;
+  const to = emptyLike(allocations, from, name, steps, stepsFirst);
+  const view = (split: Heads, strides: Strides): View => ({
+    data: split.data,
+    type: split.type,
+    batchStride: strides.batch,
+    headStride: strides.head,
+    stepStride: strides.step,
+  });
+  const [source, target] = [stridesOf(from, width), stridesOf(to, width)];
+  const shape = { batch, heads, steps, width, from: view(from, source), fromStart: source.start };
+  // Nothing waits: all memory is on the device.
+  solveSync(backend, [{ kind: 'heads', ...shape, to: view(to, target), ...changes }]);
+  return to;
 }
 
 /** The output of attention as [batch, steps, heads · width], for the caller. */

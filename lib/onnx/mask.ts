@@ -5,10 +5,10 @@ import { describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import { isOnDevice } from '../memory/device.js';
-import { Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { bytesPerElement, isFloatType } from '../tensor/types.js';
 import { atOnce } from '../time-slices.js';
-import { type Opset, toTensor } from './arguments.js';
+import { type Opset, tensorOver, toTensor } from './arguments.js';
 import { copyRows } from './copy-rows.js';
 import { emptyBeside } from './heads.js';
 
@@ -65,8 +65,7 @@ export function fillUp(allocations: Allocations, mask: Tensor, covered: number, 
     const axis = { length: rows, from: covered * bytes, to: total * bytes };
     atOnce(copyRows({ name: 'a mask', data: from }, { data: to }, [axis], covered * bytes));
   }
-  const dims = [...outer, total];
-  return isOnDevice(to) ? new Tensor(type, to, dims) : new Tensor(type, to, dims);
+  return tensorOver(type, to, [...outer, total]);
 }
 
 /** With four axes, so that two axes are [queries, keys] and nothing else. */

@@ -22,7 +22,7 @@ import {
   type RotaryEmbeddingOutputs,
   readRotaryNode,
 } from './microsoft/rotary-embedding.js';
-import { rotate } from './rotate.js';
+import { rotated } from './rotate.js';
 
 export type { OperatorOptions } from './microsoft/arguments.js';
 export type {
@@ -165,9 +165,8 @@ export function rotaryEmbedding(
   options: OperatorOptions = {},
 ): Promise<RotaryEmbeddingOutputs> {
   return allocating(async (allocations) => {
-    const { heads, angles, output } = readRotaryNode(allocations, inputs, attributes, options);
-    await inTurns(rotate(heads, angles));
-    return { output };
+    const node = readRotaryNode(allocations, inputs, attributes, options);
+    return { output: await inTurns(rotated(allocations, node)) };
   });
 }
 
@@ -178,8 +177,7 @@ export function rotaryEmbeddingSync(
   options: OperatorOptions = {},
 ): RotaryEmbeddingOutputs {
   return allocatingSync((allocations) => {
-    const { heads, angles, output } = readRotaryNode(allocations, inputs, attributes, options);
-    atOnce(rotate(heads, angles));
-    return { output };
+    const node = readRotaryNode(allocations, inputs, attributes, options);
+    return { output: atOnce(rotated(allocations, node)) };
   });
 }

@@ -4,20 +4,20 @@ import { expectDims, readNames } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
 import { expectType, type TensorArgument } from '../checks/tensor.js';
 import { type Allocations, allocating, allocatingSync } from '../memory/allocations.js';
-import { Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';
 import { atOnce, inTurns } from '../time-slices.js';
 import {
+  expectOnePlace,
   expectOperatorFloat,
   integersOf,
   type Opset,
   readInputs,
   readInteger,
   readOpset,
-  toTensor,
 } from './arguments.js';
 import type { Heads } from './heads.js';
-import { copyOfInput, expectRotatable, type RotaryNode, readRotated, rotate, rowsAt } from './rotate.js';
+import { headsToRotate, type RotaryNode, readRotated, readRotation, rotated } from './rotate.js';
 
 /** The inputs of a RotaryEmbedding node, by the names of the operator's definition. */
 export interface RotaryEmbeddingInputs {
@@ -48,7 +48,7 @@ export interface RotaryEmbeddingAttributes {
 export interface RotaryEmbeddingOptions {
   /** The operator set that the node belongs to; default 25. The operator is the same in all of them. */
   readonly opset?: Opset;
-  /** Checked as everywhere; the rotation is the same on every backend. */
+  /** Checked as everywhere; in the memory of the CPU the rotation is the same on every backend. */
   readonly backend?: BackendName;
   /** The requested outputs; there is only one, 'output'. */
   readonly outputs?: readonly 'output'[];
@@ -76,7 +76,7 @@ function expectCaches(
   expectDims(sin.dims, 'sin_cache', cos.dims);
 }
 
-/** Reads and checks a node, and copies what is to be rotated. */
+/** Reads and checks a node; what is to be rotated in the memory of the CPU is copied. */
 function prepare(
   allocations: Allocations,
   inputs: unknown,
@@ -95,22 +95,18 @@ function prepare(
   const { input, cos_cache, sin_cache, position_ids } = given;
 
   const type = expectOperatorFloat(input);
-  expectRotatable(input, cos_cache, sin_cache);
-  chooseBackend(asked.backend, type);
+  expectOnePlace(input, cos_cache, sin_cache);
+  const backend = chooseBackend(asked.backend, type, input.location);
   expectType(cos_cache, type, 'input.type');
   expectType(sin_cache, type, 'input.type');
   if (position_ids) expectType(position_ids, 'int64', 'the type that ONNX specifies');
-  const heads = copyOfInput(input, readInteger(values, 'num_heads', 0, 2 ** 31 - 1));
-  const rotated = readRotated(readInteger(values, 'rotary_embedding_dim', 0, heads.width) ?? 0, heads.width);
-  expectCaches(given, position_ids, heads, rotated / 2);
+  const heads = headsToRotate(input, readInteger(values, 'num_heads', 0, 2 ** 31 - 1));
+  const width = readRotated(readInteger(values, 'rotary_embedding_dim', 0, heads.width) ?? 0, heads.width);
+  expectCaches(given, position_ids, heads, width / 2);
+  const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
   const positions = position_ids && integersOf(position_ids);
-  const angles = {
-    cos: rowsAt(toTensor(cos_cache), positions),
-    sin: rowsAt(toTensor(sin_cache), positions),
-    pairs: rotated / 2,
-    interleaved: readInteger(values, 'interleaved', 0, 1) === 1,
-  };
-  return { heads, angles, output: new Tensor(type, heads.data, input.dims) };
+  const rotation = readRotation(cos_cache, sin_cache, interleaved, positions);
+  return { heads, rotation, dims: input.dims, backend };
 }
 
 /**
@@ -132,9 +128,8 @@ export function rotaryEmbedding(
   options: RotaryEmbeddingOptions = {},
 ): Promise<RotaryEmbeddingOutputs> {
   return allocating(async (allocations) => {
-    const { heads, angles, output } = prepare(allocations, inputs, attributes, options);
-    await inTurns(rotate(heads, angles));
-    return { output };
+    const node = prepare(allocations, inputs, attributes, options);
+    return { output: await inTurns(rotated(allocations, node)) };
   });
 }
 
@@ -145,8 +140,7 @@ export function rotaryEmbeddingSync(
   options: RotaryEmbeddingOptions = {},
 ): RotaryEmbeddingOutputs {
   return allocatingSync((allocations) => {
-    const { heads, angles, output } = prepare(allocations, inputs, attributes, options);
-    atOnce(rotate(heads, angles));
-    return { output };
+    const node = prepare(allocations, inputs, attributes, options);
+    return { output: atOnce(rotated(allocations, node)) };
   });
 }

@@ -1,55 +1,46 @@
 /** Rotation of heads by position, as the rotary operators specify it. */
+import type { Backend } from '../backends/backend.js';
 import { copyData } from '../checks/data.js';
-import { hostDataOf, type TensorArgument } from '../checks/tensor.js';
+import { sizeOf } from '../checks/lists.js';
+import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { integerBetween, invalid } from '../checks/values.js';
+import type { Allocations } from '../memory/allocations.js';
+import { isOnDevice } from '../memory/device.js';
+import type { HeadRotation } from '../problem/problem.js';
 import { rotatePairs } from '../rotary/rotate-pairs.js';
-import { readElements, writeElements } from '../tensor/elements.js';
+import { hostElements, readElements, writeElements } from '../tensor/elements.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { expectOnCpu, expectOnePlace, expectRankOf, widthOfHeads } from './arguments.js';
-import { elementsPerTurn, type HostHeads } from './heads.js';
+import type { TypedArray } from '../tensor/types.js';
+import { expectRankOf, widthOfHeads } from './arguments.js';
+import { copyOnDevice, elementsPerTurn, type Heads, type HostHeads, tensorOf } from './heads.js';
 
-/** The cosines and sines of one angle for each pair of each step. */
-export interface Angles {
-  /** [batch, steps, pairs] */
-  readonly cos: Float64Array;
-  readonly sin: Float64Array;
-  readonly pairs: number;
-  /** Pairs are neighbours (x₀, x₁); otherwise x₀ and x₁ lie `pairs` apart. */
-  readonly interleaved: boolean;
-}
-
-/**
- * A node of a rotary operator: the heads, which are a copy of its input, and its output over the same memory.
- */
+/** A node of a rotary operator. */
 export interface RotaryNode {
-  readonly heads: HostHeads;
-  readonly angles: Angles;
-  readonly output: Tensor;
+  /** In the memory of the CPU a copy of the input. */
+  readonly heads: Heads;
+  readonly rotation: HeadRotation;
+  /** Of the input, and of the output. */
+  readonly dims: readonly number[];
+  readonly backend: Backend;
 }
 
-/** Refuses what is on a device, where nothing rotates but layers. */
-export function expectRotatable(input: TensorArgument, ...tables: readonly TensorArgument[]): void {
-  const instead = `copy ${input.name} with to('cpu'), or use MultiHeadAttention of heed with rotary`;
-  expectOnCpu(input.location, 'Rotary positions in operators of ONNX are', instead);
-  expectOnePlace(input, ...tables);
+function dataToRotate(input: TensorArgument): Heads['data'] {
+  const data = dataOf(input);
+  return isOnDevice(data) ? data : copyData(data, input.type, input.name);
 }
 
-/**
- * A copy of an input of three or four axes, whose heads the attribute num_heads counts in the former case.
- */
-export function copyOfInput(input: TensorArgument, count: number | undefined): HostHeads {
+/** The heads of an input of three or four axes, which the attribute num_heads counts in the former case. */
+export function headsToRotate(input: TensorArgument, count: number | undefined): Heads {
   const { name, type, dims } = input;
   expectRankOf(input, [3, 4]);
   if (dims.length === 4) {
     const [batch, heads, steps, width] = dims;
-    const data = copyData(hostDataOf(input), type, name);
-    return { name, type, data, batch, heads, steps, width, stepsFirst: false };
+    return { name, type, data: dataToRotate(input), batch, heads, steps, width, stepsFirst: false };
   }
   if (!count) throw invalid('num_heads', 'given for an input of 3 axes', count);
   const [batch, steps] = dims;
   const width = widthOfHeads(input, count, 'num_heads');
-  const data = copyData(hostDataOf(input), type, name);
-  return { name, type, data, batch, heads: count, steps, width, stepsFirst: true };
+  return { name, type, data: dataToRotate(input), batch, heads: count, steps, width, stepsFirst: true };
 }
 
 /** How many leading elements of a head are rotated, 0 being all. */
@@ -62,35 +53,62 @@ export function readRotated(given: number, width: number): number {
   return rotated;
 }
 
-/**
- * The rows of a table [positions, pairs] at the position of each step, in memory of their own; without
- * positions, all rows of a table that has one for each step.
- */
-export function rowsAt(
-  table: Tensor,
-  positions: ArrayLike<number> | undefined,
-  source = 'position_ids.data',
+/** The rows of a table at some positions, or all of them, in memory of their own. */
+function rowsAt(
+  { type }: TensorArgument,
+  data: TypedArray,
+  { pairs, rows }: Pick<HeadRotation, 'pairs' | 'rows'>,
+  positions: Float64Array | undefined,
 ): Float64Array {
-  const [length, pairs] = table.dims;
-  const rows = new Float64Array(positions ? positions.length * pairs : table.size);
+  const taken = new Float64Array((positions?.length ?? rows) * pairs);
   if (positions === undefined) {
-    readElements(table.type, table.data, 0, rows.length, rows);
-    return rows;
+    readElements(type, data, 0, taken.length, taken);
+    return taken;
   }
-  for (let step = 0; step < positions.length; step++) {
-    const position = integerBetween(positions[step], `${source}[${step}]`, 0, length - 1);
-    const row = rows.subarray(step * pairs, (step + 1) * pairs);
-    readElements(table.type, table.data, position * pairs, pairs, row);
+  for (const [step, position] of positions.entries()) {
+    readElements(type, data, position * pairs, pairs, taken.subarray(step * pairs, (step + 1) * pairs));
   }
-  return rows;
+  return taken;
+}
+
+/**
+ * The rotation by tables [rows, pairs] of cosines and sines, of which each [batch, step] has its own row: the
+ * one at its position, or the next one. In the memory of the CPU copies of these rows, in float64.
+ *
+ * @param source the name of the positions
+ */
+export function readRotation(
+  cos: TensorArgument,
+  sin: TensorArgument,
+  interleaved: boolean,
+  positions: Float64Array | undefined,
+  source = 'position_ids.data',
+): HeadRotation {
+  const pairs = cos.dims[cos.dims.length - 1];
+  const rows = sizeOf(cos.dims.slice(0, -1));
+  for (const [step, position] of positions?.entries() ?? [])
+    integerBetween(position, `${source}[${step}]`, 0, rows - 1);
+  const tables = { pairs, interleaved, rows };
+  const [cosines, sines] = [dataOf(cos), dataOf(sin)];
+  if (isOnDevice(cosines) || isOnDevice(sines)) return { ...tables, cos: cosines, sin: sines, positions };
+  return {
+    ...tables,
+    cos: rowsAt(cos, cosines, tables, positions),
+    sin: rowsAt(sin, sines, tables, positions),
+    rows: positions?.length ?? rows,
+    positions: undefined,
+  };
 }
 
 /**
  * Rotates each pair of each head by its step's angle, in place: nothing else may access the heads meanwhile.
  * Pauses now and then.
  */
-export function* rotate(split: HostHeads, { cos, sin, pairs, interleaved }: Angles): Generator<void, void> {
+export function* rotate(split: HostHeads, rotation: HeadRotation): Generator<void, void> {
   const { type, data, batch, heads, steps, width, stepsFirst } = split;
+  const { pairs, interleaved } = rotation;
+  const cos = hostElements<Float64Array>(rotation.cos as Float64Array);
+  const sin = hostElements<Float64Array>(rotation.sin as Float64Array);
   const head = new Float64Array(2 * pairs);
   const headStride = stepsFirst ? width : steps * width;
   const stepStride = stepsFirst ? heads * width : width;
@@ -114,4 +132,18 @@ export function* rotate(split: HostHeads, { cos, sin, pairs, interleaved }: Angl
       }
     }
   }
+}
+
+/** The output of a rotary operator. Pauses now and then. */
+export function* rotated(
+  allocations: Allocations,
+  { heads, rotation, dims, backend }: RotaryNode,
+): Generator<void, Tensor> {
+  const { data, stepsFirst } = heads;
+  if (isOnDevice(data)) {
+    const there = copyOnDevice(allocations, backend, heads, stepsFirst, { rotation });
+    return allocations.share(tensorOf(there), dims);
+  }
+  yield* rotate({ ...heads, data }, rotation);
+  return allocations.share(tensorOf(heads), dims);
 }

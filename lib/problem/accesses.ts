@@ -126,6 +126,19 @@ export function accessesOf(problem: Problem): Accesses {
         writes: () => [problem.to.data],
         work: () => problem.count * reading,
       };
+    case 'heads': {
+      const { from, to, bias, rotation, batch, heads, steps, width } = problem;
+      return {
+        reads: () => [
+          { name: 'heads', data: from.data },
+          ...(bias ? [{ name: 'bias', data: bias.data }] : []),
+          ...(rotation ? [{ name: 'cos', data: rotation.cos }] : []),
+          ...(rotation ? [{ name: 'sin', data: rotation.sin }] : []),
+        ],
+        writes: () => [to.data],
+        work: () => batch * heads * steps * width * reading,
+      };
+    }
   }
 }
 

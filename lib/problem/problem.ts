@@ -330,10 +330,43 @@ export interface CastProblem {
   readonly to: { readonly data: Elements; readonly type: TensorType };
 }
 
+/**
+ * Copies heads of [batch, heads, steps, width] from one view to another of the same type, which do not overlap. First a bias is
+ * added, then pairs are rotated. Solved by the cuda backend only: elsewhere lib/onnx does it itself.
+ */
+export interface HeadsProblem {
+  readonly kind: 'heads';
+  readonly batch: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly width: number;
+  readonly from: View;
+  /** The element of `from` at which the first head begins. */
+  readonly fromStart: number;
+  readonly to: View;
+  /** Of the same type: [heads, width] from an element on. */
+  readonly bias?: { readonly data: Elements; readonly start: number } | undefined;
+  readonly rotation?: HeadRotation | undefined;
+}
+
+/** Rotates each pair (x, y) among the first 2 · pairs elements of a head to (x cos − y sin, x sin + y cos). */
+export interface HeadRotation {
+  readonly pairs: number;
+  /** Pairs are neighbours; otherwise they lie `pairs` apart. */
+  readonly interleaved: boolean;
+  /** [rows, pairs], contiguous, of the type of the heads. */
+  readonly cos: Elements;
+  readonly sin: Elements;
+  readonly rows: number;
+  /** The row for each [batch, step]; by default there is one for each, in order. */
+  readonly positions: ArrayLike<number> | undefined;
+}
+
 export type Problem =
   | AttentionProblem
   | RowsProblem
   | ProjectionProblem
   | MergeProblem
   | AppendProblem
-  | CastProblem;
+  | CastProblem
+  | HeadsProblem;

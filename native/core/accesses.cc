@@ -82,6 +82,12 @@ Accesses accesses(const CastProblem& problem) {
   return {{problem.from}, {{problem.to, bytes_of(problem.count, problem.to_type)}}};
 }
 
+Accesses accesses(const HeadsProblem& problem) {
+  const int64_t elements = problem.batch * problem.heads * problem.steps * problem.width;
+  return {{problem.from.data, problem.bias, problem.cos, problem.sin},
+          {{problem.to.data, bytes_of(elements, problem.to.type)}}};
+}
+
 }  // namespace
 
 Accesses accesses_of(const Problem& problem) {

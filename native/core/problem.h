@@ -114,9 +114,30 @@ struct CastProblem {
   int64_t count = 0;
 };
 
+// Copies heads of [batch, heads, steps, width] from one view to another of the same type, which do not
+// overlap: first a bias is added, then each pair (x, y) among the leading elements of a head is rotated to
+// (x cos − y sin, x sin + y cos). Results are rounded once.
+struct HeadsProblem {
+  int64_t batch = 0;
+  int64_t heads = 0;
+  int64_t steps = 0;
+  int64_t width = 0;
+  View from;
+  int64_t from_start = 0;  // the element of `from` at which the first head begins
+  MutableView to;
+  const void* bias = nullptr;  // of the same type, or null: that of head h, element d is
+  int64_t bias_start = 0;      // element bias_start + h * width + d
+  int64_t pairs = 0;           // 0: nothing is rotated
+  bool interleaved = false;    // pairs are neighbours; otherwise `pairs` apart
+  const void* cos = nullptr;
+  const void* sin = nullptr;  // tables [positions, pairs] of the same type, contiguous
+  // The row of the tables for each [batch, step]; empty if there is one for each, in order.
+  std::vector<int64_t> positions;
+};
+
 // An operation is a list of problems, solved in order: each may read what earlier ones wrote. Problems are
 // copied if they are needed longer; the buffers that they point to are not.
-using Problem =
-    std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem, CastProblem>;
+using Problem = std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem,
+                             CastProblem, HeadsProblem>;
 
 }  // namespace heed

@@ -39,4 +39,7 @@ void merge(const MergeProblem& problem, Workspace& workspace);
 // Converts elements from one floating type to another.
 void cast(const CastProblem& problem, Workspace& workspace);
 
+// Copies heads from one view to another, with a bias and rotated.
+void copy_heads(const HeadsProblem& problem, Workspace& workspace);
+
 }  // namespace heed::cuda

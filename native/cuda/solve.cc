@@ -80,6 +80,10 @@ void launch(const CastProblem& problem, Workspace& workspace) {
   cast(problem, workspace);
 }
 
+void launch(const HeadsProblem& problem, Workspace& workspace) {
+  copy_heads(problem, workspace);
+}
+
 }  // namespace
 
 // attention_forward uses one block per tile of 64 or 128 query rows of one head, and each block reads all

@@ -170,6 +170,7 @@ constexpr uint32_t append_threads = 128;
 constexpr int append_blocks_at_once = 12;
 constexpr uint32_t quantise_threads = 256;  // 8 rows of keys of a head at once
 constexpr uint32_t merge_threads = 128;
+constexpr uint32_t copy_heads_threads = 128;
 constexpr uint32_t mask_tiles_threads = 128;
 constexpr uint32_t cast_threads = 256;
 constexpr int64_t cast_elements_per_block = 4 * cast_threads;

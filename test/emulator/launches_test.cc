@@ -101,6 +101,15 @@ void launch_merge(cuda::Workspace& workspace, DType type) {
   cuda::merge(problem, workspace);
 }
 
+void launch_heads(cuda::Workspace& workspace, DType type) {
+  alignas(16) float nothing[4] = {};
+  HeadsProblem problem;
+  problem.batch = problem.heads = problem.steps = problem.width = 1;
+  problem.from = {nothing, type, 1, 1, 1};
+  problem.to = {nothing, type, 1, 1, 1};
+  cuda::copy_heads(problem, workspace);
+}
+
 void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
   alignas(16) float memory[8] = {};
   for (const int64_t offset : {0, 1}) {
@@ -157,6 +166,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     for (const int64_t width : {64, 128, 256, 512}) launch_attention(random, workspace, type, width);
     launch_projections(workspace, type);
     launch_merge(workspace, type);
+    launch_heads(workspace, type);
     for (const DType to : types) launch_copies(workspace, type, to);
     launch_quantisation(workspace, type);
   }
@@ -174,7 +184,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
       cuda::attention_decode(in_a_page(made.problem, DType::int8), memory);
     }
   }
-  CHECK(launches.size() > 103);
+  CHECK(launches.size() > 106);
   for (const auto& launched : launches) {
     INFO(launched.first);
     CHECK(launched.second.threads % 32 == 0);

@@ -2,7 +2,6 @@
 // to nearest even.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -20,16 +19,6 @@ void cast(const CastProblem& problem, Random& random) {
   Plan plan;
   cpu::plan(problem, plan);
   run(plan, random);
-}
-
-// The nearest number of a type to x; in a tie, the one whose last bit is 0.
-double rounded(DType type, double x) {
-  if (x == 0) return x;
-  const int precision = type == DType::float16 ? 11 : type == DType::bfloat16 ? 8 : 24;
-  int exponent;
-  std::frexp(x, &exponent);
-  if (type == DType::float16) exponent = std::max(exponent, -13);
-  return std::ldexp(std::nearbyint(std::ldexp(x, precision - exponent)), exponent - precision);
 }
 
 template <class F>

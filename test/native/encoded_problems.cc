@@ -248,6 +248,29 @@ void add_cast(Encoded& to, Random& random) {
   }
 }
 
+void add_heads(Encoded& to, Random& random) {
+  const int64_t batch = random.integer(0, 3), heads = random.integer(1, 3), steps = random.integer(0, 5),
+                width = random.integer(1, 20);
+  const DType type = random_type(random);
+  to.add({double(batch), double(heads), double(steps), double(width)});
+  to.view(batch, heads, steps, width, type);
+  to.add(0);
+  to.view(batch, heads, steps, width, type);
+  if (random.chance(0.5)) {
+    to.add(-1);
+  } else {
+    const int64_t start = random.integer(0, 3);
+    to.add({to.buffer(start + heads * width, type), double(start)});
+  }
+  if (random.chance(0.3)) return to.add(-1);
+  const int64_t pairs = random.integer(0, width / 2);
+  const bool listed = random.chance(0.5);
+  const int64_t rows = listed ? random.integer(2, 6) : batch * steps;
+  to.add({double(pairs), random.chance(0.5) ? 1.0 : 0.0, double(rows)});
+  for (int side = 0; side < 2; ++side) to.add(to.buffer(rows * pairs, type));
+  add_list(to, listed ? batch * steps : 0, 0, random);
+}
+
 void add_append(Encoded& to, Random& random) {
   const int64_t heads = random.integer(1, 3), width = random.integer(1, 20),
                 value_width = random.integer(1, 20);
@@ -266,12 +289,13 @@ void add_append(Encoded& to, Random& random) {
 }  // namespace
 
 void add_problem(Encoded& to, Random& random) {
-  const int64_t kind = random.integer(0, 5);
+  const int64_t kind = random.integer(0, 6);
   to.add(static_cast<double>(kind));
   if (kind == 2) return add_projection(to, random);
   if (kind == 3) return add_merge(to, random);
   if (kind == 4) return add_append(to, random);
   if (kind == 5) return add_cast(to, random);
+  if (kind == 6) return add_heads(to, random);
   const AttentionShape shape = random_shape(random);
   add_attention(to, random, shape);
   if (kind == 1) add_rows(to, random, shape);

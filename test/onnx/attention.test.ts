@@ -6,10 +6,10 @@ import type { FloatType } from '../../lib/tensor/types.js';
 import { eachBackend } from '../support/backends.js';
 import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
-import { type DrawnAttention, drawAttention } from './attention-nodes.js';
 import { attentionOracle } from './attention-oracle.js';
 import { expectAllClose } from './compare.js';
 import { decode, type NdArray } from './nd-array.js';
+import { type DrawnAttention, drawAttention } from './nodes.js';
 import { surrounded } from './surrounded.js';
 
 function expected({ inputs, attributes }: DrawnAttention): Record<string, NdArray> {

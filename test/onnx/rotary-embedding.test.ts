@@ -6,41 +6,16 @@ import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
 import { expectAllClose } from './compare.js';
 import { decode } from './nd-array.js';
+import { drawRotaryEmbedding } from './nodes.js';
 import { rotaryEmbeddingOracle } from './rotary-embedding-oracle.js';
 import { surrounded } from './surrounded.js';
-
-type FloatType = 'float32' | 'float16' | 'bfloat16';
-
-function drawNode(random: Random, type: FloatType) {
-  const flat = random.chance(0.5);
-  const [batch, heads, steps] = [random.integer(0, 3), random.integer(1, 3), random.integer(0, 4)];
-  const width = 2 * random.integer(1, 6);
-  const partial = random.chance(0.5) ? 2 * random.integer(0, width / 2) : undefined;
-  const half = (partial || width) / 2;
-  const positions = random.integer(1, 9);
-  const withIds = random.chance(0.5);
-  const cacheDims = withIds ? [positions, half] : [batch, steps, half];
-  const ids = BigInt64Array.from({ length: batch * steps }, () => BigInt(random.integer(0, positions - 1)));
-  const inputs: Record<string, Tensor> = {
-    input: random.tensor(type, flat ? [batch, steps, heads * width] : [batch, heads, steps, width]),
-    cos_cache: random.tensor(type, cacheDims),
-    sin_cache: random.tensor(type, cacheDims),
-    ...(withIds && { position_ids: new Tensor(ids, [batch, steps]) }),
-  };
-  const attributes: Record<string, number> = {
-    ...(flat && { num_heads: heads }),
-    ...(partial !== undefined && { rotary_embedding_dim: partial }),
-    ...(random.chance(0.7) && { interleaved: random.integer(0, 1) }),
-  };
-  return { inputs, attributes };
-}
 
 describe('onnx rotaryEmbedding', () => {
   for (const type of ['float32', 'float16', 'bfloat16'] as const) {
     it(`is the operator of the specification for any ${type} node`, async () => {
       const random = new Random(`onnx rotaryEmbedding ${type}`);
       for (let i = 0; i < 150; i++) {
-        const { inputs, attributes } = drawNode(random, type);
+        const { inputs, attributes } = drawRotaryEmbedding(random, type);
         const placed = Object.entries(inputs).map(([name, input]) => ({ name, ...surrounded(input) }));
         const tensors = Object.fromEntries(placed.map(({ name, tensor }) => [name, tensor]));
         const { output } = await rotaryEmbedding(tensors as never, attributes);

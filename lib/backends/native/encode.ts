@@ -7,6 +7,8 @@ import {
   type Choices,
   type HeadMatrix,
   type HeadNorm,
+  type HeadRotation,
+  type HeadsProblem,
   headNumbers,
   type MaskView,
   type MergeProblem,
@@ -176,7 +178,26 @@ function encodeCast(to: Encoder, problem: CastProblem): void {
   to.typed(problem.to);
 }
 
-const kinds = ['attention', 'rows', 'projection', 'merge', 'append', 'cast'] as const;
+function encodeHeadRotation(to: Encoder, rotation: HeadRotation): void {
+  to.numbers(rotation.pairs, rotation.interleaved ? 1 : 0, rotation.rows);
+  to.buffer(rotation.cos);
+  to.buffer(rotation.sin);
+  to.list(rotation.positions);
+}
+
+function encodeHeads(to: Encoder, problem: HeadsProblem): void {
+  to.numbers(problem.batch, problem.heads, problem.steps, problem.width);
+  to.view(problem.from);
+  to.number(problem.fromStart);
+  to.view(problem.to);
+  to.optional(problem.bias, (_, { data, start }) => {
+    to.buffer(data);
+    to.number(start);
+  });
+  to.optional(problem.rotation, encodeHeadRotation);
+}
+
+const kinds = ['attention', 'rows', 'projection', 'merge', 'append', 'cast', 'heads'] as const;
 
 function encodeProblem(to: Encoder, problem: Problem): void {
   to.number(kinds.indexOf(problem.kind));
@@ -198,6 +219,9 @@ function encodeProblem(to: Encoder, problem: Problem): void {
       break;
     case 'cast':
       encodeCast(to, problem);
+      break;
+    case 'heads':
+      encodeHeads(to, problem);
       break;
   }
 }

@@ -32,6 +32,8 @@ function work(problem: Problem): Generator<void> {
       return append(problem);
     case 'cast':
       throw new TypeError('Tensors in the memory of the CPU cast themselves');
+    case 'heads':
+      throw new TypeError('Operators of ONNX copy heads in the memory of the CPU themselves');
   }
 }
 

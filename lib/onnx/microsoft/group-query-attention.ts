@@ -3,31 +3,32 @@ import type { AttentionDetails } from '../../attention/details.js';
 import { readSoftcap } from '../../attention/scoring.js';
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
-import { allocate } from '../../checks/data.js';
-import { expectDims, sizeOf } from '../../checks/lists.js';
+import { expectDims } from '../../checks/lists.js';
 import { type OptionValues, readOptions } from '../../checks/options.js';
 import { expectType, fetchedDataOf, type TensorArgument } from '../../checks/tensor.js';
 import { describeDims, finiteOption, integerBetween, invalid, isFiniteFloat32 } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import type { Allocations } from '../../memory/allocations.js';
-import { type DeviceArray, isOnDevice } from '../../memory/device.js';
-import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
-import { Tensor } from '../../tensor/tensor.js';
+import { isOnDevice } from '../../memory/device.js';
+import type { HeadRotation } from '../../problem/problem.js';
+import { hostElements, readElements } from '../../tensor/elements.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { bytesPerElement, type FloatType, type TensorLike, type TypedArray } from '../../tensor/types.js';
 import {
-  expectOnCpu,
   expectOnePlace,
   expectOperatorFloat,
   expectRankOf,
   integersOf,
   readInputs,
   readInteger,
+  tensorOver,
   toTensor,
   widthOfHeads,
 } from '../arguments.js';
 import { copyRows } from '../copy-rows.js';
 import {
   appendSteps,
+  copyOnDevice,
   copyWithStepsFirst,
   elementsPerTurn,
   emptyBeside,
@@ -38,7 +39,7 @@ import {
   withHeadsFirst,
 } from '../heads.js';
 import { fillUp } from '../mask.js';
-import { type Angles, rotate, rowsAt } from '../rotate.js';
+import { readRotation, rotate } from '../rotate.js';
 import {
   expectAttentionBias,
   expectOneType,
@@ -229,7 +230,7 @@ interface Node {
   readonly steps: Steps;
   /** Of present_key and present_value. */
   readonly presentSteps: number;
-  readonly angles: Angles | undefined;
+  readonly rotation: HeadRotation | undefined;
   readonly bias: Tensor | undefined;
   readonly sinks: Float64Array | undefined;
   readonly scale: number;
@@ -239,7 +240,7 @@ interface Node {
   readonly left: number;
   readonly shown: (typeof shown)[number];
   readonly type: FloatType;
-  readonly backend: Backend['name'];
+  readonly backend: Backend;
 }
 
 /** Refuses what other kernels make of caches. */
@@ -333,7 +334,12 @@ function positionsOf(ids: TensorArgument | undefined, { batch, steps }: Heads, a
   return positions;
 }
 
-function readAngles(inputs: Inputs, attributes: Attributes, query: Heads, at: Steps): Angles | undefined {
+function readAngles(
+  inputs: Inputs,
+  attributes: Attributes,
+  query: Heads,
+  at: Steps,
+): HeadRotation | undefined {
   const { cos_cache, sin_cache, position_ids } = inputs;
   const interleaved = readFlag(attributes, 'rotary_interleaved');
   if (position_ids) {
@@ -341,8 +347,6 @@ function readAngles(inputs: Inputs, attributes: Attributes, query: Heads, at: St
     expectDims(position_ids.dims, 'position_ids', [query.batch, query.steps]);
   }
   if (!readFlag(attributes, 'do_rotary')) return undefined;
-  const instead = "rotate query and key before, or copy all inputs with to('cpu')";
-  expectOnCpu(inputs.query.location, 'do_rotary is', instead);
   if (cos_cache === undefined) throw invalid('cos_cache', 'given for do_rotary', cos_cache);
   if (sin_cache === undefined) throw invalid('sin_cache', 'given for do_rotary', sin_cache);
   expectRankOf(cos_cache, [2]);
@@ -356,12 +360,7 @@ function readAngles(inputs: Inputs, attributes: Attributes, query: Heads, at: St
   }
   const positions = positionsOf(position_ids, query, at);
   const source = position_ids ? 'position_ids.data' : 'the default position_ids';
-  return {
-    cos: rowsAt(toTensor(cos_cache), positions, source),
-    sin: rowsAt(toTensor(sin_cache), positions, source),
-    pairs,
-    interleaved,
-  };
+  return readRotation(cos_cache, sin_cache, interleaved, positions, source);
 }
 
 function readSinks(
@@ -386,15 +385,6 @@ function readLeft(attributes: Attributes, causal: boolean): number {
   if (size === -1) return Number.POSITIVE_INFINITY;
   if (!causal) throw invalid('local_window_size', '-1 where causal is 0', size);
   return size - 1;
-}
-
-/** What output_qk holds. */
-function readShown(attributes: Attributes, { location }: TensorArgument): Node['shown'] {
-  const name = shown[readInteger(attributes, 'qk_output', 0, 2) ?? 0];
-  if (name === 'biasedScores') {
-    expectOnCpu(location, 'qk_output of 1 is', "ask for weights with 2, or copy all inputs with to('cpu')");
-  }
-  return name;
 }
 
 function read(
@@ -424,7 +414,7 @@ function read(
     head_sink,
   );
   expectOnePlace(inputs.query, key, value, past_key, past_value, cos_cache, sin_cache, attention_bias);
-  const backend = chooseBackend(options.backend, type, inputs.query.location).name;
+  const backend = chooseBackend(options.backend, type, inputs.query.location);
   const heads = readCount(attributes, 'num_heads');
   const keyHeads = readCount(attributes, 'kv_num_heads');
   if (heads % keyHeads !== 0) throw invalid('num_heads', `a multiple of kv_num_heads (${keyHeads})`, heads);
@@ -446,7 +436,7 @@ function read(
     past,
     steps,
     presentSteps,
-    angles: readAngles(inputs, attributes, query, steps),
+    rotation: readAngles(inputs, attributes, query, steps),
     // Without queries an axis of the cache may be of any length.
     bias: attention_bias && inputs.query.size > 0 ? toTensor(attention_bias) : undefined,
     sinks: readSinks(head_sink, attributes, heads),
@@ -454,28 +444,24 @@ function read(
     softcap: readSoftcap(attributes.softcap, 'softcap'),
     causal,
     left: readLeft(attributes, causal),
-    shown: readShown(attributes, inputs.query),
+    shown: shown[readInteger(attributes, 'qk_output', 0, 2) ?? 0],
     type,
     backend,
   };
 }
 
-/** In the memory of the CPU. */
-function* rotated(
-  allocations: Allocations,
-  split: Heads,
-  angles: Angles | undefined,
-): Generator<void, Heads> {
-  if (angles === undefined) return split;
+function* rotated({ allocations, rotation, backend }: Node, split: Heads): Generator<void, Heads> {
+  if (rotation === undefined) return split;
+  if (isOnDevice(split.data)) return copyOnDevice(allocations, backend, split, false, { rotation });
   const copy = yield* copyWithStepsFirst(allocations, split);
-  yield* rotate({ ...copy, data: hostElements<TypedArray>(copy.data) }, angles);
+  yield* rotate({ ...copy, data: hostElements<TypedArray>(copy.data) }, rotation);
   return copy;
 }
 
 function* ask(node: Node): Generator<void, Question> {
-  const { allocations, past, angles, steps, presentSteps, bias, sinks } = node;
-  const key = yield* rotated(allocations, node.key, angles);
-  const query = yield* withHeadsFirst(allocations, yield* rotated(allocations, node.query, angles));
+  const { allocations, past, steps, presentSteps, bias, sinks } = node;
+  const key = yield* rotated(node, node.key);
+  const query = yield* withHeadsFirst(allocations, yield* rotated(node, node.query));
   const append = (before: Heads | undefined, from: Heads, name: string) =>
     appendSteps(allocations, before, from, name, steps.past, presentSteps);
   return {
@@ -492,58 +478,45 @@ function* ask(node: Node): Generator<void, Question> {
       kvLengths: steps.lengths,
       ...(bias && { mask: fillUp(allocations, bias, steps.total, presentSteps) }),
       ...(sinks && { sinks }),
-      backend: node.backend,
+      backend: node.backend.name,
       include: node.shown ? [node.shown] : [],
     },
   };
 }
 
-/** Weights, which are 0 where a step may not attend, for the first keys of the cache. */
-function* weightsOnDevice(weights: Tensor, { allocations, type, steps }: Node): Generator<void, Tensor> {
-  const { elements, dims } = weights;
-  const outer = dims.slice(0, -1);
-  const rows = sizeOf(outer);
-  const bytes = bytesPerElement[weights.type];
-  const cut = emptyBeside(
-    allocations,
-    elements,
-    weights.type,
-    rows * steps.total,
-    'output_qk',
-  ) as DeviceArray;
-  const axis = { length: rows, from: dims[3] * bytes, to: steps.total * bytes };
-  if (rows > 0) {
-    yield* copyRows({ name: 'output_qk', data: elements }, { data: cut }, [axis], steps.total * bytes);
-  }
-  const tensor = new Tensor(weights.type, cut, [...outer, steps.total]);
-  return tensor.type === type ? tensor : allocations.adopt(tensor.cast(type));
-}
-
 /** The details for the first keys of the cache, 0 where a step may not attend. Pauses now and then. */
 function* detailsOf(details: Tensor, node: Node): Generator<void, Tensor> {
-  const { type, steps, causal, left } = node;
-  if (isOnDevice(details.elements)) return yield* weightsOnDevice(details, node);
+  const { allocations, type, steps, causal, left } = node;
+  const { elements } = details.type === type ? details : allocations.adopt(details.cast(type));
   const [batch, heads, queries, keys] = details.dims;
-  const data = allocate(type, batch * heads * queries * steps.total, 'output_qk');
-  // Axes beside an empty one may be of any length.
-  const row = new Float64Array(data.length === 0 ? 0 : steps.total);
+  const size = batch * heads * queries * steps.total;
+  const shown = emptyBeside(allocations, elements, type, size, 'output_qk');
+  if (isOnDevice(shown)) shown.device.clear(shown);
+  const bytes = bytesPerElement[type];
+  const axis = { length: heads, from: queries * keys * bytes, to: queries * steps.total * bytes };
   let sinceTurn = 0;
-  for (let group = 0; data.length > 0 && group < batch * heads; group++) {
-    const entry = Math.floor(group / heads);
+  for (let entry = 0; entry < batch; entry++) {
     for (let i = 0; i < queries; i++) {
       const position = steps.offsets[entry] + i;
-      const end = Math.min(steps.lengths[entry], causal ? position + 1 : keys);
-      readElements(details.type, details.data, (group * queries + i) * keys, steps.total, row);
-      row.fill(0, 0, Math.min(Math.max(0, position - left), steps.total));
-      row.fill(0, end);
-      writeElements(type, data, (group * queries + i) * steps.total, steps.total, row);
-      sinceTurn += steps.total;
+      const start = Math.max(0, position - left);
+      const end = causal ? Math.min(steps.lengths[entry], position + 1) : steps.lengths[entry];
+      if (start >= end) continue;
+      const row = entry * heads * queries + i;
+      const first = { from: (row * keys + start) * bytes, to: (row * steps.total + start) * bytes };
+      yield* copyRows(
+        { name: 'output_qk', data: elements },
+        { data: shown },
+        [axis],
+        (end - start) * bytes,
+        first,
+      );
+      sinceTurn += heads * (end - start);
       if (sinceTurn < elementsPerTurn) continue;
       sinceTurn = 0;
       yield;
     }
   }
-  return new Tensor(type, data, [batch, heads, queries, steps.total]);
+  return tensorOver(type, shown, [batch, heads, queries, steps.total]);
 }
 
 function* answer(

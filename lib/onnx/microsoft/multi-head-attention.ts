@@ -4,7 +4,7 @@ import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
 import { expectDims, expectLength, readNames } from '../../checks/lists.js';
 import { type OptionValues, readOptions } from '../../checks/options.js';
-import { fetchedDataOf, type TensorArgument } from '../../checks/tensor.js';
+import { dataOf, fetchedDataOf, type TensorArgument } from '../../checks/tensor.js';
 import { finiteOption, invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import type { Allocations } from '../../memory/allocations.js';
@@ -13,7 +13,6 @@ import { hostElements, readElements, writeElements } from '../../tensor/elements
 import { Tensor } from '../../tensor/tensor.js';
 import type { FloatType, Numbers, TensorLike, TypedArray } from '../../tensor/types.js';
 import {
-  expectOnCpu,
   expectOnePlace,
   expectOperatorFloat,
   expectRankOf,
@@ -23,6 +22,7 @@ import {
 } from '../arguments.js';
 import {
   appendSteps,
+  copyOnDevice,
   copyWithStepsFirst,
   elementsPerTurn,
   type Heads,
@@ -163,10 +163,16 @@ interface Projections {
   readonly value: Heads;
 }
 
+/** What is added to the heads of query, key and value: in one list, in float64 in the memory of the CPU. */
+interface Biases {
+  readonly data: Float64Array | DeviceArray;
+  /** Those that are complete have none. */
+  readonly starts: { readonly [Name in keyof Projections]?: number };
+}
+
 interface Node extends Projections, Added {
   readonly allocations: Allocations;
-  /** What is added to the heads of query, key and value; undefined for those that are complete. */
-  readonly biases: { readonly [Name in keyof Projections]?: Float64Array };
+  readonly biases: Biases | undefined;
   readonly past: { readonly key: Heads; readonly value: Heads } | undefined;
   /** Of present_key and present_value. */
   readonly presentSteps: number;
@@ -232,21 +238,20 @@ function readProjections({ query, key, value }: Inputs, heads: number): Projecti
 function readBiases(
   { key: given, value: other, bias }: Inputs,
   { query, key, value }: Projections,
-): Node['biases'] {
-  if (bias === undefined) return {};
+): Biases | undefined {
+  if (bias === undefined) return undefined;
   if (given && other === undefined) {
     throw new HeedError('HEED_INVALID_ARGUMENT', 'Expected no bias with a packed key, received a tensor');
   }
-  const instead = 'add it to query, key and value before, with an operator of its own';
-  expectOnCpu(bias.location, 'A bias is', instead);
   const hidden = query.heads * query.width;
   const valueHidden = value.heads * value.width;
   expectDims(bias.dims, 'bias', [2 * hidden + valueHidden]);
+  const starts = { query: 0, ...(key.stepsFirst && { key: hidden, value: 2 * hidden }) };
+  const data = dataOf(bias);
+  if (isOnDevice(data)) return { data, starts };
   const numbers = new Float64Array(bias.size);
-  readElements(bias.type, fetchedDataOf(bias), 0, bias.size, numbers);
-  const ofQuery = { query: numbers.subarray(0, hidden) };
-  if (!key.stepsFirst) return ofQuery;
-  return { ...ofQuery, key: numbers.subarray(hidden, 2 * hidden), value: numbers.subarray(2 * hidden) };
+  readElements(bias.type, data, 0, bias.size, numbers);
+  return { data: numbers, starts };
 }
 
 /** Steps of the past, and of what is present after this call. */
@@ -352,13 +357,13 @@ interface Asked extends Question {
   readonly present: { readonly key: Heads; readonly value: Heads } | undefined;
 }
 
-/** In the memory of the CPU. */
-function* plusBias(
-  allocations: Allocations,
-  from: Heads,
-  bias: Float64Array | undefined,
-): Generator<void, Heads> {
-  if (bias === undefined) return from;
+function* plusBias(node: Node, name: keyof Projections): Generator<void, Heads> {
+  const { allocations, backend, biases, [name]: from } = node;
+  const start = biases?.starts[name];
+  if (biases === undefined || start === undefined) return from;
+  if (isOnDevice(biases.data))
+    return copyOnDevice(allocations, backend, from, true, { bias: { data: biases.data, start } });
+  const bias = biases.data.subarray(start, start + from.heads * from.width);
   const sum = yield* copyWithStepsFirst(allocations, from);
   const data = hostElements<TypedArray>(sum.data);
   const step = new Float64Array(bias.length);
@@ -400,9 +405,9 @@ function* maskOf(
 function* ask(node: Node): Generator<void, Asked> {
   const { allocations, past, shape, presentSteps, outputs } = node;
   const [query, key, value] = [
-    yield* plusBias(allocations, node.query, node.biases.query),
-    yield* plusBias(allocations, node.key, node.biases.key),
-    yield* plusBias(allocations, node.value, node.biases.value),
+    yield* plusBias(node, 'query'),
+    yield* plusBias(node, 'key'),
+    yield* plusBias(node, 'value'),
   ];
   const options = {
     ...(yield* maskOf(node)),

@@ -5,18 +5,18 @@ import { expectType, type TensorArgument } from '../../checks/tensor.js';
 import { invalid } from '../../checks/values.js';
 import { HeedError } from '../../errors.js';
 import type { Allocations } from '../../memory/allocations.js';
-import { Tensor } from '../../tensor/tensor.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import type { TensorLike } from '../../tensor/types.js';
 import {
+  expectOnePlace,
   expectOperatorFloat,
   expectRankOf,
   integersOf,
   readInputs,
   readInteger,
-  toTensor,
 } from '../arguments.js';
-import type { HostHeads } from '../heads.js';
-import { copyOfInput, expectRotatable, type RotaryNode, readRotated, rowsAt } from '../rotate.js';
+import type { Heads } from '../heads.js';
+import { headsToRotate, type RotaryNode, readRotated, readRotation } from '../rotate.js';
 import { expectOneType, most } from './arguments.js';
 
 /** The inputs of a RotaryEmbedding node of com.microsoft, by the names of the operator's definition. */
@@ -81,18 +81,18 @@ function countHeads(input: TensorArgument, attributes: Attributes, width: number
 }
 
 /** The position of each [batch, step]. */
-function readPositions(ids: TensorArgument, { data, batch, steps }: HostHeads): Float64Array {
+function readPositions(ids: TensorArgument, { batch, steps }: Heads, { size }: TensorArgument): Float64Array {
   const given = integersOf(ids);
   if (ids.dims.length > 1 || ids.size !== 1) {
     expectDims(ids.dims, 'position_ids', [batch, steps]);
     return given;
   }
   // Axes beside an empty one may be of any length.
-  if (data.length === 0) return new Float64Array();
+  if (size === 0) return new Float64Array();
   return Float64Array.from({ length: batch * steps }, (_, row) => given[0] + (row % steps));
 }
 
-/** Reads and checks a node, and copies what is to be rotated. */
+/** Reads and checks a node; what is to be rotated in the memory of the CPU is copied. */
 export function readRotaryNode(
   allocations: Allocations,
   inputs: unknown,
@@ -109,8 +109,8 @@ export function readRotaryNode(
   const { input, position_ids, cos_cache, sin_cache } = given;
 
   const type = expectOperatorFloat(input);
-  expectRotatable(input, cos_cache, sin_cache);
-  chooseBackend(backend, type);
+  expectOnePlace(input, cos_cache, sin_cache);
+  const chosen = chooseBackend(backend, type, input.location);
   expectOneType(type, 'input', cos_cache, sin_cache);
   expectType(position_ids, 'int64', "the operator's");
   if (values.scale !== undefined && values.scale !== 1) {
@@ -118,7 +118,7 @@ export function readRotaryNode(
   }
   expectRankOf(cos_cache, [2]);
   const [positions, pairs] = cos_cache.dims;
-  const heads = copyOfInput(input, countHeads(input, values, 2 * pairs));
+  const heads = headsToRotate(input, countHeads(input, values, 2 * pairs));
   const dim = readInteger(values, 'rotary_embedding_dim', 0, heads.width) ?? 0;
   const rotated = readRotated(dim, heads.width);
   expectDims(cos_cache.dims, 'cos_cache', [positions, rotated / 2]);
@@ -130,12 +130,8 @@ export function readRotaryNode(
       `Expected cos_cache to have a row for each of ${heads.steps} steps, or is_packed_batching to be 1, received ${positions} rows`,
     );
   }
-  const rows = readPositions(position_ids, heads);
-  const angles = {
-    cos: rowsAt(toTensor(cos_cache), rows),
-    sin: rowsAt(toTensor(sin_cache), rows),
-    pairs,
-    interleaved: readInteger(values, 'interleaved', 0, 1) === 1,
-  };
-  return { heads, angles, output: new Tensor(type, heads.data, input.dims) };
+  const interleaved = readInteger(values, 'interleaved', 0, 1) === 1;
+  const rows = readPositions(position_ids, heads, input);
+  const rotation = readRotation(cos_cache, sin_cache, interleaved, rows);
+  return { heads, rotation, dims: input.dims, backend: chosen };
 }

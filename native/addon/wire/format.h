@@ -30,6 +30,8 @@
 //   4 append        heads width valueWidth  key value cachedKey cachedValue (views)  entries (count)
 //                   parts (count, then of each: entry start steps position)  pages, a page list for each entry
 //   5 cast          count  from to (buffer type)
+//   6 heads         batch heads steps width  from (view) fromStart  to (view)  bias (-1, or: buffer start)
+//                   rotation (-1, or: pairs interleaved rows  cos sin (buffers)  positions (list, each < rows))
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
 //                slabs (count, then of each: keys values (buffers)

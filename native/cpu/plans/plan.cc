@@ -1,5 +1,5 @@
-// Plans an operation, and the problems that take a single phase of similar tasks: rows, merge, append and
-// cast.
+// Plans an operation, and the problems that take a single phase of similar tasks: rows, merge, append, cast
+// and heads.
 #include <algorithm>
 #include <cmath>
 
@@ -157,6 +157,47 @@ void plan(const CastProblem& problem, Plan& plan) {
                                advance(problem.to, problem.to_type, first), problem.to_type,
                                std::min(elements_per_task, problem.count - first));
                   }});
+}
+
+// One task for all heads of a step.
+void plan(const HeadsProblem& problem, Plan& plan) {
+  const KernelTable& table = kernels();
+  const auto copying = std::make_shared<const HeadsProblem>(problem);
+  plan.push_back(
+      {problem.batch * problem.steps, [copying, &table](const TaskContext& context) {
+         const HeadsProblem& p = *copying;
+         const DType type = p.from.type;
+         auto* elements = static_cast<float*>(
+             context.scratch.reserve(static_cast<size_t>(2 * (p.width + p.pairs)) * sizeof(float)));
+         float *bias = elements + p.width, *cos = bias + p.width, *sin = cos + p.pairs;
+         const auto read = [&](const void* data, int64_t first, float* to, int64_t count) {
+           table.cast(advance(data, type, first), type, to, DType::float32, count);
+         };
+         const int64_t entry = context.task / p.steps, step = context.task % p.steps;
+         if (p.pairs > 0) {
+           const int64_t row = p.positions.empty() ? context.task : p.positions[context.task];
+           read(p.cos, row * p.pairs, cos, p.pairs);
+           read(p.sin, row * p.pairs, sin, p.pairs);
+         }
+         for (int64_t head = 0; head < p.heads; ++head) {
+           const auto offset_in = [=](const auto& view) {
+             return entry * view.batch_stride + head * view.head_stride + step * view.step_stride;
+           };
+           read(p.from.data, p.from_start + offset_in(p.from), elements, p.width);
+           if (p.bias != nullptr) {
+             read(p.bias, p.bias_start + head * p.width, bias, p.width);
+             for (int64_t d = 0; d < p.width; ++d) elements[d] += bias[d];
+           }
+           for (int64_t pair = 0; pair < p.pairs; ++pair) {
+             float& first = elements[p.interleaved ? 2 * pair : pair];
+             float& second = elements[p.interleaved ? 2 * pair + 1 : p.pairs + pair];
+             const float x = first, y = second;
+             first = x * cos[pair] - y * sin[pair];
+             second = x * sin[pair] + y * cos[pair];
+           }
+           table.cast(elements, DType::float32, advance(p.to.data, type, offset_in(p.to)), type, p.width);
+         }
+       }});
 }
 
 }  // namespace heed::cpu

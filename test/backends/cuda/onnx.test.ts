@@ -5,7 +5,6 @@ import { cudaDevice } from '../../../lib/backends/native/native.js';
 import { attention, attentionSync, microsoft, rotaryEmbedding } from '../../../lib/onnx.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import type { FloatType, TypedArray } from '../../../lib/tensor/types.js';
-import { drawAttention } from '../../onnx/attention-nodes.js';
 import { attentionOracle } from '../../onnx/attention-oracle.js';
 import { expectAllClose } from '../../onnx/compare.js';
 import {
@@ -16,10 +15,13 @@ import {
 } from '../../onnx/microsoft/nodes.js';
 import {
   groupQueryAttentionOracle,
+  microsoftRotaryEmbeddingOracle,
   multiHeadAttentionOracle,
   roundingTo,
 } from '../../onnx/microsoft/oracles.js';
 import { decode, type NdArray } from '../../onnx/nd-array.js';
+import { drawAttention, drawRotaryEmbedding as drawOnnxRotaryEmbedding } from '../../onnx/nodes.js';
+import { rotaryEmbeddingOracle } from '../../onnx/rotary-embedding-oracle.js';
 import { many } from '../../support/backends.js';
 import { expectSameBits } from '../../support/compare.js';
 import { expectMemoryBack, onDevice } from '../../support/device.js';
@@ -108,23 +110,21 @@ onDevice('onnx operators', () => {
     it(`GroupQueryAttention is what its definition says for any ${type} node`, async () => {
       const random = new Random(`GroupQueryAttention on a device, ${type}`);
       for (let i = 0; i < many(150); i++) {
-        const drawn = drawGroupQueryAttention(random, type, 'heed');
-        const shows = drawn.attributes.qk_output === 1 ? 2 : drawn.attributes.qk_output;
-        const attributes = { ...drawn.attributes, do_rotary: 0, ...(shows && { qk_output: shows }) };
-        const node = { ...drawn, attributes };
+        const node = drawGroupQueryAttention(random, type, 'heed');
         const results = await call(node.inputs, (given) =>
-          microsoft.groupQueryAttention(given, attributes as never),
+          microsoft.groupQueryAttention(given, node.attributes as never),
         );
-        const { weights, output, present_key, present_value } = groupQueryAttentionOracle(
+        const { scores, weights, output, present_key, present_value } = groupQueryAttentionOracle(
           decoded(node.inputs),
-          attributes,
+          node.attributes,
           roundingTo(type),
         );
+        const output_qk = { 1: scores, 2: weights }[node.attributes.qk_output ?? 0];
         const right: Record<string, NdArray> = {
           output,
           present_key,
           present_value,
-          ...(shows && { output_qk: weights }),
+          ...(output_qk && { output_qk }),
         };
         assert.deepEqual(Object.keys(results).sort(), Object.keys(right).sort());
         for (const [name, wanted] of Object.entries(right))
@@ -135,9 +135,8 @@ onDevice('onnx operators', () => {
     it(`MultiHeadAttention is what its definition says for any ${type} node`, async () => {
       const random = new Random(`MultiHeadAttention on a device, ${type}`);
       for (let i = 0; i < many(150); i++) {
-        const { inputs: drawn, attributes } = drawMultiHeadAttention(random, type, 'heed');
-        const { bias: _, ...inputs } = drawn;
-        const node = { inputs: inputs as Tensors, attributes };
+        const node = drawMultiHeadAttention(random, type, 'heed');
+        const { attributes } = node;
         const { hidesRows, ...right } = multiHeadAttentionOracle(
           decoded(node.inputs),
           attributes,
@@ -155,6 +154,22 @@ onDevice('onnx operators', () => {
           const wanted = right[name as keyof typeof right];
           expectAllClose(tensor, wanted, type, `${name} of ${titleOf(i, node)}`, tolerance);
         }
+      }
+    });
+  }
+
+  for (const type of types) {
+    it(`both RotaryEmbedding are what their definitions say for any ${type} node`, async () => {
+      const random = new Random(`RotaryEmbedding on a device, ${type}`);
+      for (let i = 0; i < many(150); i++) {
+        const onnx = drawOnnxRotaryEmbedding(random, type);
+        const { output } = await call(onnx.inputs, (given) => rotaryEmbedding(given, onnx.attributes));
+        const right = rotaryEmbeddingOracle(decoded(onnx.inputs) as never, onnx.attributes);
+        expectAllClose(output, right, type, `output of ${titleOf(i, onnx)}`);
+        const node = drawRotaryEmbedding(random, type);
+        const own = await call(node.inputs, (given) => microsoft.rotaryEmbedding(given, node.attributes));
+        const wanted = microsoftRotaryEmbeddingOracle(decoded(node.inputs), node.attributes);
+        expectAllClose(own.output, wanted, type, `output of com.microsoft's ${titleOf(i, node)}`);
       }
     });
   }
@@ -215,7 +230,7 @@ onDevice('onnx operators', () => {
     expectSameBits(await Y.to('cpu'), expected.Y);
   });
 
-  it('refuses tensors of two places, what no kernel does, and leaves no memory behind', async () => {
+  it('refuses tensors of two places, and leaves no memory behind', async () => {
     const random = new Random('onnx refusals on a device');
     const { used } = deviceMemory();
     const x = random.tensor('float32', [1, 3, 16]);
@@ -230,40 +245,15 @@ onDevice('onnx operators', () => {
       'HEED_LOCATION_MISMATCH',
       "Expected options.backend to be 'cuda'",
     );
-    const bias = await random.tensor('float32', [48]).to('cuda');
-    await rejectsHeed(
-      () => microsoft.multiHeadAttention({ query: there, key: there, value: there, bias }, { num_heads: 2 }),
-      'HEED_UNSUPPORTED',
-      "A bias is not supported at 'cuda:0' yet; add it to query, key and value before",
-    );
-    const group = drawGroupQueryAttention(random, 'float32', 'heed');
-    const given = await placed(group.inputs, 'cuda');
-    for (const [attribute, message] of [
-      [{ do_rotary: 1 }, "do_rotary is not supported at 'cuda:0' yet"],
-      [{ do_rotary: 0, qk_output: 1 }, "qk_output of 1 is not supported at 'cuda:0' yet"],
-    ] as const) {
-      await rejectsHeed(
-        () => microsoft.groupQueryAttention(given as never, { ...group.attributes, ...attribute } as never),
-        'HEED_UNSUPPORTED',
-        message,
-      );
-    }
     const rotary = drawRotaryEmbedding(random, 'float32');
     const turned = await placed(rotary.inputs, 'cuda');
-    const message =
-      "Rotary positions in operators of ONNX are not supported at 'cuda:0' yet; copy input with";
-    await rejectsHeed(
-      () => microsoft.rotaryEmbedding(turned as never, rotary.attributes),
-      'HEED_UNSUPPORTED',
-      message,
-    );
-    await rejectsHeed(() => rotaryEmbedding(turned as never, { num_heads: 1 }), 'HEED_UNSUPPORTED', message);
     await rejectsHeed(
       () => rotaryEmbedding({ ...turned, input: rotary.inputs.input } as never, { num_heads: 1 }),
       'HEED_LOCATION_MISMATCH',
       'Expected cos_cache to be where input is',
     );
-    for (const tensors of [{ there, bias }, given, turned]) dispose(tensors);
+    dispose({ there });
+    dispose(turned);
     assert.equal(deviceMemory().used, used);
   });
 });

@@ -2,6 +2,7 @@
 // represents exactly, so inputs need no rounding.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -63,6 +64,16 @@ inline void write(void* data, DType type, int64_t index, double value) {
       return;
     }
   }
+}
+
+// The nearest number of a type to x; in a tie, the one whose last bit is 0.
+inline double rounded(DType type, double x) {
+  if (x == 0) return x;
+  const int precision = type == DType::float16 ? 11 : type == DType::bfloat16 ? 8 : 24;
+  int exponent;
+  std::frexp(x, &exponent);
+  if (type == DType::float16) exponent = std::max(exponent, -13);
+  return std::ldexp(std::nearbyint(std::ldexp(x, precision - exponent)), exponent - precision);
 }
 
 // A tensor of one type, read and written as doubles. Initially poisoned: every float element is NaN.

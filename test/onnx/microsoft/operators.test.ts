@@ -6,7 +6,6 @@ import { eachBackend, many } from '../../support/backends.js';
 import { Random } from '../../support/random.js';
 import { expectAllClose } from '../compare.js';
 import { decode, filled, type NdArray } from '../nd-array.js';
-import { rotaryEmbeddingOracle } from '../rotary-embedding-oracle.js';
 import { surrounded } from '../surrounded.js';
 import {
   drawGroupQueryAttention,
@@ -15,7 +14,12 @@ import {
   type MicrosoftNode,
   titleOf,
 } from './nodes.js';
-import { groupQueryAttentionOracle, multiHeadAttentionOracle, roundingTo } from './oracles.js';
+import {
+  groupQueryAttentionOracle,
+  microsoftRotaryEmbeddingOracle,
+  multiHeadAttentionOracle,
+  roundingTo,
+} from './oracles.js';
 
 const types: FloatType[] = ['float32', 'float16', 'bfloat16'];
 
@@ -99,19 +103,7 @@ eachBackend('com.microsoft', (backend) => {
         const { output } = await call(node, (inputs) =>
           microsoft.rotaryEmbedding(inputs, attributes, { backend }),
         );
-        const { position_ids, ...arrays } = decoded(node.inputs);
-        const { dims } = node.inputs.input;
-        const steps = dims[dims.length - 2];
-        const positions = filled([dims[0], steps], (index) =>
-          position_ids.values.length === 1
-            ? position_ids.values[0] + (index % steps)
-            : position_ids.values[index],
-        );
-        const num_heads = node.attributes.num_heads ?? dims[2] / (2 * node.inputs.cos_cache.dims[1]);
-        const right = rotaryEmbeddingOracle({ ...arrays, position_ids: positions } as never, {
-          ...node.attributes,
-          num_heads,
-        });
+        const right = microsoftRotaryEmbeddingOracle(decoded(node.inputs), node.attributes);
         expectAllClose(output, right, type, `output of ${titleOf(i, node)}`);
       }
     });

@@ -264,3 +264,18 @@ export function multiHeadAttentionOracle(
   const qk = { dims: scores.dims, values: scores.values.map(round) };
   return { output, present_key, present_value, qk, hidesRows };
 }
+
+export function microsoftRotaryEmbeddingOracle(inputs: Arrays, attributes: Numbers): NdArray {
+  const [input, cos_cache] = [given(inputs.input), given(inputs.cos_cache)];
+  const ids = given(inputs.position_ids).values;
+  const { dims } = input;
+  const steps = dims[dims.length - 2];
+  const position_ids = filled([dims[0], steps], (index) =>
+    ids.length === 1 ? ids[0] + (index % steps) : ids[index],
+  );
+  const num_heads = attributes.num_heads ?? dims[2] / (2 * cos_cache.dims[1]);
+  return rotaryEmbeddingOracle(
+    { input, cos_cache, sin_cache: given(inputs.sin_cache), position_ids },
+    { ...attributes, num_heads },
+  );
+}

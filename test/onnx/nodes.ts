@@ -1,4 +1,4 @@
-/** Random nodes of Attention: any combination of inputs and attributes that an operator set allows. */
+/** Random nodes of ONNX: any combination of inputs and attributes that an operator set allows. */
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
 import type { Random } from '../support/random.js';
@@ -78,4 +78,31 @@ export function drawAttention(random: Random, type: FloatType): DrawnAttention {
     ...(opset === 25 && random.chance(0.5) && { right_window_size: random.integer(-1, 5) }),
   };
   return { inputs, attributes, opset, outputs };
+}
+
+export function drawRotaryEmbedding(
+  random: Random,
+  type: FloatType,
+): { readonly inputs: Record<string, Tensor>; readonly attributes: Record<string, number> } {
+  const flat = random.chance(0.5);
+  const [batch, heads, steps] = [random.integer(0, 3), random.integer(1, 3), random.integer(0, 4)];
+  const width = 2 * random.integer(1, 6);
+  const partial = random.chance(0.5) ? 2 * random.integer(0, width / 2) : undefined;
+  const half = (partial || width) / 2;
+  const positions = random.integer(1, 9);
+  const withIds = random.chance(0.5);
+  const cacheDims = withIds ? [positions, half] : [batch, steps, half];
+  const ids = BigInt64Array.from({ length: batch * steps }, () => BigInt(random.integer(0, positions - 1)));
+  const inputs: Record<string, Tensor> = {
+    input: random.tensor(type, flat ? [batch, steps, heads * width] : [batch, heads, steps, width]),
+    cos_cache: random.tensor(type, cacheDims),
+    sin_cache: random.tensor(type, cacheDims),
+    ...(withIds && { position_ids: new Tensor(ids, [batch, steps]) }),
+  };
+  const attributes: Record<string, number> = {
+    ...(flat && { num_heads: heads }),
+    ...(partial !== undefined && { rotary_embedding_dim: partial }),
+    ...(random.chance(0.7) && { interleaved: random.integer(0, 1) }),
+  };
+  return { inputs, attributes };
 }
