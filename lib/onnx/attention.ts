@@ -158,15 +158,18 @@ function* arrange(node: AttentionNode, output: Tensor, layout: Operands['layout'
     : allocations.share(typed);
 }
 
+/** The tensors of an answer belong to the operation, whatever happens to the next one. */
+function adopted({ allocations }: AttentionNode, answer: AttentionDetails): AttentionDetails {
+  for (const tensor of Object.values(answer) as Tensor[]) allocations.adopt(tensor);
+  return answer;
+}
+
 function* outputsOf(
   node: AttentionNode,
   { layout, present }: Operands,
   answers: readonly AttentionDetails[],
 ): Generator<void, AttentionOutputs> {
   const { allocations } = node;
-  for (const { output, ...details } of answers) {
-    for (const tensor of [output, ...Object.values(details)]) allocations.adopt(tensor as Tensor);
-  }
   const stage = answers[answers.length - 1][node.stage];
   return {
     Y: yield* arrange(node, answers[0].output, layout),
@@ -202,8 +205,10 @@ export function attention(
     const node = readAttentionNode(allocations, inputs, attributes, options);
     const operands = await inTurns(operandsOf(node));
     const { query, key, value } = operands;
-    const answers = questions(node, operands).map((asked) => attentionDetails(query, key, value, asked));
-    return await inTurns(outputsOf(node, operands, await Promise.all(answers)));
+    const answers: AttentionDetails[] = [];
+    for (const asked of questions(node, operands))
+      answers.push(adopted(node, await attentionDetails(query, key, value, asked)));
+    return await inTurns(outputsOf(node, operands, answers));
   });
 }
 
@@ -217,7 +222,9 @@ export function attentionSync(
     const node = readAttentionNode(allocations, inputs, attributes, options);
     const operands = atOnce(operandsOf(node));
     const { query, key, value } = operands;
-    const answers = questions(node, operands).map((asked) => attentionDetailsSync(query, key, value, asked));
+    const answers = questions(node, operands).map((asked) =>
+      adopted(node, attentionDetailsSync(query, key, value, asked)),
+    );
     return atOnce(outputsOf(node, operands, answers));
   });
 }

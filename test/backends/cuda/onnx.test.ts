@@ -1,8 +1,15 @@
 /** The operators of heed/onnx on tensors of a device: results are there, and what oracles in float64 say. */
 import assert from 'node:assert/strict';
-import { deviceMemory } from '../../../lib/backends/devices.js';
+import { deviceMemory, limitDeviceMemory } from '../../../lib/backends/devices.js';
 import { cudaDevice } from '../../../lib/backends/native/native.js';
-import { attention, attentionSync, microsoft, rotaryEmbedding } from '../../../lib/onnx.js';
+import type { HeedError } from '../../../lib/errors.js';
+import {
+  attention,
+  attentionSync,
+  microsoft,
+  rotaryEmbedding,
+  rotaryEmbeddingSync,
+} from '../../../lib/onnx.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import type { FloatType, TypedArray } from '../../../lib/tensor/types.js';
 import { attentionOracle } from '../../onnx/attention-oracle.js';
@@ -71,7 +78,7 @@ async function call(
 }
 
 /** The bytes of each array that is fetched from the device while something runs. */
-async function fetchedDuring(work: () => Promise<unknown>): Promise<number[]> {
+async function fetchedDuring(work: () => Promise<object>): Promise<number[]> {
   const device = cudaDevice('cuda:0');
   const fetched: number[] = [];
   const original = device.downloadSync.bind(device);
@@ -81,12 +88,61 @@ async function fetchedDuring(work: () => Promise<unknown>): Promise<number[]> {
   };
   device.download = () => assert.fail('nothing is fetched in the background');
   try {
-    await work();
+    dispose({ ...(await work()) } as Tensors);
   } finally {
     Reflect.deleteProperty(device, 'downloadSync');
     Reflect.deleteProperty(device, 'download');
   }
   return fetched;
+}
+
+/** A random node of each operator, with results that are not empty. */
+function drawNodes(random: Random, type: FloatType) {
+  const onnx = drawAttention(random, type);
+  const options = { opset: onnx.opset, outputs: onnx.outputs } as never;
+  let rotary = drawOnnxRotaryEmbedding(random, type);
+  while (rotary.inputs.input.size === 0) rotary = drawOnnxRotaryEmbedding(random, type);
+  const grouped = drawGroupQueryAttention(random, type, 'heed');
+  const plain = drawMultiHeadAttention(random, type, 'heed');
+  const own = drawRotaryEmbedding(random, type);
+  const node = <Attributes>(
+    drawn: { readonly inputs: Tensors; readonly attributes: object },
+    run: (inputs: never, attributes: Attributes, options?: never) => Promise<object>,
+    runSync: (inputs: never, attributes: Attributes, options?: never) => object,
+    given?: never,
+  ) => ({
+    inputs: drawn.inputs,
+    title: `${run.name}: ${titleOf(0, drawn as never)}`,
+    run: async (inputs: Tensors) =>
+      ({ ...(await run(inputs as never, drawn.attributes as Attributes, given)) }) as Tensors,
+    runSync: (inputs: Tensors) =>
+      ({ ...runSync(inputs as never, drawn.attributes as Attributes, given) }) as Tensors,
+  });
+  return [
+    node(onnx, attention, attentionSync, options),
+    node(rotary, rotaryEmbedding, rotaryEmbeddingSync),
+    node(grouped, microsoft.groupQueryAttention, microsoft.groupQueryAttentionSync),
+    node(plain, microsoft.multiHeadAttention, microsoft.multiHeadAttentionSync),
+    node(own, microsoft.rotaryEmbedding, microsoft.rotaryEmbeddingSync),
+  ];
+}
+
+/** The inputs that are read when they are given. */
+const readAtOnce = new Set([
+  'nonpad_kv_seqlen',
+  'seqlens_k',
+  'total_sequence_length',
+  'past_sequence_length',
+  'key_padding_mask',
+  'position_ids',
+  'head_sink',
+]);
+
+async function expectSameResults(actual: Tensors, expected: Tensors): Promise<void> {
+  assert.deepEqual(Object.keys(actual), Object.keys(expected));
+  for (const [name, tensor] of Object.entries(actual))
+    expectSameBits(await tensor.to('cpu'), await expected[name].to('cpu'));
+  dispose(actual);
 }
 
 onDevice('onnx operators', () => {
@@ -175,14 +231,61 @@ onDevice('onnx operators', () => {
   }
 
   it('gives the same bits synchronously', async () => {
-    const random = new Random('onnx attention on a device, Sync');
-    const { inputs, attributes, opset, outputs } = drawAttention(random, 'float32');
-    const options = { opset, outputs } as never;
-    const given = await placed(inputs, 'cuda');
-    const once = { ...(await attention(given as never, attributes as never, options)) };
-    const again = await placed({ ...attentionSync(given as never, attributes as never, options) }, 'cpu');
-    for (const [name, tensor] of Object.entries(await placed(once as Tensors, 'cpu')))
-      expectSameBits(again[name], tensor);
+    const random = new Random('onnx operators on a device, Sync');
+    for (const { inputs, run, runSync } of drawNodes(random, 'float32')) {
+      const given = await placed(inputs, 'cuda');
+      const expected = await run(given);
+      await expectSameResults(runSync(given), expected);
+      dispose(expected);
+      dispose(given);
+    }
+  });
+
+  it('wants inputs in one place, but for those that are read at once', async () => {
+    const random = new Random('onnx operators in two places');
+    for (let i = 0; i < 8; i++) {
+      for (const { inputs, run, runSync } of drawNodes(random, random.pick(types))) {
+        const given = await placed(inputs, 'cuda');
+        const expected = await run(given);
+        const { used } = deviceMemory();
+        for (const name of Object.keys(inputs).slice(1)) {
+          const mixed = { ...given, [name]: inputs[name] };
+          if (readAtOnce.has(name)) {
+            await expectSameResults(await run(mixed), expected);
+            continue;
+          }
+          const message = `Expected ${name} to be where ${Object.keys(inputs)[0]} is ('cuda:0'), received one at 'cpu'`;
+          await rejectsHeed(() => run(mixed), 'HEED_LOCATION_MISMATCH', message);
+          throwsHeed(() => runSync(mixed), 'HEED_LOCATION_MISMATCH', message);
+        }
+        expectMemoryBack('cuda', used);
+        dispose(expected);
+        dispose(given);
+      }
+    }
+  });
+
+  it('leaves no memory behind where memory runs out', async () => {
+    const random = new Random('onnx operators without memory');
+    for (const { inputs, title, run } of drawNodes(random, 'float32')) {
+      const given = await placed(inputs, 'cuda');
+      const codes: unknown[] = [];
+      for (let spare = 0; codes[codes.length - 1] !== 'none' && spare < 2 ** 20; spare += 512) {
+        const { used } = deviceMemory();
+        try {
+          limitDeviceMemory(used + spare);
+          dispose(await run(given));
+          codes.push('none');
+        } catch (error) {
+          codes.push((error as HeedError).code);
+        } finally {
+          limitDeviceMemory(Number.POSITIVE_INFINITY);
+        }
+        expectMemoryBack('cuda', used);
+      }
+      assert.deepEqual(new Set(codes), new Set(['HEED_OUT_OF_MEMORY', 'none']), title);
+      dispose(given);
+    }
   });
 
   it('fetches lengths only, and reads them wherever they are', async () => {
@@ -197,19 +300,27 @@ onDevice('onnx operators', () => {
         past_key: float(batch, keyHeads, past, width),
         past_value: float(batch, keyHeads, past, width),
         seqlens_k: new Tensor('int32', Int32Array.of(5, 3), [batch]),
+        table: float(16, width / 2),
+        bias: float(3 * heads * width),
       },
       'cuda',
     );
     const total_sequence_length = new Tensor('int32', Int32Array.of(6), [1]);
-    const attributes = { num_heads: heads, kv_num_heads: keyHeads };
+    const attributes = { num_heads: heads, kv_num_heads: keyHeads, do_rotary: 1 } as const;
+    const { table, bias, ...inputs } = moved;
+    const { query: Q, key: K, value: V, past_key, past_value } = inputs;
+    const angles = { cos_cache: table, sin_cache: table };
     const step = () =>
-      microsoft.groupQueryAttention({ ...moved, total_sequence_length } as never, attributes);
+      microsoft.groupQueryAttention({ ...inputs, ...angles, total_sequence_length } as never, attributes);
     assert.deepEqual(await fetchedDuring(step), [4 * batch]);
-    const { query: Q, key: K, value: V, past_key, past_value } = moved;
     const sizes = { q_num_heads: heads, kv_num_heads: keyHeads };
     assert.deepEqual(await fetchedDuring(() => attention({ Q, K, V, past_key, past_value }, sizes)), []);
-    const wide = { query: Q, key: Q, value: Q };
+    const wide = { query: Q, key: Q, value: Q, bias };
     assert.deepEqual(await fetchedDuring(() => microsoft.multiHeadAttention(wide, { num_heads: heads })), []);
+    const position_ids = new Tensor('int64', BigInt64Array.of(3n), [1]);
+    const rotated = { input: Q, ...angles, position_ids };
+    assert.deepEqual(await fetchedDuring(() => microsoft.rotaryEmbedding(rotated, { num_heads: heads })), []);
+    dispose(moved);
   });
 
   it('keeps inputs that are disposed of while it runs', async () => {
@@ -228,32 +339,16 @@ onDevice('onnx operators', () => {
     const { Y } = await running;
     const expected = await attention(inputs as never, attributes, { backend: 'cuda' });
     expectSameBits(await Y.to('cpu'), expected.Y);
+    Y.dispose();
   });
 
-  it('refuses tensors of two places, and leaves no memory behind', async () => {
-    const random = new Random('onnx refusals on a device');
-    const { used } = deviceMemory();
-    const x = random.tensor('float32', [1, 3, 16]);
-    const there = await x.to('cuda');
-    const heads = { q_num_heads: 2, kv_num_heads: 2 };
-    const place = "to be where Q is ('cuda:0'), received one at 'cpu'";
-    const mixed = { Q: there, K: x, V: there };
-    await rejectsHeed(() => attention(mixed, heads), 'HEED_LOCATION_MISMATCH', `Expected K ${place}`);
-    throwsHeed(() => attentionSync(mixed, heads), 'HEED_LOCATION_MISMATCH', `Expected K ${place}`);
+  it('refuses a backend of the CPU', async () => {
+    const there = await new Random('onnx on another backend').tensor('float32', [1, 2, 3, 8]).to('cuda');
     await rejectsHeed(
-      () => attention({ Q: there, K: there, V: there }, heads, { backend: 'cpu' }),
+      () => attention({ Q: there, K: there, V: there }, {}, { backend: 'cpu' }),
       'HEED_LOCATION_MISMATCH',
       "Expected options.backend to be 'cuda'",
     );
-    const rotary = drawRotaryEmbedding(random, 'float32');
-    const turned = await placed(rotary.inputs, 'cuda');
-    await rejectsHeed(
-      () => rotaryEmbedding({ ...turned, input: rotary.inputs.input } as never, { num_heads: 1 }),
-      'HEED_LOCATION_MISMATCH',
-      'Expected cos_cache to be where input is',
-    );
-    dispose({ there });
-    dispose(turned);
-    assert.equal(deviceMemory().used, used);
+    there.dispose();
   });
 });
