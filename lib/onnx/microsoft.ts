@@ -81,6 +81,9 @@ function runSync<Node, Asked extends Question, Outputs>(
  * the new steps of entries with a past may be more than one in any batch, and head sizes need not be
  * multiples of 8.
  *
+ * Tensors on a device are computed with there, and so are the results; lengths, positions and head_sink are
+ * read wherever they are.
+ *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
  *   HEED_INVALID_ARGUMENT for an attribute, length or position out of range, a missing input, or an input
@@ -120,6 +123,9 @@ export function groupQueryAttentionSync(
  * masked key or value reaches the result. The scores of later keys that unidirectional excludes become the
  * lowest float32, which qk shows.
  *
+ * Tensors on a device are computed with there, and so are the results; key_padding_mask and
+ * past_sequence_length are read wherever they are.
+ *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
  *   HEED_INVALID_ARGUMENT for an attribute or length out of range, a missing input, or an input that heed
@@ -149,12 +155,14 @@ export function multiHeadAttentionSync(
 
 /**
  * The operator RotaryEmbedding of com.microsoft, onnxruntime's own domain: as that of ONNX, with the
- * positions as second input, which may be just the first one, and always a table of angles.
+ * positions as second input, which may be just the first one, and always a table of angles. On a device it
+ * rotates there; position_ids are read wherever they are.
  *
  * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist,
  *   HEED_INVALID_ARGUMENT for an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH,
- *   HEED_TYPE_MISMATCH, HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
+ *   HEED_TYPE_MISMATCH, HEED_LOCATION_MISMATCH, HEED_UNSUPPORTED_TYPE for float64, which the operator does not
+ *   support
  *
  * @example
  * const { output } = await microsoft.rotaryEmbedding({ input: query, position_ids, cos_cache, sin_cache });

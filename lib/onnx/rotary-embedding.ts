@@ -112,12 +112,12 @@ function prepare(
 /**
  * The ONNX operator RotaryEmbedding (operator set 23): rotates pairs of elements of queries or keys by angles
  * that grow with the position, as in RoFormer (Su et al., 2021), so that products of both depend on
- * distances.
+ * distances. On a device it rotates there; position_ids are read wherever they are.
  *
  * @see https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
  * @throws HeedError (the promise rejects) HEED_UNKNOWN_OPTION for a name that does not exist, HEED_INVALID_ARGUMENT for
  *   an attribute or position out of range or a missing input, HEED_SHAPE_MISMATCH, HEED_TYPE_MISMATCH,
- *   HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
+ *   HEED_LOCATION_MISMATCH, HEED_UNSUPPORTED_TYPE for float64, which the operator does not support
  *
  * @example
  * const { output } = await rotaryEmbedding({ input: query, cos_cache, sin_cache, position_ids });

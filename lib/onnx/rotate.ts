@@ -107,8 +107,8 @@ export function readRotation(
 export function* rotate(split: HostHeads, rotation: HeadRotation): Generator<void, void> {
   const { type, data, batch, heads, steps, width, stepsFirst } = split;
   const { pairs, interleaved } = rotation;
-  const cos = hostElements<Float64Array>(rotation.cos as Float64Array);
-  const sin = hostElements<Float64Array>(rotation.sin as Float64Array);
+  const cos = hostElements(rotation.cos) as Float64Array;
+  const sin = hostElements(rotation.sin) as Float64Array;
   const head = new Float64Array(2 * pairs);
   const headStride = stepsFirst ? width : steps * width;
   const stepStride = stepsFirst ? heads * width : width;
