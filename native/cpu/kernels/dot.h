@@ -81,7 +81,10 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
   const auto step = [&](auto left_of, auto right_of) {
     Vec left[rows];
 #pragma GCC unroll 8
-    for (int m = 0; m < rows; ++m) left[m] = left_of(a + m * a_stride);
+    for (int m = 0; m < rows; ++m) {
+      left[m] = left_of(a + m * a_stride);
+      keep_in_register(left[m]);
+    }
 #pragma GCC unroll 8
     for (int n = 0; n < columns; ++n) {
       const Vec right = right_of(b + n * b_stride);
