@@ -30,6 +30,7 @@ import { decode, type NdArray } from '../../onnx/nd-array.js';
 import { drawAttention, drawRotaryEmbedding as drawOnnxRotaryEmbedding } from '../../onnx/nodes.js';
 import { rotaryEmbeddingOracle } from '../../onnx/rotary-embedding-oracle.js';
 import { many } from '../../support/backends.js';
+import { collected } from '../../support/collected.js';
 import { expectSameBits } from '../../support/compare.js';
 import { expectMemoryBack, onDevice } from '../../support/device.js';
 import { Random } from '../../support/random.js';
@@ -146,6 +147,9 @@ async function expectSameResults(actual: Tensors, expected: Tensors): Promise<vo
 }
 
 onDevice('onnx operators', () => {
+  // What other files have left to the collector would be released while these tests count.
+  before(() => collected());
+
   for (const type of types) {
     it(`Attention is that of the specification for any ${type} node`, async () => {
       const random = new Random(`onnx attention on a device, ${type}`);
