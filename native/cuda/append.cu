@@ -27,9 +27,9 @@ struct AppendEntry {
 struct AppendParameters {
   View from;
   MutableView to;
-  Pages pages;                 // with its tables in device memory
-  const AppendEntry* entries;  // in device memory
-  int64_t entry_count, rows, heads, width;
+  Pages pages;  // with its tables in device memory
+  Entries<AppendEntry> entries;
+  int64_t rows, heads, width;
 };
 
 constexpr int64_t append_rows_per_block = append_threads / 32;
@@ -40,8 +40,7 @@ __global__ void __launch_bounds__(append_threads) append_kernel(const __grid_con
   const int64_t index = block::index() * append_rows_per_block + warp::index();
   if (index >= p.rows * p.heads) return;
   const int64_t row = index / p.heads, head = index % p.heads;
-  const AppendEntry& entry =
-      entry_at(p.entries, p.entry_count, row, [](const AppendEntry& e) { return e.first_row; });
+  const AppendEntry& entry = entry_at(p.entries, row, [](const AppendEntry& e) { return e.first_row; });
   const AppendProblem::Part& part = entry.part;
   const int64_t step = row - entry.first_row, position = part.position + step;
   const From* from = static_cast<const From*>(p.from.data) + part.entry * p.from.batch_stride +
@@ -85,7 +84,7 @@ struct Side {
   }
 };
 
-void launch_side(const Side& side, AppendParameters p, Stream stream) {
+void launch_side(const Side& side, AppendParameters p, Workspace& workspace) {
   p.from = side.from;
   p.to = side.to;
   p.pages = side.pages;
@@ -97,7 +96,7 @@ void launch_side(const Side& side, AppendParameters p, Stream stream) {
       using From = typename decltype(from_element)::type;
       using To = typename decltype(to_element)::type;
       launch(side.is_aligned() ? &append_kernel<elements_at_once, From, To> : &append_kernel<1, From, To>,
-             shape, stream, p);
+             shape, workspace, p);
     });
   });
 }
@@ -115,15 +114,14 @@ void append(const AppendProblem& problem, Workspace& workspace) {
   }
   if (rows == 0) return;
   AppendParameters p{};
-  p.entries = workspace.upload(entries);
-  p.entry_count = static_cast<int64_t>(entries.size());
+  p.entries = entries_of(entries, workspace);
   p.rows = rows;
   p.heads = problem.heads;
   const DevicePages pages = upload_pages(*problem.pages, workspace);
   launch_side({problem.key, problem.cached_key, pages.key, problem.pages->keys, problem.key_width}, p,
-              workspace.stream());
+              workspace);
   launch_side({problem.value, problem.cached_value, pages.value, problem.pages->values, problem.value_width},
-              p, workspace.stream());
+              p, workspace);
 }
 
 }  // namespace heed::cuda

@@ -17,12 +17,11 @@ DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& worksp
   if (is_paged(problem)) p.pages = upload_pages(*problem.pages, workspace);
   p.output = problem.output;
   p.log_sum_exp = problem.log_sum_exp;
-  p.sequences = workspace.upload(problem.sequences);
   p.scoring = problem.scoring;
   for (const HeadNumbers list : head_numbers) {
     const auto bytes = static_cast<size_t>(problem.query_heads) * sizeof(float);
     if (const float* numbers = problem.scoring.*list)
-      p.scoring.*list = static_cast<const float*>(workspace.upload(numbers, bytes));
+      p.scoring.*list = static_cast<const float*>(workspace.upload_kept(numbers, bytes));
   }
   p.query_heads = static_cast<int32_t>(problem.query_heads);
   p.key_heads = static_cast<int32_t>(problem.key_heads);

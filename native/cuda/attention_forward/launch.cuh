@@ -46,8 +46,7 @@ void launch_forward_variant(const AttentionProblem& problem, Workspace& workspac
   if (plan.blocks == 0) return;
   ForwardParameters p{};
   p.attention = parameters_of(problem, workspace);
-  p.entries = workspace.upload(plan.entries);
-  p.entry_count = static_cast<int32_t>(plan.entries.size());
+  p.entries = entries_of(plan.entries, workspace);
   p.column_tiles = static_cast<int32_t>(column_tiles);
   p.aligned =
       has_aligned_rows(problem.query) && has_aligned_rows(problem.key) && has_aligned_rows(problem.value);
@@ -57,7 +56,7 @@ void launch_forward_variant(const AttentionProblem& problem, Workspace& workspac
     p.mask_aligned = has_aligned_fours(problem.scoring.mask);
   }
   launch(&attention_forward_kernel<T, Sizes, Variant>, {plan.blocks, Sizes::threads, Sizes::shared_bytes},
-         workspace.stream(), p);
+         workspace, p);
 }
 
 template <class T, int width>

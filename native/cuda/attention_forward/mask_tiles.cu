@@ -114,7 +114,7 @@ MaskTiles mask_tiles(const AttentionProblem& problem, int32_t rows, int32_t keys
   if (p.batch > 1) p.sequences = workspace.upload(problem.sequences);
   p.tiles = workspace.allocate_array<MaskTile>(static_cast<size_t>(tiles));
   const LaunchShape shape{tiles_of(tiles, mask_tiles_per_block), mask_tiles_threads, 0};
-  const auto start = [&](auto kernel) { launch(kernel, shape, workspace.stream(), p); };
+  const auto start = [&](auto kernel) { launch(kernel, shape, workspace, p); };
   switch (problem.scoring.mask.type) {
     case DType::float32:
       start(&mask_tiles_kernel<float>);

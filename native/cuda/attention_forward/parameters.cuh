@@ -21,8 +21,7 @@ struct ForwardEntry {
 
 struct ForwardParameters {
   DeviceAttention attention;
-  const ForwardEntry* entries;  // in device memory
-  int32_t entry_count;
+  Entries<ForwardEntry> entries;
   int32_t column_tiles;  // of the values: 1 unless they are wider than a block's outputs
   bool aligned;          // rows of queries, keys and values begin at multiples of 16 bytes
   bool output_aligned;   // rows of outputs do, too
@@ -45,8 +44,8 @@ struct ForwardBlock {
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
     const DeviceAttention& a = p.attention;
-    const ForwardEntry& entry = entry_at(p.entries, p.entry_count, block::index(),
-                                         [](const ForwardEntry& e) { return e.first_block; });
+    const ForwardEntry& entry =
+        entry_at(p.entries, block::index(), [](const ForwardEntry& e) { return e.first_block; });
     sequence = entry.sequence;
     batch = entry.batch;
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);
