@@ -251,12 +251,17 @@ Napi::Value cuda_description(const Napi::CallbackInfo& info) {
   set("reason", available.reason);
   set("driver", available.driver);
   set("runtime", available.runtime);
+  set("needed", available.needed);
+  result.Set("outdated", available.outdated);
+  auto compiling = Napi::Array::New(env);
+  result.Set("compiling", compiling);
   for (const cuda::DeviceDescription& found : available.devices) {
     auto device = Napi::Object::New(env);
     device.Set("name", found.name);
     device.Set("computeCapability", std::to_string(found.major) + "." + std::to_string(found.minor));
     device.Set("memory", static_cast<double>(found.memory));
     device.Set("multiprocessors", found.multiprocessors);
+    if (found.compiles) compiling.Set(compiling.Length(), devices.Length());
     devices.Set(devices.Length(), device);
   }
   return result;

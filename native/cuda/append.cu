@@ -36,17 +36,20 @@ constexpr int64_t append_rows_per_block = append_threads / 32;
 
 // Copies `vector` neighbours at once: 4 if both sides are aligned to that many elements, else 1.
 template <int vector, class From, class To>
-__global__ void __launch_bounds__(append_threads) append_kernel(const __grid_constant__ AppendParameters p) {
+__global__ void __launch_bounds__(append_threads, append_blocks_at_once)
+    append_kernel(const __grid_constant__ AppendParameters p) {
   const int64_t index = block::index() * append_rows_per_block + warp::index();
   if (index >= p.rows * p.heads) return;
-  const int64_t row = index / p.heads, head = index % p.heads;
+  const int64_t row = index / p.heads, head = index - row * p.heads;
   const AppendEntry& entry = entry_at(p.entries, row, [](const AppendEntry& e) { return e.first_row; });
   const AppendProblem::Part& part = entry.part;
   const int64_t step = row - entry.first_row, position = part.position + step;
   const From* from = static_cast<const From*>(p.from.data) + part.entry * p.from.batch_stride +
                      head * p.from.head_stride + (part.start + step) * p.from.step_stride;
-  void* const page = p.pages.data[p.pages.first[part.entry] + position / p.pages.steps];
-  To* to = static_cast<To*>(page) + head * p.to.head_stride + position % p.pages.steps * p.to.step_stride;
+  const int64_t page_of_entry = position / p.pages.steps;
+  void* const page = p.pages.data[p.pages.first[part.entry] + page_of_entry];
+  To* to = static_cast<To*>(page) + head * p.to.head_stride +
+           (position - page_of_entry * p.pages.steps) * p.to.step_stride;
   for (int64_t d = thread::lane() * vector; d < p.width; d += warp::size * vector) {
     const Vector<From, vector> read = thread::load_global<vector>(from + d);
     Vector<To, vector> written;

@@ -13,7 +13,7 @@ const newestUnwinder = [7, 0, 0];
 const maximumBytes = 50_000_000;
 
 /** Machine code for known architectures, and PTX, which drivers compile for later ones. */
-const architectures = '80-real;86-real;89-real;90-real;90-virtual';
+const architectures = '80-real;86-real;89-real;90-real;100-real;120-real;90-virtual';
 
 /** Compiles the addon of a checkout, strips it, and returns its path. */
 export function buildAddon(checkout, { cuda }, folder) {

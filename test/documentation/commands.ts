@@ -31,6 +31,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['node scripts/check-cuda.mjs', { step: 'cuda', because: 'takes minutes' }],
   ['node scripts/check-cuda.mjs --arch sm_90', { because: 'takes minutes' }],
   ['node scripts/check-cuda.mjs --arch compute_80', { because: 'takes minutes' }],
+  ['node scripts/check-cuda.mjs --arch sm_90 --write', { because: 'overwrites what the document says' }],
   ['node scripts/check-cuda.mjs --write', { because: 'overwrites what the document says' }],
   ['npm run bench', { because: 'takes a quarter of an hour, of a machine with nothing else to do' }],
   ['npm run bench -- --filter decode', { because: 'installs what heed is measured against' }],

@@ -33,10 +33,16 @@ export interface CudaDescription {
   readonly emulated: boolean;
   /** Why there is no device. */
   readonly reason?: string;
-  /** Versions. */
+  /** Versions of CUDA: the driver's, and the one that the addon is built with. */
   readonly driver?: string;
   readonly runtime?: string;
+  /** The driver that the addon needs, in words. */
+  readonly needed?: string;
+  /** Whether a GPU is not used because the driver is too old. */
+  readonly outdated?: boolean;
   readonly devices: readonly CudaDeviceDescription[];
+  /** The numbers of devices for which the driver compiles each kernel at its first use. */
+  readonly compiling?: readonly number[];
 }
 
 /** How the memory of a device is used, in bytes. */

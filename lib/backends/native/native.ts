@@ -121,6 +121,13 @@ function cudaAt(index: number): Cuda {
   if (addon === undefined || operations === undefined || index >= status.devices.length)
     throw noCuda(index, status);
   const device = new CudaDevice(addon, operations, index);
+  if (status.compiling?.includes(index)) {
+    debug(
+      () =>
+        `cuda:${index} (${status.devices[index].name}): the addon has no machine code for it; the driver compiles ` +
+        'each group of kernels at its first use, which takes seconds, and keeps the result for later processes',
+    );
+  }
   const made = { device, backend: cudaBackend(addon, operations, device) };
   cuda.set(index, made);
   return made;

@@ -55,21 +55,31 @@ function processorFeatures(): string {
 const gibibyte = 2 ** 30;
 
 export function examineCuda(): Section {
-  const { compiled, emulated, reason, driver, runtime, devices } = cudaStatus();
+  const { compiled, emulated, reason, driver, runtime, needed, outdated, devices, compiling } = cudaStatus();
   const gpus: Finding[] = devices.map(({ name, computeCapability, memory, multiprocessors }, index) => ({
     name: `cuda:${index}`,
     value:
       `${name}, compute capability ${computeCapability}, ${(memory / gibibyte).toFixed(1)} GiB, ` +
-      `${multiprocessors} multiprocessors`,
+      `${multiprocessors} multiprocessors` +
+      (compiling?.includes(index) ? '; the driver compiles kernels for it at their first use' : ''),
   }));
   const findings: Finding[] = [
     { name: 'in this build', value: compiled ? 'yes' : 'no' },
     ...(emulated ? [{ name: 'note', value: 'the GPU is emulated on the processor, as in tests' }] : []),
-    ...(driver === undefined ? [] : [{ name: 'driver', value: driver }]),
-    ...(runtime === undefined ? [] : [{ name: 'runtime', value: runtime }]),
+    ...(runtime === undefined ? [] : [{ name: 'built with', value: `CUDA ${runtime}` }]),
+    ...(needed === undefined ? [] : [{ name: 'needs a driver', value: needed }]),
+    ...(driver === undefined ? [] : [{ name: 'driver', value: `for CUDA ${driver}` }]),
     ...gpus,
   ];
-  if (gpus.length === 0) findings.push({ name: 'no GPU is used', value: reason ?? 'no device was found' });
+  // A machine without a GPU is in order, and so is one that uses another GPU.
+  const value = reason ?? 'no device was found';
+  if (outdated) {
+    const remedy =
+      'install a newer NVIDIA driver, or build heed with the CUDA that yours is for: npx heed build';
+    findings.push({ name: 'a GPU is not used', value, remedy });
+  } else if (gpus.length === 0) {
+    findings.push({ name: 'no GPU is used', value });
+  }
   return { title: 'CUDA', findings };
 }
 

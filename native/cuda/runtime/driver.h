@@ -18,11 +18,14 @@ struct DeviceDescription {
   size_t memory = 0;         // bytes
   int multiprocessors = 0;
   size_t shared_bytes = 0;  // of a multiprocessor
+  bool compiles = false;    // its driver compiles kernels from PTX, as the addon has no machine code for it
 };
 
 struct Availability {
   std::string reason;                      // why there is no device; empty where there is one
   std::string driver, runtime;             // versions, empty where unknown
+  std::string needed;                      // the driver that the runtime needs, in words
+  bool outdated = false;                   // whether the driver is older than that
   std::vector<DeviceDescription> devices;  // by number
 };
 

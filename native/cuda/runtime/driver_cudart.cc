@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "cuda/runtime/compatibility.h"
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/driver.h"
 
@@ -38,10 +39,6 @@ void check(const char* call, cudaError_t status) {
   throw DeviceError(in_words(call, status));
 }
 
-std::string version_in_words(int version) {
-  return version == 0 ? "" : std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
 cudaEvent_t event_of(Event* event) {
   return reinterpret_cast<cudaEvent_t>(event);
 }
@@ -62,12 +59,9 @@ cudaError_t with_node(const KernelLaunch& launch, F f) {
 class CudaDriver final : public Driver {
  public:
   CudaDriver() {
-    int driver = 0, runtime = 0;
-    cudaDriverGetVersion(&driver);
-    cudaRuntimeGetVersion(&runtime);
-    availability_.driver = version_in_words(driver);
-    availability_.runtime = version_in_words(runtime);
-    find_devices(driver != 0);
+    cudaDriverGetVersion(&built_.driver);
+    cudaRuntimeGetVersion(&built_.runtime);
+    if (describe_versions(availability_, built_)) find_devices();
   }
 
   bool emulated() const override { return false; }
@@ -182,11 +176,7 @@ class CudaDriver final : public Driver {
   }
 
  private:
-  void find_devices(bool has_driver) {
-    if (!has_driver) {
-      availability_.reason = "There is no NVIDIA driver on this machine";
-      return;
-    }
+  void find_devices() {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess) {
@@ -209,14 +199,16 @@ class CudaDriver final : public Driver {
       availability_.reason = std::string(properties.name) + " has compute capability " +
                              std::to_string(properties.major) + "." + std::to_string(properties.minor) +
                              ", and heed needs 8.0 or later";
-    } else {
+    } else if (cuda::add_device(
+                   availability_,
+                   {properties.name, properties.major, properties.minor, properties.totalGlobalMem,
+                    properties.multiProcessorCount, properties.sharedMemPerMultiprocessor},
+                   built_)) {
       ordinals_.push_back(ordinal);
-      availability_.devices.push_back({properties.name, properties.major, properties.minor,
-                                       properties.totalGlobalMem, properties.multiProcessorCount,
-                                       properties.sharedMemPerMultiprocessor});
     }
   }
 
+  Built built_ = {0, 0, HEED_CUDA_ARCHITECTURES};
   Availability availability_;
   std::vector<int> ordinals_;
 };

@@ -1,7 +1,9 @@
 // The driver of an addon with emulated GPUs. Tests configure it through environment variables:
 // HEED_EMULATED_GPUS, the number of GPUs (default 2; 0: none, as on a machine without a driver),
 // HEED_EMULATED_MEMORY, bytes per GPU, HEED_EMULATED_LAUNCHES, the number of launches after which the next
-// one loses its GPU, and HEED_TEST_SEED, the seed of the schedules.
+// one loses its GPU, HEED_EMULATED_DRIVER, the version of CUDA that the driver has (12040; the addon is built
+// with 13000), HEED_EMULATED_ARCHITECTURES, what kernels are compiled for, and HEED_TEST_SEED, the seed of
+// the schedules.
 #include <cstdlib>
 
 #include "cuda/runtime/devices.h"
@@ -24,6 +26,8 @@ heed::emulator::DriverOptions options_of_environment() {
   read("HEED_EMULATED_GPUS", options.devices);
   read("HEED_EMULATED_MEMORY", options.memory);
   read("HEED_EMULATED_LAUNCHES", options.most_launches);
+  read("HEED_EMULATED_DRIVER", options.built.driver);
+  if (const char* given = std::getenv("HEED_EMULATED_ARCHITECTURES")) options.built.architectures = given;
   read("HEED_TEST_SEED", options.seed);
   if (options.devices == 0)
     options.reason = "cudaGetDeviceCount failed: cudaErrorNoDevice, no CUDA-capable device is detected";

@@ -81,12 +81,14 @@ using cuda::DeviceError;
 using cuda::OutOfDeviceMemory;
 
 EmulatedDriver::EmulatedDriver(DriverOptions options) : options_(std::move(options)) {
-  availability_.driver = availability_.runtime = "emulated";
-  availability_.reason = options_.reason;
-  if (!options_.reason.empty()) return;
+  const bool fits = cuda::describe_versions(availability_, options_.built);
+  if (!options_.reason.empty()) availability_.reason = options_.reason;
+  if (!fits || !options_.reason.empty()) return;
   for (int i = 0; i < options_.devices; ++i) {
-    availability_.devices.push_back(
-        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 16, 164 * 1024});
+    cuda::add_device(
+        availability_,
+        {"Emulated GPU " + std::to_string(i), i % 2 == 0 ? 8 : 9, 0, options_.memory, 16, 164 * 1024},
+        options_.built);
   }
 }
 

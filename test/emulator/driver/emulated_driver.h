@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/runtime/compatibility.h"
 #include "cuda/runtime/driver.h"
 #include "driver/emulated_stream.h"
 
@@ -22,7 +23,8 @@ struct DriverOptions {
   size_t memory = size_t{4} << 30;      // bytes on each device
   uint64_t most_launches = UINT64_MAX;  // the next one loses its device
   std::string reason;                   // why there are no devices, if so
-  bool allocations_wait = true;         // for all streams, as a driver may
+  cuda::Built built = {13000, 13000, "80-real,90-real"};
+  bool allocations_wait = true;  // for all streams, as a driver may
 };
 
 class EmulatedDriver final : public cuda::Driver {
