@@ -21,7 +21,7 @@ DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& worksp
   for (const HeadNumbers list : head_numbers) {
     const auto bytes = static_cast<size_t>(problem.query_heads) * sizeof(float);
     if (const float* numbers = problem.scoring.*list)
-      p.scoring.*list = static_cast<const float*>(workspace.upload_kept(numbers, bytes));
+      p.scoring.*list = static_cast<const float*>(workspace.upload(numbers, bytes));
   }
   p.query_heads = static_cast<int32_t>(problem.query_heads);
   p.key_heads = static_cast<int32_t>(problem.key_heads);

@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(merge_threads) merge_kernel(const __grid_const
 void merge(const MergeProblem& problem, Workspace& workspace) {
   if (problem.rows == 0) return;
   const MergeParameters p{entries_of(problem.parts, workspace),
-                          workspace.upload_kept(problem.sinks),
+                          workspace.upload(problem.sinks),
                           problem.output,
                           problem.log_sum_exp,
                           problem.rows,

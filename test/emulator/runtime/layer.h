@@ -57,9 +57,9 @@ class Layer {
                width, key_heads * width};
     }
     problem.scoring.scale = 0.1f;
-    problem.scoring.alibi_slopes = problem.keep(std::vector<float>(heads, 0.25f));
     problem.sequences.resize(static_cast<size_t>(batch_));
     if (paged) {
+      problem.scoring.alibi_slopes = problem.keep(std::vector<float>(heads, 0.25f));
       pages_ = pages(key_steps);
       problem.pages = pages_;
       problem.key = {nullptr, DType::float32, 0, page_steps * width, width, &pages_->key};
