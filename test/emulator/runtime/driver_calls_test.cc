@@ -35,7 +35,7 @@ void expect_calls(EmulatedGpu& gpu, const std::function<std::vector<Problem>(int
     gpu.device->use([&] { cuda::DeviceWorkspace(*gpu.device).upload(std::vector<int>(1600)); });
   }
   gpu.device->use([&] { gpu.driver.synchronize(gpu.device->stream()); });
-  constexpr uint64_t runs = 10;
+  constexpr uint64_t runs = 6;
   const uint64_t before = gpu.driver.calls(), events_before = events(), changes_before = changes();
   for (uint64_t i = 0; i < runs; ++i) solve();
   const uint64_t all = gpu.driver.calls() - before, of_events = events() - events_before,
@@ -53,9 +53,9 @@ void expect_calls(EmulatedGpu& gpu, const std::function<std::vector<Problem>(int
 
 TEST_CASE(
     "driver calls: a product takes one, attention and new steps three at most, and a step of a layer two") {
-  for (const int64_t batch : {1, 3, 40}) {
+  for (const int64_t batch : {2, 26}) {
     CAPTURE(batch);
-    const bool few = batch < 40;
+    const bool few = batch == 2;
     EmulatedGpu gpu;
     test::Random random(106);
     Layer decoding(*gpu.device, random, batch, 1), prompt(*gpu.device, random, batch, 9);
