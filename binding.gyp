@@ -10,8 +10,12 @@
   "target_defaults": {
     "include_dirs": ["native"],
     # Where node-gyp was told to take a whole Node's settings, some of them are for Node's own code only.
-    "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
-    "cflags_cc": ["-std=c++20", "<@(flags)"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+    # In the order of CMake's, so that a compiler cache finds what CMake has compiled. Files have 64-bit offsets anyway.
+    "cflags!": ["-fPIC"],
+    "defines!": ["_LARGEFILE_SOURCE", "_FILE_OFFSET_BITS=64"],
+    "cflags_cc": ["-fPIC", "<@(flags)"],
+    "configurations": { "Release": { "cflags_cc": ["-std=c++20"] } },
     "xcode_settings": {
       "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
       "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
@@ -32,6 +36,7 @@
     },
     {
       "target_name": "heed",
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti"],
       "sources": [
         "<!@(node -p \"const all = require('./native/sources.json'); [all.core, all.cpu, all.wire, all.runtime, all.withoutCuda, all.addon].flat().join(' ')\")"
       ],

@@ -7,12 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+import ceilings
 import library
 from data import OwnData, TorchData
 from measure import Interleaved, summary
 from peers import Peers
 from rows import all_rows, first_rows
+from table import ceiling
 from work import Context
+
+CEILING_SECONDS = 2
 
 # ‖difference‖ / ‖PyTorch's‖, as in the tests: each of the two may be off by the rounding of its type.
 TOLERANCES = {"float16": 2e-3, "bfloat16": 1e-2}
@@ -129,11 +133,24 @@ def main(library_path, result_path, budget, rows):
         },
         "versions": context.peers.versions() if torch else {},
         "notCompared": lacking,
+        "ceilings": [],
         "rows": [],
         "notMeasured": [],
     }
+
+    def keep():
+        Path(result_path).write_text(json.dumps(result), encoding="utf8")
+
     if not torch:
         print(f"kernels are measured alone, and compared with nothing: {lacking}", flush=True)
+    try:
+        result["ceilings"] = inferring(torch, lambda: ceilings.measure(context, CEILING_SECONDS))
+        said = "; ".join(map(ceiling, result["ceilings"]))
+    except Exception as error:
+        result["notMeasured"].append({"name": "ceilings", "why": f"{type(error).__name__}: {error}"})
+        said = f"FAILED: {error}"
+    print(f"  {time.monotonic() - began:4.0f} s  {said}", flush=True)
+    keep()
     for number, row in enumerate(rows):
         left = budget - (time.monotonic() - began)
         if left < 1:
@@ -141,23 +158,24 @@ def main(library_path, result_path, budget, rows):
             continue
         try:
             # Half of a row's share: making its operands and asking who can do it takes time, too.
-            measured = run_row(torch, row, context, max(0.05, 0.5 * left / (len(rows) - number)))
+            seconds = max(0.05, 0.5 * left / (len(rows) - number))
+            measured = inferring(torch, lambda: measure(row, context, seconds))
             result["rows"].append(measured)
             said = describe(measured)
         except Exception as error:
             result["notMeasured"].append({"name": row.name, "why": f"{type(error).__name__}: {error}"})
             said = f"FAILED: {error}"
         print(f"  {number + 1}/{len(rows)} {time.monotonic() - began:4.0f} s  {row.name}: {said}", flush=True)
-        Path(result_path).write_text(json.dumps(result), encoding="utf8")
-    Path(result_path).write_text(json.dumps(result), encoding="utf8")
+        keep()
+    keep()
     return 1 if result["notMeasured"] or not all(map(is_right, result["rows"])) else 0
 
 
-def run_row(torch, row, context, seconds):
+def inferring(torch, work):
     if torch is None:
-        return measure(row, context, seconds)
+        return work()
     with torch.inference_mode():
-        return measure(row, context, seconds)
+        return work()
 
 
 if __name__ == "__main__":

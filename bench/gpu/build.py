@@ -34,29 +34,35 @@ def find_nvcc():
     return found
 
 
-def find_doctest():
-    """The folder that doctest/doctest.h is in, or None where the compiler finds it by itself."""
-    carried = ROOT / ".cache" / "include"
-    if (carried / "doctest" / "doctest.h").exists():
+def find_doctest(carried):
+    """The folder that doctest/doctest.h is in, or None where the compiler finds it by itself. Raises Failure where it is nowhere."""
+    if carried is not None and (Path(carried) / "doctest" / "doctest.h").exists():
         return carried
-    probe = subprocess.run(
-        ["g++", "-x", "c++", "-fsyntax-only", "-include", "doctest/doctest.h", "/dev/null"], capture_output=True
-    )
-    if probe.returncode != 0:
-        raise Failure(
-            "the tests need doctest: apt-get install doctest-dev, or copy its header to .cache/include/doctest/doctest.h"
-        )
+    if doctest_header() is None:
+        raise Failure("the tests need doctest: apt-get install doctest-dev, or name its folder in CPLUS_INCLUDE_PATH")
     return None
 
 
-class Builder:
-    """`limit` is a function: how many seconds a command may take at the time."""
+def doctest_header():
+    """Where the compiler finds it, or None."""
+    command = ["g++", "-x", "c++", "-M", "-include", "doctest/doctest.h", "/dev/null"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    names = asked.stdout.replace("\\\n", " ").split() if asked.returncode == 0 else []
+    return next((Path(name) for name in names if name.endswith("doctest/doctest.h")), None)
 
-    def __init__(self, folder, architecture, steps, limit):
+
+class Builder:
+    """`limit` is a function: how many seconds a command may take at the time. `include` may have headers that were carried."""
+
+    def __init__(self, folder, architecture, steps, limit, include=None):
         self.folder = Path(folder)
         self.architecture = architecture
         self.steps = steps
         self.limit = limit
+        self.include = include
         self.nvcc = find_nvcc()
         self.lock = threading.Lock()
 
@@ -66,7 +72,8 @@ class Builder:
 
     def nvcc_command(self):
         code = f"-gencode=arch=compute_{self.architecture},code=sm_{self.architecture}"
-        return [self.nvcc, "-std=c++20", "-O3", "-lineinfo", code, "-Xcompiler=-fPIC,-fvisibility=hidden"]
+        # Uncompressed, machine code can be read in the objects; the archive that is carried is compressed as a whole.
+        return [self.nvcc, "-std=c++20", "-O3", "-lineinfo", "--no-compress", code, "-Xcompiler=-fPIC,-fvisibility=hidden"]
 
     def host_command(self, *flags):
         return ["g++", *HOST, *flags]
@@ -156,13 +163,13 @@ def build_kernel_tests(builder):
     tests = [path for path in found if path.name not in EMULATOR_ONLY]
     own = sorted((EMULATOR / "on_gpu" / "device").glob("*.cu"))
     support = sorted((ROOT / "test" / "native" / "support").glob("*.cc"))
-    asked = [ROOT / "bench" / "gpu" / "native" / "problems.cc"]
+    asked = [ROOT / "bench" / "gpu" / "native" / name for name in ("problems.cc", "matrix_loop.cu")]
     include = [
         "-DHEED_ON_GPU",
         f"-I{EMULATOR}",
         f"-I{ROOT / 'test' / 'native'}",
         f"-I{ROOT / 'native'}",
-        *_doctest_flags(),
+        *_doctest_flags(builder),
     ]
     objects = builder.objects(units(builder, [*tests, *own, *support, *asked], *include), "kernel-tests")
     return builder.link([*_kernels(builder), *objects], "heed_kernels_on_gpu")
@@ -170,7 +177,7 @@ def build_kernel_tests(builder):
 
 def build_wrapper_tests(builder):
     """Both bodies of each wrapper: the emulator's in a library of its own."""
-    include = [f"-I{EMULATOR}", f"-I{ROOT / 'test' / 'native'}", f"-I{ROOT / 'native'}", *_doctest_flags()]
+    include = [f"-I{EMULATOR}", f"-I{ROOT / 'test' / 'native'}", f"-I{ROOT / 'native'}", *_doctest_flags(builder)]
     random = ROOT / "test" / "native" / "support" / "random.cc"
     primitives = EMULATOR / "device" / "primitives.cu"
     machine = [
@@ -197,6 +204,6 @@ def build_wrapper_tests(builder):
     return builder.link([*objects, library], "heed_wrappers_on_gpu", "-Xlinker=-rpath=$ORIGIN")
 
 
-def _doctest_flags():
-    folder = find_doctest()
+def _doctest_flags(builder):
+    folder = find_doctest(builder.include)
     return [] if folder is None else [f"-isystem{folder}"]

@@ -35,6 +35,14 @@ class Append(ctypes.Structure):
     ]
 
 
+class MatrixLoop(ctypes.Structure):
+    _fields_ = [
+        *((name, c_void_p) for name in ("left", "right", "output")),
+        *((name, c_int64) for name in ("blocks", "rounds")),
+        ("type", c_int32),
+    ]
+
+
 class Device(ctypes.Structure):
     _fields_ = [
         ("name", c_char * 256),
@@ -43,7 +51,7 @@ class Device(ctypes.Structure):
     ]
 
 
-STRUCTS = (Attention, Projection, Append, Device)
+STRUCTS = (Attention, Projection, Append, MatrixLoop, Device)
 
 
 class KernelError(Exception):
@@ -66,6 +74,7 @@ def _declare(library):
         "heed_attention_decode": [POINTER(Attention), c_void_p],
         "heed_projection": [POINTER(Projection), c_void_p],
         "heed_append": [POINTER(Append), c_void_p],
+        "heed_matrix_loop": [POINTER(MatrixLoop), c_void_p],
         "heed_copy": [c_void_p, c_void_p, c_int64, c_void_p],
         "heed_allocate": [c_int64],
         "heed_event": [],
@@ -146,6 +155,9 @@ class Gpu:
 
     def append(self, asked):
         return self._operation(self.library.heed_append(ctypes.byref(asked), self.stream))
+
+    def matrix_loop(self, asked):
+        return self._operation(self.library.heed_matrix_loop(ctypes.byref(asked), self.stream))
 
     def copy(self, to, source, size):
         return self._operation(self.library.heed_copy(to, source, size, self.stream))

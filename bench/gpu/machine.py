@@ -70,8 +70,8 @@ def expect_recent(nvcc):
         raise Failure(f"{nvcc} is of CUDA {found[1]}.{found[2]}; heed's kernels need C++20, which CUDA has from 12.0 on")
 
 
-def versions(nvcc):
-    release = re.search(r"release ([\d.]+), V([\d.]+)", said_by(nvcc, "--version") or "")
+def versions():
+    release = re.search(r"release ([\d.]+), V([\d.]+)", said_by("nvcc", "--version") or "")
     compiler = said_by("g++", "--version")
     return {
         "nvcc": release[2] if release else None,

@@ -102,11 +102,10 @@ def all_rows():
 
 
 def first_rows():
-    """Twelve of them, for the first minutes on a GPU."""
+    """Twelve of them, for the first minutes on a GPU; two are those that are called from JavaScript, too."""
     kind, memory, latency = "bfloat16", [Bar("copy", 0.8)], [Bar("fastest", 1 / 1.2)]
     batch, single = decode(kind, 8, 64, 8, 8192, bars=memory), decode(kind, 1, 32, 8, 8192, bars=latency)
     return [
-        projection(kind, 8192, 8192, 8192),
         batch,
         paged(batch),
         forward(kind, 128, 4096, False),
@@ -118,4 +117,11 @@ def first_rows():
         projection(kind, 16, 4096, 12288),
         forward(kind, 64, 4096, False),
         decode(kind, 1, 32, 8, 1024, bars=latency),
+        step(kind, 8, 32, 8, 8192),
     ]
+
+
+def counted_rows():
+    """Those of first_rows that have the main kernels."""
+    kept = ("full D128", "full D64", "decode B8", "paged decode B8", "paged causal", "4096×", "16×")
+    return [row for row in first_rows() if row.name.startswith(kept)]

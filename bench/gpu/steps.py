@@ -19,6 +19,10 @@ class Failure(Exception):
     """What went wrong, in words."""
 
 
+class Stopped(Failure):
+    """A command took longer than it may."""
+
+
 class Steps:
     def __init__(self, budget, log_folder, say=print):
         self.began = time.monotonic()
@@ -72,7 +76,7 @@ class Steps:
             ended = self._watched(arguments, file, limit, show, options)
         text = path.read_text(encoding="utf8", errors="replace")
         if ended is None:
-            raise Failure(f"{arguments[0]} was stopped after {limit:.0f} s, see {path}")
+            raise Stopped(f"{arguments[0]} was stopped after {limit:.0f} s, see {path}")
         if ended != 0:
             raise Failure(f"{Path(arguments[0]).name} ended with {ended}, see {path}:\n{_tail(text)}")
         return text

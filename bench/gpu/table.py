@@ -1,5 +1,7 @@
 """The short table at the end of a run."""
 
+from ceilings import share
+
 NONE = "–"
 
 
@@ -15,12 +17,22 @@ def rate(row, seconds):
     return f"{row['bytes'] / seconds / 1e9:.0f} GB/s"
 
 
-def _cells(row):
+def ceiling(measured):
+    """A line for each of ceilings.py."""
+    return f"{measured['name']}: {rate(measured, measured['times']['median'])}"
+
+
+def _cells(row, ceilings):
     own = row["times"].get("heed")
     peers = {name: each["median"] for name, each in row["times"].items() if name.startswith("torch")}
     fastest = min(peers, key=peers.get, default=None)
     cells = [row["name"]]
-    cells += [NONE, NONE] if own is None else [time_of(own["median"]), rate(row, own["median"])]
+    if own is None:
+        cells += [NONE, NONE, NONE]
+    else:
+        reached = share(row, own["median"], ceilings)
+        cells += [time_of(own["median"]), rate(row, own["median"])]
+        cells.append(NONE if reached is None else f"{100 * reached:.0f} %")
     cells += [NONE, NONE] if fastest is None else [fastest, time_of(peers[fastest])]
     said = [_bar(bar) for bar in row["bars"]]
     if any(not each["agrees"] for each in row["differences"].values()):
@@ -36,10 +48,12 @@ def _bar(bar):
     return f"{ratio:.2f}× {bar['against']} {'✓' if bar['met'] else '✗'} {bar['bar']:.2f}"
 
 
-def table(rows):
-    lines = [["work", "heed", "rate", "fastest of others", "takes", "bars"], *map(_cells, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+def table(rows, ceilings=()):
+    heads = ["work", "heed", "rate", "of the ceiling", "fastest of others", "takes", "bars"]
+    lines = [heads, *(_cells(row, ceilings) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+    return "\n".join([*map(ceiling, ceilings), *shown])
 
 
 def called(call):

@@ -104,9 +104,7 @@ def _in_order(row, keys):
 
 def make_forward(row, context):
     sets = _operands(row, context, row.shape["keys"])
-    # Only attention_decode reads pages: see kernel_for in native/cuda/solve.cc.
-    attend = context.gpu.decode if row.shape.get("page_steps") else context.gpu.forward
-    operations = [attend(_attention(row, *arrays, row.shape["keys"])) for arrays in sets]
+    operations = [context.gpu.forward(_attention(row, *arrays, row.shape["keys"])) for arrays in sets]
     contenders = {"heed": _own(operations, [arrays[3] for arrays in sets], sets)}
     if context.peers:
         contenders.update(context.peers.attention(_compared(row, sets), row.shape["causal"]))

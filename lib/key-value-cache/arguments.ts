@@ -12,7 +12,6 @@ import {
   type TensorArgument,
 } from '../checks/tensor.js';
 import { choiceOption, integerBetween, invalid } from '../checks/values.js';
-import { HeedError } from '../errors.js';
 import { deviceAt } from '../memory/device.js';
 import { type View, widestHead } from '../problem/problem.js';
 import { axesOf, readLayout, stridesIn } from '../tensor/layout.js';
@@ -41,8 +40,7 @@ export interface KeyValueCacheOptions {
    */
   type?: CacheType;
   /**
-   * Where the memory is: 'cpu' (default), or a device, which does not support 'int8'. Attention computes
-   * there.
+   * Where the memory is: 'cpu' (default), or a device. Attention computes there.
    */
   location?: Location;
   /**
@@ -93,15 +91,8 @@ export const mostSteps = 2 ** 31 - 1;
  */
 const defaultPageSize = 384;
 
-function memoryAt(location: Location, type: CacheType): SlabMemory {
-  if (location === 'cpu') return hostSlabs;
-  if (type === 'int8') {
-    throw new HeedError(
-      'HEED_UNSUPPORTED_TYPE',
-      `Expected options.type to be one that caches at '${location}' support, received 'int8'; use 'float16' or 'bfloat16'`,
-    );
-  }
-  return deviceSlabs(deviceAt(location));
+function memoryAt(location: Location): SlabMemory {
+  return location === 'cpu' ? hostSlabs : deviceSlabs(deviceAt(location));
 }
 
 function readRolling(value: unknown, pageSize: number | undefined, capacity: number): Rolling {
@@ -137,7 +128,7 @@ export function readCacheOptions(options: unknown): {
       : integerBetween(values.valueWidth, 'options.valueWidth', 1, widestHead);
   const capacity = integerBetween(values.capacity, 'options.capacity', 0, mostSteps);
   const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
-  const memory = memoryAt(locationOption(values.location, 'options.location'), type);
+  const memory = memoryAt(locationOption(values.location, 'options.location'));
   const pageSize =
     values.pageSize === undefined
       ? undefined

@@ -1,5 +1,5 @@
 /** The memory under the pages of a cache, here or on a device. */
-import { type Device, type DeviceArray, isOnDevice } from '../memory/device.js';
+import type { Device, DeviceArray } from '../memory/device.js';
 import { lastingMemory } from '../memory/lasting.js';
 import { outlierBytes, outlierPitch } from '../problem/outliers.js';
 import type { StoredElements } from '../problem/problem.js';
@@ -8,8 +8,8 @@ import type { Location } from '../tensor/types.js';
 /** Rows of elements, with a scale for each where the type is int8, and for keys what is known of outlier channels. */
 export interface Part {
   readonly elements: StoredElements;
-  readonly scales?: Float32Array | undefined;
-  readonly outliers?: Uint8Array | undefined;
+  readonly scales?: Float32Array | DeviceArray | undefined;
+  readonly outliers?: Uint8Array | DeviceArray | undefined;
 }
 
 /** Keys and values of some pages. */
@@ -85,7 +85,22 @@ export function fieldsOf({
   ];
 }
 
-type HostElements = Float32Array | Uint16Array | Int8Array;
+/** In the memory of the CPU. */
+interface HostPart {
+  readonly elements: Float32Array | Uint16Array | Int8Array;
+  readonly scales?: Float32Array | undefined;
+  readonly outliers?: Uint8Array | undefined;
+}
+
+/** On a device. */
+interface DevicePart {
+  readonly elements: DeviceArray;
+  readonly scales?: DeviceArray | undefined;
+  readonly outliers?: DeviceArray | undefined;
+}
+
+const arraysOf = ({ elements, scales, outliers }: DevicePart): DeviceArray[] =>
+  [elements, scales, outliers].filter((array) => array !== undefined);
 
 /** In whole cache lines, so that what follows is aligned. */
 function partBytes({ type, rows }: SlabForm, width: number, outliers: number): number {
@@ -100,7 +115,7 @@ function makePart(
   outliers: number,
   memory: ArrayBuffer,
   start: number,
-): Part {
+): HostPart {
   const { array, scaled } = elementsOf[type];
   const scales = scaled ? new Float32Array(memory, start + outliers, rows) : undefined;
   return {
@@ -124,16 +139,16 @@ export const hostSlabs: SlabMemory = {
     };
   },
   copy(source, target, _, width, { from, to, rows, count, pitch }) {
-    const [read, written] = [source.elements, target.elements] as [HostElements, HostElements];
+    const [read, written] = [source, target] as [HostPart, HostPart];
     for (let block = 0; block < count; block++) {
       const first = from + block * pitch;
       const at = to + block * pitch;
-      written.set(read.subarray(first * width, (first + rows) * width), at * width);
-      if (source.scales) target.scales?.set(source.scales.subarray(first, first + rows), at);
-      if (source.outliers) {
+      written.elements.set(read.elements.subarray(first * width, (first + rows) * width), at * width);
+      if (read.scales) written.scales?.set(read.scales.subarray(first, first + rows), at);
+      if (read.outliers) {
         const [ofHead, copied] = [outlierBytes(width, pitch), outlierBytes(width, rows)];
         const start = (first / pitch) * ofHead;
-        target.outliers?.set(source.outliers.subarray(start, start + copied), (at / pitch) * ofHead);
+        written.outliers?.set(read.outliers.subarray(start, start + copied), (at / pitch) * ofHead);
       }
     }
   },
@@ -150,41 +165,85 @@ export const hostSlabs: SlabMemory = {
  */
 export function deviceSlabs(device: Device): SlabMemory {
   let empty: DeviceArray | undefined;
+
+  function make({ type, rows }: SlabForm, width: number, outliers: number): DevicePart {
+    const { bytes, scaled } = elementsOf[type];
+    const made: DeviceArray[] = [];
+    const allocate = (size: number) => {
+      const array = device.allocate(size);
+      made.push(array);
+      return array;
+    };
+    try {
+      return {
+        elements: allocate(rows * width * bytes),
+        scales: scaled ? allocate(rows * 4) : undefined,
+        outliers: outliers > 0 ? allocate(outliers) : undefined,
+      };
+    } catch (error) {
+      for (const array of made) array.release();
+      throw error;
+    }
+  }
+
+  function copyRows(
+    from: DeviceArray | undefined,
+    to: DeviceArray | undefined,
+    { from: first, to: at, rows, count, pitch }: RowBlocks,
+    bytesOf: (rows: number) => number,
+  ): void {
+    if (from === undefined || to === undefined || rows === 0) return;
+    const block = bytesOf(pitch);
+    const place = (array: DeviceArray, row: number) => ({
+      array,
+      offset: (row / pitch) * block,
+      pitch: block,
+    });
+    device.copy(place(from, first), place(to, at), bytesOf(rows), count);
+  }
+
   return {
     location: device.location,
     empty() {
       empty ??= device.allocate(0);
       return empty;
     },
-    make({ type, rows, width, valueWidth }) {
-      const { bytes } = elementsOf[type];
-      const keys = { elements: device.allocate(rows * width * bytes) };
+    make(form) {
+      const keys = make(form, form.width, form.outliers);
       try {
-        return { keys, values: { elements: device.allocate(rows * valueWidth * bytes) } };
+        return { keys, values: make(form, form.valueWidth, 0) };
       } catch (error) {
-        keys.elements.release();
+        for (const array of arraysOf(keys)) array.release();
         throw error;
       }
     },
-    copy(source, target, type, width, { from, to, rows, count, pitch }) {
+    copy(source, target, type, width, blocks) {
+      const [read, written] = [source, target] as [DevicePart, DevicePart];
       const row = width * elementsOf[type].bytes;
-      const at = (elements: StoredElements, first: number) => ({
-        array: elements as DeviceArray,
-        offset: first * row,
-        pitch: pitch * row,
-      });
-      if (rows > 0) device.copy(at(source.elements, from), at(target.elements, to), rows * row, count);
+      copyRows(read.elements, written.elements, blocks, (rows) => rows * row);
+      copyRows(read.scales, written.scales, blocks, (rows) => rows * 4);
+      copyRows(read.outliers, written.outliers, blocks, (rows) => outlierBytes(width, rows));
     },
-    async download({ elements }, type) {
-      const copy = new elementsOf[type].array(new ArrayBuffer(elements.byteLength));
-      await device.download(elements as DeviceArray, copy);
-      return { elements: copy };
+    async download(part, type) {
+      const { elements, scales, outliers } = part as DevicePart;
+      const copy = {
+        elements: new elementsOf[type].array(new ArrayBuffer(elements.byteLength)),
+        scales: scales && new Float32Array(scales.byteLength / 4),
+        outliers: outliers && new Uint8Array(outliers.byteLength),
+      };
+      await device.download(elements, copy.elements);
+      if (scales && copy.scales) await device.download(scales, copy.scales);
+      if (outliers && copy.outliers) await device.download(outliers, copy.outliers);
+      return copy;
     },
     async upload(from, to) {
-      await device.upload(from.elements as HostElements, to.elements as DeviceArray);
+      const [read, written] = [from as HostPart, to as DevicePart];
+      await device.upload(read.elements, written.elements);
+      if (read.scales && written.scales) await device.upload(read.scales, written.scales);
+      if (read.outliers && written.outliers) await device.upload(read.outliers, written.outliers);
     },
-    release({ elements }) {
-      if (isOnDevice(elements)) elements.release();
+    release(part) {
+      for (const array of arraysOf(part as DevicePart)) array.release();
     },
   };
 }

@@ -36,9 +36,9 @@ export interface Pages {
   readonly perSlab: number;
   readonly slabs: readonly StoredElements[];
   /** For int8, one array per slab: the scale of each row, [heads, steps] for each page. */
-  readonly scales?: readonly Float32Array[];
+  readonly scales?: readonly (Float32Array | DeviceArray)[];
   /** For keys of int8 that may have outlier channels, one array per slab: [heads, blocks, 2, pitch] for each page, see outliers.ts. */
-  readonly outliers?: readonly Uint8Array[];
+  readonly outliers?: readonly (Uint8Array | DeviceArray)[];
   /** For each batch entry. */
   readonly lists: readonly PageIds[];
 }

@@ -13,17 +13,18 @@ namespace {
 // The most elements of int4 that share a scale.
 constexpr int64_t largest_group = 4096;
 
-constexpr napi_type_tag tag = {0x7d1c0a52e6f94b38, 0x9b64f1d0c3a8e527};
+constexpr napi_type_tag weight_tag = {0x7d1c0a52e6f94b38, 0x9b64f1d0c3a8e527};
 
 // Reports its memory to V8, so that V8 collects handles before memory runs out.
-class Handle {
+class WeightHandle {
  public:
-  Handle(napi_env env, std::shared_ptr<const PackedWeight> weight) : env_(env), weight_(std::move(weight)) {
+  WeightHandle(napi_env env, std::shared_ptr<const PackedWeight> weight)
+      : env_(env), weight_(std::move(weight)) {
     announce(bytes());
   }
-  ~Handle() { release(); }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
+  ~WeightHandle() { release(); }
+  WeightHandle(const WeightHandle&) = delete;
+  WeightHandle& operator=(const WeightHandle&) = delete;
 
   const std::shared_ptr<const PackedWeight>& weight() const { return weight_; }
 
@@ -46,8 +47,8 @@ class Handle {
   std::shared_ptr<const PackedWeight> weight_;
 };
 
-Handle& handle_of(napi_env env, napi_value external) {
-  Handle* handle = held_by<Handle>(env, external, tag);
+WeightHandle& weight_handle_of(napi_env env, napi_value external) {
+  WeightHandle* handle = held_by<WeightHandle>(env, external, weight_tag);
   if (handle == nullptr) throw InvalidProblem("Expected a typed array or a packed weight");
   return *handle;
 }
@@ -100,7 +101,7 @@ Napi::Value pack_weight(const Napi::CallbackInfo& info) {
     }
     weight = cpu::pack_weight(memory.data, type, columns, inner);
   }
-  return make_handle(env, tag, std::make_unique<Handle>(env, std::move(weight)));
+  return make_handle(env, weight_tag, std::make_unique<WeightHandle>(env, std::move(weight)));
 }
 
 Napi::Value packed_byte_length(const Napi::CallbackInfo& info) {
@@ -109,12 +110,12 @@ Napi::Value packed_byte_length(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value dispose_weight(const Napi::CallbackInfo& info) {
-  handle_of(info.Env(), info[0]).release();
+  weight_handle_of(info.Env(), info[0]).release();
   return info.Env().Undefined();
 }
 
 std::shared_ptr<const PackedWeight> packed_weight(Napi::Env env, napi_value external) {
-  auto weight = handle_of(env, external).weight();
+  auto weight = weight_handle_of(env, external).weight();
   if (!weight) throw InvalidProblem("Expected a packed weight that has not been disposed of");
   return weight;
 }

@@ -55,4 +55,9 @@ struct Phase {
 
 using Plan = std::vector<Phase>;
 
+// The number of tasks for `count` items, up to `size` in each.
+inline int64_t tasks_for(int64_t count, int64_t size) {
+  return (count + size - 1) / size;
+}
+
 }  // namespace heed

@@ -5,11 +5,11 @@
 namespace heed::cpu {
 
 namespace {
-constexpr std::align_val_t alignment{64};
+constexpr std::align_val_t panel_alignment{64};
 }
 
 void Panels::Free::operator()(void* pointer) const {
-  ::operator delete(pointer, alignment);
+  ::operator delete(pointer, panel_alignment);
 }
 
 Panels::Panels(const KernelTable& table, DType weight_type, int64_t columns, int64_t inner)
@@ -18,7 +18,7 @@ Panels::Panels(const KernelTable& table, DType weight_type, int64_t columns, int
       columns_(columns),
       inner_(inner),
       byte_length_(static_cast<size_t>(count()) * table.panel_size(weight_type, inner)),
-      memory_(::operator new(byte_length_, alignment)) {}
+      memory_(::operator new(byte_length_, panel_alignment)) {}
 
 int64_t Panels::count() const {
   return (columns_ + table_.panel_columns - 1) / table_.panel_columns;

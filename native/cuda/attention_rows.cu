@@ -7,6 +7,7 @@
 #include "cuda/common/element_type.h"
 #include "cuda/common/head_rows.cuh"
 #include "cuda/common/operand_tile.cuh"
+#include "cuda/common/row_scales.cuh"
 #include "cuda/common/score.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/launch.cuh"
@@ -49,18 +50,28 @@ struct AskedRow {
 
 // Loads the query as float32, for the whole block.
 template <class T>
-__device__ __forceinline__ void copy_query(float* to, const DeviceAttention& p, const AskedRow& row) {
+__device__ __forceinline__ void copy_query_of(float* to, const DeviceAttention& p, const AskedRow& row) {
   const T* from = static_cast<const T*>(p.query.data) + row.batch * p.query.batch_stride +
                   row.head * p.query.head_stride +
                   (row.sequence.query_start + row.step) * p.query.step_stride;
   for (auto d = static_cast<int32_t>(thread::index()); d < p.key_width; d += rows_threads)
     to[d] = thread::to_float(from[d]);
 }
+__device__ __forceinline__ void copy_query(float* to, const DeviceAttention& p, const AskedRow& row) {
+  switch (p.query.type) {
+    case DType::float16:
+      return copy_query_of<Float16>(to, p, row);
+    case DType::bfloat16:
+      return copy_query_of<BFloat16>(to, p, row);
+    default:
+      return copy_query_of<float>(to, p, row);
+  }
+}
 
 // A lane's share of q·k: every eighth chunk of 16 bytes.
 template <class T>
-__device__ __forceinline__ float dot_share(const float* query, const T* key, int32_t key_width,
-                                           bool aligned) {
+__device__ __forceinline__ float dot_share(const float* query, const T* key, int32_t key_width, bool aligned,
+                                           const RowOutliers& outliers) {
   constexpr int32_t per_chunk = 16 / sizeof(T);
   float sum = 0;
   for (int32_t d = static_cast<int32_t>(thread::lane() % 8) * per_chunk; d < key_width; d += 8 * per_chunk) {
@@ -71,9 +82,14 @@ __device__ __forceinline__ float dot_share(const float* query, const T* key, int
     } else {
       chunk = thread::load_some<per_chunk>(key + d, left < per_chunk ? left : per_chunk);
     }
+    float factors[4] = {1, 1, 1, 1};
 #pragma unroll
     for (int32_t e = 0; e < per_chunk; ++e) {
-      if (e < left) sum += query[d + e] * thread::to_float(chunk[e]);
+      if constexpr (sizeof(T) == 1) {
+        if (e % 4 == 0 && !outliers.factors(d + e, factors))
+          factors[0] = factors[1] = factors[2] = factors[3] = 1;
+      }
+      if (e < left) sum += query[d + e] * (thread::to_float(chunk[e]) * factors[e % 4]);
     }
   }
   return sum;
@@ -110,7 +126,7 @@ __global__ void __launch_bounds__(rows_threads)
   const DeviceAttention& a = p.attention;
   const AskedRow asked(p, block::index() / p.key_blocks);
   auto* query = block::shared_memory<float>();
-  if (!asked.is_padding) copy_query<T>(query, a, asked);
+  if (!asked.is_padding) copy_query(query, a, asked);
   block::sync();
 
   const ScoreRow row(a, asked.sequence, asked.batch, asked.head, asked.step,
@@ -124,6 +140,7 @@ __global__ void __launch_bounds__(rows_threads)
   }
   const int32_t key_head = asked.head / (a.query_heads / a.key_heads);
   const HeadRows keys(a.key, a.pages.key, asked.batch, key_head, asked.sequence.key_start);
+  const RowScales scales(a.pages.key, asked.batch, key_head, asked.sequence.key_start);
   const int64_t first = block::index() % p.key_blocks * rows_keys_per_block;
   const auto lane = static_cast<int32_t>(thread::lane());
   for (int64_t base = first + warp::index() * 32; base < first + rows_keys_per_block && base < p.keys;
@@ -134,7 +151,11 @@ __global__ void __launch_bounds__(rows_threads)
       const int64_t key = base + round * 4 + lane / 8;
       float sum = 0;
       if (key < asked.sequence.key_steps) {
-        sum = dot_share(query, keys.row<T>(static_cast<int32_t>(key)), a.key_width, p.aligned);
+        const auto number = static_cast<int32_t>(key);
+        constexpr bool scaled = sizeof(T) == 1;
+        sum = dot_share(query, keys.row<T>(number), a.key_width, p.aligned,
+                        scaled ? scales.outliers(number) : RowOutliers{});
+        if constexpr (scaled) sum *= *scales.of(number);
       }
 #pragma unroll
       for (uint32_t bits = 4; bits > 0; bits /= 2) sum += warp::shuffle_xor(sum, bits);
@@ -149,7 +170,6 @@ namespace {
 
 void check(const RowsProblem& problem) {
   const AttentionProblem& attention = problem.attention;
-  if (attention.query.type != attention.key.type) throw Unsupported("queries and keys of different types");
   if (attention.key_width > widest_rows_query)
     throw Unsupported("rows of heads wider than " + std::to_string(widest_rows_query));
   if (problem.keys > INT32_MAX) throw Unsupported("rows of 2^31 keys or more");
@@ -179,7 +199,7 @@ void attention_rows(const RowsProblem& problem, Workspace& workspace) {
   p.weights = problem.weights;
   const LaunchShape shape{rows * p.key_blocks, rows_threads,
                           static_cast<size_t>(problem.attention.key_width) * sizeof(float)};
-  with_element_type(problem.attention.query.type, [&](auto element) {
+  with_stored_type(problem.attention.key.type, [&](auto element) {
     launch(&attention_rows_kernel<typename decltype(element)::type>, shape, workspace, p);
   });
 }

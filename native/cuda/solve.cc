@@ -17,8 +17,6 @@ void expect_supported(const AttentionProblem& problem) {
   if (problem.scoring.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
   if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
   if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
-  if (problem.key.type == DType::int8 || problem.value.type == DType::int8)
-    throw Unsupported("caches of int8");
 }
 
 const void* as_float32(const void* data, DType type, int64_t count, Workspace& workspace) {
@@ -28,14 +26,27 @@ const void* as_float32(const void* data, DType type, int64_t count, Workspace& w
   return widened;
 }
 
+// The problem without the query rows of sequences that go to the other kernel.
+AttentionProblem only(const AttentionProblem& problem, AttentionKernel kernel) {
+  AttentionProblem part = problem;
+  for (Sequence& sequence : part.sequences) {
+    if (kernel_for(problem, sequence) != kernel) sequence.query_steps = 0;
+  }
+  return part;
+}
+
+bool has_rows(const AttentionProblem& problem) {
+  return std::ranges::any_of(problem.sequences,
+                             [](const Sequence& sequence) { return sequence.query_steps > 0; });
+}
+
+// What attention_forward supports, attention_decode supports as well, so nothing is launched that the other
+// kernel then refuses.
 void launch(const AttentionProblem& problem, Workspace& workspace) {
   expect_supported(problem);
-  switch (kernel_for(problem)) {
-    case AttentionKernel::forward:
-      return attention_forward(problem, workspace);
-    case AttentionKernel::decode:
-      return attention_decode(problem, workspace);
-  }
+  const AttentionProblem forward = only(problem, AttentionKernel::forward);
+  if (has_rows(forward)) attention_forward(forward, workspace);
+  attention_decode(only(problem, AttentionKernel::decode), workspace);
 }
 
 void launch(const RowsProblem& problem, Workspace& workspace) {
@@ -70,16 +81,15 @@ void launch(const CastProblem& problem, Workspace& workspace) {
 
 // attention_forward uses one block per tile of 64 or 128 query rows of one head, and each block reads all
 // keys: this is fast with many full tiles. With few rows most of a tile is idle, and one block per head
-// leaves most of the GPU idle. attention_decode puts the rows of all heads that share a key head into one
-// tile of 16 and divides the keys among blocks; with more rows than one tile holds, keys are read once for
-// every tile. Only attention_decode reads pages.
-AttentionKernel kernel_for(const AttentionProblem& problem) {
-  if (is_paged(problem)) return AttentionKernel::decode;
-  const int64_t group = problem.query_heads / problem.key_heads;
-  const bool few_rows = std::ranges::all_of(problem.sequences, [group](const Sequence& sequence) {
-    return sequence.query_steps <= decode_rows / group;
-  });
-  return few_rows ? AttentionKernel::decode : AttentionKernel::forward;
+// leaves most of the GPU idle. attention_decode puts the rows of all heads that share a key head into tiles
+// of 16 and divides the keys among blocks. Up to 16 steps, it has no more tiles than there are heads, so it
+// reads keys no more often than attention_forward does. Other sequences of the batch have no say, so that a
+// sequence comes to the same bits in every batch.
+AttentionKernel kernel_for(const AttentionProblem& problem, const Sequence& sequence) {
+  const auto has_type_of_queries = [&problem](DType type) { return type == problem.query.type; };
+  const bool one_type = has_type_of_queries(problem.key.type) && has_type_of_queries(problem.value.type) &&
+                        has_type_of_queries(problem.output.type);
+  return one_type && sequence.query_steps > decode_rows ? AttentionKernel::forward : AttentionKernel::decode;
 }
 
 void solve(const Problem& problem, Workspace& workspace) {

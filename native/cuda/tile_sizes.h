@@ -155,6 +155,7 @@ constexpr uint32_t finish_heads_threads = 128;  // one warp per head of a row
 constexpr uint32_t append_threads = 128;
 // Per multiprocessor: for more of them, nvcc spills registers around its calls of 64-bit divisions.
 constexpr int append_blocks_at_once = 12;
+constexpr uint32_t quantise_threads = 256;  // 8 rows of keys of a head at once
 constexpr uint32_t merge_threads = 128;
 constexpr uint32_t mask_tiles_threads = 128;
 constexpr uint32_t cast_threads = 256;

@@ -11,6 +11,7 @@
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 #include "support/paged_attention.h"
+#include "support/quantised_pages.h"
 #include "support/sparse.h"
 
 namespace heed::emulator {
@@ -38,9 +39,28 @@ double error_of(const std::vector<float>& got, size_t first, const std::vector<d
   return error;
 }
 
-// `page_steps`: keys lie in pages of that many steps; 0: contiguous.
-void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, int64_t page_steps = 0) {
+// `page_steps`: keys lie in pages of that many steps; 0: contiguous. `stored`: their type.
+void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, int64_t page_steps,
+                     DType stored) {
   AttentionProblem& attention = made.problem;
+  Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));
+  const QuantisedPagesOptions options{std::max<int64_t>(1, page_steps),
+                                      attention.key_width >= least_outlier_width && random.chance(0.5),
+                                      random.chance(0.1) ? 0.01 : 0, 0};
+  int64_t keys = 1;
+  for (const Sequence& sequence : attention.sequences) keys = std::max(keys, sequence.key_steps);
+  std::optional<QuantisedPages> quantised;
+  std::optional<test::Buffer> others;
+  if (stored == DType::int8) {
+    quantised.emplace(random, machine, attention, keys, attention.key_width, options);
+    attention.key = quantised->view;
+  } else if (stored != attention.key.type) {
+    const int64_t size = attention.key_heads * keys * attention.key_width;
+    others.emplace(stored, static_cast<int64_t>(attention.sequences.size()) * size);
+    for (int64_t i = 0; i < others->size(); ++i) others->set(i, random.normal());
+    machine.input(others->data(), static_cast<size_t>(others->size()) * size_of(stored), "keys");
+    attention.key = {others->data(), stored, size, keys * attention.key_width, attention.key_width};
+  }
   for (size_t b = 0; b < attention.sequences.size(); ++b) {
     for (int64_t h = 0; h < attention.query_heads; ++h) {
       for (int64_t q = 0; q < attention.sequences[b].query_steps; ++q) {
@@ -50,7 +70,6 @@ void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, 
       }
     }
   }
-  Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));
   give(machine, made);
   machine.remove(made.log_sum_exp->data());
   machine.input(made.log_sum_exp->data(), static_cast<size_t>(made.log_sum_exp->size()) * 4, "log-sum-exp");
@@ -58,8 +77,15 @@ void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, 
   std::vector<std::vector<float>> arrays(4, std::vector<float>(rows * static_cast<size_t>(asked.keys), NAN));
   RowsProblem problem;
   std::optional<PagedAttention> paged;
-  if (page_steps > 0) paged.emplace(random, machine, attention, page_steps);
-  problem.attention = paged ? paged->problem : attention;
+  problem.attention = attention;
+  if (quantised) {
+    problem.attention = over_pages(attention, *quantised, *quantised, options);
+  } else if (page_steps > 0) {
+    AttentionProblem same = attention;
+    same.value = same.key;
+    same.value_width = same.key_width;
+    problem.attention = paged.emplace(random, machine, same, page_steps).problem;
+  }
   problem.keys = asked.keys;
   problem.heads = asked.heads;
   problem.queries = asked.queries;
@@ -109,7 +135,10 @@ TEST_CASE("attention_rows: random problems on random schedules") {
     for (int64_t q = 0; q < sequence.query_steps; ++q) {
       if (random.chance(0.5)) asked.queries.push_back(static_cast<int32_t>(q));
     }
-    solve_and_check(random, made, asked, random.pick<int64_t>({0, 0, 1, 7, 64}));
+    const DType same = made.problem.key.type;
+    solve_and_check(
+        random, made, asked, random.pick<int64_t>({0, 0, 1, 7, 64}),
+        random.pick({same, same, DType::float32, DType::float16, DType::bfloat16, DType::int8, DType::int8}));
   }
 }
 
@@ -120,12 +149,12 @@ TEST_CASE("attention_rows: at the edges, and what is too much") {
     if (made.problem.sequences[0].query_steps == 0) continue;
     const int64_t steps = std::min(keys, made.problem.sequences[0].key_steps);
     made.problem.sequences[0].key_steps = steps;
-    solve_and_check(random, made, {{0}, {0}, keys});
+    solve_and_check(random, made, {{0}, {0}, keys}, 0, made.problem.key.type);
   }
   Machine machine(1);
   EmulatedWorkspace workspace(machine);
   RowsProblem problem;
-  problem.attention.key.type = DType::float16;
+  problem.attention.key_width = 10'000;
   CHECK_THROWS_AS(cuda::attention_rows(problem, workspace), cuda::Unsupported);
 }
 

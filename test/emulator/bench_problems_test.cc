@@ -112,8 +112,7 @@ TEST_CASE("bench/gpu: attention of the shape that is asked for") {
                               s.causal ? 1 : 0,
                               s.steps_before_heads ? 1 : 0};
     EmulatedWorkspace workspace(machine);
-    // Only attention_decode reads pages: see kernel_for in native/cuda/solve.cc.
-    if (s.steps == 1 || s.page_steps != 0) {
+    if (s.steps == 1) {
       cuda::attention_decode(bench::problem_of(asked), workspace);
     } else {
       cuda::attention_forward(bench::problem_of(asked), workspace);

@@ -21,8 +21,8 @@ using cuda::emulator::Shape;
 
 constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
 
-// All rows in one page.
-void launch_paged(AttentionProblem problem, cuda::Workspace& workspace) {
+// All rows in one page, of the type of the queries or of int8.
+AttentionProblem in_a_page(AttentionProblem problem, DType type) {
   const auto tables = std::make_shared<PageTables>();
   const int64_t steps = problem.sequences[0].key_steps;
   tables->first = {0};
@@ -30,19 +30,28 @@ void launch_paged(AttentionProblem problem, cuda::Workspace& workspace) {
   tables->values = {const_cast<void*>(problem.value.data)};
   tables->key = {steps, tables->first.data(), tables->keys.data()};
   tables->value = {steps, tables->first.data(), tables->values.data()};
+  if (type == DType::int8) {
+    tables->key_scales = tables->value_scales = {static_cast<float*>(tables->keys[0])};
+    tables->key.scales = tables->key_scales.data();
+    tables->value.scales = tables->value_scales.data();
+  }
   problem.key.data = problem.value.data = nullptr;
+  problem.key.type = problem.value.type = type;
   problem.key.pages = &tables->key;
   problem.value.pages = &tables->value;
   problem.pages = tables;
-  cuda::attention_decode(problem, workspace);
+  return problem;
 }
 
 void launch_attention(test::Random& random, cuda::Workspace& workspace, DType type, int64_t width) {
   DenseAttention made(random, type, 1, 1, 1, 1, 600, width);
   cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);
-  launch_paged(made.problem, workspace);
+  cuda::attention_forward(in_a_page(made.problem, type), workspace);
+  cuda::attention_decode(in_a_page(made.problem, type), workspace);
+  cuda::attention_decode(in_a_page(made.problem, DType::int8), workspace);
   --made.problem.value_width;
+  cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);
   ++made.problem.value_width;
   RowsProblem rows;
@@ -50,8 +59,11 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   rows.heads = rows.queries = {0};
   rows.keys = 600;
   cuda::attention_rows(rows, workspace);
+  rows.attention = in_a_page(made.problem, DType::int8);
+  cuda::attention_rows(rows, workspace);
   made.problem.scoring.softcap = 1;
   cuda::attention_forward(made.problem, workspace);
+  cuda::attention_forward(in_a_page(made.problem, type), workspace);
   for (const DType mask : {DType::boolean, type}) {
     made.problem.scoring.mask = {made.query.data(), mask, 0, 0, 0, 1};
     cuda::attention_forward(made.problem, workspace);
@@ -101,6 +113,27 @@ void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
   }
 }
 
+void launch_quantisation(cuda::Workspace& workspace, DType from) {
+  alignas(16) float memory[8] = {};
+  const auto tables = std::make_shared<PageTables>();
+  tables->first = {0};
+  tables->keys = tables->values = {memory};
+  tables->key_scales = tables->value_scales = {memory};
+  tables->key_outliers = {reinterpret_cast<uint8_t*>(memory)};
+  tables->value = {1, tables->first.data(), tables->values.data(), tables->value_scales.data()};
+  tables->key = tables->value;
+  tables->key.outliers = tables->key_outliers.data();
+  AppendProblem problem;
+  problem.heads = 1;
+  problem.key_width = problem.value_width = 64;
+  problem.parts = {{0, 0, 1, 0}};
+  problem.key = problem.value = {memory, from, 64, 64, 64};
+  problem.pages = tables;
+  problem.cached_key = {nullptr, DType::int8, 0, 64, 64, &tables->key};
+  problem.cached_value = {nullptr, DType::int8, 0, 64, 64, &tables->value};
+  cuda::append(problem, workspace);
+}
+
 }  // namespace
 
 TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
@@ -117,6 +150,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     launch_projections(workspace, type);
     launch_merge(workspace, type);
     for (const DType to : types) launch_copies(workspace, type, to);
+    launch_quantisation(workspace, type);
   }
   // Masks use additional shared memory in this kernel.
   Machine with_mask(1);
@@ -129,9 +163,10 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
       EmulatedWorkspace memory(with_mask);
       made.problem.scoring.mask = {made.query.data(), DType::float32, 0, 0, 0, 1};
       cuda::attention_decode(made.problem, memory);
+      cuda::attention_decode(in_a_page(made.problem, DType::int8), memory);
     }
   }
-  CHECK(launches.size() > 84);
+  CHECK(launches.size() > 103);
   for (const auto& launched : launches) {
     INFO(launched.first);
     CHECK(launched.second.threads % 32 == 0);

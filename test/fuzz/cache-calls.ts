@@ -43,10 +43,8 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
     ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
     ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
     ...(draw.below(3) === 0 ? rollingOptions(draw) : {}),
-    // Caches on a device attend in their own type.
-    ...(backend === 'cuda'
-      ? { location: locationOf(backend) }
-      : maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8']))),
+    ...maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8'])),
+    ...(backend === 'cuda' ? { location: locationOf(backend) } : {}),
   };
 }
 

@@ -55,10 +55,7 @@ function attendCache(
   return out.tensor;
 }
 
-/** The types of caches for float32 queries. On a GPU, caches have the type of the queries. */
-function typesFor(backend: TestedBackend): readonly CacheType[] {
-  return backend === 'cuda' ? ['float32'] : ['float32', 'float16', 'bfloat16', 'int8'];
-}
+const kinds: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
 
 /** The results must match those for keys and values that were first rounded to the cache's type. */
 function checkCase(
@@ -95,7 +92,6 @@ function checkCase(
 eachBackend('attention over a cache', (backend) => {
   const count = backend === 'reference' ? 60 : 150;
   const location = locationOf(backend);
-  const kinds = typesFor(backend);
 
   it('answers as over tensors, with any options', function () {
     this.timeout(120_000);

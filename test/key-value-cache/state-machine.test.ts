@@ -95,11 +95,6 @@ function rolled({ rolling, pageSize = 1 }: Form, entry: Entry): Entry {
   return { steps, dropped };
 }
 
-/** Caches on a device do not support int8, and attend in their own type. */
-function possibleOn(backend: TestedBackend, form: Form): Form {
-  return backend === 'cuda' ? { ...form, type: 'float32' } : form;
-}
-
 type Action = 'append' | 'overflow' | 'truncate' | 'fork' | 'dispose' | 'attend' | 'attend later';
 
 const action = fc.record({
@@ -325,7 +320,7 @@ eachBackend('a cache and its model', (backend) => {
   const check = async (forms: fc.Arbitrary<Form>, sequences: typeof actions, count: number) => {
     await fc.assert(
       fc.asyncProperty(forms, sequences, async (form, sequence) => {
-        const machine = new Machine(possibleOn(backend, form), backend);
+        const machine = new Machine(form, backend);
         for (const { action, seed } of sequence) {
           machine.run(action, new Random(`${form.seed} ${seed}`));
         }

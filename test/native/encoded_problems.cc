@@ -9,8 +9,6 @@ namespace heed::test {
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 struct AttentionShape {
   int64_t batch, query_heads, key_heads, queries, keys, width, query_width, value_width;
   ScoreKind score;
@@ -112,7 +110,8 @@ void add_attention(Encoded& to, Random& random, const AttentionShape& s) {
   to.add({double(s.query_heads), double(s.key_heads), double(s.width), double(s.query_width)});
   to.add(double(s.value_width));
   to.add({0.25, random.chance(0.3) ? 5.0 : 0.0});
-  for (int side = 0; side < 2; ++side) to.add(random.chance(0.5) ? infinity : double(random.integer(0, 30)));
+  for (int side = 0; side < 2; ++side)
+    to.add(random.chance(0.5) ? std::numeric_limits<double>::infinity() : double(random.integer(0, 30)));
   EncodedCache cache(to, random, s.key_heads, s.width, s.value_width);
   to.view(s.batch, s.query_heads, s.queries, s.query_width, s.type);
   if (s.cached && s.score != ScoreKind::location) {

@@ -17,13 +17,13 @@ namespace {
 using Type = QuantisedWeight::Type;
 
 // A row of the input as integers, one number at a time. Volatile, so that no compiler fuses or widens.
-struct OracleRow {
+struct QuantisedRow {
   std::vector<int64_t> first, second;  // empty where the row has no outliers
   double scale;
 };
 
-OracleRow quantise(const std::vector<float>& x) {
-  OracleRow row{std::vector<int64_t>(x.size()), {}, 0};
+QuantisedRow quantise(const std::vector<float>& x) {
+  QuantisedRow row{std::vector<int64_t>(x.size()), {}, 0};
   float largest = 0;
   for (const float each : x) {
     if (!std::isfinite(each)) row.scale = NAN;
@@ -149,7 +149,7 @@ void check(const Drawn& drawn) {
   for (int64_t row = 0; row < p.rows; ++row) {
     std::vector<float> x;
     for (int64_t k = 0; k < p.inner; ++k) x.push_back(static_cast<float>(drawn.input[row * p.inner + k]));
-    const OracleRow quantised = quantise(x);
+    const QuantisedRow quantised = quantise(x);
     int64_t wrong = 0;
     for (int64_t c = 0; c < target.columns; ++c) {
       const int64_t column = target.first_column + c;

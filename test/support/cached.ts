@@ -105,7 +105,7 @@ function rowsIn(view: StoredView, entry: number, steps: number, heads: number, w
     const scale = (scales as Float32Array[])[slab][(place * heads + head) * pageSteps + within];
     const block = ((place * heads + head) * blocks + Math.floor(within / 128)) * 2 * pitch;
     const from = (level: number, channel: number) =>
-      outliers?.[slab][block + (level - 1) * pitch + channel] ?? 255;
+      (outliers as Uint8Array[] | undefined)?.[slab][block + (level - 1) * pitch + channel] ?? 255;
     const factors = multiples.map((_, channel) =>
       within % 128 >= from(2, channel) ? 64 : within % 128 >= from(1, channel) ? 16 : 1,
     );

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "cuda/launchers.h"
+#include "matrix_loop.h"
 #include "problems.h"
 #include "replayed_workspace.h"
 
@@ -90,7 +91,7 @@ HEED_EXPORT const char* heed_error() {
 // Lets Python compare its struct layouts with these.
 HEED_EXPORT int64_t heed_struct_bytes(int32_t which) {
   const int64_t bytes[] = {sizeof(HeedAttention), sizeof(HeedProjection), sizeof(HeedAppend),
-                           sizeof(HeedDevice)};
+                           sizeof(HeedMatrixLoop), sizeof(HeedDevice)};
   return bytes[which];
 }
 
@@ -140,6 +141,12 @@ HEED_EXPORT void* heed_append(const HeedAppend* asked, cudaStream_t stream) {
     return [problem = bench::problem_of(*asked)](cuda::Workspace& workspace) {
       cuda::append(problem, workspace);
     };
+  });
+}
+
+HEED_EXPORT void* heed_matrix_loop(const HeedMatrixLoop* asked, cudaStream_t stream) {
+  return prepare(stream, [=] {
+    return [problem = *asked](cuda::Workspace& workspace) { bench::matrix_loop(problem, workspace); };
   });
 }
 

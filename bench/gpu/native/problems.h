@@ -50,6 +50,16 @@ struct HeedAppend {
   int32_t type;
 };
 
+// output = rounds · left rightᵀ, of each of 16 warps of a block: [64, 16] and [32, 16] give [blocks, 16, 64,
+// 32].
+struct HeedMatrixLoop {
+  const void* left;
+  const void* right;
+  float* output;
+  int64_t blocks, rounds;
+  int32_t type;
+};
+
 // The GPU, in bytes where it is memory, and the versions of CUDA's run time and driver.
 struct HeedDevice {
   char name[256];

@@ -37,7 +37,7 @@ class FakeGpu:
         return make
 
     def __getattr__(self, name):
-        if name in ("forward", "decode", "projection", "append", "copy"):
+        if name in ("forward", "decode", "projection", "append", "matrix_loop", "copy"):
             return self._operation(name)
         raise AttributeError(name)
 

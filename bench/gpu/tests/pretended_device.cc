@@ -23,7 +23,7 @@ HEED_EXPORT const char* heed_error() {
 }
 HEED_EXPORT int64_t heed_struct_bytes(int32_t which) {
   const int64_t bytes[] = {sizeof(HeedAttention), sizeof(HeedProjection), sizeof(HeedAppend),
-                           sizeof(HeedDevice)};
+                           sizeof(HeedMatrixLoop), sizeof(HeedDevice)};
   return bytes[which];
 }
 HEED_EXPORT int heed_device(HeedDevice* found) {
@@ -40,6 +40,9 @@ HEED_EXPORT void* heed_projection(const HeedProjection*, void*) {
   return &operation;
 }
 HEED_EXPORT void* heed_append(const HeedAppend*, void*) {
+  return &operation;
+}
+HEED_EXPORT void* heed_matrix_loop(const HeedMatrixLoop*, void*) {
   return &operation;
 }
 HEED_EXPORT void* heed_copy(void*, const void*, int64_t, void*) {

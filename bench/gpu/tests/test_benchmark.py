@@ -1,11 +1,12 @@
 import unittest
 
 import benchmark
+import ceilings
 import javascript
 from data import Array
 from fakes import FakeGpu, FakeTensor
 from library import BYTES
-from rows import all_rows
+from rows import all_rows, counted_rows, first_rows
 from table import called, table
 from work import Bar, Context, Row
 
@@ -73,6 +74,31 @@ class RowsTest(unittest.TestCase):
     def test_names_are_all_different(self):
         names = [row.name for row in all_rows()]
         self.assertEqual(len(names), len(set(names)))
+
+    def test_ceilings_are_what_rows_are_held_against(self):
+        gpu, data = FakeGpu(), FakeData()
+        measured = ceilings.measure(Context(gpu, data), seconds=0)
+        self.assertEqual([each["name"] for each in measured], ["matrix loop bfloat16", "matrix loop float16", "copy"])
+        loops = [asked[0] for kind, asked in gpu.asked if kind == "matrix_loop"]
+        self.assertEqual([asked.blocks for asked in loops], [132, 132])
+        sizes = {made.pointer: made.bytes for made in data.made}
+        for asked in loops:
+            self.assertEqual([sizes[asked.left], sizes[asked.right]], [64 * 16 * 2, 32 * 16 * 2])
+            self.assertEqual(sizes[asked.output], 132 * 16 * 64 * 32 * 4)
+        # Of a millisecond each, as FakeGpu has it.
+        loop, _, copy = measured
+        self.assertEqual(loop["operations"], 132 * 16 * 10_000 * 2 * 64 * 32 * 16)
+        row = {"type": "bfloat16", "operations": loop["operations"], "bytes": copy["bytes"] / 2}
+        self.assertAlmostEqual(ceilings.share(row, 4e-3, measured), 0.25)
+        self.assertAlmostEqual(ceilings.share({**row, "bytes": 3 * copy["bytes"]}, 4e-3, measured), 0.75)
+        self.assertIsNone(ceilings.share(row, 4e-3, []))
+
+    def test_the_first_rows_have_what_is_counted_and_called(self):
+        names = [row.name for row in first_rows()]
+        self.assertEqual(len(names), 12)
+        self.assertLessEqual(set(javascript.CALLED), set(names))
+        self.assertEqual(len(counted_rows()), 7)
+        self.assertLessEqual(set(names), {row.name for row in all_rows()})
 
     def test_a_contender_that_cannot_do_it_is_named_with_its_reason(self):
         def refuse(_):

@@ -42,17 +42,6 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
   return new HeedError('HEED_UNSUPPORTED', `The cuda backend does not support ${what} yet; ${instead}`);
 }
 
-/** Only a cache may have another type than the queries. */
-function expectOneType(problem: Problem): void {
-  if (problem.kind === 'rows') expectOneType(problem.attention);
-  if (problem.kind !== 'attention' || problem.query.type === problem.key.type) return;
-  const { query, key } = problem;
-  throw unsupported(
-    `queries of '${query.type}' over a cache of '${key.type}'`,
-    `cast() the queries, or make the cache of type '${query.type}'`,
-  );
-}
-
 /** Kernels normalise each head by itself, with the same factors. */
 function expectPlainNorms(problem: Problem): void {
   if (problem.kind !== 'projection') return;
@@ -160,10 +149,7 @@ class CudaBackend implements Backend {
 
   /** The buffers, with the addon's handles of device memory. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
-    for (const problem of problems) {
-      expectOneType(problem);
-      expectPlainNorms(problem);
-    }
+    for (const problem of problems) expectPlainNorms(problem);
     return encodeForDevice(this.#encoder, problems);
   }
 }

@@ -34,7 +34,7 @@ function storeRow(view: StoredView, entry: number, head: number, step: number, r
     const before = here.row === 0 && step > 0 ? blockAt(step - 1) : undefined;
     return quantiseKey(row, here.block, here.row, before && { block: before.block, rows: before.row + 1 });
   };
-  const scales = pages.scales?.[slab] ?? new Float32Array(0);
+  const scales = hostElements(pages.scales?.[slab] ?? new Float32Array(0));
   scales[scaleAt(view, start)] = quantised();
 }
 

@@ -47,7 +47,7 @@ export function outliersAt(pages: Pages, entry: number, head: number, step: numb
   const heads = pages.stride / (pages.steps * width);
   const row = within % outlierBlock;
   const first = (place * heads + head) * outlierBytes(width, pages.steps) + outlierBytes(width, within - row);
-  const outliers = pages.outliers?.[slab] ?? new Uint8Array(0);
+  const outliers = hostElements(pages.outliers?.[slab] ?? new Uint8Array(0));
   return { outliers: outliers.subarray(first, first + outlierBytes(width, 1)), row };
 }
 
@@ -71,7 +71,7 @@ function readStored(view: StoredView, entry: number, head: number, step: number,
     readElements(view.type as TensorType, elements, start, row.length, row);
     return;
   }
-  const scales = pages.scales?.[slab] ?? new Float32Array(0);
+  const scales = hostElements(pages.scales?.[slab] ?? new Float32Array(0));
   const scale = scales[scaleAt(view, start)];
   for (let i = 0; i < row.length; i++) row[i] = elements[start + i] * scale;
   if (pages.outliers === undefined) return;

@@ -13,10 +13,6 @@ constexpr int64_t merged_rows_per_task = 256;
 constexpr int64_t steps_per_task = 1024;
 constexpr int64_t elements_per_task = 1 << 16;
 
-int64_t pieces(int64_t count, int64_t size) {
-  return (count + size - 1) / size;
-}
-
 template <class Pointer>
 Pointer advance(Pointer data, DType type, int64_t elements) {
   using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<Pointer>>, const char, char>;
@@ -84,7 +80,7 @@ void plan(const MergeProblem& problem, Plan& plan) {
     merging->log_sum_exps.push_back(part.log_sum_exp);
   }
   const KernelTable& table = kernels();
-  plan.push_back({pieces(problem.rows, merged_rows_per_task),
+  plan.push_back({tasks_for(problem.rows, merged_rows_per_task),
                   [merging = std::shared_ptr<const Merging>(merging), &table](const TaskContext& context) {
                     const MergeProblem& p = merging->problem;
                     void* scratch = context.scratch.reserve(table.merge_scratch(p.width));
@@ -155,7 +151,7 @@ void plan(const AppendProblem& problem, Plan& plan) {
 // One task for several thousand elements.
 void plan(const CastProblem& problem, Plan& plan) {
   const KernelTable& table = kernels();
-  plan.push_back({pieces(problem.count, elements_per_task), [problem, &table](const TaskContext& context) {
+  plan.push_back({tasks_for(problem.count, elements_per_task), [problem, &table](const TaskContext& context) {
                     const int64_t first = context.task * elements_per_task;
                     table.cast(advance(problem.from, problem.from_type, first), problem.from_type,
                                advance(problem.to, problem.to_type, first), problem.to_type,

@@ -7,11 +7,7 @@ namespace heed::cpu {
 namespace {
 
 // Rows of one task: enough to read the keys of a chunk from memory once for many of them.
-constexpr int64_t rows_per_task = 64;
-
-int64_t parts_of(int64_t whole, int64_t part) {
-  return (whole + part - 1) / part;
-}
+constexpr int64_t state_rows_per_task = 64;
 
 }  // namespace
 
@@ -24,7 +20,7 @@ PrefixStates::PrefixStates(const PlannedAttention& planned, const SharedPrefix& 
       entry_rows_(planned.rows_of(planned.problem.sequences[prefix.first_entry])),
       rows_(entry_rows_ * prefix.entries),
       chunks_(prefix.keys / decode_chunk_keys),
-      blocks_(parts_of(rows_, rows_per_task)),
+      blocks_(tasks_for(rows_, state_rows_per_task)),
       outputs_(chunks_ * key_heads_ * rows_ * value_width_),
       maxima_(chunks_ * key_heads_ * rows_),
       sums_(maxima_.size()),
@@ -55,7 +51,8 @@ void PrefixStates::run(int64_t task, const TaskContext& context) {
   const int64_t place = first_row(chunk, key_head);
   const AttentionParameters p = parameters_of();
   const Sequence all{0, rows_ / head_group_, chunk * decode_chunk_keys, decode_chunk_keys, 0};
-  const int64_t begin = task % blocks_ * rows_per_task, end = std::min(begin + rows_per_task, rows_);
+  const int64_t begin = task % blocks_ * state_rows_per_task,
+                end = std::min(begin + state_rows_per_task, rows_);
   void* scratch = context.scratch.reserve(planned_.table.decode_scratch(p, most_decode_rows));
   for (int64_t first = begin; first < end; first += most_decode_rows) {
     const int64_t rows = std::min(most_decode_rows, end - first);

@@ -39,10 +39,6 @@ struct PlannedProjection {
   }
 };
 
-int64_t pieces(int64_t count, int64_t size) {
-  return (count + size - 1) / size;
-}
-
 // Whether a cut here splits no head that must be complete before it is written.
 bool leaves_heads_whole(const ProjectionProblem& problem, int64_t cut) {
   return std::ranges::none_of(problem.targets, [cut](const ProjectionTarget& target) {
@@ -90,7 +86,7 @@ void plan_panels(const std::shared_ptr<const PlannedProjection>& planned,
   const auto tasks = columns_of_tasks(planned->problem, panels.table().panel_columns);
   const auto across = static_cast<int64_t>(tasks.size());
   plan.push_back(
-      {pieces(planned->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
+      {tasks_for(planned->problem.rows, rows_per_task) * across, [=, &panels](const TaskContext& context) {
          const Panels& weight = owned ? *owned : panels;
          const int64_t first_row = context.task / across * rows_per_task;
          const int64_t rows = std::min(rows_per_task, planned->problem.rows - first_row);
@@ -135,7 +131,7 @@ void plan_integers(const std::shared_ptr<const PlannedProjection>& planned, cons
                     }});
     return;
   }
-  const int64_t down = pieces(all_rows, rows_per_task);
+  const int64_t down = tasks_for(all_rows, rows_per_task);
   const auto input = std::make_shared<const QuantisedInput>(
       table.quantised_size(panels, std::min(all_rows, rows_per_task)), down);
   const auto rows_from = [all_rows](int64_t first) { return std::min(rows_per_task, all_rows - first); };
@@ -157,7 +153,7 @@ void plan_integers(const std::shared_ptr<const PlannedProjection>& planned, cons
 void plan_columns(const std::shared_ptr<const PlannedProjection>& planned, Plan& plan) {
   const KernelTable& table = kernels();
   plan.push_back(
-      {pieces(planned->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
+      {tasks_for(planned->problem.columns, columns_per_task), [=, &table](const TaskContext& context) {
          const int64_t first = context.task * columns_per_task;
          const Columns columns{first, std::min(first + columns_per_task, planned->problem.columns)};
          const ProjectionArguments arguments =

@@ -10,6 +10,9 @@
 // attention_combine combines the chunks. docs/cuda.md has a diagram.
 #pragma once
 
+#include <type_traits>
+
+#include "cuda/attention_decode/converted_rows.cuh"
 #include "cuda/attention_decode/products.cuh"
 #include "cuda/attention_decode/result.cuh"
 #include "cuda/attention_decode/rows.cuh"
@@ -31,8 +34,10 @@ class DecodeSoftmax {
   __device__ __forceinline__ explicit DecodeSoftmax(const DecodeMemory<T, Sizes>& memory) : memory_(memory) {}
 
   // Writes the weights of the warp's keys, from `first_key` of the tile on, to where every warp reads them,
-  // and scales older outputs to match. Warps without keys have no scores.
-  __device__ __forceinline__ void weigh(Scores& scores, Outputs& outputs, int first_key) {
+  // and scales older outputs to match. Warps without keys have no scores. `factors(key)` gives what the
+  // weights of two neighbouring keys are multiplied by as factors of values.
+  template <class Factors>
+  __device__ __forceinline__ void weigh(Scores& scores, Outputs& outputs, int first_key, Factors factors) {
     const bool has_keys = first_key < Sizes::keys;
     float highest[rows];
 #pragma unroll
@@ -73,7 +78,8 @@ class DecodeSoftmax {
         const float first = thread::exp2(scores.at(i, j) - reference);
         const float second = thread::exp2(scores.at(i, j + 1) - reference);
         state_.sum[i] += first + second;
-        Products::store(weights + Scores::column(j), first, second);
+        const Vector<float, 2> of = factors(first_key + Scores::column(j));
+        Products::store(weights + Scores::column(j), first * of[0], second * of[1]);
       }
     }
     block::sync();
@@ -122,6 +128,33 @@ class DecodeSoftmax {
   SoftmaxState<2> state_;
 };
 
+// Queries have the type that products take. Only float32 takes others as well, each of which it holds.
+template <class T>
+__device__ __forceinline__ void copy_query_chunk(T* to, const View& query, int64_t from, uint32_t valid,
+                                                 bool aligned) {
+  thread::copy_chunk(to, static_cast<const T*>(query.data) + from, valid, aligned);
+}
+template <class T>
+__device__ __forceinline__ void widen_query_chunk(float* to, const View& query, int64_t from,
+                                                  uint32_t valid) {
+  const auto loaded = thread::load_some<4>(static_cast<const T*>(query.data) + from, valid);
+  Vector<float, 4> widened;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) widened[i] = thread::to_float(loaded[i]);
+  thread::store_shared(to, widened);
+}
+__device__ __forceinline__ void copy_query_chunk(float* to, const View& query, int64_t from, uint32_t valid,
+                                                 bool aligned) {
+  switch (query.type) {
+    case DType::float16:
+      return widen_query_chunk<Float16>(to, query, from, valid);
+    case DType::bfloat16:
+      return widen_query_chunk<BFloat16>(to, query, from, valid);
+    default:
+      return copy_query_chunk<float>(to, query, from, valid, aligned);
+  }
+}
+
 // Loads the queries of the block's rows; other rows are zeros, and so are columns past the width as far as
 // products read: to a multiple of 32.
 template <class T, class Sizes>
@@ -137,16 +170,19 @@ __device__ __forceinline__ void copy_queries(const DecodeParameters& p, const De
     const DecodeQuery query(p, block, row);
     const int left = query.exists ? a.key_width - column : 0;
     const uint32_t valid = left <= 0 ? 0 : left < Tile::per_chunk ? left : Tile::per_chunk;
-    const T* from = static_cast<const T*>(a.query.data);
-    if (valid > 0) {
-      from += block.entry.batch * a.query.batch_stride + query.head * a.query.head_stride +
-              (block.entry.sequence.query_start + query.step) * a.query.step_stride + column;
-    }
-    thread::copy_chunk(memory.queries().chunk(row, chunk), from, valid, p.aligned);
+    const int64_t from =
+        valid == 0 ? 0
+                   : block.entry.batch * a.query.batch_stride + query.head * a.query.head_stride +
+                         (block.entry.sequence.query_start + query.step) * a.query.step_stride + column;
+    copy_query_chunk(memory.queries().chunk(row, chunk), a.query, from, valid, p.aligned);
   }
 }
 
 }  // namespace detail
+
+template <class T, class Sizes, class Rows>
+using DecodePipelineOf = std::conditional_t<Rows::are_converted, ConvertingPipeline<T, Sizes, Rows>,
+                                            DecodePipeline<T, Sizes, Rows>>;
 
 template <class T, int width, template <class, class> class Rows>
 __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, DecodeTiles<T, width>::most_blocks_at_once)
@@ -159,9 +195,10 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, DecodeTiles<T,
   const int warp_key = static_cast<int>(warp::index()) * Sizes::warp_keys;
   const int warp_column = static_cast<int>(warp::index()) * Sizes::warp_columns;
   const DecodeMemory<T, Sizes> memory;
-  DecodePipeline<T, Sizes, KeyRows> pipeline(p, block, memory);
+  using Pipeline = DecodePipelineOf<T, Sizes, KeyRows>;
+  Pipeline pipeline(p, block, memory);
   using Mask = DecodeMask<Sizes::keys, Sizes::threads>;
-  const Mask mask(p, block, memory.mask());
+  const Mask mask(p, block, memory.end() + Pipeline::shared_bytes);
   const DecodeScores<typename Products::Scores, Mask> variant(p, block, mask);
   detail::DecodeSoftmax<T, Sizes, Products> softmax(memory);
   typename Products::Outputs outputs;
@@ -175,15 +212,18 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, DecodeTiles<T,
     pipeline.next();
     mask.start(tile + 1, first_key + Sizes::keys);
     pipeline.start(tile + 1, first_key + Sizes::keys);
-    const auto keys = memory.keys(tile % 2), values = memory.values(tile % 2);
+    pipeline.convert(p, tile, first_key);
+    const auto keys = pipeline.keys(tile), values = pipeline.values(tile);
 
     typename Products::Scores scores;
     clear(scores);
     if (warp_key < Sizes::keys) {
       Products::score(scores, memory.queries(), keys, warp_key, key_width);
+      pipeline.scale(scores, tile, warp_key);
       variant.apply(scores, tile, first_key, warp_key);
     }
-    softmax.weigh(scores, outputs, warp_key);
+    softmax.weigh(scores, outputs, warp_key,
+                  [&pipeline, tile](int key) { return pipeline.weight_factors(tile, key); });
     if (variant.excludes(first_key, Sizes::keys)) {
       const auto attendance = [&](int i, int key) {
         return Attendance{variant.attends(i, tile, first_key, key), softmax.weighs(i, key)};

@@ -17,9 +17,8 @@ namespace heed::cuda {
 namespace {
 
 void check(const AttentionProblem& problem) {
-  if (problem.query.type != problem.key.type || problem.query.type != problem.value.type) {
-    throw Unsupported("queries, keys and values of different types");
-  }
+  if (problem.key.type != problem.value.type) throw Unsupported("keys and values of different types");
+  if (problem.key.type == DType::int8 && !is_paged(problem)) throw Unsupported("int8 outside of caches");
   if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
@@ -51,8 +50,9 @@ void launch_kernel(const DecodeParameters& p, int64_t blocks, Workspace& workspa
   using Sizes = DecodeTiles<T, width>;
   const MaskView& mask = p.attention.scoring.mask;
   const size_t mask_bytes = mask.data == nullptr ? 0 : decode_mask_bytes<Sizes::keys>(mask.type);
-  launch(&attention_decode_kernel<T, width, Rows>, {blocks, Sizes::threads, Sizes::shared_bytes + mask_bytes},
-         workspace, p);
+  constexpr size_t bytes = Sizes::shared_bytes + DecodePipelineOf<T, Sizes, Rows<T, Sizes>>::shared_bytes;
+  launch(&attention_decode_kernel<T, width, Rows>, {blocks, Sizes::threads, bytes + mask_bytes}, workspace,
+         p);
 }
 
 // PagedRows finds rows of keys and of values by one number of 32 bits, the bytes from the beginning of a
@@ -68,9 +68,32 @@ bool have_common_pages(const AttentionProblem& problem) {
   return key.step_stride <= most / keys.steps / 2 && key.head_stride <= most / problem.key_heads / 2;
 }
 
+bool have_whole_rows(const AttentionProblem& problem, int width) {
+  return problem.key_width == width && problem.value_width == width && has_aligned_keys(problem) &&
+         has_aligned_values(problem);
+}
+
+// The type that products take: that of queries and keys, or one that holds both. With queries of 16 bits,
+// keys of int8 have that type if QuantisedRows takes them. It must not depend on the rest of a batch.
+DType type_of_products(const AttentionProblem& problem) {
+  const DType query = problem.query.type, key = problem.key.type;
+  if (query == key) return query;
+  bool is_whole = false;
+  with_tile_width(problem.key_width, problem.value_width,
+                  [&](auto width) { is_whole = have_whole_rows(problem, width); });
+  return key == DType::int8 && is_whole && have_common_pages(problem) ? query : DType::float32;
+}
+
 template <class T, int width>
 void launch_width(const AttentionProblem& problem, const DecodeParameters& p, int64_t blocks,
                   Workspace& workspace) {
+  const DType key = problem.key.type;
+  if (size_of(key) < sizeof(T)) {
+    if constexpr (sizeof(T) == 2)
+      return launch_kernel<T, width, QuantisedRows>(p, blocks, workspace);
+    else
+      return launch_kernel<T, width, ConvertedRows>(p, blocks, workspace);
+  }
   const bool whole = p.aligned && problem.key_width == width && problem.value_width == width;
   if (whole && !is_paged(problem)) return launch_kernel<T, width, ContiguousRows>(p, blocks, workspace);
   if (whole && have_common_pages(problem)) return launch_kernel<T, width, PagedRows>(p, blocks, workspace);
@@ -81,7 +104,7 @@ void launch_width(const AttentionProblem& problem, const DecodeParameters& p, in
 // belong to the rest of the batch.
 int64_t blocks_held(const AttentionProblem& problem, const DeviceCapacity& capacity) {
   int blocks = 0;
-  with_element_type(problem.query.type, [&](auto element) {
+  with_element_type(type_of_products(problem), [&](auto element) {
     with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
       using Sizes = DecodeTiles<typename decltype(element)::type, decltype(width)::value>;
       blocks = Sizes::blocks_at_once(capacity.shared_bytes);
@@ -97,7 +120,7 @@ void attention_decode(const AttentionProblem& problem, Workspace& workspace) {
   const DecodeSplit split = split_of(problem, blocks_held(problem, workspace.capacity()));
   if (split.blocks == 0) return;
   const DecodeParameters p = parameters_of(problem, split, workspace);
-  with_element_type(problem.query.type, [&](auto element) {
+  with_element_type(type_of_products(problem), [&](auto element) {
     with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
       launch_width<typename decltype(element)::type, decltype(width)::value>(problem, p, split.blocks,
                                                                              workspace);

@@ -5,6 +5,7 @@
 //   copy_some(keys, values, first_key, count)  copies `count` keys of the last tile, the others are zeros
 //   prepare(first_key)                         called before a whole tile is copied, a tile ahead
 //   key_width(a), value_width(a)               a constant where rows are as wide as the tile
+//   are_converted                              whether they are stored in another type: converted_rows.cuh
 //
 // Tiles come in their order, from the first key of the chunk on.
 #pragma once
@@ -24,7 +25,7 @@ template <class T, class Sizes>
 struct WholeRows {
   using Tile = SharedTile<T, Sizes::width>;
   using Own = OwnChunks<Tile, Sizes::keys, Sizes::threads>;
-  static constexpr bool is_whole = true;
+  static constexpr bool is_whole = true, are_converted = false;
   static constexpr int row_steps = Sizes::keys / Own::down;  // rows of a tile that a thread handles
 
   Own own;
@@ -171,8 +172,7 @@ class PagedRows : public WholeRows<T, Sizes> {
 template <class T, class Sizes>
 class AnyRows {
  public:
-  using Tile = SharedTile<T, Sizes::width>;
-  static constexpr bool is_whole = false;
+  static constexpr bool is_whole = false, are_converted = false;
 
   __device__ __forceinline__ AnyRows(const DecodeParameters& p, const DecodeBlock& block)
       : keys_(p.attention.key, p.attention.pages.key, block.entry.batch, block.key_head,
@@ -187,9 +187,11 @@ class AnyRows {
   __device__ __forceinline__ static int value_width(const DeviceAttention& a) { return a.value_width; }
 
   __device__ __forceinline__ void prepare(int32_t) {}
+  template <class Tile>
   __device__ __forceinline__ void copy(Tile keys, Tile values, int32_t first_key) {
     copy_some(keys, values, first_key, Sizes::keys);
   }
+  template <class Tile>
   __device__ __forceinline__ void copy_some(Tile keys, Tile values, int32_t first_key, int32_t count) {
     copy(keys, keys_, key_width_, first_key, count);
     copy(values, values_, value_width_, first_key, count);
@@ -197,6 +199,7 @@ class AnyRows {
 
  private:
   // Elements past `width` are zeros as far as products read: to a multiple of 32.
+  template <class Tile>
   __device__ __forceinline__ void copy(Tile tile, const HeadRows& rows, int width, int32_t first_key,
                                        int32_t count) const {
     const OwnChunks<Tile, Sizes::keys, Sizes::threads> own;
@@ -204,7 +207,8 @@ class AnyRows {
 #pragma unroll 1
     for (int r = 0; r < Sizes::keys; r += own.down) {
       const bool exists = own.row + r < count;
-      const T* from = rows.template row<T>(exists ? first_key + own.row + r : first_key);
+      const auto* from =
+          rows.template row<typename Tile::Element>(exists ? first_key + own.row + r : first_key);
 #pragma unroll 1
       for (int c = 0; c < Tile::chunks; c += own.across) {
         const int column = (own.chunk + c) * Tile::per_chunk;
@@ -225,6 +229,9 @@ class AnyRows {
 template <class T, class Sizes, class Rows>
 class DecodePipeline {
  public:
+  using Tile = SharedTile<T, Sizes::width>;
+  static constexpr size_t shared_bytes = 0;  // beside what all kernels take
+
   __device__ __forceinline__ DecodePipeline(const DecodeParameters& p, const DecodeBlock& block,
                                             const DecodeMemory<T, Sizes>& memory)
       : rows_(p, block), memory_(memory), last_key_(block.last_key) {
@@ -248,6 +255,15 @@ class DecodePipeline {
     thread::wait_for_copies<0>();
     block::sync();
   }
+
+  // What ConvertingPipeline does, and tiles of the type of the products need not.
+  __device__ __forceinline__ void convert(const DecodeParameters&, int, int32_t) const {}
+  template <class Scores>
+  __device__ __forceinline__ void scale(Scores&, int, int) const {}
+  __device__ __forceinline__ Vector<float, 2> weight_factors(int, int) const { return {1, 1}; }
+
+  __device__ __forceinline__ Tile keys(int tile) const { return memory_.keys(tile % 2); }
+  __device__ __forceinline__ Tile values(int tile) const { return memory_.values(tile % 2); }
 
  private:
   Rows rows_;

@@ -54,8 +54,10 @@ struct DecodeMemory {
   __device__ __forceinline__ float* statistics(uint32_t warp) const {
     return reinterpret_cast<float*>(weights() + Sizes::weight_elements) + warp * decode_rows;
   }
-  // The mask, if there is one.
-  __device__ __forceinline__ void* mask() const { return statistics(Sizes::warps); }
+  // What only some kernels have, and the mask, if there is one.
+  __device__ __forceinline__ unsigned char* end() const {
+    return reinterpret_cast<unsigned char*>(statistics(Sizes::warps));
+  }
 };
 
 }  // namespace heed::cuda

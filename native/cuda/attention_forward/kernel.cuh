@@ -12,13 +12,15 @@
 #include "cuda/attention_forward/masks.cuh"
 #include "cuda/attention_forward/products.cuh"
 #include "cuda/attention_forward/result.cuh"
+#include "cuda/attention_forward/rows.cuh"
 #include "cuda/attention_forward/tiles.cuh"
 #include "cuda/attention_forward/variants.cuh"
 #include "cuda/common/special_values.cuh"
 
 namespace heed::cuda {
 
-template <class T, class Sizes, template <class, class> class Variant>
+template <class T, class Sizes, template <class, class> class Variant,
+          template <class, class, int> class Rows>
 __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
     attention_forward_kernel(const __grid_constant__ ForwardParameters p) {
   using Products = ForwardProducts<T, Sizes>;
@@ -26,7 +28,7 @@ __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
   const ForwardBlock<Sizes> block(p);
   const int warp_row = static_cast<int>(warp::index()) * Sizes::warp_rows;
   const ForwardMemory<T, Sizes> memory;
-  const ForwardPipeline<T, Sizes> pipeline(p, block, memory);
+  const ForwardPipeline<T, Sizes, Rows> pipeline(p, block, memory);
   const Variant<Scores, Sizes> variant(p, block, warp_row);
   SoftmaxState<Scores::rows> softmax;
   typename Products::Outputs outputs;

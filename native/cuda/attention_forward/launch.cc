@@ -23,10 +23,11 @@ void check(const AttentionProblem& problem) {
   for (const DType type : {problem.key.type, problem.value.type, problem.output.type}) {
     if (type != problem.query.type) throw Unsupported("queries, keys, values and outputs of different types");
   }
-  if (is_paged(problem)) throw Unsupported("keys and values in pages, other than by attention_decode");
   if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
+    if (is_paged(problem) && sequence.key_start + sequence.key_steps > most_keys)
+      throw Unsupported("caches of 2^31 steps or more");
     if (sequence.key_steps > most_keys) throw Unsupported("sequences of 2^31 keys or more");
     if (sequence.query_steps > most_rows) throw Unsupported("sequences of 2^36 queries or more");
   }

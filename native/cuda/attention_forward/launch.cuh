@@ -39,8 +39,32 @@ inline bool has_aligned_fours(const MaskView& mask) {
          (mask.batch_stride | mask.head_stride | mask.query_stride) % 4 == 0;
 }
 
-template <class T, class Sizes, template <class, class> class Variant>
-void launch_forward_variant(const AttentionProblem& problem, Workspace& workspace) {
+// Whether rows begin at multiples of 16 bytes and consist of whole chunks of 16.
+inline bool have_whole_chunks(const AttentionProblem& problem) {
+  const int64_t widths = problem.key_width | problem.value_width;
+  return has_aligned_keys(problem) && has_aligned_values(problem) &&
+         widths * static_cast<int64_t>(size_of(problem.key.type)) % 16 == 0;
+}
+
+inline RowDistances distances_of(const View& view, int64_t rows_at_once) {
+  const int64_t next = view.step_stride * static_cast<int64_t>(size_of(view.type));
+  return {next, rows_at_once * next};
+}
+
+// Whether pages have less than 2^32 bytes, so that a place in one is a number of 32 bits.
+inline bool have_near_rows(const AttentionProblem& problem) {
+  const auto is_near = [&problem](const View& view) {
+    if (view.step_stride < 0 || view.head_stride < 0 || view.pages->steps > INT32_MAX) return false;
+    const int64_t most = UINT32_MAX / static_cast<int64_t>(size_of(view.type)) - widest_head;
+    return view.step_stride <= most / view.pages->steps / 2 &&
+           view.head_stride <= most / problem.key_heads / 2;
+  };
+  return is_near(problem.key) && is_near(problem.value) && problem.pages->keys.size() <= UINT32_MAX;
+}
+
+template <class T, class Sizes, template <class, class> class Variant,
+          template <class, class, int> class Rows>
+void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) {
   const int64_t column_tiles = tiles_of(problem.value_width, Sizes::value_columns);
   const ForwardPlan plan(problem, Sizes::rows, column_tiles);
   if (plan.blocks == 0) return;
@@ -48,24 +72,34 @@ void launch_forward_variant(const AttentionProblem& problem, Workspace& workspac
   p.attention = parameters_of(problem, workspace);
   p.entries = entries_of(plan.entries, workspace);
   p.column_tiles = static_cast<int32_t>(column_tiles);
-  p.aligned =
-      has_aligned_rows(problem.query) && has_aligned_rows(problem.key) && has_aligned_rows(problem.value);
+  p.key_distances = distances_of(problem.key, Sizes::rows_at_once);
+  p.value_distances = distances_of(problem.value, Sizes::rows_at_once);
+  p.query_aligned = has_aligned_rows(problem.query);
+  p.aligned = has_aligned_keys(problem) && has_aligned_values(problem);
   p.output_aligned = has_aligned_rows(problem.output);
-  if (problem.scoring.mask.data != nullptr) {
+  if constexpr (Variant<typename ForwardProducts<T, Sizes>::Scores, Sizes>::reads_masks) {
     p.mask_tiles = mask_tiles(problem, Sizes::rows, Sizes::keys, workspace);
     p.mask_aligned = has_aligned_fours(problem.scoring.mask);
   }
-  launch(&attention_forward_kernel<T, Sizes, Variant>, {plan.blocks, Sizes::threads, Sizes::shared_bytes},
-         workspace, p);
+  launch(&attention_forward_kernel<T, Sizes, Variant, Rows>,
+         {plan.blocks, Sizes::threads, Sizes::shared_bytes}, workspace, p);
 }
 
+// Tensors have a kernel for every variant, and pages for those without a mask. What is rare shares one
+// kernel, which does everything: other rows, and masks with pages.
 template <class T, int width>
 void launch_forward_width(const AttentionProblem& problem, Workspace& workspace) {
-  if (problem.scoring.mask.data != nullptr)
-    return launch_forward_variant<T, ForwardTiles<T, width, true>, MaskedScores>(problem, workspace);
+  using Plain = ForwardTiles<T, width, false>;
+  using Biased = ForwardTiles<T, width, true>;
+  const bool is_masked = problem.scoring.mask.data != nullptr, pages = is_paged(problem);
+  if (!have_whole_chunks(problem) || (pages && (is_masked || !have_near_rows(problem))))
+    return launch_forward_rows<T, Biased, MaskedScores, AnyRows>(problem, workspace);
+  if (is_masked) return launch_forward_rows<T, Biased, MaskedScores, ContiguousRows>(problem, workspace);
   if (is_plain(problem))
-    return launch_forward_variant<T, ForwardTiles<T, width, false>, PlainScores>(problem, workspace);
-  launch_forward_variant<T, ForwardTiles<T, width, true>, BiasedScores>(problem, workspace);
+    return pages ? launch_forward_rows<T, Plain, PlainScores, PagedRows>(problem, workspace)
+                 : launch_forward_rows<T, Plain, PlainScores, ContiguousRows>(problem, workspace);
+  return pages ? launch_forward_rows<T, Biased, BiasedScores, PagedRows>(problem, workspace)
+               : launch_forward_rows<T, Biased, BiasedScores, ContiguousRows>(problem, workspace);
 }
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 #include "cuda/attention_forward/mask_tiles.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "core/view.h"
 #include "cuda/common/mask_element.cuh"
@@ -109,6 +110,10 @@ MaskTilesParameters parameters_of(const AttentionProblem& problem, int32_t rows,
 
 MaskTiles mask_tiles(const AttentionProblem& problem, int32_t rows, int32_t keys, Workspace& workspace) {
   MaskTilesParameters p = parameters_of(problem, rows, keys);
+  if (problem.scoring.mask.data == nullptr) {
+    const std::vector<MaskTile> of_all_rows(static_cast<size_t>(p.key_tiles), MaskTile::everything);
+    return {workspace.upload(of_all_rows), 0, 0, 0};
+  }
   const int64_t tiles = p.batch * p.heads * p.row_tiles * p.key_tiles;
   if (tiles == 0) return {};
   if (p.batch > 1) p.sequences = workspace.upload(problem.sequences);

@@ -17,11 +17,11 @@ enum class MaskTile : uint8_t {
 
 // One class per tile; a stride is 0 along every axis that the mask broadcasts.
 struct MaskTiles {
-  const MaskTile* data = nullptr;  // null if there is no mask
+  const MaskTile* data = nullptr;
   int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
 };
 
-// Launches the classification of tiles of `rows` × `keys`.
+// Launches the classification of tiles of `rows` × `keys`. Where there is no mask, all are `everything`.
 MaskTiles mask_tiles(const AttentionProblem& problem, int32_t rows, int32_t keys, Workspace& workspace);
 
 }  // namespace heed::cuda

@@ -10,12 +10,15 @@
 
 namespace heed::cuda {
 
-// Skips tiles that a mask excludes fully, and reads the mask only in partly excluded tiles.
+// Skips tiles that a mask excludes fully, and reads the mask only in partly excluded tiles. There may be
+// none.
 template <class Scores, class Sizes>
 class MaskedScores : public BiasedScores<Scores, Sizes> {
   using Biased = BiasedScores<Scores, Sizes>;
 
  public:
+  static constexpr bool reads_masks = true;
+
   __device__ __forceinline__ MaskedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
       : Biased(p, block, warp_row), aligned_(p.mask_aligned) {
@@ -54,6 +57,7 @@ class MaskedScores : public BiasedScores<Scores, Sizes> {
 
   __device__ __forceinline__ bool attends(int i, int32_t key) const {
     if (!Biased::attends(i, key)) return false;
+    if (tile_at(key) == MaskTile::everything) return true;
     bool attended = true;
     with_mask_element(p_.scoring.mask.type, [&](auto element) {
       attended =

@@ -19,12 +19,20 @@ struct ForwardEntry {
   int64_t first_block = 0;
 };
 
+// How many bytes the next row is away, and the next one that the same thread copies. As parameters, they are
+// operands of additions, where products of a stride would take registers.
+struct RowDistances {
+  int64_t next, next_of_thread;
+};
+
 struct ForwardParameters {
   DeviceAttention attention;
   Entries<ForwardEntry> entries;
   int32_t column_tiles;  // of the values: 1 unless they are wider than a block's outputs
-  bool aligned;          // rows of queries, keys and values begin at multiples of 16 bytes
-  bool output_aligned;   // rows of outputs do, too
+  RowDistances key_distances, value_distances;
+  bool query_aligned;   // rows of queries begin at multiples of 16 bytes
+  bool aligned;         // rows of keys and values do, too
+  bool output_aligned;  // and rows of outputs
   MaskTiles mask_tiles;
   bool mask_aligned;  // keys of a mask are neighbours, and every fourth is aligned to four elements
 };

@@ -1,11 +1,11 @@
-// Shared memory of attention_forward: one tile each of queries, keys and values, and the copies that fill
-// them.
+// Shared memory of attention_forward: one tile each of queries, keys and values, and when they are filled.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
 #include "cuda/attention_forward/parameters.cuh"
+#include "cuda/attention_forward/rows.cuh"
 #include "cuda/common/shared_tile.cuh"
 #include "cuda/common/special_values.cuh"
 #include "cuda/device/atomic.cuh"
@@ -22,6 +22,9 @@ struct ForwardTiles {
   static constexpr int value_columns = sizes.value_columns;
   static constexpr int warp_rows = sizes.variant(biased).warp_rows, rows = warps * warp_rows;
   static constexpr int keys = sizes.variant(biased).keys;
+  // Rows of keys or of values that the block copies at once.
+  static constexpr int rows_at_once = OwnChunks<SharedTile<T, width>, keys, threads>::down;
+  static_assert(rows_at_once == OwnChunks<SharedTile<T, value_columns>, keys, threads>::down);
 
   static constexpr size_t query_elements = rows * width, key_elements = keys * width;
   static constexpr size_t value_elements = keys * value_columns;
@@ -47,33 +50,48 @@ struct ForwardMemory {
 };
 
 // Values are copied while scores are computed, and the next keys while values are multiplied.
-template <class T, class Sizes>
+template <class T, class Sizes, template <class, class, int> class Rows>
 class ForwardPipeline {
  public:
   __device__ __forceinline__ ForwardPipeline(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                              const ForwardMemory<T, Sizes>& memory)
-      : p_(p), block_(block), memory_(memory) {}
+      : p_(p),
+        block_(block),
+        memory_(memory),
+        keys_({p.attention.key, p.attention.pages.key, p.key_distances, 0, p.attention.key_width, p.aligned},
+              block),
+        values_({p.attention.value, p.attention.pages.value, p.value_distances, block.first_column,
+                 block.columns, p.aligned},
+                block) {}
 
   __device__ __forceinline__ void start(int32_t first_key) const {
     const View& view = p_.attention.query;
     block::copy_strided_rows<Sizes::rows, Sizes::threads>(
         memory_.queries(), static_cast<const T*>(view.data) + block_.query_offset(view), view.step_stride,
-        block_.rows, p_.attention.key_width, p_.aligned);
+        block_.rows, p_.attention.key_width, p_.query_aligned);
     if (thread::index() == 0) *memory_.special() = 0;
-    start_keys(first_key);
+    clear_beyond<Sizes::keys, Sizes::threads>(memory_.keys(), p_.attention.key_width);
+    clear_beyond<Sizes::keys, Sizes::threads>(memory_.values(), block_.columns);
+    if (first_key < block_.keys.last)
+      keys_.copy_rows(memory_.keys(), keys_.find(first_key), block_.keys.last - first_key);
+    thread::commit_copies();
   }
 
   // When it returns, the keys have arrived, and all threads have finished the values before.
   __device__ __forceinline__ void next_keys(int32_t key) const {
+    const auto found = values_.find(key);
     thread::wait_for_copies<0>();
     block::sync();
-    start_values(key);
+    values_.copy_rows(memory_.values(), found, block_.keys.last - key);
+    thread::commit_copies();
   }
 
   // When it returns, the values have arrived, and all threads have finished the keys; those from `next_key`
   // on are copied next. If some row may not attend some key, each thread searches the values that it copied
   // for special ones; returns whether there are any.
   __device__ __forceinline__ bool next_values(int32_t key, int32_t next_key, bool look) const {
+    const int32_t left = block_.keys.last - next_key;
+    const auto found_keys = keys_.find(left > 0 ? next_key : key);
     thread::wait_for_copies<0>();
     if (look) {
       bool found = false;
@@ -82,7 +100,8 @@ class ForwardPipeline {
       if (found) thread::atomic_exchange(memory_.special(), key + 1);
     }
     block::sync();
-    start_keys(next_key);
+    if (left > 0) keys_.copy_rows(memory_.keys(), found_keys, left);
+    thread::commit_copies();
     return look && *memory_.special() == key + 1;
   }
 
@@ -103,25 +122,7 @@ class ForwardPipeline {
   }
 
  private:
-  __device__ __forceinline__ void start_keys(int32_t key) const {
-    copy(memory_.keys(), p_.attention.key, key, 0, p_.attention.key_width);
-  }
-  __device__ __forceinline__ void start_values(int32_t key) const {
-    copy(memory_.values(), p_.attention.value, key, block_.first_column, block_.columns);
-  }
-  template <class Tile>
-  __device__ __forceinline__ void copy(Tile tile, const View& view, int32_t key, int32_t column,
-                                       int32_t width) const {
-    const int32_t left = block_.keys.last - key;
-    if (left > 0) {
-      block::copy_strided_rows<Sizes::keys, Sizes::threads>(
-          tile, static_cast<const T*>(view.data) + block_.key_offset(view) + key * view.step_stride + column,
-          view.step_stride, left, width, p_.aligned);
-    }
-    thread::commit_copies();
-  }
-
-  // The chunks that copy_strided_rows assigns to the thread.
+  // The chunks that the thread has copied.
   using OwnValues = OwnChunks<SharedTile<T, Sizes::value_columns>, Sizes::keys, Sizes::threads>;
   __device__ __forceinline__ bool is_used(const OwnValues& own, int c) const {
     return (own.chunk + c) * memory_.values().per_chunk < block_.columns;
@@ -133,6 +134,8 @@ class ForwardPipeline {
   const ForwardParameters& p_;
   const ForwardBlock<Sizes>& block_;
   ForwardMemory<T, Sizes> memory_;
+  Rows<T, Sizes, Sizes::width> keys_;
+  Rows<T, Sizes, Sizes::value_columns> values_;
 };
 
 }  // namespace heed::cuda

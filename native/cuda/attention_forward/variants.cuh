@@ -5,6 +5,7 @@
 //   excludes(first_key)      whether some row of the block may not attend some key of a tile
 //   apply(scores, first_key) converts the scores of a tile for softmax, −∞ where a key may not be attended
 //   attends(i, key)          whether the lane's i-th row attends a key
+//   reads_masks              whether it needs tiles of a mask, if only to know that there is none
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,8 @@ namespace heed::cuda {
 template <class Scores, class Sizes>
 class PlainScores {
  public:
+  static constexpr bool reads_masks = false;
+
   __device__ __forceinline__ PlainScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                          int warp_row)
       : p_(p.attention),

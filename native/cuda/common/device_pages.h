@@ -16,8 +16,7 @@ struct DevicePages {
   PagesOnDevice key, value;
 };
 
-// Uploads the tables of a problem's pages, whose elements have a floating type. The pages are device memory;
-// the tables are host memory.
+// Uploads the tables of a problem's pages. The pages are device memory; the tables are host memory.
 DevicePages upload_pages(const PageTables& tables, Workspace& workspace);
 
 // Whether all pages begin at multiples of `bytes`.

@@ -24,4 +24,10 @@ auto with_element_type(DType type, F f) {
   }
 }
 
+// The same for a type of keys and values, which may be int8.
+template <class F>
+auto with_stored_type(DType type, F f) {
+  return type == DType::int8 ? f(ElementType<int8_t>{}) : with_element_type(type, f);
+}
+
 }  // namespace heed::cuda

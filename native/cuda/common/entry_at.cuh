@@ -22,7 +22,7 @@ struct Entries {
   Entry here[most_here];
 
   __device__ __forceinline__ const Entry* data() const { return elsewhere == nullptr ? here : elsewhere; }
-  __device__ __forceinline__ const Entry& operator[](int32_t index) const { return data()[index]; }
+  __device__ __forceinline__ const Entry& operator[](int64_t index) const { return data()[index]; }
 };
 
 template <class Entry>

@@ -9,7 +9,7 @@
 
 namespace heed::cuda {
 
-// The matrix from which tiles are cut. Beyond its rows and columns, tiles contain zeros.
+// The matrix from which tiles are cut. Beyond its columns, tiles contain zeros.
 struct Matrix {
   const void* data;
   int64_t rows, columns;
@@ -52,27 +52,65 @@ __device__ __forceinline__ void copy_chunk(void* shared, const T* global, uint32
 
 }  // namespace thread
 
-namespace block {
-
-// Copies rows first_row … of `matrix` from `first_column` on, with all threads of the block.
+// Copies tiles of `rows` rows of a matrix, from `first_row` on, with all threads of the block; each tile has
+// the columns that follow those of the tile before. A thread keeps a pointer for each of its chunks, so that
+// a copy costs an addition. Rows beyond the matrix repeat its last one, since products of theirs are not
+// written.
 template <class T, uint32_t rows, uint32_t threads>
-__device__ __forceinline__ void copy_tile(unsigned char* tile, const Matrix& matrix, int64_t first_row,
-                                          int64_t first_column) {
-  constexpr uint32_t per_chunk = OperandTile::chunk_bytes / sizeof(T),
-                     rows_at_once = threads / OperandTile::chunks;
-  const uint32_t chunk = thread::index() % OperandTile::chunks;
-  const int64_t column = first_column + chunk * per_chunk, left = matrix.columns - column;
-  const uint32_t valid_in_row = left <= 0 ? 0 : left < per_chunk ? static_cast<uint32_t>(left) : per_chunk;
-#pragma unroll
-  for (uint32_t i = 0; i < rows / rows_at_once; ++i) {
-    const uint32_t row = thread::index() / OperandTile::chunks + i * rows_at_once;
-    const uint32_t valid = first_row + row < matrix.rows ? valid_in_row : 0;
-    const T* from = static_cast<const T*>(matrix.data);
-    if (valid > 0) from += (first_row + row) * matrix.columns + column;
-    thread::copy_chunk(tile + OperandTile::offset(row, chunk), from, valid, matrix.aligned);
-  }
-}
+class OperandCopies {
+ public:
+  static constexpr int64_t columns = OperandTile::row_bytes / sizeof(T);  // of a tile
 
-}  // namespace block
+  __device__ __forceinline__ OperandCopies(const Matrix& matrix, int64_t first_row)
+      : aligned_(matrix.aligned) {
+#pragma unroll
+    for (uint32_t i = 0; i < each; ++i) {
+      const int64_t row = first_row + own_row() + i * rows_at_once;
+      from_[i] = static_cast<const T*>(matrix.data) +
+                 (row < matrix.rows ? row : matrix.rows - 1) * matrix.columns + own_chunk() * per_chunk;
+    }
+  }
+
+  // Copies the next tile, of aligned rows that have all of its columns.
+  __device__ __forceinline__ void copy_whole(unsigned char* tile) {
+    copy(tile, [](unsigned char* to, const T* from) { thread::copy_async<16>(to, from); });
+  }
+
+  // Copies the next tile, of which `left` columns are in the matrix.
+  __device__ __forceinline__ void copy_some(unsigned char* tile, int64_t left) {
+    const int64_t own_left = left - own_chunk() * per_chunk;
+    const uint32_t valid = own_left <= 0          ? 0
+                           : own_left < per_chunk ? static_cast<uint32_t>(own_left)
+                                                  : per_chunk;
+    copy(tile,
+         [valid, this](unsigned char* to, const T* from) { thread::copy_chunk(to, from, valid, aligned_); });
+  }
+
+ private:
+  static constexpr uint32_t per_chunk = OperandTile::chunk_bytes / sizeof(T),
+                            rows_at_once = threads / OperandTile::chunks, each = rows / rows_at_once,
+                            apart = rows_at_once * OperandTile::row_bytes;
+  static_assert(rows_at_once % 8 == 0, "all chunks of a thread have the same place in their rows");
+
+  static __device__ __forceinline__ uint32_t own_row() {
+    return thread::index() / OperandTile::chunks;
+  }
+  static __device__ __forceinline__ uint32_t own_chunk() {
+    return thread::index() % OperandTile::chunks;
+  }
+
+  template <class Copy>
+  __device__ __forceinline__ void copy(unsigned char* tile, Copy copy_one) {
+    unsigned char* to = tile + OperandTile::offset(own_row(), own_chunk());
+#pragma unroll
+    for (uint32_t i = 0; i < each; ++i) {
+      copy_one(to + i * apart, from_[i]);
+      from_[i] += columns;
+    }
+  }
+
+  const T* from_[each];  // of the next tile
+  bool aligned_;
+};
 
 }  // namespace heed::cuda

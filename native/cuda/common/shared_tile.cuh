@@ -16,6 +16,7 @@ namespace heed::cuda {
 // swizzle only moves chunks within a span.
 template <class T, int columns_>
 struct SharedTile {
+  using Element = T;
   static constexpr int columns = columns_;
   static constexpr int per_chunk = 16 / static_cast<int>(sizeof(T));
   static constexpr int chunks = columns / per_chunk;

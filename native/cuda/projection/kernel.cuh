@@ -80,11 +80,11 @@ __global__ void __launch_bounds__(projection_threads)
   using Ring = ProjectionRing<T, projection_threads>;
   const ProjectionCorner corner = corner_of_block(p);
   const uint32_t row = warp::index() / 2 * 64, column = warp::index() % 2 * 64;
-  const Ring ring(p, corner);
+  Ring ring(p, corner);
   detail::WarpProduct product;
 
   ring.fill();
-  for (int64_t tile = 0; tile < ring.tiles(); ++tile) {
+  for (uint32_t tile = 0; tile < ring.tiles(); ++tile) {
     ring.next(tile);
     const unsigned char *x = ring.input(tile), *weight = ring.weight(tile);
     constexpr uint32_t steps = Ring::tile_inner / detail::halves_per_step;
@@ -112,11 +112,11 @@ __global__ void __launch_bounds__(projection_float_threads)
   const ProjectionCorner corner = corner_of_block(p);
   const uint32_t row = warp::index() / 2 * 4 + thread::lane() / 8,
                  column = warp::index() % 2 * 8 + thread::lane() % 8;
-  const Ring ring(p, corner);
+  Ring ring(p, corner);
   float sums[each][each] = {};
 
   ring.fill();
-  for (int64_t tile = 0; tile < ring.tiles(); ++tile) {
+  for (uint32_t tile = 0; tile < ring.tiles(); ++tile) {
     ring.next(tile);
     const unsigned char *x = ring.input(tile), *weight = ring.weight(tile);
 #pragma unroll 1

@@ -18,6 +18,7 @@ void check(const ProjectionProblem& problem) {
   if (problem.packed != nullptr) throw Unsupported("weights that are packed for the CPU");
   if (problem.input_type != problem.weight_type)
     throw Unsupported("an input and a weight of different types");
+  if (problem.inner > INT32_MAX) throw Unsupported("rows of 2^31 elements or more");
 }
 
 bool has_aligned_rows(const void* data, DType type, int64_t inner) {

@@ -38,19 +38,20 @@ class ProjectionRing {
   static constexpr uint32_t tile_inner = OperandTile::row_bytes / sizeof(T);
 
   __device__ __forceinline__ ProjectionRing(const ProjectionParameters& p, const ProjectionCorner& corner)
-      : input_{p.input, p.rows, p.inner, p.aligned},
-        weight_{p.weight, p.last_column, p.inner, p.aligned},
-        corner_(corner),
-        tiles_((p.inner + tile_inner - 1) / tile_inner) {}
+      : input_({p.input, p.rows, p.inner, p.aligned}, corner.row),
+        weight_({p.weight, p.last_column, p.inner, p.aligned}, corner.column),
+        inner_(p.inner),
+        tiles_(static_cast<uint32_t>((p.inner + tile_inner - 1) / tile_inner)),
+        whole_tiles_(p.aligned ? static_cast<uint32_t>(p.inner / tile_inner) : 0) {}
 
-  __device__ __forceinline__ int64_t tiles() const { return tiles_; }
+  __device__ __forceinline__ uint32_t tiles() const { return tiles_; }
 
-  __device__ __forceinline__ void fill() const {
-    for (int64_t tile = 0; tile + 1 < stages; ++tile) copy(tile);
+  __device__ __forceinline__ void fill() {
+    for (uint32_t tile = 0; tile + 1 < stages; ++tile) copy(tile);
   }
 
   // When it returns, `tile` has arrived, and a later one is being copied to the place of the one before.
-  __device__ __forceinline__ void next(int64_t tile) const {
+  __device__ __forceinline__ void next(uint32_t tile) {
     thread::wait_for_copies<stages - 2>();
     block::sync();
     copy(tile + stages - 1);
@@ -62,36 +63,40 @@ class ProjectionRing {
     block::sync();
   }
 
-  __device__ __forceinline__ const unsigned char* input(int64_t tile) const { return place(tile); }
-  __device__ __forceinline__ const unsigned char* weight(int64_t tile) const {
+  __device__ __forceinline__ const unsigned char* input(uint32_t tile) const { return place(tile); }
+  __device__ __forceinline__ const unsigned char* weight(uint32_t tile) const {
     return place(tile) + operand_bytes;
   }
 
-  static constexpr int stages = projection_stages;
+  static constexpr uint32_t stages = projection_stages;
   static constexpr uint32_t operand_bytes = projection_tile * OperandTile::row_bytes;
   static constexpr uint32_t shared_bytes = stages * 2 * operand_bytes;
   static_assert(shared_bytes >= ProjectionSums::elements * sizeof(float),
                 "the sums take the place of the operands");
 
  private:
-  __device__ __forceinline__ unsigned char* place(int64_t tile) const {
-    return block::shared_memory<unsigned char>() + static_cast<uint32_t>(tile % stages) * 2 * operand_bytes;
+  __device__ __forceinline__ unsigned char* place(uint32_t tile) const {
+    return block::shared_memory<unsigned char>() + tile % stages * 2 * operand_bytes;
   }
 
-  // Starts a group of copies, empty if there is no such tile, so that waiting works the same at the end.
-  __device__ __forceinline__ void copy(int64_t tile) const {
-    if (tile < tiles_) {
-      unsigned char* to = place(tile);
-      block::copy_tile<T, projection_tile, threads>(to, input_, corner_.row, tile * tile_inner);
-      block::copy_tile<T, projection_tile, threads>(to + operand_bytes, weight_, corner_.column,
-                                                    tile * tile_inner);
+  // Starts a group of copies of the next tile, empty if there is none, so that waiting works the same at the
+  // end.
+  __device__ __forceinline__ void copy(uint32_t tile) {
+    unsigned char* to = place(tile);
+    if (tile < whole_tiles_) {
+      input_.copy_whole(to);
+      weight_.copy_whole(to + operand_bytes);
+    } else if (tile < tiles_) {
+      const int64_t left = inner_ - int64_t{tile} * tile_inner;
+      input_.copy_some(to, left);
+      weight_.copy_some(to + operand_bytes, left);
     }
     thread::commit_copies();
   }
 
-  Matrix input_, weight_;
-  ProjectionCorner corner_;
-  int64_t tiles_;
+  OperandCopies<T, projection_tile, threads> input_, weight_;
+  const int64_t& inner_;
+  uint32_t tiles_, whole_tiles_;
 };
 
 template <uint32_t threads>

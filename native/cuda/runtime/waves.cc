@@ -6,12 +6,12 @@ namespace heed::cuda {
 
 namespace {
 
-constexpr size_t alignment = 256;
+constexpr size_t transfer_alignment = 256;
 // Limits pieces so that several threads copy at once and the first piece starts early.
 constexpr size_t most_piece_bytes = 512 << 10;
 
 size_t aligned(size_t bytes) {
-  return (bytes + alignment - 1) / alignment * alignment;
+  return (bytes + transfer_alignment - 1) / transfer_alignment * transfer_alignment;
 }
 
 }  // namespace

@@ -108,10 +108,10 @@ onDevice('the memory of a device', (location) => {
     const made = used();
     for (let i = 0; i < 2; i++) {
       for (const layer of layers) (await layer.forward(input)).dispose();
-      assert.equal(used(), made);
+      expectBack(made);
     }
     for (const layer of layers) layer.dispose();
-    assert.equal(used(), before);
+    expectBack(before);
   });
 
   it('stays as it is over many operations of every kind', async () => {

@@ -15,7 +15,6 @@ import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
-import { collected } from '../../support/collected.js';
 import { expectSameBits } from '../../support/compare.js';
 import { onDevice, toDevice } from '../../support/device.js';
 import { Random } from '../../support/random.js';
@@ -183,37 +182,6 @@ onDevice('the cuda backend', () => {
       using layer = new MultiHeadAttention({ ...weights, keyNorm }, { heads: 2, backend: 'cuda' });
       await rejectsHeed(() => layer.forward(input), 'HEED_UNSUPPORTED', message);
     }
-  });
-
-  it('has no queries of another type than that of the cache, and says what to do instead', async () => {
-    const location = 'cuda:0';
-    using cache = new KeyValueCache({ batch: 1, heads: 1, width, capacity: 8, type: 'bfloat16', location });
-    const tokens = await random.tensor('float32', [1, 1, 3, width]).to(location);
-    cache.append(tokens, tokens);
-    using layer = new MultiHeadAttention(weights, { heads: 1, location });
-    const input = tokens.reshape([1, 3, width]);
-    // The first operation allocates the memory that any operation needs.
-    (await attention(tokens.cast('bfloat16'), cache)).dispose();
-    await collected();
-    const { used } = deviceMemory();
-    const message =
-      "queries of 'float32' over a cache of 'bfloat16' yet; cast() the queries, or make the cache";
-    await rejectsHeed(() => attention(tokens, cache), 'HEED_UNSUPPORTED', message);
-    throwsHeed(() => attentionSync(tokens, cache), 'HEED_UNSUPPORTED', message);
-    await rejectsHeed(
-      () => attentionDetails(tokens, cache, { include: ['weights'] }),
-      'HEED_UNSUPPORTED',
-      message,
-    );
-    await rejectsHeed(() => layer.forward(input, { cache }), 'HEED_UNSUPPORTED', message);
-    assert.deepEqual([...cache.lengths], [3]);
-    assert.equal(deviceMemory().used, used);
-    assert.equal((await attention(tokens.cast('bfloat16'), cache)).type, 'bfloat16');
-  });
-
-  it('keeps no caches of int8, and says which types there are', () => {
-    const options = { batch: 1, heads: 1, width, capacity: 8, type: 'int8', location: 'cuda' } as const;
-    throwsHeed(() => new KeyValueCache(options), 'HEED_UNSUPPORTED_TYPE', "use 'float16' or 'bfloat16'");
   });
 
   it('adds no bias that is on a device to a projection', async () => {

@@ -41,11 +41,11 @@ const sources: Readonly<Record<string, string>> = {
     flags: ['-Wall', '-Wextra'],
     kernels: {
       sources: ['native/kernels.cc', 'native/more-kernels.cc'],
-      flags: ['-O1'],
+      flags: ['-O1', '-fno-exceptions'],
       instructionSets: { baseline: [], avx2: ['-mavx2'], avx512: ['-mavx512f'] },
     },
   }),
-  'native/core.cc': 'int core() { return 40; }',
+  'native/core.cc': 'int core() { try { throw 40; } catch (int thrown) { return thrown; } }',
   'native/cpu.cc': 'int cpu() { return 1; }',
   'native/wire.cc': 'int wire() { return 1; }',
   'native/runtime.cc': 'int runtime() { return 0; }',
@@ -54,7 +54,9 @@ const sources: Readonly<Record<string, string>> = {
   'native/with-cuda.cc': 'int cuda() { return 0; }',
   'native/solver.cc': 'int solver() { return 0; }',
   'native/cuda/kernels.cu': '__global__ void kernel() {}',
-  'native/kernels.cc': 'namespace HEED_ISA { int lanes() { return 1; } }',
+  // Flags of kernels reach kernels, and nothing else.
+  'native/kernels.cc':
+    '#ifdef __cpp_exceptions\n#error\n#endif\nnamespace HEED_ISA { int lanes() { return 1; } }',
   'native/more-kernels.cc': 'namespace HEED_ISA { int rows() { return 1; } }',
   'native/addon.cc': addon,
 };

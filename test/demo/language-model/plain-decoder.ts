@@ -62,12 +62,12 @@ export async function plainDecoder(folder: string, configuration: Configuration)
         const sum = scores.reduce((total, score) => total + score, 0);
         return Float64Array.from(x, (_, key) => (key <= step ? scores[key] / sum : 0));
       });
+      const values = v.map(cut);
       weights.forEach((row, step) => {
-        row.forEach((weight, key) => {
-          cut(v[key]).forEach((value, i) => {
-            joint[step][head * width + i] += weight * value;
-          });
-        });
+        const output = cut(joint[step]);
+        for (let key = 0; key <= step; key++) {
+          for (let i = 0; i < width; i++) output[i] += row[key] * values[key][i];
+        }
       });
       seen.push(weights);
     }

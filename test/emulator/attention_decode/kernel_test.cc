@@ -317,7 +317,7 @@ TEST_CASE("attention_decode: what these kernels cannot do is refused") {
   Machine machine(1);
   EmulatedWorkspace workspace(machine);
   AttentionProblem problem = made.problem;
-  problem.key.type = DType::float32;
+  problem.value.type = DType::float32;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
   problem.key_width = 513;

@@ -194,6 +194,13 @@ Words packed(DType type, const Words& in) {
   return out;
 }
 
+Words widened(const Words& in) {
+  Words out;
+  for (size_t i = 0; i < 4 * in.size(); ++i)
+    out.push_back(as_word(reinterpret_cast<const int8_t*>(in.data())[i]));
+  return out;
+}
+
 template <class F>
 Words each(const Words& in, F f) {
   Words out;
@@ -261,6 +268,7 @@ Words expected(const std::string& name, const Words& in) {
       {"votes", [&] { return voted(in); }},
       {"pack float16", [&] { return packed(f16, in); }},
       {"pack bfloat16", [&] { return packed(bf16, in); }},
+      {"widen", [&] { return widened(in); }},
       {"exp2", [&] { return each(in, [](double x) { return std::exp2(x); }); }},
       {"log2", [&] { return each(in, [](double x) { return std::log2(x); }); }},
       {"reciprocal", [&] { return each(in, [](double x) { return 1 / x; }); }},

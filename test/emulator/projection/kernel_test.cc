@@ -311,6 +311,8 @@ TEST_CASE("a projection that these kernels cannot do is refused") {
   made.problem.weight_type = DType::float32;
   CHECK_THROWS_AS(cuda::projection(made.problem, workspace), cuda::Unsupported);
   made.problem.weight_type = DType::float16;
+  made.problem.inner = int64_t{1} << 31;
+  CHECK_THROWS_AS(cuda::projection(made.problem, workspace), cuda::Unsupported);
   made.problem.rows = 0;
   cuda::projection(made.problem, workspace);
 }

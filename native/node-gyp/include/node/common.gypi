@@ -19,7 +19,7 @@
       }
     },
     "conditions": [
-      ["OS=='mac'", { "defines": ["_DARWIN_USE_64_BIT_INODE=1"] }, { "cflags": ["-pthread"], "ldflags": ["-pthread"] }]
+      ["OS=='mac'", { "defines": ["_DARWIN_USE_64_BIT_INODE=1"] }, { "ldflags": ["-pthread"] }]
     ]
   }
 }

@@ -177,7 +177,10 @@ TEST_CASE("append: a cache of another type is refused") {
   AppendProblem problem;
   problem.heads = problem.key_width = problem.value_width = 1;
   problem.parts = {{0, 0, 1, 0}};
-  problem.cached_value.type = DType::int8;
+  problem.cached_value.type = DType::boolean;
+  CHECK_THROWS_AS(cuda::append(problem, workspace), cuda::Unsupported);
+  problem.cached_value.type = DType::float32;
+  problem.key.type = DType::int8;
   CHECK_THROWS_AS(cuda::append(problem, workspace), cuda::Unsupported);
 }
 

@@ -1,0 +1,119 @@
+// Keys or values of int8 in pages on the emulator, and the numbers that they stand for.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "core/outliers.h"
+#include "core/problem.h"
+#include "machine/device_memory.h"
+#include "support/half.h"
+#include "support/random.h"
+
+namespace heed::emulator {
+
+struct QuantisedPagesOptions {
+  int64_t page_steps = 16;
+  bool outliers = false;
+  double not_finite = 0;  // how many rows are
+  double huge = 0;        // how many have elements that float16 does not hold
+};
+
+// Random rows for all steps of a problem. Scales have few bits, so that float32 holds what is stored. Unused
+// steps of a page are −128 times NaN.
+class QuantisedPages {
+ public:
+  QuantisedPages(test::Random& random, Machine& machine, const AttentionProblem& problem, int64_t keys,
+                 int64_t width, const QuantisedPagesOptions& options)
+      : numbers(DType::float32,
+                static_cast<int64_t>(problem.sequences.size()) * problem.key_heads * keys * width),
+        view{numbers.data(), DType::float32, problem.key_heads * keys * width, keys * width, width} {
+    const int64_t heads = problem.key_heads, steps = options.page_steps, pitch = outlier_pitch(width);
+    const int64_t blocks = (steps + outlier_block - 1) / outlier_block;
+    for (size_t b = 0; b < problem.sequences.size(); ++b) {
+      first.push_back(static_cast<int64_t>(pages.size()));
+      for (int64_t begin = 0; begin < keys; begin += steps) {
+        std::vector<int8_t> page(static_cast<size_t>(heads * steps * width), -128);
+        std::vector<float> page_scales(static_cast<size_t>(heads * steps), NAN);
+        std::vector<uint8_t> levels(static_cast<size_t>(heads * outlier_bytes(width, steps)), never_outlier);
+        for (size_t i = 0; options.outliers && i < levels.size(); ++i) {
+          const size_t level = i / static_cast<size_t>(pitch) % outlier_levels;
+          const auto of_first = level == 0 ? 0 : levels[i - static_cast<size_t>(pitch)];
+          if (of_first != never_outlier && random.chance(level == 0 ? 0.1 : 0.5))
+            levels[i] = static_cast<uint8_t>(random.integer(of_first, 140));
+        }
+        for (int64_t h = 0; h < heads; ++h) {
+          for (int64_t i = 0; i < steps && begin + i < keys; ++i) {
+            const bool finite = !random.chance(options.not_finite);
+            const int exponent = random.chance(options.huge) ? 14 : static_cast<int>(random.integer(-2, 0));
+            const double scale =
+                finite ? std::ldexp(static_cast<double>(random.integer(64, 127)), exponent - 13) : NAN;
+            page_scales[static_cast<size_t>(h * steps + i)] = static_cast<float>(scale);
+            for (int64_t d = 0; d < width; ++d) {
+              const auto normal = static_cast<int64_t>(std::lround(random.normal() * 50));
+              const auto multiple = finite ? std::clamp<int64_t>(normal, -127, 127) : 0;
+              page[static_cast<size_t>((h * steps + i) * width + d)] = static_cast<int8_t>(multiple);
+              const int64_t block = ((h * blocks + i / outlier_block) * outlier_levels) * pitch;
+              int64_t level = 0;
+              for (int64_t l = 0; l < outlier_levels; ++l)
+                level += i % outlier_block >= levels[static_cast<size_t>(block + l * pitch + d)];
+              const double factor = options.outliers ? double{outlier_factors[level]} : 1;
+              numbers.set(static_cast<int64_t>(b) * view.batch_stride + h * view.head_stride +
+                              (begin + i) * view.step_stride + d,
+                          static_cast<double>(multiple) * scale * factor);
+            }
+          }
+        }
+        pages.push_back(give(machine, page)->data());
+        scales.push_back(give(machine, page_scales)->as<float>());
+        outliers.push_back(give(machine, levels)->as<uint8_t>());
+      }
+    }
+  }
+
+  test::Buffer numbers;
+  View view;  // of the numbers: [batch, heads, keys, width]
+  std::vector<int64_t> first;
+  std::vector<void*> pages;
+  std::vector<float*> scales;
+  std::vector<uint8_t*> outliers;
+
+ private:
+  template <class T>
+  const DeviceMemory* give(Machine& machine, const std::vector<T>& values) {
+    memory_.push_back(
+        std::make_unique<DeviceMemory>(machine, "page of int8", DeviceMemory::Use::input, values));
+    return memory_.back().get();
+  }
+
+  std::vector<std::unique_ptr<DeviceMemory>> memory_;
+};
+
+// The problem over pages of int8 instead of the numbers.
+inline AttentionProblem over_pages(const AttentionProblem& problem, const QuantisedPages& keys,
+                                   const QuantisedPages& values, const QuantisedPagesOptions& options) {
+  const auto tables = std::make_shared<PageTables>();
+  tables->first = keys.first;
+  tables->keys = keys.pages;
+  tables->values = values.pages;
+  tables->key_scales = keys.scales;
+  tables->value_scales = values.scales;
+  if (options.outliers) tables->key_outliers = keys.outliers;
+  const int64_t steps = options.page_steps;
+  tables->key = {steps,
+                 tables->first.data(),
+                 tables->keys.data(),
+                 tables->key_scales.data(),
+                 options.outliers ? tables->key_outliers.data() : nullptr,
+                 outlier_pitch(problem.key_width),
+                 outlier_bytes(problem.key_width, steps)};
+  tables->value = {steps, tables->first.data(), tables->values.data(), tables->value_scales.data()};
+  AttentionProblem paged = problem;
+  paged.pages = tables;
+  paged.key = {nullptr, DType::int8, 0, steps * problem.key_width, problem.key_width, &tables->key};
+  paged.value = {nullptr, DType::int8, 0, steps * problem.value_width, problem.value_width, &tables->value};
+  return paged;
+}
+
+}  // namespace heed::emulator
