@@ -4,7 +4,6 @@
  */
 import type { Backend } from '../backends/backend.js';
 import type { Operation } from '../backends/operation.js';
-import { allocate } from '../checks/data.js';
 import { expectPlace } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, outTensor } from '../checks/out.js';
@@ -174,9 +173,13 @@ function view(data: Elements, type: FloatType, { batchStride, headStride, stepSt
 }
 
 /** Memory for the keys that a hard selection chooses. */
-export function makeChoices({ batch, queryHeads, querySteps }: AttentionShape): Choices {
-  const data = allocate('float64', batch * queryHeads * querySteps, 'the chosen keys') as Float64Array;
-  return { data, batchStride: queryHeads * querySteps, headStride: querySteps };
+export function makeChoices(
+  { shape: { batch, queryHeads, querySteps }, settings }: AttentionArguments,
+  allocations: Allocations,
+): Choices {
+  const dims = [batch, queryHeads, querySteps];
+  const { elements } = allocations.temporary('float64', dims, settings.location);
+  return { data: elements, start: 0, batchStride: queryHeads * querySteps, headStride: querySteps };
 }
 
 /** The same output over rows of padding, which attend nothing: whatever turns scores into weights has no say. */

@@ -178,7 +178,7 @@ export function buildRequested(
   const logSumExp = makeLogSumExp(args, dims, include, hard, allocations);
   const built = buildProblem(args, allocations, {
     ...(logSumExp && { logSumExp: { data: logSumExp.elements, type: logSumExp.type, ...strides } }),
-    ...(hard && include.has('weights') && { choices: makeChoices(args.shape) }),
+    ...(hard && include.has('weights') && { choices: makeChoices(args, allocations) }),
   });
   return { ...built, logSumExp: include.has('logSumExp') ? logSumExp : undefined };
 }

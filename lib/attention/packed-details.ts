@@ -82,7 +82,7 @@ function sequenceOf(problem: AttentionProblem, entry: number): AttentionProblem 
     value: storedOf(value, entry),
     sequences: [sequences[entry]],
     scoring: scoringOf(scoring, problem.queryHeads, entry),
-    choices: choices && { ...choices, data: choices.data.subarray(entry * choices.batchStride) },
+    choices: choices && { ...choices, start: choices.start + entry * choices.batchStride },
   };
 }
 

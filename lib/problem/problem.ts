@@ -114,7 +114,10 @@ export interface Centers {
 
 /** The key that each row of [batch, heads, queries] has chosen, −1 for none. */
 export interface Choices {
-  readonly data: Float64Array;
+  /** float64 */
+  readonly data: Elements;
+  /** The element of the first row. */
+  readonly start: number;
   readonly batchStride: number;
   readonly headStride: number;
 }

@@ -1,6 +1,6 @@
 #include "cuda/attention_parameters.h"
 
-#include "cuda/unsupported.h"
+#include "cuda/fold_score.h"
 
 namespace heed::cuda {
 
@@ -9,7 +9,6 @@ bool is_paged(const AttentionProblem& problem) {
 }
 
 DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& workspace) {
-  if (problem.scoring.score.kind != ScoreKind::product) throw Unsupported("scores other than products");
   DeviceAttention p;
   p.query = problem.query;
   p.key = problem.key;
@@ -27,6 +26,7 @@ DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& worksp
   p.key_heads = static_cast<int32_t>(problem.key_heads);
   p.key_width = static_cast<int32_t>(problem.key_width);
   p.value_width = static_cast<int32_t>(problem.value_width);
+  fold_score(problem, p, workspace);
   return p;
 }
 

@@ -35,6 +35,8 @@ namespace {
 struct AskedRow {
   Sequence sequence;
   int64_t batch, step, first_output;
+  bool is_hard;
+  int64_t choice = -1;  // the key of a hard selection
   int32_t head;
   bool is_padding;
   __device__ __forceinline__ AskedRow(const RowsParameters& p, int64_t index) {
@@ -45,6 +47,13 @@ struct AskedRow {
     is_padding = step >= sequence.query_steps;
     if (is_padding) sequence.key_steps = 0;
     first_output = index * p.keys;
+    const Selection& selection = p.attention.scoring.selection;
+    is_hard = selection.kind == SelectionKind::hard || selection.kind == SelectionKind::drawn;
+    const Choices& choices = selection.choices;
+    if (choices.data != nullptr && !is_padding) {
+      choice = static_cast<int64_t>(
+          choices.data[batch * choices.batch_stride + head * choices.head_stride + step]);
+    }
   }
 };
 
@@ -106,11 +115,12 @@ __device__ __forceinline__ void write_score(const RowsParameters& p, const Asked
   const DeviceAttention& a = p.attention;
   const int64_t at = asked.first_output + key;
   const bool exists = key < asked.sequence.key_steps;
-  const float capped = exists ? row.capped(a, product) : negative_infinity;
+  const float capped = exists ? capped_score(a, product) : negative_infinity;
   const float biased = exists ? row.biased(a, capped, static_cast<int32_t>(key)) : negative_infinity;
   store_score(p.scores, at, exists ? product * a.scoring.scale : negative_infinity);
   store_score(p.capped_scores, at, capped);
   store_score(p.biased_scores, at, biased);
+  if (asked.is_hard) return store_score(p.weights, at, key == asked.choice ? 1 : 0);
   // A key that is not attended has weight 0, even if the other keys give NaN or do not exist.
   const bool attended = biased != negative_infinity;
   store_score(p.weights, at, attended ? thread::exp2((biased - log_sum_exp) * log2_e) : 0);
@@ -132,13 +142,14 @@ __global__ void __launch_bounds__(rows_threads)
   const ScoreRow row(a, asked.sequence, asked.batch, asked.head, asked.step,
                      static_cast<int32_t>(asked.sequence.key_steps));
   float log_sum_exp = 0;
-  if (p.weights != nullptr && !asked.is_padding) {
+  if (p.weights != nullptr && a.log_sum_exp.data != nullptr && !asked.is_padding) {
     const MutableView& sums = a.log_sum_exp;
     log_sum_exp =
         static_cast<const float*>(sums.data)[asked.batch * sums.batch_stride + asked.head * sums.head_stride +
                                              (asked.sequence.query_start + asked.step) * sums.step_stride];
   }
   const int32_t key_head = asked.head / (a.query_heads / a.key_heads);
+  const KeyFactors factors(a, asked.sequence, asked.batch, key_head);
   const HeadRows keys(a.key, a.pages.key, asked.batch, key_head, asked.sequence.key_start);
   const RowScales scales(a.pages.key, asked.batch, key_head, asked.sequence.key_start);
   const int64_t first = block::index() % p.key_blocks * rows_keys_per_block;
@@ -162,6 +173,7 @@ __global__ void __launch_bounds__(rows_threads)
       if (lane % 8 == round) product = sum;
     }
     const int64_t key = base + lane % 8 * 4 + lane / 8;
+    if (factors.exist()) product *= row.factor() * factors.of(static_cast<int32_t>(key));
     if (key < p.keys) write_score(p, asked, row, log_sum_exp, key, product);
   }
 }

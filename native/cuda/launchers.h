@@ -19,7 +19,12 @@ void attention_forward(const AttentionProblem& problem, Workspace& workspace);
 // The split of the keys, and so every bit of a result, depends on the sequence and the device alone.
 void attention_decode(const AttentionProblem& problem, Workspace& workspace);
 
-// Scores and weights of chosen heads and rows. Weights require the log-sum-exps of a fused kernel.
+// Attention of hard selections, contiguous or in the pages of a cache: the value of the best key, or of a
+// drawn one.
+void attention_choose(const AttentionProblem& problem, Workspace& workspace);
+
+// Scores and weights of chosen heads and rows. Weights require the log-sum-exps of a fused kernel, or the
+// choices of a hard selection.
 void attention_rows(const RowsProblem& problem, Workspace& workspace);
 
 // y = x Wᵀ + b. Input and weight have the same type; the bias is host memory.

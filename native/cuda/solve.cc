@@ -13,8 +13,10 @@ namespace heed::cuda {
 namespace {
 
 void expect_supported(const AttentionProblem& problem) {
-  if (problem.scoring.score.kind != ScoreKind::product) throw Unsupported("scores other than products");
-  if (problem.scoring.selection.kind != SelectionKind::soft) throw Unsupported("selections other than soft");
+  const ScoreKind score = problem.scoring.score.kind;
+  if (score == ScoreKind::location || score == ScoreKind::additive)
+    throw Unsupported("scores of types location and additive");
+  if (problem.scoring.selection.kind == SelectionKind::local) throw Unsupported("local selections");
   if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
   if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
 }
@@ -44,6 +46,7 @@ bool has_rows(const AttentionProblem& problem) {
 // kernel then refuses.
 void launch(const AttentionProblem& problem, Workspace& workspace) {
   expect_supported(problem);
+  if (problem.scoring.selection.is_hard()) return attention_choose(problem, workspace);
   const AttentionProblem forward = only(problem, AttentionKernel::forward);
   if (has_rows(forward)) attention_forward(forward, workspace);
   attention_decode(only(problem, AttentionKernel::decode), workspace);

@@ -128,6 +128,19 @@ constexpr uint32_t rows_threads = 128;
 constexpr int32_t rows_keys_per_block = 512;
 constexpr int64_t widest_rows_query = 8192;  // of float32 takes 32 KiB, which needs no opt-in
 
+// ── attention_choose ──
+// The 16 rows of attention_decode. A lane has the sums of all of them for one key.
+
+constexpr uint32_t choose_threads = 128;
+constexpr int choose_blocks_at_once = 4;  // per multiprocessor
+
+// ── fold_score ──
+// A thread has 16 sums in registers, and reads their queries as vectors from shared memory: an element of W is
+// used 16 times.
+
+constexpr uint32_t fold_threads = 128;
+constexpr int32_t fold_rows = 16;
+
 // ── projection ──
 // A block has 128 × 128 sums. For 16 bits, each of 4 warps has 64 × 64 of them, which are 128 registers a
 // lane; for float32, each of 256 threads has 8 × 8, since FMA needs its operands in registers as well. Every

@@ -9,12 +9,12 @@ export function describe(name) {
   const list = templateArguments ?? '';
   const types = new Set(list.match(/BFloat16|Float16|float/g) ?? ['–']);
   const [number] = list.replace(/B?Float16/g, '').match(/\d+/) ?? [];
-  const variant = /(\w+)(?:Scores|Rows)/.exec(list)?.[1].toLowerCase();
+  const variants = [...list.matchAll(/(\w+)(?:Scores|Rows)/g)].map(([, name]) => name.toLowerCase());
   const what =
     number === undefined ? '' : base.startsWith('attention') ? `width ${number}` : `${number} at once`;
   const pair = /append|cast/.test(base);
   return {
-    label: [base, what, variant].filter(Boolean).join(', '),
+    label: [base, what, ...variants].filter(Boolean).join(', '),
     type: pair ? 'any' : types.has('float') ? 'float32' : types.has('–') ? '–' : '16 bits',
   };
 }

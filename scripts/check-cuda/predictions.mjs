@@ -10,8 +10,16 @@ const copyBytes = 16;
 
 /** Rows by their names in bench/gpu/rows.py: the blocks of the grid, or only what is read where keys decide. */
 const rows = [
-  { row: 'full D128 4k', kernel: 'attention_forward, width 128, plain, 16 bits', blocks: 4 * 16 * 32 },
-  { row: 'full D64 4k', kernel: 'attention_forward, width 64, plain, 16 bits', blocks: 4 * 32 * 32 },
+  {
+    row: 'full D128 4k',
+    kernel: 'attention_forward, width 128, plain, contiguous, 16 bits',
+    blocks: 4 * 16 * 32,
+  },
+  {
+    row: 'full D64 4k',
+    kernel: 'attention_forward, width 64, plain, contiguous, 16 bits',
+    blocks: 4 * 32 * 32,
+  },
   { row: '4096×4096×4096', kernel: 'projection, 16 bits', blocks: 32 * 32 },
   { row: 'decode B8 64/8 D128 8k', kernel: 'attention_decode, width 128, contiguous, 16 bits' },
   { row: 'the same in pages', kernel: 'attention_decode, width 128, paged, 16 bits' },

@@ -18,6 +18,7 @@ namespace heed::emulator {
 
 namespace {
 
+using test::AttentionLimits;
 using test::Random;
 using test::RandomAttention;
 
@@ -115,7 +116,7 @@ void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, 
         errors[i] = std::fmax(errors[i], error_of(arrays[i], row * static_cast<size_t>(asked.keys), whole));
     }
   }
-  for (const double error : errors) CHECK(error <= 5e-6);
+  for (const double error : errors) CHECK(error <= (rounds_queries(attention) ? 0.1 : 5e-6));
 }
 
 }  // namespace
@@ -124,7 +125,10 @@ TEST_CASE("attention_rows: random problems on random schedules") {
   for (uint64_t stream = 0; stream < 2 * test::problems(); ++stream) {
     CAPTURE(stream);
     Random random(4'000'000 + stream);
-    RandomAttention made(random, {2, 2, 3, 140, 6, 600, random.chance(0.5)});
+    AttentionLimits limits{2, 2, 3, 140, 6, 600, random.chance(0.5)};
+    limits.scores = random.chance(0.5);
+    RandomAttention made(random, limits);
+    use_possible_score(made.problem);
     const Sequence& sequence = made.problem.sequences[0];
     Asked asked;
     for (const Sequence& s : made.problem.sequences) asked.keys = std::max(asked.keys, s.key_steps);

@@ -210,8 +210,8 @@ export function possibleOn(backend: TestedBackend, each: AttentionCase): Attenti
   if (backend !== 'cuda') return each;
   return {
     ...each,
-    select: 'soft',
-    score: each.score === 'dot' ? 'dot' : 'scaled-dot',
+    select: each.select === 'local' ? 'soft' : each.select,
+    score: each.score === 'additive' || each.score === 'location' ? 'scaled-dot' : each.score,
     alibiDistance: 'signed',
     ownSlopes: false,
   };

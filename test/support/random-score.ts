@@ -2,10 +2,16 @@
 import type { Score } from '../../lib/attention/options.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType } from '../../lib/tensor/types.js';
+import type { TestedBackend } from './backends.js';
 import type { Random } from './random.js';
 
 export const scoreNames = ['scaled-dot', 'dot', 'cosine', 'general', 'additive', 'location'] as const;
 export type ScoreName = (typeof scoreNames)[number];
+
+/** Those that the backend has; test/backends/cuda/refusals.test.ts tests what it rejects. */
+export function scoreNamesOn(backend: TestedBackend): readonly ScoreName[] {
+  return scoreNames.filter((name) => backend !== 'cuda' || (name !== 'additive' && name !== 'location'));
+}
 
 export interface ScoreShape {
   readonly heads: number;

@@ -146,7 +146,7 @@ HEED_EXPORT void* heed_append(const HeedAppend* asked, cudaStream_t stream) {
 
 HEED_EXPORT void* heed_matrix_loop(const HeedMatrixLoop* asked, cudaStream_t stream) {
   return prepare(stream, [=] {
-    return [problem = *asked](cuda::Workspace& workspace) { bench::matrix_loop(problem, workspace); };
+    return [problem = *asked, stream](cuda::Workspace&) { bench::matrix_loop(problem, stream); };
   });
 }
 

@@ -54,6 +54,17 @@ function expectPlainNorms(problem: Problem): void {
   }
 }
 
+/** Kernels of hard selections read keys and values as queries, and those of cosines read no scales. */
+function expectStoredTypes(problem: Problem): void {
+  if (problem.kind !== 'attention') return;
+  const { query, key, value, scoring } = problem;
+  const hard = scoring.select.kind === 'hard' || scoring.select.kind === 'drawn';
+  if (hard && (key.type !== query.type || value.type !== query.type))
+    throw unsupported('hard selections over caches of another type than the queries');
+  if (scoring.score.kind === 'cosine' && key.type === 'int8')
+    throw unsupported('cosines over caches of int8');
+}
+
 /** The host arrays among the buffers that are copied back. */
 function indicesOfWritten(buffers: Buffers, problems: readonly Problem[]): number[] {
   const arrays = writtenBy(problems);
@@ -84,8 +95,8 @@ class CudaBackend implements Backend {
   }
 
   expectComputable({ score, selection, alibiDistance, slopesPerEntry }: ScoringKinds): void {
-    if (score !== 'product') throw unsupported(`scores of type '${score}'`);
-    if (selection !== 'soft') throw unsupported(`the selection '${selection}'`);
+    if (score === 'location' || score === 'additive') throw unsupported(`scores of type '${score}'`);
+    if (selection === 'local') throw unsupported(`the selection '${selection}'`);
     const instead = "add their bias as a mask, or use backend 'cpu'";
     if (alibiDistance !== 'signed') throw unsupported(`alibiSlopes of ${alibiDistance} distances`, instead);
     if (slopesPerEntry) throw unsupported('alibiSlopes per batch entry', instead);
@@ -149,7 +160,10 @@ class CudaBackend implements Backend {
 
   /** The buffers, with the addon's handles of device memory. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
-    for (const problem of problems) expectPlainNorms(problem);
+    for (const problem of problems) {
+      expectPlainNorms(problem);
+      expectStoredTypes(problem);
+    }
     return encodeForDevice(this.#encoder, problems);
   }
 }

@@ -58,7 +58,7 @@ function encodeSelection(to: Encoder, selection: SelectionForm): void {
 
 function encodeChoices(to: Encoder, choices: Choices): void {
   to.buffer(choices.data);
-  to.numbers(choices.batchStride, choices.headStride);
+  to.numbers(choices.start, choices.batchStride, choices.headStride);
 }
 
 /** If positions replace keys, the values' pages replace the keys'. */

@@ -25,8 +25,8 @@ function store(
 function weightsOf(problem: AttentionProblem, row: QueryRow, scores: Float64Array): Float64Array {
   const { entry, head, step, sequence } = row;
   if (problem.choices) {
-    const { data, batchStride, headStride } = problem.choices;
-    const choice = data[entry * batchStride + head * headStride + step];
+    const { data, start, batchStride, headStride } = problem.choices;
+    const choice = hostElements(data)[start + entry * batchStride + head * headStride + step];
     return scores.map((_, key) => (key === choice ? 1 : 0));
   }
   if (!problem.logSumExp) throw new TypeError('Weights are made from log-sum-exps or choices');

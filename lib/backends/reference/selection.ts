@@ -64,7 +64,9 @@ function choose(
 
 /** Writes which key a row has chosen to where the problem wants it. */
 function recordChoice({ choices }: AttentionProblem, { entry, head, step }: QueryRow, choice: number): void {
-  if (choices) choices.data[entry * choices.batchStride + head * choices.headStride + step] = choice;
+  if (!choices) return;
+  const { data, start, batchStride, headStride } = choices;
+  hostElements(data)[start + entry * batchStride + head * headStride + step] = choice;
 }
 
 /**

@@ -143,13 +143,15 @@ Centers read_centers(Reader& from, const AttentionProblem& problem) {
 Choices read_choices(Reader& from, const AttentionProblem& problem) {
   const Memory* memory = from.optional_memory();
   if (memory == nullptr) return {};
-  // Doubles have no DType: they are counted and aligned as pairs of floats.
-  Choices choices{static_cast<double*>(memory->data), from.length(), from.length()};
+  const int64_t start = from.length();
+  require_inside(*memory, DType::float32, 2 * static_cast<Wide>(start), {}, 0);
+  Choices choices{static_cast<double*>(memory->data) + start, from.length(), from.length()};
   if (reinterpret_cast<uintptr_t>(memory->data) % sizeof(double) != 0)
     throw InvalidProblem("Expected choices to be aligned");
   for (size_t batch = 0; batch < problem.sequences.size(); ++batch) {
+    // Doubles have no DType: they are counted as pairs of floats.
     require_inside(
-        *memory, DType::float32, 2 * static_cast<Wide>(batch) * choices.batch_stride,
+        *memory, DType::float32, 2 * (start + static_cast<Wide>(batch) * choices.batch_stride),
         {{problem.query_heads, 2 * choices.head_stride}, {problem.sequences[batch].query_steps, 2}}, 2);
   }
   return choices;

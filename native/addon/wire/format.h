@@ -17,7 +17,7 @@
 //                   whether ALiBi counts distances in both directions (flag)
 //                   selection (0 soft, 1 hard, 2 drawn and the seed,
 //                              3 local and: buffer type batchStride headStride queryStride halfWidth)
-//                   choices (-1, or: buffer of doubles, batchStride headStride)
+//                   choices (-1, or: buffer of doubles, start batchStride headStride)
 //   1 rows          as attention, then: keys  heads queries (lists)
 //                   scores cappedScores biasedScores weights (each a buffer or -1)
 //   2 projection    rows steps inner columns  input (buffer type)

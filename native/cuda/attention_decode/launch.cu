@@ -33,7 +33,7 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
   DecodeParameters p{};
   p.attention = parameters_of(problem, workspace);
   p.entries = entries_of(split.entries, workspace);
-  p.aligned = has_aligned_rows(problem.query) && has_aligned_keys(problem) && has_aligned_values(problem);
+  p.aligned = has_aligned_rows(p.attention.query) && has_aligned_keys(problem) && has_aligned_values(problem);
   p.mask_aligned = has_aligned_mask(problem);
   p.divided_rows = split.divided_rows;
   p.partial_width = static_cast<int32_t>(tiles_of(problem.value_width, combine_vector) * combine_vector);

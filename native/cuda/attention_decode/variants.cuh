@@ -15,7 +15,9 @@ class DecodeScores {
  public:
   __device__ __forceinline__ DecodeScores(const DecodeParameters& p, const DecodeBlock& block,
                                           const Mask& mask)
-      : p_(p.attention), mask_(mask) {
+      : p_(p.attention),
+        mask_(mask),
+        key_factors_(p.attention, block.entry.sequence, block.entry.batch, block.key_head) {
     const Sequence& sequence = block.entry.sequence;
 #pragma unroll
     for (int i = 0; i < Scores::rows; ++i) {
@@ -40,6 +42,12 @@ class DecodeScores {
     if (!inner_.covers(key, Scores::columns)) exclude_out_of_range(scores, *this, key);
   }
 
+  __device__ __forceinline__ float query_factor(int i) const {
+    return rows_[i].factor();
+  }
+  __device__ __forceinline__ float key_factor(int32_t key) const {
+    return key_factors_.of(key);
+  }
   __device__ __forceinline__ float scaled(const DeviceAttention& p, float product) const {
     return product * p.scoring.scale * log2_e;
   }
@@ -58,6 +66,7 @@ class DecodeScores {
  private:
   const DeviceAttention& p_;
   const Mask& mask_;
+  KeyFactors key_factors_;
   KeyRange inner_;  // keys that every row of the block may attend
   ScoreRow rows_[Scores::rows];
 };

@@ -31,7 +31,9 @@ struct ForwardPlan {
 };
 
 inline bool is_plain(const AttentionProblem& problem) {
-  return problem.scoring.scale > 0 && problem.scoring.softcap == 0 && problem.scoring.alibi_slopes == nullptr;
+  const Scoring& scoring = problem.scoring;
+  return scoring.score.kind != ScoreKind::cosine && scoring.scale > 0 && scoring.softcap == 0 &&
+         scoring.alibi_slopes == nullptr;
 }
 
 inline bool has_aligned_fours(const MaskView& mask) {
@@ -74,7 +76,7 @@ void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) 
   p.column_tiles = static_cast<int32_t>(column_tiles);
   p.key_distances = distances_of(problem.key, Sizes::rows_at_once);
   p.value_distances = distances_of(problem.value, Sizes::rows_at_once);
-  p.query_aligned = has_aligned_rows(problem.query);
+  p.query_aligned = has_aligned_rows(p.attention.query);
   p.aligned = has_aligned_keys(problem) && has_aligned_values(problem);
   p.output_aligned = has_aligned_rows(problem.output);
   if constexpr (Variant<typename ForwardProducts<T, Sizes>::Scores, Sizes>::reads_masks) {

@@ -71,7 +71,7 @@ class PlainScores {
   int32_t first_, last_;  // of the keys that the lane's first row may attend
 };
 
-// Adds softcap, ALiBi and scales that are not positive.
+// Adds factors of queries and keys, softcap, ALiBi and scales that are not positive.
 template <class Scores, class Sizes>
 class BiasedScores : public PlainScores<Scores, Sizes> {
  public:
@@ -90,6 +90,14 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
     Plain::apply(scores, first_key);
   }
 
+  // Factors are rarely there, and keep no registers.
+  __device__ __forceinline__ float query_factor(int i) const {
+    const int64_t step = position_ - block_.sequence.query_offset + row_of(i);
+    return query_factor_of(p_, block_.sequence, block_.batch, block_.head, step);
+  }
+  __device__ __forceinline__ float key_factor(int32_t key) const {
+    return KeyFactors(p_, block_.sequence, block_.batch, block_.key_head).of(key);
+  }
   __device__ __forceinline__ float scaled(const DeviceAttention& p, float product) const {
     return product * (p.scoring.scale * log2_e);
   }
@@ -99,6 +107,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   }
 
  protected:
+  using Plain::block_;
   using Plain::p_;
   using Plain::row_of;
 

@@ -72,12 +72,12 @@ class OperandCopies {
   }
 
   // Copies the next tile, of aligned rows that have all of its columns.
-  __device__ __forceinline__ void copy_whole(unsigned char* tile) {
+  __device__ __forceinline__ void copy_tile(unsigned char* tile) {
     copy(tile, [](unsigned char* to, const T* from) { thread::copy_async<16>(to, from); });
   }
 
   // Copies the next tile, of which `left` columns are in the matrix.
-  __device__ __forceinline__ void copy_some(unsigned char* tile, int64_t left) {
+  __device__ __forceinline__ void copy_tile(unsigned char* tile, int64_t left) {
     const int64_t own_left = left - own_chunk() * per_chunk;
     const uint32_t valid = own_left <= 0          ? 0
                            : own_left < per_chunk ? static_cast<uint32_t>(own_left)

@@ -1,6 +1,6 @@
 // How the product q·k of a query row and a key becomes a score: each rule in one place.
 //
-//   1. scale    score = scale · q·k
+//   1. scale    score = scale · q·k, times the factors of query and key for cosines
 //   2. softcap  score = softcap · tanh(score / softcap)
 //   3. ALiBi    score = score + slope · (key − position)
 //   4. mask     score = score + element, and −∞ where that excludes the key (mask_element.cuh)
@@ -36,6 +36,32 @@ __device__ __forceinline__ float tanh(float x) {
   return magnitude < 0.25f ? small : copysignf(large, x);
 }
 
+// The factor of a query; 0 beyond the last.
+__device__ __forceinline__ float query_factor_of(const DeviceAttention& p, const Sequence& sequence,
+                                                 int64_t batch, int32_t head, int64_t step) {
+  if (step >= sequence.query_steps) return 0;
+  return p.factors.query[p.factors.first[batch].query + head * sequence.query_steps + step];
+}
+
+// The factors of the keys of a head.
+class KeyFactors {
+ public:
+  __device__ __forceinline__ KeyFactors(const DeviceAttention& p, const Sequence& sequence, int64_t batch,
+                                        int32_t key_head)
+      : factors_(p.factors.key == nullptr
+                     ? nullptr
+                     : p.factors.key + p.factors.first[batch].key + key_head * sequence.key_steps),
+        keys_(static_cast<int32_t>(sequence.key_steps)) {}
+
+  __device__ __forceinline__ bool exist() const { return factors_ != nullptr; }
+  // 0 beyond the last.
+  __device__ __forceinline__ float of(int32_t key) const { return key < keys_ ? factors_[key] : 0; }
+
+ private:
+  const float* factors_;
+  int32_t keys_;
+};
+
 // Natural units; −∞ if there is no sink.
 __device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head) {
   return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
@@ -57,16 +83,15 @@ class ScoreRow {
         mask_(batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +
               step * p.scoring.mask.query_stride),
         keys_(keys_of_row(p.scoring.window, position_, last_key)),
-        slope_(p.scoring.alibi_slopes == nullptr ? 0 : p.scoring.alibi_slopes[head]) {}
+        slope_(p.scoring.alibi_slopes == nullptr ? 0 : p.scoring.alibi_slopes[head]),
+        factor_(p.factors.query == nullptr ? 1 : query_factor_of(p, sequence, batch, head, step)) {}
   // A row without a query attends nothing.
-  __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), slope_(0) {}
+  __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), slope_(0), factor_(0) {}
 
   __device__ __forceinline__ bool in_range(int32_t key) const { return keys_.contains(key); }
 
-  // Rules 1 and 2, in natural units.
-  __device__ __forceinline__ float capped(const DeviceAttention& p, float product) const {
-    return capped_score(p, product);
-  }
+  // Of the query.
+  __device__ __forceinline__ float factor() const { return factor_; }
 
   // The number that ALiBi adds, in natural units.
   __device__ __forceinline__ float alibi(int32_t key) const {
@@ -95,7 +120,7 @@ class ScoreRow {
 
   int64_t position_, mask_;
   KeyRange keys_;
-  float slope_;
+  float slope_, factor_;
 };
 
 // Calls f(score, the lane's row, column) for each score.
@@ -111,11 +136,24 @@ __device__ __forceinline__ void each_score(Scores& scores, F f) {
 // Applies rules 1 to 3 to a lane's scores of neighbouring keys, from `first_key` on: converts products to
 // scores in log2 units. `rows` has
 //
+//   query_factor(i)     the factor of the lane's i-th row
+//   key_factor(key)     the factor of a key
 //   scaled(p, product)  scale times the product, in log2 units
 //   alibi(i, key, j)    the number that ALiBi adds to the lane's i-th row at key + j, in log2 units
 template <class Scores, class Rows>
 __device__ __forceinline__ void apply_score_rules(Scores& scores, const DeviceAttention& p, const Rows& rows,
                                                   int32_t first_key) {
+  if (p.factors.key != nullptr) {
+    float query[Scores::rows];
+#pragma unroll
+    for (int i = 0; i < Scores::rows; ++i) query[i] = rows.query_factor(i);
+#pragma unroll
+    for (int j = 0; j < Scores::elements; ++j) {
+      const float factor = rows.key_factor(first_key + Scores::column(j));
+#pragma unroll
+      for (int i = 0; i < Scores::rows; ++i) scores.at(i, j) *= query[i] * factor;
+    }
+  }
   if (p.scoring.softcap > 0) {
     each_score(scores, [&](float& score, int, int) { score = capped_score(p, score) * log2_e; });
   } else {

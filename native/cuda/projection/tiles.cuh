@@ -84,12 +84,12 @@ class ProjectionRing {
   __device__ __forceinline__ void copy(uint32_t tile) {
     unsigned char* to = place(tile);
     if (tile < whole_tiles_) {
-      input_.copy_whole(to);
-      weight_.copy_whole(to + operand_bytes);
+      input_.copy_tile(to);
+      weight_.copy_tile(to + operand_bytes);
     } else if (tile < tiles_) {
       const int64_t left = inner_ - int64_t{tile} * tile_inner;
-      input_.copy_some(to, left);
-      weight_.copy_some(to + operand_bytes, left);
+      input_.copy_tile(to, left);
+      weight_.copy_tile(to + operand_bytes, left);
     }
     thread::commit_copies();
   }

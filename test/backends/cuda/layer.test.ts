@@ -337,12 +337,4 @@ onDevice('a cache', (location) => {
     const expected = await attention(query, key, value, { causal: true, backend: 'reference' });
     expectClose(output, toNumbers(expected), toleranceOf('cpu', 'float32'));
   });
-
-  it('is not of int8', () => {
-    throwsHeed(
-      () => new KeyValueCache({ ...shape, type: 'int8', location: 'cuda' }),
-      'HEED_UNSUPPORTED_TYPE',
-      "received 'int8'",
-    );
-  });
 });

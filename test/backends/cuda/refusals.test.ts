@@ -23,14 +23,10 @@ import { rejectsHeed, throwsHeed } from '../../support/rejects.js';
 const width = 16;
 const weight = Tensor.zeros('float32', [width, width]);
 const scores: Readonly<Record<string, Score>> = {
-  cosine: 'cosine',
-  general: { type: 'general', weight },
   additive: { type: 'additive', query: weight, key: weight, vector: Tensor.zeros('float32', [width]) },
   location: { type: 'location', weight },
 };
 const selections: Readonly<Record<string, Selection>> = {
-  hard: 'hard',
-  drawn: { type: 'hard', seed: 1 },
   local: { type: 'local', centers: Tensor.zeros('float32', [1]), halfWidth: 2 },
 };
 
@@ -71,6 +67,30 @@ onDevice('the cuda backend', () => {
     it(`has no ${name} selection yet, and says which backend has`, () =>
       refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
   }
+
+  it('has no hard selections over caches of another type, and no cosines over caches of int8', async () => {
+    const shape = { batch: 1, heads: 2, width, capacity: 8, location: 'cuda' } as const;
+    const rows = random.tensor('float32', [1, 2, 5, width]);
+    const selects = ['hard', { type: 'hard', seed: 1 }] as const;
+    for (const type of ['int8', 'float16'] as const) {
+      using cache = new KeyValueCache({ ...shape, type });
+      cache.append(rows, rows);
+      const { used } = deviceMemory();
+      const message = 'hard selections over caches of another type than the queries yet';
+      for (const select of selects) {
+        await rejectsHeed(() => attention(rows, cache, { select }), 'HEED_UNSUPPORTED', message);
+        throwsHeed(() => attentionSync(rows, cache, { select }), 'HEED_UNSUPPORTED', message);
+      }
+      const call = { score: 'cosine' } as const;
+      if (type === 'int8')
+        await rejectsHeed(
+          () => attention(rows, cache, call),
+          'HEED_UNSUPPORTED',
+          'cosines over caches of int8 yet',
+        );
+      assert.equal(deviceMemory().used, used);
+    }
+  });
 
   it('has no weights of int8 and int4 yet, and says what to use instead', () => {
     const { used } = deviceMemory();
@@ -164,9 +184,9 @@ onDevice('the cuda backend', () => {
     using layer = new MultiHeadAttention(weights, { heads: 1, backend: 'cuda' });
     const input = Tensor.zeros('float32', [1, 3, width]);
     await rejectsHeed(
-      () => layer.forward(input, { select: 'hard' }),
+      () => layer.forward(input, { select: selections.local }),
       'HEED_UNSUPPORTED',
-      "the selection 'hard'",
+      "the selection 'local'",
     );
   });
 

@@ -63,9 +63,11 @@ TEST_CASE("attention_decode: random problems, contiguous and paged, on random sc
     CAPTURE(stream);
     Random random(3'000'000 + stream);
     const bool wide = random.chance(0.1);
-    const AttentionLimits limits{
+    AttentionLimits limits{
         3, 2, 5, wide ? 512 : 140, random.pick<int64_t>({1, 1, 4, 9}), wide ? 100 : 600, random.chance(0.5)};
+    limits.scores = random.chance(0.5);
     RandomAttention made(random, limits);
+    use_possible_score(made.problem);
     if (random.chance(0.4)) {
       solve_paged(random, made, random.pick<int64_t>({1, 3, 16, 64}));
     } else {
@@ -323,7 +325,7 @@ TEST_CASE("attention_decode: what these kernels cannot do is refused") {
   problem.key_width = 513;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
-  problem.scoring.score.kind = ScoreKind::cosine;
+  problem.scoring.score.kind = ScoreKind::additive;
   CHECK_THROWS_AS(cuda::attention_decode(problem, workspace), cuda::Unsupported);
   problem = made.problem;
   problem.sequences.clear();

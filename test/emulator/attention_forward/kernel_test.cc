@@ -30,9 +30,11 @@ uint64_t schedule(Random& random) {
   return static_cast<uint64_t>(random.integer(0, INT32_MAX));
 }
 
-void solve_random(uint64_t stream, const AttentionLimits& limits) {
+void solve_random(uint64_t stream, AttentionLimits limits) {
   Random random(stream);
+  limits.scores = random.chance(0.5);
   RandomAttention made(random, limits);
+  use_possible_score(made.problem);
   Machine machine(schedule(random));
   give(machine, made);
   EmulatedWorkspace workspace(machine);
@@ -441,7 +443,7 @@ TEST_CASE("attention_forward: refuses what it cannot do, and has nothing to do f
   refuses([](AttentionProblem& p) { p.key.type = DType::float32; });
   refuses([](AttentionProblem& p) { p.output.type = DType::float32; });
   refuses([](AttentionProblem& p) { p.key_width = 513; });
-  refuses([](AttentionProblem& p) { p.scoring.score.kind = ScoreKind::cosine; });
+  refuses([](AttentionProblem& p) { p.scoring.score.kind = ScoreKind::additive; });
   refuses([](AttentionProblem& p) { p.sequences[0].key_steps = INT32_MAX; });
   const Pages pages;
   refuses([&](AttentionProblem& p) {

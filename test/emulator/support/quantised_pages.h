@@ -46,7 +46,7 @@ class QuantisedPages {
         for (int64_t h = 0; h < heads; ++h) {
           for (int64_t i = 0; i < steps && begin + i < keys; ++i) {
             const bool finite = !random.chance(options.not_finite);
-            const int exponent = random.chance(options.huge) ? 14 : static_cast<int>(random.integer(-2, 0));
+            const int exponent = random.chance(options.huge) ? 18 : static_cast<int>(random.integer(-2, 0));
             const double scale =
                 finite ? std::ldexp(static_cast<double>(random.integer(64, 127)), exponent - 13) : NAN;
             page_scales[static_cast<size_t>(h * steps + i)] = static_cast<float>(scale);
