@@ -2,6 +2,7 @@
 // them.
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "cuda/common/aligned_rows.h"
 #include "cuda/common/element_type.h"
@@ -149,7 +150,8 @@ __global__ void __launch_bounds__(rows_threads)
                                              (asked.sequence.query_start + asked.step) * sums.step_stride];
   }
   const int32_t key_head = asked.head / (a.query_heads / a.key_heads);
-  const KeyFactors factors(a, asked.sequence, asked.batch, key_head);
+  const std::conditional_t<sizeof(T) == 1, NoKeyFactors, KeyFactors> factors(a, asked.sequence, asked.batch,
+                                                                             key_head);
   const HeadRows keys(a.key, a.pages.key, asked.batch, key_head, asked.sequence.key_start);
   const RowScales scales(a.pages.key, asked.batch, key_head, asked.sequence.key_start);
   const int64_t first = block::index() % p.key_blocks * rows_keys_per_block;

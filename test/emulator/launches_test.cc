@@ -68,6 +68,14 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
     made.problem.scoring.mask = {made.query.data(), mask, 0, 0, 0, 1};
     cuda::attention_forward(made.problem, workspace);
   }
+  made.problem.scoring.mask = {};
+  made.problem.scoring.selection.kind = SelectionKind::hard;
+  cuda::attention_choose(made.problem, workspace);
+  for (const ScoreKind score : {ScoreKind::general, ScoreKind::cosine}) {
+    made.problem.scoring.score.kind = score;
+    made.problem.scoring.score.weight = {made.query.data(), type, width * width};
+    cuda::attention_choose(made.problem, workspace);
+  }
 }
 
 void launch_projections(cuda::Workspace& workspace, DType type) {

@@ -16,6 +16,7 @@ namespace heed::cuda {
 template <class T, class Sizes>
 class QuantisedRows : public PagedRows<int8_t, Sizes> {
  public:
+  using Factors = NoKeyFactors;
   static constexpr bool are_converted = true;
   static constexpr int chunks_at_once = 2;  // converted by a thread
   using PagedRows<int8_t, Sizes>::PagedRows;

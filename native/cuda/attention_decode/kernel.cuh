@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(DecodeTiles<T, width>::threads, DecodeTiles<T,
   Pipeline pipeline(p, block, memory);
   using Mask = DecodeMask<Sizes::keys, Sizes::threads>;
   const Mask mask(p, block, memory.end() + Pipeline::shared_bytes);
-  const DecodeScores<typename Products::Scores, Mask> variant(p, block, mask);
+  const DecodeScores<typename Products::Scores, Mask, typename KeyRows::Factors> variant(p, block, mask);
   detail::DecodeSoftmax<T, Sizes, Products> softmax(memory);
   typename Products::Outputs outputs;
   clear(outputs);

@@ -6,6 +6,7 @@
 //   prepare(first_key)                         called before a whole tile is copied, a tile ahead
 //   key_width(a), value_width(a)               a constant where rows are as wide as the tile
 //   are_converted                              whether they are stored in another type: converted_rows.cuh
+//   Factors                                    what cosines multiply products with keys by: score.cuh
 //
 // Tiles come in their order, from the first key of the chunk on.
 #pragma once
@@ -15,6 +16,7 @@
 #include "cuda/attention_decode/tiles.cuh"
 #include "cuda/common/head_rows.cuh"
 #include "cuda/common/operand_tile.cuh"
+#include "cuda/common/score.cuh"
 #include "cuda/common/shared_tile.cuh"
 #include "cuda/device/async_copy.cuh"
 
@@ -25,6 +27,7 @@ template <class T, class Sizes>
 struct WholeRows {
   using Tile = SharedTile<T, Sizes::width>;
   using Own = OwnChunks<Tile, Sizes::keys, Sizes::threads>;
+  using Factors = KeyFactors;
   static constexpr bool is_whole = true, are_converted = false;
   static constexpr int row_steps = Sizes::keys / Own::down;  // rows of a tile that a thread handles
 
@@ -172,6 +175,7 @@ class PagedRows : public WholeRows<T, Sizes> {
 template <class T, class Sizes>
 class AnyRows {
  public:
+  using Factors = KeyFactors;
   static constexpr bool is_whole = false, are_converted = false;
 
   __device__ __forceinline__ AnyRows(const DecodeParameters& p, const DecodeBlock& block)

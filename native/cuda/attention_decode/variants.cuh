@@ -10,7 +10,7 @@
 
 namespace heed::cuda {
 
-template <class Scores, class Mask>
+template <class Scores, class Mask, class Factors>
 class DecodeScores {
  public:
   __device__ __forceinline__ DecodeScores(const DecodeParameters& p, const DecodeBlock& block,
@@ -42,6 +42,9 @@ class DecodeScores {
     if (!inner_.covers(key, Scores::columns)) exclude_out_of_range(scores, *this, key);
   }
 
+  __device__ __forceinline__ bool has_factors() const {
+    return key_factors_.exist();
+  }
   __device__ __forceinline__ float query_factor(int i) const {
     return rows_[i].factor();
   }
@@ -66,7 +69,7 @@ class DecodeScores {
  private:
   const DeviceAttention& p_;
   const Mask& mask_;
-  KeyFactors key_factors_;
+  Factors key_factors_;
   KeyRange inner_;  // keys that every row of the block may attend
   ScoreRow rows_[Scores::rows];
 };

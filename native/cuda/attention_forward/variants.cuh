@@ -91,6 +91,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   }
 
   // Factors are rarely there, and keep no registers.
+  __device__ __forceinline__ bool has_factors() const { return this->p_.factors.key != nullptr; }
   __device__ __forceinline__ float query_factor(int i) const {
     const int64_t step = position_ - block_.sequence.query_offset + row_of(i);
     return query_factor_of(p_, block_.sequence, block_.batch, block_.head, step);

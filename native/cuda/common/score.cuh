@@ -62,6 +62,14 @@ class KeyFactors {
   int32_t keys_;
 };
 
+// Of keys with scales, which no cosine compares: takes no registers.
+class NoKeyFactors {
+ public:
+  __device__ __forceinline__ NoKeyFactors(const DeviceAttention&, const Sequence&, int64_t, int32_t) {}
+  static __device__ __forceinline__ constexpr bool exist() { return false; }
+  static __device__ __forceinline__ constexpr float of(int32_t) { return 1; }
+};
+
 // Natural units; −∞ if there is no sink.
 __device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head) {
   return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
@@ -136,6 +144,7 @@ __device__ __forceinline__ void each_score(Scores& scores, F f) {
 // Applies rules 1 to 3 to a lane's scores of neighbouring keys, from `first_key` on: converts products to
 // scores in log2 units. `rows` has
 //
+//   has_factors()       whether products are multiplied by factors of queries and keys
 //   query_factor(i)     the factor of the lane's i-th row
 //   key_factor(key)     the factor of a key
 //   scaled(p, product)  scale times the product, in log2 units
@@ -143,7 +152,7 @@ __device__ __forceinline__ void each_score(Scores& scores, F f) {
 template <class Scores, class Rows>
 __device__ __forceinline__ void apply_score_rules(Scores& scores, const DeviceAttention& p, const Rows& rows,
                                                   int32_t first_key) {
-  if (p.factors.key != nullptr) {
+  if (rows.has_factors()) {
     float query[Scores::rows];
 #pragma unroll
     for (int i = 0; i < Scores::rows; ++i) query[i] = rows.query_factor(i);
