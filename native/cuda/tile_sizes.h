@@ -135,8 +135,8 @@ constexpr uint32_t choose_threads = 128;
 constexpr int choose_blocks_at_once = 4;  // per multiprocessor
 
 // ── fold_score ──
-// A thread has 16 sums in registers, and reads their queries as vectors from shared memory: an element of W is
-// used 16 times.
+// A thread has 16 sums in registers, and reads their queries as vectors from shared memory: an element of W
+// is used 16 times.
 
 constexpr uint32_t fold_threads = 128;
 constexpr int32_t fold_rows = 16;

@@ -196,9 +196,9 @@ describe('building the addon', function () {
     } catch {
       return false;
     }
-    // A zombie process has ended, too.
+    // A zombie process has ended, too, and so has one that is gone by now.
     const { stdout } = spawnSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' });
-    return !stdout.startsWith('Z');
+    return stdout !== '' && !stdout.startsWith('Z');
   }
 
   const sleepForever = (began: string) => `sleep 3600 & echo $$ $! >> ${JSON.stringify(began)}; wait`;

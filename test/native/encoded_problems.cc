@@ -176,8 +176,9 @@ void add_attention(Encoded& to, Random& random, const AttentionShape& s) {
     const double centers = to.buffer(s.query_heads * s.queries, DType::float32);
     to.add({centers, 0, 0, double(s.queries), 1, 2.5});
   }
-  const double choices = to.buffer(2 * s.batch * s.query_heads * s.queries, DType::float32);
-  to.add({choices, double(s.query_heads * s.queries), double(s.queries)});
+  const int64_t start = random.integer(0, 3);
+  const double choices = to.buffer(2 * (start + s.batch * s.query_heads * s.queries), DType::float32);
+  to.add({choices, double(start), double(s.query_heads * s.queries), double(s.queries)});
 }
 
 void add_rows(Encoded& to, Random& random, const AttentionShape& s) {

@@ -149,7 +149,8 @@ TEST_CASE("solver: what no kernel does is refused before anything is launched") 
     problem.query_heads = problem.key_heads = 1;
     problem.scoring.score.kind = ScoreKind::additive;
     CHECK_THROWS_WITH_AS(cuda::solve(problem, workspace),
-                         "The cuda backend does not support scores of types location and additive", cuda::Unsupported);
+                         "The cuda backend does not support scores of types location and additive",
+                         cuda::Unsupported);
     problem.scoring.score.kind = ScoreKind::product;
     problem.scoring.selection.kind = SelectionKind::local;
     CHECK_THROWS_AS(cuda::solve(problem, workspace), cuda::Unsupported);
