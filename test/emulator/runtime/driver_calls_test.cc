@@ -86,6 +86,17 @@ TEST_CASE(
         },
         2);
     CHECK(gpu.driver.graphs() == 1);
+    // What becomes a product first has a graph where that makes three launches, and keys are chosen by two.
+    for (const ScoreKind kind : {ScoreKind::general, ScoreKind::cosine}) {
+      CAPTURE(static_cast<int>(kind));
+      const AttentionProblem scored = decoding.with_score(attention, kind);
+      expect_calls(
+          gpu, [&](int64_t i) { return std::vector<Problem>{decoding.with_keys(scored, keys + i)}; }, 3);
+    }
+    AttentionProblem hard = attention;
+    hard.scoring.selection.kind = SelectionKind::hard;
+    expect_calls(
+        gpu, [&](int64_t i) { return std::vector<Problem>{decoding.with_keys(hard, keys + i)}; }, 3);
   }
 }
 

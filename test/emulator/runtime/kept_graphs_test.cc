@@ -254,13 +254,13 @@ TEST_CASE("graphs: an operation of which a part is refused launches nothing") {
   CHECK(std::memcmp(given.data(), in.targets[0].view.data, given.size() * sizeof(float)) == 0);
 }
 
-TEST_CASE("graphs: steps of a layer come to the same bits as its launches one by one") {
+void expect_steps_one_by_one(ScoreKind kind, uint64_t seed) {
   EmulatedGpu gpu;
-  test::Random random(119);
+  test::Random random(seed);
   constexpr int64_t batch = 2, most_keys = 560, elements = batch * Layer::inner;
   Layer layer(*gpu.device, random, batch, 1);
   ProjectionProblem in = layer.project_in(), out = layer.project_in();
-  AttentionProblem attention = layer.attend(most_keys, true);
+  AttentionProblem attention = layer.with_score(layer.attend(most_keys, true), kind);
   AppendProblem append = layer.append(0);
   const auto result = [&](size_t target) {
     const MutableView& view = in.targets[target].view;
@@ -299,6 +299,12 @@ TEST_CASE("graphs: steps of a layer come to the same bits as its launches one by
   // Short sequences are not split, and take one launch less.
   CHECK(made(gpu) <= 2);
   CHECK(launched(gpu) >= steps - 2);
+}
+
+TEST_CASE("graphs: steps of a layer come to the same bits as its launches one by one, whatever their score") {
+  expect_steps_one_by_one(ScoreKind::product, 119);
+  expect_steps_one_by_one(ScoreKind::general, 120);
+  expect_steps_one_by_one(ScoreKind::cosine, 121);
 }
 
 }  // namespace heed::emulator

@@ -46,6 +46,7 @@ class Layer {
   AttentionProblem attend(int64_t key_steps, bool paged) {
     AttentionProblem problem;
     problem.query_heads = heads;
+    problem.query_width = width;
     problem.key_heads = key_heads;
     problem.key_width = problem.value_width = width;
     problem.query = {numbers(batch_ * steps_ * heads * width), DType::float32, steps_ * heads * width, width,
@@ -66,6 +67,13 @@ class Layer {
       problem.value = {nullptr, DType::float32, 0, page_steps * width, width, &pages_->value};
     }
     return with_keys(problem, key_steps);
+  }
+  // The same problem with a score of that kind.
+  AttentionProblem with_score(AttentionProblem problem, ScoreKind kind) {
+    problem.scoring.score.kind = kind;
+    if (kind == ScoreKind::general)
+      problem.scoring.score.weight = {numbers(heads * width * width), DType::float32, width * width};
+    return problem;
   }
   // The same problem with another number of keys, up to that which its buffers have.
   AttentionProblem with_keys(AttentionProblem problem, int64_t key_steps) const {
