@@ -33,7 +33,7 @@ double error_of(const std::vector<float>& got, size_t first, const std::vector<d
   double error = 0;
   for (size_t key = 0; first + key < got.size() && key < truth.size(); ++key) {
     const double expected = truth[key], found = got[first + key];
-    if (expected == found) continue;
+    if (expected == found || (std::isnan(expected) && std::isnan(found))) continue;
     const double difference = std::fabs(found - expected) / (1 + std::fabs(expected));
     error = std::isnan(difference) ? INFINITY : std::fmax(error, difference);
   }
