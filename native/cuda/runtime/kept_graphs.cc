@@ -10,12 +10,27 @@ KeptGraphs::~KeptGraphs() {
 }
 
 void KeptGraphs::run(std::vector<KernelLaunch> launches) {
-  if (launches.size() < least_launches) return launch_each(launches);
+  const bool fits = launches.size() >= least_launches && launches.size() <= most_launches;
+  if (fits && run_graph(launches)) return;
+  for (const KernelLaunch& launch : launches) launch.start(launch, stream_);
+}
+
+// Whether a graph has launched them. If so, it takes them; if not, they stay.
+bool KeptGraphs::run_graph(std::vector<KernelLaunch>& launches) {
   // Held until the graph is launched: no other operation may change it before.
   const std::lock_guard lock(mutex_);
   Sequence* const sequence = find(launches);
-  if (sequence == nullptr || !prepare(*sequence, launches)) return launch_each(launches);
-  driver_.launch(sequence->graph, stream_);
+  if (sequence == nullptr || sequence->fails) return false;
+  try {
+    make_ready(*sequence, launches);
+    driver_.launch(sequence->graph, stream_);
+  } catch (const std::exception&) {
+    drop(*sequence);
+    sequence->fails = true;
+    return false;
+  }
+  sequence->launches = std::move(launches);
+  return true;
 }
 
 // Null if these kernels come for the first time.
@@ -37,33 +52,19 @@ KeptGraphs::Sequence* KeptGraphs::find(const std::vector<KernelLaunch>& launches
   return nullptr;
 }
 
-// Makes the graph launch these, and takes them. Where it cannot, there is no graph, and they stay.
-bool KeptGraphs::prepare(Sequence& sequence, std::vector<KernelLaunch>& launches) noexcept {
-  if (sequence.fails) return false;
-  try {
-    if (sequence.graph == nullptr) {
-      sequence.graph = driver_.make_graph(launches);
-    } else {
-      for (size_t place = 0; place < launches.size(); ++place) {
-        if (launches[place] != sequence.launches[place])
-          driver_.change(sequence.graph, place, launches[place]);
-      }
-    }
-  } catch (const std::exception&) {
-    drop(sequence);
-    sequence.fails = true;
-    return false;
+void KeptGraphs::make_ready(Sequence& sequence, const std::vector<KernelLaunch>& launches) {
+  if (sequence.graph == nullptr) {
+    sequence.graph = driver_.make_graph(launches);
+    return;
   }
-  sequence.launches = std::move(launches);
-  return true;
+  for (size_t place = 0; place < launches.size(); ++place) {
+    if (launches[place] != sequence.launches[place]) driver_.change(sequence.graph, place, launches[place]);
+  }
 }
 
 void KeptGraphs::drop(Sequence& sequence) noexcept {
   if (Graph* graph = std::exchange(sequence.graph, nullptr)) driver_.destroy_graph(graph);
-}
-
-void KeptGraphs::launch_each(const std::vector<KernelLaunch>& launches) {
-  for (const KernelLaunch& launch : launches) launch.start(launch, stream_);
+  sequence.launches.clear();
 }
 
 }  // namespace heed::cuda

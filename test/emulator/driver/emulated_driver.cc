@@ -368,6 +368,7 @@ void EmulatedDriver::wait(cuda::Stream stream, cuda::Event* event) {
 cuda::Graph* EmulatedDriver::make_graph(std::span<const cuda::KernelLaunch> launches) {
   begin("cudaGraphInstantiate");
   if (launches.empty()) throw std::logic_error("a graph without launches was made");
+  if (options_.allocations_wait) wait_for_streams();
   auto* graph = new cuda::Graph{current_device, {launches.begin(), launches.end()}};
   ++graphs_;
   return graph;
