@@ -58,7 +58,7 @@ TEST_CASE(
     const bool few = batch == 2;
     EmulatedGpu gpu;
     test::Random random(106);
-    Layer decoding(*gpu.device, random, batch, 1), prompt(*gpu.device, random, batch, 9);
+    Layer decoding(*gpu.device, random, batch, 1), prompt(*gpu.device, random, batch, 17);
     // Long enough to be split, and joined again.
     const int64_t keys = few ? 530 : 70;
     const AttentionProblem attention = decoding.attend(keys + 30, true);
@@ -75,6 +75,11 @@ TEST_CASE(
     const AttentionProblem prompt_attention = prompt.attend(24, false);
     expect_calls(
         gpu, [&](int64_t) { return std::vector<Problem>{prompt_attention}; }, few ? 1 : 2);
+    // Its mask is classified first.
+    AttentionProblem masked = prompt_attention;
+    masked.scoring.mask = {prompt.numbers(batch * 17 * 24), DType::float32, 17 * 24, 0, 24, 1};
+    expect_calls(
+        gpu, [&](int64_t) { return std::vector<Problem>{masked}; }, few ? 2 : 3);
     const ProjectionProblem prompt_in = prompt.project_in();
     expect_calls(
         gpu, [&](int64_t) { return std::vector<Problem>{prompt_in}; }, 1);
