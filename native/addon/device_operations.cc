@@ -211,6 +211,7 @@ Napi::Value enqueue(const Napi::CallbackInfo& info) {
   device.use([&] {
     cuda::DeviceWorkspace workspace(device);
     for (const Problem& problem : problems) cuda::compiled()->solve(problem, workspace);
+    workspace.enqueue();
   });
   return env.Undefined();
 }

@@ -285,15 +285,13 @@ void attention_choose(const AttentionProblem& problem, Workspace& workspace) {
   if (split.blocks == 0) return;
   ChooseParameters p{};
   p.decode.attention = parameters_of(problem, workspace);
-  p.decode.entries = workspace.upload(split.entries);
-  p.decode.entry_count = static_cast<int32_t>(split.entries.size());
+  p.decode.entries = entries_of(split.entries, workspace);
   p.decode.aligned = has_aligned_keys(problem);
   p.candidates = workspace.allocate_array<Candidate>(static_cast<size_t>(split.blocks) * decode_rows);
   with_element_type(problem.query.type, [&](auto element) {
     using T = typename decltype(element)::type;
-    launch(&attention_choose_kernel<T>, {split.blocks, choose_threads, shared_bytes(problem)},
-           workspace.stream(), p);
-    launch(&write_choices_kernel<T>, {split.blocks, choose_threads, 0}, workspace.stream(), p);
+    launch(&attention_choose_kernel<T>, {split.blocks, choose_threads, shared_bytes(problem)}, workspace, p);
+    launch(&write_choices_kernel<T>, {split.blocks, choose_threads, 0}, workspace, p);
   });
 }
 

@@ -16,7 +16,6 @@ DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& worksp
   if (is_paged(problem)) p.pages = upload_pages(*problem.pages, workspace);
   p.output = problem.output;
   p.log_sum_exp = problem.log_sum_exp;
-  p.sequences = workspace.upload(problem.sequences);
   p.scoring = problem.scoring;
   for (const HeadNumbers list : head_numbers) {
     const auto bytes = static_cast<size_t>(problem.query_heads) * sizeof(float);

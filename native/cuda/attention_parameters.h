@@ -23,8 +23,7 @@ struct DeviceAttention {
   DevicePages pages;
   MutableView output, log_sum_exp;
   ScoreFactors factors;
-  Scoring scoring;                      // with its lists in device memory
-  const Sequence* sequences = nullptr;  // in device memory, one per batch entry
+  Scoring scoring;  // with its lists in device memory
   int32_t query_heads = 0;
   int32_t key_heads = 0;
   int32_t key_width = 0;

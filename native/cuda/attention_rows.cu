@@ -22,6 +22,7 @@ namespace heed::cuda {
 
 struct RowsParameters {
   DeviceAttention attention;
+  const Sequence* sequences;       // in device memory, one per batch entry
   const int32_t *heads, *queries;  // in device memory
   int32_t head_count, query_count;
   int64_t keys, key_blocks;
@@ -43,7 +44,7 @@ struct AskedRow {
     batch = index / p.query_count / p.head_count;
     head = p.heads[index / p.query_count % p.head_count];
     step = p.queries[index % p.query_count];
-    sequence = p.attention.sequences[batch];
+    sequence = p.sequences[batch];
     is_padding = step >= sequence.query_steps;
     if (is_padding) sequence.key_steps = 0;
     first_output = index * p.keys;
@@ -198,6 +199,7 @@ void attention_rows(const RowsProblem& problem, Workspace& workspace) {
   if (rows == 0 || problem.keys == 0) return;
   RowsParameters p{};
   p.attention = parameters_of(problem.attention, workspace);
+  p.sequences = workspace.upload(problem.attention.sequences);
   p.heads = workspace.upload(problem.heads);
   p.queries = workspace.upload(problem.queries);
   p.head_count = static_cast<int32_t>(heads);
@@ -212,7 +214,7 @@ void attention_rows(const RowsProblem& problem, Workspace& workspace) {
   const LaunchShape shape{rows * p.key_blocks, rows_threads,
                           static_cast<size_t>(problem.attention.key_width) * sizeof(float)};
   with_stored_type(problem.attention.key.type, [&](auto element) {
-    launch(&attention_rows_kernel<typename decltype(element)::type>, shape, workspace.stream(), p);
+    launch(&attention_rows_kernel<typename decltype(element)::type>, shape, workspace, p);
   });
 }
 

@@ -12,10 +12,20 @@
 
 namespace heed::cuda {
 
+template <class From, class To>
+struct CastParameters {
+  const From* from;
+  To* to;
+  int64_t count;
+};
+
 // Reads and writes `vector` neighbours at once: 4 if both sides are aligned to that many elements, else 1.
 template <int vector, class From, class To>
 __global__ void __launch_bounds__(cast_threads)
-    cast_kernel(const From* __restrict__ from, To* __restrict__ to, int64_t count) {
+    cast_kernel(const __grid_constant__ CastParameters<From, To> p) {
+  const From* const __restrict__ from = p.from;
+  To* const __restrict__ to = p.to;
+  const int64_t count = p.count;
   const int64_t begin = block::index() * cast_elements_per_block;
   const int64_t end = begin + cast_elements_per_block < count ? begin + cast_elements_per_block : count;
   int64_t at = begin + thread::index() * vector;
@@ -44,8 +54,8 @@ void cast(const CastProblem& problem, Workspace& workspace) {
     with_element_type(problem.to_type, [&](auto to_element) {
       using From = typename decltype(from_element)::type;
       using To = typename decltype(to_element)::type;
-      launch(aligned ? &cast_kernel<4, From, To> : &cast_kernel<1, From, To>, shape, workspace.stream(),
-             static_cast<const From*>(problem.from), static_cast<To*>(problem.to), problem.count);
+      launch(aligned ? &cast_kernel<4, From, To> : &cast_kernel<1, From, To>, shape, workspace,
+             {static_cast<const From*>(problem.from), static_cast<To*>(problem.to), problem.count});
     });
   });
 }

@@ -34,8 +34,7 @@ struct FoldParameters {
   View query;
   HeadMatrix weight;
   MutableView folded;
-  const FoldEntry* entries;  // in device memory
-  int32_t entry_count;
+  Entries<FoldEntry> entries;
   int32_t query_width, key_width;
   int64_t rows, row_tiles;  // query steps of all entries
 };
@@ -46,8 +45,7 @@ namespace {
 template <class Pointer>
 __device__ __forceinline__ int64_t row_offset(const FoldParameters& p, const BasicView<Pointer>& view,
                                               int64_t head, int64_t row) {
-  const FoldEntry& entry =
-      entry_at(p.entries, p.entry_count, row, [](const FoldEntry& e) { return e.first_row; });
+  const FoldEntry& entry = entry_at(p.entries, row, [](const FoldEntry& e) { return e.first_row; });
   return entry.batch * view.batch_stride + head * view.head_stride +
          (entry.query_start + row - entry.first_row) * view.step_stride;
 }
@@ -118,8 +116,7 @@ struct LengthEntry {
 struct LengthParameters {
   View rows;
   PagesOnDevice pages;
-  const LengthEntry* entries;  // in device memory
-  int32_t entry_count;
+  Entries<LengthEntry> entries;
   int32_t heads, width;
   bool aligned;        // rows begin at multiples of 16 bytes
   MutableView scaled;  // queries, divided by a power of 2 that is about their length; no data for keys
@@ -167,7 +164,7 @@ template <class T>
 __global__ void __launch_bounds__(fold_threads)
     row_lengths_kernel(const __grid_constant__ LengthParameters p) {
   const LengthEntry& entry =
-      entry_at(p.entries, p.entry_count, block::index(), [](const LengthEntry& e) { return e.first_block; });
+      entry_at(p.entries, block::index(), [](const LengthEntry& e) { return e.first_block; });
   const int64_t within = block::index() - entry.first_block, head = within / entry.head_blocks;
   const int64_t step = within % entry.head_blocks * length_rows + thread::index() / lanes_of_row;
   if (step >= entry.steps) return;
@@ -221,14 +218,13 @@ void fold_weight(const AttentionProblem& problem, DeviceAttention& p, Workspace&
   fold.query = problem.query;
   fold.weight = problem.scoring.score.weight;
   fold.folded = like_queries(problem, problem.key_width, workspace);
-  fold.entries = workspace.upload(entries);
-  fold.entry_count = static_cast<int32_t>(entries.size());
+  fold.entries = entries_of(entries, workspace);
   fold.query_width = static_cast<int32_t>(problem.query_width);
   fold.key_width = static_cast<int32_t>(problem.key_width);
   fold.row_tiles = tiles_of(fold.rows, fold_rows);
   with_element_type(problem.query.type, [&](auto element) {
     launch(&fold_queries_kernel<typename decltype(element)::type>,
-           {problem.query_heads * fold.row_tiles, fold_threads, shared}, workspace.stream(), fold);
+           {problem.query_heads * fold.row_tiles, fold_threads, shared}, workspace, fold);
   });
   p.query = as_view(fold.folded);
 }
@@ -237,11 +233,10 @@ void fold_weight(const AttentionProblem& problem, DeviceAttention& p, Workspace&
 void find_lengths(LengthParameters lengths, const std::vector<LengthEntry>& entries, int64_t blocks,
                   Workspace& workspace) {
   if (blocks == 0) return;
-  lengths.entries = workspace.upload(entries);
-  lengths.entry_count = static_cast<int32_t>(entries.size());
+  lengths.entries = entries_of(entries, workspace);
   with_element_type(lengths.rows.type, [&](auto element) {
-    launch(&row_lengths_kernel<typename decltype(element)::type>, {blocks, fold_threads, 0},
-           workspace.stream(), lengths);
+    launch(&row_lengths_kernel<typename decltype(element)::type>, {blocks, fold_threads, 0}, workspace,
+           lengths);
   });
 }
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "cuda/stream.h"
+#include "cuda/kernel_launch.h"
 
 namespace heed::cuda {
 
@@ -14,8 +14,8 @@ struct DeviceCapacity {
   size_t shared_bytes = 0;  // of a multiprocessor
 };
 
-// The code that launches an operation provides the workspace and keeps it until the stream has passed the
-// operation. Memory is aligned to 256 bytes. Throws std::bad_alloc if none is left.
+// The code that launches an operation provides the workspace and keeps it until the operation is on the
+// stream. Memory is aligned to 256 bytes. Throws std::bad_alloc if none is left.
 class Workspace {
  public:
   explicit Workspace(Stream stream) : stream_(stream) {}
@@ -23,13 +23,10 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  // Work launched on the stream sees everything that was uploaded before this call.
-  Stream stream() {
-    flush();
-    return stream_;
-  }
-
   virtual DeviceCapacity capacity() const = 0;
+
+  // The launch sees everything that was uploaded before, and comes after all launches before.
+  virtual void launch(KernelLaunch launch) { launch.start(launch, stream_); }
 
   // Uninitialised.
   virtual void* allocate(size_t bytes) = 0;
@@ -54,9 +51,6 @@ class Workspace {
   }
 
  private:
-  // Uploads may be deferred until this call, to be sent together.
-  virtual void flush() {}
-
   Stream stream_;
 };
 

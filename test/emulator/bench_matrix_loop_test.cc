@@ -11,7 +11,6 @@
 #include "machine/device_memory.h"
 #include "support/half.h"
 #include "support/random.h"
-#include "support/workspace.h"
 
 namespace heed::emulator {
 
@@ -40,10 +39,9 @@ TEST_CASE("matrix_loop: random problems") {
     const RemoteMemory a(machine, "left", RemoteMemory::Use::input, left.data(), bytes(left)),
         b(machine, "right", RemoteMemory::Use::input, right.data(), bytes(right)),
         c(machine, "output", RemoteMemory::Use::output, nullptr, output.size() * sizeof(float));
-    EmulatedWorkspace workspace(machine);
     bench::matrix_loop(
         {a.data(), b.data(), static_cast<float*>(c.data()), blocks, rounds, static_cast<int32_t>(type)},
-        workspace);
+        nullptr);
     c.read_back(output.data());
     double worst = 0;
     for (int64_t at = 0; at < static_cast<int64_t>(output.size()); ++at) {
@@ -65,10 +63,8 @@ TEST_CASE("matrix_loop: random problems") {
 }
 
 TEST_CASE("matrix_loop refuses types that it has no instruction for") {
-  Machine machine(1);
-  EmulatedWorkspace workspace(machine);
   CHECK_THROWS_AS(
-      bench::matrix_loop({nullptr, nullptr, nullptr, 1, 1, static_cast<int32_t>(DType::float32)}, workspace),
+      bench::matrix_loop({nullptr, nullptr, nullptr, 1, 1, static_cast<int32_t>(DType::float32)}, nullptr),
       std::invalid_argument);
 }
 

@@ -146,17 +146,16 @@ HEED_EXPORT void* heed_append(const HeedAppend* asked, cudaStream_t stream) {
 
 HEED_EXPORT void* heed_matrix_loop(const HeedMatrixLoop* asked, cudaStream_t stream) {
   return prepare(stream, [=] {
-    return [problem = *asked](cuda::Workspace& workspace) { bench::matrix_loop(problem, workspace); };
+    return [problem = *asked, stream](cuda::Workspace&) { bench::matrix_loop(problem, stream); };
   });
 }
 
 // Measures memory bandwidth: reads and writes `bytes` bytes.
 HEED_EXPORT void* heed_copy(void* to, const void* from, int64_t bytes, cudaStream_t stream) {
   return prepare(stream, [=] {
-    return [=](cuda::Workspace& workspace) {
-      check(
-          cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, workspace.stream()),
-          "cudaMemcpyAsync");
+    return [=](cuda::Workspace&) {
+      check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, stream),
+            "cudaMemcpyAsync");
     };
   });
 }

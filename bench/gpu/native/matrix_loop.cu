@@ -53,13 +53,13 @@ __global__ void __launch_bounds__(32 * warps)
 
 }  // namespace
 
-void matrix_loop(const HeedMatrixLoop& asked, cuda::Workspace& workspace) {
+void matrix_loop(const HeedMatrixLoop& asked, cuda::Stream stream) {
   const auto type = static_cast<DType>(asked.type);
   if (type != DType::float16 && type != DType::bfloat16)
     throw std::invalid_argument("Expected type to be float16 or bfloat16");
   cuda::launch(
       type == DType::float16 ? &matrix_loop_kernel<cuda::Float16> : &matrix_loop_kernel<cuda::BFloat16>,
-      {asked.blocks, 32 * warps, 0}, workspace.stream(), static_cast<const uint32_t*>(asked.left),
+      {asked.blocks, 32 * warps, 0}, stream, static_cast<const uint32_t*>(asked.left),
       static_cast<const uint32_t*>(asked.right), asked.output, asked.rounds);
 }
 

@@ -2,12 +2,12 @@
 // else.
 #pragma once
 
-#include "cuda/workspace.h"
+#include "cuda/stream.h"
 #include "problems.h"
 
 namespace heed::bench {
 
 // Throws std::invalid_argument for types that matrix instructions of heed's kernels do not multiply.
-void matrix_loop(const HeedMatrixLoop& asked, cuda::Workspace& workspace);
+void matrix_loop(const HeedMatrixLoop& asked, cuda::Stream stream);
 
 }  // namespace heed::bench

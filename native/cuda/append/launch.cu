@@ -43,30 +43,30 @@ struct Side {
 };
 
 // A row of keys that may have outliers depends on the one before it, so a block has all those of a head.
-void launch_quantised(const AppendParameters& p, const LaunchShape& shape, Stream stream) {
+void launch_quantised(const AppendParameters& p, const LaunchShape& shape, Workspace& workspace) {
   with_element_type(p.from.type, [&](auto from_element) {
     using From = typename decltype(from_element)::type;
-    if (p.pages.outliers == nullptr) return launch(&append_quantised_kernel<From>, shape, stream, p);
+    if (p.pages.outliers == nullptr) return launch(&append_quantised_kernel<From>, shape, workspace, p);
     const size_t shared = quantise_threads / 32 * sizeof(int32_t) + static_cast<size_t>(p.width);
-    launch(&append_quantised_keys_kernel<From>, {p.entry_count * p.heads, quantise_threads, shared}, stream,
-           p);
+    launch(&append_quantised_keys_kernel<From>, {p.entries.count * p.heads, quantise_threads, shared},
+           workspace, p);
   });
 }
 
-void launch_side(const Side& side, AppendParameters p, Stream stream) {
+void launch_side(const Side& side, AppendParameters p, Workspace& workspace) {
   p.from = side.from;
   p.to = side.to;
   p.pages = side.pages;
   p.width = side.width;
   if (p.rows * p.heads * p.width == 0) return;
   const LaunchShape shape{tiles_of(p.rows * p.heads, append_rows_per_block), append_threads, 0};
-  if (side.to.type == DType::int8) return launch_quantised(p, shape, stream);
+  if (side.to.type == DType::int8) return launch_quantised(p, shape, workspace);
   with_element_type(side.from.type, [&](auto from_element) {
     with_element_type(side.to.type, [&](auto to_element) {
       using From = typename decltype(from_element)::type;
       using To = typename decltype(to_element)::type;
       launch(side.is_aligned() ? &append_kernel<elements_at_once, From, To> : &append_kernel<1, From, To>,
-             shape, stream, p);
+             shape, workspace, p);
     });
   });
 }
@@ -84,15 +84,14 @@ void append(const AppendProblem& problem, Workspace& workspace) {
   }
   if (rows == 0) return;
   AppendParameters p{};
-  p.entries = workspace.upload(entries);
-  p.entry_count = static_cast<int64_t>(entries.size());
+  p.entries = entries_of(entries, workspace);
   p.rows = rows;
   p.heads = problem.heads;
   const DevicePages pages = upload_pages(*problem.pages, workspace);
   launch_side({problem.key, problem.cached_key, pages.key, problem.pages->keys, problem.key_width}, p,
-              workspace.stream());
+              workspace);
   launch_side({problem.value, problem.cached_value, pages.value, problem.pages->values, problem.value_width},
-              p, workspace.stream());
+              p, workspace);
 }
 
 }  // namespace heed::cuda

@@ -18,8 +18,8 @@ struct AppendParameters {
   View from;
   MutableView to;
   PagesOnDevice pages;
-  const AppendEntry* entries;  // in device memory
-  int64_t entry_count, rows, heads, width;
+  Entries<AppendEntry> entries;
+  int64_t rows, heads, width;
 };
 
 // The place of a step and head in a cache.
@@ -56,8 +56,7 @@ struct AppendedIndex {
   __device__ __forceinline__ AppendedIndex(const AppendParameters& p, int64_t index) {
     const int64_t row = index / p.heads;
     head = index - row * p.heads;
-    const AppendEntry& entry =
-        entry_at(p.entries, p.entry_count, row, [](const AppendEntry& e) { return e.first_row; });
+    const AppendEntry& entry = entry_at(p.entries, row, [](const AppendEntry& e) { return e.first_row; });
     part = entry.part;
     step = row - entry.first_row;
   }

@@ -36,8 +36,7 @@ __global__ void __launch_bounds__(combine_threads)
   using Columns = Vector<float, combine_vector>;
   const DeviceAttention& a = p.attention;
   const int64_t row = block::index();
-  const DecodeEntry& entry =
-      entry_at(p.entries, p.entry_count, row, [](const DecodeEntry& e) { return e.first_row; });
+  const DecodeEntry& entry = entry_at(p.entries, row, [](const DecodeEntry& e) { return e.first_row; });
   const int64_t within = row - entry.first_row, step = within % entry.sequence.query_steps;
   const auto head = static_cast<int32_t>(within / entry.sequence.query_steps);
   const int64_t first_partial = entry.first_partial + within * entry.chunks;

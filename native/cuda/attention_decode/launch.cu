@@ -32,8 +32,7 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
                                Workspace& workspace) {
   DecodeParameters p{};
   p.attention = parameters_of(problem, workspace);
-  p.entries = workspace.upload(split.entries);
-  p.entry_count = static_cast<int32_t>(split.entries.size());
+  p.entries = entries_of(split.entries, workspace);
   p.aligned = has_aligned_rows(p.attention.query) && has_aligned_keys(problem) && has_aligned_values(problem);
   p.mask_aligned = has_aligned_mask(problem);
   p.divided_rows = split.divided_rows;
@@ -47,12 +46,13 @@ DecodeParameters parameters_of(const AttentionProblem& problem, const DecodeSpli
 }
 
 template <class T, int width, template <class, class> class Rows>
-void launch_kernel(const DecodeParameters& p, int64_t blocks, Stream stream) {
+void launch_kernel(const DecodeParameters& p, int64_t blocks, Workspace& workspace) {
   using Sizes = DecodeTiles<T, width>;
   const MaskView& mask = p.attention.scoring.mask;
   const size_t mask_bytes = mask.data == nullptr ? 0 : decode_mask_bytes<Sizes::keys>(mask.type);
   constexpr size_t bytes = Sizes::shared_bytes + DecodePipelineOf<T, Sizes, Rows<T, Sizes>>::shared_bytes;
-  launch(&attention_decode_kernel<T, width, Rows>, {blocks, Sizes::threads, bytes + mask_bytes}, stream, p);
+  launch(&attention_decode_kernel<T, width, Rows>, {blocks, Sizes::threads, bytes + mask_bytes}, workspace,
+         p);
 }
 
 // PagedRows finds rows of keys and of values by one number of 32 bits, the bytes from the beginning of a
@@ -85,18 +85,19 @@ DType type_of_products(const AttentionProblem& problem) {
 }
 
 template <class T, int width>
-void launch_width(const AttentionProblem& problem, const DecodeParameters& p, int64_t blocks, Stream stream) {
+void launch_width(const AttentionProblem& problem, const DecodeParameters& p, int64_t blocks,
+                  Workspace& workspace) {
   const DType key = problem.key.type;
   if (size_of(key) < sizeof(T)) {
     if constexpr (sizeof(T) == 2)
-      return launch_kernel<T, width, QuantisedRows>(p, blocks, stream);
+      return launch_kernel<T, width, QuantisedRows>(p, blocks, workspace);
     else
-      return launch_kernel<T, width, ConvertedRows>(p, blocks, stream);
+      return launch_kernel<T, width, ConvertedRows>(p, blocks, workspace);
   }
   const bool whole = p.aligned && problem.key_width == width && problem.value_width == width;
-  if (whole && !is_paged(problem)) return launch_kernel<T, width, ContiguousRows>(p, blocks, stream);
-  if (whole && have_common_pages(problem)) return launch_kernel<T, width, PagedRows>(p, blocks, stream);
-  launch_kernel<T, width, AnyRows>(p, blocks, stream);
+  if (whole && !is_paged(problem)) return launch_kernel<T, width, ContiguousRows>(p, blocks, workspace);
+  if (whole && have_common_pages(problem)) return launch_kernel<T, width, PagedRows>(p, blocks, workspace);
+  launch_kernel<T, width, AnyRows>(p, blocks, workspace);
 }
 
 // How many blocks the device holds at once. A mask takes more shared memory, but has no say in this: it may
@@ -122,12 +123,12 @@ void attention_decode(const AttentionProblem& problem, Workspace& workspace) {
   with_element_type(type_of_products(problem), [&](auto element) {
     with_tile_width(problem.key_width, problem.value_width, [&](auto width) {
       launch_width<typename decltype(element)::type, decltype(width)::value>(problem, p, split.blocks,
-                                                                             workspace.stream());
+                                                                             workspace);
     });
   });
   if (split.partials == 0) return;
   const size_t shared = combine_shared_bytes(p.partial_width);
-  launch(&attention_combine_kernel, {split.divided_rows, combine_threads, shared}, workspace.stream(), p);
+  launch(&attention_combine_kernel, {split.divided_rows, combine_threads, shared}, workspace, p);
 }
 
 }  // namespace heed::cuda

@@ -15,8 +15,7 @@ namespace heed::cuda {
 
 struct DecodeParameters {
   DeviceAttention attention;
-  const DecodeEntry* entries;  // in device memory
-  int32_t entry_count;
+  Entries<DecodeEntry> entries;
   bool aligned;                    // rows of keys, values and queries begin at multiples of 16 bytes
   bool mask_aligned;               // the mask's rows do, too, and its keys are neighbours
   float* partial_outputs;          // [partials, partial_width]
@@ -35,8 +34,7 @@ struct DecodeBlock {
   // Blocks of different rows that read the same keys are consecutive. The last rows come first, because they
   // have the most keys where attention is causal.
   __device__ __forceinline__ explicit DecodeBlock(const DecodeParameters& p) {
-    entry = entry_at(p.entries, p.entry_count, block::index(),
-                     [](const DecodeEntry& e) { return e.first_block; });
+    entry = entry_at(p.entries, block::index(), [](const DecodeEntry& e) { return e.first_block; });
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);
     first_row = (entry.row_tiles - 1 - within % entry.row_tiles) * decode_rows;
     chunk = within / entry.row_tiles % entry.chunks;

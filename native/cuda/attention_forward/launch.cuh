@@ -72,8 +72,7 @@ void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) 
   if (plan.blocks == 0) return;
   ForwardParameters p{};
   p.attention = parameters_of(problem, workspace);
-  p.entries = workspace.upload(plan.entries);
-  p.entry_count = static_cast<int32_t>(plan.entries.size());
+  p.entries = entries_of(plan.entries, workspace);
   p.column_tiles = static_cast<int32_t>(column_tiles);
   p.key_distances = distances_of(problem.key, Sizes::rows_at_once);
   p.value_distances = distances_of(problem.value, Sizes::rows_at_once);
@@ -85,7 +84,7 @@ void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) 
     p.mask_aligned = has_aligned_fours(problem.scoring.mask);
   }
   launch(&attention_forward_kernel<T, Sizes, Variant, Rows>,
-         {plan.blocks, Sizes::threads, Sizes::shared_bytes}, workspace.stream(), p);
+         {plan.blocks, Sizes::threads, Sizes::shared_bytes}, workspace, p);
 }
 
 // Tensors have a kernel for every variant, and pages for those without a mask. What is rare shares one

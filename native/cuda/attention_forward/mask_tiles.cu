@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/view.h"
+#include "cuda/common/entry_at.cuh"
 #include "cuda/common/mask_element.cuh"
 #include "cuda/common/operand_tile.cuh"
 #include "cuda/device/block.cuh"
@@ -16,7 +17,7 @@ namespace heed::cuda {
 
 struct MaskTilesParameters {
   MaskView mask;
-  const Sequence* sequences;       // in device memory; null if the mask broadcasts over the batch
+  Entries<Sequence> sequences;     // none if the mask broadcasts over the batch
   int64_t query_steps, key_steps;  // used in that case
   int64_t batch, heads;            // 1 if the mask broadcasts along this axis
   int64_t row_tiles, key_tiles;    // of the longest sequence
@@ -63,8 +64,9 @@ __global__ void __launch_bounds__(mask_tiles_threads)
   const int64_t key_tile = index % p.key_tiles, row_tile = index / p.key_tiles % p.row_tiles;
   const int64_t head = index / p.key_tiles / p.row_tiles % p.heads,
                 batch = index / p.key_tiles / p.row_tiles / p.heads;
-  const int64_t query_steps = p.sequences == nullptr ? p.query_steps : p.sequences[batch].query_steps,
-                key_steps = p.sequences == nullptr ? p.key_steps : p.sequences[batch].key_steps;
+  const bool broadcasts = p.sequences.count == 0;
+  const int64_t query_steps = broadcasts ? p.query_steps : p.sequences[batch].query_steps,
+                key_steps = broadcasts ? p.key_steps : p.sequences[batch].key_steps;
   const int64_t first_row = row_tile * p.rows, first_key = key_tile * p.keys;
   const int64_t rows = query_steps - first_row < p.rows ? query_steps - first_row : p.rows,
                 keys = key_steps - first_key < p.keys ? key_steps - first_key : p.keys;
@@ -116,10 +118,10 @@ MaskTiles mask_tiles(const AttentionProblem& problem, int32_t rows, int32_t keys
   }
   const int64_t tiles = p.batch * p.heads * p.row_tiles * p.key_tiles;
   if (tiles == 0) return {};
-  if (p.batch > 1) p.sequences = workspace.upload(problem.sequences);
+  if (p.batch > 1) p.sequences = entries_of(problem.sequences, workspace);
   p.tiles = workspace.allocate_array<MaskTile>(static_cast<size_t>(tiles));
   const LaunchShape shape{tiles_of(tiles, mask_tiles_per_block), mask_tiles_threads, 0};
-  const auto start = [&](auto kernel) { launch(kernel, shape, workspace.stream(), p); };
+  const auto start = [&](auto kernel) { launch(kernel, shape, workspace, p); };
   switch (problem.scoring.mask.type) {
     case DType::float32:
       start(&mask_tiles_kernel<float>);

@@ -27,8 +27,7 @@ struct RowDistances {
 
 struct ForwardParameters {
   DeviceAttention attention;
-  const ForwardEntry* entries;  // in device memory
-  int32_t entry_count;
+  Entries<ForwardEntry> entries;
   int32_t column_tiles;  // of the values: 1 unless they are wider than a block's outputs
   RowDistances key_distances, value_distances;
   bool query_aligned;   // rows of queries begin at multiples of 16 bytes
@@ -53,8 +52,8 @@ struct ForwardBlock {
 
   __device__ __forceinline__ explicit ForwardBlock(const ForwardParameters& p) {
     const DeviceAttention& a = p.attention;
-    const ForwardEntry& entry = entry_at(p.entries, p.entry_count, block::index(),
-                                         [](const ForwardEntry& e) { return e.first_block; });
+    const ForwardEntry& entry =
+        entry_at(p.entries, block::index(), [](const ForwardEntry& e) { return e.first_block; });
     sequence = entry.sequence;
     batch = entry.batch;
     const auto within = static_cast<int32_t>(block::index() - entry.first_block);

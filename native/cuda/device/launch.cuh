@@ -3,12 +3,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "cuda/device/target.cuh"
-#include "cuda/stream.h"
+#include "cuda/kernel_launch.h"
+#include "cuda/workspace.h"
 
 #if HEED_EMULATED
 #include "cuda/device/emulator.h"
@@ -17,12 +20,6 @@
 #endif
 
 namespace heed::cuda {
-
-struct LaunchShape {
-  int64_t blocks = 0;  // at least 1, below 2^31
-  uint32_t threads = 0;
-  size_t shared_bytes = 0;
-};
 
 #if !HEED_EMULATED
 inline void check_launch(cudaError_t status) {
@@ -44,13 +41,16 @@ inline void allow_shared_bytes(const void* kernel, size_t bytes) {
 }
 #endif
 
+inline void expect_launchable(const LaunchShape& shape) {
+  if (shape.blocks >= 1 && shape.blocks <= INT32_MAX) return;
+  throw LaunchError("Expected 1 to 2147483647 blocks, received " + std::to_string(shape.blocks));
+}
+
 // Runs kernel(arguments …) in the order of the stream. Throws LaunchError if it cannot start.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream stream,
             Arguments&&... arguments) {
-  if (shape.blocks < 1 || shape.blocks > INT32_MAX) {
-    throw LaunchError("Expected 1 to 2147483647 blocks, received " + std::to_string(shape.blocks));
-  }
+  expect_launchable(shape);
 #if HEED_EMULATED
   struct Call {
     void (*kernel)(Parameters...);
@@ -71,6 +71,28 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Stream stre
       std::forward<Arguments>(arguments)...);
   check_launch(cudaGetLastError());
 #endif
+}
+
+// Runs kernel(parameters) as a part of the workspace's operation, after all that was launched in it before.
+template <class Parameters>
+void launch(void (*kernel)(Parameters), const LaunchShape& shape, Workspace& workspace,
+            const std::type_identity_t<Parameters>& parameters) {
+  static_assert(std::is_trivially_copyable_v<Parameters>);
+  static_assert(alignof(Parameters) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  static_assert(sizeof(Parameters) <= 4096, "a kernel takes at most 4 KiB of parameters");
+  expect_launchable(shape);
+#if !HEED_EMULATED
+  if (shape.shared_bytes > 48 * 1024)
+    allow_shared_bytes(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
+#endif
+  KernelLaunch call{reinterpret_cast<const void*>(kernel), shape, std::vector<std::byte>(sizeof(Parameters)),
+                    [](const KernelLaunch& made, Stream stream) {
+                      launch(reinterpret_cast<void (*)(Parameters)>(const_cast<void*>(made.kernel)),
+                             made.shape, stream,
+                             *reinterpret_cast<const Parameters*>(made.parameters.data()));
+                    }};
+  std::memcpy(call.parameters.data(), &parameters, sizeof(Parameters));
+  workspace.launch(std::move(call));
 }
 
 }  // namespace heed::cuda

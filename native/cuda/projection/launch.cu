@@ -52,15 +52,15 @@ ProjectionParameters parameters_of(const ProjectionProblem& problem, const float
   return p;
 }
 
-void launch_few_rows(const ProjectionParameters& p, DType type, Stream stream) {
+void launch_few_rows(const ProjectionParameters& p, DType type, Workspace& workspace) {
   const LaunchShape shape{tiles_of(p.last_column - p.first_column, few_rows_columns), few_rows_threads,
                           few_rows_shared_bytes};
-  if (type == DType::float32) return launch(&projection_few_rows_float_kernel, shape, stream, p);
-  if (type == DType::float16) return launch(&projection_few_rows_kernel<Float16>, shape, stream, p);
-  launch(&projection_few_rows_kernel<BFloat16>, shape, stream, p);
+  if (type == DType::float32) return launch(&projection_few_rows_float_kernel, shape, workspace, p);
+  if (type == DType::float16) return launch(&projection_few_rows_kernel<Float16>, shape, workspace, p);
+  launch(&projection_few_rows_kernel<BFloat16>, shape, workspace, p);
 }
 
-void launch_tiles(ProjectionParameters p, DType type, Stream stream) {
+void launch_tiles(ProjectionParameters p, DType type, Workspace& workspace) {
   const int64_t row_tiles = tiles_of(p.rows, projection_tile);
   if (row_tiles > INT32_MAX) throw Unsupported("so many rows at once");
   p.row_tiles = static_cast<uint32_t>(row_tiles);
@@ -69,20 +69,21 @@ void launch_tiles(ProjectionParameters p, DType type, Stream stream) {
     return LaunchShape{blocks, threads, ProjectionRing<float, projection_float_threads>::shared_bytes};
   };
   if (type == DType::float32)
-    return launch(&projection_float_kernel, shape(projection_float_threads), stream, p);
+    return launch(&projection_float_kernel, shape(projection_float_threads), workspace, p);
   if (type == DType::float16)
-    return launch(&projection_kernel<Float16>, shape(projection_threads), stream, p);
-  launch(&projection_kernel<BFloat16>, shape(projection_threads), stream, p);
+    return launch(&projection_kernel<Float16>, shape(projection_threads), workspace, p);
+  launch(&projection_kernel<BFloat16>, shape(projection_threads), workspace, p);
 }
 
 // A separate pass, because a head may lie in several tiles of the product.
-void launch_finish_heads(const ProjectionProblem& problem, const ProjectionTarget& target, Stream stream) {
+void launch_finish_heads(const ProjectionProblem& problem, const ProjectionTarget& target,
+                         Workspace& workspace) {
   if (!target.whole_heads() || target.columns == 0) return;
   const FinishHeadsParameters p{target, problem.rows, problem.steps, target.columns / target.head_width};
   with_element_type(target.view.type, [&](auto element) {
     using T = typename decltype(element)::type;
     launch(&finish_heads_kernel<T>, {tiles_of(p.rows * p.heads, heads_per_block), finish_heads_threads, 0},
-           stream, p);
+           workspace, p);
   });
 }
 
@@ -96,13 +97,12 @@ void projection(const ProjectionProblem& problem, Workspace& workspace) {
     const ProjectionParameters p = parameters_of(problem, bias, first);
     if (p.first_column >= p.last_column) continue;
     if (p.rows <= few_rows) {
-      launch_few_rows(p, problem.input_type, workspace.stream());
+      launch_few_rows(p, problem.input_type, workspace);
     } else {
-      launch_tiles(p, problem.input_type, workspace.stream());
+      launch_tiles(p, problem.input_type, workspace);
     }
   }
-  for (const ProjectionTarget& target : problem.targets)
-    launch_finish_heads(problem, target, workspace.stream());
+  for (const ProjectionTarget& target : problem.targets) launch_finish_heads(problem, target, workspace);
 }
 
 }  // namespace heed::cuda

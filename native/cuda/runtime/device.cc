@@ -11,6 +11,7 @@ Device::Device(Driver& driver, int index) : driver_(driver), index_(index) {
   staging_.emplace(driver_);
   tables_.emplace(driver_, *memory_, stream_);
   kept_tables_.emplace(*memory_);
+  graphs_.emplace(driver_, stream_);
   watch_.emplace(driver_, index_, stream_);
 }
 
@@ -23,6 +24,7 @@ Device::~Device() {
   }
   if (lost_) watch_->give_up(why_lost_);
   watch_.reset();
+  graphs_.reset();
   kept_tables_.reset();
   tables_.reset();
   staging_.reset();

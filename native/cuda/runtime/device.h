@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cuda/runtime/driver.h"
+#include "cuda/runtime/kept_graphs.h"
 #include "cuda/runtime/kept_tables.h"
 #include "cuda/runtime/memory_pool.h"
 #include "cuda/runtime/staging.h"
@@ -32,6 +33,7 @@ class Device {
   Staging& staging() { return *staging_; }
   TableMemory& tables() { return *tables_; }
   KeptTables& kept_tables() { return *kept_tables_; }
+  KeptGraphs& graphs() { return *graphs_; }
 
   // Calls f with this device current on the calling thread. All calls to the driver are made in such an f:
   // use() throws DeviceLost if the device is lost, and checks for loss if a call fails.
@@ -64,6 +66,7 @@ class Device {
   std::optional<Staging> staging_;
   std::optional<TableMemory> tables_;
   std::optional<KeptTables> kept_tables_;
+  std::optional<KeptGraphs> graphs_;
   std::optional<StreamWatch> watch_;
 
   std::atomic<bool> lost_{false};

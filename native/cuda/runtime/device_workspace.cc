@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace heed::cuda {
 
@@ -49,6 +50,15 @@ const void* DeviceWorkspace::upload_kept(const void* bytes, size_t count) {
   if (block == nullptr) return upload(bytes, count);
   kept_.push_back(std::move(block));
   return kept_.back()->data();
+}
+
+void DeviceWorkspace::launch(KernelLaunch launch) {
+  launches_.push_back(std::move(launch));
+}
+
+void DeviceWorkspace::enqueue() {
+  flush();
+  device_.graphs().run(std::exchange(launches_, {}));
 }
 
 // Uploads all tables since the last flush at once.

@@ -9,7 +9,10 @@
 
 namespace heed::cuda {
 
-// Its destructor returns the memory: everything that uses it has been enqueued by then.
+// Collects what is uploaded and launched, so that enqueue() gives it to the device at once: all tables by one
+// copy, and launches that come again and again as a graph. What fails before that has launched nothing.
+//
+// Its destructor returns the memory, everything that uses it being on the stream by then.
 class DeviceWorkspace final : public Workspace {
  public:
   explicit DeviceWorkspace(Device& device) : Workspace(device.stream()), device_(device) {}
@@ -21,11 +24,16 @@ class DeviceWorkspace final : public Workspace {
   void* allocate(size_t bytes) override;
   const void* upload(const void* bytes, size_t count) override;
   const void* upload_kept(const void* bytes, size_t count) override;
+  void launch(KernelLaunch launch) override;
+
+  // Enqueues what was uploaded and launched since the last call.
+  void enqueue();
 
  private:
-  void flush() override;
+  void flush();
 
   Device& device_;
+  std::vector<KernelLaunch> launches_;
   std::vector<DeviceBlock> blocks_;
   std::vector<std::shared_ptr<const DeviceBlock>> kept_;
   std::vector<std::unique_ptr<TableMemory::Piece>> pieces_;  // the last one is being filled

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "cuda/kernel_launch.h"
 #include "cuda/runtime/errors.h"
 #include "cuda/stream.h"
 
@@ -29,6 +31,8 @@ struct Availability {
 
 // A point in a stream.
 struct Event;
+// Launches, one after the other, that one call enqueues.
+struct Graph;
 
 // Calls are safe on any thread. Calls with a stream, event or memory of a device require the device to be
 // current (`use`) on the calling thread. They throw DeviceError, and OutOfDeviceMemory if memory is
@@ -80,6 +84,16 @@ class Driver {
   virtual bool passed(Event* event) = 0;
   // Later work on the stream waits for the event, which may belong to any device.
   virtual void wait(Stream stream, Event* event) = 0;
+
+  // Takes memory of the device. At least one launch.
+  virtual Graph* make_graph(std::span<const KernelLaunch> launches) = 0;
+  // It may still be under way.
+  virtual void destroy_graph(Graph* graph) noexcept = 0;
+  // From now on the graph launches this in the given place, where it has launched the same kernel. Enqueues
+  // nothing, and changes nothing of what is under way.
+  virtual void change(Graph* graph, size_t place, const KernelLaunch& launch) = 0;
+  // Not to be called while another thread changes or launches this graph.
+  virtual void launch(Graph* graph, Stream stream) = 0;
 };
 
 }  // namespace heed::cuda

@@ -1,11 +1,28 @@
 // CUDA through its runtime, which is linked statically and finds the driver if there is one.
 #include <cuda_runtime_api.h>
 
+#include <memory>
+
 #include "cuda/runtime/compatibility.h"
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/driver.h"
 
 namespace heed::cuda {
+
+// The nodes by which the parameters of `ready` are changed belong to `made`.
+struct Graph {
+  cudaGraph_t made = nullptr;
+  cudaGraphExec_t ready = nullptr;
+  std::vector<cudaGraphNode_t> nodes;
+
+  Graph() = default;
+  ~Graph() {
+    if (ready != nullptr) cudaGraphExecDestroy(ready);
+    if (made != nullptr) cudaGraphDestroy(made);
+  }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+};
 
 namespace {
 
@@ -24,6 +41,19 @@ void check(const char* call, cudaError_t status) {
 
 cudaEvent_t event_of(Event* event) {
   return reinterpret_cast<cudaEvent_t>(event);
+}
+
+// Calls f with the launch as a node. CUDA copies the parameters.
+template <class F>
+cudaError_t with_node(const KernelLaunch& launch, F f) {
+  void* arguments[] = {const_cast<std::byte*>(launch.parameters.data())};
+  cudaKernelNodeParams node{};
+  node.func = const_cast<void*>(launch.kernel);
+  node.gridDim = dim3(static_cast<unsigned>(launch.shape.blocks));
+  node.blockDim = dim3(launch.shape.threads);
+  node.sharedMemBytes = static_cast<unsigned>(launch.shape.shared_bytes);
+  node.kernelParams = arguments;
+  return f(node);
 }
 
 class CudaDriver final : public Driver {
@@ -118,6 +148,31 @@ class CudaDriver final : public Driver {
   }
   void wait(Stream stream, Event* event) override {
     check("cudaStreamWaitEvent", cudaStreamWaitEvent(stream, event_of(event), 0));
+  }
+
+  Graph* make_graph(std::span<const KernelLaunch> launches) override {
+    auto graph = std::make_unique<Graph>();
+    check("cudaGraphCreate", cudaGraphCreate(&graph->made, 0));
+    for (const KernelLaunch& launch : launches) {
+      cudaGraphNode_t node = nullptr;
+      check("cudaGraphAddKernelNode", with_node(launch, [&](const cudaKernelNodeParams& parameters) {
+              const bool first = graph->nodes.empty();
+              return cudaGraphAddKernelNode(&node, graph->made, first ? nullptr : &graph->nodes.back(),
+                                            first ? 0 : 1, &parameters);
+            }));
+      graph->nodes.push_back(node);
+    }
+    check("cudaGraphInstantiate", cudaGraphInstantiateWithFlags(&graph->ready, graph->made, 0));
+    return graph.release();
+  }
+  void destroy_graph(Graph* graph) noexcept override { delete graph; }
+  void change(Graph* graph, size_t place, const KernelLaunch& launch) override {
+    check("cudaGraphExecKernelNodeSetParams", with_node(launch, [&](const cudaKernelNodeParams& parameters) {
+            return cudaGraphExecKernelNodeSetParams(graph->ready, graph->nodes[place], &parameters);
+          }));
+  }
+  void launch(Graph* graph, Stream stream) override {
+    check("cudaGraphLaunch", cudaGraphLaunch(graph->ready, stream));
   }
 
  private:

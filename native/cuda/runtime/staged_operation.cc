@@ -153,6 +153,7 @@ class StagedOperation {
       if (work_.launch) {
         DeviceWorkspace workspace(device);
         work_.launch(workspace);
+        workspace.enqueue();
       }
       for (size_t number = 0; number < std::min<size_t>(2, outputs_.size()); ++number) fetch(number);
     });

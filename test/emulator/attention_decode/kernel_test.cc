@@ -110,6 +110,21 @@ TEST_CASE("attention_decode: rows as wide as tiles, contiguous and in pages of a
   }
 }
 
+TEST_CASE("attention_decode: more sequences than lie in the parameters of the kernel") {
+  Random random(14);
+  constexpr int64_t keys = 150;
+  for (const int64_t batch : {9, 10, 11, 12, 30}) {
+    Decoding made(random, DType::float16, batch, 1, 3, 1, keys, 64);
+    for (Sequence& sequence : made.problem.sequences) {
+      sequence.key_steps = random.integer(1, keys);
+      sequence.query_offset = sequence.key_steps - 1;
+    }
+    Machine machine(schedule(random));
+    made.solve(machine);
+    check_against_oracle(made.problem, &made.output);
+  }
+}
+
 TEST_CASE("attention_decode: a quotient of every page length is exact") {
   Random random(13);
   for (int i = 0; i < 2000; ++i) {

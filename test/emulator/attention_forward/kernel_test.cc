@@ -85,6 +85,17 @@ TEST_CASE("attention_forward: random problems on random schedules, with wide hea
   }
 }
 
+TEST_CASE("attention_forward: more sequences than lie in the parameters of the kernel") {
+  Random random(13);
+  constexpr int64_t keys = 40;
+  for (const int64_t batch : {17, 18, 19, 20, 40}) {
+    Forward made(random, DType::bfloat16, batch, 1, 1, 17, keys, 32);
+    for (Sequence& sequence : made.problem.sequences) sequence.key_steps = random.integer(1, keys);
+    made.solve(random);
+    check_against_oracle(made.problem, &made.output);
+  }
+}
+
 TEST_CASE("attention_forward: at the edges of tiles") {
   Random random(12);
   for (const DType type : types) {

@@ -68,6 +68,11 @@ struct Event {
   std::shared_ptr<State> state = std::make_shared<State>();
 };
 
+struct Graph {
+  const int device;
+  std::vector<KernelLaunch> launches;
+};
+
 }  // namespace heed::cuda
 
 namespace heed::emulator {
@@ -123,7 +128,7 @@ uint64_t EmulatedDriver::calls() const {
   uint64_t sum = 0;
   for (const auto& [call, count] : calls_) sum += call == "cudaSetDevice" ? 0 : count;
   for (const auto& [address, stream] : streams_) sum += stream->launches();
-  return sum;
+  return sum - launches_of_graphs_;
 }
 
 size_t EmulatedDriver::allocated() const {
@@ -358,6 +363,36 @@ void EmulatedDriver::wait(cuda::Stream stream, cuda::Event* event) {
     std::unique_lock lock(state->mutex);
     state->changed.wait(lock, [=] { return state->passed >= number; });
   });
+}
+
+cuda::Graph* EmulatedDriver::make_graph(std::span<const cuda::KernelLaunch> launches) {
+  begin("cudaGraphInstantiate");
+  if (launches.empty()) throw std::logic_error("a graph without launches was made");
+  if (options_.allocations_wait) wait_for_streams();
+  auto* graph = new cuda::Graph{current_device, {launches.begin(), launches.end()}};
+  ++graphs_;
+  return graph;
+}
+
+void EmulatedDriver::destroy_graph(cuda::Graph* graph) noexcept {
+  delete graph;
+  --graphs_;
+}
+
+void EmulatedDriver::change(cuda::Graph* graph, size_t place, const cuda::KernelLaunch& launch) {
+  begin("cudaGraphExecKernelNodeSetParams");
+  if (place >= graph->launches.size() || graph->launches[place].kernel != launch.kernel)
+    throw std::logic_error("a graph was changed to launch another kernel");
+  graph->launches[place] = launch;
+}
+
+void EmulatedDriver::launch(cuda::Graph* graph, cuda::Stream stream) {
+  begin("cudaGraphLaunch", stream);
+  if (graph->device != current_device) throw std::logic_error("a graph was launched on another device");
+  for (const cuda::KernelLaunch& launch : graph->launches) {
+    launch.start(launch, stream);
+    ++launches_of_graphs_;
+  }
 }
 
 }  // namespace heed::emulator

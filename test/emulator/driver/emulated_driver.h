@@ -1,11 +1,13 @@
 // The CUDA driver for the host side without a GPU: streams that run on the emulator, with errors on demand.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,9 +39,11 @@ class EmulatedDriver final : public cuda::Driver {
   void stop();
   // How often this call was made.
   uint64_t calls(const std::string& call) const;
-  // How many calls there were that a GPU's driver has, launches included; but for cudaSetDevice, which only
-  // notes the device.
+  // How many calls there were that a GPU's driver has, launches included, each of which it takes by itself;
+  // but for cudaSetDevice, which only notes the device.
   uint64_t calls() const;
+  // How many graphs there are.
+  size_t graphs() const { return graphs_; }
   size_t allocated() const;
   size_t allocations() const;
 
@@ -67,6 +71,10 @@ class EmulatedDriver final : public cuda::Driver {
   void record(cuda::Event* event, cuda::Stream stream) override;
   bool passed(cuda::Event* event) override;
   void wait(cuda::Stream stream, cuda::Event* event) override;
+  cuda::Graph* make_graph(std::span<const cuda::KernelLaunch> launches) override;
+  void destroy_graph(cuda::Graph* graph) noexcept override;
+  void change(cuda::Graph* graph, size_t place, const cuda::KernelLaunch& launch) override;
+  void launch(cuda::Graph* graph, cuda::Stream stream) override;
 
  private:
   struct Memory {
@@ -90,6 +98,8 @@ class EmulatedDriver final : public cuda::Driver {
   std::map<EmulatedStream*, std::shared_ptr<EmulatedStream>> streams_;
   std::map<std::string, uint64_t> calls_;
   std::multiset<std::string> failing_;
+  std::atomic<size_t> graphs_{0};
+  std::atomic<uint64_t> launches_of_graphs_{0};
 };
 
 }  // namespace heed::emulator

@@ -57,6 +57,7 @@ TEST_CASE("devices: one that is lost leaves the other alone") {
   first->use([&] {
     cuda::DeviceWorkspace workspace(*first);
     cuda::cast({block.data(), DType::float32, block.data() + (1 << 20), DType::float32, 4}, workspace);
+    workspace.enqueue();
   });
   CHECK_THROWS_AS(first->use([&] { driver.synchronize(first->stream()); }), cuda::DeviceLost);
   work_on(*pool, second, 9);

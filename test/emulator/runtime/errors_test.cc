@@ -90,6 +90,7 @@ TEST_CASE("errors: a kernel that goes out of bounds loses the device, and is rep
     cuda::DeviceWorkspace workspace(*gpu.device);
     // 8 bytes more than the buffer has, although the pool has rounded it up to more.
     cuda::cast({from.data(), DType::float32, to.data(), DType::float32, 252}, workspace);
+    workspace.enqueue();
   });
   report = message_of([&] { gpu.device->use([&] { gpu.driver.synchronize(gpu.device->stream()); }); });
   CHECK(report.find("out of bounds") != std::string::npos);
@@ -102,6 +103,7 @@ TEST_CASE("errors: memory that was given back is nobody's, and what is taken aga
     gpu.device->use([&] {
       cuda::DeviceWorkspace workspace(*gpu.device);
       cuda::cast({from, DType::float32, to, DType::float32, 100}, workspace);
+      workspace.enqueue();
     });
     return message_of([&] { gpu.device->use([&] { gpu.driver.synchronize(gpu.device->stream()); }); });
   };
@@ -124,6 +126,7 @@ TEST_CASE("errors: memory that was given back is nobody's, and what is taken aga
   other.device->use([&] {
     cuda::DeviceWorkspace workspace(*other.device);
     cuda::cast({gone, DType::float32, target.data(), DType::float32, 100}, workspace);
+    workspace.enqueue();
   });
   const std::string report =
       message_of([&] { other.device->use([&] { other.driver.synchronize(other.device->stream()); }); });

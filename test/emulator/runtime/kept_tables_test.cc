@@ -20,8 +20,9 @@ std::vector<float> read_kept(cuda::Device& device, const std::vector<float>& tab
   device.use([&] {
     cuda::DeviceWorkspace workspace(device);
     const float* there = workspace.upload_kept(table);
+    workspace.enqueue();
     device.driver().copy_on_device(result.data(), there, {result.bytes(), 1, result.bytes(), result.bytes()},
-                                   workspace.stream());
+                                   device.stream());
   });
   device.use([&] { device.driver().synchronize(device.stream()); });
   std::vector<float> read(table.size());

@@ -31,6 +31,7 @@ TEST_CASE("tables: each operation finds its own, while many are under way") {
       CHECK(reinterpret_cast<uintptr_t>(there) % 256 == 0);
       cuda::cast({there, DType::float32, results.back().data(), DType::float32, static_cast<int64_t>(count)},
                  workspace);
+      workspace.enqueue();
     });
     tables.push_back(std::move(table));
   }
