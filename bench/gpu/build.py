@@ -23,7 +23,7 @@ EMULATOR_ONLY = ["planted_test.cc", "counts_test.cc", "launches_test.cc"]
 WARNINGS = ["-Wall", "-Wextra"]
 HOST = ["-std=c++20", "-O2", "-fPIC", "-fvisibility=hidden", *WARNINGS]
 # What the emulator compiles kernels with: see test/emulator/CMakeLists.txt.
-OBSERVED = ["-x", "c++", "-fsanitize=thread", "-g", "-fno-optimize-sibling-calls", "-Wno-unknown-pragmas"]
+OBSERVED = ["-x", "c++", "-fsanitize=thread", "-g1", "-fno-optimize-sibling-calls", "-Wno-unknown-pragmas"]
 
 
 def find_nvcc():

@@ -19,9 +19,8 @@ namespace {
 using test::Buffer;
 using test::Random;
 
-constexpr int64_t rows = 64, columns = 32, inner = 16, warps = 16;
-
 TEST_CASE("matrix_loop: random problems") {
+  constexpr int64_t rows = 64, columns = 32, inner = 16, warps = 16;
   Random random(33);
   for (const DType type : {DType::float16, DType::bfloat16}) {
     const int64_t blocks = random.integer(1, 2), rounds = random.integer(0, 3);

@@ -7,6 +7,7 @@
 #include "../../bench/gpu/native/problems.h"
 #include "cuda/launchers.h"
 #include "machine/device_memory.h"
+#include "support/drawn.h"
 #include "support/half.h"
 #include "support/random.h"
 #include "support/workspace.h"
@@ -24,10 +25,6 @@ Buffer normal(Random& random, DType type, int64_t size) {
   return made;
 }
 
-size_t bytes_of(const Buffer& buffer) {
-  return static_cast<size_t>(buffer.size()) * size_of(buffer.type());
-}
-
 // Relative to the norm of the expected values.
 double error_of(const Buffer& got, const std::vector<double>& expected) {
   double error = 0, norm = 0;
@@ -39,21 +36,22 @@ double error_of(const Buffer& got, const std::vector<double>& expected) {
   return std::sqrt(error / norm);
 }
 
-struct Shape {
+struct AttentionShape {
   int64_t batch, heads, key_heads, steps, keys, capacity, width;
   bool causal, steps_before_heads;
   int64_t page_steps = 0;
 };
 
 // Where key j of a head of an entry begins, in elements.
-int64_t key_at(const Shape& s, int64_t entry, int64_t head, int64_t j) {
+int64_t key_at(const AttentionShape& s, int64_t entry, int64_t head, int64_t j) {
   if (s.page_steps == 0) return ((entry * s.key_heads + head) * s.capacity + j) * s.width;
   const int64_t page = j / s.page_steps * s.batch + entry;
   return ((page * s.key_heads + head) * s.page_steps + j % s.page_steps) * s.width;
 }
 
 // Computed by definition, with the layouts that the struct's comments specify.
-std::vector<double> attention(const Shape& s, const Buffer& query, const Buffer& key, const Buffer& value) {
+std::vector<double> attention(const AttentionShape& s, const Buffer& query, const Buffer& key,
+                              const Buffer& value) {
   std::vector<double> output(static_cast<size_t>(query.size()));
   for (int64_t row = 0; row < s.batch * s.heads * s.steps; ++row) {
     const int64_t i = row % s.steps, h = row / s.steps % s.heads, b = row / s.steps / s.heads;
@@ -82,11 +80,11 @@ std::vector<double> attention(const Shape& s, const Buffer& query, const Buffer&
 
 TEST_CASE("bench/gpu: attention of the shape that is asked for") {
   Random random(30);
-  for (const Shape& s : {Shape{2, 4, 2, 70, 70, 70, 64, true, false},
-                         {1, 2, 2, 9, 33, 40, 128, false, true},
-                         {2, 4, 1, 1, 300, 320, 64, false, false},
-                         {3, 4, 2, 1, 70, 96, 64, false, false, 16},
-                         {2, 4, 2, 70, 75, 96, 64, true, false, 16}}) {
+  for (const AttentionShape& s : {AttentionShape{2, 4, 2, 70, 70, 70, 64, true, false},
+                                  {1, 2, 2, 9, 33, 40, 128, false, true},
+                                  {2, 4, 1, 1, 300, 320, 64, false, false},
+                                  {3, 4, 2, 1, 70, 96, 64, false, false, 16},
+                                  {2, 4, 2, 70, 75, 96, 64, true, false, 16}}) {
     const DType type = random.pick({DType::float16, DType::bfloat16, DType::float32});
     Buffer query = normal(random, type, s.batch * s.heads * s.steps * s.width),
            key = normal(random, type, s.batch * s.key_heads * s.capacity * s.width),

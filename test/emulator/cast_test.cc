@@ -4,6 +4,7 @@
 #include "cuda/launchers.h"
 #include "machine/device_memory.h"
 #include "machine/machine.h"
+#include "support/drawn.h"
 #include "support/half.h"
 #include "support/random.h"
 #include "support/workspace.h"
@@ -11,8 +12,6 @@
 namespace heed::emulator {
 
 namespace {
-
-constexpr std::initializer_list<DType> types = {DType::float32, DType::float16, DType::bfloat16};
 
 // Both sides begin `offset` elements after an aligned address.
 Counts cast_and_compare(test::Random& random, DType from_type, DType to_type, int64_t count, int64_t offset) {

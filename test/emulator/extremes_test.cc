@@ -9,6 +9,7 @@
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 #include "support/dense_attention.h"
+#include "support/drawn.h"
 
 namespace heed::emulator {
 
@@ -16,8 +17,6 @@ namespace {
 
 using test::Buffer;
 using test::Random;
-
-constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
 
 using Solver = void (*)(const AttentionProblem&, cuda::Workspace&);
 void decode(const AttentionProblem& problem, cuda::Workspace& workspace) {

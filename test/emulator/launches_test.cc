@@ -11,6 +11,7 @@
 
 #include "cuda/launchers.h"
 #include "support/dense_attention.h"
+#include "support/drawn.h"
 #include "support/workspace.h"
 
 namespace heed::emulator {
@@ -18,8 +19,6 @@ namespace heed::emulator {
 namespace {
 
 using cuda::emulator::Shape;
-
-constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
 
 // All rows in one page, of the type of the queries or of int8.
 AttentionProblem in_a_page(AttentionProblem problem, DType type) {

@@ -15,7 +15,7 @@ namespace heed::emulator {
 
 namespace {
 
-void run(const PlantedBug& bug, bool planted, uint64_t schedule) {
+void run_planted(const PlantedBug& bug, bool planted, uint64_t schedule) {
   Machine machine(schedule);
   const std::vector<float> values(PlantedOperands::in_size, 0.5f);
   const std::vector<uint32_t> zero(1, 0);
@@ -53,7 +53,7 @@ TEST_CASE("planted bugs are found within 8 schedules, at their lines") {
     bool found = false;
     for (int attempt = 0; attempt < 8 && !found; ++attempt) {
       try {
-        run(bug, true, static_cast<uint64_t>(random.integer(0, INT32_MAX)));
+        run_planted(bug, true, static_cast<uint64_t>(random.integer(0, INT32_MAX)));
       } catch (const Fault& fault) {
         found = true;
         INFO(std::string(fault.what()));
@@ -76,7 +76,7 @@ TEST_CASE("nothing is found in the same kernels without their bugs") {
     const PlantedBug& bug = bugs[run_number % bugs.size()];
     const auto schedule = static_cast<uint64_t>(random.integer(0, INT32_MAX));
     INFO(std::string(bug.name));
-    CHECK_NOTHROW(run(bug, false, schedule));
+    CHECK_NOTHROW(run_planted(bug, false, schedule));
   }
 }
 

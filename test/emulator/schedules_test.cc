@@ -20,7 +20,7 @@ using test::RandomAttention;
 
 constexpr int schedules = 10;
 
-std::vector<uint8_t> bytes_of(Buffer& buffer) {
+std::vector<uint8_t> copy_of(Buffer& buffer) {
   const auto* begin = static_cast<const uint8_t*>(buffer.data());
   return {begin, begin + static_cast<size_t>(buffer.size()) * size_of(buffer.type())};
 }
@@ -35,10 +35,10 @@ void solve_on_schedules(uint64_t stream, const test::AttentionLimits& limits, So
     Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));
     give(machine, made);
     EmulatedWorkspace workspace(machine);
-    std::memset(made.output->data(), 0xff, bytes_of(*made.output).size());
+    std::memset(made.output->data(), 0xff, copy_of(*made.output).size());
     solve(made.problem, workspace);
     if (!first) check_against_oracle(made.problem, made.output.get());
-    std::vector<uint8_t> result = bytes_of(*made.output), sums = bytes_of(*made.log_sum_exp);
+    std::vector<uint8_t> result = copy_of(*made.output), sums = copy_of(*made.log_sum_exp);
     result.insert(result.end(), sums.begin(), sums.end());
     if (!first) first = result;
     CHECK(result == *first);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cuda/unsupported.h"
+#include "support/drawn.h"
 #include "support/half.h"
 #include "support/random.h"
 #include "support/sparse.h"
@@ -19,10 +20,6 @@ namespace {
 
 using test::Buffer;
 using test::Random;
-
-size_t bytes_of(const Buffer& buffer) {
-  return static_cast<size_t>(buffer.size()) * size_of(buffer.type());
-}
 
 // Values that every type represents exactly.
 Buffer new_rows(Random& random, DType type, int64_t size) {
@@ -77,7 +74,6 @@ struct Side {
     CHECK(written == expected);
   }
 
-  static constexpr std::initializer_list<DType> types = {DType::float32, DType::float16, DType::bfloat16};
   Buffer from;
   DType type;
   View view;

@@ -7,6 +7,7 @@
 
 #include "cuda/launchers.h"
 #include "support/attention_truth.h"
+#include "support/drawn.h"
 #include "support/paged_attention.h"
 #include "support/quantised_pages.h"
 
@@ -18,10 +19,6 @@ using test::AttentionLimits;
 using test::Buffer;
 using test::Random;
 using test::RandomAttention;
-
-uint64_t schedule(Random& random) {
-  return static_cast<uint64_t>(random.integer(0, INT32_MAX));
-}
 
 AttentionLimits limits_of(Random& random) {
   const bool wide = random.chance(0.1);

@@ -11,6 +11,7 @@
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 #include "support/dense_attention.h"
+#include "support/drawn.h"
 #include "support/paged_attention.h"
 #include "support/sparse.h"
 
@@ -22,10 +23,6 @@ using test::AttentionLimits;
 using test::Buffer;
 using test::Random;
 using test::RandomAttention;
-
-uint64_t schedule(Random& random) {
-  return static_cast<uint64_t>(random.integer(0, INT32_MAX));
-}
 
 // Of a device with so many multiprocessors.
 cuda::DeviceCapacity capacity(int multiprocessors) {

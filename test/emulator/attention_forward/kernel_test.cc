@@ -12,6 +12,7 @@
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 #include "support/dense_attention.h"
+#include "support/drawn.h"
 #include "support/paged_attention.h"
 #include "support/sparse.h"
 
@@ -23,12 +24,6 @@ using test::AttentionLimits;
 using test::Buffer;
 using test::Random;
 using test::RandomAttention;
-
-constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
-
-uint64_t schedule(Random& random) {
-  return static_cast<uint64_t>(random.integer(0, INT32_MAX));
-}
 
 void solve_random(uint64_t stream, AttentionLimits limits) {
   Random random(stream);

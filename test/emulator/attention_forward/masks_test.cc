@@ -9,6 +9,7 @@
 #include "machine/device_memory.h"
 #include "support/attention_truth.h"
 #include "support/dense_attention.h"
+#include "support/drawn.h"
 
 namespace heed::emulator {
 
@@ -17,14 +18,9 @@ namespace {
 using test::Buffer;
 using test::Random;
 
-constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32};
-
-uint64_t schedule(Random& random) {
-  return static_cast<uint64_t>(random.integer(0, INT32_MAX));
-}
-
-struct Forward : DenseAttention {
-  Forward(Random& random, DType type, int64_t batch, int64_t group, int64_t rows, int64_t keys, int64_t width)
+struct MaskedForward : DenseAttention {
+  MaskedForward(Random& random, DType type, int64_t batch, int64_t group, int64_t rows, int64_t keys,
+                int64_t width)
       : DenseAttention(random, type, batch, 1, group, rows, keys, width) {
     problem.scoring.window.right = unbounded;
   }
@@ -92,7 +88,8 @@ TEST_CASE("attention_forward: masks of documents, in every broadcast form and la
     const int64_t batch = random.integer(1, 2), group = random.integer(1, 2), rows = random.integer(1, 300),
                   keys = random.integer(1, 300);
     const DType type = random.pick({DType::float16, DType::bfloat16, DType::float32});
-    Forward made(random, type, batch, group, rows, keys, random.pick<int64_t>({16, 64, 72, 128, 160, 260}));
+    MaskedForward made(random, type, batch, group, rows, keys,
+                       random.pick<int64_t>({16, 64, 72, 128, 160, 260}));
     if (random.chance(0.3)) made.problem.scoring.window.left = random.integer(0, 100);
     if (random.chance(0.3)) made.problem.scoring.softcap = 3;
     if (random.chance(0.3))
@@ -130,7 +127,7 @@ TEST_CASE(
     for (const DType mask_type : {DType::boolean, DType::float32}) {
       Random random(31);
       constexpr int64_t rows = 512, keys = 512, width = 64, tile_rows = 128, tile_keys = 32;
-      Forward made(random, type, 1, 1, rows, keys, width);
+      MaskedForward made(random, type, 1, 1, rows, keys, width);
       Buffer mask(mask_type, rows * keys);
       // The first rows belong to other documents than the last keys, so that at least one tile is skipped.
       const std::vector<int64_t> of = documents(random, rows, random.integer(tile_rows, keys - tile_keys));
@@ -161,7 +158,7 @@ TEST_CASE("attention_forward: nothing is read where a mask leaves nothing at all
   Random random(32);
   for (const DType type : types) {
     constexpr int64_t rows = 130, keys = 200, width = 40;
-    Forward made(random, type, 1, 2, rows, keys, width);
+    MaskedForward made(random, type, 1, 2, rows, keys, width);
     for (int64_t i = 0; i < made.key.size(); ++i) made.key.set(i, NAN);
     for (int64_t i = 0; i < made.value.size(); ++i) made.value.set(i, NAN);
     Machine machine(schedule(random));
@@ -181,7 +178,7 @@ TEST_CASE("attention_forward: reads masks in whole sectors, each element once fo
         constexpr int64_t rows = 128, keys = 256;
         CAPTURE(static_cast<int>(type));
         CAPTURE(static_cast<int>(mask_type));
-        Forward made(random, type, 1, 1, rows, keys, width);
+        MaskedForward made(random, type, 1, 1, rows, keys, width);
         Buffer values(mask_type, rows * keys);
         for (int64_t i = 0; i < values.size(); ++i)
           values.set(i, mask_type == DType::boolean ? random.chance(0.5) : random.integer(-64, 64) / 32.0);

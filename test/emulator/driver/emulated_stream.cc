@@ -80,6 +80,7 @@ void EmulatedStream::lose_after(uint64_t launches) {
 
 void EmulatedStream::work() {
   Machine machine(seed_, architecture_);
+  machine.counting = false;
   machine.stopping = [this] { return stop_kernels_.load(); };
   std::unique_lock lock(mutex_);
   for (;;) {

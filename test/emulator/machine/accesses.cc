@@ -33,25 +33,33 @@ void Block::check_word(Thread& thread, Word& word, uint32_t bytes, Kind kind, ui
   const bool atomic = kind == Kind::atomic;
   const Record now(thread.tick, site, atomic, thread.index, bytes);
   if (kind == Kind::read && word.reads[0] == now) return;
-  const auto check = [&](const Record& before, const char* what) {
-    if ((before.bytes() & bytes) == 0 || (atomic && before.atomic()) || is_ordered(thread, before, shared))
-      return;
-    const bool other_block = before.tick() < begin_;
-    fail({FaultKind::race,
-          std::string("a thread ") + name_of(kind) + (shared ? " shared" : " global") +
-              " memory that another " + what + ", and nothing orders the two",
-          site,
-          {thread.index},
-          {{before.site(), "thread " + std::to_string(before.thread()) +
-                               (other_block ? " of another block" : "") + " " + what + " it here"}}});
+  const auto races = [&](const Record& before) {
+    return (before.bytes() & bytes) != 0 && !(atomic && before.atomic()) &&
+           !is_ordered(thread, before, shared);
   };
-  for (const Record& before : word.writes) check(before, "has written");
+  for (const Record& before : word.writes) {
+    if (races(before)) fail_race(thread, kind, site, shared, before, "has written");
+  }
   if (kind != Kind::read) {
-    for (const Record& before : word.reads) check(before, "has read");
+    for (const Record& before : word.reads) {
+      if (races(before)) fail_race(thread, kind, site, shared, before, "has read");
+    }
   }
   Record(&slots)[2] = kind == Kind::read ? word.reads : word.writes;
   if (slots[0].thread() != thread.index || (slots[0].bytes() & ~bytes) != 0) slots[1] = slots[0];
   slots[0] = now;
+}
+
+void Block::fail_race(Thread& thread, Kind kind, uint32_t site, bool shared, const Record& before,
+                      const char* what) {
+  const bool other_block = before.tick() < begin_;
+  fail({FaultKind::race,
+        std::string("a thread ") + name_of(kind) + (shared ? " shared" : " global") +
+            " memory that another " + what + ", and nothing orders the two",
+        site,
+        {thread.index},
+        {{before.site(), "thread " + std::to_string(before.thread()) +
+                             (other_block ? " of another block" : "") + " " + what + " it here"}}});
 }
 
 void Block::touch(Thread& thread, Shadow& shadow, size_t offset, uint32_t bytes, Kind kind, uint32_t site,
@@ -61,27 +69,29 @@ void Block::touch(Thread& thread, Shadow& shadow, size_t offset, uint32_t bytes,
     const size_t word = offset % ShadowPage::bytes / 4, first = offset % 4;
     const size_t count = std::min(last - offset, 4 - first);
     const auto mask = static_cast<uint8_t>(((1u << count) - 1) << first);
-    if ((page.pending[word] & mask) != 0) {
-      fail({FaultKind::copy_not_awaited,
-            std::string("a thread ") + name_of(kind) +
-                " what cp.async copies to, before the copying thread has waited for it",
-            site,
-            {thread.index},
-            {{page.accesses[word].writes[0].site(),
-              "thread " + std::to_string(page.accesses[word].writes[0].thread()) + " started a copy here"}}});
-    }
-    if (kind != Kind::write && (page.written[word] & mask) != mask) {
-      fail({FaultKind::unwritten_read,
-            std::string("a thread reads ") + (shared ? "shared" : "global") +
-                " memory that nobody has written",
-            site,
-            {thread.index},
-            {}});
-    }
+    if ((page.pending[word] & mask) != 0) fail_not_awaited(thread, kind, site, page.accesses[word].writes[0]);
+    if (kind != Kind::write && (page.written[word] & mask) != mask) fail_unwritten(thread, site, shared);
     check_word(thread, page.accesses[word], mask, kind, site, shared);
     if (kind != Kind::read) page.written[word] |= mask;
     offset += count;
   }
+}
+
+void Block::fail_not_awaited(Thread& thread, Kind kind, uint32_t site, const Record& copy) {
+  fail({FaultKind::copy_not_awaited,
+        std::string("a thread ") + name_of(kind) +
+            " what cp.async copies to, before the copying thread has waited for it",
+        site,
+        {thread.index},
+        {{copy.site(), "thread " + std::to_string(copy.thread()) + " started a copy here"}}});
+}
+
+void Block::fail_unwritten(Thread& thread, uint32_t site, bool shared) {
+  fail({FaultKind::unwritten_read,
+        std::string("a thread reads ") + (shared ? "shared" : "global") + " memory that nobody has written",
+        site,
+        {thread.index},
+        {}});
 }
 
 void Block::fail_outside(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site) {
@@ -140,6 +150,11 @@ void Block::access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind,
   take_turn_after_access(thread, site);
 }
 
+void Block::count_access(const Thread& thread, Access kind, uintptr_t address, uint32_t bytes,
+                         uint32_t site) {
+  if (machine_->counting) warps_[thread.warp].requests.add(site, kind, thread.lane, address, bytes);
+}
+
 void Block::shared_access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site) {
   const size_t offset = address - shared_begin_;
   if (offset + bytes > shape_.shared_bytes) fail_outside(thread, address, bytes, kind, site);
@@ -147,7 +162,7 @@ void Block::shared_access(Thread& thread, uintptr_t address, uint32_t bytes, Kin
   const Access request = kind == Kind::read    ? Access::shared_load
                          : kind == Kind::write ? Access::shared_store
                                                : Access::atomic;
-  warps_[thread.warp].requests.add(site, request, thread.lane, address, bytes);
+  count_access(thread, request, address, bytes, site);
 }
 
 void Block::global_access(Thread& thread, Region& region, uintptr_t address, uint32_t bytes, Kind kind,
@@ -165,7 +180,7 @@ void Block::global_access(Thread& thread, Region& region, uintptr_t address, uin
   const Access request = kind == Kind::read    ? Access::global_load
                          : kind == Kind::write ? Access::global_store
                                                : Access::atomic;
-  warps_[thread.warp].requests.add(site, request, thread.lane, address, bytes);
+  count_access(thread, request, address, bytes, site);
 }
 
 void Block::access_matrix_row(Thread& thread, uintptr_t address, uint32_t site) {

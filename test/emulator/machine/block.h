@@ -141,6 +141,11 @@ class Block {
   void shared_access(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site);
   void global_access(Thread& thread, Region& region, uintptr_t address, uint32_t bytes, Kind kind,
                      uint32_t site);
+  void count_access(const Thread& thread, Access kind, uintptr_t address, uint32_t bytes, uint32_t site);
+  [[noreturn]] void fail_race(Thread& thread, Kind kind, uint32_t site, bool shared, const Record& before,
+                              const char* what);
+  [[noreturn]] void fail_not_awaited(Thread& thread, Kind kind, uint32_t site, const Record& copy);
+  [[noreturn]] void fail_unwritten(Thread& thread, uint32_t site, bool shared);
   [[noreturn]] void fail_misaligned(Thread& thread, uint32_t bytes, Kind kind, uint32_t site);
   [[noreturn]] void fail_outside(Thread& thread, uintptr_t address, uint32_t bytes, Kind kind, uint32_t site);
 

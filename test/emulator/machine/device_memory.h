@@ -28,9 +28,17 @@ class DeviceMemory {
     const auto begin = reinterpret_cast<uintptr_t>(memory_.data());
     data_ = memory_.data() + ((begin + gap / 2 + 255) / 256 * 256 - begin) + offset;
     if (values != nullptr && bytes > 0) std::memcpy(data_, values, bytes);
-    if (use == Use::input) machine.input(data_, bytes, std::move(name));
-    if (use == Use::output) machine.output(data_, bytes, std::move(name));
-    if (use == Use::in_out) machine.in_out(data_, bytes, std::move(name));
+    switch (use) {
+      case Use::input:
+        machine.input(data_, bytes, std::move(name));
+        break;
+      case Use::output:
+        machine.output(data_, bytes, std::move(name));
+        break;
+      case Use::in_out:
+        machine.in_out(data_, bytes, std::move(name));
+        break;
+    }
   }
   template <class T>
   DeviceMemory(Machine& machine, std::string name, Use use, const std::vector<T>& values)

@@ -44,6 +44,9 @@ class Machine {
   }
   void remove(const void* data) { memory.remove(data); }
 
+  // Whether requests for memory are counted, which takes a fifth of the time of a kernel. False before the
+  // first launch where nobody asks for them.
+  bool counting = true;
   // Counts of everything since the start.
   Counts counts() const { return site_counts.total(); }
   // Counts of the lines of one function of a kernel and of everything that it calls.

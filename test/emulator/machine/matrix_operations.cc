@@ -69,7 +69,8 @@ void visit_rows(Block& block, const Meeting& meeting) {
     request.lanes |= 1u << lane;
     request.addresses[lane] = row;
   }
-  block.machine().site_counts.at(meeting.site).shared_loads += traffic_of(Access::shared_load, request);
+  if (block.machine().counting)
+    block.machine().site_counts.at(meeting.site).shared_loads += traffic_of(Access::shared_load, request);
 }
 
 // The 16-bit element (row, column) of matrix m.

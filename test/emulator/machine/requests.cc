@@ -24,9 +24,9 @@ Traffic& of_kind(Counts& counts, Access kind) {
   }
 }
 
-// Sorts the numbers and removes duplicates.
+// Sorts the numbers and removes duplicates. Lanes usually access rising addresses.
 size_t distinct(uintptr_t* begin, uintptr_t* end) {
-  std::sort(begin, end);
+  if (!std::is_sorted(begin, end)) std::sort(begin, end);
   return static_cast<size_t>(std::unique(begin, end) - begin);
 }
 
@@ -85,6 +85,12 @@ void Requests::count(uint32_t site, Access kind, const Request& request) {
   of_kind(counts_->at(site), kind) += traffic_of(kind, request);
 }
 
+void Requests::count_open(uint32_t site, Place& place) {
+  for (size_t i = place.first; i < place.open.size(); ++i) count(site, place.kind, place.open[i]);
+  place.open.clear();
+  place.first = 0;
+}
+
 void Requests::add(uint32_t site, Access kind, uint32_t lane, uintptr_t address, uint32_t bytes) {
   // A copy from global to shared memory is two accesses at one site.
   const uint32_t slot = site * 2 + (kind == Access::shared_load || kind == Access::shared_store ? 1 : 0);
@@ -95,31 +101,32 @@ void Requests::add(uint32_t site, Access kind, uint32_t lane, uintptr_t address,
     place.kind = kind;
   }
   // Lanes that are this far behind the others are not part of their requests.
-  if (place.open.size() == most_open) {
-    for (const Request& request : place.open) count(site, kind, request);
-    place.finished += place.open.size();
-    place.open.clear();
+  if (place.open.size() - place.first == most_open) {
+    place.finished += most_open;
+    count_open(site, place);
   }
   size_t& times = place.times[lane];
   times = std::max(times, place.finished);
-  const size_t time = times++ - place.finished;
-  if (time >= place.open.size()) place.open.resize(time + 1);
-  Request& request = place.open[time];
+  const size_t index = place.first + times++ - place.finished;
+  if (index >= place.open.size()) place.open.resize(index + 1);
+  Request& request = place.open[index];
   request.lanes |= 1u << lane;
   request.bytes = std::max(request.bytes, bytes);
   request.addresses[lane] = address;
-  if (request.lanes == all_lanes && time == 0) {
+  if (request.lanes == all_lanes && index == place.first) {
     count(site, kind, request);
-    place.open.erase(place.open.begin());
     ++place.finished;
+    if (++place.first == place.open.size() || place.first == most_open) {
+      place.open.erase(place.open.begin(), place.open.begin() + static_cast<std::ptrdiff_t>(place.first));
+      place.first = 0;
+    }
   }
 }
 
 void Requests::flush() {
   for (const uint32_t slot : in_use_) {
     Place& place = places_[slot];
-    for (const Request& request : place.open) count(slot / 2, place.kind, request);
-    place.open.clear();
+    count_open(slot / 2, place);
     place.times.fill(0);
     place.finished = 0;
   }

@@ -36,9 +36,12 @@ class Requests {
     Access kind = Access::global_load;
     size_t finished = 0;  // counted requests in which all lanes participated
     std::array<size_t, 32> times{};
-    std::vector<Request> open;
+    std::vector<Request> open;  // those from `first` on
+    size_t first = 0;
   };
   void count(uint32_t site, Access kind, const Request& request);
+  // Counts the open requests, whichever lanes participated.
+  void count_open(uint32_t site, Place& place);
 
   SiteCounts* counts_;
   std::vector<Place> places_;     // by site

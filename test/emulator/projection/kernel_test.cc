@@ -7,6 +7,7 @@
 
 #include "cuda/unsupported.h"
 #include "machine/machine.h"
+#include "support/drawn.h"
 #include "support/half.h"
 #include "support/random.h"
 #include "support/sparse.h"
@@ -18,8 +19,6 @@ namespace {
 
 using test::Buffer;
 using test::Random;
-
-constexpr std::initializer_list<DType> types = {DType::float16, DType::bfloat16, DType::float32};
 
 struct Target {
   int64_t heads, width;
@@ -166,10 +165,6 @@ struct Projection {
   Buffer weight;
   std::vector<Buffer> outputs;
 };
-
-uint64_t schedule(Random& random) {
-  return static_cast<uint64_t>(random.integer(0, INT32_MAX));
-}
 
 }  // namespace
 
