@@ -39,12 +39,24 @@ export function measureLimit(work: Work, instructionSet: string, threads: number
   return status === 0 ? (JSON.parse(stdout) as { perSecond: number }).perSecond : undefined;
 }
 
-export function limitResult(work: Work, perSecond: number, times: Times, bar?: number): LimitResult {
-  const amount = 'bytes' in work ? work.bytes : work.operations;
-  const share = (milliseconds: number) => amount / (milliseconds / 1000) / perSecond;
+/** A kind of work with the limit of the machine for it, in operations or bytes per second. */
+export interface MeasuredLimit {
+  readonly work: Work;
+  readonly perSecond: number;
+}
+
+/** What of a row would take longest, if each kind of its work went on alone at the machine's limit. */
+export function limitResult(
+  limits: readonly [MeasuredLimit, ...MeasuredLimit[]],
+  times: Times,
+  bar?: number,
+): LimitResult {
+  const secondsOf = ({ work, perSecond }: MeasuredLimit) =>
+    ('bytes' in work ? work.bytes : work.operations) / perSecond;
+  const [longest] = limits.toSorted((a, b) => secondsOf(b) - secondsOf(a));
+  const share = (milliseconds: number) => secondsOf(longest) / (milliseconds / 1000);
   return {
-    work,
-    perSecond,
+    ...longest,
     share: share(times.median),
     bestShare: share(times.shortest),
     ...(bar !== undefined && { bar }),

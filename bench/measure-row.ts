@@ -41,15 +41,19 @@ export async function measureRow(
 ): Promise<RowResult> {
   const instructionSet = nativeStatus().instructionSet ?? 'none';
   const contest = row.contest(new Random(seed, row.name));
-  const peak = () => (row.work && measureLimit(row.work, instructionSet, threads)) ?? 0;
-  const before = peak();
+  const works = row.work ?? [];
+  const peaks = () => works.map((work) => measureLimit(work, instructionSet, threads) ?? 0);
+  const before = peaks();
   const opponents: OpponentResult[] = [];
   for (const opponent of opponentsOn(threads, row)) {
     onOpponent(`${row.name} · ${opponent.peer}`);
     const seconds = opponents.length === 0 ? mainSeconds : otherSeconds;
     opponents.push(await meet(contest, opponent, row.tolerance, seconds));
   }
-  const perSecond = Math.max(before, peak());
+  const after = peaks();
+  const [first, ...others] = works
+    .map((work, i) => ({ work, perSecond: Math.max(before[i], after[i]) }))
+    .filter(({ perSecond }) => perSecond > 0);
   await contest.heed.dispose?.();
   const times = opponents[0].duel?.heed;
   if (times === undefined) throw new Error(`${row.name} has nobody to be measured with`);
@@ -59,10 +63,7 @@ export async function measureRow(
     threads,
     instructionSet,
     times,
-    ...(row.work &&
-      perSecond > 0 && {
-        limit: limitResult(row.work, perSecond, times, threads === 1 ? row.limitBar : undefined),
-      }),
+    ...(first && { limit: limitResult([first, ...others], times, threads === 1 ? row.limitBar : undefined) }),
     opponents,
   };
 }

@@ -56,7 +56,8 @@ export interface Contest {
 export interface Row {
   readonly name: string;
   readonly section: string;
-  readonly work?: Work;
+  /** Each with the limit that it would have alone: the one that takes longest is the row's. */
+  readonly work?: readonly Work[];
   /** The share of the machine's limit that one thread must reach. */
   readonly limitBar?: number;
   /** The first is the main opponent. */

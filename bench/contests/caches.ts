@@ -1,8 +1,6 @@
-/**
- * Decoding over a cache whose entries were forked from one prefix, and over the same keys and values in
- * separate entries.
- */
+/** Decoding over caches: of another type, and of entries that were forked from one prefix. */
 import { attention, KeyValueCache, Tensor } from '../../lib/index.js';
+import { bytesBeyondCaches } from '../limits.js';
 import type { Random } from '../random.js';
 import type { Contest, Contestant } from '../row.js';
 
@@ -19,10 +17,13 @@ export interface ForkedShape {
 
 const pageSize = 64;
 
+function drawTensor(random: Random, ...dims: number[]): Tensor {
+  return new Tensor(random.floats(dims.reduce((product, length) => product * length, 1)), dims);
+}
+
 /** The query and the further steps of each entry, and the shared prefix. */
 function draw({ entries, heads, keyHeads, width, prefix, own }: ForkedShape, random: Random) {
-  const tensor = (...dims: number[]) =>
-    new Tensor(random.floats(dims.reduce((product, length) => product * length, 1)), dims);
+  const tensor = (...dims: number[]) => drawTensor(random, ...dims);
   return {
     query: tensor(entries, heads, 1, width),
     prefix: [tensor(1, keyHeads, prefix, width), tensor(1, keyHeads, prefix, width)],
@@ -36,12 +37,53 @@ function repeated(tensor: Tensor, times: number): Tensor {
   return new Tensor(data, [times, ...tensor.dims.slice(1)]);
 }
 
-function decoding(query: Tensor, cache: KeyValueCache): Contestant {
-  const out = Tensor.zeros('float32', query.dims);
+/** Each turn over the next cache. */
+function decoding(query: Tensor, caches: readonly KeyValueCache[]): Contestant {
+  const [out, first] = [Tensor.zeros('float32', query.dims), Tensor.zeros('float32', query.dims)];
   return {
-    run: () => attention(query, cache, { out }),
-    result: () => out.data as Float32Array,
-    dispose: () => cache.dispose(),
+    run: (turn) => {
+      const place = turn % caches.length;
+      return attention(query, caches[place], { out: place === 0 ? first : out });
+    },
+    result: () => first.data as Float32Array,
+    dispose: () => {
+      for (const cache of caches) cache.dispose();
+    },
+  };
+}
+
+export interface StoredShape {
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly keys: number;
+  readonly width: number;
+}
+
+/** Of a key or value of an int8 cache, with its scale. */
+export function int8Bytes({ keyHeads, keys, width }: StoredShape): number {
+  return 2 * keyHeads * keys * (width + 4);
+}
+
+/** A cache of int8 against one of float32, each from memory. */
+export function int8Contest(shape: StoredShape, random: Random): Contest {
+  const { heads, keyHeads, keys, width } = shape;
+  const query = drawTensor(random, 1, heads, 1, width);
+  const steps = [
+    drawTensor(random, 1, keyHeads, keys, width),
+    drawTensor(random, 1, keyHeads, keys, width),
+  ] as const;
+  const over = (type: 'int8' | 'float32', bytes: number) => {
+    const copies = Array.from({ length: Math.ceil(bytesBeyondCaches / bytes) }, () => {
+      const cache = new KeyValueCache({ batch: 1, heads: keyHeads, width, capacity: keys, pageSize, type });
+      cache.append(...steps);
+      return cache;
+    });
+    return decoding(query, copies);
+  };
+  return {
+    heed: over('int8', int8Bytes(shape)),
+    opponent: async (peer) =>
+      peer === 'heed float32' ? over('float32', 8 * keyHeads * keys * width) : undefined,
   };
 }
 
@@ -64,7 +106,8 @@ export function forkedContest(shape: ForkedShape, random: Random): Contest {
     return cache;
   };
   return {
-    heed: decoding(drawn.query, forked()),
-    opponent: async (peer) => (peer === 'heed without sharing' ? decoding(drawn.query, apart()) : undefined),
+    heed: decoding(drawn.query, [forked()]),
+    opponent: async (peer) =>
+      peer === 'heed without sharing' ? decoding(drawn.query, [apart()]) : undefined,
   };
 }

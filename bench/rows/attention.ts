@@ -17,7 +17,7 @@ export function attentionRow(
     name,
     section,
     // The work that a document mask leaves is known only after it is drawn.
-    ...(shape.mask !== 'documents' && { work: { limit: 'multiply-adds', operations: operations(shape) } }),
+    ...(shape.mask !== 'documents' && { work: [{ limit: 'multiply-adds', operations: operations(shape) }] }),
     opponents,
     tolerance,
     contest: (random) => attentionContest(shape, random),

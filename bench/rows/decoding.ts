@@ -1,9 +1,9 @@
 /**
  * One query and a cache of keys and values, as when a model writes one word after the other: limited by
- * reading.
+ * reading, or by multiply-adds where several query heads share what is read.
  */
 import { attentionContest } from '../contests/attention.js';
-import { type AttentionShape, keyValueBytes } from '../contests/attention-shape.js';
+import { type AttentionShape, keyValueBytes, operations } from '../contests/attention-shape.js';
 import type { Opponent, Row } from '../row.js';
 
 export function decodingRow(
@@ -12,11 +12,13 @@ export function decodingRow(
   opponents: readonly Opponent[],
   more: Partial<Row>,
 ): Row {
-  const bytes = keyValueBytes(shape);
   return {
     name: `${name}, ${shape.cold ? 'from memory' : 'from cache'}`,
     section: 'Decoding',
-    work: { limit: shape.cold ? 'reading from memory' : 'reading from cache', bytes },
+    work: [
+      { limit: shape.cold ? 'reading from memory' : 'reading from cache', bytes: keyValueBytes(shape) },
+      { limit: 'multiply-adds', operations: operations(shape) },
+    ],
     opponents,
     tolerance: 1e-5,
     contest: (random) => attentionContest(shape, random),

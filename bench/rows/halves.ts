@@ -41,7 +41,7 @@ function productRow(name: string, shape: AttentionShape): Row {
   return attentionRow(`${name}, products of bfloat16`, { ...shape, type: 'bfloat16' }, opponents, {
     section,
     needs: 'avx512bf16',
-    work: { limit: 'products of bfloat16', operations: operations(shape) },
+    work: [{ limit: 'products of bfloat16', operations: operations(shape) }],
     tolerance: tolerances.bfloat16,
   });
 }

@@ -52,7 +52,8 @@ const tolerances = { float32: 1e-5, bfloat16: 1e-5, int8: 0.015, int4: 0.08 };
 function projectionRow({ rows, square, cold, bar, limitBar, weightType, needs, others = [] }: Case): Row {
   const shape = { rows, inner: square ?? inner, columns: square ?? columns, ...(cold && { cold }) };
   const elements = shape.inner * shape.columns;
-  // With one row, every weight is read for a single multiplication. The limit of integers is not measured.
+  // With few rows, reading the weight may take longer. The limit of integers is not measured.
+  const byIntegers = weightType === 'int8' || weightType === 'int4';
   const read = {
     limit: cold ? ('reading from memory' as const) : ('reading from cache' as const),
     bytes: elements * bytesPerElement[weightType ?? 'float32'],
@@ -66,7 +67,7 @@ function projectionRow({ rows, square, cold, bar, limitBar, weightType, needs, o
       ...(cold ? ['from memory'] : []),
     ].join(', '),
     section: 'Projections',
-    ...(rows === 1 ? { work: read } : weightType === undefined && { work: multiplied }),
+    ...((rows === 1 || !byIntegers) && { work: byIntegers ? [read] : [read, multiplied] }),
     ...(limitBar !== undefined && { limitBar }),
     ...(needs && { needs }),
     opponents: [{ peer: 'onnxruntime MatMul', bar }, ...others, ...openBlas],
@@ -84,7 +85,7 @@ export const bfloat16ProjectionRows: readonly Row[] = [128, 512].map((rows) => (
   name: `project ${rows} × ${inner} × ${columns}, bfloat16`,
   section: 'Projections',
   needs: 'avx512bf16',
-  work: { limit: 'products of bfloat16', operations: 2 * rows * inner * columns },
+  work: [{ limit: 'products of bfloat16', operations: 2 * rows * inner * columns }],
   opponents: [{ peer: 'onnxruntime MatMul', bar: 1.8 }],
   tolerance: toleranceOfBfloat16,
   contest: (random) =>
@@ -117,7 +118,7 @@ export const bfloat16LayerRows: readonly Row[] = withoutMask.map((shape) => ({
   name: `layer E${embed} H${heads}, ${shape.batch} × ${shape.steps}, bfloat16`,
   section: 'Layers',
   needs: 'avx512bf16',
-  work: { limit: 'products of bfloat16', operations: operationsOf(shape) },
+  work: [{ limit: 'products of bfloat16', operations: operationsOf(shape) }],
   opponents: [{ peer: 'onnxruntime layer', bar: 1.7 }],
   tolerance: toleranceOfBfloat16,
   contest: (random) => layerContest({ ...shape, embed, heads, type: 'bfloat16' }, random),
@@ -140,7 +141,7 @@ export const layerRows: readonly Row[] = layers.map(({ bar, ...shape }) => {
   return {
     name: `layer E${embed} H${heads}, ${batch} × ${steps}${causal ? ', causal' : ''}`,
     section: 'Layers',
-    work: { limit: 'multiply-adds', operations: operationsOf(shape) },
+    work: [{ limit: 'multiply-adds', operations: operationsOf(shape) }],
     limitBar: 0.88,
     opponents: [{ peer: 'onnxruntime layer', bar }],
     tolerance: 1e-5,

@@ -35,11 +35,30 @@ import {
   type AttentionForms,
   attend,
   attendSync,
+  namesOverCache,
   type Queries,
   readCachedArguments,
 } from './sources.js';
 
-function readShape({ query, key, value }: TensorInputs, axes: Axes): AttentionShape {
+function namesOf({ heads, steps }: Axes) {
+  return {
+    queryHeads: `query.dims[${heads}]`,
+    keyHeads: `key.dims[${heads}]`,
+    valueHeads: `value.dims[${heads}]`,
+    keySteps: `key.dims[${steps}]`,
+    valueSteps: `value.dims[${steps}]`,
+    queryWidth: 'query.dims[3]',
+    keyWidth: 'key.dims[3]',
+    valueWidth: 'value.dims[3]',
+  };
+}
+/** What messages call the lengths. Made once, since a small call takes only microseconds. */
+const namesIn = { bhsd: namesOf(axesOf.bhsd), bshd: namesOf(axesOf.bshd) };
+const cachedNamesIn = { bhsd: namesOverCache(namesIn.bhsd), bshd: namesOverCache(namesIn.bshd) };
+
+function readShape({ query, key, value }: TensorInputs, layout: Layout): AttentionShape {
+  const axes = axesOf[layout];
+  const names = namesIn[layout];
   for (const tensor of [query, key, value]) expectRank(tensor.dims, 4, tensor.name, axes.names);
   const { heads, steps } = axes;
   const shape = {
@@ -54,8 +73,8 @@ function readShape({ query, key, value }: TensorInputs, axes: Axes): AttentionSh
   };
   expectLength(key.dims[0], 'key.dims[0]', shape.batch, 'query.dims[0]');
   expectLength(value.dims[0], 'value.dims[0]', shape.batch, 'query.dims[0]');
-  expectLength(value.dims[heads], `value.dims[${heads}]`, shape.keyHeads, `key.dims[${heads}]`);
-  expectLength(value.dims[steps], `value.dims[${steps}]`, shape.keySteps, `key.dims[${steps}]`);
+  expectLength(value.dims[heads], names.valueHeads, shape.keyHeads, names.keyHeads);
+  expectLength(value.dims[steps], names.valueSteps, shape.keySteps, names.keySteps);
   return shape;
 }
 
@@ -80,17 +99,9 @@ export function readDenseArguments(
 ): AttentionArguments {
   const inputs = readInputs(query, key, value);
   const layout = readLayout(options.layout);
-  const { heads, steps } = axesOf[layout];
-  const shape = readShape(inputs, axesOf[layout]);
+  const shape = readShape(inputs, layout);
   const scoring = readScoring(options, shape.queryHeads);
-  checkShape(shape, scoring.score, {
-    queryHeads: `query.dims[${heads}]`,
-    keyHeads: `key.dims[${heads}]`,
-    keyWidth: 'key.dims[3]',
-    queryWidth: 'query.dims[3]',
-    valueWidth: 'value.dims[3]',
-    keySteps: `key.dims[${steps}]`,
-  });
+  checkShape(shape, scoring.score, namesIn[layout]);
   const lengths = readLengths(
     options,
     shape.batch,
@@ -102,7 +113,8 @@ export function readDenseArguments(
   const placement = place(layout, inputs, shape);
   const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
   expectDense(backend, inputs.query, inputs.key, inputs.value);
-  const outDims = [...inputs.query.dims.slice(0, 3), shape.valueWidth];
+  const [batch, second, third] = inputs.query.dims;
+  const outDims = [batch, second, third, shape.valueWidth];
   return {
     inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },
     shape,
@@ -133,7 +145,7 @@ function readDenseCachedArguments(
     heads,
     steps,
     width: dims[3],
-    names: { queryHeads: `query.dims[${axes.heads}]`, queryWidth: 'query.dims[3]' },
+    names: cachedNamesIn[layout],
     placement: stridesIn(tensor, layout, heads, steps, dims[3]),
     strides: (width) => denseStrides(layout, heads, steps, width),
     sequences: denseSequences,

@@ -39,6 +39,7 @@ import {
   type AttentionForms,
   attend,
   attendSync,
+  namesOverCache,
   type Queries,
   readCachedArguments,
 } from './sources.js';
@@ -191,6 +192,8 @@ function readPackedArguments(
   };
 }
 
+const cachedNames = namesOverCache({ queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' });
+
 /** The arguments of `packedAttention` with a cache: as many sequences of queries as the cache has entries. */
 function readCachedPackedArguments(
   query: unknown,
@@ -211,7 +214,7 @@ function readCachedPackedArguments(
     heads,
     steps: longestSequence(starts),
     width,
-    names: { queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' },
+    names: cachedNames,
     placement: packedStridesIn(tensor, heads, width),
     strides: (elements) => packedStrides(heads, elements),
     sequences: (_, keyLengths, queryOffset) =>

@@ -122,7 +122,7 @@ export interface Queries {
   readonly heads: number;
   readonly steps: number;
   readonly width: number;
-  readonly names: Pick<ScoredNames, 'queryHeads' | 'queryWidth'>;
+  readonly names: CachedNames;
   /** How they lie in memory. */
   readonly placement: Strides;
   /** Of an output whose rows are as wide as these. */
@@ -134,12 +134,19 @@ export interface Queries {
   ) => readonly Sequence[];
 }
 
-const cacheNames = {
-  keyHeads: 'cache.heads',
-  keyWidth: 'cache.width',
-  valueWidth: 'cache.valueWidth',
-  keySteps: 'the longest entry of the cache',
-};
+type CachedNames = ScoredNames & { readonly valueWidth: string };
+
+/** What messages call the lengths of queries and of a cache. To be made once, since a small call takes only microseconds. */
+export function namesOverCache(names: Pick<ScoredNames, 'queryHeads' | 'queryWidth'>): CachedNames {
+  return {
+    queryHeads: names.queryHeads,
+    queryWidth: names.queryWidth,
+    keyHeads: 'cache.heads',
+    keyWidth: 'cache.width',
+    valueWidth: 'cache.valueWidth',
+    keySteps: 'the longest entry of the cache',
+  };
+}
 
 export function readCachedArguments(
   { tensor, batch, heads, steps, width, names, placement, strides, sequences }: Queries,
@@ -163,7 +170,7 @@ export function readCachedArguments(
     keyWidth: cache.width,
     valueWidth: cache.valueWidth,
   };
-  checkShape(shape, scoring.score, { ...cacheNames, ...names });
+  checkShape(shape, scoring.score, names);
   const backend = chooseBackendAt(options.backend, type, cache.location);
   expectDense(backend, tensor);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', batch);

@@ -112,7 +112,7 @@ function readStrides(value: unknown, name: string, rank: number): readonly numbe
  * {@link dataOf} afterwards.
  */
 export function readStridedTensor(value: unknown, name: string): TensorArgument {
-  const { strides: given, ...tensor } = readParted(value, name);
+  const { tensor, given } = readParted(value, name);
   if (given === undefined) return tensor;
   const { dims, size } = tensor;
   const strides = readStrides(given, `${name}.strides`, dims.length);
@@ -135,7 +135,7 @@ export function readStridedTensor(value: unknown, name: string): TensorArgument 
 
 /** The same of a tensor that has to be dense. */
 export function readTensor(value: unknown, name: string): TensorArgument {
-  const { strides: given, ...tensor } = readParted(value, name);
+  const { tensor, given } = readParted(value, name);
   if (given === undefined) return tensor;
   const { dims } = tensor;
   const strides = readStrides(given, `${name}.strides`, dims.length);
@@ -149,15 +149,15 @@ export function readTensor(value: unknown, name: string): TensorArgument {
   );
 }
 
-/** Strides as they are given, not yet checked. */
-function readParted(value: unknown, name: string): TensorArgument & { readonly strides: unknown } {
+/** A tensor, and its strides as they are given, not yet checked. */
+function readParted(value: unknown, name: string): { tensor: TensorArgument; given: unknown } {
   if (typeof value !== 'object' || value === null || describeFromAnotherCopy(value) !== undefined)
     throw invalid(name, 'a tensor', value);
   const parts = readParts(value, name);
   const type = checkType(parts.type, `${name}.type`);
   const dims = readDims(parts.dims, `${name}.dims`);
   const { location, data, strides } = parts;
-  return { name, type, dims, size: sizeOf(dims), location, data, strides };
+  return { tensor: { name, type, dims, size: sizeOf(dims), location, data }, given: strides };
 }
 
 /** The elements of a tensor that was read: in place, or copied from where the memory could shrink. */

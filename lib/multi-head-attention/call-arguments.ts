@@ -136,9 +136,10 @@ function readCache(
   if (!isCache(value)) throw invalid('options.cache', 'a KeyValueCache', value);
   if (context !== undefined)
     throw invalid('options.context', 'left out with options.cache, whose keys come from the input', context);
-  const kept = readKept(value, 'options.cache', batch, layer);
+  const { name, state } = readKept(value, 'options.cache', batch, layer);
   const given = counts ?? new Array<number>(batch).fill(steps);
-  return { ...kept, ...kept.state.whenAppended(given), counts: given };
+  const { lengths, dropped } = state.whenAppended(given);
+  return { name, state, lengths, dropped, counts: given };
 }
 
 /** Of keys and values that were turned for the lengths that they had: fewer would turn in another way. */

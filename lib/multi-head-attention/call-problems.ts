@@ -191,10 +191,13 @@ function attendArguments(
 ): AttentionArguments {
   const { batch, queryHeads, querySteps, width, valueWidth } = attention.shape;
   const headDims = [batch, querySteps, queryHeads * valueWidth];
+  const { settings, sequences } = relativeBias ? biased(attention, relativeBias, type) : attention;
   return {
-    ...attention,
-    ...(relativeBias && biased(attention, relativeBias, type)),
     inputs: { type, query, stored },
+    shape: attention.shape,
+    settings,
+    sequences,
+    lengths: attention.lengths,
     placement: {
       query: denseStrides('bhsd', queryHeads, querySteps, width),
       output: denseStrides('bshd', queryHeads, querySteps, valueWidth),

@@ -6,7 +6,9 @@ import {
   pairs,
 } from '../../bench/contests/attention-shape.js';
 import { transposed } from '../../bench/contests/transposed.js';
+import { limitResult } from '../../bench/limits.js';
 import { Random as Inputs } from '../../bench/random.js';
+import { timesOf } from '../../bench/statistics.js';
 import { allTasks, batches } from '../../bench/tasks.js';
 import { Random } from '../support/random.js';
 
@@ -90,5 +92,19 @@ describe('the work of a row of the benchmark', () => {
 
   it('transposes matrices', () => {
     assert.deepEqual([...transposed(Float32Array.of(1, 2, 3, 4, 5, 6), 2, 3)], [1, 4, 2, 5, 3, 6]);
+  });
+
+  it('is limited by what of it would take longest', () => {
+    const read = { work: { limit: 'reading from memory', bytes: 60 }, perSecond: 20 } as const;
+    const multiplied = { work: { limit: 'multiply-adds', operations: 400 }, perSecond: 100 } as const;
+    const times = timesOf([10_000, 8_000, 16_000]);
+    for (const limits of [
+      [read, multiplied],
+      [multiplied, read],
+    ] as const) {
+      const { work, perSecond, share, bestShare } = limitResult([...limits], times);
+      assert.deepEqual([work.limit, perSecond, share, bestShare], ['multiply-adds', 100, 0.4, 0.5]);
+    }
+    assert.equal(limitResult([read], times).share, 0.3);
   });
 });

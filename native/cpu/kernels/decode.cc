@@ -58,7 +58,8 @@ static inline void score_keys(const RowBlock& block, KeyRange keys, const Decode
   for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
     const auto score = [&](const Run& part, int64_t at, const float* factors) {
       const Upcoming<typename Type::Element> values{
-          run_at(p.value, block, value_step + first + at, 1).template as<Type>(), p.value.step_stride};
+          run_at(p.value, block, value_step + first + at, 1).template as<Type>(), p.value.step_stride,
+          part.count, p.value_width};
       float* scores = s.scores + first + at;
       dot_rows<Type>(factors ? s.multiplied : s.queries, block.rows, stride, part.as<Type>(),
                      p.key.step_stride, part.count, p.key_width, scores, decode_tile, values);
@@ -94,17 +95,19 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   if (selection.is_hard()) return;
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;
   ValueRuns<typename Type::Element> values;
-  for_runs(
-      p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
-      [&](const Run& run, int64_t first) {
-        for (int64_t r = 0; run.scales && r < block.rows; ++r)
-          dequantise_by_weights(row_of(r), run, first, careful);
-        // No page follows the last one; in a contiguous view, the next head may follow.
-        const int64_t next = key_step + keys.first + first + decode_tile;
-        const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
-        values.runs[values.count++] = {
-            run.as<Type>(), p.value.step_stride, first, run.count, {upcoming.as<Type>(), p.key.step_stride}};
-      });
+  for_runs(p.value, block, block.sequence.key_start + keys.first, keys.last - keys.first,
+           [&](const Run& run, int64_t first) {
+             for (int64_t r = 0; run.scales && r < block.rows; ++r)
+               dequantise_by_weights(row_of(r), run, first, careful);
+             // No page follows the last one; in a contiguous view, the next head may follow.
+             const int64_t next = key_step + keys.first + first + decode_tile;
+             const Run upcoming = run_at(p.key, block, p.key.pages && next > last_step ? last_step : next, 1);
+             values.runs[values.count++] = {run.as<Type>(),
+                                            p.value.step_stride,
+                                            first,
+                                            run.count,
+                                            {upcoming.as<Type>(), p.key.step_stride, run.count, p.key_width}};
+           });
   add_values_of_tile<Type>(block, values, row_of, careful, s.values, partial);
 }
 

@@ -13,8 +13,8 @@ template <class Element>
 struct ValueRun {
   const Element* rows;
   int64_t stride;
-  int64_t first, count;  // among the keys of the tile
-  Upcoming<Element> next;
+  int64_t first, count;    // among the keys of the tile
+  Upcoming<Element> next;  // what is read after the tile
 };
 template <class Element>
 struct ValueRuns {
@@ -25,27 +25,28 @@ struct ValueRuns {
 // output[row] += Σ_key weight[row][key] · V[key] over all keys of a tile, for several rows and vectors of
 // columns at a time. Sums go on from run to run, so that they do not depend on where pages end.
 template <class Type, int rows, int vectors>
-static inline void add_values(const ValueRuns<typename Type::Element>& values, int64_t column,
-                              const float* weights, float* output, int64_t pitch) {
+static inline void add_values(ValueRuns<typename Type::Element>& values, int64_t column, const float* weights,
+                              float* output, int64_t pitch) {
   Vec acc[rows][vectors] = {};
   for (int64_t i = 0; i < values.count; ++i) {
-    const auto& run = values.runs[i];
+    auto& run = values.runs[i];
     const typename Type::Element* value_row = run.rows + column;
-    const Upcoming<typename Type::Element> next{run.next.rows + column, run.next.stride};
-    for (int64_t key = 0; key < run.count; ++key) {
+    const float* weights_of_key = weights + run.first;
+    const int64_t stride = run.stride;
+    auto next = run.next;  // in registers
+    for (int64_t key = 0; key < run.count; ++key, value_row += stride, ++weights_of_key) {
+      next.template request<vectors * lanes>(key);
       Vec value[vectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) {
-        next.prefetch(key, v * lanes);
-        value[v] = Type::load(value_row + key * run.stride + v * lanes);
-      }
+      for (int v = 0; v < vectors; ++v) value[v] = Type::load(value_row + v * lanes);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
-        const Vec weight = splat(weights[r * decode_tile + run.first + key]);
+        const Vec weight = splat(weights_of_key[r * decode_tile]);
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) acc[r][v] = multiply_add(weight, value[v], acc[r][v]);
       }
     }
+    run.next = next;
   }
   for (int r = 0; r < rows; ++r) {
     for (int v = 0; v < vectors; ++v) {
@@ -71,7 +72,7 @@ constexpr int value_vectors = lanes == 16 ? (rows < 4 ? 8 : 4) : 8 / rows;
 
 // Adds whole vectors from column d on, `vectors` of them at a time, then half as many, down to one.
 template <class Type, int rows, int vectors>
-static inline void add_whole_vectors(const ValueRuns<typename Type::Element>& values, const float* weights,
+static inline void add_whole_vectors(ValueRuns<typename Type::Element>& values, const float* weights,
                                      int64_t width, float* output, int64_t& d) {
   for (; d + vectors * lanes <= width; d += vectors * lanes)
     add_values<Type, rows, vectors>(values, d, weights, output, width);
@@ -79,7 +80,7 @@ static inline void add_whole_vectors(const ValueRuns<typename Type::Element>& va
 }
 
 template <class Type, int rows>
-static inline void add_values_to_rows(const ValueRuns<typename Type::Element>& values, const float* weights,
+static inline void add_values_to_rows(ValueRuns<typename Type::Element>& values, const float* weights,
                                       int64_t width, float* output) {
   using Element = typename Type::Element;
   int64_t d = 0;
@@ -160,10 +161,10 @@ static inline void dequantise_by_weights(const ScoreRow& row, const Run& run, in
 // does not attend ∞, and the ∞ must not change the order of that row's sums. So all rows first sum the finite
 // values, and rows that attend the others add them afterwards. `copies` has room for the values of the tile.
 template <class Type, class RowOf>
-static inline void add_values_of_tile(const RowBlock& block, const ValueRuns<typename Type::Element>& values,
+static inline void add_values_of_tile(const RowBlock& block, ValueRuns<typename Type::Element>& values,
                                       RowOf row_of, bool careful, float* copies, const Partial& partial) {
   const int64_t width = block.parameters->value_width;
-  const auto add = [&](const ValueRuns<typename Type::Element>& added) {
+  const auto add = [&](ValueRuns<typename Type::Element>& added) {
     for_dot_rows(block.rows, [&](auto tile, int64_t r) {
       add_values_to_rows<Type, tile.value>(added, row_of(r).scores, width, partial.output + r * width);
     });

@@ -25,21 +25,6 @@ static inline __attribute__((always_inline)) Vec sum_each(Vec (&v)[count]) {
   }
 }
 
-// Prefetches the next pass while this pass computes: rows of the same width, at each step the line at this
-// pass's position. Only into L2, because in L1 it would evict the data of this pass.
-template <class Element>
-struct Upcoming {
-  const Element* rows;
-  int64_t stride;
-  void prefetch(int64_t row, int64_t d) const {
-    constexpr int64_t line = 64 / sizeof(Element);
-    if (lanes >= line || d % line == 0) __builtin_prefetch(rows + row * stride + d, 0, 2);
-  }
-};
-struct NothingUpcoming {
-  static void prefetch(int64_t, int64_t) {}
-};
-
 // Calls f(Rows, first) for four, two and one rows at a time.
 template <class F>
 static inline void for_dot_rows(int64_t count, F f) {
@@ -90,13 +75,16 @@ constexpr int dot_columns = (lanes > 8 && rows < 4 ? 8 : lanes) / rows;
 // Computes a[m] · b[n] for rows × dot_columns products, in lane m · dot_columns + n.
 template <class Type, int rows, class Next>
 static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type::Element* b,
-                           int64_t b_stride, int64_t width, int64_t first_column, Next next) {
+                           int64_t b_stride, int64_t width, Next& next) {
   constexpr int columns = dot_columns<rows>;
   Vec acc[rows * columns] = {};
   const auto step = [&](auto left_of, auto right_of) {
     Vec left[rows];
 #pragma GCC unroll 8
-    for (int m = 0; m < rows; ++m) left[m] = left_of(a + m * a_stride);
+    for (int m = 0; m < rows; ++m) {
+      left[m] = left_of(a + m * a_stride);
+      keep_in_register(left[m]);
+    }
 #pragma GCC unroll 8
     for (int n = 0; n < columns; ++n) {
       const Vec right = right_of(b + n * b_stride);
@@ -107,12 +95,13 @@ static inline Vec dot_tile(const float* a, int64_t a_stride, const typename Type
     }
   };
   int64_t d = 0;
+  Next upcoming = next;  // in registers
   for (; d + lanes <= width; d += lanes) {
-#pragma GCC unroll 8
-    for (int n = 0; n < columns; ++n) next.prefetch(first_column + n, d);
+    upcoming.template request<columns * lanes>(d / lanes);
     step([&](const float* row) { return load(row + d); },
          [&](const typename Type::Element* row) { return Type::load(row + d); });
   }
+  next = upcoming;
   for_parts_of_vector(width, d, [&](auto part) {
     step([&](const float* row) { return Float32::load_first<part.value>(row + d); },
          [&](const typename Type::Element* row) { return Type::template load_first<part.value>(row + d); });
@@ -135,7 +124,7 @@ static inline void dot_rows(const float* a, int64_t rows, int64_t a_stride, cons
     const auto take = [&](int64_t n, int64_t count, int64_t stride) {
       alignas(64) float sums[lanes];
       store(sums, dot_tile<Type, tile.value>(a + first * a_stride, a_stride, b + n * b_stride, stride, width,
-                                             n, next));
+                                             next));
       for (int64_t m = 0; m < tile.value; ++m) {
         __builtin_memcpy(out + (first + m) * pitch + n, sums + m * wide,
                          static_cast<size_t>(count) * sizeof(float));

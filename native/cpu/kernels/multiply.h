@@ -11,6 +11,7 @@
 
 #include "cpu/kernels/storage.h"
 #include "cpu/kernels/tiles.h"
+#include "cpu/kernels/upcoming.h"
 
 namespace heed::cpu::HEED_ISA {
 
@@ -55,19 +56,21 @@ static inline __attribute__((always_inline)) void multiply_step(const typename B
 
 // acc[m][v] = Σ_k A(m, k) · B[k][v], B's rows `pitch` elements apart. Products are added one by one, in the
 // order of k: a sum has the same bits in a tile of any shape, so that a row's result does not depend on which
-// rows are computed with it.
-template <class Walk, class BType, int panels = 1, int rows, int vectors>
+// rows are computed with it. `next` requests what is read afterwards, a little at each step.
+template <class Walk, class BType, int panels = 1, int rows, int vectors, class Next = NothingUpcoming>
 static inline __attribute__((always_inline)) void multiply(const typename BType::Factor* a, int64_t stride,
                                                            const typename BType::Element* b, int64_t pitch,
                                                            int64_t depth, Accumulators<rows, vectors>& acc,
-                                                           int64_t apart = 0) {
+                                                           int64_t apart = 0, Next next = {}) {
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; ++v) acc[m][v] = Vec{};
   }
-  for (int64_t k = 0; k < depth; ++k)
+  for (int64_t k = 0; k < depth; ++k) {
+    next.request(k);
     multiply_step<Walk, BType, panels>(a, stride, b + k * pitch, apart, k, acc);
+  }
 }
 
 // Cuts `count` rows into register tiles: tiles of six rows, with the rest distributed so that no tile has

@@ -162,15 +162,42 @@ constexpr int panels_at_once(int rows) {
   return rows == 1 ? 4 : rows * tile_vectors < 8 ? 2 : 1;
 }
 
+// Where the tiles of rows pass over a panel several times, the first would wait for memory: each pass
+// requests a share of the panels that come next. A single pass reads at the rate of memory by itself.
+template <class Weight>
+class NextPanels {
+ public:
+  NextPanels(const ProjectionArguments& a, int64_t first, int64_t count, int64_t passes) {
+    const int64_t bytes = Weight::depth(a.inner) * bytes_of_step;
+    from_ = static_cast<const char*>(a.panels) + first * bytes;
+    if (passes > 1 && first * panel_columns < a.columns)
+      distance_ = (count * bytes_of_step + passes * requests - 1) / (passes * requests);
+  }
+
+  // What a pass of so many steps requests.
+  auto during(int64_t depth) {
+    const Paced<requests> share{from_, distance_};
+    from_ += depth * requests * distance_;
+    return share;
+  }
+
+ private:
+  static constexpr int64_t bytes_of_step = panel_columns * sizeof(typename Weight::Element);
+  static constexpr int requests = bytes_of_step > 64 ? bytes_of_step / 64 : 1;
+
+  const char* from_;
+  int64_t distance_ = 0;
+};
+
 // Multiplies rows [first, first + rows) by consecutive panels.
 template <class Weight, int rows, int panels, class Write>
 static inline void multiply_tile(const ProjectionArguments& a, const typename Weight::Factor* input,
-                                 int64_t first, int64_t panel, Write write) {
+                                 int64_t first, int64_t panel, NextPanels<Weight>& next, Write write) {
   const int64_t depth = Weight::depth(a.inner), size = panel_columns * depth;
   const auto* weights = static_cast<const typename Weight::Element*>(a.panels) + panel * size;
   Accumulators<rows, panels * tile_vectors> acc;
   multiply<BroadcastRows, Weight, panels>(input + first * depth, depth, weights, panel_columns, depth, acc,
-                                          size);
+                                          size, next.during(depth));
   // All sums leave their registers before the first is written: where the loop that writes them is too long
   // to be unrolled, the compiler would keep them in memory from the start.
   alignas(64) float values[rows][panels * panel_columns];
@@ -195,14 +222,17 @@ static inline void multiply_panels(const ProjectionArguments& a, const typename 
   for_row_tiles(rows, [&](auto tile, int64_t) {
     if (panels_at_once(tile.value) > most) most = panels_at_once(tile.value);
   });
+  int64_t passes = 0;
+  for_row_tiles(rows, [&](auto tile, int64_t) { passes += most / panels_at_once(tile.value); });
   // All rows are multiplied by some panels before the next ones, which are read only once.
   for (int64_t begin = panels.first; begin < panels.end; begin += most) {
     const int64_t end = begin + most < panels.end ? begin + most : panels.end;
+    NextPanels<Weight> next{a, end, most, passes};
     for_row_tiles(rows, [&](auto tile, int64_t first) {
       int64_t panel = begin;
       const auto take = [&](auto count) {
         for (; panel + count.value <= end; panel += count.value)
-          multiply_tile<Weight, tile.value, count.value>(a, input, first, panel, write);
+          multiply_tile<Weight, tile.value, count.value>(a, input, first, panel, next, write);
       };
       if constexpr (panels_at_once(tile.value) == 4) take(PanelCount<4>{});
       if constexpr (panels_at_once(tile.value) >= 2) take(PanelCount<2>{});

@@ -26,6 +26,17 @@ static inline Vec load(const float* from) {
 static inline void store(float* to, Vec v) {
   *reinterpret_cast<LooseVec*>(to) = v;
 }
+
+// Where a vector that was loaded is used several times, GCC would load it each time, and loads are what such
+// loops have too many of.
+static inline void keep_in_register([[maybe_unused]] Vec& v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+}
+
 static inline IntVec load(const int32_t* from) {
   return *reinterpret_cast<const LooseIntVec*>(from);
 }
