@@ -45,12 +45,14 @@ void with_tile_width(int64_t key_width, int64_t value_width, F f) {
 // ── attention_forward ──
 // Each of 4 warps has its own query rows and iterates over tiles of keys and values, which the block shares.
 // A lane's outputs and scores take warp_rows · (value_columns + keys) / 32 registers; the rest are for
-// fragments, addresses, biases and masks, so biased scores get smaller tiles at some widths. Shared memory
-// holds the queries and one tile each of keys and values. Warps with 32 rows read half as much of it for a
-// product as warps with 16.
+// fragments, addresses, biases and masks, so biased and masked scores get smaller tiles at some widths.
+// Shared memory holds the queries and one tile each of keys and values. Warps with 32 rows read half as much
+// of it for a product as warps with 16. What each tile costs anyway is divided by its keys.
 
 constexpr int forward_warps = 4;
 constexpr int forward_blocks_at_once = 2;  // per multiprocessor, if registers permit
+
+enum class ForwardVariant { plain, biased, masked };
 
 struct ForwardTileSizes {
   struct Variant {
@@ -58,16 +60,18 @@ struct ForwardTileSizes {
   };
   int element_bytes;
   int width;
-  Variant plain, biased;
+  Variant plain, biased, masked;
   int value_columns;  // per block: wider values are computed by several blocks
 
-  constexpr const Variant& variant(bool is_biased) const { return is_biased ? biased : plain; }
-  constexpr int sum_registers(bool is_biased) const {
-    const Variant& sizes = variant(is_biased);
+  constexpr const Variant& variant(ForwardVariant variant) const {
+    return variant == ForwardVariant::plain ? plain : variant == ForwardVariant::biased ? biased : masked;
+  }
+  constexpr int sum_registers(ForwardVariant of) const {
+    const Variant& sizes = variant(of);
     return sizes.warp_rows * (value_columns + sizes.keys) / 32;
   }
-  constexpr int tile_bytes(bool is_biased) const {
-    const Variant& sizes = variant(is_biased);
+  constexpr int tile_bytes(ForwardVariant of) const {
+    const Variant& sizes = variant(of);
     const int query_elements = forward_warps * sizes.warp_rows * width;
     return (query_elements + sizes.keys * (width + value_columns)) * element_bytes;
   }
@@ -75,16 +79,16 @@ struct ForwardTileSizes {
 
 // clang-format off
 constexpr ForwardTileSizes forward_tile_sizes[] = {
-    // bytes, width, plain {warp_rows, keys}, biased, value_columns
-    {2,  64, {32, 64}, {32, 32},  64},  // 128 and  96 registers, 32 and 24 KiB
-    {2, 128, {32, 64}, {16, 64}, 128},  // 192 and  96 registers, 64 and 48 KiB: 192 leave nothing for a mask
-    {2, 256, {16, 32}, {16, 32}, 256},  // 144 registers, 64 KiB: 32 rows would take 256 for outputs alone
-    {2, 512, {16, 16}, {16, 16}, 256},  // 136 registers, 88 KiB: 32 keys would take 112 KiB
-    {4,  64, {32, 32}, {32, 32},  64},  //  96 registers, 48 KiB
-    {4, 128, {32, 16}, {16, 32}, 128},  // 144 and  80 registers, 80 and 64 KiB: 32 × 32 would take 96 KiB, so
-                                        //   that one block fits instead of two
-    {4, 256, {16, 16}, {16, 16}, 256},  // 136 registers, 96 KiB: 32 keys would take 128 KiB
-    {4, 512, { 8,  8}, { 8,  8}, 256},  //  66 registers, 88 KiB: queries of 16 rows a warp would take 128 KiB
+    // bytes, width, plain {warp_rows, keys}, biased, masked, value_columns
+    {2,  64, {32, 64}, {32, 64}, {32, 32},  64},  // 128 and  96 registers, 32 and 24 KiB: with masks, 128 spill
+    {2, 128, {32, 64}, {16, 64}, {16, 64}, 128},  // 192 and  96 registers, 64 and 48 KiB: 192 leave no others
+    {2, 256, {16, 32}, {16, 32}, {16, 32}, 256},  // 144 registers, 64 KiB: 32 rows take 256 for outputs alone
+    {2, 512, {16, 16}, {16, 16}, {16, 16}, 256},  // 136 registers, 88 KiB: 32 keys would take 112 KiB
+    {4,  64, {32, 32}, {32, 32}, {32, 32},  64},  //  96 registers, 48 KiB
+    {4, 128, {32, 16}, {16, 32}, {16, 32}, 128},  // 144 and  80 registers, 80 and 64 KiB: 32 × 32 would take 96
+                                                  //   KiB, so that one block fits instead of two
+    {4, 256, {16, 16}, {16, 16}, {16, 16}, 256},  // 136 registers, 96 KiB: 32 keys would take 128 KiB
+    {4, 512, { 8,  8}, { 8,  8}, { 8,  8}, 256},  //  66 registers, 88 KiB: 16 rows a warp would take 128 KiB
 };
 // clang-format on
 
@@ -181,10 +185,11 @@ namespace detail {
 
 constexpr bool forward_tiles_fit() {
   for (const ForwardTileSizes& sizes : forward_tile_sizes) {
-    for (const bool biased : {false, true}) {
+    for (const ForwardVariant variant :
+         {ForwardVariant::plain, ForwardVariant::biased, ForwardVariant::masked}) {
       // The rest of the 255 registers is for fragments and addresses.
-      if (sizes.sum_registers(biased) > 192) return false;
-      if (sizes.tile_bytes(biased) + 4 > most_shared_bytes_of_block) return false;
+      if (sizes.sum_registers(variant) > 192) return false;
+      if (sizes.tile_bytes(variant) + 4 > most_shared_bytes_of_block) return false;
     }
   }
   return true;

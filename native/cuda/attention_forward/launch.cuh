@@ -50,7 +50,16 @@ inline bool have_whole_chunks(const AttentionProblem& problem) {
 
 inline RowDistances distances_of(const View& view, int64_t rows_at_once) {
   const int64_t next = view.step_stride * static_cast<int64_t>(size_of(view.type));
-  return {next, rows_at_once * next};
+  return {static_cast<int32_t>(next), rows_at_once * next};
+}
+
+// Whether rows of tensors are less than 2^31 bytes apart, so that their distance is a number of 32 bits.
+inline bool have_near_steps(const AttentionProblem& problem) {
+  const auto is_near = [](const View& view) {
+    const int64_t most = INT32_MAX / static_cast<int64_t>(size_of(view.type));
+    return view.step_stride >= -most && view.step_stride <= most;
+  };
+  return is_near(problem.key) && is_near(problem.value);
 }
 
 // Whether pages have less than 2^32 bytes, so that a place in one is a number of 32 bits.
@@ -88,15 +97,17 @@ void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) 
 }
 
 // Tensors have a kernel for every variant, and pages for those without a mask. What is rare shares one
-// kernel, which does everything: other rows, and masks with pages.
+// kernel, which does everything: other rows, rows far apart, and masks with pages.
 template <class T, int width>
 void launch_forward_width(const AttentionProblem& problem, Workspace& workspace) {
-  using Plain = ForwardTiles<T, width, false>;
-  using Biased = ForwardTiles<T, width, true>;
+  using Plain = ForwardTiles<T, width, ForwardVariant::plain>;
+  using Biased = ForwardTiles<T, width, ForwardVariant::biased>;
+  using Masked = ForwardTiles<T, width, ForwardVariant::masked>;
   const bool is_masked = problem.scoring.mask.data != nullptr, pages = is_paged(problem);
-  if (!have_whole_chunks(problem) || (pages && (is_masked || !have_near_rows(problem))))
-    return launch_forward_rows<T, Biased, MaskedScores, AnyRows>(problem, workspace);
-  if (is_masked) return launch_forward_rows<T, Biased, MaskedScores, ContiguousRows>(problem, workspace);
+  const bool is_usual = pages ? !is_masked && have_near_rows(problem) : have_near_steps(problem);
+  if (!is_usual || !have_whole_chunks(problem))
+    return launch_forward_rows<T, Masked, MaskedScores, AnyRows>(problem, workspace);
+  if (is_masked) return launch_forward_rows<T, Masked, MaskedScores, ContiguousRows>(problem, workspace);
   if (is_plain(problem))
     return pages ? launch_forward_rows<T, Plain, PlainScores, PagedRows>(problem, workspace)
                  : launch_forward_rows<T, Plain, PlainScores, ContiguousRows>(problem, workspace);

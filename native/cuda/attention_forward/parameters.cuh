@@ -22,7 +22,8 @@ struct ForwardEntry {
 // How many bytes the next row is away, and the next one that the same thread copies. As parameters, they are
 // operands of additions, where products of a stride would take registers.
 struct RowDistances {
-  int64_t next, next_of_thread;
+  int32_t next;
+  int64_t next_of_thread;
 };
 
 struct ForwardParameters {

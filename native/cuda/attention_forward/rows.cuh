@@ -1,9 +1,10 @@
 // How a block of attention_forward copies rows of keys or of values to shared memory: three kinds of source,
 // one of which the launcher chooses. Each has
 //
-//   find(key)                      where the thread's rows are, of the tile that begins at a key that exists;
-//                                  called before the block waits, so that it need not wait for a table
-//   copy_rows(tile, found, count)  copies the first `count` keys of the tile, the others are zeros
+//   find(key)                      where the thread's rows are, of the tile that begins at a key; is called
+//                                  before the block waits, so that it need not wait for a table
+//   copy_rows(tile, found, count)  copies the first `count` keys of the tile, the others are zeros; nothing
+//                                  where there are none
 //
 // Of a row, they copy the chunks up to the width. The block has cleared what products read beyond it.
 #pragma once
@@ -62,11 +63,11 @@ class AlignedRows {
         const T* from = row(i);
 #pragma unroll
         for (int c = 0; c < Tile::chunks; c += Own::across) {
-          if (is_used(c))
-            thread::copy_async<16>(tile.chunk(own.start, i * Own::down, c), from + c * Tile::per_chunk);
+          thread::copy_async_if(is_used(c), tile.chunk(own.start, i * Own::down, c),
+                                from + c * Tile::per_chunk);
         }
       }
-    } else {
+    } else if (count > 0) {
 #pragma unroll
       for (int i = 0; i < row_steps; ++i) {
         const bool exists = own.row + i * Own::down < count;
@@ -106,10 +107,11 @@ class ContiguousRows : public AlignedRows<T, Sizes, columns> {
             own.row * source.view.step_stride + source.first_column + own.chunk * Tile::per_chunk)),
         distances_(source.distances) {}
 
-  __device__ __forceinline__ int32_t find(int32_t key) const { return key; }
+  __device__ __forceinline__ const char* find(int32_t key) const {
+    return first_ + int64_t{key} * distances_.next;
+  }
 
-  __device__ __forceinline__ void copy_rows(Tile tile, int32_t first_key, int32_t count) const {
-    const char* next = first_ + static_cast<uint32_t>(first_key) * distances_.next;
+  __device__ __forceinline__ void copy_rows(Tile tile, const char* next, int32_t count) const {
     this->copy(tile, count, [&](int) {
       const char* row = next;
       next += distances_.next_of_thread;
@@ -195,6 +197,7 @@ class AnyRows {
   __device__ __forceinline__ int32_t find(int32_t key) const { return key; }
 
   __device__ __forceinline__ void copy_rows(Tile tile, int32_t first_key, int32_t count) const {
+    if (count <= 0) return;
     const OwnChunks<Tile, Sizes::keys, Sizes::threads> own;
     own.each_in_turn([&](int r, int c) {
       const int column = (own.chunk + c) * Tile::per_chunk;

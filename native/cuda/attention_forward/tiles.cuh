@@ -15,13 +15,13 @@
 namespace heed::cuda {
 
 // The sizes from tile_sizes.h, and the offsets of tiles in shared memory.
-template <class T, int width_, bool biased>
+template <class T, int width_, ForwardVariant variant>
 struct ForwardTiles {
   static constexpr ForwardTileSizes sizes = tile_sizes_of(forward_tile_sizes, int{sizeof(T)}, width_);
   static constexpr int width = width_, warps = forward_warps, threads = 32 * warps;
   static constexpr int value_columns = sizes.value_columns;
-  static constexpr int warp_rows = sizes.variant(biased).warp_rows, rows = warps * warp_rows;
-  static constexpr int keys = sizes.variant(biased).keys;
+  static constexpr int warp_rows = sizes.variant(variant).warp_rows, rows = warps * warp_rows;
+  static constexpr int keys = sizes.variant(variant).keys;
   // Rows of keys or of values that the block copies at once.
   static constexpr int rows_at_once = OwnChunks<SharedTile<T, width>, keys, threads>::down;
   static_assert(rows_at_once == OwnChunks<SharedTile<T, value_columns>, keys, threads>::down);
@@ -90,8 +90,7 @@ class ForwardPipeline {
   // on are copied next. If some row may not attend some key, each thread searches the values that it copied
   // for special ones; returns whether there are any.
   __device__ __forceinline__ bool next_values(int32_t key, int32_t next_key, bool look) const {
-    const int32_t left = block_.keys.last - next_key;
-    const auto found_keys = keys_.find(left > 0 ? next_key : key);
+    const auto found_keys = keys_.find(next_key);
     thread::wait_for_copies<0>();
     if (look) {
       bool found = false;
@@ -100,7 +99,7 @@ class ForwardPipeline {
       if (found) thread::atomic_exchange(memory_.special(), key + 1);
     }
     block::sync();
-    if (left > 0) keys_.copy_rows(memory_.keys(), found_keys, left);
+    keys_.copy_rows(memory_.keys(), found_keys, block_.keys.last - next_key);
     thread::commit_copies();
     return look && *memory_.special() == key + 1;
   }

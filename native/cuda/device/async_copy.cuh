@@ -33,6 +33,20 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global, uin
 #endif
 }
 
+// Copies 16 bytes where `wanted`. Without a branch, all copies of a thread share a predicate.
+__device__ __forceinline__ void copy_async_if(bool wanted, void* shared, const void* global) {
+#if HEED_EMULATED
+  if (wanted) emulator::copy_async(shared, global, 16, 16);
+#else
+  asm volatile(
+      "{.reg .pred wanted;"
+      " setp.ne.b32 wanted, %2, 0;"
+      " @wanted cp.async.cg.shared.global [%0], [%1], 16;}" ::"r"(cuda::detail::shared_address(shared)),
+      "l"(__cvta_generic_to_global(global)), "r"(static_cast<uint32_t>(wanted))
+      : "memory");
+#endif
+}
+
 // Makes a group of the thread's copies since the last call; the group may be empty.
 __device__ __forceinline__ void commit_copies() {
 #if HEED_EMULATED

@@ -393,35 +393,39 @@ TEST_CASE("attention_forward: reaches beyond 2^31 elements") {
   Random random(17);
   constexpr int64_t keys = 70, rows = 20, width = 64, far = (int64_t{1} << 31) + 64;
   for (const DType type : {DType::float16, DType::float32}) {
-    Forward made(random, type, 1, 2, 1, rows, keys, width);
     const auto bytes = size_of(type);
-    const Sparse query(static_cast<size_t>(far + rows * width) * bytes),
-        key(static_cast<size_t>(far + keys * width) * bytes),
-        value(static_cast<size_t>(keys * (far / 2)) * bytes),
-        output(static_cast<size_t>(far + rows * width) * bytes);
-    AttentionProblem& problem = made.problem;
-    for (int64_t h = 0; h < 2; ++h) {
-      for (int64_t d = 0; d < rows * width; ++d)
-        test::write(query.data(), type, h * far + d, made.query[h * rows * width + d]);
-      for (int64_t d = 0; d < keys * width; ++d) {
-        const double k = made.key[h * keys * width + d], v = made.value[h * keys * width + d];
-        test::write(key.data(), type, h * far + d, k);
-        test::write(value.data(), type, d / width * (far / 2) + h * width + d % width, v);
+    // The largest distance between rows that aligned copies take, and one that they do not.
+    for (const int64_t apart : {((int64_t{1} << 31) - 16) / static_cast<int64_t>(bytes), far / 2}) {
+      Forward made(random, type, 1, 2, 1, rows, keys, width);
+      const Sparse query(static_cast<size_t>(far + rows * width) * bytes),
+          key(static_cast<size_t>(far + keys * width) * bytes),
+          value(static_cast<size_t>(keys * apart) * bytes),
+          output(static_cast<size_t>(far + rows * width) * bytes);
+      AttentionProblem& problem = made.problem;
+      for (int64_t h = 0; h < 2; ++h) {
+        for (int64_t d = 0; d < rows * width; ++d)
+          test::write(query.data(), type, h * far + d, made.query[h * rows * width + d]);
+        for (int64_t d = 0; d < keys * width; ++d) {
+          const double k = made.key[h * keys * width + d], v = made.value[h * keys * width + d];
+          test::write(key.data(), type, h * far + d, k);
+          test::write(value.data(), type, d / width * apart + h * width + d % width, v);
+        }
       }
+      problem.query = {query.data(), type, 0, far, width};
+      problem.key = {key.data(), type, 0, far, width};
+      problem.value = {value.data(), type, 0, width, apart};
+      problem.output = {output.data(), type, 0, far, width};
+      Machine machine(schedule(random));
+      machine.input(query.data(), query.bytes(), "query");
+      machine.input(key.data(), key.bytes(), "key");
+      machine.input(value.data(), value.bytes(), "value");
+      machine.output(output.data(), output.bytes(), "output");
+      machine.output(made.log_sum_exp.data(), static_cast<size_t>(made.log_sum_exp.size()) * 4,
+                     "log-sum-exp");
+      EmulatedWorkspace workspace(machine);
+      cuda::attention_forward(problem, workspace);
+      check_against_oracle(problem);
     }
-    problem.query = {query.data(), type, 0, far, width};
-    problem.key = {key.data(), type, 0, far, width};
-    problem.value = {value.data(), type, 0, width, far / 2};
-    problem.output = {output.data(), type, 0, far, width};
-    Machine machine(schedule(random));
-    machine.input(query.data(), query.bytes(), "query");
-    machine.input(key.data(), key.bytes(), "key");
-    machine.input(value.data(), value.bytes(), "value");
-    machine.output(output.data(), output.bytes(), "output");
-    machine.output(made.log_sum_exp.data(), static_cast<size_t>(made.log_sum_exp.size()) * 4, "log-sum-exp");
-    EmulatedWorkspace workspace(machine);
-    cuda::attention_forward(problem, workspace);
-    check_against_oracle(problem);
   }
 }
 

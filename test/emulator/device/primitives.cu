@@ -128,6 +128,18 @@ __global__ void copy(const uint32_t* in, uint32_t* out) {
   for (uint32_t i = l; i < 32 * words; i += 32) out[32 * words + i] = tile[32 * words + i];
 }
 
+// in: 16 bytes for each lane, of which two of three lanes copy theirs; the others keep their number
+__global__ void copy_if(const uint32_t* in, uint32_t* out) {
+  uint32_t* tile = block::shared_memory<uint32_t>();
+  const uint32_t l = thread::lane();
+  thread::store_shared(tile + l * 4, Vector<uint32_t, 4>{l, l, l, l});
+  thread::copy_async_if(l % 3 != 0, tile + l * 4, in + l * 4);
+  thread::commit_copies();
+  thread::wait_for_copies<0>();
+  warp::sync();
+  for (uint32_t i = l; i < 32 * 4; i += 32) out[i] = tile[i];
+}
+
 // in: a small number for each thread. One of them finds 7, and each leaves what another finds: nothing is
 // lost, in shared memory as in global.
 __global__ void exchanges(const uint32_t* in, uint32_t* out) {
@@ -178,6 +190,7 @@ const std::vector<Primitive>& primitives() {
       {"copy 4", 32, 64, &start<&copy<4>>},
       {"copy 8", 64, 128, &start<&copy<8>>},
       {"copy 16", 128, 256, &start<&copy<16>>},
+      {"copy if", 128, 128, &start<&copy_if>},
       {"exchanges", 128, 258, &start<&exchanges, 1, 128>},
       {"places", 1, 384, &start<&places, 2, 64>},
   };

@@ -237,6 +237,13 @@ Words copied(const Words& in, size_t bytes) {
   return out;
 }
 
+Words copied_by_some(Words words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (i / 4 % 3 == 0) words[i] = static_cast<uint32_t>(i / 4);
+  }
+  return words;
+}
+
 // The exchanged and the remaining values, twice. Which thread receives which value depends on their order, so
 // compare() sorts.
 Words exchanged(const Words& in) {
@@ -278,6 +285,7 @@ Words expected(const std::string& name, const Words& in) {
       {"copy 4", [&] { return copied(in, 4); }},
       {"copy 8", [&] { return copied(in, 8); }},
       {"copy 16", [&] { return copied(in, 16); }},
+      {"copy if", [&] { return copied_by_some(in); }},
       {"exchanges", [&] { return exchanged(in); }},
       {"places", [&] { return placed(in); }},
   };
