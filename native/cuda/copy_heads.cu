@@ -72,7 +72,7 @@ void copy_heads(const HeadsProblem& problem, Workspace& workspace) {
                           problem.steps, problem.width, problem.pairs, problem.interleaved};
     p.from.data = static_cast<const T*>(problem.from.data) + problem.from_start;
     if (problem.bias != nullptr) p.bias = static_cast<const T*>(problem.bias) + problem.bias_start;
-    launch(&copy_heads_kernel<T>, shape, workspace.stream(), p);
+    launch(&copy_heads_kernel<T>, shape, workspace, p);
   });
 }
 
