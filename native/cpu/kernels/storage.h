@@ -82,7 +82,14 @@ struct BFloat16 : Rowwise<BFloat16> {
 #elif defined(HEED_USE_AVX2)
   // By a conversion of vectors, GCC would take the eight numbers apart.
   static Vec widen(HalfBits bits) {
-    return as_float(IntVec(_mm256_cvtepu16_epi32(__m128i(bits))) << 16);
+    IntVec words;
+    for (int i = 0; i < lanes; i += 8) {  // twice where 16 lanes are compiled to AVX2, for tests
+      __m128i eight;
+      __builtin_memcpy(&eight, reinterpret_cast<const uint16_t*>(&bits) + i, sizeof eight);
+      const __m256i part = _mm256_cvtepu16_epi32(eight);
+      __builtin_memcpy(reinterpret_cast<int32_t*>(&words) + i, &part, sizeof part);
+    }
+    return as_float(words << 16);
   }
 #else
   static Vec widen(HalfBits bits) {
