@@ -30,10 +30,18 @@ static inline void store(float* to, Vec v) {
 // Where a vector that was loaded is used several times, GCC would load it each time, and loads are what such
 // loops have too many of.
 static inline void keep_in_register([[maybe_unused]] Vec& v) {
-#if defined(__x86_64__)
-  asm("" : "+v"(v));
-#elif defined(__aarch64__)
+#if defined(__aarch64__)
   asm("" : "+w"(v));
+#elif defined(__x86_64__)
+#if defined(__AVX512F__)
+  constexpr int widest = 16;
+#elif defined(__AVX__)
+  constexpr int widest = 8;
+#else
+  constexpr int widest = 4;
+#endif
+  // Not where 16 lanes are compiled to AVX2, for tests.
+  if constexpr (lanes <= widest) asm("" : "+v"(v));
 #endif
 }
 
