@@ -26,7 +26,7 @@ class Workspace {
   virtual DeviceCapacity capacity() const = 0;
 
   // The launch sees everything that was uploaded before, and comes after all launches before.
-  virtual void launch(KernelLaunch launch) { launch.start(launch, stream_); }
+  virtual void launch(KernelLaunch&& launch) { launch.start(launch, stream_); }
 
   // Uninitialised.
   virtual void* allocate(size_t bytes) = 0;

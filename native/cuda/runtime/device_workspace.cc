@@ -52,7 +52,7 @@ const void* DeviceWorkspace::upload_kept(const void* bytes, size_t count) {
   return kept_.back()->data();
 }
 
-void DeviceWorkspace::launch(KernelLaunch launch) {
+void DeviceWorkspace::launch(KernelLaunch&& launch) {
   launches_.push_back(std::move(launch));
 }
 

@@ -24,7 +24,7 @@ class DeviceWorkspace final : public Workspace {
   void* allocate(size_t bytes) override;
   const void* upload(const void* bytes, size_t count) override;
   const void* upload_kept(const void* bytes, size_t count) override;
-  void launch(KernelLaunch launch) override;
+  void launch(KernelLaunch&& launch) override;
 
   // Enqueues what was uploaded and launched since the last call.
   void enqueue();

@@ -91,7 +91,7 @@ class OneByOne final : public cuda::Workspace {
   cuda::DeviceCapacity capacity() const override { return memory_.capacity(); }
   void* allocate(size_t bytes) override { return memory_.allocate(bytes); }
   const void* upload(const void* bytes, size_t count) override { return memory_.upload(bytes, count); }
-  void launch(cuda::KernelLaunch launch) override {
+  void launch(cuda::KernelLaunch&& launch) override {
     memory_.enqueue();
     launch.start(launch, device_.stream());
   }
