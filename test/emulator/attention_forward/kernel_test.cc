@@ -191,7 +191,10 @@ TEST_CASE("attention_forward: chunks of prompts in pages of any length, as in te
     const Counts counts = solve(random.pick<int64_t>({1, 3, 16, 17, 64, 100, 128, 1000}));
     check_against_oracle(problem, &made.output);
     const auto chunk = static_cast<int64_t>(16 / size_of(made.key.type()));
-    if (is_plain && !aligned && width % chunk == 0) continue;
+    // Rows that are not aligned have the tiles of masked scores, which may be smaller.
+    const bool is_masked = problem.scoring.mask.data != nullptr;
+    const bool has_tiles_of_masked = is_masked || (!is_plain && (width > 64 || chunk == 4));
+    if (!has_tiles_of_masked && !aligned && width % chunk == 0) continue;
     CHECK(counts.matrix_instructions == expected.matrix_instructions);
     CHECK(counts.exponentials == expected.exponentials);
     CHECK(std::memcmp(output.data(), made.output.data(),
