@@ -181,7 +181,9 @@ OracleRow oracle(const AttentionProblem& p, int64_t batch, int64_t head, int64_t
   row.weights.assign(row.biased.size(), 0.0);
   const double sink = p.scoring.sinks == nullptr ? -INFINITY : p.scoring.sinks[head];
   row.log_sum_exp = sink;
-  if (highest == -INFINITY) return row;
+  // NaN is no maximum, and yet a row that attends nothing else is NaN; only hard selection passes it over.
+  const bool has_nan = std::ranges::any_of(row.biased, [](double score) { return std::isnan(score); });
+  if (highest == -INFINITY && (!has_nan || p.scoring.selection.is_hard())) return row;
   highest = std::max(highest, sink);
   double sum = std::exp(sink - highest);
   for (const double score : row.biased) sum += std::exp(score - highest);
