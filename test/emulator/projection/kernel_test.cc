@@ -107,13 +107,16 @@ struct Projection {
       elements += problem.rows * target.columns;
       for (int64_t row = 0; row < problem.rows; ++row) {
         for (int64_t head = 0; head * target.head_width < target.columns; ++head) {
-          const std::vector<double> expected = head_of(target, row, head);
+          double divisor = 1;
+          const std::vector<double> expected = head_of(target, row, head, divisor);
           const MutableView& view = target.view;
           const int64_t at = row / problem.steps * view.batch_stride + head * view.head_stride +
                              row % problem.steps * view.step_stride;
           for (int64_t d = 0; d < target.head_width; ++d) {
             const double truth = expected[static_cast<size_t>(d)], got = outputs[t][at + d];
-            error += (got - truth) * (got - truth);
+            // What a norm divides a small head by, it divides the error of its sums by.
+            const double apart = (got - truth) * std::fmin(divisor, 1);
+            error += apart * apart;
             norm += truth * truth;
           }
         }
@@ -133,17 +136,19 @@ struct Projection {
     }
     return sum;
   }
-  // A head of a row of a target, after its norm and its rotation.
-  std::vector<double> head_of(const ProjectionTarget& target, int64_t row, int64_t head) const {
+  // A head of a row of a target, after its norm, which divides it by `divisor`, and its rotation.
+  std::vector<double> head_of(const ProjectionTarget& target, int64_t row, int64_t head,
+                              double& divisor) const {
     std::vector<double> elements;
     double squares = 0;
     for (int64_t d = 0; d < target.head_width; ++d) {
       elements.push_back(sum(row, target.first_column + head * target.head_width + d));
       squares += elements.back() * elements.back();
     }
-    const auto width = static_cast<double>(target.head_width);
+    if (target.norm.weight != nullptr)
+      divisor = std::sqrt(squares / static_cast<double>(target.head_width) + target.norm.epsilon);
     for (size_t d = 0; target.norm.weight != nullptr && d < elements.size(); ++d)
-      elements[d] *= target.norm.weight[d] / std::sqrt(squares / width + target.norm.epsilon);
+      elements[d] *= target.norm.weight[d] / divisor;
     const Rotation& rotation = target.rotation;
     const int64_t pairs = rotation.width / 2;
     for (int64_t pair = 0; pair < pairs; ++pair) {
