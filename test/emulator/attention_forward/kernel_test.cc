@@ -292,7 +292,7 @@ TEST_CASE("attention_forward: maxima that move in some tiles and some rows only"
           for (double& of_tile : levels[c]) {
             level += random.pick({-4.0, -1.0, 0.0, 0.0, 1.0, 4.0});
             // A weight that underflows in float16 would turn ∞ into NaN.
-            if (special) level = std::clamp(level, -3.0, 3.0);
+            if (special && type == DType::float16) level = std::clamp(level, -3.0, 3.0);
             of_tile = level;
           }
         }
