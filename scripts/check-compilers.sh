@@ -46,7 +46,7 @@ check() { # compiler, root, instruction sets
   printf '\n── %s\n' "$(inside "$root" "$compiler" --version | head -n 1)"
   rm -rf "$folder"
   inside "$root" cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" \
-    -DCMAKE_JS_INC="$headers" -DHEED_WERROR=ON -DHEED_UNITY=ON -DHEED_TESTS=ON -DHEED_CUDA=OFF \
+    -DCMAKE_JS_INC="$headers" -DHEED_WERROR=ON -DHEED_TESTS=ON -DHEED_CUDA=OFF \
     -DHEED_INSTRUCTION_SETS="$sets" > /dev/null
   inside "$root" cmake --build "$folder" --target heed heed_native_tests -j "$(nproc)"
   HEED_TEST_PROBLEMS=20 inside "$root" "$folder/heed_native_tests"
