@@ -7,8 +7,8 @@ import { readOut } from '../checks/out.js';
 import { expectDense, expectFloat, type TensorArgument } from '../checks/tensor.js';
 import { describe, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { CacheEntries, type CacheViews } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
-import type { CacheViews } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Sequence } from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
@@ -35,18 +35,16 @@ export function cacheSource({ key, value }: CacheViews): KeyValueSource {
 
 /** A snapshot of a cache at the beginning of an operation, valid until it is released. */
 export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
-  readonly lengths: Int32Array;
+  readonly lengths: readonly number[];
   readonly source: KeyValueSource;
   release(): void;
 }
 
-/** Throws HEED_DISPOSED. */
-function attendedCache(cache: KeyValueCache): AttendedCache {
-  const state = KeyValueCache.stateOf(cache);
-  const { heads, width, valueWidth } = state.pool.form;
-  const { location } = state.pool;
-  const { lengths } = state;
-  const snapshot = state.snapshot();
+function attendedEntries(entries: CacheEntries): AttendedCache {
+  const { heads, width, valueWidth } = entries.pool.form;
+  const { location } = entries.pool;
+  const { lengths } = entries;
+  const snapshot = entries.snapshot();
   return {
     heads,
     width,
@@ -56,6 +54,11 @@ function attendedCache(cache: KeyValueCache): AttendedCache {
     source: cacheSource(snapshot),
     release: snapshot.release,
   };
+}
+
+/** Throws HEED_DISPOSED. */
+function attendedCache(cache: KeyValueCache): AttendedCache {
+  return attendedEntries(CacheEntries.of(KeyValueCache.stateOf(cache)));
 }
 
 /** How each form is prepared. None of the caller's code runs afterwards. */

@@ -13,9 +13,9 @@ import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js
 import { choiceOption, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { mostEntries, mostSteps } from '../key-value-cache/arguments.js';
+import { CacheEntries } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import { type CacheType, cacheTypes } from '../key-value-cache/slabs.js';
-import type { CacheState } from '../key-value-cache/state.js';
 import type { Angles } from '../rotary/angles.js';
 import type { FloatType } from '../tensor/types.js';
 import type { LayerOptions } from './options.js';
@@ -49,7 +49,7 @@ export interface Layer {
 /** Kept keys and values, and how long their entries were. */
 export interface KeptArgument {
   readonly name: string;
-  readonly state: CacheState;
+  readonly entries: CacheEntries;
   readonly lengths: readonly number[];
 }
 
@@ -109,21 +109,21 @@ interface NewSteps {
   readonly counts: readonly number[] | undefined;
 }
 
-function readKept(
-  cache: KeyValueCache,
-  name: string,
-  batch: number,
-  { shape, backend }: Layer,
-): KeptArgument {
-  const state = KeyValueCache.stateOf(cache);
-  const { lengths } = state;
-  const { heads, width, valueWidth } = state.pool.form;
-  expectPlace({ name, location: state.pool.location }, backend.location, 'the layer');
-  expectLength(lengths.length, `${name}.batch`, batch, 'input.dims[0]');
+/** That entries are where the layer computes, and have its heads. */
+function expectFitting({ pool }: CacheEntries, name: string, { shape, backend }: Layer): void {
+  const { heads, width, valueWidth } = pool.form;
+  expectPlace({ name, location: pool.location }, backend.location, 'the layer');
   expectLength(heads, `${name}.heads`, shape.keyValueHeads, layerNames.keyHeads);
   expectLength(width, `${name}.width`, shape.keyWidth, layerNames.keyWidth);
   expectLength(valueWidth, `${name}.valueWidth`, shape.valueWidth, layerNames.valueWidth);
-  return { name, state, lengths: [...lengths] };
+}
+
+function readKept(cache: KeyValueCache, name: string, batch: number, layer: Layer): KeptArgument {
+  const entries = CacheEntries.of(KeyValueCache.stateOf(cache));
+  const { lengths } = entries;
+  expectLength(lengths.length, `${name}.batch`, batch, 'input.dims[0]');
+  expectFitting(entries, name, layer);
+  return { name, entries, lengths };
 }
 
 function readCache(
@@ -136,10 +136,9 @@ function readCache(
   if (!isCache(value)) throw invalid('options.cache', 'a KeyValueCache', value);
   if (context !== undefined)
     throw invalid('options.context', 'left out with options.cache, whose keys come from the input', context);
-  const { name, state } = readKept(value, 'options.cache', batch, layer);
+  const { name, entries } = readKept(value, 'options.cache', batch, layer);
   const given = counts ?? new Array<number>(batch).fill(steps);
-  const { lengths, dropped } = state.whenAppended(given);
-  return { name, state, lengths, dropped, counts: given };
+  return { name, entries, ...entries.whenAppended(given), counts: given };
 }
 
 /** Of keys and values that were turned for the lengths that they had: fewer would turn in another way. */

@@ -15,8 +15,8 @@ import { sizeOf } from '../checks/lists.js';
 import { outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
+import { CacheEntries, type CacheViews } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
-import type { CacheState, CacheViews } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads, type NamedInput } from '../problem/accesses.js';
@@ -133,13 +133,13 @@ interface Stored {
 }
 
 function append(
-  state: CacheState,
+  entries: CacheEntries,
   counts: readonly number[],
   type: FloatType,
   { key, value }: NewHeads,
 ): Stored {
   const view = (heads: TensorArgument) => ({ data: dataOf(heads), type, ...stridesOf(heads) });
-  const write = state.write(view(key), view(value), counts);
+  const write = entries.write({ key: view(key), value: view(value), counts });
   return {
     views: write.views,
     problems: [write.problem],
@@ -155,15 +155,15 @@ function storedOf(
   made: NewHeads | undefined,
 ): Stored | undefined {
   if (kept) {
-    expectUnchanged(kept.name, kept.lengths, kept.state.lengths);
-    const snapshot = kept.state.snapshot();
+    expectUnchanged(kept.name, kept.lengths, kept.entries.lengths);
+    const snapshot = kept.entries.snapshot();
     return { views: snapshot, problems: [], end: snapshot.release };
   }
   if (cache === undefined || made === undefined) return undefined;
-  const now = cache.state.whenAppended(cache.counts);
+  const now = cache.entries.whenAppended(cache.counts);
   expectUnchanged(cache.name, cache.lengths, now.lengths);
   expectUnchanged(cache.name, cache.dropped, now.dropped);
-  return append(cache.state, cache.counts, type, made);
+  return append(cache.entries, cache.counts, type, made);
 }
 
 /** The relative biases in place of the mask, or in its sum. */
@@ -357,7 +357,7 @@ export function buildContext(
     const turned = angles && contextRotation(angles, steps, lengths);
     const targets = newTargets(layer, weights, made, turned);
     const projected = projection(contextSource('context', context), layer.type, targets);
-    const stored = append(KeyValueCache.stateOf(cache), lengths, layer.type, made);
+    const stored = append(CacheEntries.of(KeyValueCache.stateOf(cache)), lengths, layer.type, made);
     return {
       problems: [projected, ...stored.problems],
       result: cache,
