@@ -5,8 +5,9 @@ import { expectReach } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
 import { expectDense, expectFloat, type TensorArgument } from '../checks/tensor.js';
-import { describe, invalid } from '../checks/values.js';
+import { describe, invalid, isArray } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { readCacheList } from '../key-value-cache/cache-list.js';
 import { CacheEntries, type CacheViews } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -33,14 +34,16 @@ export function cacheSource({ key, value }: CacheViews): KeyValueSource {
   return { views: () => ({ key, value }) };
 }
 
-/** A snapshot of a cache at the beginning of an operation, valid until it is released. */
+/** A snapshot of a cache, or of several, at the beginning of an operation, valid until it is released. */
 export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
+  /** What messages call the number of its entries. */
+  readonly batchName: string;
   readonly lengths: readonly number[];
   readonly source: KeyValueSource;
   release(): void;
 }
 
-function attendedEntries(entries: CacheEntries): AttendedCache {
+function attendedEntries(entries: CacheEntries, batchName: string): AttendedCache {
   const { heads, width, valueWidth } = entries.pool.form;
   const { location } = entries.pool;
   const { lengths } = entries;
@@ -50,19 +53,32 @@ function attendedEntries(entries: CacheEntries): AttendedCache {
     width,
     valueWidth,
     location,
+    batchName,
     lengths,
     source: cacheSource(snapshot),
     release: snapshot.release,
   };
 }
 
-/** Throws HEED_DISPOSED. */
-function attendedCache(cache: KeyValueCache): AttendedCache {
-  return attendedEntries(CacheEntries.of(KeyValueCache.stateOf(cache)));
+/** A cache in place of key and value; undefined for anything else. Throws HEED_DISPOSED. */
+export function attendedCache(key: unknown): AttendedCache | undefined {
+  return isCache(key)
+    ? attendedEntries(CacheEntries.of(KeyValueCache.stateOf(key)), 'cache.batch')
+    : undefined;
+}
+
+/** The same, or a list of caches, each of one sequence. */
+export function attendedCaches(key: unknown): AttendedCache | undefined {
+  if (!isArray(key)) return attendedCache(key);
+  const entries = readCacheList(key, 'caches');
+  if (entries === undefined) throw invalid('caches', 'a list of at least one cache', key);
+  return attendedEntries(entries, 'the number of caches');
 }
 
 /** How each form is prepared. None of the caller's code runs afterwards. */
 export interface AttentionForms<Result> {
+  /** What came in place of the key, if it is no tensor. */
+  readonly attended: (key: unknown) => AttendedCache | undefined;
   readonly overTensors: (
     allocations: Allocations,
     query: unknown,
@@ -89,13 +105,13 @@ function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
 
 /** @param rest what came after the query: a cache and options, or key, value and options */
 export async function attend<Result>(
-  { overTensors, overCache }: AttentionForms<Result>,
+  { attended, overTensors, overCache }: AttentionForms<Result>,
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Promise<Result> {
-  if (!isCache(key))
+  const cache = attended(key);
+  if (cache === undefined)
     return await run((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
-  const cache = attendedCache(key);
   try {
     return await run((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
   } finally {
@@ -105,12 +121,13 @@ export async function attend<Result>(
 
 /** The same, synchronously. */
 export function attendSync<Result>(
-  { overTensors, overCache }: AttentionForms<Result>,
+  { attended, overTensors, overCache }: AttentionForms<Result>,
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Result {
-  if (!isCache(key)) return runSync((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
-  const cache = attendedCache(key);
+  const cache = attended(key);
+  if (cache === undefined)
+    return runSync((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
   try {
     return runSync((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
   } finally {
