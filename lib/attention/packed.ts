@@ -5,7 +5,8 @@ import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
 import { expectDense, readStridedTensor } from '../checks/tensor.js';
-import { invalid } from '../checks/values.js';
+import { invalid, isArray } from '../checks/values.js';
+import { readCacheList } from '../key-value-cache/cache-list.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { packedStrides, packedStridesIn } from '../tensor/layout.js';
@@ -38,7 +39,8 @@ import {
   type AttendedCache,
   type AttentionForms,
   attend,
-  attendedCaches,
+  attendedCache,
+  attendedEntries,
   attendSync,
   namesOverCache,
   type Queries,
@@ -226,6 +228,14 @@ function readCachedPackedArguments(
       ),
   };
   return readCachedArguments(queries, cache, options);
+}
+
+/** A cache in place of key and value, or a list of caches, each of one sequence; undefined for anything else. */
+function attendedCaches(key: unknown): AttendedCache | undefined {
+  if (!isArray(key)) return attendedCache(key);
+  const entries = readCacheList(key, 'caches');
+  if (entries === undefined) throw invalid('caches', 'a list of at least one cache', key);
+  return attendedEntries(entries, 'the number of caches');
 }
 
 /** Over tensors, or over caches, whose entries are the key sequences. */

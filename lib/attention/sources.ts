@@ -5,10 +5,9 @@ import { expectReach } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
 import { expectDense, expectFloat, type TensorArgument } from '../checks/tensor.js';
-import { describe, invalid, isArray } from '../checks/values.js';
+import { describe, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { readCacheList } from '../key-value-cache/cache-list.js';
-import { CacheEntries, type CacheViews } from '../key-value-cache/entries.js';
+import { CacheEntries } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Sequence } from '../problem/problem.js';
@@ -16,6 +15,7 @@ import type { Strides } from '../tensor/layout.js';
 import {
   type AttentionArguments,
   type AttentionShape,
+  cacheSource,
   checkShape,
   type KeyValueSource,
   readSettings,
@@ -24,15 +24,6 @@ import type { AttentionOptionName } from './options.js';
 import type { ScoredNames } from './score.js';
 import { readScoring } from './scoring.js';
 import { type QueryOffset, readCachedLengths, readQueryOffset } from './sequences.js';
-
-export function isCache(value: unknown): value is KeyValueCache {
-  return value instanceof KeyValueCache;
-}
-
-/** Keys and values of a cache, whose memory belongs to heed and not to the caller. */
-export function cacheSource({ key, value }: CacheViews): KeyValueSource {
-  return { views: () => ({ key, value }) };
-}
 
 /** A snapshot of a cache, or of several, at the beginning of an operation, valid until it is released. */
 export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
@@ -43,7 +34,8 @@ export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | '
   release(): void;
 }
 
-function attendedEntries(entries: CacheEntries, batchName: string): AttendedCache {
+/** @param batchName what messages call the number of entries */
+export function attendedEntries(entries: CacheEntries, batchName: string): AttendedCache {
   const { heads, width, valueWidth } = entries.pool.form;
   const { location } = entries.pool;
   const { lengths } = entries;
@@ -62,17 +54,9 @@ function attendedEntries(entries: CacheEntries, batchName: string): AttendedCach
 
 /** A cache in place of key and value; undefined for anything else. Throws HEED_DISPOSED. */
 export function attendedCache(key: unknown): AttendedCache | undefined {
-  return isCache(key)
+  return key instanceof KeyValueCache
     ? attendedEntries(CacheEntries.of(KeyValueCache.stateOf(key)), 'cache.batch')
     : undefined;
-}
-
-/** The same, or a list of caches, each of one sequence. */
-export function attendedCaches(key: unknown): AttendedCache | undefined {
-  if (!isArray(key)) return attendedCache(key);
-  const entries = readCacheList(key, 'caches');
-  if (entries === undefined) throw invalid('caches', 'a list of at least one cache', key);
-  return attendedEntries(entries, 'the number of caches');
 }
 
 /** How each form is prepared. None of the caller's code runs afterwards. */
