@@ -1,6 +1,5 @@
 /** The arguments of a call over sequences that lie end to end, each with a cache of its own or none. */
-import type { AttentionShape } from '../attention/arguments.js';
-import { readSettings } from '../attention/arguments.js';
+import { type AttentionShape, readSettings } from '../attention/arguments.js';
 import { checkScore } from '../attention/score.js';
 import { longestSequence, packedKeys, packedSequences, readStarts } from '../attention/sequences.js';
 import { expectLength } from '../checks/lists.js';

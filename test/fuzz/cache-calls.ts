@@ -428,7 +428,6 @@ export function cachedAttentionTargets(draw: Draw, backend: TestedBackend): Targ
     model: cachedDetailsModel,
     results: (result: unknown) => result as Record<string, unknown>,
   };
-  const listed = { arguments: () => listArguments(draw, backend), ...output(cachedPackedModel) };
   const forms = {
     attention: { call: attention, ...dense },
     attentionSync: { call: attentionSync, ...dense },
@@ -436,12 +435,21 @@ export function cachedAttentionTargets(draw: Draw, backend: TestedBackend): Targ
     attentionDetailsSync: { call: attentionDetailsSync, ...details },
     packedAttention: { call: packedAttention, ...packed },
     packedAttentionSync: { call: packedAttentionSync, ...packed },
-    'packedAttention of several': { call: packedAttention, ...listed },
-    'packedAttentionSync of several': { call: packedAttentionSync, ...listed },
   };
   return Object.entries(forms).map(([name, { call, ...form }]) => ({
     name: `over a cache, ${name}`,
     call: (args: readonly unknown[]) => loosely(call)(...args),
     ...form,
+  }));
+}
+
+/** Packed attention over a list of caches. */
+export function severalCachesTargets(draw: Draw, backend: TestedBackend): Target[] {
+  return Object.entries({ packedAttention, packedAttentionSync }).map(([name, call]) => ({
+    name: `over several caches, ${name}`,
+    arguments: () => listArguments(draw, backend),
+    call: (args: readonly unknown[]) => loosely(call)(...args),
+    model: (args: readonly unknown[]) => ({ output: cachedPackedModel(args) }),
+    results: (result: unknown) => ({ output: result }),
   }));
 }

@@ -270,17 +270,17 @@ function packedLayerCall(draw: Draw, backend: TestedBackend): { args: unknown[];
   return { args, kept };
 }
 
-/** `forward` of sequences end to end: all of their caches are extended, or none is. */
-function packedTarget(draw: Draw, backend: TestedBackend): Target {
+/** A call over sequences end to end: all of their caches are extended, or none is. */
+function packedTarget(draw: Draw, backend: TestedBackend, form: 'forward' | 'forwardSync'): Target {
   let kept: readonly Kept[] = [];
-  const named = <Shown>(of: (one: Kept, i: number) => Record<string, Shown>): Record<string, Shown> =>
+  const named = <Shown>(of: (one: Kept) => Record<string, Shown>): Record<string, Shown> =>
     Object.fromEntries(
       kept.flatMap((one, i) =>
-        Object.entries(inCache(of(one, i))).map(([name, value]) => [`${name} ${i}`, value]),
+        Object.entries(inCache(of(one))).map(([name, value]) => [`${name} ${i}`, value]),
       ),
     );
   return {
-    name: 'MultiHeadAttention.forward of sequences',
+    name: `over sequences, MultiHeadAttention.${form}`,
     arguments: () => {
       const call = packedLayerCall(draw, backend);
       kept = call.kept;
@@ -288,12 +288,11 @@ function packedTarget(draw: Draw, backend: TestedBackend): Target {
     },
     call: ([weights, options, ...call]) => {
       const layer = construct([weights, options]);
-      const forward = draw.below(2) === 0 ? layer.forward : layer.forwardSync;
-      return loosely(forward.bind(layer))(...call);
+      return loosely(layer[form].bind(layer))(...call);
     },
     model: (args) => {
       const { output, after } = packedLayerModel(args);
-      return { ...named((one, i) => shown(after[i] ?? one.holding)), output };
+      return { ...named((one) => shown(after.get(one.cache) ?? one.holding)), output };
     },
     results: (result) => ({ ...named(({ cache }) => show(cache, backend)), output: result }),
     unchanged: () => ({
@@ -353,7 +352,8 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
   };
   return [
     contextTarget(draw, backend),
-    packedTarget(draw, backend),
+    packedTarget(draw, backend, 'forward'),
+    packedTarget(draw, backend, 'forwardSync'),
     { name: 'project', call: (args) => loosely(project)(...args), ...linear },
     { name: 'projectSync', call: (args) => loosely(projectSync)(...args), ...linear },
     {

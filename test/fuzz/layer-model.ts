@@ -396,7 +396,7 @@ export function layerModel(args: readonly unknown[]): {
 /** The expected result of forward(input, { queryStarts, caches }), and what the caches have afterwards. */
 export function packedLayerModel(args: readonly unknown[]): {
   readonly output: Expected;
-  readonly after: readonly (Holding | undefined)[];
+  readonly after: ReadonlyMap<unknown, Holding | undefined>;
 } {
   const call = model.options(args[3], [...callOptionNames, ...packedCallOptionNames]);
   const { queryStarts, caches, out: _, signal: __, ...others } = call;
@@ -431,6 +431,6 @@ export function packedLayerModel(args: readonly unknown[]): {
       values: each.flatMap((one) => Array.from(one.output.values)),
       loose: each.some((one) => one.output.loose === true),
     },
-    after: each.map(({ after }) => after),
+    after: new Map(list?.map((cache, i) => [cache, each[i].after])),
   };
 }
