@@ -183,6 +183,21 @@ eachBackend('a layer over sequences end to end', (backend) => {
     );
   });
 
+  it('has to have room for the copies of a page that forks go on from', async () => {
+    using pool = poolOf(3);
+    const prompt = pool.sequence();
+    await extend([prompt], [6]);
+    const forks = [prompt.fork(), prompt.fork(), prompt.fork()];
+    await rejectsHeed(
+      () => extend(forks, [1, 1, 1]),
+      'HEED_POOL_FULL',
+      'options.caches[2] (2), received one with 1',
+    );
+    assert.equal(pool.used, 2);
+    await extend(forks, [1, 0, 1]);
+    assert.deepEqual([pool.used, ...forks.map(({ lengths }) => lengths[0])], [3, 7, 6, 7]);
+  });
+
   it('may be empty', async () => {
     using pool = poolOf(3);
     assert.deepEqual((await layer.forward(zeros(0, 24), { queryStarts: [0], caches: [] })).dims, [0, 24]);
