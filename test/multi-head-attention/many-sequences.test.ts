@@ -198,6 +198,39 @@ eachBackend('a layer over sequences end to end', (backend) => {
     assert.deepEqual([pool.used, ...forks.map(({ lengths }) => lengths[0])], [3, 7, 6, 7]);
   });
 
+  it('takes forks of a cache that rolls, at the positions that steps have had', async () => {
+    const rolling = { window: 4, sinks: 4 };
+    const form = { batch: 1, heads: 2, width: 8, capacity: 20, pageSize: 4, location, rolling };
+    using cache = new KeyValueCache(form);
+    await extend([cache], [15]);
+    using fork = cache.fork();
+    fork.truncate(6);
+    const both = [cache, fork];
+    for (const counts of [
+      [1, 4],
+      [2, 3],
+      [0, 5],
+    ]) {
+      const alone = both.map((each) => each.fork());
+      const input = random.tensor('float32', [counts[0] + counts[1], 24]);
+      const rows = input.data as Float32Array;
+      const output = await layer.forward(input, {
+        caches: both,
+        queryStarts: [0, counts[0], rows.length / 24],
+      });
+      const parts = [rows.subarray(0, counts[0] * 24), rows.subarray(counts[0] * 24)];
+      const expected = alone.flatMap((each, i) =>
+        toNumbers(layer.forwardSync(new Tensor('float32', parts[i], [1, counts[i], 24]), { cache: each })),
+      );
+      expectClose(output, expected, tolerance, `counts ${counts}`);
+      for (const [i, each] of alone.entries()) {
+        assert.deepEqual([...both[i].lengths, ...both[i].dropped], [...each.lengths, ...each.dropped]);
+        each.dispose();
+      }
+    }
+    assert.ok(cache.dropped[0] > 0 && fork.dropped[0] > 0);
+  });
+
   it('may be empty', async () => {
     using pool = poolOf(3);
     assert.deepEqual((await layer.forward(zeros(0, 24), { queryStarts: [0], caches: [] })).dims, [0, 24]);
@@ -271,7 +304,9 @@ eachBackend('a layer over sequences end to end', (backend) => {
   it('finishes over caches that are disposed of meanwhile, alone or with their pool', async () => {
     const input = random.tensor('float32', [300, 24]);
     const queryStarts = [0, 100, 300];
-    const expected = await layer.forward(input, { queryStarts });
+    using other = poolOf(100);
+    const others = [other.sequence(), other.sequence()];
+    const expected = await layer.forward(input, { queryStarts, caches: others });
     const pool = poolOf(100);
     const caches = [pool.sequence(), pool.sequence()];
     const { signal } = new AbortController();
