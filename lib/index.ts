@@ -61,6 +61,7 @@ export {
   type LoadCacheOptions,
   type RollingOptions,
 } from './key-value-cache/key-value-cache.js';
+export { KeyValuePool, type KeyValuePoolOptions } from './key-value-cache/key-value-pool.js';
 export {
   type CheckpointNaming,
   type DynamicScaling,

@@ -6,6 +6,7 @@ describe('the package', () => {
     assert.deepEqual(Object.keys(heed).sort(), [
       'HeedError',
       'KeyValueCache',
+      'KeyValuePool',
       'MultiHeadAttention',
       'PackedWeight',
       'Tensor',

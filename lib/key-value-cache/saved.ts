@@ -15,6 +15,7 @@ import { bytesOf } from '../safetensors/header.js';
 import { malformed, parseJson, show } from '../safetensors/json.js';
 import { listNames } from '../safetensors/paths.js';
 import { type Item, write } from '../safetensors/save.js';
+import { CacheEntries } from './entries.js';
 import type { PagePool } from './page-pool.js';
 import { SequencePages } from './pages.js';
 import { fieldsOf, type PageField, type Slab } from './slabs.js';
@@ -44,7 +45,7 @@ export async function saveCache(file: string, { state, pageSize }: CacheContent)
   const { steps, ...form } = pool.form;
   const [lengths, dropped] = [state.lengths, state.dropped];
   const { lists, pages } = pagesOf(state);
-  const snapshot = state.snapshot();
+  const snapshot = CacheEntries.of(state).snapshot();
   try {
     const slabs = await pool.download();
     const described = { version, ...form, ...limits, pageSteps: steps, pageSize };

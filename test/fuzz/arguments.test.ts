@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { backendsAtHand, type TestedBackend } from '../support/backends.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
-import { cachedAttentionTargets, cacheTargets } from './cache-calls.js';
+import { cachedAttentionTargets, cacheTargets, severalCachesTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import type { Draw } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
@@ -23,6 +23,7 @@ const onBackend = (backend: TestedBackend) => (draw: Draw) => [
   ...attentionTargets(draw, backend),
   ...cacheTargets(draw, backend),
   ...cachedAttentionTargets(draw, backend),
+  ...severalCachesTargets(draw, backend),
   ...layerTargets(draw, backend),
   ...onnxTargets(draw, backend),
   ...microsoftTargets(draw, backend),

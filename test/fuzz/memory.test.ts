@@ -8,7 +8,7 @@ import { backendsAtHand } from '../support/backends.js';
 import { resizableBuffer } from '../support/resizable.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
-import { cachedAttentionTargets } from './cache-calls.js';
+import { cachedAttentionTargets, severalCachesTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import { type Draw, pick } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
@@ -92,6 +92,7 @@ describe('memory that changes while it is used', () => {
       [
         ...attentionTargets(draw, backend),
         ...cachedAttentionTargets(draw, backend),
+        ...severalCachesTargets(draw, backend),
         ...layerTargets(draw, backend),
         ...onnxTargets(draw, backend),
         ...microsoftTargets(draw, backend),

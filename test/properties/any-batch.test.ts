@@ -8,6 +8,7 @@ import { attentionSync } from '../../lib/attention/attention.js';
 import { packedAttentionSync } from '../../lib/attention/packed.js';
 import { setThreads } from '../../lib/backends/native/native.js';
 import { type CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import { KeyValuePool } from '../../lib/key-value-cache/key-value-pool.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';
 import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
 import { packWeight } from '../../lib/projection/packed-weight.js';
@@ -262,6 +263,68 @@ eachBackend(
       this.timeout(300_000);
       fc.assert(
         fc.property(requests, (each) => checkRequest(each, backend)),
+        runs(backend === 'reference' ? 10 : 120),
+      );
+    });
+  },
+  'cuda',
+);
+
+/** The same requests, of any lengths, end to end in one call, with a cache of one pool for each. */
+function checkPacked(each: RequestCase, backend: TestedBackend): void {
+  const random = new Random(`packed request ${each.seed}`);
+  const entries = drawEntries(random, { ...each, ragged: true });
+  const { layer, embed } = makeLayer(random, each, backend);
+  const starts = [0];
+  for (const { steps } of entries) starts.push((starts.at(-1) ?? 0) + steps);
+  const input = random.tensor(layer.type, [starts.at(-1) ?? 0, embed]);
+  const common = randomSteps(random, each, each.prefix);
+  const own = entries.map((entry) => randomSteps(random, each, entry.own));
+  const type = each.cacheType ?? each.type;
+  const form = { heads: layer.keyValueHeads, width: each.width, valueWidth: each.valueWidth, type };
+  using pool = new KeyValuePool({ ...form, ...pageSizeOf(each.pageSize), pages: 1 << 20 });
+  using prompt = pool.sequence();
+  prompt.append(common.key, common.value);
+  const caches = entries.map(({ kept }, at) => {
+    // Some share the pages of a prompt, others have their own.
+    const cache = random.chance(0.5) ? prompt.fork() : pool.sequence();
+    if (cache.lengths[0] === 0) cache.append(first(common.key, kept), first(common.value, kept));
+    else cache.truncate(kept);
+    cache.append(own[at].key, own[at].value);
+    return cache;
+  });
+  const cached = random.chance(0.8);
+  setThreads(each.several);
+  const whole = layer.forwardSync(input, { queryStarts: starts, ...(cached && { caches }) });
+
+  setThreads(1);
+  const place = random.integer(0, entries.length - 1);
+  for (const at of new Set([0, place, entries.length - 1])) {
+    using alone = new KeyValueCache({
+      ...form,
+      batch: 1,
+      capacity: 1 << 14,
+      // Which channels of int8 are outliers is decided page by page.
+      ...(type === 'int8' ? { pageSize: pool.pageSize } : pageSizeOf(each.otherPageSize)),
+    });
+    alone.append(first(common.key, entries[at].kept), first(common.value, entries[at].kept));
+    alone.append(own[at].key, own[at].value);
+    const rows = take(input, 0, range(starts[at], starts[at + 1]));
+    const result = layer.forwardSync(rows.reshape([1, ...rows.dims]), cached ? { cache: alone } : {});
+    const part = take(whole, 0, range(starts[at], starts[at + 1]));
+    expectSameBits(result.reshape(part.dims), part);
+  }
+}
+
+eachBackend(
+  'the bits of a request among others of any length, each with a cache of its own',
+  (backend) => {
+    keepThreads();
+
+    it('are those of the request alone', function () {
+      this.timeout(300_000);
+      fc.assert(
+        fc.property(requests, (each) => checkPacked(each, backend)),
         runs(backend === 'reference' ? 10 : 120),
       );
     });

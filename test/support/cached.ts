@@ -1,4 +1,5 @@
 /** Caches for tests: filled with the contents of tensors, and their values after int8 quantisation. */
+import { CacheEntries } from '../../lib/key-value-cache/entries.js';
 import {
   type CacheType,
   KeyValueCache,
@@ -117,7 +118,7 @@ function rowsIn(view: StoredView, entry: number, steps: number, heads: number, w
 export function storedIn(cache: KeyValueCache): { keys: StoredRow[]; values: StoredRow[] }[] {
   const state = KeyValueCache.stateOf(cache);
   const { heads, width, valueWidth } = state.pool.form;
-  const { key, value, release } = state.snapshot();
+  const { key, value, release } = CacheEntries.of(state).snapshot();
   try {
     return Array.from(cache.lengths, (steps, entry) => ({
       keys: rowsIn(key, entry, steps, heads, width),
