@@ -82,9 +82,11 @@ export {
   type RotaryScaling,
   type YarnScaling,
 } from './multi-head-attention/multi-head-attention.js';
+export { type NormedSum, type NormOptions, norm, normSync, type SummedNormOptions } from './norm/norm.js';
 export type { QuantisedType } from './problem/quantised-weight.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './projection/packed-weight.js';
 export { type ProjectOptions, project, projectSync } from './projection/project.js';
+export { type SampleOptions, sample, sampleSync } from './sampling/sample.js';
 export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,

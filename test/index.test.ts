@@ -18,6 +18,8 @@ describe('the package', () => {
       'limitDeviceMemory',
       'mergeAttention',
       'mergeAttentionSync',
+      'norm',
+      'normSync',
       'packWeight',
       'packedAttention',
       'packedAttentionDetails',
@@ -25,6 +27,8 @@ describe('the package', () => {
       'packedAttentionSync',
       'project',
       'projectSync',
+      'sample',
+      'sampleSync',
       'splitHeads',
       'trimDeviceMemory',
     ]);

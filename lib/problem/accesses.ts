@@ -57,6 +57,9 @@ const reading = 4;
 /** The cost of tanh, in multiplications. */
 const tanh = 8;
 
+/** The cost of a logit, in multiplications: of drawing its noise. */
+const samplingWork = 32;
+
 function attentionWork(problem: AttentionProblem): number {
   const { sequences, queryHeads, keyHeads, width, valueWidth, scoring } = problem;
   const hidden = scoring.score.kind === 'additive' ? scoring.score.hidden : 0;
@@ -137,6 +140,27 @@ export function accessesOf(problem: Problem): Accesses {
         ],
         writes: () => [to.data],
         work: () => batch * heads * steps * width * reading,
+      };
+    }
+    case 'sample': {
+      const { logits, rows, tokens, vocabulary } = problem;
+      return {
+        reads: () => [{ name: 'logits', data: logits.data }],
+        writes: () => [tokens],
+        work: () => rows.length * vocabulary * samplingWork,
+      };
+    }
+    case 'norm': {
+      const { input, residual, sum, output, weight, bias, rows, width } = problem;
+      return {
+        reads: () => [
+          { name: 'x', data: input },
+          ...(residual ? [{ name: 'options.residual', data: residual }] : []),
+          { name: 'options.weight', data: weight.data },
+          ...(bias ? [{ name: 'options.bias', data: bias.data }] : []),
+        ],
+        writes: () => [sum, output],
+        work: () => 2 * rows * width * reading,
       };
     }
   }

@@ -88,6 +88,16 @@ Accesses accesses(const HeadsProblem& problem) {
           {{problem.to.data, bytes_of(elements, problem.to.type)}}};
 }
 
+Accesses accesses(const NormProblem& problem) {
+  const size_t bytes = bytes_of(problem.rows * problem.width, problem.type);
+  return {{problem.input, problem.residual, problem.weight, problem.bias},
+          {{problem.sum, bytes}, {problem.output, bytes}}};
+}
+
+Accesses accesses(const SampleProblem& problem) {
+  return {{problem.logits}, {{problem.tokens, problem.rows.size() * sizeof(int32_t)}}};
+}
+
 }  // namespace
 
 Accesses accesses_of(const Problem& problem) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/attention.h"
+#include "core/norm.h"
 #include "core/view.h"
 
 namespace heed {
@@ -135,9 +136,29 @@ struct HeadsProblem {
   std::vector<int64_t> positions;
 };
 
+// How a token is chosen from a row of logits; see lib/backends/reference/sample.ts.
+struct Sampling {
+  double temperature = 0;  // 0: the largest logit
+  int64_t top_k = 1;       // at most the vocabulary
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;
+  uint64_t seed = 0;
+  std::vector<int32_t> previous;  // what the penalty applies to
+};
+
+// A token for each row of logits; −1 where a row has none to choose from, or is not all numbers.
+struct SampleProblem {
+  int64_t vocabulary = 0;
+  const void* logits = nullptr;  // [rows, vocabulary], contiguous
+  DType type = DType::float32;
+  std::vector<Sampling> rows;
+  int32_t* tokens = nullptr;
+};
+
 // An operation is a list of problems, solved in order: each may read what earlier ones wrote. Problems are
 // copied if they are needed longer; the buffers that they point to are not.
 using Problem = std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem,
-                             CastProblem, HeadsProblem>;
+                             CastProblem, HeadsProblem, NormProblem, SampleProblem>;
 
 }  // namespace heed

@@ -12,11 +12,13 @@ import {
   headNumbers,
   type MaskView,
   type MergeProblem,
+  type NormProblem,
   type Pages,
   type Problem,
   type ProjectionProblem,
   type Rotation,
   type RowsProblem,
+  type SampleProblem,
   type ScoreForm,
   type SelectionForm,
 } from '../../problem/problem.js';
@@ -197,7 +199,39 @@ function encodeHeads(to: Encoder, problem: HeadsProblem): void {
   to.optional(problem.rotation, encodeHeadRotation);
 }
 
-const kinds = ['attention', 'rows', 'projection', 'merge', 'append', 'cast', 'heads'] as const;
+function encodeRowNorm(to: Encoder, problem: NormProblem): void {
+  to.numbers(problem.rows, problem.width, typeNumber(problem.type));
+  to.buffer(problem.input);
+  to.optionalBuffer(problem.residual);
+  to.optionalBuffer(problem.sum);
+  to.buffer(problem.output);
+  to.typed(problem.weight);
+  to.optional(problem.bias, (_, bias) => to.typed(bias));
+  to.numbers(problem.offset, problem.epsilon, problem.centered ? 1 : 0);
+}
+
+function encodeSample(to: Encoder, problem: SampleProblem): void {
+  to.number(problem.vocabulary);
+  to.typed(problem.logits);
+  to.buffer(problem.tokens);
+  to.number(problem.rows.length);
+  for (const { temperature, topK, topP, minP, repetitionPenalty, seed, previous } of problem.rows) {
+    to.numbers(temperature, topK, topP, minP, repetitionPenalty, seed);
+    to.list(previous);
+  }
+}
+
+const kinds = [
+  'attention',
+  'rows',
+  'projection',
+  'merge',
+  'append',
+  'cast',
+  'heads',
+  'norm',
+  'sample',
+] as const;
 
 function encodeProblem(to: Encoder, problem: Problem): void {
   to.number(kinds.indexOf(problem.kind));
@@ -222,6 +256,12 @@ function encodeProblem(to: Encoder, problem: Problem): void {
       break;
     case 'heads':
       encodeHeads(to, problem);
+      break;
+    case 'norm':
+      encodeRowNorm(to, problem);
+      break;
+    case 'sample':
+      encodeSample(to, problem);
       break;
   }
 }

@@ -15,8 +15,10 @@ import type { Backend } from '../backend.js';
 import { append } from './append.js';
 import { attend } from './attention.js';
 import { merge } from './merge.js';
+import { normaliseRows } from './norm.js';
 import { packReference, projectRows } from './projection.js';
 import { showRows } from './rows.js';
+import { sample } from './sample.js';
 
 function work(problem: Problem): Generator<void> {
   switch (problem.kind) {
@@ -34,6 +36,10 @@ function work(problem: Problem): Generator<void> {
       throw new TypeError('Tensors in the memory of the CPU cast themselves');
     case 'heads':
       throw new TypeError('Operators of ONNX copy heads in the memory of the CPU themselves');
+    case 'norm':
+      return normaliseRows(problem);
+    case 'sample':
+      return sample(problem);
   }
 }
 
@@ -64,6 +70,9 @@ export const referenceBackend: Backend = {
   supports: isFloatType,
   expectComputable() {
     // All scores and selections.
+  },
+  expectSolvable() {
+    // All that work() knows.
   },
   expectQuantised() {
     // All types.

@@ -32,6 +32,11 @@
 //   5 cast          count  from to (buffer type)
 //   6 heads         batch heads steps width  from (view) fromStart  to (view)  bias (-1, or: buffer start)
 //                   rotation (-1, or: pairs interleaved rows  cos sin (buffers)  positions (list, each < rows))
+//   7 norm          rows width type  input (buffer)  residual sum (buffers, or both -1)  output (buffer)
+//                   weight (buffer type)  bias (-1, or: buffer type)  offset epsilon  centered (flag)
+//   8 sample        vocabulary  logits (buffer type)  tokens (buffer of int32)
+//                   rows (count, then of each: temperature topK topP minP repetitionPenalty seed
+//                         previous (list, each < vocabulary))
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
 //                slabs (count, then of each: keys values (buffers)

@@ -11,5 +11,7 @@ AttentionProblem read_attention(Reader& from);
 RowsProblem read_rows(Reader& from);
 ProjectionProblem read_projection(Reader& from);
 AppendProblem read_append(Reader& from);
+NormProblem read_norm(Reader& from);
+SampleProblem read_sample(Reader& from);
 
 }  // namespace heed
