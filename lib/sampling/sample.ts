@@ -179,8 +179,8 @@ function prepare(logitsValue: unknown, options: unknown): Operation<Int32Array> 
 /**
  * Chooses a token from each row of logits: the largest, or one drawn by its probability. Nothing is drawn
  * from a hidden state: the same logits, options and seed give the same token, on every backend and in any
- * batch. (Backends add probabilities in another order: where a sum comes as close to topP as the rounding of
- * float64, they may keep one token more.)
+ * batch. (Backends add probabilities in another order: where a sum comes as close to topP as rounding, they
+ * may keep one token more or less.)
  *
  * A logit of −∞ is never chosen. One of +∞ is chosen at any temperature, of several the first. A row that has
  * NaN, or no logit above −∞, gives −1.

@@ -36,7 +36,7 @@ const KernelTable table = {
     .normalise_scratch = HEED_SHARED::normalise_scratch,
     .normalise_rows = HEED_SHARED::normalise_rows,
     .largest_of_chunks = HEED_SHARED::largest_of_chunks,
-    .sum_of_weights = HEED_SHARED::sum_of_weights,
+    .bin_weights = HEED_SHARED::bin_weights,
     .draw_logit = HEED_SHARED::draw_logit,
     .cast = HEED_SHARED::cast,
 };

@@ -57,7 +57,8 @@ size_t normalise_scratch(int64_t width);
 void normalise_rows(const NormProblem& problem, int64_t first, int64_t count, void* scratch);
 
 void largest_of_chunks(const float* logits, int64_t count, float* largest);
-double sum_of_weights(const float* logits, int64_t count, float highest, double temperature);
+void bin_weights(const float* logits, int64_t count, float highest, double temperature, float top,
+                 float per_unit, double* bins);
 int64_t draw_logit(const DrawnLogits& drawn);
 
 void cast(const void* from, DType from_type, void* to, DType to_type, int64_t count);

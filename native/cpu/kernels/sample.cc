@@ -29,32 +29,23 @@ void largest_of_chunks(const float* logits, int64_t count, float* largest) {
   }
 }
 
-typedef float HalfVec __attribute__((vector_size(lanes * 2)));
-typedef double DoubleVec __attribute__((vector_size(lanes * 4)));
-
-double sum_of_weights(const float* logits, int64_t count, float highest, double temperature) {
+void bin_weights(const float* logits, int64_t count, float highest, double temperature, float top,
+                 float per_unit, double* bins) {
   const auto scale = static_cast<float>(static_cast<double>(log2_e) / temperature);
-  const auto weigh = [&](Vec x) {
-    const Vec power = (x - splat(highest)) * splat(scale);
-    return exp2(power > splat(-150.0f) ? power : splat(-150.0f));
-  };
-  DoubleVec sums{};
-  const auto add = [&](Vec weights) {
-    HalfVec halves[2];
-    __builtin_memcpy(halves, &weights, sizeof weights);
-    sums =
-        sums + __builtin_convertvector(halves[0], DoubleVec) + __builtin_convertvector(halves[1], DoubleVec);
-  };
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) add(weigh(load(logits + i)));
-  if (i < count) {
-    Vec rest = splat(-infinity);
-    for (int lane = 0; i + lane < count; ++lane) rest[lane] = logits[i + lane];
-    add(weigh(rest));
+  for (int64_t first = 0; first < count; first += lanes) {
+    const int64_t left = count - first, used = left < lanes ? left : lanes;
+    Vec x = splat(-infinity);
+    if (used == lanes) {
+      x = load(logits + first);
+    } else {
+      for (int lane = 0; lane < used; ++lane) x[lane] = logits[first + lane];
+    }
+    const Vec power = (x - splat(highest)) * splat(scale), depth = (splat(top) - x) * splat(per_unit);
+    const Vec weights = exp2(power > splat(-150.0f) ? power : splat(-150.0f));
+    constexpr auto last = static_cast<float>(weight_bins);
+    const IntVec places = __builtin_convertvector(depth < splat(last) ? depth : splat(last), IntVec);
+    for (int lane = 0; lane < used; ++lane) bins[places[lane]] += static_cast<double>(weights[lane]);
   }
-  double sum = 0;
-  for (int lane = 0; lane < lanes / 2; ++lane) sum += sums[lane];
-  return sum;
 }
 
 // The score of a logit and its noise, as the reference computes them.

@@ -72,6 +72,7 @@ struct Columns {
 
 // Logits of one row in chunks, and which of them may be drawn.
 constexpr int64_t logits_per_chunk = 64;
+constexpr int weight_bins = 1024;
 struct DrawnLogits {
   const float* logits;
   int64_t count;
@@ -145,8 +146,11 @@ struct KernelTable {
 
   // The largest of each chunk of logits; NaN where a chunk has one.
   void (*largest_of_chunks)(const float* logits, int64_t count, float* largest);
-  // Σ exp((logit − highest) / temperature): weights in float32, their sum in float64.
-  double (*sum_of_weights)(const float* logits, int64_t count, float highest, double temperature);
+  // Adds the weight exp((logit − highest) / temperature) of each logit to bin (top − logit) · per_unit,
+  // rounded down, or to the last one, weight_bins. Weights are float32, and sums float64. No logit is above
+  // the top.
+  void (*bin_weights)(const float* logits, int64_t count, float highest, double temperature, float top,
+                      float per_unit, double* bins);
   // The index of the logit drawn; see lib/backends/reference/sample.ts.
   int64_t (*draw_logit)(const DrawnLogits& drawn);
 

@@ -17,6 +17,8 @@ namespace {
 
 constexpr float no_logit = -std::numeric_limits<float>::infinity();
 constexpr int64_t first_candidates = 256;
+// More candidates are told apart by bins first.
+constexpr int64_t most_candidates = 2048;
 // So few candidates are sorted at once.
 constexpr int64_t sorted_candidates = 64;
 
@@ -129,14 +131,84 @@ class RowOfLogits {
       if (sampling_.top_p >= 1) return found.back();
       return end_of_share(found, sampling_.top_p * weigh(found, highest));
     }
-    const double whole = table_.sum_of_weights(logits_, count_, highest, sampling_.temperature);
-    for (int64_t count = first_candidates;; count *= 8) {
-      // The weights of candidates are nearly all of the sum, and in float64 they are those of the reference.
-      const double weight = weigh(found, highest);
-      const double share = sampling_.top_p * (whole - roughly(found, highest) + weight);
-      if (weight >= share || static_cast<int64_t>(found.size()) == count_) return end_of_share(found, share);
-      found = candidates(count * 8);
+    return end_of_probability(highest);
+  }
+
+  // Weights of logits so far below the highest, in temperatures, are next to nothing.
+  static constexpr double deepest = 25;
+
+  // The last of as few logits as have the share top_p of the probability.
+  Candidate end_of_probability(float highest) const {
+    const auto per_unit = static_cast<float>(weight_bins / (deepest * sampling_.temperature));
+    const std::vector<double> bins = bin({logits_, static_cast<size_t>(count_)}, highest, highest, per_unit);
+    std::vector<Candidate> found = candidates(first_candidates);
+    // In float64, the weights that are most of the sum are those of the reference.
+    const double rough = sum_of(bin(logits_of(found), highest, highest, per_unit));
+    const double weight = weigh(found, highest);
+    double share = sampling_.top_p * (sum_of(bins) - rough + weight);
+    if (weight >= share) return end_of_share(found, share);
+    share += rough - weight;
+    const int place = bin_of_share(bins, share);
+    found.clear();
+    for (int64_t first = 0; first < count_; first += logits_per_chunk) {
+      if (place_of(largest_[static_cast<size_t>(first / logits_per_chunk)], highest, per_unit) > place)
+        continue;
+      for (int64_t i = first; i < std::min(count_, first + logits_per_chunk); ++i) {
+        if (place_of(logits_[i], highest, per_unit) == place)
+          found.push_back({logits_[i], static_cast<int32_t>(i), 0});
+      }
     }
+    narrow(found, highest, share);
+    weigh(found, highest);
+    return end_of_share(found, share);
+  }
+
+  // Leaves the candidates of one bin out of many, as long as there are many.
+  void narrow(std::vector<Candidate>& found, float highest, double& share) const {
+    while (static_cast<int64_t>(found.size()) > most_candidates) {
+      const auto [lowest, top] = std::ranges::minmax(found, {}, &Candidate::logit);
+      const float per_unit = 0.99f * weight_bins / (top.logit - lowest.logit);
+      if (!(per_unit < std::numeric_limits<float>::max())) return;
+      const int place = bin_of_share(bin(logits_of(found), highest, top.logit, per_unit), share);
+      const auto others = std::ranges::remove_if(found, [&, top = top.logit](const Candidate& each) {
+        return place_of(each.logit, top, per_unit) != place;
+      });
+      if (others.empty()) return;
+      found.erase(others.begin(), others.end());
+    }
+  }
+
+  std::vector<double> bin(std::span<const float> logits, float highest, float top, float per_unit) const {
+    std::vector<double> bins(weight_bins + 1);
+    table_.bin_weights(logits.data(), static_cast<int64_t>(logits.size()), highest, sampling_.temperature,
+                       top, per_unit, bins.data());
+    return bins;
+  }
+
+  // The bin of a logit, as the kernel computes it.
+  static int place_of(float logit, float top, float per_unit) {
+    const float depth = (top - logit) * per_unit;
+    return depth < static_cast<float>(weight_bins) ? static_cast<int>(depth) : weight_bins;
+  }
+
+  // The first bin that with those before it has the share; what those have is taken from the share.
+  static int bin_of_share(const std::vector<double>& bins, double& share) {
+    int place = 0;
+    while (place < weight_bins && bins[static_cast<size_t>(place)] < share)
+      share -= bins[static_cast<size_t>(place++)];
+    return place;
+  }
+
+  static double sum_of(const std::vector<double>& bins) {
+    double sum = 0;
+    for (const double each : bins) sum += each;
+    return sum;
+  }
+
+  static std::vector<float> logits_of(const std::vector<Candidate>& found) {
+    std::vector<float> logits(found.size());
+    std::ranges::transform(found, logits.begin(), &Candidate::logit);
+    return logits;
   }
 
   // The sum of the weights of candidates, and each of them.
@@ -148,14 +220,6 @@ class RowOfLogits {
       sum += each.weight;
     }
     return sum;
-  }
-
-  // The same sum, of the weights that the kernel has summed.
-  double roughly(const std::vector<Candidate>& found, float highest) const {
-    std::vector<float> logits(found.size());
-    std::ranges::transform(found, logits.begin(), &Candidate::logit);
-    return table_.sum_of_weights(logits.data(), static_cast<int64_t>(logits.size()), highest,
-                                 sampling_.temperature);
   }
 
   // The last of as few candidates as together weigh `share`; all of them do, but for rounding.
