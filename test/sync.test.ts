@@ -86,6 +86,14 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       drawn.tensor('float32', [3, 700]),
       { backend, temperature: [0, 1, 0.7], topK: 40, topP: 0.9, seed: 1 },
     ]),
+    ...elsewhere('embed', (drawn) => {
+      const [words, places] = [9, 4].map((length) => drawn.tensor('float32', [length, 13]));
+      return [[8, 0, 3, 8], words, { backend, scale: 3, add: [{ ids: [0, 1, 2, 3], table: places }] }];
+    }),
+    ...elsewhere('pooling', (drawn) => [
+      drawn.tensor('float32', [9, 20]),
+      { backend, queryStarts: [0, 4, 4, 9], normalize: true },
+    ]),
     ...pair(layer, 'forward', (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
     ...pair(layer, 'forwardDetails', (drawn) => [
       drawn.tensor('float32', [2, 7, 24]),

@@ -11,7 +11,7 @@ export interface NamedInput {
 /** Each is computed when it is called: whoever needs one need not pay for the others. */
 interface Accesses {
   /** The pages of caches are not among them: nobody but heed can change or detach their memory. */
-  reads(): NamedInput[];
+  reads(): readonly NamedInput[];
   /** Neither are they here: whoever appends writes to them in place, so that nothing has to be copied back. */
   writes(): (Elements | undefined)[];
   /** In multiplications. */
@@ -148,6 +148,22 @@ export function accessesOf(problem: Problem): Accesses {
         reads: () => [{ name: 'logits', data: logits.data }],
         writes: () => [tokens],
         work: () => rows.length * vocabulary * samplingWork,
+      };
+    }
+    case 'embedding': {
+      const { tables, output, rows, width } = problem;
+      return {
+        reads: () => tables,
+        writes: () => [output],
+        work: () => rows * width * (tables.length + 1) * reading,
+      };
+    }
+    case 'pooling': {
+      const { input, output, starts, width } = problem;
+      return {
+        reads: () => [{ name: 'x', data: input }],
+        writes: () => [output],
+        work: () => starts[starts.length - 1] * width * reading,
       };
     }
     case 'norm': {

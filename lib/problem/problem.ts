@@ -414,6 +414,47 @@ export interface SampleProblem {
   readonly tokens: Elements;
 }
 
+/** Rows of tables, added: row i is scale · tables[0][ids[i]] + tables[1][ids[i]] + …, with the ids of each. */
+export interface EmbeddingProblem {
+  readonly kind: 'embedding';
+  readonly rows: number;
+  readonly width: number;
+  readonly type: TensorType;
+  /** At least one; each [length, width], contiguous, with an id below its length for each row. */
+  readonly tables: readonly {
+    readonly data: Elements;
+    readonly length: number;
+    readonly ids: Int32Array;
+    /** The name of its argument in messages. */
+    readonly name: string;
+  }[];
+  /** Of the rows of the first table. */
+  readonly scale: number;
+  /** [rows, width], contiguous, of the type of the tables. */
+  readonly output: Elements;
+}
+
+/** What a sequence of rows becomes: their mean, the first, or the last of them. */
+export const poolingTypes = ['mean', 'first', 'last'] as const;
+export type PoolingType = (typeof poolingTypes)[number];
+
+/** A row for each sequence of rows; zeros where a sequence has none. */
+export interface PoolingProblem {
+  readonly kind: 'pooling';
+  readonly width: number;
+  /** Of input and output. */
+  readonly type: TensorType;
+  /** [tokens, width], contiguous. */
+  readonly input: Elements;
+  /** Where each sequence starts, and where the last one ends: increasing, from 0 to the number of tokens. */
+  readonly starts: readonly number[];
+  readonly pooling: PoolingType;
+  /** Whether rows are divided by their length √(Σ x²), unless that is 0. */
+  readonly normalised: boolean;
+  /** [sequences, width], contiguous. */
+  readonly output: Elements;
+}
+
 export type Problem =
   | AttentionProblem
   | RowsProblem
@@ -423,4 +464,6 @@ export type Problem =
   | CastProblem
   | HeadsProblem
   | NormProblem
-  | SampleProblem;
+  | SampleProblem
+  | EmbeddingProblem
+  | PoolingProblem;

@@ -98,6 +98,16 @@ Accesses accesses(const SampleProblem& problem) {
   return {{problem.logits}, {{problem.tokens, problem.rows.size() * sizeof(int32_t)}}};
 }
 
+Accesses accesses(const EmbeddingProblem& problem) {
+  Accesses all{{}, {{problem.output, bytes_of(problem.rows() * problem.width, problem.type)}}};
+  for (const EmbeddingProblem::Table& table : problem.tables) all.reads.push_back(table.data);
+  return all;
+}
+
+Accesses accesses(const PoolingProblem& problem) {
+  return {{problem.input}, {{problem.output, bytes_of(problem.sequences() * problem.width, problem.type)}}};
+}
+
 }  // namespace
 
 Accesses accesses_of(const Problem& problem) {

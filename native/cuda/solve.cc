@@ -92,6 +92,14 @@ void launch(const SampleProblem&, Workspace&) {
   throw Unsupported("sampling");
 }
 
+void launch(const EmbeddingProblem&, Workspace&) {
+  throw Unsupported("embeddings");
+}
+
+void launch(const PoolingProblem&, Workspace&) {
+  throw Unsupported("pooling");
+}
+
 }  // namespace
 
 // attention_forward uses one block per tile of 64 or 128 query rows of one head, and each block reads all

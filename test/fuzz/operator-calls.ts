@@ -1,8 +1,11 @@
-/** Good calls of what lies between two attentions: norms and sampling. */
+/** Good calls of what lies between two attentions: norms, sampling, embeddings and pooling. */
+import { embed, embedSync } from '../../lib/embedding/embed.js';
 import { norm, normSync } from '../../lib/norm/norm.js';
+import { pooling, poolingSync } from '../../lib/pooling/pooling.js';
 import { sample, sampleSync } from '../../lib/sampling/sample.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { normOracle } from '../norm/norm-oracle.js';
+import { poolingOracle } from '../pooling/pooling-oracle.js';
 import { sampleOracle } from '../sampling/sample-oracle.js';
 import type { Expected } from './attention-model.js';
 import { floatTensorOf, integersIn, loosely, maybe, sizes } from './good-values.js';
@@ -177,12 +180,114 @@ function sampleModel([given, options]: readonly unknown[]): Record<string, Expec
   };
 }
 
+function embedArguments(draw: Draw, backend: string): unknown[] {
+  const [batch, steps, length, width] = sizes(draw, 2, 5, 7, 9);
+  const dims = draw.below(2) === 0 ? [steps] : [batch, steps];
+  const count = dims.reduce((product, each) => product * each, 1);
+  const idsBelow = (bound: number) => {
+    const ids = Array.from({ length: count }, () => draw.below(bound));
+    return dims.length === 1 ? integersIn(draw, ids) : { type: 'int32', dims, data: Int32Array.from(ids) };
+  };
+  const added = () => {
+    const own = 1 + draw.below(4);
+    return { ids: idsBelow(own), table: floatTensorOf(draw, [own, width]) };
+  };
+  return [
+    idsBelow(length),
+    floatTensorOf(draw, [length, width]),
+    {
+      backend,
+      ...maybe(draw, 'scale', () => draw.below(50) / 10),
+      ...maybe(draw, 'add', () => Array.from({ length: draw.below(3) }, added)),
+      ...maybe(draw, 'signal', () => new AbortController().signal),
+    },
+  ];
+}
+
+function embedModel([given, table, options]: readonly unknown[]): Record<string, Expected> {
+  const { values: rows, dims, type } = model.floatTensor(table);
+  expect(dims.length === 2, 'a table');
+  const [length, width] = dims;
+  const { elements: ids, dims: outer } = model.shapedIntegers(given, 0, length - 1);
+  const read = model.options(options, ['scale', 'add', 'backend', 'out', 'signal']);
+  model.expectCallOptions(read);
+  const scale = model.finite(read.scale ?? 1);
+  const sum = ids.flatMap((id) => [...rows.subarray(id * width, (id + 1) * width)].map((x) => scale * x));
+  const added = read.add === undefined ? [] : model.list(read.add);
+  expect(added.length <= 16, 'few tables');
+  for (const each of added) {
+    expect(isObject(each), 'ids and a table');
+    const part = model.options(each, ['ids', 'table']);
+    const own = model.floatTensor(part.table);
+    expect(own.type === type && own.dims.length === 2 && own.dims[1] === width, 'a table that fits');
+    const places = model.shapedIntegers(part.ids, 0, own.dims[0] - 1);
+    expect(model.sameDims(places.dims, outer), 'as many ids');
+    for (const [i, id] of places.elements.entries())
+      for (let d = 0; d < width; d++) sum[i * width + d] += own.values[id * width + d];
+  }
+  return { output: { type, dims: [...outer, width], values: sum, loose: isLoose(sum) } };
+}
+
+function poolingArguments(draw: Draw, backend: string): unknown[] {
+  const starts = [0];
+  for (let left = 1 + draw.below(4); left > 0; left--) starts.push(starts[starts.length - 1] + draw.below(4));
+  return [
+    floatTensorOf(draw, [starts[starts.length - 1], 1 + draw.below(9)]),
+    {
+      backend,
+      ...maybe(draw, 'queryStarts', () => integersIn(draw, starts)),
+      ...maybe(draw, 'type', () => pick(draw, ['mean', 'first', 'last'])),
+      ...maybe(draw, 'normalize', () => draw.below(2) === 0),
+      ...maybe(draw, 'signal', () => new AbortController().signal),
+    },
+  ];
+}
+
+function poolingModel([given, options]: readonly unknown[]): Record<string, Expected> {
+  const { values, dims, type } = model.floatTensor(given);
+  expect(dims.length === 2, 'tokens');
+  const [tokens, width] = dims;
+  const read = model.options(options, ['queryStarts', 'type', 'normalize', 'backend', 'out', 'signal']);
+  model.expectCallOptions(read);
+  const starts =
+    read.queryStarts === undefined ? [0, tokens] : model.integerList(read.queryStarts, 0, tokens);
+  expect(starts[0] === 0 && starts[starts.length - 1] === tokens, 'starts of all tokens');
+  expect(
+    starts.every((start, i) => i === 0 || start >= starts[i - 1]),
+    'starts in order',
+  );
+  const { type: pooled = 'mean', normalize = false } = read;
+  expect(pooled === 'mean' || pooled === 'first' || pooled === 'last', 'a type of pooling');
+  expect(typeof normalize === 'boolean', 'a flag');
+  const expected = starts
+    .slice(1)
+    .flatMap((end, sequence) => poolingOracle(values, width, starts[sequence], end, pooled, normalize));
+  return {
+    output: {
+      type,
+      dims: [starts.length - 1, width],
+      values: expected,
+      // The direction of what is nearly zero is that of rounding.
+      loose: isLoose([...values]) || (normalize && isFlat(values, starts, width)),
+    },
+  };
+}
+
+function isFlat(values: ArrayLike<number>, starts: readonly number[], width: number): boolean {
+  return starts.slice(1).some((end, sequence) => {
+    const sum = poolingOracle(values, width, starts[sequence], end, 'mean', false);
+    return Math.hypot(...sum) < 1e-6;
+  });
+}
+
 /** Results of one tensor, or of several by name. */
 const named = (result: unknown) =>
   isObject(result) && 'dims' in result ? { output: result } : (result as Record<string, unknown>);
 
 export function operatorTargets(draw: Draw, backend: string): Target[] {
   const norms = { arguments: () => normArguments(draw, backend), model: normModel, results: named };
+  const embeddings = { arguments: () => embedArguments(draw, backend), model: embedModel, results: named };
+  const pools = { arguments: () => poolingArguments(draw, backend), model: poolingModel, results: named };
   const samples = {
     arguments: () => sampleArguments(draw, backend),
     model: sampleModel,
@@ -193,6 +298,10 @@ export function operatorTargets(draw: Draw, backend: string): Target[] {
   return [
     { name: 'norm', call: (args) => loosely(norm)(...args), ...norms },
     { name: 'normSync', call: (args) => loosely(normSync)(...args), ...norms },
+    { name: 'embed', call: (args) => loosely(embed)(...args), ...embeddings },
+    { name: 'embedSync', call: (args) => loosely(embedSync)(...args), ...embeddings },
+    { name: 'pooling', call: (args) => loosely(pooling)(...args), ...pools },
+    { name: 'poolingSync', call: (args) => loosely(poolingSync)(...args), ...pools },
     { name: 'sample', call: (args) => loosely(sample)(...args), ...samples },
     { name: 'sampleSync', call: (args) => loosely(sampleSync)(...args), ...samples },
   ];

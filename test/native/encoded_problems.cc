@@ -299,6 +299,31 @@ void add_sample(Encoded& to, Random& random) {
   }
 }
 
+void add_embedding(Encoded& to, Random& random) {
+  const int64_t rows = random.integer(0, 9), width = random.integer(0, 40);
+  const DType type = random_type(random);
+  to.add({double(width), Encoded::number_of(type), 2, to.buffer(rows * width, type)});
+  const int64_t tables = random.integer(1, 3);
+  to.add(double(tables));
+  for (int64_t i = 0; i < tables; ++i) {
+    const int64_t length = random.integer(2, 9);
+    to.add({to.buffer(length * width, type), double(length)});
+    add_list(to, rows, double(random.integer(0, length - 2)), random);
+  }
+}
+
+void add_pooling(Encoded& to, Random& random) {
+  const int64_t sequences = random.integer(0, 4), width = random.integer(0, 40);
+  const DType type = random_type(random);
+  std::vector<double> starts{0};
+  for (int64_t i = 0; i < sequences; ++i) starts.push_back(starts.back() + double(random.integer(0, 5)));
+  to.add({double(width), Encoded::number_of(type)});
+  to.add(to.buffer(static_cast<int64_t>(starts.back()) * width, type));
+  to.add(to.buffer(sequences * width, type));
+  to.add({double(random.integer(0, 2)), random.chance(0.5) ? 1.0 : 0.0, double(starts.size())});
+  for (const double start : starts) to.add(start);
+}
+
 void add_append(Encoded& to, Random& random) {
   const int64_t heads = random.integer(1, 3), width = random.integer(1, 20),
                 value_width = random.integer(1, 20);
@@ -317,7 +342,7 @@ void add_append(Encoded& to, Random& random) {
 }  // namespace
 
 void add_problem(Encoded& to, Random& random) {
-  const int64_t kind = random.integer(0, 8);
+  const int64_t kind = random.integer(0, 10);
   to.add(static_cast<double>(kind));
   if (kind == 2) return add_projection(to, random);
   if (kind == 3) return add_merge(to, random);
@@ -326,6 +351,8 @@ void add_problem(Encoded& to, Random& random) {
   if (kind == 6) return add_heads(to, random);
   if (kind == 7) return add_norm(to, random);
   if (kind == 8) return add_sample(to, random);
+  if (kind == 9) return add_embedding(to, random);
+  if (kind == 10) return add_pooling(to, random);
   const AttentionShape shape = random_shape(random);
   add_attention(to, random, shape);
   if (kind == 1) add_rows(to, random, shape);

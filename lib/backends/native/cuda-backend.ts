@@ -43,7 +43,12 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
 }
 
 /** The kinds of problems that have no kernels yet, by what they are to a caller. */
-const unsolved = { norm: 'norms of rows', sample: 'sampling' } as const;
+const unsolved = {
+  norm: 'norms of rows',
+  sample: 'sampling',
+  embedding: 'embeddings',
+  pooling: 'pooling',
+} as const;
 
 /** Kernels normalise each head by itself, with the same factors. */
 function expectPlainNorms(problem: Problem): void {

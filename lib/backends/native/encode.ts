@@ -5,6 +5,7 @@ import {
   type AttentionProblem,
   type CastProblem,
   type Choices,
+  type EmbeddingProblem,
   type HeadMatrix,
   type HeadNorm,
   type HeadRotation,
@@ -14,8 +15,10 @@ import {
   type MergeProblem,
   type NormProblem,
   type Pages,
+  type PoolingProblem,
   type Problem,
   type ProjectionProblem,
+  poolingTypes,
   type Rotation,
   type RowsProblem,
   type SampleProblem,
@@ -221,6 +224,25 @@ function encodeSample(to: Encoder, problem: SampleProblem): void {
   }
 }
 
+function encodeEmbedding(to: Encoder, problem: EmbeddingProblem): void {
+  to.numbers(problem.width, typeNumber(problem.type), problem.scale);
+  to.buffer(problem.output);
+  to.number(problem.tables.length);
+  for (const { data, length, ids } of problem.tables) {
+    to.buffer(data);
+    to.number(length);
+    to.list(ids);
+  }
+}
+
+function encodePooling(to: Encoder, problem: PoolingProblem): void {
+  to.numbers(problem.width, typeNumber(problem.type));
+  to.buffer(problem.input);
+  to.buffer(problem.output);
+  to.numbers(poolingTypes.indexOf(problem.pooling), problem.normalised ? 1 : 0);
+  to.list(problem.starts);
+}
+
 const kinds = [
   'attention',
   'rows',
@@ -231,6 +253,8 @@ const kinds = [
   'heads',
   'norm',
   'sample',
+  'embedding',
+  'pooling',
 ] as const;
 
 function encodeProblem(to: Encoder, problem: Problem): void {
@@ -262,6 +286,12 @@ function encodeProblem(to: Encoder, problem: Problem): void {
       break;
     case 'sample':
       encodeSample(to, problem);
+      break;
+    case 'embedding':
+      encodeEmbedding(to, problem);
+      break;
+    case 'pooling':
+      encodePooling(to, problem);
       break;
   }
 }

@@ -14,8 +14,10 @@ import { atOnce, runInSlices } from '../../time-slices.js';
 import type { Backend } from '../backend.js';
 import { append } from './append.js';
 import { attend } from './attention.js';
+import { embed } from './embedding.js';
 import { merge } from './merge.js';
 import { normaliseRows } from './norm.js';
+import { pool } from './pooling.js';
 import { packReference, projectRows } from './projection.js';
 import { showRows } from './rows.js';
 import { sample } from './sample.js';
@@ -40,6 +42,10 @@ function work(problem: Problem): Generator<void> {
       return normaliseRows(problem);
     case 'sample':
       return sample(problem);
+    case 'embedding':
+      return embed(problem);
+    case 'pooling':
+      return pool(problem);
   }
 }
 

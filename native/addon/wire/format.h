@@ -37,6 +37,10 @@
 //   8 sample        vocabulary  logits (buffer type)  tokens (buffer of int32)
 //                   rows (count, then of each: temperature topK topP minP repetitionPenalty seed
 //                         previous (list, each < vocabulary))
+//   9 embedding     width type scale  output (buffer)
+//                   tables (count, then of each: buffer length  ids (list, each < length; as many for each))
+//  10 pooling       width type  input output (buffers)  pooling (0 mean, 1 first, 2 last)  normalised (flag)
+//                   starts (list, from 0 on: of each sequence, then the end of the last)
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
 //                slabs (count, then of each: keys values (buffers)

@@ -93,10 +93,10 @@ HeadsProblem read_heads(Reader& from) {
   return problem;
 }
 
-enum class Kind { attention, rows, projection, merge, append, cast, heads, norm, sample };
+enum class Kind { attention, rows, projection, merge, append, cast, heads, norm, sample, embedding, pooling };
 
 Problem read_next(Reader& from) {
-  switch (static_cast<Kind>(from.integer(0, static_cast<int64_t>(Kind::sample)))) {
+  switch (static_cast<Kind>(from.integer(0, static_cast<int64_t>(Kind::pooling)))) {
     case Kind::attention:
       return read_attention(from);
     case Kind::rows:
@@ -113,8 +113,12 @@ Problem read_next(Reader& from) {
       return read_heads(from);
     case Kind::norm:
       return read_norm(from);
-    default:
+    case Kind::sample:
       return read_sample(from);
+    case Kind::embedding:
+      return read_embedding(from);
+    default:
+      return read_pooling(from);
   }
 }
 

@@ -13,5 +13,7 @@ ProjectionProblem read_projection(Reader& from);
 AppendProblem read_append(Reader& from);
 NormProblem read_norm(Reader& from);
 SampleProblem read_sample(Reader& from);
+EmbeddingProblem read_embedding(Reader& from);
+PoolingProblem read_pooling(Reader& from);
 
 }  // namespace heed

@@ -8,9 +8,11 @@ import type { AttentionOptions, Score, Selection } from '../../../lib/attention/
 import { packedAttention } from '../../../lib/attention/packed.js';
 import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
+import { embed } from '../../../lib/embedding/embed.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
 import { norm } from '../../../lib/norm/norm.js';
+import { pooling } from '../../../lib/pooling/pooling.js';
 import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
 import { sample } from '../../../lib/sampling/sample.js';
@@ -216,6 +218,10 @@ onDevice('the cuda backend', () => {
       [() => norm(onIt, { weight: placed }), 'norms of rows yet'],
       [() => sample(weight, given), 'sampling yet'],
       [() => sample(onIt), 'sampling yet'],
+      [() => embed([0], weight, given), 'embeddings yet'],
+      [() => embed([0], onIt), 'embeddings yet'],
+      [() => pooling(weight, given), 'pooling yet'],
+      [() => pooling(onIt), 'pooling yet'],
     ] as const) {
       await rejectsHeed(call, 'HEED_UNSUPPORTED', message);
     }
