@@ -1,6 +1,6 @@
 // Compiles TypeScript if a source has changed, and copies the other files of the package next to it. npm runs
 // this as `prepare`: before it packs, after it installs a checkout, and when heed is installed from git.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -33,11 +33,16 @@ function sources() {
   return ['package.json', 'tsconfig.json', 'binding.gyp', ...files.sort()];
 }
 
-function run(what, args) {
+/** Ends this process if it fails, and with it what scripts/setup.mjs runs beside it. */
+async function run(what, args) {
   console.error(`heed: ${what} …`);
-  const { status, error } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
-  if (status === 0) return;
-  console.error(`heed: ${what} has failed${error ? `: ${error.message}` : ''}`);
+  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  const why = await new Promise((resolve) => {
+    child.on('error', ({ message }) => resolve(`: ${message}`));
+    child.on('close', (status) => resolve(status === 0 ? undefined : ''));
+  });
+  if (why === undefined) return;
+  console.error(`heed: ${what} has failed${why}`);
   process.exit(1);
 }
 
@@ -86,8 +91,8 @@ if (last.hash !== stamp.hash) {
   // Otherwise the output of a deleted source would remain and be run.
   const present = new Set(files);
   if (!last.files.every((file) => present.has(file))) rmSync(join(root, 'dist'), { recursive: true });
-  run('compiling TypeScript', [tsc]);
-  run('checking the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
+  await run('compiling TypeScript', [tsc]);
+  await run('checking the script of pages', [tsc, '-p', 'lib/demo/page/browser']);
   await bundlePage();
   // In the package's root, package managers would treat it as a request to build.
   copyFileSync(join(root, 'binding.gyp'), join(root, 'dist', 'binding.gyp'));

@@ -27,11 +27,24 @@ function installPackages() {
   process.exit(1);
 }
 
+/**
+ * Runs what builds the addon from a copy that esbuild makes in a moment, without checking types: so the compiler of
+ * TypeScript may take its time beside it, and writes into another folder.
+ */
 async function buildAddon(report) {
-  const { build } = require(join(root, 'dist/lib/cli/build.js'));
-  process.exitCode = await build({ silentIfReady: !report, forThisMachine: !report });
+  const { build: transpile } = await import('esbuild');
+  await transpile({
+    absWorkingDir: root,
+    entryPoints: ['lib/**/*.ts'],
+    outdir: 'build/setup/lib',
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+  });
+  const { build } = require(join(root, 'build/setup/lib/cli/build.js'));
+  process.exitCode = await build({ silentIfReady: !report, forThisMachine: !report }, root);
 }
 
 installPackages();
-await import('./compile-typescript.mjs');
-await buildAddon(process.argv.includes('--report'));
+await Promise.all([buildAddon(process.argv.includes('--report')), import('./compile-typescript.mjs')]);

@@ -5,10 +5,17 @@ import { cudaBackend, type Parts } from './parts.js';
 import { nameOfSet, sourcesOf } from './sources.js';
 import type { Tool, Way } from './tools.js';
 
-/** The number of files to compile. */
-export function unitsToCompile(root: string, instructionSets: readonly string[], cuda: boolean): number {
-  const { files, kernels, withCuda, withoutCuda } = sourcesOf(root);
-  return instructionSets.reduce((sum, set) => sum + kernels[set], files + (cuda ? withCuda : withoutCuda));
+/** The number of units to compile. CMake compiles the files of a part together, `withoutCuda` with the last part. */
+export function unitsToCompile(
+  root: string,
+  tool: Tool,
+  instructionSets: readonly string[],
+  cuda: boolean,
+): number {
+  const { parts, kernels, withCuda, withoutCuda } = sourcesOf(root);
+  const files = parts.reduce((sum, count) => sum + count, withoutCuda);
+  const others = tool === 'node-gyp' ? files : parts.length + (cuda ? withCuda : 0);
+  return instructionSets.reduce((sum, set) => sum + kernels[set], others);
 }
 
 /**

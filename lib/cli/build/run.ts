@@ -5,7 +5,7 @@ import { Progress } from '../progress.js';
 import { runSupervised } from '../supervised/run.js';
 import { announceWithoutCuda, CudaAnnouncement, unitsToCompile } from './announcement.js';
 import { complaintsAmong } from './complaints.js';
-import { settingsOf, type Way } from './tools.js';
+import { settingsOf, type Tool, type Way } from './tools.js';
 import { closeFolder, openFolder, removeFolder } from './work-folder.js';
 
 export interface Outcome {
@@ -16,7 +16,8 @@ export interface Outcome {
   readonly log: string | undefined;
 }
 
-const compiling = /Building (?:CXX|CUDA) object \S*?([\w-]+\.(?:cc|cu))|CXX\(target\) \S*?([\w-]+)\.o$/;
+const compiling =
+  /Building CXX object \S*?([\w-]+)\.dir\/Unity\/|Building (?:CXX|CUDA) object \S*?([\w-]+\.(?:cc|cu))|CXX\(target\) \S*?([\w-]+)\.o$/;
 
 function writeLog(file: string, lines: readonly string[]): string | undefined {
   try {
@@ -28,20 +29,22 @@ function writeLog(file: string, lines: readonly string[]): string | undefined {
   }
 }
 
-/** The progress bar of compiled files; CMake prints their number before it begins. */
+/** The progress bar of compiled units: of files, or of parts whose files are compiled together. */
 class Compilation implements Disposable {
   #progress: Progress | undefined;
 
   constructor(
     private readonly root: string,
+    private readonly tool: Tool,
     private readonly instructionSets: readonly string[],
   ) {}
 
   listen(line: string, cuda: boolean): void {
-    const [, file, object] = compiling.exec(line) ?? [];
-    if (file === undefined && object === undefined) return;
-    this.#progress ??= new Progress(unitsToCompile(this.root, this.instructionSets, cuda));
-    this.#progress.begin(file ?? `${object}.cc`);
+    const [, part, file, object] = compiling.exec(line) ?? [];
+    const label = part ?? file ?? (object && `${object}.cc`);
+    if (label === undefined) return;
+    this.#progress ??= new Progress(unitsToCompile(this.root, this.tool, this.instructionSets, cuda));
+    this.#progress.begin(label);
   }
 
   [Symbol.dispose](): void {
@@ -62,7 +65,7 @@ export async function runTool(way: Way, root: string, say: (message: string) => 
   const announcement = new CudaAnnouncement();
   let cuda = before?.cuda ?? announceWithoutCuda(tool, parts);
   if (cuda) say(cuda);
-  using compilation = new Compilation(root, parts.instructionSets);
+  using compilation = new Compilation(root, tool, parts.instructionSets);
   const onLine = (line: string) => {
     lines.push(line);
     const news = announcement.listen(line);

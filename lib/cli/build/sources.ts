@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Sources {
-  /** How many files are compiled whatever is left out. */
-  readonly files: number;
+  /** The parts that are compiled whatever is left out, and how many files each has. */
+  readonly parts: readonly number[];
   /** How many more are for each instruction set. */
   readonly kernels: Readonly<Record<string, number>>;
   readonly withoutCuda: number;
@@ -27,7 +27,7 @@ export function sourcesOf(root: string): Sources {
   const { core, cpu, wire, runtime, addon, withoutCuda, withCuda, solver, cuda, kernels } = listed;
   const all = Object.keys(kernels.instructionSets);
   return {
-    files: [core, cpu, wire, runtime, addon].flat().length,
+    parts: [core, cpu, wire, runtime, addon].map((files) => files.length),
     kernels: Object.fromEntries(
       all.map((set) => [set, (kernels.ownSources?.[set] ?? kernels.sources).length]),
     ),

@@ -233,7 +233,7 @@ static void project_integers(const ProjectionArguments& a, const IntegerPanels& 
     const auto multiply = [&](PanelRange range, auto write) {
       for (int64_t panel = range.first; panel < range.end; ++panel) {
         project_panel(layout, panels, block, panel,
-                      [&](int64_t row, float* values) { write(row, panel, int64_t{1}, values); });
+                      [&](int64_t row, float* values) { write(row, int64_t{1}, panel, int64_t{1}, values); });
       }
     };
     write_product(a, first_row, rows, columns, static_cast<float*>(scratch), multiply);

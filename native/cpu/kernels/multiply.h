@@ -9,6 +9,7 @@
 // Query rows lie along the vector lanes, so softmax needs no horizontal operation and K needs no packing.
 #pragma once
 
+#include "cpu/kernels/multiply_loop.h"
 #include "cpu/kernels/storage.h"
 #include "cpu/kernels/tiles.h"
 #include "cpu/kernels/upcoming.h"
@@ -20,10 +21,12 @@ using Accumulators = Vec[rows][vectors];
 
 // The layout of A: A(m, k) is a[m · row_stride + k · depth_stride]. One of the strides is 1.
 struct BroadcastRows {  // k is contiguous
+  static constexpr bool contiguous_rows = true;
   static int64_t row(int64_t stride, int64_t m) { return m * stride; }
   static int64_t depth(int64_t, int64_t k) { return k; }
 };
 struct BroadcastColumns {  // m is contiguous
+  static constexpr bool contiguous_rows = false;
   static int64_t row(int64_t, int64_t m) { return m; }
   static int64_t depth(int64_t stride, int64_t k) { return k * stride; }
 };
@@ -62,6 +65,14 @@ static inline __attribute__((always_inline)) void multiply(const typename BType:
                                                            const typename BType::Element* b, int64_t pitch,
                                                            int64_t depth, Accumulators<rows, vectors>& acc,
                                                            int64_t apart = 0, Next next = {}) {
+  if constexpr (has_multiply_loop && vectors == 2 && panels == 1 &&
+                std::is_same_v<typename BType::Element, float>) {
+    if (pitch == vectors * lanes) {
+      multiply_loop<Walk::contiguous_rows, rows, Next::requests>(a, stride * sizeof(float), b, depth, acc,
+                                                                 next.at(0), next.distance_of(4));
+      return;
+    }
+  }
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) {
 #pragma GCC unroll 16

@@ -206,7 +206,7 @@ static inline void multiply_tile(const ProjectionArguments& a, const typename We
 #pragma GCC unroll 16
     for (int v = 0; v < panels * tile_vectors; ++v) store(values[m] + v * lanes, acc[m][v]);
   }
-  for (int m = 0; m < rows; ++m) write(first + m, panel, panels, values[m]);
+  write(first, int64_t{rows}, panel, int64_t{panels}, values[0]);
 }
 
 template <int count>
@@ -214,7 +214,7 @@ struct PanelCount {
   static constexpr int value = count;
 };
 
-// Calls write(row, panel, count, values) with the sums of each row for `count` panels from `panel` on.
+// Calls write(row, rows, panel, count, values) with the sums of some rows for `count` panels from `panel` on.
 template <class Weight, class Write>
 static inline void multiply_panels(const ProjectionArguments& a, const typename Weight::Factor* input,
                                    int64_t rows, PanelRange panels, Write write) {
@@ -306,7 +306,7 @@ void project_columns(const ProjectionArguments& a, Columns columns, void* scratc
         alignas(64) float values[tile.value][panel_columns];
         multiply_columns<Weight, tile.value>(input + row * Weight::depth(a.inner), a.inner,
                                              weight + first * a.inner, count, values);
-        for (int m = 0; m < tile.value; ++m) write_columns(a, row + m, first, count, values[m]);
+        write_columns(a, row, tile.value, first, count, values[0], panel_columns);
       });
     }
   });

@@ -46,6 +46,9 @@ class Upcoming {
   int64_t width_, gap_, rows_;
 };
 struct NothingUpcoming {
+  static constexpr int requests = 0;
+  static const char* at(int64_t) { return nullptr; }
+  static int64_t distance_of(int64_t) { return 0; }
   static void request(int64_t) {}
   template <int64_t>
   static void request(int64_t) {}
@@ -53,10 +56,13 @@ struct NothingUpcoming {
 
 // Requests at even distances, at the pace of passes that take many steps for what they read: several steps
 // may request the same line, which costs less than to tell.
-template <int requests>
+template <int count>
 struct Paced {
+  static constexpr int requests = count;
   const char* from;
   int64_t distance;
+  const char* at(int64_t step) const { return from + step * count * distance; }
+  int64_t distance_of(int64_t steps) const { return steps * count * distance; }
   void request(int64_t step) const {
 #pragma GCC unroll 8
     for (int i = 0; i < requests; ++i) __builtin_prefetch(from + (step * requests + i) * distance, 0, 2);

@@ -11,13 +11,17 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// Adds the bias to columns [first_column, first_column + count) of one row and writes them to their heads.
-static inline void write_columns(const ProjectionArguments& a, int64_t row, int64_t first_column,
-                                 int64_t count, float* values) {
+// Adds the bias to columns [first_column, first_column + count) of some rows, whose values are `pitch` apart,
+// and writes them to their heads. Divisions are for all rows at once: of 16 columns they would take a tenth
+// of the time of the product.
+static inline void write_columns(const ProjectionArguments& a, int64_t first_row, int64_t rows,
+                                 int64_t first_column, int64_t count, float* values, int64_t pitch) {
   if (a.bias) {
-    for (int64_t i = 0; i < count; ++i) values[i] += a.bias[first_column + i];
+    for (int64_t m = 0; m < rows; ++m) {
+      for (int64_t i = 0; i < count; ++i) values[m * pitch + i] += a.bias[first_column + i];
+    }
   }
-  const int64_t batch = row / a.steps, step = row % a.steps;
+  const int64_t first_batch = first_row / a.steps, first_step = first_row % a.steps;
   for (int64_t t = 0; t < a.target_count; ++t) {
     const ProjectionTarget& target = a.targets[t];
     const int64_t end = target.first_column + target.columns;
@@ -29,14 +33,23 @@ static inline void write_columns(const ProjectionArguments& a, int64_t row, int6
       const int64_t run =
           last - column < target.head_width - within ? last - column : target.head_width - within;
       float* head_values = values + (column - first_column);
-      if (target.norm.weight && head % target.norm.heads == 0)
-        normalise(target.norm, head, target.head_width, head_values);
-      if (target.rotation.width > 0) rotate(target.rotation, row, head_values);
+      for (int64_t m = 0; m < rows; ++m) {
+        if (target.norm.weight && head % target.norm.heads == 0)
+          normalise(target.norm, head, target.head_width, head_values + m * pitch);
+        if (target.rotation.width > 0) rotate(target.rotation, first_row + m, head_values + m * pitch);
+      }
       with_type(target.view.type, [&](auto type) {
         using Type = decltype(type);
-        auto* to = static_cast<typename Type::Element*>(target.view.data) + batch * target.view.batch_stride +
-                   head * target.view.head_stride + step * target.view.step_stride + within;
-        narrow<Type>(head_values, run, 1, to);
+        auto* to =
+            static_cast<typename Type::Element*>(target.view.data) + head * target.view.head_stride + within;
+        int64_t batch = first_batch, step = first_step;
+        for (int64_t m = 0; m < rows; ++m) {
+          narrow<Type>(head_values + m * pitch, run, 1,
+                       to + batch * target.view.batch_stride + step * target.view.step_stride);
+          if (++step < a.steps) continue;
+          step = 0;
+          ++batch;
+        }
       });
       column += run;
     }
@@ -71,30 +84,31 @@ static inline int64_t collected_sums(const ProjectionArguments& a, int64_t rows,
 
 // Writes the sums of rows [first_row, first_row + rows) to their heads: those of some panels as soon as they
 // are computed, or of all panels side by side in `sums` first. multiply(panels, write) calls
-// write(row, panel, count, values) with the sums of each row, counted from 0, for `count` panels from `panel`
-// on, until all panels have been written for all rows.
+// write(row, rows, panel, count, values) with the sums of `rows` rows from `row` on, counted from 0, for
+// `count` panels from `panel` on, [rows, count · panel_columns], until all panels have been written for all
+// rows.
 template <class Multiply>
 static inline void write_product(const ProjectionArguments& a, int64_t first_row, int64_t rows,
                                  Columns columns, float* sums, Multiply multiply) {
   const PanelRange panels = panels_of(columns);
   if (!whole_heads(a, columns)) {
-    multiply(panels, [&](int64_t row, int64_t panel, int64_t count, float* values) {
+    multiply(panels, [&](int64_t row, int64_t some, int64_t panel, int64_t count, float* values) {
       const int64_t first = panel * panel_columns, last = first + count * panel_columns;
       const int64_t skipped = first < columns.first ? columns.first - first : 0;
       const int64_t end = columns.end < last ? columns.end : last;
-      write_columns(a, first_row + row, first + skipped, end - first - skipped, values + skipped);
+      write_columns(a, first_row + row, some, first + skipped, end - first - skipped, values + skipped,
+                    count * panel_columns);
     });
     return;
   }
   const int64_t pitch = panels.columns(), skipped = columns.first - panels.first * panel_columns;
-  multiply(panels, [&](int64_t row, int64_t panel, int64_t count, const float* values) {
+  multiply(panels, [&](int64_t row, int64_t some, int64_t panel, int64_t count, const float* values) {
     float* side = sums + row * pitch + (panel - panels.first) * panel_columns;
-    for (int64_t i = 0; i < count * panel_columns; i += lanes) store(side + i, load(values + i));
+    for (int64_t m = 0; m < some; ++m, side += pitch, values += count * panel_columns) {
+      for (int64_t i = 0; i < count * panel_columns; i += lanes) store(side + i, load(values + i));
+    }
   });
-  for (int64_t row = 0; row < rows; ++row) {
-    write_columns(a, first_row + row, columns.first, columns.end - columns.first,
-                  sums + row * pitch + skipped);
-  }
+  write_columns(a, first_row, rows, columns.first, columns.end - columns.first, sums + skipped, pitch);
 }
 
 }  // namespace heed::cpu::HEED_ISA

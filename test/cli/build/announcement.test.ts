@@ -35,7 +35,7 @@ describe('what a build announces', () => {
         ? ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16']
         : ['baseline'],
     );
-    const units = (cuda: boolean) => unitsToCompile(packageRoot, instructionSets, cuda);
+    const units = (cuda: boolean) => unitsToCompile(packageRoot, 'cmake-js', instructionSets, cuda);
     assert.ok(units(true) > units(false) + 10);
   });
 });
