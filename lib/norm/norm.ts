@@ -53,7 +53,12 @@ export interface SummedNormOptions extends Omit<NormOptions, 'out'> {
    */
   residual: TensorLike;
   /** Tensors to write either result to, which are then returned. None may share memory with an input or the other. */
-  out?: { sum?: Tensor; output?: Tensor };
+  out?: {
+    /** For x + residual. */
+    sum?: Tensor;
+    /** For the sum, normalised. */
+    output?: Tensor;
+  };
 }
 
 /** What {@link norm} returns with a residual. */

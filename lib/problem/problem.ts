@@ -435,8 +435,9 @@ export interface EmbeddingProblem {
 }
 
 /** What a sequence of rows becomes: their mean, the first, or the last of them. */
-export const poolingTypes = ['mean', 'first', 'last'] as const;
-export type PoolingType = (typeof poolingTypes)[number];
+export type PoolingType = 'mean' | 'first' | 'last';
+
+export const poolingTypes: readonly PoolingType[] = ['mean', 'first', 'last'];
 
 /** A row for each sequence of rows; zeros where a sequence has none. */
 export interface PoolingProblem {
