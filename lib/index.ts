@@ -51,6 +51,7 @@ export {
   limitDeviceMemory,
   trimDeviceMemory,
 } from './backends/devices.js';
+export { type AddedEmbedding, type EmbedOptions, embed, embedSync } from './embedding/embed.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
 export {
   type AppendOptions,
@@ -83,9 +84,13 @@ export {
   type RotaryScaling,
   type YarnScaling,
 } from './multi-head-attention/multi-head-attention.js';
+export { type NormedSum, type NormOptions, norm, normSync, type SummedNormOptions } from './norm/norm.js';
+export { type PoolingOptions, pooling, poolingSync } from './pooling/pooling.js';
+export type { PoolingType } from './problem/problem.js';
 export type { QuantisedType } from './problem/quantised-weight.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './projection/packed-weight.js';
 export { type ProjectOptions, project, projectSync } from './projection/project.js';
+export { type SampleOptions, sample, sampleSync } from './sampling/sample.js';
 export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,

@@ -10,6 +10,7 @@ import { layerTargets } from './layer-calls.js';
 import { microsoftTargets } from './microsoft-calls.js';
 import { mutate } from './mutate.js';
 import { onnxTargets } from './onnx-calls.js';
+import { operatorTargets } from './operator-calls.js';
 import { judge, judgeGood, type Target } from './outcome.js';
 import { safetensorsTargets } from './safetensors-calls.js';
 import { tensorTargets } from './tensor-calls.js';
@@ -27,6 +28,7 @@ const onBackend = (backend: TestedBackend) => (draw: Draw) => [
   ...layerTargets(draw, backend),
   ...onnxTargets(draw, backend),
   ...microsoftTargets(draw, backend),
+  ...operatorTargets(draw, backend),
 ];
 const namesOf = (targets: (draw: Draw) => Target[]) => targets(drawFrom('names')).map(({ name }) => name);
 const fileTargets = ['open', 'file.read', 'save'];

@@ -14,6 +14,7 @@ import { type Draw, pick } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
 import { microsoftTargets } from './microsoft-calls.js';
 import { onnxTargets } from './onnx-calls.js';
+import { operatorTargets } from './operator-calls.js';
 import { judge, type Target } from './outcome.js';
 import { safetensorsTargets } from './safetensors-calls.js';
 
@@ -96,6 +97,7 @@ describe('memory that changes while it is used', () => {
         ...layerTargets(draw, backend),
         ...onnxTargets(draw, backend),
         ...microsoftTargets(draw, backend),
+        ...operatorTargets(draw, backend),
       ].filter(({ name }) => !name.endsWith('Sync'));
     for (const { name } of promised(drawFrom('names'))) {
       it(`does no harm to ${name} on ${backend}`, async () => {

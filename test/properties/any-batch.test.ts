@@ -10,6 +10,7 @@ import { setThreads } from '../../lib/backends/native/native.js';
 import { type CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
 import { KeyValuePool } from '../../lib/key-value-cache/key-value-pool.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';
+import { normSync } from '../../lib/norm/norm.js';
 import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
 import { packWeight } from '../../lib/projection/packed-weight.js';
 import { projectSync } from '../../lib/projection/project.js';
@@ -77,6 +78,44 @@ eachBackend(
           }
         }),
         runs(backend === 'reference' ? 30 : 150),
+      );
+    });
+  },
+  'cuda',
+);
+
+const norms = fc.record({
+  type,
+  normType: fc.constantFrom('rms' as const, 'layer' as const),
+  rows: fc.integer({ min: 1, max: 60 }),
+  width: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.constantFrom(2048)),
+  threads: fc.integer({ min: 1, max: 3 }),
+  seed: fc.nat(),
+});
+
+eachBackend(
+  'the bits of a normalised row',
+  (backend) => {
+    keepThreads();
+
+    it('depend on that row alone', () => {
+      fc.assert(
+        fc.property(norms, (each) => {
+          const random = new Random(`norm ${each.seed}`);
+          const { rows, width } = each;
+          const x = random.tensor(each.type, [rows, width]);
+          const given = {
+            type: each.normType,
+            weight: random.tensor('float32', [width]),
+            backend,
+          };
+          if (backend === 'cpu') setThreads(each.threads);
+          const whole = normSync(x, given);
+          const first = random.integer(0, rows - 1);
+          for (const places of [[first], range(first, rows), [random.integer(0, rows - 1), first]])
+            expectSameBits(normSync(take(x, 0, places), given), take(whole, 0, places));
+        }),
+        runs(backend === 'reference' ? 10 : 40),
       );
     });
   },

@@ -42,6 +42,14 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
   return new HeedError('HEED_UNSUPPORTED', `The cuda backend does not support ${what} yet; ${instead}`);
 }
 
+/** The kinds of problems that have no kernels yet, by what they are to a caller. */
+const unsolved = {
+  norm: 'norms of rows',
+  sample: 'sampling',
+  embedding: 'embeddings',
+  pooling: 'pooling',
+} as const;
+
 /** Kernels normalise each head by itself, with the same factors. */
 function expectPlainNorms(problem: Problem): void {
   if (problem.kind !== 'projection') return;
@@ -100,6 +108,10 @@ class CudaBackend implements Backend {
     const instead = "add their bias as a mask, or use backend 'cpu'";
     if (alibiDistance !== 'signed') throw unsupported(`alibiSlopes of ${alibiDistance} distances`, instead);
     if (slopesPerEntry) throw unsupported('alibiSlopes per batch entry', instead);
+  }
+
+  expectSolvable(kind: Problem['kind']): void {
+    if (kind in unsolved) throw unsupported(unsolved[kind as keyof typeof unsolved]);
   }
 
   expectQuantised(type: QuantisedType): never {
