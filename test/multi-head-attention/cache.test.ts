@@ -270,6 +270,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
       ['bfloat16', 1e-2],
       ['float16', 2e-3],
       ['int8', 2e-2],
+      ['float8', 6e-2],
     ] as const) {
       const cache = cacheFor(layer, { width: 8, pageSize: 4, type });
       await layer.forward(stepsOf(input, 1, 0, 8), { cache });

@@ -56,6 +56,8 @@ function expectPlainNorms(problem: Problem): void {
 
 /** Kernels of hard selections read keys and values as queries, and those of cosines read no scales. */
 function expectStoredTypes(problem: Problem): void {
+  if (problem.kind === 'append' && problem.cachedKey.type === 'float8')
+    throw unsupported('caches of float8', "use type 'int8'");
   if (problem.kind !== 'attention') return;
   const { query, key, value, scoring } = problem;
   const hard = scoring.select.kind === 'hard' || scoring.select.kind === 'drawn';
