@@ -1,8 +1,7 @@
 // Keys and values of another type than the one that attention_decode multiplies: rows arrive in shared memory
-// as they are stored, and are converted there, once for all queries of the block. Elements of scaled types
-// are exact in every type: integers up to 127, times the factor of their channel, which is at most 64, and
-// numbers of E4M3. The scale of a key multiplies its scores, and that of a value its weights (ValueScale has
-// exceptions).
+// as they are stored, and are converted there, once for all queries of the block. Elements of int8 are exact
+// in every type: integers up to 127, times the factor of their channel, which is at most 64. The scale of a
+// key multiplies its scores, and that of a value its weights (ValueScale has exceptions).
 #pragma once
 
 #include <cstdint>
@@ -13,33 +12,19 @@
 
 namespace heed::cuda {
 
-// Both kinds of rows have
-//
-//   with_bytes(f)  calls f with an ElementType as wide as those stored, to copy them
-//   with_type(f)   calls f with the ElementType of those stored
-
-// Pages of a scaled type, with rows as wide as the tile.
+// Pages of int8, with rows as wide as the tile.
 template <class T, class Sizes>
 class QuantisedRows : public PagedRows<int8_t, Sizes> {
  public:
   using Factors = NoKeyFactors;
   static constexpr bool are_converted = true;
   static constexpr int chunks_at_once = 2;  // converted by a thread
-  __device__ __forceinline__ QuantisedRows(const DecodeParameters& p, const DecodeBlock& block)
-      : PagedRows<int8_t, Sizes>(p, block), type_(p.attention.key.type) {}
+  using PagedRows<int8_t, Sizes>::PagedRows;
 
-  template <class F>
-  __device__ __forceinline__ void with_bytes(F f) const {
-    f(ElementType<int8_t>{});
-  }
   template <class F>
   __device__ __forceinline__ void with_type(F f) const {
-    if (type_ == DType::float8) return f(ElementType<Float8>{});
     f(ElementType<int8_t>{});
   }
-
- private:
-  DType type_;
 };
 
 // All others: of any type, width and alignment, contiguous or in pages.
@@ -52,15 +37,8 @@ class ConvertedRows : public AnyRows<T, Sizes> {
       : AnyRows<T, Sizes>(p, block), type_(p.attention.key.type) {}
 
   template <class F>
-  __device__ __forceinline__ void with_bytes(F f) const {
-    if (is_scaled(type_)) return f(ElementType<int8_t>{});
-    f(ElementType<Float16>{});
-  }
-  template <class F>
   __device__ __forceinline__ void with_type(F f) const {
     switch (type_) {
-      case DType::float8:
-        return f(ElementType<Float8>{});
       case DType::float16:
         return f(ElementType<Float16>{});
       case DType::bfloat16:
@@ -74,7 +52,7 @@ class ConvertedRows : public AnyRows<T, Sizes> {
   DType type_;
 };
 
-// The scale of a value, as what its elements and what its weights are multiplied by. A scale that marks
+// The scale of an int8 value, as what its elements and what its weights are multiplied by. A scale that marks
 // a row as not finite multiplies elements, because special_values.cuh keeps those from rows that do not
 // attend them.
 template <class T>
@@ -94,7 +72,7 @@ struct ValueScale<Float16> {
   }
 
  private:
-  static constexpr float most = 128;  // 448 times as much is finite; a power of two
+  static constexpr float most = 512;  // 127 times as much is finite; a power of two
 };
 
 // Loads keys and values one tile ahead, as DecodePipeline does, and converts a tile when it has arrived. The
@@ -121,7 +99,7 @@ class ConvertingPipeline {
   __device__ __forceinline__ void start(int tile, int32_t first_key) {
     const int32_t left = last_key_ - first_key;
     if (left <= 0) return thread::commit_copies();
-    rows_.with_bytes([&](auto element) {
+    rows_.with_type([&](auto element) {
       using Stored = typename decltype(element)::type;
       const auto keys = stored<Stored>(tile, 0), values = stored<Stored>(tile, 1);
       if (left >= Sizes::keys) {
@@ -147,8 +125,7 @@ class ConvertingPipeline {
       constexpr bool scaled = sizeof(Stored) == 1;
       each_chunk(Rows::key_width(p.attention), [&](int row, int chunk) {
         RowOutliers outliers;
-        if (__is_same(Stored, int8_t) && first_key + row < last_key_)
-          outliers = key_scales_.outliers(first_key + row);
+        if (scaled && first_key + row < last_key_) outliers = key_scales_.outliers(first_key + row);
         convert_chunk(stored<Stored>(tile, 0), keys(tile), row, chunk, 1, outliers);
       });
       each_chunk(Rows::value_width(p.attention), [&](int row, int chunk) {
@@ -231,7 +208,7 @@ class ConvertingPipeline {
 #pragma unroll
       for (int w = 0; w < count / 4; ++w) {
         float four[4], factors[4];
-        thread::to_floats<Stored>(words[w], four);
+        thread::to_floats(words[w], four);
         if (outliers.factors(column + 4 * w, factors)) {
 #pragma unroll
           for (int i = 0; i < 4; ++i) four[i] *= factors[i];

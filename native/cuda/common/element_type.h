@@ -24,16 +24,10 @@ auto with_element_type(DType type, F f) {
   }
 }
 
-// The same for a type whose rows have a scale.
-template <class F>
-auto with_scaled_type(DType type, F f) {
-  return type == DType::float8 ? f(ElementType<Float8>{}) : f(ElementType<int8_t>{});
-}
-
-// The same for any type of keys and values.
+// The same for a type of keys and values, which may be int8.
 template <class F>
 auto with_stored_type(DType type, F f) {
-  return is_scaled(type) ? with_scaled_type(type, f) : with_element_type(type, f);
+  return type == DType::int8 ? f(ElementType<int8_t>{}) : with_element_type(type, f);
 }
 
 }  // namespace heed::cuda

@@ -1,5 +1,5 @@
-// What belongs to rows of scaled types in the pages of a cache: the scale of each, and what a block of keys
-// of int8 says of outlier channels (core/outliers.h).
+// What belongs to rows of int8 in the pages of a cache: the scale of each, and what its block of keys says of
+// outlier channels (core/outliers.h).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Storage types of 16 and 8 bits, and their conversions. Arithmetic is in float32.
+// 16-bit storage types and their conversions. Arithmetic is in float32.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,6 @@ struct Float16 {
 };
 struct BFloat16 {
   uint16_t bits;
-};
-// E4M3 of the Open Compute Project: no infinities, and a magnitude of 0x7f is NaN.
-struct Float8 {
-  uint8_t bits;
 };
 
 namespace thread {
@@ -65,32 +61,9 @@ __device__ __forceinline__ float to_float(Float16 x) {
 #endif
 }
 
-// With the exponent and the fraction in their places of float32, a number of E4M3 is 2^120 times as small,
-// and may be subnormal.
-__device__ __forceinline__ float to_float(Float8 x) {
-  const uint32_t magnitude = x.bits & 0x7fu;
-  const float value = magnitude == 0x7f ? from_bits(0x7fc00000u) : from_bits(magnitude << 20) * 0x1p120f;
-  return x.bits & 0x80 ? -value : value;
-}
-
-// The four numbers of a type of 8 bits in a word.
-template <class From>
-__device__ __forceinline__ void to_floats(uint32_t four, float (&to)[4]);
-
-template <>
-__device__ __forceinline__ void to_floats<Float8>(uint32_t four, float (&to)[4]) {
-  for (int i = 0; i < 4; ++i) {
-    const auto first = static_cast<int32_t>(four << (24 - 8 * i));
-    to[i] = from_bits(static_cast<uint32_t>(first >> 4) & 0x87f00000u) * 0x1p120f;
-  }
-  if ((((four & 0x7f7f7f7fu) + 0x01010101u) & 0x80808080u) == 0) return;  // none is NaN
-  for (int i = 0; i < 4; ++i) to[i] = to_float(Float8{static_cast<uint8_t>(four >> 8 * i)});
-}
-
-// Each becomes the last byte of a float32 between 2^23 and 2^23 + 255, from which a subtraction leaves it:
-// conversions of integers are a quarter as fast.
-template <>
-__device__ __forceinline__ void to_floats<int8_t>(uint32_t four, float (&to)[4]) {
+// The four numbers of int8 in a word. Each becomes the last byte of a float32 between 2^23 and 2^23 + 255,
+// from which a subtraction leaves it: conversions of integers are a quarter as fast.
+__device__ __forceinline__ void to_floats(uint32_t four, float (&to)[4]) {
   const uint32_t from_zero = four ^ 0x80808080u;  // 128 more
   for (int i = 0; i < 4; ++i) {
 #if HEED_EMULATED
@@ -130,17 +103,6 @@ __device__ __forceinline__ Float16 from_float<Float16>(float x) {
 #else
   return {__half_as_ushort(__float2half_rn(x))};
 #endif
-}
-
-// Whatever is larger than 448 becomes that. x is not NaN.
-template <>
-__device__ __forceinline__ Float8 from_float<Float8>(float x) {
-  const uint32_t bits = to_bits(x), magnitude = bits & 0x7fffffffu;
-  const uint32_t normal = ((magnitude + 0x7ffffu + (magnitude >> 20 & 1)) >> 20) - (120 << 3);
-  // Below 2^-6, multiples of 2^-9: the last bit of numbers from 2^14 on.
-  const uint32_t subnormal = to_bits(from_bits(magnitude) + 0x1p14f) - 0x46800000u;
-  const uint32_t code = magnitude < 0x3c800000u ? subnormal : normal < 0x7e ? normal : 0x7e;
-  return {static_cast<uint8_t>(code | (bits >> 24 & 0x80))};
 }
 
 // Two numbers in one register, as matrix instructions take them: `low` in bits 0 … 15.

@@ -82,17 +82,12 @@ __global__ void pack(const uint32_t* in, uint32_t* out) {
                                                          << 16;
 }
 
-// in: four numbers of a type of 8 bits for each lane
-template <class From>
+// in: four numbers of int8 for each lane
 __global__ void widen(const uint32_t* in, uint32_t* out) {
   const uint32_t l = thread::lane();
   float four[4];
-  thread::to_floats<From>(in[l], four);
+  thread::to_floats(in[l], four);
   for (uint32_t i = 0; i < 4; ++i) out[4 * l + i] = as_word(four[i]);
-}
-
-__global__ void narrow_to_float8(const uint32_t* in, uint32_t* out) {
-  out[thread::lane()] = thread::from_float<Float8>(as_float(in[thread::lane()])).bits;
 }
 
 __global__ void exp2(const uint32_t* in, uint32_t* out) {
@@ -185,9 +180,7 @@ const std::vector<Primitive>& primitives() {
       {"votes", 32, 64, &start<&votes>},
       {"pack float16", 64, 64, &start<&pack<Float16>>},
       {"pack bfloat16", 64, 64, &start<&pack<BFloat16>>},
-      {"widen int8", 32, 128, &start<&widen<int8_t>>},
-      {"widen float8", 32, 128, &start<&widen<Float8>>},
-      {"narrow to float8", 32, 32, &start<&narrow_to_float8>},
+      {"widen", 32, 128, &start<&widen>},
       {"exp2", 32, 32, &start<&exp2>},
       {"log2", 32, 32, &start<&log2>},
       {"reciprocal", 32, 32, &start<&reciprocal>},
