@@ -4,7 +4,7 @@
  * native side mirrors them in `native/core/problem.h`.
  */
 import type { DeviceArray, Elements, HostArray } from '../memory/device.js';
-import type { Location, Numbers, TensorType } from '../tensor/types.js';
+import type { Location, Numbers, ScaledType, TensorType } from '../tensor/types.js';
 
 /** A strided look at [batch, heads, steps, width]; the width is always contiguous. Strides count elements. */
 export interface View {
@@ -15,8 +15,6 @@ export interface View {
   readonly stepStride: number;
 }
 
-/** Types of keys and values in a cache that are multiples of a scale, one per row: integers, or numbers of E4M3. */
-export type ScaledType = 'int8' | 'float8';
 /** The types of keys and values. */
 export type StoredType = TensorType | ScaledType;
 export type StoredElements = HostArray | DeviceArray;

@@ -1,6 +1,6 @@
 /** Elements of every type as numbers, and back. */
 import type { DeviceArray } from '../memory/device.js';
-import type { Numbers, TensorType, TypedArray } from './types.js';
+import type { Numbers, ScaledType, TensorType, TypedArray } from './types.js';
 
 interface FloatFormat {
   /** The bit of the sign. */
@@ -52,9 +52,9 @@ function exponentOf(magnitude: number): number {
   return (word[0] >>> 23) - 127;
 }
 
-/** Adding and taking away 2⁵² leaves no room for a fraction, so the addition rounds it, ties to even. */
+/** Adding and taking away 1.5 · 2⁵² leaves no room for a fraction, so the addition rounds it, ties to even. */
 function roundToEven(value: number): number {
-  return value + 2 ** 52 - 2 ** 52;
+  return value + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
 }
 
 function encode(value: number, format: FloatFormat): number {
@@ -97,12 +97,7 @@ export function numberToBfloat16(value: number): number {
   return encode(value, bfloat16);
 }
 
-/** The nearest number of E4M3, as bits. */
-export function numberToFloat8(value: number): number {
-  return encode(value, float8);
-}
-
-export function float8ToNumber(bits: number): number {
+function decodeFloat8(bits: number): number {
   const magnitude = bits & 0x7f;
   const exponent = magnitude >> 3;
   const fraction = magnitude & 7;
@@ -120,6 +115,28 @@ export function bfloat16ToNumber(bits: number): number {
   word[0] = bits << 16;
   return wordAsFloat[0];
 }
+
+/** What an element stands for, in multiples of the scale of its row. */
+export interface ScaledFormat {
+  /** The largest multiple, which the scale of a row makes of its largest magnitude. */
+  readonly most: number;
+  /** The nearest element, ties to even; the last for what is larger than `most`. */
+  toElement(multiple: number): number;
+  toNumber(element: number): number;
+}
+
+export const scaledFormats: Readonly<Record<ScaledType, ScaledFormat>> = {
+  int8: {
+    most: 127,
+    toElement: (multiple) => roundToEven(Math.min(127, Math.max(-127, multiple))),
+    toNumber: (element) => element,
+  },
+  float8: {
+    most: 448,
+    toElement: (multiple) => encode(multiple, float8),
+    toNumber: decodeFloat8,
+  },
+};
 
 /** For what computes on the CPU, and was chosen because all elements are there. */
 export function hostElements<Host extends ArrayBufferView>(elements: Host | DeviceArray): Host {

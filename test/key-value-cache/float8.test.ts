@@ -158,13 +158,13 @@ eachBackend(
       };
       const value = random.tensor('float32', dims(steps));
       const [integers, floats] = [errorOf('int8', value), errorOf('float8', value)];
-      assert.ok(integers > 0.002 && integers < 0.012, `${integers} with int8`);
-      assert.ok(floats > 0.015 && floats < 0.045, `${floats} with float8`);
+      assert.ok(integers > 0.002 && integers < 0.015, `${integers} with int8`);
+      assert.ok(floats > 0.015 && floats < 0.06, `${floats} with float8`);
       // Beside one large element, float8 keeps the others as before.
       for (let i = 5; i < value.size; i += width) value.data[i] = (value.data[i] as number) * 200;
       const [coarse, same] = [errorOf('int8', value, 5), errorOf('float8', value, 5)];
       assert.ok(coarse > 0.2, `${coarse} with int8, beside large elements`);
-      assert.ok(same < 0.045, `${same} with float8, beside large elements`);
+      assert.ok(same < 0.06, `${same} with float8, beside large elements`);
     });
   },
   'cuda',

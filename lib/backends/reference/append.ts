@@ -1,10 +1,9 @@
 /** Writes new keys and values to the pages of a cache: each row is rounded to the cache's type. */
 
-import type { AppendProblem, ScaledType, StoredView, View } from '../../problem/problem.js';
-import { hostElements, writeElements } from '../../tensor/elements.js';
-import type { TensorType, TypedArray } from '../../tensor/types.js';
+import type { AppendProblem, StoredView, View } from '../../problem/problem.js';
+import { hostElements, scaledFormats, writeElements } from '../../tensor/elements.js';
+import type { ScaledType, TensorType, TypedArray } from '../../tensor/types.js';
 import { quantise, quantiseKey } from './quantise.js';
-import { scaledFormats } from './scaled-formats.js';
 import { outliersAt, pageOf, readRow, rowStart, scaleAt } from './vectors.js';
 
 function storeRow(view: StoredView, entry: number, head: number, step: number, row: Float64Array): void {

@@ -1,6 +1,6 @@
 /** Rows of keys or values as int8 or float8: multiples of a scale that each row has for itself. */
 import { neverOutlier, outlierFactors, outlierLevel, outlierPitch } from '../../problem/outliers.js';
-import { type ScaledFormat, scaledFormats } from './scaled-formats.js';
+import { type ScaledFormat, scaledFormats } from '../../tensor/elements.js';
 
 /** What holds the elements of a row. */
 type Elements = Int8Array | Uint8Array;

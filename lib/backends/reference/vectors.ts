@@ -1,9 +1,8 @@
 /** Rows of tensors as float64 numbers, in which everything here is computed. */
 import { outlierBlock, outlierBytes, outlierFactors, outlierLevel } from '../../problem/outliers.js';
-import type { Pages, ScaledType, Sequence, StoredView, View } from '../../problem/problem.js';
-import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
-import type { TensorType, TypedArray } from '../../tensor/types.js';
-import { scaledFormats } from './scaled-formats.js';
+import type { Pages, Sequence, StoredView, View } from '../../problem/problem.js';
+import { hostElements, readElements, scaledFormats, writeElements } from '../../tensor/elements.js';
+import type { ScaledType, TensorType, TypedArray } from '../../tensor/types.js';
 
 /** Where row `step` of one batch entry and head begins. */
 export function rowStart(
