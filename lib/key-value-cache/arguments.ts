@@ -34,10 +34,11 @@ export interface KeyValueCacheOptions {
   /** The most steps that an entry may have. It takes no memory: that comes as steps are appended. */
   capacity: number;
   /**
-   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
-   * the elements of one step and head, is stored as multiples of its largest magnitude / 127, after channels
-   * of keys that are many times as large as others were divided by 16 or by 64. A row with a number that is
-   * not finite in float32 becomes NaN as a whole.
+   * What keys and values are rounded to. Default 'float32'. 'int8' and 'float8' take a quarter of the memory:
+   * each row, the elements of one step and head, is stored as multiples of a scale of its own. For 'int8' they
+   * are integers up to 127, after channels of keys that are many times as large as others were divided by 16
+   * or by 64; for 'float8' they are numbers of E4M3 up to 448, which keep four significant bits of every
+   * element. A row with a number that is not finite in float32 becomes NaN as a whole.
    */
   type?: CacheType;
   /**

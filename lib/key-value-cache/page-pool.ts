@@ -70,8 +70,8 @@ export class PagePool {
     this.#expected = expected;
     this.most = most;
     const rows = form.heads * form.steps;
-    const { bytes, scaled } = elementsOf[form.type];
-    this.#outlierBytes = scaled ? form.heads * outlierBytes(form.width, form.steps) : 0;
+    const { bytes, scaled, outliers } = elementsOf[form.type];
+    this.#outlierBytes = outliers ? form.heads * outlierBytes(form.width, form.steps) : 0;
     this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0)) + this.#outlierBytes;
     this.#perSlab = this.#pagesIn(mostSlabBytes);
   }

@@ -4,8 +4,9 @@
  * - `lengths` and `dropped` [batch]: the steps that each entry has, and those that were dropped
  * - `pages`: the pages of one entry after the other, as numbers of pages of the file
  * - `used`: how many steps of each page of the file are in it
- * - `key` and `value` [rows, width], for int8 also `keyScale` and `valueScale` [rows, 1]: page by page, head by
- *   head, step by step; and `keyOutliers` [rows, pitch], two rows for each block of steps (problem/outliers.ts)
+ * - `key` and `value` [rows, width], for int8 and float8 also `keyScale` and `valueScale` [rows, 1]: page by page,
+ *   head by head, step by step; for int8 also `keyOutliers` [rows, pitch], two rows for each block of steps
+ *   (problem/outliers.ts)
  *
  * The metadata has the form of the cache as JSON.
  */

@@ -4,7 +4,7 @@
  * native side mirrors them in `native/core/problem.h`.
  */
 import type { DeviceArray, Elements, HostArray } from '../memory/device.js';
-import type { Location, Numbers, TensorType } from '../tensor/types.js';
+import type { Location, Numbers, ScaledType, TensorType } from '../tensor/types.js';
 
 /** A strided look at [batch, heads, steps, width]; the width is always contiguous. Strides count elements. */
 export interface View {
@@ -15,8 +15,8 @@ export interface View {
   readonly stepStride: number;
 }
 
-/** A further type of keys and values in a cache: multiples of a scale, one per row. */
-export type StoredType = TensorType | 'int8';
+/** The types of keys and values. */
+export type StoredType = TensorType | ScaledType;
 export type StoredElements = HostArray | DeviceArray;
 
 /** The pages of one batch entry of a cache: the first `count` of the ids. */
@@ -35,7 +35,7 @@ export interface Pages {
   readonly stride: number;
   readonly perSlab: number;
   readonly slabs: readonly StoredElements[];
-  /** For int8, one array per slab: the scale of each row, [heads, steps] for each page. */
+  /** For a ScaledType, one array per slab: the scale of each row, [heads, steps] for each page. */
   readonly scales?: readonly (Float32Array | DeviceArray)[];
   /** For keys of int8 that may have outlier channels, one array per slab: [heads, blocks, 2, pitch] for each page, see outliers.ts. */
   readonly outliers?: readonly (Uint8Array | DeviceArray)[];

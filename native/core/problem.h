@@ -19,7 +19,7 @@ namespace heed {
 struct PageTables {
   std::vector<int64_t> first;
   std::vector<void*> keys, values;
-  std::vector<float*> key_scales, value_scales;  // for int8
+  std::vector<float*> key_scales, value_scales;  // for scaled types
   std::vector<uint8_t*> key_outliers;            // for keys of int8 that may have some
   Pages key, value;                              // refer to the tables above
 };

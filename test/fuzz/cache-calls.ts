@@ -45,7 +45,9 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
     ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
     ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
     ...(draw.below(3) === 0 ? rollingOptions(draw) : {}),
-    ...maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8'])),
+    ...maybe(draw, 'type', () =>
+      pick(draw, ['float16', 'bfloat16', 'int8', ...(backend === 'cuda' ? [] : ['float8' as const])]),
+    ),
     ...(backend === 'cuda' ? { location: locationOf(backend) } : {}),
   };
 }
@@ -202,7 +204,7 @@ function methodTarget(draw: Draw, backend: TestedBackend, method: CacheMethod): 
   };
 }
 
-const cacheTypes = ['float32', 'float16', 'bfloat16', 'int8'];
+const cacheTypes = ['float32', 'float16', 'bfloat16', 'int8', 'float8'];
 
 /** Everything that a new cache reports about itself, as numbers. */
 const describeCache = (cache: KeyValueCache) =>

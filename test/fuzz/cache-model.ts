@@ -4,6 +4,7 @@
 import type { CacheType } from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { asKept } from '../support/cached.js';
+import { toNumbers } from '../support/numbers.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor } from './tensor-model.js';
 
@@ -42,7 +43,7 @@ export function remember(cache: object, holding: Holding): void {
 }
 
 const farthest = 2 ** 31 - 1;
-const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8'];
+const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8', 'float8'];
 
 export function isCacheType(value: unknown): value is CacheType {
   return types.includes(value);
@@ -131,7 +132,7 @@ function rowsOf(
     const row = stepsFirst ? (entry * steps + step) * heads + head : (entry * heads + head) * steps + step;
     return [...values.subarray(row * width, (row + 1) * width)];
   });
-  return asKept(type, new Tensor(Float32Array.from(rows.flat()), [heads, width]));
+  return toNumbers(asKept(type, new Tensor(Float32Array.from(rows.flat()), [heads, width])));
 }
 
 /** The contents after append(key, value, options). */

@@ -43,7 +43,7 @@ AttentionShape random_shape(Random& random) {
 }
 
 DType random_stored_type(Random& random) {
-  return random.pick({DType::float32, DType::float16, DType::bfloat16, DType::int8});
+  return random.pick({DType::float32, DType::float16, DType::bfloat16, DType::int8, DType::float8});
 }
 
 // The pages of a cache: their memory is added first, so that views can refer to it.
@@ -65,7 +65,7 @@ class EncodedCache {
       pages_ += pages;
       slabs_.push_back({to.buffer(rows * width, type_), to.buffer(rows * value_width, type_)});
       for (int part = 2; part < 4; ++part)
-        slabs_.back()[part] = type_ == DType::int8 ? to.buffer(rows, DType::float32) : -1;
+        slabs_.back()[part] = is_scaled(type_) ? to.buffer(rows, DType::float32) : -1;
       const int64_t bytes = pages * heads * outlier_bytes(width, steps_);
       slabs_.back()[4] = type_ == DType::int8 && outliers ? to.buffer(bytes, DType::boolean) : -1;
     }

@@ -124,7 +124,14 @@ eachBackend(
 
 const requests = fc.record({
   type,
-  cacheType: fc.constantFrom<CacheType | undefined>(undefined, undefined, 'float32', 'bfloat16', 'int8'),
+  cacheType: fc.constantFrom<CacheType | undefined>(
+    undefined,
+    undefined,
+    'float32',
+    'bfloat16',
+    'int8',
+    'float8',
+  ),
   keyValueHeads: fc.integer({ min: 1, max: 2 }),
   group: fc.constantFrom(1, 2, 4),
   width: fc.constantFrom(4, 8, 20, 64),

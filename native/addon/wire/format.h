@@ -52,7 +52,7 @@
 //   view         buffer type batchStride headStride stepStride
 //   matrix       buffer type headStride
 //   buffer       index into the buffers; the view begins where the typed array begins
-//   type         0 float32, 1 float16, 2 bfloat16, 3 bool; of cached keys and values also 4 int8
+//   type         0 float32, 1 float16, 2 bfloat16, 3 bool; of cached keys and values also 4 int8, 5 float8
 //   list         count, then that many numbers
 //   window       keys on each side, Infinity where unbounded
 //   flag         0 or 1

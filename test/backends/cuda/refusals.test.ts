@@ -95,6 +95,19 @@ onDevice('the cuda backend', () => {
     }
   });
 
+  it('has no caches of float8 yet, and leaves one as it was', async () => {
+    using cache = new KeyValueCache({
+      ...{ batch: 1, heads: 2, width, capacity: 8, location: 'cuda' },
+      type: 'float8',
+    });
+    const rows = random.tensor('float32', [1, 2, 5, width]);
+    const message = "caches of float8 yet; use type 'int8', or backend 'cpu'";
+    throwsHeed(() => cache.append(rows, rows), 'HEED_UNSUPPORTED', message);
+    assert.deepEqual([...cache.lengths], [0]);
+    throwsHeed(() => attentionSync(rows, cache), 'HEED_UNSUPPORTED', message);
+    await rejectsHeed(() => attention(rows, cache), 'HEED_UNSUPPORTED', message);
+  });
+
   it('has no weights of int8 and int4 yet, and says what to use instead', () => {
     const { used } = deviceMemory();
     for (const type of ['int8', 'int4'] as const) {
