@@ -125,6 +125,10 @@ static void pack_panel_of(const QuantisedWeight& weight, const IntegerPanels& pa
   });
 }
 
+// Few rows read a panel as fast as memory gives it. The processor's own prefetchers stay too close to a
+// single stream, so each word requests one that is far ahead, in this panel or the next.
+constexpr int64_t far_ahead = 2048 / sizeof(int32_t);
+
 // sums[m][v] of rows of integers from `first` on; `words` begins with the first vector.
 template <class Layout, int rows, int vectors>
 static inline __attribute__((always_inline)) void multiply_integers(const Layout& layout,
@@ -148,6 +152,7 @@ static inline __attribute__((always_inline)) void multiply_integers(const Layout
         group[m][v] = Dots::added ? splat_int(offsets[m * block.groups]) : IntVec{};
     }
     for (int64_t i = 0; i < count; ++i) {
+      if constexpr (rows <= 2) __builtin_prefetch(words + far_ahead);
       layout.add(words, input, block.stride, group);
       words += panel_columns;
       input += Layout::depth;
