@@ -17,8 +17,6 @@ void expect_supported(const AttentionProblem& problem) {
   if (score == ScoreKind::location || score == ScoreKind::additive)
     throw Unsupported("scores of types location and additive");
   if (problem.scoring.selection.kind == SelectionKind::local) throw Unsupported("local selections");
-  if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
-  if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
 }
 
 const void* as_float32(const void* data, DType type, int64_t count, Workspace& workspace) {
