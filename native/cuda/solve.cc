@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/attention_forward/near_rows.h"
 #include "cuda/attention_parameters.h"
 #include "cuda/launchers.h"
 #include "cuda/runtime/devices.h"
@@ -91,10 +92,12 @@ void launch(const HeadsProblem& problem, Workspace& workspace) {
 // reads keys no more often than attention_forward does. Other sequences of the batch have no say, so that a
 // sequence comes to the same bits in every batch.
 AttentionKernel kernel_for(const AttentionProblem& problem, const Sequence& sequence) {
+  if (sequence.query_steps <= decode_rows) return AttentionKernel::decode;
   const auto has_type_of_queries = [&problem](DType type) { return type == problem.query.type; };
-  const bool one_type = has_type_of_queries(problem.key.type) && has_type_of_queries(problem.value.type) &&
-                        has_type_of_queries(problem.output.type);
-  return one_type && sequence.query_steps > decode_rows ? AttentionKernel::forward : AttentionKernel::decode;
+  const bool one_type = has_type_of_queries(problem.key.type) && has_type_of_queries(problem.value.type);
+  const bool has_kernel =
+      has_type_of_queries(problem.output.type) && (one_type || have_quantised_rows(problem));
+  return has_kernel ? AttentionKernel::forward : AttentionKernel::decode;
 }
 
 void solve(const Problem& problem, Workspace& workspace) {

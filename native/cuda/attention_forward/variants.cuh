@@ -79,8 +79,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
 
   __device__ __forceinline__ BiasedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
-      : Plain(p, block, warp_row),
-        slope_(slope_of(p_, block.batch, block.head) * log2_e) {}
+      : Plain(p, block, warp_row), slope_(slope_of(p_, block.batch, block.head) * log2_e) {}
 
   // Masks give scores beyond 2^30. Softmax does not round the product with a factor but rounds the maximum,
   // and at this magnitude the two would differ too much.

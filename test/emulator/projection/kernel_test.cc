@@ -94,8 +94,7 @@ struct Projection {
 
   const float* table(Random& random, int64_t count, double mean) {
     std::vector<float> numbers;
-    for (int64_t i = 0; i < count; ++i)
-      numbers.push_back(static_cast<float>(mean + random.normal() / 4));
+    for (int64_t i = 0; i < count; ++i) numbers.push_back(static_cast<float>(mean + random.normal() / 4));
     tables.push_back(std::move(numbers));
     return tables.back().data();
   }
