@@ -18,6 +18,7 @@ struct FinishHeadsParameters {
   ProjectionTarget target;  // with its tables in device memory
   int64_t rows, steps;
   int64_t groups;  // of heads that are normalised together, in a row
+  int64_t width;   // elements of a group
 };
 
 constexpr int64_t groups_per_block = finish_heads_threads / 32;
@@ -39,7 +40,8 @@ class HeadsOfRow {
         first_(static_cast<T*>(p.target.view.data) + row / p.steps * p.target.view.batch_stride +
                group * p.target.norm.heads * p.target.view.head_stride +
                row % p.steps * p.target.view.step_stride),
-        own_(p.target.norm.shared ? 0 : group * p.target.whole_width()) {
+        width_(p.width),
+        own_(p.target.norm.shared ? 0 : group * p.width) {
     if (target_.norm.weight != nullptr) prepare();
   }
 
@@ -68,7 +70,7 @@ class HeadsOfRow {
   }
 
   __device__ __forceinline__ void prepare() {
-    const auto width = static_cast<float>(target_.whole_width());
+    const auto width = static_cast<float>(width_);
     if (target_.norm.centered) mean_ = sum_of([](float x) { return x; }) / width;
     const float squares = sum_of([this](float x) { return (x - mean_) * (x - mean_); });
     factor_ = 1 / sqrtf(squares / width + target_.norm.epsilon);
@@ -77,6 +79,7 @@ class HeadsOfRow {
 
   const ProjectionTarget& target_;
   T* first_;
+  int64_t width_;
   int64_t own_;  // where the weights of these heads begin
   float mean_ = 0, factor_ = 1;
 };
