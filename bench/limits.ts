@@ -5,9 +5,18 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package-root.js';
-import type { LimitResult } from './results.js';
 import type { Work } from './row.js';
 import type { Times } from './statistics.js';
+
+export interface LimitResult {
+  readonly work: Work;
+  /** The limit of the machine in operations or bytes per second, measured along with the row. */
+  readonly perSecond: number;
+  /** The share of it that heed reaches, by its median time and by its shortest. */
+  readonly share: number;
+  readonly bestShare: number;
+  readonly bar?: number;
+}
 
 /** The folder in which bench/setup.mjs builds. */
 export const toolFolder = join(packageRoot, 'build', 'bench');

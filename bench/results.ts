@@ -1,6 +1,7 @@
 /** The results of a benchmark run, in the structure of its JSON file. */
 import type { Difference, Duel } from './duel.js';
-import type { Opponent, Work } from './row.js';
+import type { LimitResult } from './limits.js';
+import type { Opponent } from './row.js';
 import type { Times } from './statistics.js';
 import type { GridResult } from './studies/grid.js';
 import type { GrowthResult } from './studies/growth.js';
@@ -11,16 +12,6 @@ export interface OpponentResult extends Opponent {
   readonly difference?: Difference;
   /** Whether results agree within the row's tolerance. */
   readonly agrees: boolean;
-}
-
-export interface LimitResult {
-  readonly work: Work;
-  /** The limit of the machine in operations or bytes per second, measured along with the row. */
-  readonly perSecond: number;
-  /** The share of it that heed reaches, by its median time and by its shortest. */
-  readonly share: number;
-  readonly bestShare: number;
-  readonly bar?: number;
 }
 
 export interface RowResult {

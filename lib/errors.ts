@@ -18,6 +18,7 @@ export const errorCodes = {
   HEED_RESIZABLE: 'An output lies in a resizable ArrayBuffer, which could shrink while it is written.',
   HEED_OVERLAP: 'An output shares memory with an input.',
   HEED_CACHE_FULL: 'The steps to append exceed the capacity of a cache.',
+  HEED_POOL_FULL: 'The steps to append need more pages than a pool has left.',
   HEED_CACHE_BUSY: 'A cache cannot be changed while an operation appends steps to it.',
   HEED_OUT_OF_MEMORY: 'Memory for a result or for an operation could not be allocated.',
   HEED_ENVIRONMENT: 'A HEED_ environment variable has an invalid value.',

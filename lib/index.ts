@@ -51,6 +51,7 @@ export {
   limitDeviceMemory,
   trimDeviceMemory,
 } from './backends/devices.js';
+export { type AddedEmbedding, type EmbedOptions, embed, embedSync } from './embedding/embed.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
 export {
   type AppendOptions,
@@ -61,6 +62,7 @@ export {
   type LoadCacheOptions,
   type RollingOptions,
 } from './key-value-cache/key-value-cache.js';
+export { KeyValuePool, type KeyValuePoolOptions } from './key-value-cache/key-value-pool.js';
 export {
   type CheckpointNaming,
   type DynamicScaling,
@@ -82,9 +84,13 @@ export {
   type RotaryScaling,
   type YarnScaling,
 } from './multi-head-attention/multi-head-attention.js';
+export { type NormedSum, type NormOptions, norm, normSync, type SummedNormOptions } from './norm/norm.js';
+export { type PoolingOptions, pooling, poolingSync } from './pooling/pooling.js';
+export type { PoolingType } from './problem/problem.js';
 export type { QuantisedType } from './problem/quantised-weight.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './projection/packed-weight.js';
 export { type ProjectOptions, project, projectSync } from './projection/project.js';
+export { type SampleOptions, sample, sampleSync } from './sampling/sample.js';
 export { Tensor } from './tensor/tensor.js';
 export type {
   Float16Elements,

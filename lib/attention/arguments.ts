@@ -10,6 +10,7 @@ import { type OutArgument, outTensor } from '../checks/out.js';
 import { dataOf, expectFloat, expectType, readStridedTensor, type TensorArgument } from '../checks/tensor.js';
 import { signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { CacheViews } from '../key-value-cache/entries.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads } from '../problem/accesses.js';
@@ -120,6 +121,11 @@ export function tensorSource(
       value: view(dataOf(value), type, placement.value),
     }),
   };
+}
+
+/** Keys and values of a cache, whose memory belongs to heed and not to the caller. */
+export function cacheSource({ key, value }: CacheViews): KeyValueSource {
+  return { views: () => ({ key, value }) };
 }
 
 export function expectWidth(width: number, name: string): void {

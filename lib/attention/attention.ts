@@ -34,6 +34,7 @@ import {
   type AttendedCache,
   type AttentionForms,
   attend,
+  attendedCache,
   attendSync,
   namesOverCache,
   type Queries,
@@ -162,6 +163,7 @@ function formsOf<Name extends string, Result>(
   ) => Operation<Result>,
 ): AttentionForms<Result> {
   return {
+    attended: attendedCache,
     overTensors(allocations, query, key, value, options) {
       const values = readOptions(options, names);
       return build(readDenseArguments(query, key, value, values), values, allocations);

@@ -5,7 +5,8 @@ import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
 import { readStridedTensor } from '../checks/tensor.js';
-import { invalid } from '../checks/values.js';
+import { invalid, isArray } from '../checks/values.js';
+import { readCacheList } from '../key-value-cache/cache-list.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { packedStrides, packedStridesIn } from '../tensor/layout.js';
@@ -38,6 +39,8 @@ import {
   type AttendedCache,
   type AttentionForms,
   attend,
+  attendedCache,
+  attendedEntries,
   attendSync,
   namesOverCache,
   type Queries,
@@ -60,7 +63,7 @@ export interface PackedAttentionOptions extends Omit<AttentionOptions, 'layout' 
   lengths?: IntegerList;
 }
 
-/** The options of {@link packedAttention} with a cache, whose entries are the key sequences. */
+/** The options of {@link packedAttention} with a cache, or several, whose entries are the key sequences. */
 export interface CachedPackedAttentionOptions extends Omit<PackedAttentionOptions, 'keyStarts' | 'lengths'> {
   /** How many keys are valid, per sequence. Default: all in the cache. */
   kvLengths?: IntegerList;
@@ -86,7 +89,7 @@ export interface RequestedPackedDetails extends Pick<AttentionDetailsOptions, 'i
  */
 export type PackedAttentionDetailsOptions = PackedAttentionOptions & RequestedPackedDetails;
 
-/** The same with a cache, whose entries are the key sequences. */
+/** The same with a cache, or several, whose entries are the key sequences. */
 export type CachedPackedAttentionDetailsOptions = CachedPackedAttentionOptions & RequestedPackedDetails;
 
 const optionNames = [...packedOptionNames, 'queryStarts', 'keyStarts'] as const;
@@ -193,7 +196,7 @@ function readPackedArguments(
 
 const cachedNames = namesOverCache({ queryHeads: 'query.dims[1]', queryWidth: 'query.dims[2]' });
 
-/** The arguments of `packedAttention` with a cache: as many sequences of queries as the cache has entries. */
+/** The arguments of `packedAttention` with caches: as many sequences of queries as they have entries. */
 function readCachedPackedArguments(
   query: unknown,
   cache: AttendedCache,
@@ -206,7 +209,7 @@ function readCachedPackedArguments(
     throw invalid('options.keyStarts', 'left out with a cache', options.keyStarts);
   const starts = readStarts(options.queryStarts, 'options.queryStarts', tokens, 'query.dims[0]');
   const batch = cache.lengths.length;
-  expectLength(starts.length, 'the length of options.queryStarts', batch + 1, 'cache.batch + 1');
+  expectLength(starts.length, 'the length of options.queryStarts', batch + 1, `${cache.batchName} + 1`);
   const queries: Queries = {
     tensor,
     batch,
@@ -226,7 +229,15 @@ function readCachedPackedArguments(
   return readCachedArguments(queries, cache, options);
 }
 
-/** Over tensors, or over a cache, whose entries are the key sequences. */
+/** A cache in place of key and value, or a list of caches, each of one sequence; undefined for anything else. */
+function attendedCaches(key: unknown): AttendedCache | undefined {
+  if (!isArray(key)) return attendedCache(key);
+  const entries = readCacheList(key, 'caches');
+  if (entries === undefined) throw invalid('caches', 'a list of at least one cache', key);
+  return attendedEntries(entries, 'the number of caches');
+}
+
+/** Over tensors, or over caches, whose entries are the key sequences. */
 function formsOf<Name extends string, Result>(
   names: readonly (PackedOptionName | Name)[],
   build: (
@@ -236,6 +247,7 @@ function formsOf<Name extends string, Result>(
   ) => Operation<Result>,
 ): AttentionForms<Result> {
   return {
+    attended: attendedCaches,
     overTensors(allocations, query, key, value, options) {
       const values = readOptions(options, names);
       return build(readPackedArguments(query, key, value, values), values, allocations);
@@ -271,17 +283,17 @@ export function packedAttention(
   options: PackedAttentionOptions,
 ): Promise<Tensor>;
 /**
- * The same over the keys and values of a cache, with one entry for each sequence. Sequences may have
- * different numbers of new steps, which have been appended to the cache before; the last query of a sequence
- * is at the position of its last step.
+ * The same over the keys and values of a cache with an entry for each sequence, or of a cache for each: those
+ * are of one {@link KeyValuePool}, or forks of one cache. Sequences may have different numbers of new steps,
+ * which have been appended before; the last query of a sequence is at the position of its last step.
  *
  * @param query [queryTokens, heads, width], any floating-point type
- * @param cache with as many entries as there are sequences
+ * @param cache with as many entries as there are sequences; or as many caches, each with one entry
  * @returns [queryTokens, heads, valueWidth] in the type of query
  */
 export function packedAttention(
   query: TensorLike,
-  cache: KeyValueCache,
+  cache: KeyValueCache | readonly KeyValueCache[],
   options: CachedPackedAttentionOptions,
 ): Promise<Tensor>;
 export async function packedAttention(query: TensorLike, ...rest: readonly unknown[]): Promise<Tensor> {
@@ -295,10 +307,10 @@ export function packedAttentionSync(
   value: TensorLike,
   options: PackedAttentionOptions,
 ): Tensor;
-/** The same over the keys and values of a cache. */
+/** The same over the keys and values of caches. */
 export function packedAttentionSync(
   query: TensorLike,
-  cache: KeyValueCache,
+  cache: KeyValueCache | readonly KeyValueCache[],
   options: CachedPackedAttentionOptions,
 ): Tensor;
 export function packedAttentionSync(query: TensorLike, ...rest: readonly unknown[]): Tensor {
@@ -327,10 +339,10 @@ export function packedAttentionDetails(
   value: TensorLike,
   options: PackedAttentionDetailsOptions,
 ): Promise<PackedAttentionDetails>;
-/** The same over the keys and values of a cache: the keys of a sequence are the valid ones of its entry. */
+/** The same over the keys and values of caches: the keys of a sequence are the valid ones of its entry. */
 export function packedAttentionDetails(
   query: TensorLike,
-  cache: KeyValueCache,
+  cache: KeyValueCache | readonly KeyValueCache[],
   options: CachedPackedAttentionDetailsOptions,
 ): Promise<PackedAttentionDetails>;
 export async function packedAttentionDetails(
@@ -347,10 +359,10 @@ export function packedAttentionDetailsSync(
   value: TensorLike,
   options: PackedAttentionDetailsOptions,
 ): PackedAttentionDetails;
-/** The same over the keys and values of a cache. */
+/** The same over the keys and values of caches. */
 export function packedAttentionDetailsSync(
   query: TensorLike,
-  cache: KeyValueCache,
+  cache: KeyValueCache | readonly KeyValueCache[],
   options: CachedPackedAttentionDetailsOptions,
 ): PackedAttentionDetails;
 export function packedAttentionDetailsSync(

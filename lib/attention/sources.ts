@@ -7,14 +7,15 @@ import { readOut } from '../checks/out.js';
 import { expectFloat, type TensorArgument } from '../checks/tensor.js';
 import { describe, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { CacheEntries } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
-import type { CacheViews } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Sequence } from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
 import {
   type AttentionArguments,
   type AttentionShape,
+  cacheSource,
   checkShape,
   type KeyValueSource,
   readSettings,
@@ -24,42 +25,44 @@ import type { ScoredNames } from './score.js';
 import { readScoring } from './scoring.js';
 import { type QueryOffset, readCachedLengths, readQueryOffset } from './sequences.js';
 
-export function isCache(value: unknown): value is KeyValueCache {
-  return value instanceof KeyValueCache;
-}
-
-/** Keys and values of a cache, whose memory belongs to heed and not to the caller. */
-export function cacheSource({ key, value }: CacheViews): KeyValueSource {
-  return { views: () => ({ key, value }) };
-}
-
-/** A snapshot of a cache at the beginning of an operation, valid until it is released. */
+/** A snapshot of a cache, or of several, at the beginning of an operation, valid until it is released. */
 export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {
-  readonly lengths: Int32Array;
+  /** What messages call the number of its entries. */
+  readonly batchName: string;
+  readonly lengths: readonly number[];
   readonly source: KeyValueSource;
   release(): void;
 }
 
-/** Throws HEED_DISPOSED. */
-function attendedCache(cache: KeyValueCache): AttendedCache {
-  const state = KeyValueCache.stateOf(cache);
-  const { heads, width, valueWidth } = state.pool.form;
-  const { location } = state.pool;
-  const { lengths } = state;
-  const snapshot = state.snapshot();
+/** @param batchName what messages call the number of entries */
+export function attendedEntries(entries: CacheEntries, batchName: string): AttendedCache {
+  const { heads, width, valueWidth } = entries.pool.form;
+  const { location } = entries.pool;
+  const { lengths } = entries;
+  const snapshot = entries.snapshot();
   return {
     heads,
     width,
     valueWidth,
     location,
+    batchName,
     lengths,
     source: cacheSource(snapshot),
     release: snapshot.release,
   };
 }
 
+/** A cache in place of key and value; undefined for anything else. Throws HEED_DISPOSED. */
+export function attendedCache(key: unknown): AttendedCache | undefined {
+  return key instanceof KeyValueCache
+    ? attendedEntries(CacheEntries.of(KeyValueCache.stateOf(key)), 'cache.batch')
+    : undefined;
+}
+
 /** How each form is prepared. None of the caller's code runs afterwards. */
 export interface AttentionForms<Result> {
+  /** What came in place of the key, if it is no tensor. */
+  readonly attended: (key: unknown) => AttendedCache | undefined;
   readonly overTensors: (
     allocations: Allocations,
     query: unknown,
@@ -86,13 +89,13 @@ function optionsAfterCache([options, ...more]: readonly unknown[]): unknown {
 
 /** @param rest what came after the query: a cache and options, or key, value and options */
 export async function attend<Result>(
-  { overTensors, overCache }: AttentionForms<Result>,
+  { attended, overTensors, overCache }: AttentionForms<Result>,
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Promise<Result> {
-  if (!isCache(key))
+  const cache = attended(key);
+  if (cache === undefined)
     return await run((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
-  const cache = attendedCache(key);
   try {
     return await run((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
   } finally {
@@ -102,12 +105,13 @@ export async function attend<Result>(
 
 /** The same, synchronously. */
 export function attendSync<Result>(
-  { overTensors, overCache }: AttentionForms<Result>,
+  { attended, overTensors, overCache }: AttentionForms<Result>,
   query: unknown,
   [key, ...rest]: readonly unknown[],
 ): Result {
-  if (!isCache(key)) return runSync((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
-  const cache = attendedCache(key);
+  const cache = attended(key);
+  if (cache === undefined)
+    return runSync((allocations) => overTensors(allocations, query, key, rest[0], rest[1]));
   try {
     return runSync((allocations) => overCache(allocations, query, cache, optionsAfterCache(rest)));
   } finally {

@@ -1,15 +1,16 @@
-/** The options of a cache, and what is appended to one. */
+/** The options of caches and pools, and what is appended to a cache. */
 import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach, locationOption } from '../checks/location.js';
 import { readIntegers } from '../checks/numbers.js';
-import { readOptions } from '../checks/options.js';
+import { type OptionValues, readOptions } from '../checks/options.js';
 import { dataOf, expectFloat, expectType, readStridedTensor, type TensorArgument } from '../checks/tensor.js';
 import { choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { deviceAt } from '../memory/device.js';
 import { type View, widestHead } from '../problem/problem.js';
 import { axesOf, readLayout, stridesIn } from '../tensor/layout.js';
 import type { IntegerList, Location } from '../tensor/types.js';
-import { PagePool } from './page-pool.js';
+import type { NewSteps } from './entries.js';
+import { type PageForm, PagePool } from './page-pool.js';
 import { type CacheType, cacheTypes, deviceSlabs, hostSlabs, type SlabMemory } from './slabs.js';
 import { CacheState, type Rolling } from './state.js';
 
@@ -26,10 +27,11 @@ export interface KeyValueCacheOptions {
   /** The most steps that an entry may have. It takes no memory: that comes as steps are appended. */
   capacity: number;
   /**
-   * What keys and values are rounded to. Default 'float32'. 'int8' takes a quarter of the memory: each row,
-   * the elements of one step and head, is stored as multiples of its largest magnitude / 127, after channels
-   * of keys that are many times as large as others were divided by 16 or by 64. A row with a number that is
-   * not finite in float32 becomes NaN as a whole.
+   * What keys and values are rounded to. Default 'float32'. 'int8' and 'float8' take a quarter of the memory:
+   * each row, the elements of one step and head, is stored as multiples of a scale of its own. For 'int8' they
+   * are integers up to 127, after channels of keys that are many times as large as others were divided by 16
+   * or by 64; for 'float8' they are numbers of E4M3 up to 448, which keep four significant bits of every
+   * element. A row with a number that is not finite in float32 becomes NaN as a whole.
    */
   type?: CacheType;
   /**
@@ -60,17 +62,18 @@ export interface RollingOptions {
   sinks?: number;
 }
 
-const optionNames = [
-  'batch',
-  'heads',
-  'width',
-  'valueWidth',
-  'capacity',
-  'type',
-  'location',
-  'pageSize',
-  'rolling',
-] as const;
+/** The options of a KeyValuePool, and how it stores keys and values. */
+export interface KeyValuePoolOptions
+  extends Pick<KeyValueCacheOptions, 'heads' | 'width' | 'valueWidth' | 'type' | 'location'> {
+  /** The most pages that all sequences together may have. They take no memory before they are needed. */
+  pages: number;
+  /** The number of steps in a page: steps that lie together, and that a sequence takes from the pool at once. Default 16. */
+  pageSize?: number;
+}
+
+const formNames = ['heads', 'width', 'valueWidth', 'type', 'location'] as const;
+const optionNames = [...formNames, 'batch', 'capacity', 'pageSize', 'rolling'] as const;
+const poolOptionNames = [...formNames, 'pages', 'pageSize'] as const;
 
 /** The most entries that a cache may have. */
 export const mostEntries = 2 ** 22;
@@ -83,6 +86,9 @@ export const mostSteps = 2 ** 31 - 1;
  * page: those that do not are copied. No bit of a result depends on it.
  */
 const defaultPageSize = 384;
+
+/** Small, as what a sequence does not need of its last page is lost to all others. */
+const defaultPoolPageSize = 16;
 
 function memoryAt(location: Location): SlabMemory {
   return location === 'cpu' ? hostSlabs : deviceSlabs(deviceAt(location));
@@ -105,6 +111,26 @@ function readRolling(value: unknown, pageSize: number | undefined, capacity: num
   );
 }
 
+/** What is the same of all pages, but for the steps that they have, and where they lie. */
+function readForm(values: OptionValues<(typeof formNames)[number]>): {
+  readonly form: Omit<PageForm, 'steps'>;
+  readonly memory: SlabMemory;
+} {
+  const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
+  const width = integerBetween(values.width, 'options.width', 1, widestHead);
+  const valueWidth =
+    values.valueWidth === undefined
+      ? width
+      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widestHead);
+  const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
+  const memory = memoryAt(locationOption(values.location, 'options.location'));
+  return { form: { type, heads, width, valueWidth }, memory };
+}
+
+function readPageSize(value: unknown): number | undefined {
+  return value === undefined ? undefined : integerBetween(value, 'options.pageSize', 1, mostSteps);
+}
+
 /** A cache without steps, and its page size, if one was given. */
 export function readCacheOptions(options: unknown): {
   readonly state: CacheState;
@@ -113,24 +139,24 @@ export function readCacheOptions(options: unknown): {
   if (options === undefined) throw invalid('options', 'an object', options);
   const values = readOptions(options, optionNames);
   const batch = integerBetween(values.batch, 'options.batch', 0, mostEntries);
-  const heads = integerBetween(values.heads, 'options.heads', 1, mostHeads);
-  const width = integerBetween(values.width, 'options.width', 1, widestHead);
-  const valueWidth =
-    values.valueWidth === undefined
-      ? width
-      : integerBetween(values.valueWidth, 'options.valueWidth', 1, widestHead);
+  const { form, memory } = readForm(values);
   const capacity = integerBetween(values.capacity, 'options.capacity', 0, mostSteps);
-  const type = choiceOption(values.type, 'options.type', cacheTypes, 'float32');
-  const memory = memoryAt(locationOption(values.location, 'options.location'));
-  const pageSize =
-    values.pageSize === undefined
-      ? undefined
-      : integerBetween(values.pageSize, 'options.pageSize', 1, mostSteps);
+  const pageSize = readPageSize(values.pageSize);
   const rolling = values.rolling === undefined ? undefined : readRolling(values.rolling, pageSize, capacity);
   const steps = Math.max(1, Math.min(pageSize ?? defaultPageSize, capacity));
   const pages = batch * Math.ceil(capacity / steps);
-  const pool = new PagePool({ type, heads, width, valueWidth, steps }, pages, memory);
+  const pool = new PagePool({ ...form, steps }, pages, memory);
   return { state: CacheState.empty(pool, batch, { capacity, rolling }), pageSize };
+}
+
+/** A pool without sequences. */
+export function readPoolOptions(options: unknown): PagePool {
+  if (options === undefined) throw invalid('options', 'an object', options);
+  const values = readOptions(options, poolOptionNames);
+  const { form, memory } = readForm(values);
+  const pages = integerBetween(values.pages, 'options.pages', 1, mostSteps);
+  const steps = readPageSize(values.pageSize) ?? defaultPoolPageSize;
+  return new PagePool({ ...form, steps }, pages, memory, pages);
 }
 
 /** The options of {@link KeyValueCache.append}. */
@@ -139,13 +165,6 @@ export interface AppendOptions {
   lengths?: IntegerList;
   /** The order of axes: 'bhsd' is [batch, heads, steps, width] (the default), 'bshd' is [batch, steps, heads, width]. */
   layout?: 'bhsd' | 'bshd';
-}
-
-/** New steps: of each entry, the first `counts[entry]`. */
-export interface NewSteps {
-  readonly key: View;
-  readonly value: View;
-  readonly counts: readonly number[];
 }
 
 export function readAppendArguments(

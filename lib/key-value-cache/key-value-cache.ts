@@ -20,6 +20,7 @@ import {
   readAppendArguments,
   readCacheOptions,
 } from './arguments.js';
+import { CacheEntries } from './entries.js';
 import { loadCache, saveCache } from './saved.js';
 import type { CacheType } from './slabs.js';
 import type { CacheState } from './state.js';
@@ -39,8 +40,8 @@ export interface LoadCacheOptions {
   location?: Location;
 }
 
-/** What a new cache, or a fork, begins with. */
-class Content {
+/** What a new cache, a fork, or a sequence of a pool begins with. */
+export class Content {
   constructor(
     readonly state: CacheState,
     readonly pageSize: number | undefined,
@@ -133,12 +134,12 @@ export class KeyValueCache {
 
   /** Whether the cache was disposed of. */
   get disposed(): boolean {
-    return this.#state === undefined;
+    return this.#state === undefined || this.#state.released;
   }
 
   /** @internal What a cache holds: whatever a caller may have put over its own properties has no say. */
   static stateOf(cache: KeyValueCache): CacheState {
-    if (cache.#state === undefined) {
+    if (cache.#state === undefined || cache.#state.released) {
       throw new HeedError(
         'HEED_DISPOSED',
         `Expected a live cache, received a disposed one (${inspect(cache)})`,
@@ -153,14 +154,14 @@ export class KeyValueCache {
    *
    * @param key [batch, heads, steps, width], any floating-point type
    * @param value [batch, heads, steps, valueWidth], of the same type
-   * @throws HeedError HEED_CACHE_FULL if an entry would become longer than the capacity, HEED_CACHE_BUSY while a layer's
-   *   `forward` appends steps, HEED_SHAPE_MISMATCH, HEED_OUT_OF_MEMORY and others: see `code`
+   * @throws HeedError HEED_CACHE_FULL if an entry would become longer than the capacity, HEED_POOL_FULL if its pool has too
+   *   few pages left, HEED_CACHE_BUSY while a layer's `forward` appends steps, HEED_SHAPE_MISMATCH, HEED_OUT_OF_MEMORY and others: see `code`
    */
   append(key: TensorLike, value: TensorLike, options?: AppendOptions): void {
     const state = KeyValueCache.stateOf(this);
     const steps = readAppendArguments(state, key, value, options);
     const backend = chooseBackendAt(undefined, steps.key.type, state.pool.location);
-    const write = state.write(steps.key, steps.value, steps.counts);
+    const write = CacheEntries.of(state).write(steps);
     runSync(() => ({
       backend,
       problems: [write.problem],
@@ -259,7 +260,8 @@ export class KeyValueCache {
 
   /** @internal */
   [inspect.custom](): string {
-    const lengths = this.#state ? `, lengths [${this.#state.lengths.join(', ')}]` : ', disposed';
+    const lengths =
+      this.#state && !this.disposed ? `, lengths [${this.#state.lengths.join(', ')}]` : ', disposed';
     const pages = this.pageSize === undefined ? '' : `, pages of ${this.pageSize}`;
     return `KeyValueCache ${this.type}, ${this.heads} heads of ${this.width}${pages}${lengths}`;
   }

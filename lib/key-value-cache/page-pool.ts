@@ -1,5 +1,5 @@
 /**
- * The memory of a cache and of all its forks, in pages of [heads, steps, width] for keys and for values. Pages lie in slabs,
+ * The memory of all sequences of a KeyValuePool, or of a cache and all its forks, in pages of [heads, steps, width] for keys and for values. Pages lie in slabs,
  * large pieces of memory that are added as they are needed and never move, so that nothing that was written is ever copied to
  * make room.
  */
@@ -45,6 +45,10 @@ export class PagePool {
   readonly form: PageForm;
   /** The memory of one page. */
   readonly pageBytes: number;
+  /** How many pages there may be at most. */
+  readonly most: number;
+  /** Caches that have pages, for whoever disposes of all. */
+  readonly caches = new Set<{ release(): void }>();
   /** Of which for outlier channels. */
   readonly #outlierBytes: number;
   /** Page p is page p % perSlab of slab ⌊p / perSlab⌋: numbers that a small slab has no room for have no page. */
@@ -60,19 +64,35 @@ export class PagePool {
   #users = 0;
 
   /** @param expected how many pages there may be without any fork */
-  constructor(form: PageForm, expected: number, memory: SlabMemory) {
+  constructor(form: PageForm, expected: number, memory: SlabMemory, most: number = Number.POSITIVE_INFINITY) {
     this.form = form;
     this.#memory = memory;
     this.#expected = expected;
+    this.most = most;
     const rows = form.heads * form.steps;
-    const { bytes, scaled } = elementsOf[form.type];
-    this.#outlierBytes = scaled ? form.heads * outlierBytes(form.width, form.steps) : 0;
+    const { bytes, scaled, outliers } = elementsOf[form.type];
+    this.#outlierBytes = outliers ? form.heads * outlierBytes(form.width, form.steps) : 0;
     this.pageBytes = rows * ((form.width + form.valueWidth) * bytes + (scaled ? 8 : 0)) + this.#outlierBytes;
     this.#perSlab = this.#pagesIn(mostSlabBytes);
   }
 
   get location(): Location {
     return this.#memory.location;
+  }
+
+  /** Pages that sequences and running operations have, each once. */
+  get used(): number {
+    return this.#pages - this.#free.length;
+  }
+
+  /** How many more pages may be taken. */
+  get left(): number {
+    return this.most - this.used;
+  }
+
+  /** The memory of all pages, used or not. */
+  get byteLength(): number {
+    return this.#pages * this.pageBytes;
   }
 
   join(): void {
@@ -82,13 +102,15 @@ export class PagePool {
   /** The last user releases the memory. */
   leave(): void {
     if (--this.#users > 0) return;
+    this.#pages = 0;
+    this.#free.length = 0;
     for (const { slab } of this.#slabs.splice(0)) {
       this.#memory.release(slab.keys);
       this.#memory.release(slab.values);
     }
   }
 
-  /** A free page. */
+  /** A free page. Whoever takes some asks first how many are left. */
   take(): number {
     if (this.#free.length === 0) this.#addSlab();
     const page = this.#free.pop() as number;

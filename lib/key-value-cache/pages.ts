@@ -103,7 +103,9 @@ export class SequencePages {
   /** The same steps, at no cost. */
   fork(): SequencePages {
     this.#list.retain();
-    return new SequencePages(this.#list, this.#length, this.#dropped);
+    const fork = new SequencePages(this.#list, this.#length, this.#dropped);
+    fork.trim();
+    return fork;
   }
 
   /** The same steps without those of `count` full pages from the page `first` on. */
@@ -121,10 +123,29 @@ export class SequencePages {
   }
 
   /**
+   * How many pages `reserve` takes, or one more than that where others of the same operation leave a page that they share.
+   *
+   * @param written the pages in which others of the same operation reserve places; gets that of this sequence
+   */
+  pagesFor(steps: number, written: Set<number>): number {
+    if (steps === 0) return 0;
+    const { pool, ids, count, shared } = this.#list;
+    const { steps: pageSteps } = pool.form;
+    const added = Math.ceil((this.#length + steps) / pageSteps) - count;
+    const first = this.#length % pageSteps;
+    if (first === 0) return added;
+    const page = ids[count - 1];
+    const copied = (shared || pool.isShared(page)) && (first < pool.usedSteps(page) || written.has(page));
+    written.add(page);
+    return copied ? added + 1 : added;
+  }
+
+  /**
    * Prepares places for the next steps that no reader uses: in its own pages, or behind all used steps of a
    * shared page. `extend` marks them as written.
    */
   reserve(steps: number): void {
+    if (steps === 0) return;
     const { steps: pageSteps } = this.#list.pool.form;
     const end = this.#length + steps;
     for (let index = Math.floor(this.#length / pageSteps); index * pageSteps < end; index++) {
@@ -151,6 +172,12 @@ export class SequencePages {
     pool.use(this.#list.ids[index], last);
   }
 
+  /** Gives back pages behind its steps, such as those that were reserved for more. */
+  trim(): void {
+    const pages = Math.ceil(this.#length / this.#list.pool.form.steps);
+    if (pages < this.#list.count) this.#list = this.#list.owned(pages);
+  }
+
   extend(steps: number): void {
     this.#length += steps;
   }
@@ -159,6 +186,6 @@ export class SequencePages {
     if (length === this.#length) return;
     this.#length = length;
     if (length === 0) this.#dropped = 0;
-    this.#list = this.#list.owned(Math.ceil(length / this.#list.pool.form.steps));
+    this.trim();
   }
 }

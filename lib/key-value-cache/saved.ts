@@ -4,8 +4,9 @@
  * - `lengths` and `dropped` [batch]: the steps that each entry has, and those that were dropped
  * - `pages`: the pages of one entry after the other, as numbers of pages of the file
  * - `used`: how many steps of each page of the file are in it
- * - `key` and `value` [rows, width], for int8 also `keyScale` and `valueScale` [rows, 1]: page by page, head by
- *   head, step by step; and `keyOutliers` [rows, pitch], two rows for each block of steps (problem/outliers.ts)
+ * - `key` and `value` [rows, width], for int8 and float8 also `keyScale` and `valueScale` [rows, 1]: page by page,
+ *   head by head, step by step; for int8 also `keyOutliers` [rows, pitch], two rows for each block of steps
+ *   (problem/outliers.ts)
  *
  * The metadata has the form of the cache as JSON.
  */
@@ -15,6 +16,7 @@ import { bytesOf } from '../safetensors/header.js';
 import { malformed, parseJson, show } from '../safetensors/json.js';
 import { listNames } from '../safetensors/paths.js';
 import { type Item, write } from '../safetensors/save.js';
+import { CacheEntries } from './entries.js';
 import type { PagePool } from './page-pool.js';
 import { SequencePages } from './pages.js';
 import { fieldsOf, type PageField, type Slab } from './slabs.js';
@@ -44,7 +46,7 @@ export async function saveCache(file: string, { state, pageSize }: CacheContent)
   const { steps, ...form } = pool.form;
   const [lengths, dropped] = [state.lengths, state.dropped];
   const { lists, pages } = pagesOf(state);
-  const snapshot = state.snapshot();
+  const snapshot = CacheEntries.of(state).snapshot();
   try {
     const slabs = await pool.download();
     const described = { version, ...form, ...limits, pageSteps: steps, pageSize };

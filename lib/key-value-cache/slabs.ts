@@ -5,7 +5,7 @@ import { outlierBytes, outlierPitch } from '../problem/outliers.js';
 import type { StoredElements } from '../problem/problem.js';
 import type { Location } from '../tensor/types.js';
 
-/** Rows of elements, with a scale for each where the type is int8, and for keys what is known of outlier channels. */
+/** Rows of elements, with a scale for each where the type has them, and for keys what is known of outlier channels. */
 export interface Part {
   readonly elements: StoredElements;
   readonly scales?: Float32Array | DeviceArray | undefined;
@@ -65,7 +65,7 @@ export function fieldsOf({
   width,
   valueWidth,
 }: Pick<SlabForm, 'type' | 'width' | 'valueWidth'>): PageField[] {
-  const { dtype, scaled } = elementsOf[type];
+  const { dtype, scaled, outliers } = elementsOf[type];
   const rows = (steps: number) => steps;
   const fields: PageField[] = [
     { name: 'key', dtype, columns: width, rows, of: ({ keys }) => keys.elements },
@@ -76,7 +76,7 @@ export function fieldsOf({
     { name: 'keyScale', dtype: 'F32', columns: 1, rows, of: ({ keys }) => keys.scales },
     { name: 'valueScale', dtype: 'F32', columns: 1, rows, of: ({ values }) => values.scales },
   );
-  if (outlierBytes(width, 1) === 0) return fields;
+  if (!outliers || outlierBytes(width, 1) === 0) return fields;
   const columns = outlierPitch(width);
   const outlierRows = (steps: number) => outlierBytes(width, steps) / columns;
   return [
@@ -85,9 +85,12 @@ export function fieldsOf({
   ];
 }
 
+/** The arrays that hold elements in the memory of the CPU. */
+type HostElements = Float32Array | Uint16Array | Int8Array | Uint8Array;
+
 /** In the memory of the CPU. */
 interface HostPart {
-  readonly elements: Float32Array | Uint16Array | Int8Array;
+  readonly elements: HostElements;
   readonly scales?: Float32Array | undefined;
   readonly outliers?: Uint8Array | undefined;
 }
@@ -248,10 +251,13 @@ export function deviceSlabs(device: Device): SlabMemory {
   };
 }
 
-/** int8 holds each row, the elements of one step and head, as multiples of a float32 scale: its largest magnitude / 127. */
-export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8';
+/**
+ * int8 and float8 hold each row, the elements of one step and head, as multiples of a float32 scale: integers up to 127, or
+ * numbers of E4M3 (Open Compute Project, "OFP8") up to 448, which the largest magnitude of the row becomes.
+ */
+export type CacheType = 'float32' | 'float16' | 'bfloat16' | 'int8' | 'float8';
 
-export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
+export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8', 'float8'];
 
 interface ElementKind {
   /** A constructor of typed arrays, by the one way to call it that all have in common. */
@@ -259,17 +265,20 @@ interface ElementKind {
     memory: ArrayBuffer,
     start?: number,
     length?: number,
-  ) => Float32Array | Uint16Array | Int8Array;
+  ) => HostElements;
   readonly bytes: number;
   /** Their type in safetensors files. */
   readonly dtype: string;
   /** Whether each row has a scale. */
   readonly scaled: boolean;
+  /** Whether keys may have outlier channels. Numbers of E4M3 are as exact beside large ones as without. */
+  readonly outliers: boolean;
 }
 
 export const elementsOf: Readonly<Record<CacheType, ElementKind>> = {
-  float32: { array: Float32Array, bytes: 4, dtype: 'F32', scaled: false },
-  float16: { array: Uint16Array, bytes: 2, dtype: 'F16', scaled: false },
-  bfloat16: { array: Uint16Array, bytes: 2, dtype: 'BF16', scaled: false },
-  int8: { array: Int8Array, bytes: 1, dtype: 'I8', scaled: true },
+  float32: { array: Float32Array, bytes: 4, dtype: 'F32', scaled: false, outliers: false },
+  float16: { array: Uint16Array, bytes: 2, dtype: 'F16', scaled: false, outliers: false },
+  bfloat16: { array: Uint16Array, bytes: 2, dtype: 'BF16', scaled: false, outliers: false },
+  int8: { array: Int8Array, bytes: 1, dtype: 'I8', scaled: true, outliers: true },
+  float8: { array: Uint8Array, bytes: 1, dtype: 'F8_E4M3', scaled: true, outliers: false },
 };

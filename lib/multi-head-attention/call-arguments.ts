@@ -1,27 +1,32 @@
-/** The arguments of one use of a layer, read once and checked against the layer and against each other. */
-import { type AttentionArguments, type AttentionShape, readSettings } from '../attention/arguments.js';
+/** The arguments of one use of a layer on a batch, read once and checked against the layer and against each other. */
+import { type AttentionShape, readSettings } from '../attention/arguments.js';
 import { checkScore } from '../attention/score.js';
-import { readSelection } from '../attention/scoring.js';
 import { denseSequences, readCachedLengths, readKeyLengths, readLengths } from '../attention/sequences.js';
-import { isCache } from '../attention/sources.js';
-import type { Backend } from '../backends/backend.js';
-import { expectLength, expectRank } from '../checks/lists.js';
-import { expectPlace, expectReach } from '../checks/location.js';
+import { expectLength } from '../checks/lists.js';
+import { expectPlace } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
-import { type OutArgument, readOut } from '../checks/out.js';
-import { expectType, readTensor, type TensorArgument } from '../checks/tensor.js';
+import { readOut } from '../checks/out.js';
+import type { TensorArgument } from '../checks/tensor.js';
 import { choiceOption, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { mostEntries, mostSteps } from '../key-value-cache/arguments.js';
+import { CacheEntries } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import { type CacheType, cacheTypes } from '../key-value-cache/slabs.js';
-import type { CacheState } from '../key-value-cache/state.js';
 import type { Angles } from '../rotary/angles.js';
-import type { FloatType } from '../tensor/types.js';
-import type { LayerOptions } from './options.js';
+import {
+  allLengths,
+  type CacheArgument,
+  type CallArguments,
+  expectSelfAttention,
+  type KeptArgument,
+  type Layer,
+  longest,
+  readCallScoring,
+  readSource,
+} from './call-parts.js';
 import { readPositions } from './positions.js';
-import type { RelativeBias } from './relative-bias.js';
-import { type LayerShape, layerNames } from './shape.js';
+import { expectFitting, layerNames } from './shape.js';
 
 export const callOptionNames = [
   'context',
@@ -34,51 +39,6 @@ export const callOptionNames = [
   'out',
   'signal',
 ] as const;
-
-/** The properties of the layer that a call needs. */
-export interface Layer {
-  readonly type: FloatType;
-  readonly shape: LayerShape;
-  readonly options: LayerOptions;
-  readonly backend: Backend;
-  /** How queries and keys rotate, if they do. */
-  readonly angles: Angles | undefined;
-  readonly relativeBias: RelativeBias | undefined;
-}
-
-/** Kept keys and values, and how long their entries were. */
-export interface KeptArgument {
-  readonly name: string;
-  readonly state: CacheState;
-  readonly lengths: readonly number[];
-}
-
-/** A cache, how long its entries are when the new steps come, and how many of these each entry gets. */
-export interface CacheArgument extends KeptArgument {
-  readonly counts: readonly number[];
-  /** How many steps each entry has lost by then. */
-  readonly dropped: readonly number[];
-}
-
-/** What was read, once, of a call's arguments. */
-export interface CallArguments {
-  readonly input: TensorArgument;
-  readonly context: TensorArgument | undefined;
-  /** A context whose keys and values were projected before. */
-  readonly kept: KeptArgument | undefined;
-  readonly cache: CacheArgument | undefined;
-  readonly attention: Pick<AttentionArguments, 'shape' | 'settings' | 'sequences' | 'lengths'>;
-  readonly positions: readonly number[] | undefined;
-  readonly out: OutArgument;
-}
-
-function readSource(value: unknown, name: string, { type, backend }: Layer): TensorArgument {
-  const tensor = readTensor(value, name);
-  expectType(tensor, type, "the layer's type");
-  expectReach(tensor, backend.location, 'the layer');
-  expectRank(tensor.dims, 3, name, 'batch, steps, embed');
-  return tensor;
-}
 
 function readContext(value: unknown, name: string, layer: Layer): TensorArgument {
   const context = readSource(value, name, layer);
@@ -94,14 +54,6 @@ function readOwnContext(value: unknown, input: TensorArgument, layer: Layer): Te
   return context;
 }
 
-function expectSelfAttention({ embed, contextEmbed }: LayerShape): void {
-  if (embed === contextEmbed) return;
-  throw new HeedError(
-    'HEED_INVALID_ARGUMENT',
-    `Expected options.context to be given, since keys are projected from width ${contextEmbed} and queries from ${embed}, received undefined`,
-  );
-}
-
 interface NewSteps {
   readonly batch: number;
   readonly steps: number;
@@ -109,21 +61,12 @@ interface NewSteps {
   readonly counts: readonly number[] | undefined;
 }
 
-function readKept(
-  cache: KeyValueCache,
-  name: string,
-  batch: number,
-  { shape, backend }: Layer,
-): KeptArgument {
-  const state = KeyValueCache.stateOf(cache);
-  const { lengths } = state;
-  const { heads, width, valueWidth } = state.pool.form;
-  expectPlace({ name, location: state.pool.location }, backend.location, 'the layer');
+function readKept(cache: KeyValueCache, name: string, batch: number, layer: Layer): KeptArgument {
+  const entries = CacheEntries.of(KeyValueCache.stateOf(cache));
+  const { lengths } = entries;
   expectLength(lengths.length, `${name}.batch`, batch, 'input.dims[0]');
-  expectLength(heads, `${name}.heads`, shape.keyValueHeads, layerNames.keyHeads);
-  expectLength(width, `${name}.width`, shape.keyWidth, layerNames.keyWidth);
-  expectLength(valueWidth, `${name}.valueWidth`, shape.valueWidth, layerNames.valueWidth);
-  return { name, state, lengths: [...lengths] };
+  expectFitting(entries, name, layer);
+  return { name, entries, lengths };
 }
 
 function readCache(
@@ -133,13 +76,12 @@ function readCache(
   layer: Layer,
 ): CacheArgument | undefined {
   if (value === undefined) return undefined;
-  if (!isCache(value)) throw invalid('options.cache', 'a KeyValueCache', value);
+  if (!(value instanceof KeyValueCache)) throw invalid('options.cache', 'a KeyValueCache', value);
   if (context !== undefined)
     throw invalid('options.context', 'left out with options.cache, whose keys come from the input', context);
-  const { name, state } = readKept(value, 'options.cache', batch, layer);
+  const { name, entries } = readKept(value, 'options.cache', batch, layer);
   const given = counts ?? new Array<number>(batch).fill(steps);
-  const { lengths, dropped } = state.whenAppended(given);
-  return { name, state, lengths, dropped, counts: given };
+  return { name, entries, ...entries.whenAppended(given), counts: given };
 }
 
 /** Of keys and values that were turned for the lengths that they had: fewer would turn in another way. */
@@ -154,15 +96,6 @@ function readKeptLengths(value: unknown, { lengths }: KeptArgument, angles: Angl
   return readCachedLengths(value, 'options.kvLengths', lengths);
 }
 
-/** The cache's, with the new steps. */
-function allLengths({ lengths, counts }: CacheArgument): number[] {
-  return lengths.map((length, entry) => length + counts[entry]);
-}
-
-function longest(lengths: readonly number[]): number {
-  return lengths.reduce((most, length) => Math.max(most, length), 0);
-}
-
 export function readCall(
   inputValue: unknown,
   values: OptionValues<(typeof callOptionNames)[number]>,
@@ -172,9 +105,10 @@ export function readCall(
   const input = readSource(inputValue, 'input', layer);
   expectLength(input.dims[2], 'input.dims[2]', shape.embed, 'weights.query.weight.dims[1]');
   const [batch, querySteps] = input.dims;
-  const kept = isCache(values.context)
-    ? readKept(values.context, 'options.context', batch, layer)
-    : undefined;
+  const kept =
+    values.context instanceof KeyValueCache
+      ? readKept(values.context, 'options.context', batch, layer)
+      : undefined;
   const context =
     kept || values.context === undefined ? undefined : readOwnContext(values.context, input, layer);
   const crossed = kept !== undefined || context !== undefined;
@@ -215,16 +149,14 @@ export function readCall(
   // In self attention queries have the positions of their keys, after those of the cache, even if some of them
   // are padding.
   const queryOffset = crossed ? undefined : (cache?.lengths ?? 0);
-  const scoring =
-    values.select === undefined
-      ? options.scoring
-      : { ...options.scoring, select: readSelection(values.select, 'options.select') };
+  const scoring = readCallScoring(values.select, layer);
   const settings = readSettings(values, scoring, input, attentionShape, backend);
   const sequences = () => denseSequences(attentionShape, cache ? allLengths(cache) : keyLengths, queryOffset);
   const outDims = [batch, querySteps, shape.out];
   const out = readOut(values.out, 'options.out', type, outDims, "the layer's type", input);
   const attention = { shape: attentionShape, settings, sequences, lengths };
-  return { input, context, kept, cache, attention, positions, out };
+  const rows = { batch, steps: querySteps };
+  return { input, rows, starts: undefined, context, kept, cache, attention, positions, out };
 }
 
 export const contextOptionNames = ['kvLengths', 'type', 'signal'] as const;

@@ -5,18 +5,18 @@
 import {
   type AttentionArguments,
   buildProblem,
+  cacheSource,
   type KeyValueSource,
   tensorSource,
 } from '../attention/arguments.js';
 import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
-import { cacheSource } from '../attention/sources.js';
 import type { Backend } from '../backends/backend.js';
 import { sizeOf } from '../checks/lists.js';
 import { outTensor } from '../checks/out.js';
 import { dataOf, type TensorArgument } from '../checks/tensor.js';
 import { HeedError } from '../errors.js';
+import { CacheEntries, type CacheViews } from '../key-value-cache/entries.js';
 import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
-import type { CacheState, CacheViews } from '../key-value-cache/state.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads, type NamedInput } from '../problem/accesses.js';
@@ -30,7 +30,8 @@ import type {
 } from '../problem/problem.js';
 import { denseStrides, type Strides } from '../tensor/layout.js';
 import type { FloatType, Location } from '../tensor/types.js';
-import type { CallArguments, ContextArguments, Layer } from './call-arguments.js';
+import type { ContextArguments } from './call-arguments.js';
+import type { CallArguments, Layer } from './call-parts.js';
 import type { LayerOptions } from './options.js';
 import { contextRotation, queryRotation } from './positions.js';
 import { biasMask, type RelativeBias } from './relative-bias.js';
@@ -114,6 +115,11 @@ function stridesOf({ dims: [, heads, steps, width] }: TensorArgument): Strides {
   return denseStrides('bhsd', heads, steps, width);
 }
 
+/** The same for attention: sequences that lie end to end are told apart by where they start, not by a stride. */
+function attendedStrides(strides: Strides, starts: CallArguments['starts']): Strides {
+  return starts === undefined ? strides : { ...strides, batchStride: 0 };
+}
+
 /** Reading other arguments may have run code that changes the cache. */
 function expectUnchanged(name: string, before: readonly number[], now: ArrayLike<number>): void {
   if (before.every((length, entry) => length === now[entry])) return;
@@ -133,13 +139,18 @@ interface Stored {
 }
 
 function append(
-  state: CacheState,
+  entries: CacheEntries,
   counts: readonly number[],
   type: FloatType,
   { key, value }: NewHeads,
+  starts?: CallArguments['starts'],
 ): Stored {
-  const view = (heads: TensorArgument) => ({ data: dataOf(heads), type, ...stridesOf(heads) });
-  const write = state.write(view(key), view(value), counts);
+  const view = (heads: TensorArgument) => ({
+    data: dataOf(heads),
+    type,
+    ...attendedStrides(stridesOf(heads), starts),
+  });
+  const write = entries.write({ key: view(key), value: view(value), counts, starts });
   return {
     views: write.views,
     problems: [write.problem],
@@ -150,20 +161,20 @@ function append(
 
 /** Where attention finds keys and values, if not in the layer's own memory. */
 function storedOf(
-  { cache, kept }: CallArguments,
+  { cache, kept, starts }: CallArguments,
   type: FloatType,
   made: NewHeads | undefined,
 ): Stored | undefined {
   if (kept) {
-    expectUnchanged(kept.name, kept.lengths, kept.state.lengths);
-    const snapshot = kept.state.snapshot();
+    expectUnchanged(kept.name, kept.lengths, kept.entries.lengths);
+    const snapshot = kept.entries.snapshot();
     return { views: snapshot, problems: [], end: snapshot.release };
   }
   if (cache === undefined || made === undefined) return undefined;
-  const now = cache.state.whenAppended(cache.counts);
+  const now = cache.entries.whenAppended(cache.counts);
   expectUnchanged(cache.name, cache.lengths, now.lengths);
   expectUnchanged(cache.name, cache.dropped, now.dropped);
-  return append(cache.state, cache.counts, type, made);
+  return append(cache.entries, cache.counts, type, made, starts);
 }
 
 /** The relative biases in place of the mask, or in its sum. */
@@ -183,14 +194,14 @@ function biased(
  * place; without such a map, to the layer's output.
  */
 function attendArguments(
-  { attention, out }: CallArguments,
+  { input, rows, starts, attention, out }: CallArguments,
   { type, relativeBias }: Layer,
   heads: Location | undefined,
   query: TensorArgument,
   stored: KeyValueSource,
 ): AttentionArguments {
-  const { batch, queryHeads, querySteps, width, valueWidth } = attention.shape;
-  const headDims = [batch, querySteps, queryHeads * valueWidth];
+  const { queryHeads, valueWidth } = attention.shape;
+  const headDims = [...input.dims.slice(0, -1), queryHeads * valueWidth];
   const { settings, sequences } = relativeBias ? biased(attention, relativeBias, type) : attention;
   return {
     inputs: { type, query, stored },
@@ -199,8 +210,8 @@ function attendArguments(
     sequences,
     lengths: attention.lengths,
     placement: {
-      query: denseStrides('bhsd', queryHeads, querySteps, width),
-      output: denseStrides('bshd', queryHeads, querySteps, valueWidth),
+      query: attendedStrides(stridesOf(query), starts),
+      output: attendedStrides(denseStrides('bshd', queryHeads, rows.steps, valueWidth), starts),
     },
     out:
       heads === undefined
@@ -209,11 +220,16 @@ function attendArguments(
   };
 }
 
-function sourceOf(type: FloatType, stored: Stored | undefined, made: NewHeads | undefined): KeyValueSource {
+function sourceOf(
+  type: FloatType,
+  { made, stored }: CallHeads,
+  starts: CallArguments['starts'],
+): KeyValueSource {
   if (stored) return cacheSource(stored.views);
   if (made === undefined) throw new TypeError('A layer without kept keys projects some');
   const { key, value } = made;
-  return tensorSource({ type, key, value }, { key: stridesOf(key), value: stridesOf(value) });
+  const strides = (heads: TensorArgument) => attendedStrides(stridesOf(heads), starts);
+  return tensorSource({ type, key, value }, { key: strides(key), value: strides(value) });
 }
 
 /** The targets of keys and values. */
@@ -251,9 +267,10 @@ export function buildCall(
 ): BuiltCall<AttentionDetails> {
   let stored: Stored | undefined;
   try {
-    const { batch, queryHeads, querySteps, width } = call.attention.shape;
-    const query = makeHeads('query', layer, [batch, queryHeads, querySteps, width], allocations);
-    const newSteps = call.context ? call.context.dims[1] : querySteps;
+    const { queryHeads, width } = call.attention.shape;
+    const { batch, steps } = call.rows;
+    const query = makeHeads('query', layer, [batch, queryHeads, steps, width], allocations);
+    const newSteps = call.context ? call.context.dims[1] : steps;
     const made = call.kept ? undefined : makeNewHeads(batch, newSteps, layer, allocations);
     stored = storedOf(call, layer.type, made);
     return {
@@ -276,15 +293,15 @@ function buildProblems(
   layer: Layer,
   weights: LayerWeights,
   call: CallArguments,
-  { query, made, stored }: CallHeads,
+  projected: CallHeads,
   allocations: Allocations,
   request: DetailsRequest | undefined,
 ): Omit<BuiltCall<AttentionDetails>, 'end'> {
   const { type, angles, backend } = layer;
-  const { batch, querySteps } = call.attention.shape;
-  const input: Source = { name: 'input', data: dataOf(call.input), batch, steps: querySteps };
+  const { query, made, stored } = projected;
+  const input: Source = { name: 'input', data: dataOf(call.input), ...call.rows };
   const context = call.context && contextSource('options.context', call.context);
-  const keys = sourceOf(type, stored, made);
+  const keys = sourceOf(type, projected, call.starts);
   const args = attendArguments(call, layer, weights.output && backend.location, query, keys);
   const { attention, problems, details } = attend(args, allocations, request);
   const { sequences } = attention;
@@ -295,7 +312,8 @@ function buildProblems(
   const turned =
     angles &&
     queryRotation(angles, {
-      steps: querySteps,
+      steps: call.rows.steps,
+      packed: call.starts !== undefined,
       positions: call.positions,
       sequences,
       dropped: call.cache?.dropped,
@@ -328,15 +346,11 @@ function buildProblems(
   }
   const heads = details.output.elements;
   const output = outTensor(call.out, sources, allocations);
-  const target = rowsTarget(weights.output, type, querySteps, output.data);
+  const target = rowsTarget(weights.output, type, call.rows.steps, output.data);
   const after =
     output.tensor.size === 0
       ? []
-      : [
-          projection({ name: 'heads', data: heads, batch, steps: querySteps }, type, [
-            [weights.output, target],
-          ]),
-        ];
+      : [projection({ name: 'heads', data: heads, ...call.rows }, type, [[weights.output, target]])];
   return { problems: [...before, ...problems, ...after], result: { ...details, output: output.tensor } };
 }
 
@@ -357,7 +371,7 @@ export function buildContext(
     const turned = angles && contextRotation(angles, steps, lengths);
     const targets = newTargets(layer, weights, made, turned);
     const projected = projection(contextSource('context', context), layer.type, targets);
-    const stored = append(KeyValueCache.stateOf(cache), lengths, layer.type, made);
+    const stored = append(CacheEntries.of(KeyValueCache.stateOf(cache)), lengths, layer.type, made);
     return {
       problems: [projected, ...stored.problems],
       result: cache,

@@ -12,6 +12,7 @@ import { expectComputable } from '../attention/scoring.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
+import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { CacheType, KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
@@ -19,14 +20,8 @@ import type { QuantisedType } from '../problem/quantised-weight.js';
 import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
-import {
-  type CallArguments,
-  callOptionNames,
-  contextOptionNames,
-  type Layer,
-  readCall,
-  readContextCall,
-} from './call-arguments.js';
+import { callOptionNames, contextOptionNames, readCall, readContextCall } from './call-arguments.js';
+import type { CallArguments, Layer } from './call-parts.js';
 import { type BuiltCall, buildCall, buildContext } from './call-problems.js';
 import type { CheckpointNaming } from './checkpoint-conventions.js';
 import {
@@ -45,6 +40,7 @@ import {
   layerOptionNames,
   type MultiHeadAttentionOptions,
 } from './options.js';
+import { packedCallOptionNames, readPackedCall } from './packed-call.js';
 import { anglesFor } from './positions.js';
 import { ownRelativeBias } from './relative-bias.js';
 import { layerNames, layerShape } from './shape.js';
@@ -109,6 +105,20 @@ export interface ForwardOptions {
   positions?: IntegerList;
   /** How weights select values: centers for these queries, or another seed. Default: the layer's option. */
   select?: Selection;
+  /**
+   * For an input of [tokens, embed] in which sequences of different lengths lie end to end: where each starts,
+   * followed by the number of tokens. No token attends one of another sequence, and each sequence gets the
+   * result that it has alone. A mask broadcasts to [sequences, heads, longest sequence, longest keys];
+   * `positions` has one element for each token. Not with `context`, `cache`, `lengths` and `kvLengths`.
+   */
+  queryStarts?: IntegerList;
+  /**
+   * With `queryStarts`: keys and values of the earlier steps of each sequence, as `cache` has them for a batch,
+   * in a cache of one entry for each. All are of one {@link KeyValuePool}, or forks of one cache, and none is
+   * given twice. All are extended, or none is: fails with HEED_CACHE_FULL or HEED_POOL_FULL, before any work, if
+   * one has no room, and with HEED_CACHE_BUSY while another call appends steps to one.
+   */
+  caches?: readonly KeyValueCache[];
   /** A tensor to write the output to, which is then returned. Must not share memory with an input. */
   out?: Tensor;
   /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
@@ -140,8 +150,9 @@ export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
   naming?: CheckpointNaming;
 }
 
-/** The same, and what to return besides the output, for which heads and queries. */
-export type ForwardDetailsOptions = ForwardOptions & Pick<AttentionDetailsOptions, 'include' | 'rows'>;
+/** The same for a batch, and what to return besides the output, for which heads and queries. */
+export type ForwardDetailsOptions = Omit<ForwardOptions, 'queryStarts' | 'caches'> &
+  Pick<AttentionDetailsOptions, 'include' | 'rows'>;
 
 /**
  * A multi-head attention layer (Vaswani et al. 2017, "Attention Is All You Need"), with weights
@@ -260,8 +271,8 @@ export class MultiHeadAttention {
    * position i for `causal`, `window` and ALiBi; with a context, the last query has the position of
    * the last valid step of the context.
    *
-   * @param input [batch, steps, embed], of the layer's type
-   * @returns [batch, steps, out] in the layer's type; `options.out` if given
+   * @param input [batch, steps, embed], of the layer's type; with `queryStarts` [tokens, embed]
+   * @returns [batch, steps, out] in the layer's type, or [tokens, out]; `options.out` if given
    * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
    *   When aborted, it rejects with the signal's reason.
    */
@@ -326,7 +337,12 @@ export class MultiHeadAttention {
   }
 
   #prepare(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {
-    return this.#build(allocations, readCall(input, readOptions(options, callOptionNames), this.#layer));
+    const values = readOptions(options, [...callOptionNames, ...packedCallOptionNames]);
+    if (values.queryStarts !== undefined)
+      return this.#build(allocations, readPackedCall(input, values, this.#layer));
+    if (values.caches !== undefined)
+      throw invalid('options.caches', 'given with options.queryStarts', values.caches);
+    return this.#build(allocations, readCall(input, values, this.#layer));
   }
 
   #prepareDetails(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {

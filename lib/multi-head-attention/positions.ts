@@ -39,7 +39,10 @@ export function readPositions(
 
 /** The rows that queries are projected from, and what attends them. */
 export interface PlacedQueries {
+  /** Of each batch entry, or of all sequences together if they are packed. */
   readonly steps: number;
+  /** Whether sequences lie end to end, with rows of their own. */
+  readonly packed: boolean;
   readonly positions: readonly number[] | undefined;
   readonly sequences: readonly Sequence[];
   /** How many steps before them each sequence has had but has no more. */
@@ -49,23 +52,24 @@ export interface PlacedQueries {
 }
 
 /**
- * Row i has the position queryOffset + i, as for `causal`, `window` and ALiBi, but here steps that were dropped
- * count; unless the caller gives positions.
+ * Row i of a sequence has the position queryOffset + i, as for `causal`, `window` and ALiBi, but here steps that were
+ * dropped count; unless the caller gives positions.
  */
 export function queryRotation(
   angles: Angles,
-  { steps, positions, sequences, dropped, withKeys }: PlacedQueries,
+  { steps, packed, positions, sequences, dropped, withKeys }: PlacedQueries,
 ): Rotation {
-  const own = (entry: number) =>
-    positions?.length === steps ? positions : positions?.slice(entry * steps, (entry + 1) * steps);
-  const queries = sequences.map(({ queryOffset, keySteps }, entry) => {
-    const given = own(entry);
+  const shares = !packed && positions?.length === steps;
+  const queries = sequences.map(({ queryStart, querySteps, queryOffset, keySteps }, entry) => {
+    const first = packed ? queryStart : entry * steps;
+    const count = packed ? querySteps : steps;
+    const given = shares ? positions : positions?.slice(first, first + count);
     const lost = dropped?.[entry] ?? 0;
     const length =
-      given && withKeys ? 1 + largest(given, Math.min(steps, keySteps - queryOffset)) : lost + keySteps;
-    return { count: steps, first: lost + queryOffset, positions: given, length };
+      given && withKeys ? 1 + largest(given, Math.min(count, keySteps - queryOffset)) : lost + keySteps;
+    return { count, first: lost + queryOffset, positions: given, length };
   });
-  return angles.rotation(shared(angles, queries));
+  return angles.rotation(packed && queries.length > 0 ? queries : shared(angles, queries));
 }
 
 /**

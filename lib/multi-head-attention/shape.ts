@@ -1,9 +1,13 @@
 /** The widths of a layer, from its weights and its numbers of heads. */
+
 import { checkShape } from '../attention/arguments.js';
 import type { ScoreArgument } from '../attention/score.js';
+import type { Backend } from '../backends/backend.js';
 import { expectDims, expectLength } from '../checks/lists.js';
+import { expectPlace } from '../checks/location.js';
 import { describeDims } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import type { CacheEntries } from '../key-value-cache/entries.js';
 import type { LinearArgument, LinearArguments, NormArgument } from './linear.js';
 
 export interface LayerShape {
@@ -96,4 +100,17 @@ export function layerShape(
     contextEmbed: key.inner,
     out: output ? output.columns : heads * valueWidth,
   };
+}
+
+/** Whether entries of caches are where a layer computes, and have its heads. */
+export function expectFitting(
+  { pool }: CacheEntries,
+  name: string,
+  { shape, backend }: { readonly shape: LayerShape; readonly backend: Backend },
+): void {
+  const { heads, width, valueWidth } = pool.form;
+  expectPlace({ name, location: pool.location }, backend.location, 'the layer');
+  expectLength(heads, `${name}.heads`, shape.keyValueHeads, layerNames.keyHeads);
+  expectLength(width, `${name}.width`, shape.keyWidth, layerNames.keyWidth);
+  expectLength(valueWidth, `${name}.valueWidth`, shape.valueWidth, layerNames.valueWidth);
 }

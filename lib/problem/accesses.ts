@@ -11,7 +11,7 @@ export interface NamedInput {
 /** Each is computed when it is called: whoever needs one need not pay for the others. */
 interface Accesses {
   /** The pages of caches are not among them: nobody but heed can change or detach their memory. */
-  reads(): NamedInput[];
+  reads(): readonly NamedInput[];
   /** Neither are they here: whoever appends writes to them in place, so that nothing has to be copied back. */
   writes(): (Elements | undefined)[];
   /** In multiplications. */
@@ -56,6 +56,9 @@ const reading = 4;
 
 /** The cost of tanh, in multiplications. */
 const tanh = 8;
+
+/** The cost of a logit, in multiplications: of drawing its noise. */
+const samplingWork = 32;
 
 function attentionWork(problem: AttentionProblem): number {
   const { sequences, queryHeads, keyHeads, width, valueWidth, scoring } = problem;
@@ -137,6 +140,43 @@ export function accessesOf(problem: Problem): Accesses {
         ],
         writes: () => [to.data],
         work: () => batch * heads * steps * width * reading,
+      };
+    }
+    case 'sample': {
+      const { logits, rows, tokens, vocabulary } = problem;
+      return {
+        reads: () => [{ name: 'logits', data: logits.data }],
+        writes: () => [tokens],
+        work: () => rows.length * vocabulary * samplingWork,
+      };
+    }
+    case 'embedding': {
+      const { tables, output, rows, width } = problem;
+      return {
+        reads: () => tables,
+        writes: () => [output],
+        work: () => rows * width * (tables.length + 1) * reading,
+      };
+    }
+    case 'pooling': {
+      const { input, output, starts, width } = problem;
+      return {
+        reads: () => [{ name: 'x', data: input }],
+        writes: () => [output],
+        work: () => starts[starts.length - 1] * width * reading,
+      };
+    }
+    case 'norm': {
+      const { input, residual, sum, output, weight, bias, rows, width } = problem;
+      return {
+        reads: () => [
+          { name: 'x', data: input },
+          ...(residual ? [{ name: 'options.residual', data: residual }] : []),
+          { name: 'options.weight', data: weight.data },
+          ...(bias ? [{ name: 'options.bias', data: bias.data }] : []),
+        ],
+        writes: () => [sum, output],
+        work: () => 2 * rows * width * reading,
       };
     }
   }

@@ -4,7 +4,7 @@
  * native side mirrors them in `native/core/problem.h`.
  */
 import type { DeviceArray, Elements, HostArray } from '../memory/device.js';
-import type { Location, Numbers, TensorType } from '../tensor/types.js';
+import type { Location, Numbers, ScaledType, TensorType } from '../tensor/types.js';
 
 /** A strided look at [batch, heads, steps, width]; the width is always contiguous. Strides count elements. */
 export interface View {
@@ -15,8 +15,8 @@ export interface View {
   readonly stepStride: number;
 }
 
-/** A further type of keys and values in a cache: multiples of a scale, one per row. */
-export type StoredType = TensorType | 'int8';
+/** The types of keys and values. */
+export type StoredType = TensorType | ScaledType;
 export type StoredElements = HostArray | DeviceArray;
 
 /** The pages of one batch entry of a cache: the first `count` of the ids. */
@@ -35,7 +35,7 @@ export interface Pages {
   readonly stride: number;
   readonly perSlab: number;
   readonly slabs: readonly StoredElements[];
-  /** For int8, one array per slab: the scale of each row, [heads, steps] for each page. */
+  /** For a ScaledType, one array per slab: the scale of each row, [heads, steps] for each page. */
   readonly scales?: readonly (Float32Array | DeviceArray)[];
   /** For keys of int8 that may have outlier channels, one array per slab: [heads, blocks, 2, pitch] for each page, see outliers.ts. */
   readonly outliers?: readonly (Uint8Array | DeviceArray)[];
@@ -362,6 +362,100 @@ export interface HeadRotation {
   readonly positions: ArrayLike<number> | undefined;
 }
 
+/**
+ * Normalises rows of [rows, width]: (x − mean) / √(variance + epsilon) · (offset + weight) + bias, where the mean is 0, and the
+ * variance that around 0, unless rows are centered. With a residual, x is input + residual, rounded to the type of both.
+ */
+export interface NormProblem {
+  readonly kind: 'norm';
+  readonly rows: number;
+  readonly width: number;
+  /** Of input, residual, sum and output, which are contiguous. */
+  readonly type: TensorType;
+  readonly input: Elements;
+  /** Both or neither; the sum is written. */
+  readonly residual?: Elements | undefined;
+  readonly sum?: Elements | undefined;
+  readonly output: Elements;
+  /** Both [width]. */
+  readonly weight: { readonly data: Elements; readonly type: TensorType };
+  readonly bias?: { readonly data: Elements; readonly type: TensorType } | undefined;
+  readonly offset: number;
+  readonly epsilon: number;
+  readonly centered: boolean;
+}
+
+/** How a token is chosen from a row of logits. */
+export interface Sampling {
+  /** What logits are divided by; 0 takes the largest. */
+  readonly temperature: number;
+  /** How many tokens are kept, at most: those with the largest logits. */
+  readonly topK: number;
+  /** Of those, as few are kept as together have this share of their probability. */
+  readonly topP: number;
+  /** Of those, the ones with at least this share of the largest one's probability are kept. */
+  readonly minP: number;
+  /** What positive logits of previous tokens are divided by, and negative ones multiplied. */
+  readonly repetitionPenalty: number;
+  /** Tokens below the vocabulary, in any order, perhaps several times. */
+  readonly previous: Int32Array;
+  readonly seed: number;
+}
+
+/** Chooses a token for each row of logits, by lib/backends/reference/sample.ts. */
+export interface SampleProblem {
+  readonly kind: 'sample';
+  readonly vocabulary: number;
+  /** [rows, vocabulary], contiguous. */
+  readonly logits: { readonly data: Elements; readonly type: TensorType };
+  /** For each row. */
+  readonly rows: readonly Sampling[];
+  /** int32, [rows]; −1 where a row has none to choose from, or is not all numbers. */
+  readonly tokens: Elements;
+}
+
+/** Rows of tables, added: row i is scale · tables[0][ids[i]] + tables[1][ids[i]] + …, with the ids of each. */
+export interface EmbeddingProblem {
+  readonly kind: 'embedding';
+  readonly rows: number;
+  readonly width: number;
+  readonly type: TensorType;
+  /** At least one; each [length, width], contiguous, with an id below its length for each row. */
+  readonly tables: readonly {
+    readonly data: Elements;
+    readonly length: number;
+    readonly ids: Int32Array;
+    /** The name of its argument in messages. */
+    readonly name: string;
+  }[];
+  /** Of the rows of the first table. */
+  readonly scale: number;
+  /** [rows, width], contiguous, of the type of the tables. */
+  readonly output: Elements;
+}
+
+/** What a sequence of rows becomes: their mean, the first, or the last of them. */
+export type PoolingType = 'mean' | 'first' | 'last';
+
+export const poolingTypes: readonly PoolingType[] = ['mean', 'first', 'last'];
+
+/** A row for each sequence of rows; zeros where a sequence has none. */
+export interface PoolingProblem {
+  readonly kind: 'pooling';
+  readonly width: number;
+  /** Of input and output. */
+  readonly type: TensorType;
+  /** [tokens, width], contiguous. */
+  readonly input: Elements;
+  /** Where each sequence starts, and where the last one ends: increasing, from 0 to the number of tokens. */
+  readonly starts: readonly number[];
+  readonly pooling: PoolingType;
+  /** Whether rows are divided by their length √(Σ x²), unless that is 0. */
+  readonly normalised: boolean;
+  /** [sequences, width], contiguous. */
+  readonly output: Elements;
+}
+
 export type Problem =
   | AttentionProblem
   | RowsProblem
@@ -369,4 +463,8 @@ export type Problem =
   | MergeProblem
   | AppendProblem
   | CastProblem
-  | HeadsProblem;
+  | HeadsProblem
+  | NormProblem
+  | SampleProblem
+  | EmbeddingProblem
+  | PoolingProblem;

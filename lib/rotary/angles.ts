@@ -106,10 +106,27 @@ export class Angles {
     const tables = this.#allocate(rows);
     let row = 0;
     for (const part of parts) {
-      this.#fill(tables, row, part);
+      if (!this.#gather(tables, row, part)) this.#fill(tables, row, part);
       row += part.count;
     }
     return tables;
+  }
+
+  /** Copies rows that are kept. Returns whether all of them may be. */
+  #gather({ cos, sin }: Tables, row: number, { count, positions, first, length }: Steps): boolean {
+    if (length > this.#alike) return false;
+    let end = positions ? 0 : first + count;
+    for (let i = 0; positions && i < count; i++) end = Math.max(end, positions[i] + 1);
+    if ((!positions && first < 0) || end > mostKept) return false;
+    this.#keep(end);
+    const pairs = this.#width / 2;
+    const copy = (from: number, rows: number, to: number) => {
+      cos.set(this.#kept.cos.subarray(from * pairs, (from + rows) * pairs), to * pairs);
+      sin.set(this.#kept.sin.subarray(from * pairs, (from + rows) * pairs), to * pairs);
+    };
+    if (positions) for (let i = 0; i < count; i++) copy(positions[i], 1, row + i);
+    else copy(first, count, row);
+    return true;
   }
 
   #fill({ cos, sin }: Tables, row: number, { count, positions, first, length }: Steps): void {

@@ -1,32 +1,46 @@
 /** Elements of every type as numbers, and back. */
 import type { DeviceArray } from '../memory/device.js';
-import type { Numbers, TensorType, TypedArray } from './types.js';
+import type { Numbers, ScaledType, TensorType, TypedArray } from './types.js';
 
-interface HalfFormat {
+interface FloatFormat {
+  /** The bit of the sign. */
+  readonly sign: number;
   /** Bits stored of the significand; one more is implied. */
   readonly fractionBits: number;
   /** The exponent of the smallest normal number. */
   readonly minExponent: number;
-  /** Halfway between the largest finite number and the next: from here on it is infinity. */
+  /** Halfway between the largest finite number and the next: what it and all larger ones become. */
   readonly overflow: number;
-  readonly infinity: number;
+  readonly overflown: number;
   readonly nan: number;
 }
 
-const float16: HalfFormat = {
+const float16: FloatFormat = {
+  sign: 0x8000,
   fractionBits: 10,
   minExponent: -14,
   overflow: 65520,
-  infinity: 0x7c00,
+  overflown: 0x7c00,
   nan: 0x7e00,
 };
 
-const bfloat16: HalfFormat = {
+const bfloat16: FloatFormat = {
+  sign: 0x8000,
   fractionBits: 7,
   minExponent: -126,
   overflow: (2 - 2 ** -8) * 2 ** 127,
-  infinity: 0x7f80,
+  overflown: 0x7f80,
   nan: 0x7fc0,
+};
+
+/** E4M3 of the Open Compute Project: no infinities, so that what is larger becomes the largest number, 448. */
+const float8: FloatFormat = {
+  sign: 0x80,
+  fractionBits: 3,
+  minExponent: -6,
+  overflow: 464,
+  overflown: 0x7e,
+  nan: 0x7f,
 };
 
 const word = new Uint32Array(1);
@@ -38,17 +52,17 @@ function exponentOf(magnitude: number): number {
   return (word[0] >>> 23) - 127;
 }
 
-/** Adding and taking away 2⁵² leaves no room for a fraction, so the addition rounds it, ties to even. */
+/** Adding and taking away 1.5 · 2⁵² leaves no room for a fraction, so the addition rounds it, ties to even. */
 function roundToEven(value: number): number {
-  return value + 2 ** 52 - 2 ** 52;
+  return value + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
 }
 
-function encode(value: number, format: HalfFormat): number {
+function encode(value: number, format: FloatFormat): number {
   const { fractionBits, minExponent } = format;
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const sign = value < 0 || Object.is(value, -0) ? format.sign : 0;
   const magnitude = Math.abs(value);
   if (Number.isNaN(value)) return format.nan;
-  if (magnitude >= format.overflow) return sign | format.infinity;
+  if (magnitude >= format.overflow) return sign | format.overflown;
   // Subnormal numbers share the exponent of the smallest normal ones, without its implied bit.
   const exponent = magnitude < 2 ** minExponent ? minExponent : exponentOf(magnitude);
   const significand = roundToEven(magnitude * 2 ** (fractionBits - exponent));
@@ -83,6 +97,16 @@ export function numberToBfloat16(value: number): number {
   return encode(value, bfloat16);
 }
 
+function decodeFloat8(bits: number): number {
+  const magnitude = bits & 0x7f;
+  const exponent = magnitude >> 3;
+  const fraction = magnitude & 7;
+  const sign = bits & 0x80 ? -1 : 1;
+  if (magnitude === float8.nan) return Number.NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -9;
+  return sign * (8 + fraction) * 2 ** (exponent - 10);
+}
+
 export function float16ToNumber(bits: number): number {
   return float16Table()[bits & 0xffff];
 }
@@ -91,6 +115,28 @@ export function bfloat16ToNumber(bits: number): number {
   word[0] = bits << 16;
   return wordAsFloat[0];
 }
+
+/** What an element stands for, in multiples of the scale of its row. */
+export interface ScaledFormat {
+  /** The largest multiple, which the scale of a row makes of its largest magnitude. */
+  readonly most: number;
+  /** The nearest element, ties to even; the last for what is larger than `most`. */
+  toElement(multiple: number): number;
+  toNumber(element: number): number;
+}
+
+export const scaledFormats: Readonly<Record<ScaledType, ScaledFormat>> = {
+  int8: {
+    most: 127,
+    toElement: (multiple) => roundToEven(Math.min(127, Math.max(-127, multiple))),
+    toNumber: (element) => element,
+  },
+  float8: {
+    most: 448,
+    toElement: (multiple) => encode(multiple, float8),
+    toNumber: decodeFloat8,
+  },
+};
 
 /** For what computes on the CPU, and was chosen because all elements are there. */
 export function hostElements<Host extends ArrayBufferView>(elements: Host | DeviceArray): Host {

@@ -11,6 +11,9 @@ export type TensorType =
   | 'int32'
   | 'int64';
 
+/** Types of rows in caches whose elements are multiples of a scale, one per row: integers, or numbers of E4M3. */
+export type ScaledType = 'int8' | 'float8';
+
 /** The types that attention and projections compute with. */
 export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
 

@@ -54,7 +54,7 @@ WeightHandle& weight_handle_of(napi_env env, napi_value external) {
 }
 
 constexpr auto code_of_int8 = static_cast<uint32_t>(DType::int8);
-constexpr uint32_t code_of_int4 = code_of_int8 + 1;  // no tensor has this type
+constexpr uint32_t code_of_int4 = static_cast<uint32_t>(DType::float8) + 1;  // only weights have this type
 
 std::unique_ptr<const PackedWeight> pack_integers(const Memory& values, uint32_t code, int64_t columns,
                                                   int64_t inner, const Memory& scales, int64_t group_size) {

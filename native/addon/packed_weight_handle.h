@@ -9,7 +9,7 @@
 
 namespace heed {
 
-// packWeight(data, type, columns, inner) → external, and for integers, whose types are 4 (int8) and 5 (int4),
+// packWeight(data, type, columns, inner) → external, and for integers, whose types are 4 (int8) and 6 (int4),
 // packWeight(values, type, columns, inner, scales, groupSize): see core/quantised_weight.h. For int8 the size
 // of groups has no meaning.
 Napi::Value pack_weight(const Napi::CallbackInfo& info);

@@ -88,6 +88,26 @@ Accesses accesses(const HeadsProblem& problem) {
           {{problem.to.data, bytes_of(elements, problem.to.type)}}};
 }
 
+Accesses accesses(const NormProblem& problem) {
+  const size_t bytes = bytes_of(problem.rows * problem.width, problem.type);
+  return {{problem.input, problem.residual, problem.weight, problem.bias},
+          {{problem.sum, bytes}, {problem.output, bytes}}};
+}
+
+Accesses accesses(const SampleProblem& problem) {
+  return {{problem.logits}, {{problem.tokens, problem.rows.size() * sizeof(int32_t)}}};
+}
+
+Accesses accesses(const EmbeddingProblem& problem) {
+  Accesses all{{}, {{problem.output, bytes_of(problem.rows() * problem.width, problem.type)}}};
+  for (const EmbeddingProblem::Table& table : problem.tables) all.reads.push_back(table.data);
+  return all;
+}
+
+Accesses accesses(const PoolingProblem& problem) {
+  return {{problem.input}, {{problem.output, bytes_of(problem.sequences() * problem.width, problem.type)}}};
+}
+
 }  // namespace
 
 Accesses accesses_of(const Problem& problem) {

@@ -12,7 +12,7 @@ struct Pages {
   int64_t steps = 1;
   const int64_t* first = nullptr;  // for each batch entry
   void* const* data = nullptr;
-  // For int8: the scale that dequantises each row, [heads, steps] for each page. Null for other types.
+  // For scaled types: the scale that dequantises each row, [heads, steps] for each page. Null for others.
   float* const* scales = nullptr;
   // For keys of int8 that may have outlier channels: [heads, blocks, levels, pitch] for each page, see
   // core/outliers.h. Null for all others.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/attention.h"
+#include "core/norm.h"
 #include "core/view.h"
 
 namespace heed {
@@ -18,7 +19,7 @@ namespace heed {
 struct PageTables {
   std::vector<int64_t> first;
   std::vector<void*> keys, values;
-  std::vector<float*> key_scales, value_scales;  // for int8
+  std::vector<float*> key_scales, value_scales;  // for scaled types
   std::vector<uint8_t*> key_outliers;            // for keys of int8 that may have some
   Pages key, value;                              // refer to the tables above
 };
@@ -135,9 +136,60 @@ struct HeadsProblem {
   std::vector<int64_t> positions;
 };
 
+// How a token is chosen from a row of logits; see lib/backends/reference/sample.ts.
+struct Sampling {
+  double temperature = 0;  // 0: the largest logit
+  int64_t top_k = 1;       // at most the vocabulary
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;
+  uint64_t seed = 0;
+  std::vector<int32_t> previous;  // what the penalty applies to
+};
+
+// A token for each row of logits; −1 where a row has none to choose from, or is not all numbers.
+struct SampleProblem {
+  int64_t vocabulary = 0;
+  const void* logits = nullptr;  // [rows, vocabulary], contiguous
+  DType type = DType::float32;
+  std::vector<Sampling> rows;
+  int32_t* tokens = nullptr;
+};
+
+// Rows of tables, added: row i is scale · tables[0][ids[i]] + tables[1][ids[i]] + …, with the ids of each.
+struct EmbeddingProblem {
+  struct Table {
+    const void* data = nullptr;  // [length, width], contiguous
+    std::vector<int64_t> ids;    // below the length, one for each row
+  };
+  int64_t width = 0;
+  DType type = DType::float32;  // of tables and output
+  std::vector<Table> tables;    // at least one
+  float scale = 1;
+  void* output = nullptr;  // [rows, width], contiguous
+
+  int64_t rows() const { return static_cast<int64_t>(tables.front().ids.size()); }
+};
+
+enum class Pooling : uint8_t { mean, first, last };
+
+// A row for each sequence of rows; zeros where a sequence has none.
+struct PoolingProblem {
+  int64_t width = 0;
+  DType type = DType::float32;  // of input and output
+  const void* input = nullptr;  // [tokens, width], contiguous
+  std::vector<int64_t> starts;  // of each sequence, increasing from 0, then the end of the last
+  Pooling pooling = Pooling::mean;
+  bool normalised = false;  // whether rows are divided by √(Σ x²), unless that is 0
+  void* output = nullptr;   // [sequences, width], contiguous
+
+  int64_t sequences() const { return static_cast<int64_t>(starts.size()) - 1; }
+};
+
 // An operation is a list of problems, solved in order: each may read what earlier ones wrote. Problems are
 // copied if they are needed longer; the buffers that they point to are not.
-using Problem = std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem,
-                             CastProblem, HeadsProblem>;
+using Problem =
+    std::variant<AttentionProblem, RowsProblem, ProjectionProblem, MergeProblem, AppendProblem, CastProblem,
+                 HeadsProblem, NormProblem, SampleProblem, EmbeddingProblem, PoolingProblem>;
 
 }  // namespace heed

@@ -49,6 +49,10 @@ void plan(const MergeProblem& problem, Plan& plan);
 void plan(const AppendProblem& problem, Plan& plan);
 void plan(const CastProblem& problem, Plan& plan);
 void plan(const HeadsProblem& problem, Plan& plan);
+void plan(const NormProblem& problem, Plan& plan);
+void plan(const SampleProblem& problem, Plan& plan);
+void plan(const EmbeddingProblem& problem, Plan& plan);
+void plan(const PoolingProblem& problem, Plan& plan);
 // Attention with whole score matrices, with soft selection and product scores: the baseline for measurements
 // of fused attention.
 void plan_unfused(const AttentionProblem& problem, Plan& plan);

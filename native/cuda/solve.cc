@@ -83,6 +83,22 @@ void launch(const HeadsProblem& problem, Workspace& workspace) {
   copy_heads(problem, workspace);
 }
 
+void launch(const NormProblem&, Workspace&) {
+  throw Unsupported("norms of rows");
+}
+
+void launch(const SampleProblem&, Workspace&) {
+  throw Unsupported("sampling");
+}
+
+void launch(const EmbeddingProblem&, Workspace&) {
+  throw Unsupported("embeddings");
+}
+
+void launch(const PoolingProblem&, Workspace&) {
+  throw Unsupported("pooling");
+}
+
 }  // namespace
 
 // attention_forward uses one block per tile of 64 or 128 query rows of one head, and each block reads all

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { backendsAtHand, type TestedBackend } from '../support/backends.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
-import { cachedAttentionTargets, cacheTargets } from './cache-calls.js';
+import { cachedAttentionTargets, cacheTargets, severalCachesTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import type { Draw } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
 import { microsoftTargets } from './microsoft-calls.js';
 import { mutate } from './mutate.js';
 import { onnxTargets } from './onnx-calls.js';
+import { operatorTargets } from './operator-calls.js';
 import { judge, judgeGood, type Target } from './outcome.js';
 import { safetensorsTargets } from './safetensors-calls.js';
 import { tensorTargets } from './tensor-calls.js';
@@ -23,9 +24,11 @@ const onBackend = (backend: TestedBackend) => (draw: Draw) => [
   ...attentionTargets(draw, backend),
   ...cacheTargets(draw, backend),
   ...cachedAttentionTargets(draw, backend),
+  ...severalCachesTargets(draw, backend),
   ...layerTargets(draw, backend),
   ...onnxTargets(draw, backend),
   ...microsoftTargets(draw, backend),
+  ...operatorTargets(draw, backend),
 ];
 const namesOf = (targets: (draw: Draw) => Target[]) => targets(drawFrom('names')).map(({ name }) => name);
 const fileTargets = ['open', 'file.read', 'save'];

@@ -7,6 +7,7 @@ import {
 } from '../../lib/attention/attention.js';
 import { packedAttention, packedAttentionSync } from '../../lib/attention/packed.js';
 import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
+import { KeyValuePool, type KeyValuePoolOptions } from '../../lib/key-value-cache/key-value-pool.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { locationOf, type TestedBackend } from '../support/backends.js';
 import { attentionOracle } from '../support/oracle.js';
@@ -18,6 +19,7 @@ import {
   forked,
   type Holding,
   lengthsWhenAppended,
+  poolModel,
   remember,
   tensorsOf,
   truncated,
@@ -43,7 +45,9 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
     ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
     ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
     ...(draw.below(3) === 0 ? rollingOptions(draw) : {}),
-    ...maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8'])),
+    ...maybe(draw, 'type', () =>
+      pick(draw, ['float16', 'bfloat16', 'int8', ...(backend === 'cuda' ? [] : ['float8' as const])]),
+    ),
     ...(backend === 'cuda' ? { location: locationOf(backend) } : {}),
   };
 }
@@ -199,7 +203,7 @@ function methodTarget(draw: Draw, backend: TestedBackend, method: CacheMethod): 
   };
 }
 
-const cacheTypes = ['float32', 'float16', 'bfloat16', 'int8'];
+const cacheTypes = ['float32', 'float16', 'bfloat16', 'int8', 'float8'];
 
 /** Everything that a new cache reports about itself, as numbers. */
 const describeCache = (cache: KeyValueCache) =>
@@ -242,6 +246,48 @@ function constructorTarget(draw: Draw, backend: TestedBackend): Target {
         empty.rolling?.window ?? -1,
         empty.rolling?.sinks ?? -1,
       ];
+      return { numbers: { type: 'float64', dims: [values.length], values } };
+    },
+    results: (result) => result as Record<string, unknown>,
+  };
+}
+
+function poolOptions(draw: Draw, backend: TestedBackend): KeyValuePoolOptions {
+  const { heads, width, valueWidth, type, location } = cacheOptions(draw, backend);
+  return {
+    heads,
+    width,
+    pages: 1 + draw.below(8),
+    ...(valueWidth === undefined ? {} : { valueWidth }),
+    ...(type === undefined ? {} : { type }),
+    ...(location === undefined ? {} : { location }),
+    ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
+  };
+}
+
+/** A new pool, and its first sequence. */
+function poolTarget(draw: Draw, backend: TestedBackend): Target {
+  return {
+    name: 'new KeyValuePool',
+    arguments: () => [poolOptions(draw, backend)],
+    call: (args) => {
+      using pool: KeyValuePool = Reflect.construct(KeyValuePool, args);
+      const numbers = Float64Array.of(
+        pool.pages,
+        pool.pageSize,
+        pool.used,
+        pool.byteLength,
+        Number(pool.disposed),
+        ...describeCache(pool.sequence()),
+      );
+      return { numbers: new Tensor(numbers, [numbers.length]) };
+    },
+    model: ([options]) => {
+      const { form, pages, pageSize } = poolModel(options, ['cpu', locationOf(backend)]);
+      const { type, heads, width, valueWidth } = form;
+      const cache = [cacheTypes.indexOf(type), 1, heads, width, valueWidth];
+      const capacity = Math.min(pages * pageSize, 2 ** 31 - 1);
+      const values = [pages, pageSize, 0, 0, 0, ...cache, capacity, pageSize, 0, 0, -1, -1];
       return { numbers: { type: 'float64', dims: [values.length], values } };
     },
     results: (result) => result as Record<string, unknown>,
@@ -308,10 +354,60 @@ function packedArguments(draw: Draw, backend: TestedBackend): unknown[] {
   ];
 }
 
+/** Caches of one pool with some steps each; some are forks of others. */
+export function keptCaches(
+  draw: Draw,
+  backend: TestedBackend,
+  fixed: Partial<KeyValuePoolOptions> = {},
+): Kept[] {
+  const options = { ...poolOptions(draw, backend), ...fixed };
+  const pool = new KeyValuePool({ ...options, pages: 100 });
+  const { pages: _, pageSize: __, ...form } = options;
+  const empty = emptyHolding({ ...form, batch: 1, capacity: 100 }, ['cpu', locationOf(backend)]);
+  const caches: Kept[] = [];
+  for (let i = 1 + draw.below(3); i > 0; i--) {
+    const from = caches.length > 0 && draw.below(3) === 0 ? pick(draw, caches) : undefined;
+    const cache = from ? from.cache.fork() : pool.sequence();
+    const args = appendArguments(draw, from?.holding ?? empty);
+    loosely(cache.append.bind(cache))(...args);
+    const holding = { ...appended(from?.holding ?? empty, args), pool };
+    remember(cache, holding);
+    caches.push({ cache, holding });
+  }
+  return caches;
+}
+
+/** As packedArguments, with a cache for each sequence. */
+function listArguments(draw: Draw, backend: TestedBackend): unknown[] {
+  const caches = keptCaches(draw, backend);
+  const { heads: keyHeads, width } = caches[0].holding;
+  const heads = keyHeads * (1 + draw.below(2));
+  const lengths = caches.map(({ holding }) => holding.entries[0].length);
+  const counts = lengths.map(() => draw.below(4));
+  const queryStarts = [0];
+  for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
+  const dims = [caches.length, heads, Math.max(0, ...counts), Math.max(0, ...lengths)];
+  return [
+    operandOf(draw, backend, [queryStarts[caches.length], heads, width]),
+    caches.map(({ cache }) => cache),
+    {
+      queryStarts: integersIn(draw, queryStarts),
+      ...sharedOptions(draw, { heads, keyHeads, width, keys: dims[3] }, dims, backend),
+      ...maybe(draw, 'kvLengths', () =>
+        integersIn(
+          draw,
+          lengths.map((length) => draw.below(length + 1)),
+        ),
+      ),
+    },
+  ];
+}
+
 /** Calls of the caches themselves; the backend decides how they are attended. */
 export function cacheTargets(draw: Draw, backend: TestedBackend): Target[] {
   return [
     constructorTarget(draw, backend),
+    poolTarget(draw, backend),
     ...cacheMethods.map((method) => methodTarget(draw, backend, method)),
   ];
 }
@@ -341,5 +437,16 @@ export function cachedAttentionTargets(draw: Draw, backend: TestedBackend): Targ
     name: `over a cache, ${name}`,
     call: (args: readonly unknown[]) => loosely(call)(...args),
     ...form,
+  }));
+}
+
+/** Packed attention over a list of caches. */
+export function severalCachesTargets(draw: Draw, backend: TestedBackend): Target[] {
+  return Object.entries({ packedAttention, packedAttentionSync }).map(([name, call]) => ({
+    name: `over several caches, ${name}`,
+    arguments: () => listArguments(draw, backend),
+    call: (args: readonly unknown[]) => loosely(call)(...args),
+    model: (args: readonly unknown[]) => ({ output: cachedPackedModel(args) }),
+    results: (result: unknown) => ({ output: result }),
   }));
 }

@@ -4,6 +4,7 @@
 import type { CacheType } from '../../lib/key-value-cache/key-value-cache.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { asKept } from '../support/cached.js';
+import { toNumbers } from '../support/numbers.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor } from './tensor-model.js';
 
@@ -23,6 +24,8 @@ export interface Holding {
   readonly entries: readonly (readonly Step[])[];
   /** How many steps each entry has had besides. */
   readonly dropped: readonly number[];
+  /** What it shares its pages with others of. */
+  readonly pool?: object;
 }
 
 /** The sinks are in whole pages. */
@@ -40,7 +43,7 @@ export function remember(cache: object, holding: Holding): void {
 }
 
 const farthest = 2 ** 31 - 1;
-const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8'];
+const types: readonly unknown[] = ['float32', 'float16', 'bfloat16', 'int8', 'float8'];
 
 export function isCacheType(value: unknown): value is CacheType {
   return types.includes(value);
@@ -78,6 +81,16 @@ export function emptyHolding(
     entries: Array.from({ length: batch }, () => []),
     dropped: Array.from({ length: batch }, () => 0),
   };
+}
+
+/** The expected form of new KeyValuePool(options): that of a cache, and its pages. */
+export function poolModel(value: unknown, locations: readonly unknown[]) {
+  expect(value !== undefined, 'options');
+  const names = ['heads', 'width', 'valueWidth', 'type', 'location', 'pages', 'pageSize'];
+  const { pages, pageSize = 16, ...form } = model.options(value, names);
+  expect(model.isInteger(pages, 1, farthest), 'pages');
+  expect(model.isInteger(pageSize, 1, farthest), 'a page size');
+  return { form: emptyHolding({ ...form, batch: 1, capacity: 1 }, locations), pages, pageSize };
 }
 
 function readRolling(value: unknown, page: number | undefined, capacity: number): Rolling {
@@ -119,7 +132,7 @@ function rowsOf(
     const row = stepsFirst ? (entry * steps + step) * heads + head : (entry * heads + head) * steps + step;
     return [...values.subarray(row * width, (row + 1) * width)];
   });
-  return asKept(type, new Tensor(Float32Array.from(rows.flat()), [heads, width]));
+  return toNumbers(asKept(type, new Tensor(Float32Array.from(rows.flat()), [heads, width])));
 }
 
 /** The contents after append(key, value, options). */
@@ -220,6 +233,28 @@ export function holdingOf(cache: unknown): Holding {
   return holding;
 }
 
-export function heldBy(cache: unknown, layout: 'bhsd' | 'bshd') {
-  return tensorsOf(holdingOf(cache), layout);
+/** @param value a cache, or a list of caches with an entry each, of one pool and none twice */
+export function heldBy(value: unknown, layout: 'bhsd' | 'bshd') {
+  return tensorsOf(Array.isArray(value) ? together(value) : holdingOf(value), layout);
+}
+
+/** Caches of one pool, none twice, with an entry each. */
+export function expectTogether(caches: readonly unknown[]): readonly Holding[] {
+  expect(new Set(caches).size === caches.length, 'different caches');
+  const holdings = caches.map(holdingOf);
+  for (const { pool, entries } of holdings) {
+    expect(entries.length === 1, 'an entry');
+    expect(caches.length === 1 || (pool !== undefined && pool === holdings[0].pool), 'one pool');
+  }
+  return holdings;
+}
+
+function together(value: unknown): Holding {
+  const holdings = expectTogether(model.list(value));
+  expect(holdings.length > 0, 'a cache');
+  return {
+    ...holdings[0],
+    entries: holdings.flatMap(({ entries }) => entries),
+    dropped: holdings.flatMap(({ dropped }) => dropped),
+  };
 }

@@ -12,7 +12,7 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 import type { TensorLike } from '../../lib/tensor/types.js';
 import type { TestedBackend } from '../support/backends.js';
 import { lengthsOf, scoreOf, selectionOf } from './attention-calls.js';
-import { type Kept, keptCache, show, shown } from './cache-calls.js';
+import { type Kept, keptCache, keptCaches, show, shown } from './cache-calls.js';
 import { type Holding, lengthsWhenAppended } from './cache-model.js';
 import {
   distanceIn,
@@ -26,7 +26,14 @@ import {
   slopesIn,
 } from './good-values.js';
 import { type Draw, pick } from './hostile-values.js';
-import { keptContextModel, layerModel, packWeightModel, projectModel, turnsByLength } from './layer-model.js';
+import {
+  keptContextModel,
+  layerModel,
+  packedLayerModel,
+  packWeightModel,
+  projectModel,
+  turnsByLength,
+} from './layer-model.js';
 import type { Target } from './outcome.js';
 
 function projectArguments(draw: Draw, backend: string): unknown[] {
@@ -229,6 +236,72 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
   return { args, kept: kept ?? context };
 }
 
+/** Sequences end to end, with a cache for each or none. */
+function packedLayerCall(draw: Draw, backend: TestedBackend): { args: unknown[]; kept: readonly Kept[] } {
+  let call = layerCall(draw, backend);
+  while ('context' in (call.args[3] as object)) call = layerCall(draw, backend);
+  const [weights, given] = call.args as [
+    Record<'query' | 'key' | 'value', { weight: { dims: number[] } }>,
+    { heads: number; keyValueHeads?: number; rotary?: unknown },
+  ];
+  // What has an axis for the batch, or is of so many keys, does not fit.
+  const names = ['select', 'alibiSlopes', 'alibiDistance', 'score', 'type'];
+  const options = Object.fromEntries(Object.entries(given).filter(([name]) => !names.includes(name)));
+  const { heads, keyValueHeads = heads } = given;
+  const form = {
+    heads: keyValueHeads,
+    width: weights.key.weight.dims[0] / keyValueHeads,
+    valueWidth: weights.value.weight.dims[0] / keyValueHeads,
+    type: 'float32',
+  } as const;
+  const kept = given.rotary || draw.below(3) === 0 ? [] : keptCaches(draw, backend, form);
+  const counts = each(kept.length || 1 + draw.below(3), () => draw.below(4));
+  const queryStarts = [0];
+  for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
+  const args = [
+    weights,
+    options,
+    floatTensorOf(draw, [queryStarts.at(-1) ?? 0, weights.query.weight.dims[1]]),
+    {
+      queryStarts: integersIn(draw, queryStarts),
+      ...(kept.length > 0 ? { caches: kept.map(({ cache }) => cache) } : {}),
+    },
+  ];
+  return { args, kept };
+}
+
+/** A call over sequences end to end: all of their caches are extended, or none is. */
+function packedTarget(draw: Draw, backend: TestedBackend, form: 'forward' | 'forwardSync'): Target {
+  let kept: readonly Kept[] = [];
+  const named = <Shown>(of: (one: Kept) => Record<string, Shown>): Record<string, Shown> =>
+    Object.fromEntries(
+      kept.flatMap((one, i) =>
+        Object.entries(inCache(of(one))).map(([name, value]) => [`${name} ${i}`, value]),
+      ),
+    );
+  return {
+    name: `over sequences, MultiHeadAttention.${form}`,
+    arguments: () => {
+      const call = packedLayerCall(draw, backend);
+      kept = call.kept;
+      return call.args;
+    },
+    call: ([weights, options, ...call]) => {
+      const layer = construct([weights, options]);
+      return loosely(layer[form].bind(layer))(...call);
+    },
+    model: (args) => {
+      const { output, after } = packedLayerModel(args);
+      return { ...named((one) => shown(after.get(one.cache) ?? one.holding)), output };
+    },
+    results: (result) => ({ ...named(({ cache }) => show(cache, backend)), output: result }),
+    unchanged: () => ({
+      results: named(({ cache }) => show(cache, backend)),
+      expected: named(({ holding }) => shown(holding)),
+    }),
+  };
+}
+
 const fewerOf = (draw: Draw, { entries }: Holding) => entries.map(({ length }) => draw.below(length + 1));
 
 const construct = (args: readonly unknown[]) => {
@@ -279,6 +352,8 @@ export function layerTargets(draw: Draw, backend: TestedBackend): Target[] {
   };
   return [
     contextTarget(draw, backend),
+    packedTarget(draw, backend, 'forward'),
+    packedTarget(draw, backend, 'forwardSync'),
     { name: 'project', call: (args) => loosely(project)(...args), ...linear },
     { name: 'projectSync', call: (args) => loosely(projectSync)(...args), ...linear },
     {

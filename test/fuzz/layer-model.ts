@@ -6,6 +6,7 @@
 import { callOptionNames } from '../../lib/multi-head-attention/call-arguments.js';
 import type { RotaryOptions } from '../../lib/multi-head-attention/multi-head-attention.js';
 import { layerOptionNames } from '../../lib/multi-head-attention/options.js';
+import { packedCallOptionNames } from '../../lib/multi-head-attention/packed-call.js';
 import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
 import { quantiseWeight } from '../../lib/projection/quantise-weight.js';
 import { attentionOracle } from '../support/oracle.js';
@@ -14,6 +15,7 @@ import { type BiasTable, biasedMask } from '../support/relative-bias.js';
 import { type Expected, expectHeads, leastLead, readLengths, readSettings } from './attention-model.js';
 import {
   appended,
+  expectTogether,
   type Holding,
   holdingOf,
   isCacheType,
@@ -21,6 +23,7 @@ import {
   lengthsWhenAppended,
   tensorsOf,
 } from './cache-model.js';
+import { readStarts } from './packed-model.js';
 import { isFar, readPositions, readRotary, turnHead } from './rotary-model.js';
 import { readSelection } from './selection-model.js';
 import * as model from './tensor-model.js';
@@ -388,4 +391,46 @@ export function layerModel(args: readonly unknown[]): {
       ((queryNorm ?? keyNorm) !== undefined && epsilon < 1e-3),
   };
   return { output: right, after };
+}
+
+/** The expected result of forward(input, { queryStarts, caches }), and what the caches have afterwards. */
+export function packedLayerModel(args: readonly unknown[]): {
+  readonly output: Expected;
+  readonly after: ReadonlyMap<unknown, Holding | undefined>;
+} {
+  const call = model.options(args[3], [...callOptionNames, ...packedCallOptionNames]);
+  const { queryStarts, caches, out: _, signal: __, ...others } = call;
+  model.expectCallOptions(call);
+  expect(
+    Object.values(others).every((value) => value === undefined),
+    'no other options',
+  );
+  const input = model.floatTensor(args[2]);
+  expect(input.dims.length === 2 && input.type === 'float32', 'tokens of the type');
+  const [tokens, embed] = input.dims;
+  const starts = readStarts(queryStarts, tokens);
+  const list = caches === undefined ? undefined : model.list(caches);
+  if (list) expectTogether(list);
+  expect(list === undefined || list.length === starts.length - 1, 'a cache for each sequence');
+  const each = starts.slice(1).map((end, i) => {
+    const steps = end - starts[i];
+    const data = Float32Array.from(input.values.subarray(starts[i] * embed, end * embed));
+    const own = { type: 'float32', dims: [1, steps, embed], data };
+    return layerModel([args[0], args[1], own, list ? { cache: list[i] } : {}]);
+  });
+  // What is wrong with the layer is refused whatever the sequences are.
+  const { output } = layerModel([
+    args[0],
+    args[1],
+    { type: 'float32', dims: [1, 0, embed], data: new Float32Array(0) },
+  ]);
+  return {
+    output: {
+      ...output,
+      dims: [tokens, output.dims[2]],
+      values: each.flatMap((one) => Array.from(one.output.values)),
+      loose: each.some((one) => one.output.loose === true),
+    },
+    after: new Map(list?.map((cache, i) => [cache, each[i].after])),
+  };
 }

@@ -8,12 +8,13 @@ import { backendsAtHand } from '../support/backends.js';
 import { resizableBuffer } from '../support/resizable.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
-import { cachedAttentionTargets } from './cache-calls.js';
+import { cachedAttentionTargets, severalCachesTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import { type Draw, pick } from './hostile-values.js';
 import { layerTargets } from './layer-calls.js';
 import { microsoftTargets } from './microsoft-calls.js';
 import { onnxTargets } from './onnx-calls.js';
+import { operatorTargets } from './operator-calls.js';
 import { judge, type Target } from './outcome.js';
 import { safetensorsTargets } from './safetensors-calls.js';
 
@@ -92,9 +93,11 @@ describe('memory that changes while it is used', () => {
       [
         ...attentionTargets(draw, backend),
         ...cachedAttentionTargets(draw, backend),
+        ...severalCachesTargets(draw, backend),
         ...layerTargets(draw, backend),
         ...onnxTargets(draw, backend),
         ...microsoftTargets(draw, backend),
+        ...operatorTargets(draw, backend),
       ].filter(({ name }) => !name.endsWith('Sync'));
     for (const { name } of promised(drawFrom('names'))) {
       it(`does no harm to ${name} on ${backend}`, async () => {

@@ -21,7 +21,7 @@ import { centersOf } from './selection-model.js';
 import * as model from './tensor-model.js';
 import { expect, type ModelTensor, plain } from './tensor-model.js';
 
-function readStarts(value: unknown, tokens: number): number[] {
+export function readStarts(value: unknown, tokens: number): number[] {
   const starts = model.integerList(value, 0, tokens);
   expect(starts[0] === 0 && starts.at(-1) === tokens, 'starts from end to end');
   expect(

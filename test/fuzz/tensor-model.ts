@@ -75,6 +75,16 @@ function expectInteger(element: unknown, low: number, high: number): number {
   return number + 0;
 }
 
+/** Integers of any dims. */
+export function shapedIntegers(
+  value: unknown,
+  low: number,
+  high: number,
+): { elements: number[]; dims: readonly number[] } {
+  const { elements, dims } = integersOf(value);
+  return { elements: elements.map((element) => expectInteger(element, low, high)), dims };
+}
+
 /** Any number of integers. */
 export function integerList(value: unknown, low: number, high: number): number[] {
   const { elements, dims } = integersOf(value);

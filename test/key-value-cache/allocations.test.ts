@@ -23,7 +23,7 @@ eachInstructionSet('decoding with a cache', () => {
   const query = random.tensor('float32', [2, 4, 1, 32]);
   const out = random.tensor('float32', [2, 4, 1, 32]);
 
-  for (const type of ['float32', 'float16', 'int8'] as const) {
+  for (const type of ['float32', 'float16', 'int8', 'float8'] as const) {
     it(`takes no memory for a step, of ${type}`, async () => {
       using cache = new KeyValueCache({ batch: 2, heads: 2, width: 32, capacity: 1000, type });
       const step = () => {

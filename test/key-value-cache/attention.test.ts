@@ -25,7 +25,7 @@ import {
 import { elementAccuracy, expectDetailsNear, expectNear } from '../properties/near.js';
 import { dimsOf, randomInputs } from '../support/attention.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
-import { asInt8, filledCache } from '../support/cached.js';
+import { asKept, cacheTypesOn, filledCache } from '../support/cached.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
 import { attentionOracle } from '../support/oracle.js';
 import { poisoned } from '../support/poison.js';
@@ -55,8 +55,6 @@ function attendCache(
   return out.tensor;
 }
 
-const kinds: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
-
 /** The results must match those for keys and values that were first rounded to the cache's type. */
 function checkCase(
   backend: TestedBackend,
@@ -72,8 +70,7 @@ function checkCase(
     location: locationOf(backend),
     ...(pageSize !== undefined && { pageSize }),
   });
-  const kept = (tensor: Tensor) => (type === 'int8' ? asInt8(tensor) : tensor.cast(type).cast(tensor.type));
-  const [keys, values] = [kept(key), kept(value)];
+  const [keys, values] = [asKept(type, key), asKept(type, value)];
   const share = 2 * elementAccuracy[each.type];
   expectNear(
     attendCache(backend, query, cache, options),
@@ -93,6 +90,7 @@ function checkCase(
 eachBackend('attention over a cache', (backend) => {
   const count = backend === 'reference' ? 60 : 150;
   const location = locationOf(backend);
+  const kinds = cacheTypesOn(backend);
 
   it('answers as over tensors, with any options', function () {
     this.timeout(120_000);
@@ -106,7 +104,7 @@ eachBackend('attention over a cache', (backend) => {
 
   it('answers as over tensors of the type of the cache', function () {
     this.timeout(120_000);
-    const types = fc.constantFrom(...kinds, kinds[kinds.length - 1], kinds[kinds.length - 1]);
+    const types = fc.constantFrom(...kinds, ...kinds.slice(3), ...kinds.slice(3));
     fc.assert(
       fc.property(cases, pageSizes, types, (each, pageSize, type) =>
         checkCase(backend, { ...possibleOn(backend, undecided(each)), type: 'float32' }, pageSize, type),
@@ -253,7 +251,7 @@ eachBackend('attention over a cache', (backend) => {
     for (const [pageSize, type] of [
       [undefined, kinds[0]],
       [16, kinds[0]],
-      [16, kinds[kinds.length - 1]],
+      ...kinds.slice(3).map((scaled) => [16, scaled] as const),
     ] as const) {
       const lengths = [50, 0, 7, 120];
       const counts = [3, 0, 7, 41];
@@ -272,7 +270,6 @@ eachBackend('attention over a cache', (backend) => {
       const options = { queryStarts: starts, causal: true, backend };
       await packedAttention(query, cache, { ...options, out: out.tensor });
       out.expectMarginsIntact();
-      const kept = (tensor: Tensor) => (type === 'int8' ? asInt8(tensor) : tensor);
       for (const [entry, count] of counts.entries()) {
         const one = (tensor: Tensor) => {
           const size = tensor.size / 4;
@@ -286,8 +283,8 @@ eachBackend('attention over a cache', (backend) => {
           (data as Float32Array).subarray(starts[entry] * 4 * width, (starts[entry] + count) * 4 * width);
         const expected = attentionOracle(
           { type: 'float32', dims: [1, count, 4, 24], data: rows(query.data, 24) },
-          transposed(one(kept(key))),
-          transposed(one(kept(value))),
+          transposed(one(asKept(type, key))),
+          transposed(one(asKept(type, value))),
           { layout: 'bshd', causal: true, kvLengths: [lengths[entry]] },
         );
         expectClose(

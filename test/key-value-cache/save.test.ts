@@ -9,6 +9,7 @@ import { save } from '../../lib/safetensors.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { fileBytes } from '../safetensors/file-bytes.js';
 import { eachBackend, locationOf } from '../support/backends.js';
+import { cacheTypesOn } from '../support/cached.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';
@@ -42,7 +43,7 @@ eachBackend('a cache that is saved', (backend) => {
   const at = temporaryDirectory();
   const random = new Random(`saved caches on ${backend}`);
   const location = locationOf(backend);
-  const types: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8'];
+  const types = cacheTypesOn(backend);
 
   /** One with steps, of which forks may share some. */
   function drawn(type: CacheType): KeyValueCache {

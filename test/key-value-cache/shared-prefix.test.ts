@@ -16,7 +16,7 @@ import { Random } from '../support/random.js';
 import { randomScore } from '../support/random-score.js';
 
 const cases = fc.record({
-  type: fc.constantFrom<CacheType>('float32', 'float32', 'bfloat16', 'float16', 'int8'),
+  type: fc.constantFrom<CacheType>('float32', 'float32', 'bfloat16', 'float16', 'int8', 'float8'),
   pageSize: fc.constantFrom(undefined, 16, 33, 64, 100),
   keyHeads: fc.integer({ min: 1, max: 2 }),
   group: fc.constantFrom(1, 2, 4),

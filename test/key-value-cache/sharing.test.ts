@@ -81,10 +81,12 @@ describe('the memory of a cache', () => {
     assert.equal(cache.byteLength, page);
   });
 
-  it('is a quarter, and a scale for each row, with int8', () => {
-    const cache = new KeyValueCache({ ...form, type: 'int8' });
-    append(cache, 8);
-    assert.equal(cache.byteLength, page / 4 + 2 * 2 * 8 * 4);
+  it('is a quarter, and a scale for each row, with int8 and float8', () => {
+    for (const type of ['int8', 'float8'] as const) {
+      const cache = new KeyValueCache({ ...form, type });
+      append(cache, 8);
+      assert.equal(cache.byteLength, page / 4 + 2 * 2 * 8 * 4);
+    }
   });
 
   it('takes less than 1 % more for 1,000 forks of 8,192 steps, and comes back from forks that nobody disposes of', () => {

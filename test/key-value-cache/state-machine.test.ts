@@ -13,8 +13,9 @@ import {
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { runs } from '../properties/attention-case.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
-import { asKept } from '../support/cached.js';
+import { asKept, cacheTypesOn } from '../support/cached.js';
 import { expectClose, toleranceOf } from '../support/compare.js';
+import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
 import { throwsHeed } from '../support/rejects.js';
 
@@ -51,7 +52,7 @@ interface Form {
 }
 
 const common = {
-  type: fc.constantFrom<CacheType>('float32', 'float32', 'bfloat16', 'float16', 'int8'),
+  type: fc.constantFrom<CacheType>('float32', 'float32', 'bfloat16', 'float16', 'int8', 'float8'),
   pageSize: fc.option(fc.integer({ min: 1, max: 7 }), { nil: undefined }),
   batch: fc.integer({ min: 1, max: 3 }),
   heads: fc.integer({ min: 1, max: 2 }),
@@ -123,7 +124,7 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 function kept(type: CacheType, rows: readonly Row[]): Row[] {
   if (rows.length === 0) return [];
   const width = rows[0].length;
-  const numbers = asKept(type, new Tensor(new Float32Array(rows.flat()), [rows.length, width]));
+  const numbers = toNumbers(asKept(type, new Tensor(new Float32Array(rows.flat()), [rows.length, width])));
   return rows.map((_, i) => numbers.slice(i * width, (i + 1) * width));
 }
 
@@ -320,7 +321,8 @@ eachBackend('a cache and its model', (backend) => {
   const check = async (forms: fc.Arbitrary<Form>, sequences: typeof actions, count: number) => {
     await fc.assert(
       fc.asyncProperty(forms, sequences, async (form, sequence) => {
-        const machine = new Machine(form, backend);
+        const type = cacheTypesOn(backend).includes(form.type) ? form.type : 'int8';
+        const machine = new Machine({ ...form, type }, backend);
         for (const { action, seed } of sequence) {
           machine.run(action, new Random(`${form.seed} ${seed}`));
         }

@@ -146,6 +146,7 @@ eachBackend('MultiHeadAttention over a kept context', (backend) => {
         ['float16', 2e-3],
         ['bfloat16', 1e-2],
         ['int8', 2e-2],
+        ['float8', 6e-2],
       ] as const) {
         using kept = await layer.projectContext(context, { type });
         assert.equal(kept.type, type);

@@ -43,7 +43,7 @@ AttentionShape random_shape(Random& random) {
 }
 
 DType random_stored_type(Random& random) {
-  return random.pick({DType::float32, DType::float16, DType::bfloat16, DType::int8});
+  return random.pick({DType::float32, DType::float16, DType::bfloat16, DType::int8, DType::float8});
 }
 
 // The pages of a cache: their memory is added first, so that views can refer to it.
@@ -65,7 +65,7 @@ class EncodedCache {
       pages_ += pages;
       slabs_.push_back({to.buffer(rows * width, type_), to.buffer(rows * value_width, type_)});
       for (int part = 2; part < 4; ++part)
-        slabs_.back()[part] = type_ == DType::int8 ? to.buffer(rows, DType::float32) : -1;
+        slabs_.back()[part] = is_scaled(type_) ? to.buffer(rows, DType::float32) : -1;
       const int64_t bytes = pages * heads * outlier_bytes(width, steps_);
       slabs_.back()[4] = type_ == DType::int8 && outliers ? to.buffer(bytes, DType::boolean) : -1;
     }
@@ -271,6 +271,59 @@ void add_heads(Encoded& to, Random& random) {
   add_list(to, listed ? batch * steps : 0, 0, random);
 }
 
+void add_norm(Encoded& to, Random& random) {
+  const int64_t rows = random.integer(0, 9), width = random.integer(0, 70);
+  const DType type = random_type(random);
+  to.add({double(rows), double(width), Encoded::number_of(type)});
+  to.add(to.buffer(rows * width, type));
+  const bool added = random.chance(0.5);
+  for (int part = 0; part < 2; ++part) to.add(added ? to.buffer(rows * width, type) : -1);
+  to.add(to.buffer(rows * width, type));
+  for (const bool given : {true, random.chance(0.5)}) {
+    const DType factors = random_type(random);
+    given ? to.add({to.buffer(width, factors), Encoded::number_of(factors)}) : to.add(-1);
+  }
+  to.add({random.chance(0.5) ? 1.0 : 0.0, 1e-6, random.chance(0.5) ? 1.0 : 0.0});
+}
+
+void add_sample(Encoded& to, Random& random) {
+  const int64_t rows = random.integer(0, 3), vocabulary = random.integer(1, 3000);
+  const DType type = random_type(random);
+  to.add({double(vocabulary), to.buffer(rows * vocabulary, type), Encoded::number_of(type)});
+  to.add({to.buffer(rows, DType::float32), double(rows)});
+  for (int64_t row = 0; row < rows; ++row) {
+    to.add({random.pick({0.0, 0.5, 1.0, 30.0}), double(random.integer(1, vocabulary))});
+    to.add({random.pick({0.0, 0.5, 1.0}), random.pick({0.0, 0.1, 1.0}), random.pick({1.0, 1.3})});
+    to.add(double(random.integer(0, 1000)));
+    add_list(to, vocabulary > 1 ? random.integer(0, 3) : 0, 0, random);
+  }
+}
+
+void add_embedding(Encoded& to, Random& random) {
+  const int64_t rows = random.integer(0, 9), width = random.integer(0, 40);
+  const DType type = random_type(random);
+  to.add({double(width), Encoded::number_of(type), 2, to.buffer(rows * width, type)});
+  const int64_t tables = random.integer(1, 3);
+  to.add(double(tables));
+  for (int64_t i = 0; i < tables; ++i) {
+    const int64_t length = random.integer(2, 9);
+    to.add({to.buffer(length * width, type), double(length)});
+    add_list(to, rows, double(random.integer(0, length - 2)), random);
+  }
+}
+
+void add_pooling(Encoded& to, Random& random) {
+  const int64_t sequences = random.integer(0, 4), width = random.integer(0, 40);
+  const DType type = random_type(random);
+  std::vector<double> starts{0};
+  for (int64_t i = 0; i < sequences; ++i) starts.push_back(starts.back() + double(random.integer(0, 5)));
+  to.add({double(width), Encoded::number_of(type)});
+  to.add(to.buffer(static_cast<int64_t>(starts.back()) * width, type));
+  to.add(to.buffer(sequences * width, type));
+  to.add({double(random.integer(0, 2)), random.chance(0.5) ? 1.0 : 0.0, double(starts.size())});
+  for (const double start : starts) to.add(start);
+}
+
 void add_append(Encoded& to, Random& random) {
   const int64_t heads = random.integer(1, 3), width = random.integer(1, 20),
                 value_width = random.integer(1, 20);
@@ -289,13 +342,17 @@ void add_append(Encoded& to, Random& random) {
 }  // namespace
 
 void add_problem(Encoded& to, Random& random) {
-  const int64_t kind = random.integer(0, 6);
+  const int64_t kind = random.integer(0, 10);
   to.add(static_cast<double>(kind));
   if (kind == 2) return add_projection(to, random);
   if (kind == 3) return add_merge(to, random);
   if (kind == 4) return add_append(to, random);
   if (kind == 5) return add_cast(to, random);
   if (kind == 6) return add_heads(to, random);
+  if (kind == 7) return add_norm(to, random);
+  if (kind == 8) return add_sample(to, random);
+  if (kind == 9) return add_embedding(to, random);
+  if (kind == 10) return add_pooling(to, random);
   const AttentionShape shape = random_shape(random);
   add_attention(to, random, shape);
   if (kind == 1) add_rows(to, random, shape);

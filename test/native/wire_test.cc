@@ -159,17 +159,17 @@ TEST_CASE("a page that a later cache does not have is turned away, though an ear
 
 TEST_CASE("a page that its slab is too short for is turned away, though a longer slab has it") {
   Random random(14);
-  for (const DType type : {DType::float32, DType::int8}) {
+  for (const DType type : {DType::float32, DType::int8, DType::float8}) {
     for (const bool scales : {false, true}) {
       for (const int64_t page : {0, 1, 2, 3}) {
         // One head, one element, pages of two steps, two pages per slab; the second slab has one, and with
-        // int8 elements or scales for one. Nothing is appended.
+        // scaled elements or scales for one. Nothing is appended.
         Encoded encoded(random);
         encoded.add(1);
-        const bool int8 = type == DType::int8;
-        const double rows[] = {encoded.buffer(4, type), encoded.buffer(!int8 || !scales ? 2 : 4, type)};
-        const double factors[] = {int8 ? encoded.buffer(4, DType::float32) : -1,
-                                  int8 ? encoded.buffer(scales ? 2 : 4, DType::float32) : -1};
+        const bool scaled = is_scaled(type);
+        const double rows[] = {encoded.buffer(4, type), encoded.buffer(!scaled || !scales ? 2 : 4, type)};
+        const double factors[] = {scaled ? encoded.buffer(4, DType::float32) : -1,
+                                  scaled ? encoded.buffer(scales ? 2 : 4, DType::float32) : -1};
         const double fresh = encoded.buffer(1, DType::float32);
         encoded.add({4, 1, 1, 1});
         for (int view = 0; view < 2; ++view) encoded.add({fresh, 0, 0, 1, 1});

@@ -8,7 +8,9 @@ import { attentionSync } from '../../lib/attention/attention.js';
 import { packedAttentionSync } from '../../lib/attention/packed.js';
 import { setThreads } from '../../lib/backends/native/native.js';
 import { type CacheType, KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
+import { KeyValuePool } from '../../lib/key-value-cache/key-value-pool.js';
 import { MultiHeadAttention } from '../../lib/multi-head-attention/multi-head-attention.js';
+import { normSync } from '../../lib/norm/norm.js';
 import type { QuantisedType } from '../../lib/problem/quantised-weight.js';
 import { packWeight } from '../../lib/projection/packed-weight.js';
 import { projectSync } from '../../lib/projection/project.js';
@@ -82,9 +84,54 @@ eachBackend(
   'cuda',
 );
 
+const norms = fc.record({
+  type,
+  normType: fc.constantFrom('rms' as const, 'layer' as const),
+  rows: fc.integer({ min: 1, max: 60 }),
+  width: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.constantFrom(2048)),
+  threads: fc.integer({ min: 1, max: 3 }),
+  seed: fc.nat(),
+});
+
+eachBackend(
+  'the bits of a normalised row',
+  (backend) => {
+    keepThreads();
+
+    it('depend on that row alone', () => {
+      fc.assert(
+        fc.property(norms, (each) => {
+          const random = new Random(`norm ${each.seed}`);
+          const { rows, width } = each;
+          const x = random.tensor(each.type, [rows, width]);
+          const given = {
+            type: each.normType,
+            weight: random.tensor('float32', [width]),
+            backend,
+          };
+          if (backend === 'cpu') setThreads(each.threads);
+          const whole = normSync(x, given);
+          const first = random.integer(0, rows - 1);
+          for (const places of [[first], range(first, rows), [random.integer(0, rows - 1), first]])
+            expectSameBits(normSync(take(x, 0, places), given), take(whole, 0, places));
+        }),
+        runs(backend === 'reference' ? 10 : 40),
+      );
+    });
+  },
+  'cuda',
+);
+
 const requests = fc.record({
   type,
-  cacheType: fc.constantFrom<CacheType | undefined>(undefined, undefined, 'float32', 'bfloat16', 'int8'),
+  cacheType: fc.constantFrom<CacheType | undefined>(
+    undefined,
+    undefined,
+    'float32',
+    'bfloat16',
+    'int8',
+    'float8',
+  ),
   keyValueHeads: fc.integer({ min: 1, max: 2 }),
   group: fc.constantFrom(1, 2, 4),
   width: fc.constantFrom(4, 8, 20, 64),
@@ -262,6 +309,68 @@ eachBackend(
       this.timeout(300_000);
       fc.assert(
         fc.property(requests, (each) => checkRequest(each, backend)),
+        runs(backend === 'reference' ? 10 : 120),
+      );
+    });
+  },
+  'cuda',
+);
+
+/** The same requests, of any lengths, end to end in one call, with a cache of one pool for each. */
+function checkPacked(each: RequestCase, backend: TestedBackend): void {
+  const random = new Random(`packed request ${each.seed}`);
+  const entries = drawEntries(random, { ...each, ragged: true });
+  const { layer, embed } = makeLayer(random, each, backend);
+  const starts = [0];
+  for (const { steps } of entries) starts.push((starts.at(-1) ?? 0) + steps);
+  const input = random.tensor(layer.type, [starts.at(-1) ?? 0, embed]);
+  const common = randomSteps(random, each, each.prefix);
+  const own = entries.map((entry) => randomSteps(random, each, entry.own));
+  const type = each.cacheType ?? each.type;
+  const form = { heads: layer.keyValueHeads, width: each.width, valueWidth: each.valueWidth, type };
+  using pool = new KeyValuePool({ ...form, ...pageSizeOf(each.pageSize), pages: 1 << 20 });
+  using prompt = pool.sequence();
+  prompt.append(common.key, common.value);
+  const caches = entries.map(({ kept }, at) => {
+    // Some share the pages of a prompt, others have their own.
+    const cache = random.chance(0.5) ? prompt.fork() : pool.sequence();
+    if (cache.lengths[0] === 0) cache.append(first(common.key, kept), first(common.value, kept));
+    else cache.truncate(kept);
+    cache.append(own[at].key, own[at].value);
+    return cache;
+  });
+  const cached = random.chance(0.8);
+  setThreads(each.several);
+  const whole = layer.forwardSync(input, { queryStarts: starts, ...(cached && { caches }) });
+
+  setThreads(1);
+  const place = random.integer(0, entries.length - 1);
+  for (const at of new Set([0, place, entries.length - 1])) {
+    using alone = new KeyValueCache({
+      ...form,
+      batch: 1,
+      capacity: 1 << 14,
+      // Which channels of int8 are outliers is decided page by page.
+      ...(type === 'int8' ? { pageSize: pool.pageSize } : pageSizeOf(each.otherPageSize)),
+    });
+    alone.append(first(common.key, entries[at].kept), first(common.value, entries[at].kept));
+    alone.append(own[at].key, own[at].value);
+    const rows = take(input, 0, range(starts[at], starts[at + 1]));
+    const result = layer.forwardSync(rows.reshape([1, ...rows.dims]), cached ? { cache: alone } : {});
+    const part = take(whole, 0, range(starts[at], starts[at + 1]));
+    expectSameBits(result.reshape(part.dims), part);
+  }
+}
+
+eachBackend(
+  'the bits of a request among others of any length, each with a cache of its own',
+  (backend) => {
+    keepThreads();
+
+    it('are those of the request alone', function () {
+      this.timeout(300_000);
+      fc.assert(
+        fc.property(requests, (each) => checkPacked(each, backend)),
         runs(backend === 'reference' ? 10 : 120),
       );
     });

@@ -1,4 +1,5 @@
-/** Caches for tests: filled with the contents of tensors, and their values after int8 quantisation. */
+/** Caches for tests: filled with the contents of tensors, and their values after quantisation. */
+import { CacheEntries } from '../../lib/key-value-cache/entries.js';
 import {
   type CacheType,
   KeyValueCache,
@@ -7,6 +8,8 @@ import {
 import type { Pages, StoredView } from '../../lib/problem/problem.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
+import type { TestedBackend } from './backends.js';
+import { float8Numbers, nearestFloat8 } from './float8.js';
 import { toNumbers } from './numbers.js';
 import type { Random } from './random.js';
 
@@ -66,27 +69,37 @@ function nearestEven(x: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
-/** The int8 values of each row: the nearest multiples of its largest magnitude / 127. */
-export function asInt8(tensor: Tensor): Tensor {
-  const numbers = toNumbers(tensor);
-  const width = tensor.dims[tensor.dims.length - 1];
+/** For each type whose rows have a scale: what the largest magnitude becomes, and the multiple nearest to a number. */
+const scaledTypes: Partial<Record<CacheType, { most: number; nearest: (x: number) => number }>> = {
+  int8: { most: 127, nearest: nearestEven },
+  float8: { most: 448, nearest: (x) => float8Numbers[nearestFloat8(x)] },
+};
+
+/** The rows as a cache of the type stores them, in their own type. */
+export function asKept(type: CacheType, rows: Tensor): Tensor {
+  const scaled = scaledTypes[type];
+  if (scaled === undefined) return rows.cast(type as FloatType).cast(rows.type as FloatType);
+  const numbers = toNumbers(rows);
+  const width = rows.dims[rows.dims.length - 1];
   const kept = new Float32Array(numbers.length);
   for (let start = 0; start < numbers.length; start += width) {
     const row = numbers.slice(start, start + width);
-    const scale = Math.fround(Math.max(...row.map(Math.abs)) / 127);
+    const scale = Math.fround(Math.max(...row.map(Math.abs)) / scaled.most);
     for (const [i, x] of row.entries())
-      kept[start + i] = scale === 0 ? 0 : nearestEven(Math.fround(x / scale)) * scale;
+      kept[start + i] = scale === 0 ? 0 : scaled.nearest(Math.fround(x / scale)) * scale;
   }
-  return new Tensor(kept, tensor.dims).cast(tensor.type as FloatType);
+  return new Tensor(kept, rows.dims).cast(rows.type as FloatType);
 }
 
-/** The rows as a cache of the type stores them, as numbers. */
-export function asKept(type: CacheType, rows: Tensor): number[] {
-  return toNumbers(type === 'int8' ? asInt8(rows) : rows.cast(type));
-}
+/** The types that caches may have on a backend. */
+export const cacheTypesOn = (backend: TestedBackend): readonly CacheType[] => [
+  ...(['float32', 'float16', 'bfloat16', 'int8'] as const),
+  ...(backend === 'cuda' ? [] : (['float8'] as const)),
+];
 
-/** A row as an int8 cache stores it: multiples of a scale, each channel times its factor. */
+/** A row as a cache stores it: multiples of a scale, each channel times its factor. */
 export interface StoredRow {
+  /** Of int8, the multiples; of float8, their codes. */
   readonly multiples: readonly number[];
   readonly scale: number;
   readonly factors: readonly number[];
@@ -101,7 +114,7 @@ function rowsIn(view: StoredView, entry: number, steps: number, heads: number, w
     const page = lists[entry].ids[Math.floor(step / pageSteps)];
     const [slab, place, within] = [Math.floor(page / perSlab), page % perSlab, step % pageSteps];
     const start = place * stride + head * view.headStride + within * view.stepStride;
-    const multiples = [...(slabs[slab] as Int8Array).subarray(start, start + width)];
+    const multiples = [...(slabs[slab] as Int8Array | Uint8Array).subarray(start, start + width)];
     const scale = (scales as Float32Array[])[slab][(place * heads + head) * pageSteps + within];
     const block = ((place * heads + head) * blocks + Math.floor(within / 128)) * 2 * pitch;
     const from = (level: number, channel: number) =>
@@ -113,11 +126,11 @@ function rowsIn(view: StoredView, entry: number, steps: number, heads: number, w
   });
 }
 
-/** Everything that an int8 cache stores of its steps: for each entry, its rows, head by head. */
+/** Everything that a cache with scales stores of its steps: for each entry, its rows, head by head. */
 export function storedIn(cache: KeyValueCache): { keys: StoredRow[]; values: StoredRow[] }[] {
   const state = KeyValueCache.stateOf(cache);
   const { heads, width, valueWidth } = state.pool.form;
-  const { key, value, release } = state.snapshot();
+  const { key, value, release } = CacheEntries.of(state).snapshot();
   try {
     return Array.from(cache.lengths, (steps, entry) => ({
       keys: rowsIn(key, entry, steps, heads, width),

@@ -49,6 +49,10 @@ class CpuBackend implements Backend {
     // All scores and selections.
   }
 
+  expectSolvable(): void {
+    // All kinds that the encoder knows.
+  }
+
   expectQuantised(): void {
     // All types.
   }

@@ -5,6 +5,7 @@ import {
   type AttentionProblem,
   type CastProblem,
   type Choices,
+  type EmbeddingProblem,
   type HeadMatrix,
   type HeadNorm,
   type HeadRotation,
@@ -12,11 +13,15 @@ import {
   headNumbers,
   type MaskView,
   type MergeProblem,
+  type NormProblem,
   type Pages,
+  type PoolingProblem,
   type Problem,
   type ProjectionProblem,
+  poolingTypes,
   type Rotation,
   type RowsProblem,
+  type SampleProblem,
   type ScoreForm,
   type SelectionForm,
 } from '../../problem/problem.js';
@@ -197,7 +202,60 @@ function encodeHeads(to: Encoder, problem: HeadsProblem): void {
   to.optional(problem.rotation, encodeHeadRotation);
 }
 
-const kinds = ['attention', 'rows', 'projection', 'merge', 'append', 'cast', 'heads'] as const;
+function encodeRowNorm(to: Encoder, problem: NormProblem): void {
+  to.numbers(problem.rows, problem.width, typeNumber(problem.type));
+  to.buffer(problem.input);
+  to.optionalBuffer(problem.residual);
+  to.optionalBuffer(problem.sum);
+  to.buffer(problem.output);
+  to.typed(problem.weight);
+  to.optional(problem.bias, (_, bias) => to.typed(bias));
+  to.numbers(problem.offset, problem.epsilon, problem.centered ? 1 : 0);
+}
+
+function encodeSample(to: Encoder, problem: SampleProblem): void {
+  to.number(problem.vocabulary);
+  to.typed(problem.logits);
+  to.buffer(problem.tokens);
+  to.number(problem.rows.length);
+  for (const { temperature, topK, topP, minP, repetitionPenalty, seed, previous } of problem.rows) {
+    to.numbers(temperature, topK, topP, minP, repetitionPenalty, seed);
+    to.list(previous);
+  }
+}
+
+function encodeEmbedding(to: Encoder, problem: EmbeddingProblem): void {
+  to.numbers(problem.width, typeNumber(problem.type), problem.scale);
+  to.buffer(problem.output);
+  to.number(problem.tables.length);
+  for (const { data, length, ids } of problem.tables) {
+    to.buffer(data);
+    to.number(length);
+    to.list(ids);
+  }
+}
+
+function encodePooling(to: Encoder, problem: PoolingProblem): void {
+  to.numbers(problem.width, typeNumber(problem.type));
+  to.buffer(problem.input);
+  to.buffer(problem.output);
+  to.numbers(poolingTypes.indexOf(problem.pooling), problem.normalised ? 1 : 0);
+  to.list(problem.starts);
+}
+
+const kinds = [
+  'attention',
+  'rows',
+  'projection',
+  'merge',
+  'append',
+  'cast',
+  'heads',
+  'norm',
+  'sample',
+  'embedding',
+  'pooling',
+] as const;
 
 function encodeProblem(to: Encoder, problem: Problem): void {
   to.number(kinds.indexOf(problem.kind));
@@ -222,6 +280,18 @@ function encodeProblem(to: Encoder, problem: Problem): void {
       break;
     case 'heads':
       encodeHeads(to, problem);
+      break;
+    case 'norm':
+      encodeRowNorm(to, problem);
+      break;
+    case 'sample':
+      encodeSample(to, problem);
+      break;
+    case 'embedding':
+      encodeEmbedding(to, problem);
+      break;
+    case 'pooling':
+      encodePooling(to, problem);
       break;
   }
 }

@@ -9,7 +9,8 @@ const typeNumbers: Partial<Record<StoredType | QuantisedType, number>> = {
   bfloat16: 2,
   bool: 3,
   int8: 4,
-  int4: 5,
+  float8: 5,
+  int4: 6,
 };
 
 /** A type's number in encoded problems; −1, which the addon turns away, for one that kernels do not know. */

@@ -1,8 +1,8 @@
 /** Writes new keys and values to the pages of a cache: each row is rounded to the cache's type. */
 
 import type { AppendProblem, StoredView, View } from '../../problem/problem.js';
-import { hostElements, writeElements } from '../../tensor/elements.js';
-import type { TensorType } from '../../tensor/types.js';
+import { hostElements, scaledFormats, writeElements } from '../../tensor/elements.js';
+import type { ScaledType, TensorType, TypedArray } from '../../tensor/types.js';
 import { quantise, quantiseKey } from './quantise.js';
 import { outliersAt, pageOf, readRow, rowStart, scaleAt } from './vectors.js';
 
@@ -15,8 +15,8 @@ function storeRow(view: StoredView, entry: number, head: number, step: number, r
     return { elements: hostElements(pages.slabs[slab]), start, slab };
   };
   const { elements, start, slab } = rowAt(step);
-  if (!(elements instanceof Int8Array)) {
-    writeElements(view.type as TensorType, elements, start, row.length, row);
+  if (pages.scales === undefined) {
+    writeElements(view.type as TensorType, elements as TypedArray, start, row.length, row);
     return;
   }
   /** The block that a step lies in, and which of its rows the step is. */
@@ -29,13 +29,15 @@ function storeRow(view: StoredView, entry: number, head: number, step: number, r
     return { block: { multiples, outliers }, row: last };
   };
   const quantised = () => {
-    if (pages.outliers === undefined) return quantise(row, elements.subarray(start, start + row.length));
+    if (pages.outliers === undefined) {
+      const written = elements.subarray(start, start + row.length) as Int8Array | Uint8Array;
+      return quantise(row, scaledFormats[view.type as ScaledType], written);
+    }
     const here = blockAt(step);
     const before = here.row === 0 && step > 0 ? blockAt(step - 1) : undefined;
     return quantiseKey(row, here.block, here.row, before && { block: before.block, rows: before.row + 1 });
   };
-  const scales = hostElements(pages.scales?.[slab] ?? new Float32Array(0));
-  scales[scaleAt(view, start)] = quantised();
+  hostElements(pages.scales[slab])[scaleAt(view, start)] = quantised();
 }
 
 export function* append(problem: AppendProblem): Generator<void> {

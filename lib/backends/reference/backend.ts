@@ -14,9 +14,13 @@ import { atOnce, runInSlices } from '../../time-slices.js';
 import type { Backend } from '../backend.js';
 import { append } from './append.js';
 import { attend } from './attention.js';
+import { embed } from './embedding.js';
 import { merge } from './merge.js';
+import { normaliseRows } from './norm.js';
+import { pool } from './pooling.js';
 import { packReference, projectRows } from './projection.js';
 import { showRows } from './rows.js';
+import { sample } from './sample.js';
 
 function work(problem: Problem): Generator<void> {
   switch (problem.kind) {
@@ -34,6 +38,14 @@ function work(problem: Problem): Generator<void> {
       throw new TypeError('Tensors in the memory of the CPU cast themselves');
     case 'heads':
       throw new TypeError('Operators of ONNX copy heads in the memory of the CPU themselves');
+    case 'norm':
+      return normaliseRows(problem);
+    case 'sample':
+      return sample(problem);
+    case 'embedding':
+      return embed(problem);
+    case 'pooling':
+      return pool(problem);
   }
 }
 
@@ -64,6 +76,9 @@ export const referenceBackend: Backend = {
   supports: isFloatType,
   expectComputable() {
     // All scores and selections.
+  },
+  expectSolvable() {
+    // All that work() knows.
   },
   expectQuantised() {
     // All types.

@@ -6,6 +6,7 @@ import { rotatePairs } from '../../rotary/rotate-pairs.js';
 import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
 import { isQuantised, type WeightElements } from '../backend.js';
+import { standardise } from './norm.js';
 import { multiplyRows, ReferenceQuantisedWeight, type RowProduct } from './quantised-projection.js';
 
 /** A packed weight of the reference: the weight as numbers, [columns, inner]. */
@@ -81,23 +82,14 @@ export function* projectRows(problem: ProjectionProblem): Generator<void> {
   }
 }
 
-/**
- * RMSNorm (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization") or LayerNorm (Ba et al. 2016, "Layer
- * Normalization") of the heads from one on, in place.
- */
+/** Normalises the heads that belong together, of which this is the first, in place. */
 function normalise(norm: HeadNorm, y: Float64Array, at: number, head: number, headWidth: number): void {
   const weight = hostElements(norm.weight);
   const bias = norm.bias && hostElements(norm.bias);
   const width = norm.heads * headWidth;
   const own = norm.shared ? 0 : head * headWidth;
-  let sum = 0;
-  for (let i = 0; norm.centered && i < width; i++) sum += y[at + i];
-  const mean = sum / width;
-  let squares = 0;
-  for (let i = 0; i < width; i++) squares += (y[at + i] - mean) ** 2;
-  const factor = 1 / Math.sqrt(squares / width + norm.epsilon);
-  for (let i = 0; i < width; i++)
-    y[at + i] = (y[at + i] - mean) * factor * weight[own + i] + (bias ? bias[own + i] : 0);
+  standardise(y.subarray(at, at + width), norm.centered, norm.epsilon);
+  for (let i = 0; i < width; i++) y[at + i] = y[at + i] * weight[own + i] + (bias ? bias[own + i] : 0);
 }
 
 /** Cuts a row of y into heads, each normalised, rotated and written to where the view keeps that head's step. */

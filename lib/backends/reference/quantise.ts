@@ -1,5 +1,9 @@
-/** Rows of keys or values as int8: multiples of a scale that each row has for itself. */
+/** Rows of keys or values as int8 or float8: multiples of a scale that each row has for itself. */
 import { neverOutlier, outlierFactors, outlierLevel, outlierPitch } from '../../problem/outliers.js';
+import { type ScaledFormat, scaledFormats } from '../../tensor/elements.js';
+
+/** What holds the elements of a row. */
+type Elements = Int8Array | Uint8Array;
 
 const largestFloat = (2 - 2 ** -23) * 2 ** 127;
 const leastNormal = 2 ** -126;
@@ -12,45 +16,49 @@ function neighbour(x: number, places: -1 | 1): number {
 }
 
 /**
- * The scale that makes 127 of the largest magnitude of a row, which is stored divided by `factor`; 0 for a row of zeros. Where
- * float32 is coarse, it is rounded so that 127 neither falls short of the magnitude (subnormal scales) nor becomes infinite.
+ * The scale that makes `most` of the largest magnitude of a row, which is stored divided by `factor`; 0 for a row of zeros. Where
+ * float32 is coarse, it is rounded so that `most` neither falls short of the magnitude (subnormal scales) nor becomes infinite.
  */
-function scaleOf(largest: number, factor: number): number {
-  const scale = Math.fround(largest / 127);
-  if (127 * scale * factor > largestFloat) return neighbour(scale, -1);
-  return scale < leastNormal && 127 * scale < largest ? neighbour(scale, 1) : scale;
-}
-
-/** The nearest integer, ties to even: adding and taking away 2⁵² leaves no room for a fraction. */
-function nearest(x: number): number {
-  return x + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
+function scaleOf(largest: number, factor: number, most: number): number {
+  const scale = Math.fround(largest / most);
+  if (most * scale * factor > largestFloat) return neighbour(scale, -1);
+  return scale < leastNormal && most * scale < largest ? neighbour(scale, 1) : scale;
 }
 
 /**
  * Writes the nearest multiples of the row's scale, and returns the scale. Numbers of a channel are first divided by its factor.
  * A row with a number that is not finite as a float32 gets a scale of NaN, and is NaN altogether.
  */
-function writeMultiples(row: Float32Array, factors: readonly number[], multiples: Int8Array): number {
+function writeMultiples(
+  row: Float32Array,
+  factors: readonly number[],
+  { most, toElement }: ScaledFormat,
+  elements: Elements,
+): number {
   let [largest, factor] = [0, 1];
   // In float32, as everywhere: which of two multiples a number halfway between them becomes may not depend on the backend.
   const divided = row.map((x, d) => x / factors[d]);
   for (const [d, x] of divided.entries()) {
     if (Math.abs(x) > largest) [largest, factor] = [Math.abs(x), factors[d]];
   }
-  const finite = row.every(Number.isFinite);
-  const scale = finite ? scaleOf(largest, factor) : Number.NaN;
-  for (const [d, x] of divided.entries()) {
-    const multiple = scale > 0 ? nearest(Math.min(127, Math.max(-127, Math.fround(x / scale)))) : 0;
-    const unit = scale * factors[d];
-    const most = 127 * unit > largestFloat ? Math.floor(largestFloat / unit) : 127;
-    multiples[d] = Math.min(most, Math.max(-most, multiple));
-  }
+  const scale = row.every(Number.isFinite) ? scaleOf(largest, factor, most) : Number.NaN;
+  for (const [d, x] of divided.entries()) elements[d] = scale > 0 ? toElement(Math.fround(x / scale)) : 0;
   return scale;
 }
 
+/** Makes multiples of outliers that would read as infinite the largest that do not. */
+function keepFinite(scale: number, factors: readonly number[], multiples: Int8Array): void {
+  for (const [d, factor] of factors.entries()) {
+    const unit = scale * factor;
+    if (!(127 * unit > largestFloat)) continue;
+    const most = Math.floor(largestFloat / unit);
+    multiples[d] = Math.min(most, Math.max(-most, multiples[d]));
+  }
+}
+
 /** Quantises a row of a head without outlier channels. */
-export function quantise(row: Float64Array, multiples: Int8Array): number {
-  return writeMultiples(Float32Array.from(row), new Array(row.length).fill(1), multiples);
+export function quantise(row: Float64Array, format: ScaledFormat, elements: Elements): number {
+  return writeMultiples(Float32Array.from(row), new Array(row.length).fill(1), format, elements);
 }
 
 /** A block of rows of one head, and what it says of its outliers. */
@@ -112,7 +120,8 @@ export function quantiseKey(
   const multiples = block.multiples(row);
   for (;;) {
     const factors = levels.map((level) => outlierFactors[level]);
-    const scale = writeMultiples(rounded, factors, multiples);
+    const scale = writeMultiples(rounded, factors, scaledFormats.int8, multiples);
+    keepFinite(scale, factors, multiples);
     // Subnormal numbers would lose what a division takes from them.
     if (!(scale >= leastNormal)) return scale;
     const sum = multiples.reduce((total, multiple) => total + Math.abs(multiple), 0);

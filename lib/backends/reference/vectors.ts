@@ -1,8 +1,8 @@
 /** Rows of tensors as float64 numbers, in which everything here is computed. */
 import { outlierBlock, outlierBytes, outlierFactors, outlierLevel } from '../../problem/outliers.js';
 import type { Pages, Sequence, StoredView, View } from '../../problem/problem.js';
-import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
-import type { TensorType, TypedArray } from '../../tensor/types.js';
+import { hostElements, readElements, scaledFormats, writeElements } from '../../tensor/elements.js';
+import type { ScaledType, TensorType, TypedArray } from '../../tensor/types.js';
 
 /** Where row `step` of one batch entry and head begins. */
 export function rowStart(
@@ -36,7 +36,7 @@ export function pageOf({ lists, perSlab, steps }: Pages, entry: number, step: nu
   return { slab: Math.floor(page / perSlab), place: page % perSlab, within: step % steps };
 }
 
-/** The scale of the row of int8 that begins at `start` in its slab: there is one for each row, in their order. */
+/** The scale of the row that begins at `start` in its slab: there is one for each row, in their order. */
 export function scaleAt({ stepStride }: StoredView, start: number): number {
   return start / stepStride;
 }
@@ -67,13 +67,13 @@ function readStored(view: StoredView, entry: number, head: number, step: number,
   const { slab, place, within } = pageOf(pages, entry, step);
   const elements = hostElements(pages.slabs[slab]);
   const start = place * pages.stride + head * headStride + within * stepStride;
-  if (!(elements instanceof Int8Array)) {
-    readElements(view.type as TensorType, elements, start, row.length, row);
+  if (pages.scales === undefined) {
+    readElements(view.type as TensorType, elements as TypedArray, start, row.length, row);
     return;
   }
-  const scales = hostElements(pages.scales?.[slab] ?? new Float32Array(0));
-  const scale = scales[scaleAt(view, start)];
-  for (let i = 0; i < row.length; i++) row[i] = elements[start + i] * scale;
+  const { toNumber } = scaledFormats[view.type as ScaledType];
+  const scale = hostElements(pages.scales[slab])[scaleAt(view, start)];
+  for (let i = 0; i < row.length; i++) row[i] = toNumber(elements[start + i] as number) * scale;
   if (pages.outliers === undefined) return;
   const { outliers, row: ofBlock } = outliersAt(pages, entry, head, step, row.length);
   for (let i = 0; i < row.length; i++)

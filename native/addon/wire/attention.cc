@@ -198,7 +198,7 @@ void place_in_pages(const EncodedPages& pages, const EncodedView& key, const Enc
                                 located ? problem.value_width : problem.key_width, problem.value_width});
   problem.value = value.paged<View>(problem.pages->value);
   if (located) {
-    if (key.type == DType::int8) throw InvalidProblem("Expected positions to be of a floating type");
+    if (is_scaled(key.type)) throw InvalidProblem("Expected positions to be of a floating type");
     require_common_keys(key, problem);
     problem.key = key.as<View>();
   } else {

@@ -58,11 +58,11 @@ std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) 
   require_room(views.value, value_stride_, views.heads, views.value_width);
   const auto require_scales = [](const Memory* memory, bool needed) {
     if (needed != (memory != nullptr))
-      throw InvalidProblem("Expected int8, and nothing else, to have scales");
+      throw InvalidProblem("Expected scaled types, and no others, to have scales");
   };
   for (const Slab& slab : slabs_) {
-    require_scales(slab.key_scales, views.key.type == DType::int8);
-    require_scales(slab.value_scales, views.value.type == DType::int8);
+    require_scales(slab.key_scales, is_scaled(views.key.type));
+    require_scales(slab.value_scales, is_scaled(views.value.type));
     require_outliers(slab.key_outliers, views);
     if ((slab.key_outliers == nullptr) != (slabs_[0].key_outliers == nullptr))
       throw InvalidProblem("Expected all slabs, or none, to have outlier channels");
@@ -89,12 +89,12 @@ std::shared_ptr<const PageTables> EncodedPages::tables(const PagedViews& views) 
   tables->key = {steps_,
                  tables->first.data(),
                  tables->keys.data(),
-                 views.key.type == DType::int8 ? tables->key_scales.data() : nullptr,
+                 is_scaled(views.key.type) ? tables->key_scales.data() : nullptr,
                  tables->key_outliers.empty() ? nullptr : tables->key_outliers.data(),
                  outlier_pitch(views.width),
                  outlier_bytes(views.width, steps_)};
   tables->value = {steps_, tables->first.data(), tables->values.data(),
-                   views.value.type == DType::int8 ? tables->value_scales.data() : nullptr};
+                   is_scaled(views.value.type) ? tables->value_scales.data() : nullptr};
   return tables;
 }
 

@@ -32,6 +32,15 @@
 //   5 cast          count  from to (buffer type)
 //   6 heads         batch heads steps width  from (view) fromStart  to (view)  bias (-1, or: buffer start)
 //                   rotation (-1, or: pairs interleaved rows  cos sin (buffers)  positions (list, each < rows))
+//   7 norm          rows width type  input (buffer)  residual sum (buffers, or both -1)  output (buffer)
+//                   weight (buffer type)  bias (-1, or: buffer type)  offset epsilon  centered (flag)
+//   8 sample        vocabulary  logits (buffer type)  tokens (buffer of int32)
+//                   rows (count, then of each: temperature topK topP minP repetitionPenalty seed
+//                         previous (list, each < vocabulary))
+//   9 embedding     width type scale  output (buffer)
+//                   tables (count, then of each: buffer length  ids (list, each < length; as many for each))
+//  10 pooling       width type  input output (buffers)  pooling (0 mean, 1 first, 2 last)  normalised (flag)
+//                   starts (list, from 0 on: of each sequence, then the end of the last)
 //
 //   pages        -1, or: steps pagesPerSlab keyStride valueStride (elements from page to page)
 //                slabs (count, then of each: keys values (buffers)
@@ -43,7 +52,7 @@
 //   view         buffer type batchStride headStride stepStride
 //   matrix       buffer type headStride
 //   buffer       index into the buffers; the view begins where the typed array begins
-//   type         0 float32, 1 float16, 2 bfloat16, 3 bool; of cached keys and values also 4 int8
+//   type         0 float32, 1 float16, 2 bfloat16, 3 bool; of cached keys and values also 4 int8, 5 float8
 //   list         count, then that many numbers
 //   window       keys on each side, Infinity where unbounded
 //   flag         0 or 1

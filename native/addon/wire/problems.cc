@@ -93,10 +93,10 @@ HeadsProblem read_heads(Reader& from) {
   return problem;
 }
 
-enum class Kind { attention, rows, projection, merge, append, cast, heads };
+enum class Kind { attention, rows, projection, merge, append, cast, heads, norm, sample, embedding, pooling };
 
 Problem read_next(Reader& from) {
-  switch (static_cast<Kind>(from.integer(0, static_cast<int64_t>(Kind::heads)))) {
+  switch (static_cast<Kind>(from.integer(0, static_cast<int64_t>(Kind::pooling)))) {
     case Kind::attention:
       return read_attention(from);
     case Kind::rows:
@@ -109,8 +109,16 @@ Problem read_next(Reader& from) {
       return read_append(from);
     case Kind::cast:
       return read_cast(from);
-    default:
+    case Kind::heads:
       return read_heads(from);
+    case Kind::norm:
+      return read_norm(from);
+    case Kind::sample:
+      return read_sample(from);
+    case Kind::embedding:
+      return read_embedding(from);
+    default:
+      return read_pooling(from);
   }
 }
 

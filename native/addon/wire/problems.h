@@ -11,5 +11,9 @@ AttentionProblem read_attention(Reader& from);
 RowsProblem read_rows(Reader& from);
 ProjectionProblem read_projection(Reader& from);
 AppendProblem read_append(Reader& from);
+NormProblem read_norm(Reader& from);
+SampleProblem read_sample(Reader& from);
+EmbeddingProblem read_embedding(Reader& from);
+PoolingProblem read_pooling(Reader& from);
 
 }  // namespace heed

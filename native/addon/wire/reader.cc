@@ -30,8 +30,8 @@ DType Reader::floating_type() {
 }
 
 DType Reader::stored_type() {
-  const auto given = static_cast<DType>(integer(0, static_cast<int64_t>(DType::int8)));
-  if (given == DType::boolean) throw InvalidProblem("Expected a floating type or int8, received bool");
+  const auto given = static_cast<DType>(integer(0, static_cast<int64_t>(DType::float8)));
+  if (given == DType::boolean) throw InvalidProblem("Expected a floating or scaled type, received bool");
   return given;
 }
 

@@ -93,7 +93,7 @@ class Reader : public NumberReader {
 
   DType type();
   DType floating_type();
-  // A floating type or int8.
+  // A floating or a scaled type.
   DType stored_type();
 
   // A new list, or an earlier one. It lives as long as the reader.

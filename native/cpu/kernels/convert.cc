@@ -21,9 +21,13 @@ static inline void append_run(const AppendedRows& rows, int64_t first, const Run
   };
   if (run.outliers.outliers) return quantise_keys<From>(rows, rows.to_step + first, run, from_row);
   for (int64_t i = 0; i < run.count; ++i) {
-    if (rows.to.type == DType::int8) {
-      run.scales[i] = quantise_row<From>(
-          from_row(i), rows.width, [](int64_t) { return 1.0f; }, static_cast<int8_t*>(run.rows) + i * stride);
+    if (is_scaled(rows.to.type)) {
+      with_scaled_type(rows.to.type, [&](auto type) {
+        using To = decltype(type);
+        const auto all = [](int64_t) { return 1.0f; };
+        run.scales[i] = quantise_row<From, To>(from_row(i), rows.width, all,
+                                               static_cast<typename To::Element*>(run.rows) + i * stride);
+      });
     } else if (rows.to.type == From::type) {
       __builtin_memcpy(static_cast<typename From::Element*>(run.rows) + i * stride, from_row(i),
                        static_cast<size_t>(rows.width) * sizeof(typename From::Element));

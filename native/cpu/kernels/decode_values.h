@@ -146,7 +146,7 @@ static inline void add_other_values(const ScoreRow& row, const ValueRuns<typenam
   });
 }
 
-// Multiplies the weights of a run by the scales of int8 values, so that the values themselves are summed
+// Multiplies the weights of a run by the scales of their values, so that the values themselves are summed
 // unscaled. A non-finite scale must not affect a row that does not attend its key.
 static inline void dequantise_by_weights(const ScoreRow& row, const Run& run, int64_t first, bool careful) {
   for (int64_t i = 0; i < run.count; ++i) {

@@ -28,6 +28,13 @@ static inline uint32_t mixed_words(uint32_t state, const uint32_t (&words)[5]) {
   return state;
 }
 
+// Of a row of logits: no head of an attention has this number.
+static inline Stream stream_of_logits(uint64_t seed) {
+  const uint32_t words[5] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), 0, 0xffffffffu,
+                             0};
+  return {mixed_words(0x243f6a88u, words), mixed_words(0x85a308d3u, words)};
+}
+
 static inline Stream stream_of(const AttentionParameters& p, int64_t batch, const RowOrigin& origin) {
   const uint64_t seed = p.scoring.selection.seed;
   const uint32_t words[5] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),

@@ -7,6 +7,8 @@
 #include "cpu/kernels/integer_projection.cc"
 #include "cpu/kernels/kernels.cc"
 #include "cpu/kernels/merge.cc"
+#include "cpu/kernels/norm.cc"
 #include "cpu/kernels/projection.cc"
 #include "cpu/kernels/rows.cc"
+#include "cpu/kernels/sample.cc"
 #include "cpu/kernels/unfused.cc"

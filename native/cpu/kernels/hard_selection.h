@@ -70,7 +70,7 @@ static inline int64_t chosen_key(const AttentionParameters& p, int64_t batch, co
   return sink > choice.score ? -1 : choice.key;
 }
 
-// Copies one row, bit by bit if the types are equal; int8 is dequantised.
+// Copies one row, bit by bit if the types are equal; scaled types are dequantised.
 template <class Type>
 static inline void copy_value(const Run& run, DType type, int64_t width, typename Type::Element* out) {
   if (type == Type::type) {

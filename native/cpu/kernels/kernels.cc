@@ -33,6 +33,11 @@ const KernelTable table = {
     .merge_scratch = HEED_SHARED::merge_scratch,
     .merge = HEED_SHARED::merge,
     .append_rows = HEED_SHARED::append_rows,
+    .normalise_scratch = HEED_SHARED::normalise_scratch,
+    .normalise_rows = HEED_SHARED::normalise_rows,
+    .largest_of_chunks = HEED_SHARED::largest_of_chunks,
+    .bin_weights = HEED_SHARED::bin_weights,
+    .draw_logit = HEED_SHARED::draw_logit,
     .cast = HEED_SHARED::cast,
 };
 

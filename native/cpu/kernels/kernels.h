@@ -52,6 +52,15 @@ void merge(const void* const* outputs, const float* const* log_sum_exps, int64_t
            int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
 
 void append_rows(const AppendedRows& rows);
+
+size_t normalise_scratch(int64_t width);
+void normalise_rows(const NormProblem& problem, int64_t first, int64_t count, void* scratch);
+
+void largest_of_chunks(const float* logits, int64_t count, float* largest);
+void bin_weights(const float* logits, int64_t count, float highest, double temperature, float top,
+                 float per_unit, double* bins);
+int64_t draw_logit(const DrawnLogits& drawn);
+
 void cast(const void* from, DType from_type, void* to, DType to_type, int64_t count);
 
 }  // namespace heed::cpu::HEED_SHARED

@@ -30,7 +30,7 @@ static inline bool needs_copies(const View& view) {
   return !in_place(view) || view.pages;
 }
 
-// Dequantises int8: each element times the scale of its row, and times the factor of its channel.
+// Dequantises scaled types: each element times the scale of its row, and times the factor of its channel.
 template <class Type>
 static inline void widen_run(const Run& run, int64_t stride, int64_t width, KeptFactors& kept, float* copy) {
   const auto widen_alike = [&](const Run& part, int64_t, const float* factors) {

@@ -1,4 +1,4 @@
-// Rows of keys or values as int8: multiples of a scale that each row has for itself. Keys may have outlier
+// Rows of keys or values as multiples of a scale that each row has for itself. Keys of int8 may have outlier
 // channels, whose numbers are divided by a factor first: core/outliers.h describes them.
 #pragma once
 
@@ -8,21 +8,15 @@ namespace heed::cpu::HEED_ISA {
 
 constexpr float largest_float = __FLT_MAX__, least_normal = __FLT_MIN__;
 
-// x rounded to the nearest integer, ties to even, for |x| < 2²²: the sum has no bits left for a fraction.
-static inline int8_t rounded(float x) {
-  constexpr float magic = 12582912;  // 1.5 · 2²³
-  return static_cast<int8_t>(__builtin_bit_cast(int32_t, x + magic) - __builtin_bit_cast(int32_t, magic));
-}
-
-// The scale that makes 127 of the largest magnitude of a row, which is stored divided by `factor`; 0 for a
-// row of zeros. Where float32 is coarse, it is rounded so that 127 neither falls short of the magnitude
+// The scale that makes `most` of the largest magnitude of a row, which is stored divided by `factor`; 0 for a
+// row of zeros. Where float32 is coarse, it is rounded so that `most` neither falls short of the magnitude
 // (subnormal scales) nor becomes infinite.
-static inline float scale_of(float largest, float factor) {
-  const float scale = largest / 127;
+static inline float scale_of(float largest, float factor, float most) {
+  const float scale = largest / most;
   const auto bits = __builtin_bit_cast(uint32_t, scale);
-  if (127.0 * double{scale} * double{factor} > double{largest_float})
+  if (double{most} * double{scale} * double{factor} > double{largest_float})
     return __builtin_bit_cast(float, bits - 1);
-  if (scale < least_normal && 127.0 * double{scale} < double{largest})
+  if (scale < least_normal && double{most} * double{scale} < double{largest})
     return __builtin_bit_cast(float, bits + 1);
   return scale;
 }
@@ -30,23 +24,23 @@ static inline float scale_of(float largest, float factor) {
 // Writes the nearest multiples of a row's scale, and returns the scale. share_of(d) is what channel d is
 // multiplied by first, a power of two. A row with a non-finite number gets the scale NaN, so all of it reads
 // as NaN.
-template <class Type, class ShareOf>
-static inline float quantise_row(const typename Type::Element* from, int64_t width, ShareOf share_of,
-                                 int8_t* to) {
+template <class From, class To, class ShareOf>
+static inline float quantise_row(const typename From::Element* from, int64_t width, ShareOf share_of,
+                                 typename To::Element* to) {
   float largest = 0, share = 1, poison = 0;
   for (int64_t d = 0; d < width; ++d) {
-    const float x = Type::get(from[d]), magnitude = __builtin_fabsf(x) * share_of(d);
+    const float x = From::get(from[d]), magnitude = __builtin_fabsf(x) * share_of(d);
     if (magnitude > largest) {
       largest = magnitude;
       share = share_of(d);
     }
     poison += x * 0.0f;
   }
-  const float scale = poison == 0.0f ? scale_of(largest, 1 / share) : __builtin_nanf("");
+  const float scale = poison == 0.0f ? scale_of(largest, 1 / share, To::most) : __builtin_nanf("");
   const bool nothing = !(scale > 0);
   for (int64_t d = 0; d < width; ++d) {
-    const float multiple = nothing ? 0 : Type::get(from[d]) * share_of(d) / scale;
-    to[d] = rounded(multiple > 127 ? 127 : multiple < -127 ? -127 : multiple);
+    const float multiple = nothing ? 0 : From::get(from[d]) * share_of(d) / scale;
+    to[d] = To::put(multiple);
   }
   return scale;
 }
@@ -154,7 +148,7 @@ static inline void keep_finite(float scale, const KeyChannels& channels, int8_t*
 }
 
 // Quantises keys that may have outliers, row by row: `from_row(i)` gives row i of the run.
-template <class Type, class FromRow>
+template <class From, class FromRow>
 static inline void quantise_keys(const AppendedRows& rows, int64_t step, const Run& run, FromRow from_row) {
   KeyChannels channels;
   load_channels(rows, step, run.outliers, channels);
@@ -164,8 +158,8 @@ static inline void quantise_keys(const AppendedRows& rows, int64_t step, const R
     do {
       const auto share_of = [&](int64_t d) { return channels.share[d]; };
       const auto all = [](int64_t) { return 1.0f; };
-      run.scales[i] = channels.any ? quantise_row<Type>(from_row(i), rows.width, share_of, to)
-                                   : quantise_row<Type>(from_row(i), rows.width, all, to);
+      run.scales[i] = channels.any ? quantise_row<From, Int8>(from_row(i), rows.width, share_of, to)
+                                   : quantise_row<From, Int8>(from_row(i), rows.width, all, to);
       keep_finite(run.scales[i], channels, to);
       // Subnormal numbers would lose what a division takes from them.
     } while (run.scales[i] >= least_normal && add_outliers(to, at, channels));

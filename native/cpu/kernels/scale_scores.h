@@ -1,5 +1,5 @@
 // Multiplies scores by factors that all elements of a key share: the inverse length for cosines, and the
-// scale that dequantises an int8 key.
+// scale that dequantises a key of a scaled type.
 #pragma once
 
 #include "cpu/kernels/length.h"

@@ -3,59 +3,21 @@
 
 #include "cpu/kernels/outlier_channels.h"
 #include "cpu/kernels/rows_of_block.h"
-#include "cpu/kernels/storage.h"
+#include "cpu/kernels/scaled_types.h"
 
 namespace heed::cpu::HEED_ISA {
-
-// An element of a cache with a scale per row.
-struct Int8 {
-  using Element = int8_t;
-  typedef int8_t Bits __attribute__((vector_size(lanes)));
-  static float get(int8_t x) { return static_cast<float>(x); }
-#if defined(HEED_USE_AVX512)
-  static Vec widen(Bits bits) {
-    return Vec(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(__m128i(bits))));
-  }
-#elif defined(HEED_USE_AVX2)
-  static Vec widen(Bits bits) {
-    Vec v;
-    for (int i = 0; i < lanes; i += 8) {  // twice where 16 lanes are compiled to AVX2, for tests
-      int64_t eight;
-      __builtin_memcpy(&eight, reinterpret_cast<const int8_t*>(&bits) + i, sizeof eight);
-      const __m256 part = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(eight)));
-      __builtin_memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof part);
-    }
-    return v;
-  }
-#else
-  static Vec widen(Bits bits) {
-    return __builtin_convertvector(__builtin_convertvector(bits, IntVec), Vec);
-  }
-#endif
-  static Vec load(const int8_t* from) {
-    Bits bits;
-    __builtin_memcpy(&bits, from, sizeof bits);
-    return widen(bits);
-  }
-  template <int count>
-  static Vec load_first(const int8_t* from) {
-    Bits bits{};
-    __builtin_memcpy(&bits, from, count);
-    return widen(bits);
-  }
-};
 
 // Calls f with the tag of a type that keys and values may have.
 template <class F>
 static inline auto with_stored_type(DType type, F f) {
-  if (type == DType::int8) return f(Int8{});
+  if (is_scaled(type)) return with_scaled_type(type, f);
   return with_type(type, f);
 }
 
 // Consecutive rows, a step stride apart.
 struct Run {
   void* rows;
-  float* scales;  // for int8: one per row, to dequantise it; otherwise null
+  float* scales;  // for scaled types: one per row, to dequantise it; otherwise null
   int64_t count;
   OutlierRow outliers;  // of the first row; the others are in the same block
 

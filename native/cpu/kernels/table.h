@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/attention.h"
+#include "core/norm.h"
 #include "core/view.h"
 
 namespace heed::cpu {
@@ -69,6 +70,22 @@ struct Columns {
   int64_t first, end;
 };
 
+// Logits of one row in chunks, and which of them may be drawn.
+constexpr int64_t logits_per_chunk = 64;
+constexpr int weight_bins = 1024;
+struct DrawnLogits {
+  const float* logits;
+  int64_t count;
+  const float* largest;  // of each chunk
+  float highest;         // of all; finite
+  double temperature;    // from 1e-4 to 1e4
+  // Only logits above the floor may be drawn, and those equal to it up to an index; all are above −∞.
+  float floor;
+  int64_t last_at_floor;
+  double least;  // (logit − highest) / temperature of a logit that may be drawn
+  uint64_t seed;
+};
+
 // Rows of one head and batch entry to write to the pages of a cache.
 struct AppendedRows {
   View from;
@@ -123,6 +140,19 @@ struct KernelTable {
                 int64_t row, int64_t width, DType type, void* output, float* log_sum_exp, void* scratch);
 
   void (*append_rows)(const AppendedRows& rows);
+
+  size_t (*normalise_scratch)(int64_t width);
+  void (*normalise_rows)(const NormProblem& problem, int64_t first, int64_t count, void* scratch);
+
+  // The largest of each chunk of logits; NaN where a chunk has one.
+  void (*largest_of_chunks)(const float* logits, int64_t count, float* largest);
+  // Adds the weight exp((logit − highest) / temperature) of each logit to bin (top − logit) · per_unit,
+  // rounded down, or to the last one, weight_bins. Weights are float32, and sums float64. No logit is above
+  // the top.
+  void (*bin_weights)(const float* logits, int64_t count, float highest, double temperature, float top,
+                      float per_unit, double* bins);
+  // The index of the logit drawn; see lib/backends/reference/sample.ts.
+  int64_t (*draw_logit)(const DrawnLogits& drawn);
 
   // Converts contiguous elements, rounding to nearest even.
   void (*cast)(const void* from, DType from_type, void* to, DType to_type, int64_t count);

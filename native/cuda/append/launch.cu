@@ -19,7 +19,7 @@ constexpr size_t elements_at_once = 4;
 void check(const AppendProblem& problem) {
   for (const DType type :
        {problem.key.type, problem.value.type, problem.cached_key.type, problem.cached_value.type}) {
-    if (type == DType::boolean) throw Unsupported("caches of this type");
+    if (type == DType::boolean || type == DType::float8) throw Unsupported("caches of this type");
   }
   for (const DType type : {problem.key.type, problem.value.type}) {
     if (type == DType::int8) throw Unsupported("new steps of this type");

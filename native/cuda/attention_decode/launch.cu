@@ -18,6 +18,7 @@ namespace {
 
 void check(const AttentionProblem& problem) {
   if (problem.key.type != problem.value.type) throw Unsupported("keys and values of different types");
+  if (problem.key.type == DType::float8) throw Unsupported("caches of float8");
   if (problem.key.type == DType::int8 && !is_paged(problem)) throw Unsupported("int8 outside of caches");
   if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));

@@ -42,7 +42,8 @@ __device__ __forceinline__ void with_mask_element(DType type, F f) {
     case DType::bfloat16:
       return f(BFloat16{});
     case DType::int8:
-      return;  // masks cannot have this type
+    case DType::float8:
+      return;  // masks cannot have these types
   }
 }
 

@@ -8,10 +8,14 @@ import type { AttentionOptions, Score, Selection } from '../../../lib/attention/
 import { packedAttention } from '../../../lib/attention/packed.js';
 import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
+import { embed } from '../../../lib/embedding/embed.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
+import { norm } from '../../../lib/norm/norm.js';
+import { pooling } from '../../../lib/pooling/pooling.js';
 import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
+import { sample } from '../../../lib/sampling/sample.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
 import { onDevice, toDevice } from '../../support/device.js';
@@ -90,6 +94,19 @@ onDevice('the cuda backend', () => {
     }
   });
 
+  it('has no caches of float8 yet, and leaves one as it was', async () => {
+    using cache = new KeyValueCache({
+      ...{ batch: 1, heads: 2, width, capacity: 8, location: 'cuda' },
+      type: 'float8',
+    });
+    const rows = random.tensor('float32', [1, 2, 5, width]);
+    const message = "caches of float8 yet; use type 'int8', or backend 'cpu'";
+    throwsHeed(() => cache.append(rows, rows), 'HEED_UNSUPPORTED', message);
+    assert.deepEqual([...cache.lengths], [0]);
+    throwsHeed(() => attentionSync(rows, cache), 'HEED_UNSUPPORTED', message);
+    await rejectsHeed(() => attention(rows, cache), 'HEED_UNSUPPORTED', message);
+  });
+
   it('has no weights of int8 and int4 yet, and says what to use instead', () => {
     const { used } = deviceMemory();
     for (const type of ['int8', 'int4'] as const) {
@@ -136,6 +153,27 @@ onDevice('the cuda backend', () => {
       'HEED_UNSUPPORTED',
       "the selection 'local'",
     );
+  });
+
+  it('has nothing of what lies between two attentions yet', async () => {
+    const row = Tensor.zeros('float32', [width]);
+    const onIt = await weight.to('cuda');
+    const placed = await row.to('cuda');
+    const { used } = deviceMemory();
+    const given = { backend: 'cuda' } as const;
+    for (const [call, message] of [
+      [() => norm(weight, { weight: row, ...given }), 'norms of rows yet'],
+      [() => norm(onIt, { weight: placed }), 'norms of rows yet'],
+      [() => sample(weight, given), 'sampling yet'],
+      [() => sample(onIt), 'sampling yet'],
+      [() => embed([0], weight, given), 'embeddings yet'],
+      [() => embed([0], onIt), 'embeddings yet'],
+      [() => pooling(weight, given), 'pooling yet'],
+      [() => pooling(onIt), 'pooling yet'],
+    ] as const) {
+      await rejectsHeed(call, 'HEED_UNSUPPORTED', message);
+    }
+    assert.equal(deviceMemory().used, used);
   });
 
   it('adds no bias that is on a device to a projection', async () => {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 #include <vector>
 
 #include "core/dtype.h"
@@ -45,6 +46,8 @@ inline void write(void* data, DType type, int64_t index, double value) {
     case DType::int8:
       static_cast<int8_t*>(data)[index] = static_cast<int8_t>(value);
       return;
+    case DType::float8:
+      throw std::invalid_argument("Only caches have numbers of float8");
     case DType::bfloat16:
       static_cast<uint16_t*>(data)[index] =
           static_cast<uint16_t>(bits >> 16 | (std::isnan(narrow) ? 0x40 : 0));

@@ -1,4 +1,4 @@
-/** Tests what an int8 cache makes of numbers at the ends of their range, and of those that are not finite. */
+/** Tests what caches of int8 and float8 make of numbers at the ends of their range, and of those that are not finite. */
 import assert from 'node:assert/strict';
 import { attentionDetailsSync, attentionSync } from '../../lib/attention/attention.js';
 import { KeyValueCache } from '../../lib/key-value-cache/key-value-cache.js';
@@ -28,12 +28,22 @@ function finiteRows(random: Random): number[][] {
 }
 
 /** A cache with each row as key and value of an entry of its own. */
-function cacheOf(type: FloatType, rows: readonly (readonly number[])[]): KeyValueCache {
-  const cache = new KeyValueCache({ batch: rows.length, heads: 1, width, capacity: 1, type: 'int8' });
+function cacheOf(
+  stored: 'int8' | 'float8',
+  type: FloatType,
+  rows: readonly (readonly number[])[],
+): KeyValueCache {
+  const cache = new KeyValueCache({ batch: rows.length, heads: 1, width, capacity: 1, type: stored });
   const tensor = new Tensor(Float64Array.from(rows.flat()), [rows.length, 1, 1, width]).cast(type);
   cache.append(tensor, tensor);
   return cache;
 }
+
+/** The distance of the multiples around x, in a row up to `largest`. There are no steps finer than the least number. */
+const stepOf = {
+  int8: (_: number, largest: number) => largest / 127 + least,
+  float8: (x: number, largest: number) => Math.max(Math.abs(x) / 8, (largest / 448) * 2 ** -9) + least,
+};
 
 /** What queries that ask for one element of the only key get, and the value that belongs to the key. */
 function read(backend: 'reference' | 'cpu', cache: KeyValueCache): { keys: number[][]; values: number[][] } {
@@ -49,65 +59,67 @@ function read(backend: 'reference' | 'cpu', cache: KeyValueCache): { keys: numbe
   };
 }
 
-eachBackend(
-  'an int8 cache of extreme numbers',
-  (on) => {
-    const backend = on as 'reference' | 'cpu';
+for (const stored of ['int8', 'float8'] as const) {
+  eachBackend(
+    `a cache of extreme numbers in ${stored}`,
+    (on) => {
+      const backend = on as 'reference' | 'cpu';
 
-    // A cache rounds float64, which the reference appends, to float32 first; the cpu backend appends all others.
-    for (const type of ['float32', 'float64'] as const) {
-      it(`keeps each to half a 127th of the largest of its row, and the largest itself, of ${type}`, () => {
-        const rows = finiteRows(new Random(`extremes ${backend} ${type}`));
-        const { keys, values } = read(backend, cacheOf(type, rows));
-        for (const [entry, row] of rows.entries()) {
-          const largest = Math.max(...row.map(Math.abs));
-          for (const kept of [keys[entry], values[entry]]) {
-            for (const [d, x] of row.entries()) {
-              // There are no steps finer than the least number.
-              const step = Math.abs(x) === largest && largest > 2 ** -100 ? 0 : largest / 127 + least;
-              const error = Math.abs(kept[d] - x);
-              const what = `${x} of a row up to ${largest} is ${kept[d]}`;
-              assert.ok(error <= step / 2 + largest * 1e-6, what);
+      // A cache rounds float64, which the reference appends, to float32 first; the cpu backend appends all others.
+      for (const type of ['float32', 'float64'] as const) {
+        it(`keeps each to half a step, and the largest of its row itself, of ${type}`, () => {
+          const rows = finiteRows(new Random(`extremes ${backend} ${type} ${stored}`));
+          const { keys, values } = read(backend, cacheOf(stored, type, rows));
+          for (const [entry, row] of rows.entries()) {
+            const largest = Math.max(...row.map(Math.abs));
+            for (const kept of [keys[entry], values[entry]]) {
+              for (const [d, x] of row.entries()) {
+                const isKept = Math.abs(x) === largest && largest > 2 ** -100;
+                const step = isKept ? 0 : stepOf[stored](x, largest);
+                const error = Math.abs(kept[d] - x);
+                const what = `${x} of a row up to ${largest} is ${kept[d]}`;
+                assert.ok(error <= step / 2 + largest * 1e-6, what);
+              }
             }
           }
-        }
-      });
+        });
 
-      it(`makes NaN of a row with a number that is not finite, and of no other, of ${type}`, () => {
-        const random = new Random(`not finite ${backend} ${type}`);
-        const poisons = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-        if (type === 'float64') poisons.push(3.5e38, -1e300);
-        for (const poison of poisons) {
-          const rows = finiteRows(random).slice(-20);
-          const clean = read(backend, cacheOf(type, rows));
-          const spoilt = random.integer(0, rows.length - 1);
-          rows[spoilt][random.integer(0, width - 1)] = poison;
-          const { keys, values } = read(backend, cacheOf(type, rows));
-          for (const entry of rows.keys()) {
-            const nothing = new Array(width).fill(Number.NaN);
-            assert.deepEqual(keys[entry], entry === spoilt ? nothing : clean.keys[entry], `${poison}`);
-            assert.deepEqual(values[entry], entry === spoilt ? nothing : clean.values[entry], `${poison}`);
+        it(`makes NaN of a row with a number that is not finite, and of no other, of ${type}`, () => {
+          const random = new Random(`not finite ${backend} ${type} ${stored}`);
+          const poisons = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+          if (type === 'float64') poisons.push(3.5e38, -1e300);
+          for (const poison of poisons) {
+            const rows = finiteRows(random).slice(-20);
+            const clean = read(backend, cacheOf(stored, type, rows));
+            const spoilt = random.integer(0, rows.length - 1);
+            rows[spoilt][random.integer(0, width - 1)] = poison;
+            const { keys, values } = read(backend, cacheOf(stored, type, rows));
+            for (const entry of rows.keys()) {
+              const nothing = new Array(width).fill(Number.NaN);
+              assert.deepEqual(keys[entry], entry === spoilt ? nothing : clean.keys[entry], `${poison}`);
+              assert.deepEqual(values[entry], entry === spoilt ? nothing : clean.values[entry], `${poison}`);
+            }
           }
-        }
-      });
-    }
+        });
+      }
 
-    for (const type of ['float16', 'bfloat16', 'float64'] as const) {
-      it(`keeps ${type} as it keeps the same numbers in float32`, () => {
-        const rows = finiteRows(new Random(`alike ${backend} ${type}`));
-        rows.push([Number.NaN, ...new Array(width - 1).fill(1)]);
-        const tensor = new Tensor(Float32Array.from(rows.flat()), [rows.length, width]).cast(type);
-        const rounded = toNumbers(tensor);
-        const same = rows.map((_, i) => rounded.slice(i * width, (i + 1) * width));
-        assert.deepEqual(storedIn(cacheOf(type, same)), storedIn(cacheOf('float32', same)));
-      });
-    }
-  },
-  'cuda',
-);
+      for (const type of ['float16', 'bfloat16', 'float64'] as const) {
+        it(`keeps ${type} as it keeps the same numbers in float32`, () => {
+          const rows = finiteRows(new Random(`alike ${backend} ${type} ${stored}`));
+          rows.push([Number.NaN, ...new Array(width - 1).fill(1)]);
+          const tensor = new Tensor(Float32Array.from(rows.flat()), [rows.length, width]).cast(type);
+          const rounded = toNumbers(tensor);
+          const same = rows.map((_, i) => rounded.slice(i * width, (i + 1) * width));
+          assert.deepEqual(storedIn(cacheOf(stored, type, same)), storedIn(cacheOf(stored, 'float32', same)));
+        });
+      }
+    },
+    'cuda',
+  );
+}
 
 it('an int8 cache has no −0', () => {
-  const cache = cacheOf('float32', [[-1, ...new Array(width - 1).fill(-0)]]);
+  const cache = cacheOf('int8', 'float32', [[-1, ...new Array(width - 1).fill(-0)]]);
   const query = Tensor.zeros('float32', [1, 1, 1, width]);
   for (const backend of backendsAtHand()) {
     const chosen = attentionSync(query, cache, { select: 'hard', backend });
