@@ -388,7 +388,7 @@ function listArguments(draw: Draw, backend: TestedBackend): unknown[] {
   for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
   const dims = [caches.length, heads, Math.max(0, ...counts), Math.max(0, ...lengths)];
   return [
-    operandOf(draw, backend, [queryStarts[caches.length], heads, width]),
+    operandOf(draw, [queryStarts[caches.length], heads, width]),
     caches.map(({ cache }) => cache),
     {
       queryStarts: integersIn(draw, queryStarts),
