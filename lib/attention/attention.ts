@@ -4,7 +4,7 @@ import type { Operation } from '../backends/operation.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { expectDense, readStridedTensor } from '../checks/tensor.js';
+import { readStridedTensor } from '../checks/tensor.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import { type Axes, axesOf, denseStrides, type Layout, readLayout, stridesIn } from '../tensor/layout.js';
@@ -113,7 +113,6 @@ export function readDenseArguments(
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
   const placement = place(layout, inputs, shape);
   const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
-  expectDense(backend, inputs.query, inputs.key, inputs.value);
   const [batch, second, third] = inputs.query.dims;
   const outDims = [batch, second, third, shape.valueWidth];
   return {

@@ -4,7 +4,7 @@ import { allocate } from '../checks/data.js';
 import {
   broadcastStrides,
   computedData,
-  hostDataOf,
+  fetchedDataOf,
   readTensor,
   type TensorArgument,
 } from '../checks/tensor.js';
@@ -21,16 +21,6 @@ export interface MaskArgument {
 }
 
 type MaskTarget = readonly [batch: number, heads: number, queries: number, keys: number];
-
-/** Integers are read here, on the calling thread. */
-function expectMaskType({ name, type, location }: TensorArgument): void {
-  if (!isIntegerType(type) || location === 'cpu') return;
-  throw new HeedError(
-    'HEED_UNSUPPORTED_TYPE',
-    `Expected ${name}.type at '${location}' to be 'bool' or a floating-point type, received '${type}'; ` +
-      "cast it to 'bool' in the memory of the CPU",
-  );
-}
 
 /**
  * The dims of a mask with two axes are [queries, keys], as those of any array that broadcasts, or [batch, keys], as
@@ -51,7 +41,6 @@ function fourAxes({ name, dims }: TensorArgument, [batch, , queries, keys]: Mask
 
 export function readMask(value: unknown, name: string, target: MaskTarget): MaskArgument {
   const tensor = readTensor(value, name);
-  expectMaskType(tensor);
   const dims = fourAxes(tensor, target);
   return { tensor, strides: broadcastStrides({ name, dims }, target, 'batch, heads, queries, keys') };
 }
@@ -101,9 +90,9 @@ function keep(data: TypedArray, name: string): Kept {
   return keepHalves(new Int32Array(bufferOf(data), byteOffsetOf(data), 2 * data.length), kept);
 }
 
-/** Elements 0 and 1 of an integer type, as bool. */
+/** Elements 0 and 1 of an integer type, as bool. They are read here, on the calling thread, from wherever they are. */
 function booleansOf(tensor: TensorArgument): Uint8Array {
-  const data = hostDataOf(tensor);
+  const data = fetchedDataOf(tensor);
   const { kept, bits } = keep(data, tensor.name);
   if ((bits | 1) === 1) return kept;
   const wrong = Array.from<number | bigint, number>(data, Number).findIndex((x) => x !== 0 && x !== 1);

@@ -4,7 +4,7 @@ import type { Operation } from '../backends/operation.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { expectDense, readStridedTensor } from '../checks/tensor.js';
+import { readStridedTensor } from '../checks/tensor.js';
 import { invalid, isArray } from '../checks/values.js';
 import { readCacheList } from '../key-value-cache/cache-list.js';
 import type { KeyValueCache } from '../key-value-cache/key-value-cache.js';
@@ -182,7 +182,6 @@ function readPackedArguments(
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', shape.batch);
   const placement = place(inputs, shape);
   const backend = chooseBackend(options.backend, inputs.type, inputs.query.location);
-  expectDense(backend, inputs.query, inputs.key, inputs.value);
   const outDims = [inputs.query.dims[0], shape.queryHeads, shape.valueWidth];
   return {
     inputs: { type: inputs.type, query: inputs.query, stored: tensorSource(inputs, placement) },

@@ -192,13 +192,11 @@ interface ScoredTensors {
 /** Whether the backend has this kind of attention. Throws HEED_UNSUPPORTED. */
 export function expectComputable(
   backend: Backend,
-  { score: { kind }, select, alibiSlopes, alibiDistance }: ScoringOptions,
+  { score: { kind }, select }: Pick<ScoringOptions, 'score' | 'select'>,
 ): void {
   backend.expectComputable({
     score: kind === 'scaled-dot' || kind === 'dot' ? 'product' : kind,
     selection: select.kind,
-    alibiDistance: alibiSlopes ? alibiDistance : 'signed',
-    slopesPerEntry: alibiSlopes?.entries !== undefined,
   });
 }
 

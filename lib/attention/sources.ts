@@ -4,7 +4,7 @@ import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectReach } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
-import { expectDense, expectFloat, type TensorArgument } from '../checks/tensor.js';
+import { expectFloat, type TensorArgument } from '../checks/tensor.js';
 import { describe, invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { CacheEntries } from '../key-value-cache/entries.js';
@@ -176,7 +176,6 @@ export function readCachedArguments(
   };
   checkShape(shape, scoring.score, names);
   const backend = chooseBackendAt(options.backend, type, cache.location);
-  expectDense(backend, tensor);
   const queryOffset = readQueryOffset(options.queryOffset, 'options.queryOffset', batch);
   const outDims = [...tensor.dims.slice(0, -1), shape.valueWidth];
   return {

@@ -1,7 +1,7 @@
 /** The interface of a backend, which solves problem descriptions. */
 
 import type { DeviceArray, Elements } from '../memory/device.js';
-import type { AlibiDistance, PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
+import type { PackedHandle, Problem, ScoreForm, SelectionForm } from '../problem/problem.js';
 import type { QuantisedType, QuantisedWeight } from '../problem/quantised-weight.js';
 import type { FloatType, Location, Numbers, TensorType } from '../tensor/types.js';
 
@@ -20,8 +20,6 @@ export function precisionOf({ name }: Backend): 'float32' | 'float64' {
 export interface ScoringKinds {
   readonly score: ScoreForm['kind'];
   readonly selection: SelectionForm['kind'];
-  readonly alibiDistance: AlibiDistance;
-  readonly slopesPerEntry: boolean;
 }
 
 export interface Backend {

@@ -106,9 +106,13 @@ export function checkReach(value: unknown, type: TensorType, reach: number, name
   const length = lengthOf(data);
   if (isDetachedArray(data)) throw wrongLength(data, length, reach, name);
   if (length >= reach) return plainView(data, type, 0, reach);
-  throw new HeedError(
+  throw tooShort(name, reach, length);
+}
+
+export function tooShort(name: string, reach: number, received: number): HeedError {
+  return new HeedError(
     'HEED_SHAPE_MISMATCH',
-    `Expected ${name} to reach as far as dims and strides do (${reach} elements), received ${length}`,
+    `Expected ${name} to reach as far as dims and strides do (${reach} elements), received ${received}`,
   );
 }
 

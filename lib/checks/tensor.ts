@@ -6,6 +6,7 @@ import { type DeviceArray, type Elements, isOnDevice } from '../memory/device.js
 import { readElements } from '../tensor/elements.js';
 import { Tensor } from '../tensor/tensor.js';
 import {
+  bytesPerElement,
   type FloatType,
   floatTypes,
   isFloatType,
@@ -15,7 +16,7 @@ import {
   type TypedArray,
   tensorTypes,
 } from '../tensor/types.js';
-import { allocate, checkData, checkReach, copyData } from './data.js';
+import { allocate, checkData, checkReach, copyData, tooShort } from './data.js';
 import { readDims, readList, sizeOf } from './lists.js';
 import {
   describe,
@@ -162,7 +163,14 @@ function readParted(value: unknown, name: string): { tensor: TensorArgument; giv
 
 /** The elements of a tensor that was read: in place, or copied from where the memory could shrink. */
 export function dataOf(tensor: TensorArgument): Elements {
-  return tensor.location === 'cpu' ? hostDataOf(tensor) : (tensor.data as DeviceArray);
+  return tensor.location === 'cpu' ? hostDataOf(tensor) : deviceDataOf(tensor);
+}
+
+function deviceDataOf({ name, type, data, strided }: TensorArgument): DeviceArray {
+  const array = data as DeviceArray;
+  const elements = array.byteLength / bytesPerElement[type];
+  if (strided === undefined || strided.reach <= elements) return array;
+  throw tooShort(`${name}.data`, strided.reach, elements);
 }
 
 /** The same, for tensors that must be in the memory of the CPU. */
@@ -205,22 +213,6 @@ function doubleOnDevice({ name, location }: TensorArgument): HeedError {
     'HEED_UNSUPPORTED_TYPE',
     `Expected ${name}.type to be one that is supported at '${location}', received 'float64'`,
   );
-}
-
-/** Whether the backend takes tensors as they lie: on a device only dense ones. */
-export function expectDense(
-  { location }: { readonly location: Location },
-  ...tensors: TensorArgument[]
-): void {
-  if (location === 'cpu') return;
-  for (const { name, strided } of tensors) {
-    if (strided === undefined) continue;
-    throw new HeedError(
-      'HEED_UNSUPPORTED',
-      `Tensors with strides are not supported at '${location}' yet, received ${name} with strides ` +
-        `${describeDims(strided.strides)}; copy its elements to a dense tensor, or use backend 'cpu'`,
-    );
-  }
 }
 
 export function expectFloat(tensor: TensorArgument): FloatType {

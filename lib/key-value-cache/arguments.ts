@@ -3,14 +3,7 @@ import { expectLength, expectRank } from '../checks/lists.js';
 import { expectPlace, expectReach, locationOption } from '../checks/location.js';
 import { readIntegers } from '../checks/numbers.js';
 import { type OptionValues, readOptions } from '../checks/options.js';
-import {
-  dataOf,
-  expectDense,
-  expectFloat,
-  expectType,
-  readStridedTensor,
-  type TensorArgument,
-} from '../checks/tensor.js';
+import { dataOf, expectFloat, expectType, readStridedTensor, type TensorArgument } from '../checks/tensor.js';
 import { choiceOption, integerBetween, invalid } from '../checks/values.js';
 import { deviceAt } from '../memory/device.js';
 import { type View, widestHead } from '../problem/problem.js';
@@ -185,7 +178,6 @@ export function readAppendArguments(
   const axes = axesOf[layout];
   const key = readStridedTensor(keyValue, 'key');
   const value = readStridedTensor(valueValue, 'value');
-  expectDense(pool, key, value);
   const type = expectFloat(key);
   expectType(value, type, 'key.type');
   expectReach(key, pool.location, 'cache');

@@ -219,7 +219,7 @@ export class MultiHeadAttention {
       options: owned,
       backend,
       angles,
-      relativeBias: relativeBias && ownRelativeBias(relativeBias, backend),
+      relativeBias: relativeBias && ownRelativeBias(relativeBias),
     };
     this.#weights = packLayer(backend, type, quantisation, linears, shape);
   }

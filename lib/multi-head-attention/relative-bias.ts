@@ -3,15 +3,15 @@
  * Learning with a Unified Text-to-Text Transformer").
  */
 import { type MaskArgument, maskView } from '../attention/mask.js';
-import type { Backend } from '../backends/backend.js';
 import { allocate } from '../checks/data.js';
 import { expectLength, expectRank } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
 import { expectFloat, fetchedDataOf, readTensor, type TensorArgument } from '../checks/tensor.js';
 import { booleanOption, integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { isOnDevice } from '../memory/device.js';
 import type { Sequence } from '../problem/problem.js';
-import { hostElements, readElements } from '../tensor/elements.js';
+import { readElements } from '../tensor/elements.js';
 import { denseStrides } from '../tensor/layout.js';
 import type { FloatType, Numbers, TensorLike } from '../tensor/types.js';
 
@@ -74,13 +74,7 @@ export interface RelativeBias extends Omit<RelativeBiasArgument, 'weight'> {
   readonly numbers: Float64Array;
 }
 
-export function ownRelativeBias({ weight, ...rest }: RelativeBiasArgument, backend: Backend): RelativeBias {
-  if (backend.location !== 'cpu') {
-    throw new HeedError(
-      'HEED_UNSUPPORTED',
-      `The ${backend.name} backend does not support options.relativeBias yet; pass the biases as the mask of a call, or use backend 'cpu'`,
-    );
-  }
+export function ownRelativeBias({ weight, ...rest }: RelativeBiasArgument): RelativeBias {
   const numbers = allocate('float64', weight.size, weight.name) as Float64Array;
   readElements(weight.type, fetchedDataOf(weight), 0, weight.size, numbers);
   const [buckets, heads] = weight.dims;
@@ -106,15 +100,16 @@ interface Steps {
   readonly keySteps: number;
 }
 
-/** The elements of a mask as what is added to scores. */
+/** The elements of a mask as what is added to scores; a copy if it is on a device, which waits for all enqueued work. */
 function addends(mask: MaskArgument, type: FloatType): Float64Array {
-  const { data, type: maskType } = maskView(mask, type);
+  const { data: elements, type: maskType } = maskView(mask, type);
+  const data = isOnDevice(elements) ? fetchedDataOf(mask.tensor) : elements;
   const numbers = allocate('float64', mask.tensor.size, mask.tensor.name) as Float64Array;
   if (maskType !== 'bool') {
-    readElements(maskType, hostElements(data), 0, numbers.length, numbers);
+    readElements(maskType, data, 0, numbers.length, numbers);
     return numbers;
   }
-  const keeps = hostElements(data) as Uint8Array;
+  const keeps = data as Uint8Array;
   for (let i = 0; i < numbers.length; i++) numbers[i] = keeps[i] ? 0 : Number.NEGATIVE_INFINITY;
   return numbers;
 }

@@ -8,6 +8,17 @@ bool is_paged(const AttentionProblem& problem) {
   return problem.key.pages != nullptr;
 }
 
+namespace {
+
+// A number for each query head, of slopes perhaps for each batch entry.
+size_t bytes_of(const AttentionProblem& problem, HeadNumbers list) {
+  const bool per_entry = list == &Scoring::alibi_slopes && problem.scoring.alibi_batch_stride != 0;
+  return (per_entry ? problem.sequences.size() : 1) * static_cast<size_t>(problem.query_heads) *
+         sizeof(float);
+}
+
+}  // namespace
+
 DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& workspace) {
   DeviceAttention p;
   p.query = problem.query;
@@ -18,9 +29,8 @@ DeviceAttention parameters_of(const AttentionProblem& problem, Workspace& worksp
   p.log_sum_exp = problem.log_sum_exp;
   p.scoring = problem.scoring;
   for (const HeadNumbers list : head_numbers) {
-    const auto bytes = static_cast<size_t>(problem.query_heads) * sizeof(float);
     if (const float* numbers = problem.scoring.*list)
-      p.scoring.*list = static_cast<const float*>(workspace.upload(numbers, bytes));
+      p.scoring.*list = static_cast<const float*>(workspace.upload(numbers, bytes_of(problem, list)));
   }
   p.query_heads = static_cast<int32_t>(problem.query_heads);
   p.key_heads = static_cast<int32_t>(problem.key_heads);

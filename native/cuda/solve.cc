@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/attention_forward/near_rows.h"
 #include "cuda/attention_parameters.h"
 #include "cuda/launchers.h"
 #include "cuda/runtime/devices.h"
@@ -17,8 +18,6 @@ void expect_supported(const AttentionProblem& problem) {
   if (score == ScoreKind::location || score == ScoreKind::additive)
     throw Unsupported("scores of types location and additive");
   if (problem.scoring.selection.kind == SelectionKind::local) throw Unsupported("local selections");
-  if (problem.scoring.alibi_absolute) throw Unsupported("ALiBi with absolute distances");
-  if (problem.scoring.alibi_batch_stride != 0) throw Unsupported("slopes of ALiBi per batch entry");
 }
 
 const void* as_float32(const void* data, DType type, int64_t count, Workspace& workspace) {
@@ -109,10 +108,12 @@ void launch(const PoolingProblem&, Workspace&) {
 // reads keys no more often than attention_forward does. Other sequences of the batch have no say, so that a
 // sequence comes to the same bits in every batch.
 AttentionKernel kernel_for(const AttentionProblem& problem, const Sequence& sequence) {
+  if (sequence.query_steps <= decode_rows) return AttentionKernel::decode;
   const auto has_type_of_queries = [&problem](DType type) { return type == problem.query.type; };
-  const bool one_type = has_type_of_queries(problem.key.type) && has_type_of_queries(problem.value.type) &&
-                        has_type_of_queries(problem.output.type);
-  return one_type && sequence.query_steps > decode_rows ? AttentionKernel::forward : AttentionKernel::decode;
+  const bool one_type = has_type_of_queries(problem.key.type) && has_type_of_queries(problem.value.type);
+  const bool has_kernel =
+      has_type_of_queries(problem.output.type) && (one_type || have_quantised_rows(problem));
+  return has_kernel ? AttentionKernel::forward : AttentionKernel::decode;
 }
 
 void solve(const Problem& problem, Workspace& workspace) {

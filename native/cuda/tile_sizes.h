@@ -162,7 +162,7 @@ constexpr uint32_t projection_band = 8;  // tiles of rows that pass through all 
 constexpr uint32_t few_rows = 16, few_rows_columns = 32;
 constexpr uint32_t few_rows_warps = 4, few_rows_threads = 32 * few_rows_warps;
 
-constexpr uint32_t finish_heads_threads = 128;  // one warp per head of a row
+constexpr uint32_t finish_heads_threads = 128;  // one warp for the heads of a row that share a norm
 
 // ── others ──
 // Memory-bound kernels use a warp for each row, in blocks of 4 warps: 16 blocks fill the 64 warps of a

@@ -37,250 +37,239 @@ function dense({ type, dims, data, strides = [] }: TensorLike): Tensor {
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-eachBackend(
-  'views of one product',
-  (backend) => {
-    const random = new Random(`views of one product on ${backend}`);
-    const shape = { heads: 4, keyValueHeads: 2, width: 6, valueWidth: 5 };
-    const columns = 6 * 6 + 2 * 5;
-    const options = { layout: 'bshd', causal: true, backend } as const;
+eachBackend('views of one product', (backend) => {
+  const random = new Random(`views of one product on ${backend}`);
+  const shape = { heads: 4, keyValueHeads: 2, width: 6, valueWidth: 5 };
+  const columns = 6 * 6 + 2 * 5;
+  const options = { layout: 'bshd', causal: true, backend } as const;
 
-    for (const type of typesOf(backend)) {
-      it(`are attended where they lie, of ${type}`, async () => {
-        const product = random.tensor(type, [3, 70, columns]);
-        const { query, key, value } = splitHeads(product, shape);
-        const views = [query, key, value];
-        const copies = views.map(dense);
-        assert.deepEqual(
-          views.map(({ dims }) => dims),
-          [
-            [3, 70, 4, 6],
-            [3, 70, 2, 6],
-            [3, 70, 2, 5],
-          ],
-        );
-        for (const { data } of views) assert.equal(data.buffer, product.data.buffer);
-        const wanted = attentionOracle(copies[0], copies[1], copies[2], { layout: 'bshd', causal: true });
-        const out = poisoned(type, [3, 70, 4, 5]);
-        attentionSync(query, key, value, { ...options, out: out.tensor });
-        out.expectMarginsIntact();
-        expectClose(out.tensor, wanted.output, tolerances[type]);
-        expectSameBits(out.tensor, attentionSync(copies[0], copies[1], copies[2], options));
-        expectSameBits(await attention(query, key, value, options), out.tensor);
-      });
+  for (const type of typesOf(backend)) {
+    it(`are attended where they lie, of ${type}`, async () => {
+      const product = random.tensor(type, [3, 70, columns]);
+      const { query, key, value } = splitHeads(product, shape);
+      const views = [query, key, value];
+      const copies = views.map(dense);
+      assert.deepEqual(
+        views.map(({ dims }) => dims),
+        [
+          [3, 70, 4, 6],
+          [3, 70, 2, 6],
+          [3, 70, 2, 5],
+        ],
+      );
+      for (const { data } of views) assert.equal(data.buffer, product.data.buffer);
+      const wanted = attentionOracle(copies[0], copies[1], copies[2], { layout: 'bshd', causal: true });
+      const out = poisoned(type, [3, 70, 4, 5]);
+      attentionSync(query, key, value, { ...options, out: out.tensor });
+      out.expectMarginsIntact();
+      expectClose(out.tensor, wanted.output, tolerances[type]);
+      expectSameBits(out.tensor, attentionSync(copies[0], copies[1], copies[2], options));
+      expectSameBits(await attention(query, key, value, options), out.tensor);
+    });
+  }
+
+  it('are attended with few queries, and shown in details', () => {
+    const product = random.tensor('float32', [2, 40, columns]);
+    const { query, key, value } = splitHeads(product, shape);
+    // The last step of each entry: the same strides, other dims.
+    const last = {
+      ...query,
+      dims: [2, 1, 4, 6],
+      data: (query.data as Float32Array).subarray(39 * columns),
+    };
+    const given = { ...options, include: ['weights', 'scores', 'logSumExp'] as const };
+    const views = attentionDetailsSync(last, key, value, given);
+    const copies = attentionDetailsSync(dense(last), dense(key), dense(value), given);
+    for (const name of ['output', ...given.include] as const) {
+      const [view, copy] = [views[name], copies[name]];
+      assert.ok(view && copy);
+      expectSameBits(view, copy);
     }
+  });
 
-    it('are attended with few queries, and shown in details', () => {
-      const product = random.tensor('float32', [2, 40, columns]);
+  it('are attended in packed sequences', () => {
+    const product = random.tensor('float32', [30, columns]);
+    const { query, key, value } = splitHeads(product, shape);
+    const given = { queryStarts: [0, 7, 7, 30], causal: true, backend };
+    const copies = [query, key, value].map(dense);
+    const output = packedAttentionSync(query, key, value, given);
+    expectSameBits(output, packedAttentionSync(copies[0], copies[1], copies[2], given));
+    const include = ['weights'] as const;
+    const shown = packedAttentionDetailsSync(query, key, value, { ...given, include });
+    const expected = packedAttentionDetailsSync(copies[0], copies[1], copies[2], { ...given, include });
+    for (const [i, weights] of (shown.weights ?? []).entries()) {
+      assert.ok(expected.weights);
+      expectSameBits(weights, expected.weights[i]);
+    }
+    assert.equal(shown.weights?.length, 3);
+  });
+
+  it('are appended to caches, and attend them', () => {
+    for (const pageSize of [undefined, 4]) {
+      const product = random.tensor('float32', [2, 9, columns]);
       const { query, key, value } = splitHeads(product, shape);
-      // The last step of each entry: the same strides, other dims.
-      const last = {
-        ...query,
-        dims: [2, 1, 4, 6],
-        data: (query.data as Float32Array).subarray(39 * columns),
+      const form = {
+        batch: 2,
+        heads: 2,
+        width: 6,
+        valueWidth: 5,
+        capacity: 20,
+        ...(pageSize && { pageSize }),
       };
-      const given = { ...options, include: ['weights', 'scores', 'logSumExp'] as const };
-      const views = attentionDetailsSync(last, key, value, given);
-      const copies = attentionDetailsSync(dense(last), dense(key), dense(value), given);
-      for (const name of ['output', ...given.include] as const) {
-        const [view, copy] = [views[name], copies[name]];
-        assert.ok(view && copy);
-        expectSameBits(view, copy);
-      }
-    });
+      using cache = new KeyValueCache(form);
+      using other = new KeyValueCache(form);
+      cache.append(key, value, { layout: 'bshd', lengths: [9, 4] });
+      other.append(dense(key), dense(value), { layout: 'bshd', lengths: [9, 4] });
+      const output = attentionSync(query, cache, options);
+      expectSameBits(output, attentionSync(dense(query), other, options));
+      const rows = splitHeads(product.reshape([18, columns]), shape).query;
+      const given = { queryStarts: [0, 9, 18], causal: true, backend };
+      expectSameBits(packedAttentionSync(rows, cache, given), packedAttentionSync(dense(rows), other, given));
+    }
+  });
 
-    it('are attended in packed sequences', () => {
-      const product = random.tensor('float32', [30, columns]);
-      const { query, key, value } = splitHeads(product, shape);
-      const given = { queryStarts: [0, 7, 7, 30], causal: true, backend };
-      const copies = [query, key, value].map(dense);
-      const output = packedAttentionSync(query, key, value, given);
-      expectSameBits(output, packedAttentionSync(copies[0], copies[1], copies[2], given));
-      const include = ['weights'] as const;
-      const shown = packedAttentionDetailsSync(query, key, value, { ...given, include });
-      const expected = packedAttentionDetailsSync(copies[0], copies[1], copies[2], { ...given, include });
-      for (const [i, weights] of (shown.weights ?? []).entries()) {
-        assert.ok(expected.weights);
-        expectSameBits(weights, expected.weights[i]);
-      }
-      assert.equal(shown.weights?.length, 3);
-    });
-
-    it('are appended to caches, and attend them', () => {
-      for (const pageSize of [undefined, 4]) {
-        const product = random.tensor('float32', [2, 9, columns]);
-        const { query, key, value } = splitHeads(product, shape);
-        const form = {
-          batch: 2,
-          heads: 2,
-          width: 6,
-          valueWidth: 5,
-          capacity: 20,
-          ...(pageSize && { pageSize }),
-        };
-        using cache = new KeyValueCache(form);
-        using other = new KeyValueCache(form);
-        cache.append(key, value, { layout: 'bshd', lengths: [9, 4] });
-        other.append(dense(key), dense(value), { layout: 'bshd', lengths: [9, 4] });
-        const output = attentionSync(query, cache, options);
-        expectSameBits(output, attentionSync(dense(query), other, options));
-        const rows = splitHeads(product.reshape([18, columns]), shape).query;
-        const given = { queryStarts: [0, 9, 18], causal: true, backend };
-        expectSameBits(
-          packedAttentionSync(rows, cache, given),
-          packedAttentionSync(dense(rows), other, given),
-        );
-      }
-    });
-
-    it('need widths only where they are not what columns leave', () => {
-      const product = random.tensor('float32', [1, 3, 24]);
-      const dimsOf = (given: Parameters<typeof splitHeads>[1]) =>
-        Object.values(splitHeads(product, given)).map(({ dims }: TensorLike) => dims.slice(2));
-      assert.deepEqual(dimsOf({ heads: 2 }), [
-        [2, 4],
-        [2, 4],
-        [2, 4],
-      ]);
-      assert.deepEqual(dimsOf({ heads: 4, keyValueHeads: 1 }), [
-        [4, 4],
-        [1, 4],
-        [1, 4],
-      ]);
-      assert.deepEqual(dimsOf({ heads: 2, valueWidth: 2 }), [
-        [2, 5],
-        [2, 5],
-        [2, 2],
-      ]);
-      assert.deepEqual(dimsOf({ heads: 2, width: 5, valueWidth: 2 }), [
-        [2, 5],
-        [2, 5],
-        [2, 2],
-      ]);
-      const refuses = (given: object, message: string) =>
-        throwsHeed(
-          () => splitHeads(product, given as Parameters<typeof splitHeads>[1]),
-          'HEED_SHAPE_MISMATCH',
-          message,
-        );
-      refuses(
-        { heads: 5 },
-        'Expected product.dims[2] to be those of 5 queries and 5 keys, and of 5 values, received 24',
-      );
-      refuses({ heads: 2, width: 5 }, 'of 2 queries and 2 keys of 5 elements, and of 2 values, received 24');
-      refuses({ heads: 2, width: 4, valueWidth: 3 }, 'and of 2 values of 3, received 24');
-      throwsHeed(() => splitHeads(product, { heads: 0 }), 'HEED_INVALID_ARGUMENT', 'options.heads');
+  it('need widths only where they are not what columns leave', () => {
+    const product = random.tensor('float32', [1, 3, 24]);
+    const dimsOf = (given: Parameters<typeof splitHeads>[1]) =>
+      Object.values(splitHeads(product, given)).map(({ dims }: TensorLike) => dims.slice(2));
+    assert.deepEqual(dimsOf({ heads: 2 }), [
+      [2, 4],
+      [2, 4],
+      [2, 4],
+    ]);
+    assert.deepEqual(dimsOf({ heads: 4, keyValueHeads: 1 }), [
+      [4, 4],
+      [1, 4],
+      [1, 4],
+    ]);
+    assert.deepEqual(dimsOf({ heads: 2, valueWidth: 2 }), [
+      [2, 5],
+      [2, 5],
+      [2, 2],
+    ]);
+    assert.deepEqual(dimsOf({ heads: 2, width: 5, valueWidth: 2 }), [
+      [2, 5],
+      [2, 5],
+      [2, 2],
+    ]);
+    const refuses = (given: object, message: string) =>
       throwsHeed(
-        () => splitHeads(product.reshape([72]), { heads: 1 }),
+        () => splitHeads(product, given as Parameters<typeof splitHeads>[1]),
         'HEED_SHAPE_MISMATCH',
-        'product.dims',
+        message,
       );
-      throwsHeed(
-        () => splitHeads(Tensor.zeros('bool', [1, 3, 24]), { heads: 2 }),
-        'HEED_UNSUPPORTED_TYPE',
-        'product.type',
-      );
-    });
+    refuses(
+      { heads: 5 },
+      'Expected product.dims[2] to be those of 5 queries and 5 keys, and of 5 values, received 24',
+    );
+    refuses({ heads: 2, width: 5 }, 'of 2 queries and 2 keys of 5 elements, and of 2 values, received 24');
+    refuses({ heads: 2, width: 4, valueWidth: 3 }, 'and of 2 values of 3, received 24');
+    throwsHeed(() => splitHeads(product, { heads: 0 }), 'HEED_INVALID_ARGUMENT', 'options.heads');
+    throwsHeed(() => splitHeads(product.reshape([72]), { heads: 1 }), 'HEED_SHAPE_MISMATCH', 'product.dims');
+    throwsHeed(
+      () => splitHeads(Tensor.zeros('bool', [1, 3, 24]), { heads: 2 }),
+      'HEED_UNSUPPORTED_TYPE',
+      'product.type',
+    );
+  });
 
-    it('may be empty', () => {
-      for (const dims of [
-        [0, 5, columns],
-        [2, 0, columns],
-      ]) {
-        const { query, key, value } = splitHeads(Tensor.zeros('float32', dims), shape);
-        assert.deepEqual(attentionSync(query, key, value, options).dims, [dims[0], dims[1], 4, 5]);
-      }
-    });
+  it('may be empty', () => {
+    for (const dims of [
+      [0, 5, columns],
+      [2, 0, columns],
+    ]) {
+      const { query, key, value } = splitHeads(Tensor.zeros('float32', dims), shape);
+      assert.deepEqual(attentionSync(query, key, value, options).dims, [dims[0], dims[1], 4, 5]);
+    }
+  });
 
-    it('may be made by hand: heads of a step side by side with their own keys and values', () => {
-      // [batch, steps, heads, 3, width], as GPT-NeoX and BLOOM have it, in memory that is NaN around it.
-      const [batch, steps, heads, width] = [2, 19, 3, 8];
-      const row = heads * 3 * width;
-      const memory = new Float32Array(5 + batch * (steps * row + 7)).fill(Number.NaN);
-      const product = random.tensor('float32', [batch, steps * row]);
-      for (const b of upTo(batch)) {
-        const own = product.data.subarray(b * steps * row, (b + 1) * steps * row) as Float32Array;
-        memory.set(own, 5 + b * (steps * row + 7));
-      }
-      const [query, key, value] = upTo(3).map(
-        (i): TensorLike => ({
-          type: 'float32',
-          dims: [batch, heads, steps, width],
-          data: memory.subarray(5 + i * width),
-          strides: [steps * row + 7, 3 * width, row, 1],
-        }),
-      );
-      const copies = [query, key, value].map(dense);
-      const given = { causal: true, window: { left: 7 }, backend };
-      const expected = attentionOracle(copies[0], copies[1], copies[2], {
-        causal: true,
-        window: { left: 7 },
-      });
-      const output = attentionSync(query, key, value, given);
-      expectClose(output, expected.output, tolerances.float32);
-      expectSameBits(output, attentionSync(copies[0], copies[1], copies[2], given));
+  it('may be made by hand: heads of a step side by side with their own keys and values', () => {
+    // [batch, steps, heads, 3, width], as GPT-NeoX and BLOOM have it, in memory that is NaN around it.
+    const [batch, steps, heads, width] = [2, 19, 3, 8];
+    const row = heads * 3 * width;
+    const memory = new Float32Array(5 + batch * (steps * row + 7)).fill(Number.NaN);
+    const product = random.tensor('float32', [batch, steps * row]);
+    for (const b of upTo(batch)) {
+      const own = product.data.subarray(b * steps * row, (b + 1) * steps * row) as Float32Array;
+      memory.set(own, 5 + b * (steps * row + 7));
+    }
+    const [query, key, value] = upTo(3).map(
+      (i): TensorLike => ({
+        type: 'float32',
+        dims: [batch, heads, steps, width],
+        data: memory.subarray(5 + i * width),
+        strides: [steps * row + 7, 3 * width, row, 1],
+      }),
+    );
+    const copies = [query, key, value].map(dense);
+    const given = { causal: true, window: { left: 7 }, backend };
+    const expected = attentionOracle(copies[0], copies[1], copies[2], {
+      causal: true,
+      window: { left: 7 },
     });
+    const output = attentionSync(query, key, value, given);
+    expectClose(output, expected.output, tolerances.float32);
+    expectSameBits(output, attentionSync(copies[0], copies[1], copies[2], given));
+  });
 
-    it('may lie in memory that can be resized', async () => {
-      const product = random.tensor('float32', [1, 12, columns]);
-      const data = new Float32Array(resizableBuffer(product.byteLength, 2 * product.byteLength));
-      data.set(product.data as Float32Array);
-      const { query, key, value } = splitHeads({ type: 'float32', dims: product.dims, data }, shape);
-      expectSameBits(
-        await attention(query, key, value, options),
-        attentionSync(dense(query), dense(key), dense(value), options),
-      );
-    });
+  it('may lie in memory that can be resized', async () => {
+    const product = random.tensor('float32', [1, 12, columns]);
+    const data = new Float32Array(resizableBuffer(product.byteLength, 2 * product.byteLength));
+    data.set(product.data as Float32Array);
+    const { query, key, value } = splitHeads({ type: 'float32', dims: product.dims, data }, shape);
+    expectSameBits(
+      await attention(query, key, value, options),
+      attentionSync(dense(query), dense(key), dense(value), options),
+    );
+  });
 
-    it('may share a buffer with the output, but no memory', () => {
-      const buffer = new Float32Array(2 * 10 * columns + 2 * 10 * 20);
-      const product = new Tensor(buffer.subarray(0, 20 * columns), [2, 10, columns]);
-      (product.data as Float32Array).set(random.tensor('float32', [2, 10, columns]).data as Float32Array);
-      const { query, key, value } = splitHeads(product, shape);
-      const behind = new Tensor(buffer.subarray(20 * columns), [2, 10, 4, 5]);
-      const wanted = attentionSync(query, key, value, options);
-      expectSameBits(attentionSync(query, key, value, { ...options, out: behind }), wanted);
-      const over = new Tensor(buffer.subarray(20 * columns - 1, 20 * columns + 399), [2, 10, 4, 5]);
-      throwsHeed(
-        () => attentionSync(query, key, value, { ...options, out: over }),
-        'HEED_OVERLAP',
-        'Expected options.out not to share memory with value',
-      );
-    });
+  it('may share a buffer with the output, but no memory', () => {
+    const buffer = new Float32Array(2 * 10 * columns + 2 * 10 * 20);
+    const product = new Tensor(buffer.subarray(0, 20 * columns), [2, 10, columns]);
+    (product.data as Float32Array).set(random.tensor('float32', [2, 10, columns]).data as Float32Array);
+    const { query, key, value } = splitHeads(product, shape);
+    const behind = new Tensor(buffer.subarray(20 * columns), [2, 10, 4, 5]);
+    const wanted = attentionSync(query, key, value, options);
+    expectSameBits(attentionSync(query, key, value, { ...options, out: behind }), wanted);
+    const over = new Tensor(buffer.subarray(20 * columns - 1, 20 * columns + 399), [2, 10, 4, 5]);
+    throwsHeed(
+      () => attentionSync(query, key, value, { ...options, out: over }),
+      'HEED_OVERLAP',
+      'Expected options.out not to share memory with value',
+    );
+  });
 
-    it('are refused with strides that do not fit', () => {
-      const tensor = random.tensor('float32', [1, 2, 3, 4]);
-      const call =
-        (strides: unknown, data: unknown = tensor.data) =>
-        () =>
-          attentionSync({ type: 'float32', dims: tensor.dims, data, strides } as TensorLike, tensor, tensor, {
-            backend,
-          });
-      call([24, 12, 4, 1])();
-      call([0, 12, 4, 1])();
-      throwsHeed(
-        call([24, 12, 4]),
-        'HEED_SHAPE_MISMATCH',
-        'query.strides to have one element per axis (4), received 3',
-      );
-      throwsHeed(call([24, 12, 4, 2]), 'HEED_INVALID_ARGUMENT', 'query.strides[3] to be 1, received 2');
-      throwsHeed(call([24, 12, -4, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides[2]');
-      throwsHeed(call([24, 12, Number.NaN, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides[2]');
-      throwsHeed(call([24, 12, 4.5, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides[2]');
-      throwsHeed(call('dense'), 'HEED_INVALID_ARGUMENT', 'query.strides to be a list');
-      throwsHeed(
-        call([24, 13, 4, 1]),
-        'HEED_SHAPE_MISMATCH',
-        'query.data to reach as far as dims and strides do (25 elements), received 24',
-      );
-      throwsHeed(call([24, 2 ** 52, 2 ** 52, 1]), 'HEED_SHAPE_MISMATCH', 'query.data to reach');
-      throwsHeed(call([24, 0, 4, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides to visit no element twice');
-      throwsHeed(call([24, 12, 4, 1], [1, 2, 3]), 'HEED_TYPE_MISMATCH', 'query.data');
-      throwsHeed(call([24, 12, 4, 1], new Float64Array(24)), 'HEED_TYPE_MISMATCH', 'query.data');
-    });
-  },
-  'cuda',
-);
+  it('are refused with strides that do not fit', () => {
+    const tensor = random.tensor('float32', [1, 2, 3, 4]);
+    const call =
+      (strides: unknown, data: unknown = tensor.data) =>
+      () =>
+        attentionSync({ type: 'float32', dims: tensor.dims, data, strides } as TensorLike, tensor, tensor, {
+          backend,
+        });
+    call([24, 12, 4, 1])();
+    call([0, 12, 4, 1])();
+    throwsHeed(
+      call([24, 12, 4]),
+      'HEED_SHAPE_MISMATCH',
+      'query.strides to have one element per axis (4), received 3',
+    );
+    throwsHeed(call([24, 12, 4, 2]), 'HEED_INVALID_ARGUMENT', 'query.strides[3] to be 1, received 2');
+    throwsHeed(call([24, 12, -4, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides[2]');
+    throwsHeed(call([24, 12, Number.NaN, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides[2]');
+    throwsHeed(call([24, 12, 4.5, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides[2]');
+    throwsHeed(call('dense'), 'HEED_INVALID_ARGUMENT', 'query.strides to be a list');
+    throwsHeed(
+      call([24, 13, 4, 1]),
+      'HEED_SHAPE_MISMATCH',
+      'query.data to reach as far as dims and strides do (25 elements), received 24',
+    );
+    throwsHeed(call([24, 2 ** 52, 2 ** 52, 1]), 'HEED_SHAPE_MISMATCH', 'query.data to reach');
+    throwsHeed(call([24, 0, 4, 1]), 'HEED_INVALID_ARGUMENT', 'query.strides to visit no element twice');
+    throwsHeed(call([24, 12, 4, 1], [1, 2, 3]), 'HEED_TYPE_MISMATCH', 'query.data');
+    throwsHeed(call([24, 12, 4, 1], new Float64Array(24)), 'HEED_TYPE_MISMATCH', 'query.data');
+  });
+});
 
 describe('tensors with strides', () => {
   const random = new Random('tensors with strides');

@@ -104,6 +104,7 @@ TEST_CASE("attention_choose: random problems, contiguous and paged, on random sc
         3, 2, 5, wide ? 512 : 140, random.pick<int64_t>({1, 1, 4, 20}), wide ? 100 : 600, random.chance(0.5)};
     limits.scores = random.chance(0.5);
     limits.hard = true;
+    limits.alibi = true;
     RandomAttention made(random, limits);
     AttentionProblem& problem = made.problem;
     if (!problem.scoring.selection.is_hard()) continue;

@@ -127,6 +127,7 @@ TEST_CASE("attention_rows: random problems on random schedules") {
     Random random(4'000'000 + stream);
     AttentionLimits limits{2, 2, 3, 140, 6, 600, random.chance(0.5)};
     limits.scores = random.chance(0.5);
+    limits.alibi = true;
     RandomAttention made(random, limits);
     use_possible_score(made.problem);
     const Sequence& sequence = made.problem.sequences[0];

@@ -49,6 +49,7 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   cuda::attention_forward(in_a_page(made.problem, type), workspace);
   cuda::attention_decode(in_a_page(made.problem, type), workspace);
   cuda::attention_decode(in_a_page(made.problem, DType::int8), workspace);
+  if (size_of(type) == 2) cuda::attention_forward(in_a_page(made.problem, DType::int8), workspace);
   --made.problem.value_width;
   cuda::attention_forward(made.problem, workspace);
   cuda::attention_decode(made.problem, workspace);

@@ -90,8 +90,8 @@ export function sharedOptions(draw: Draw, scored: ScoredDims, maskDims: readonly
     ...maybe(draw, 'softcap', () => draw.below(5)),
     ...maybe(draw, 'causal', () => draw.below(2) === 0),
     ...maybe(draw, 'window', () => ({ left: draw.below(4), ...maybe(draw, 'right', () => draw.below(4)) })),
-    ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, backend === 'cuda' ? 0 : maskDims[0], heads)),
-    ...distanceIn(draw, backend),
+    ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, maskDims[0], heads)),
+    ...distanceIn(draw),
     ...maybe(draw, 'sinks', () =>
       numbersIn(
         draw,
@@ -142,7 +142,7 @@ function denseArguments(draw: Draw, backend: string) {
     dims(keyHeads, keys, width),
     dims(keyHeads, keys, valueWidth),
   ];
-  return { args: [...tensors.map((each) => operandOf(draw, backend, each)), options], heads, queries };
+  return { args: [...tensors.map((each) => operandOf(draw, each)), options], heads, queries };
 }
 
 /** The results requested besides the output. */
@@ -177,9 +177,9 @@ function packedArguments(draw: Draw, backend: string) {
   const tokens = queryStarts[sequences];
   const keyTokens = keyStarts[sequences];
   return [
-    operandOf(draw, backend, [tokens, heads, width]),
-    operandOf(draw, backend, [keyTokens, keyHeads, width]),
-    operandOf(draw, backend, [keyTokens, keyHeads, valueWidth]),
+    operandOf(draw, [tokens, heads, width]),
+    operandOf(draw, [keyTokens, keyHeads, width]),
+    operandOf(draw, [keyTokens, keyHeads, valueWidth]),
     {
       queryStarts: integersIn(draw, queryStarts),
       ...(keyStarts === queryStarts

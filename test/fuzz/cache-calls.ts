@@ -9,7 +9,7 @@ import { packedAttention, packedAttentionSync } from '../../lib/attention/packed
 import { KeyValueCache, type KeyValueCacheOptions } from '../../lib/key-value-cache/key-value-cache.js';
 import { KeyValuePool, type KeyValuePoolOptions } from '../../lib/key-value-cache/key-value-pool.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import { emulatedOnly, locationOf, type TestedBackend } from '../support/backends.js';
+import { locationOf, type TestedBackend } from '../support/backends.js';
 import { attentionOracle } from '../support/oracle.js';
 import { detailsOptions, sharedOptions } from './attention-calls.js';
 import { cachedAttentionModel, cachedDetailsModel, type Expected } from './attention-model.js';
@@ -70,12 +70,11 @@ function appendArguments(draw: Draw, holding: Holding): unknown[] {
   const room = Math.min(...left.map((length) => capacity - length));
   const steps = Math.min(room, draw.below(4));
   const layout = pick(draw, ['bhsd', 'bshd']);
-  const place = emulatedOnly ? 'cuda' : 'cpu';
   const dims = (size: number) =>
     layout === 'bhsd' ? [batch, heads, steps, size] : [batch, steps, heads, size];
   return [
-    operandOf(draw, place, dims(width)),
-    operandOf(draw, place, dims(valueWidth)),
+    operandOf(draw, dims(width)),
+    operandOf(draw, dims(valueWidth)),
     {
       ...(layout === 'bshd' ? { layout } : {}),
       ...maybe(draw, 'lengths', () =>
@@ -310,11 +309,7 @@ function denseArguments(draw: Draw, backend: TestedBackend): unknown[] {
   const queries = 1 + draw.below(3);
   const layout = pick(draw, ['bhsd', 'bshd']);
   return [
-    operandOf(
-      draw,
-      backend,
-      layout === 'bhsd' ? [batch, heads, queries, width] : [batch, queries, heads, width],
-    ),
+    operandOf(draw, layout === 'bhsd' ? [batch, heads, queries, width] : [batch, queries, heads, width]),
     cache,
     {
       ...(layout === 'bshd' ? { layout } : {}),
@@ -344,7 +339,7 @@ function packedArguments(draw: Draw, backend: TestedBackend): unknown[] {
   const queryStarts = [0];
   for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
   return [
-    operandOf(draw, backend, [queryStarts[batch], heads, width]),
+    operandOf(draw, [queryStarts[batch], heads, width]),
     cache,
     {
       queryStarts: integersIn(draw, queryStarts),
@@ -393,7 +388,7 @@ function listArguments(draw: Draw, backend: TestedBackend): unknown[] {
   for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
   const dims = [caches.length, heads, Math.max(0, ...counts), Math.max(0, ...lengths)];
   return [
-    operandOf(draw, backend, [queryStarts[caches.length], heads, width]),
+    operandOf(draw, [queryStarts[caches.length], heads, width]),
     caches.map(({ cache }) => cache),
     {
       queryStarts: integersIn(draw, queryStarts),

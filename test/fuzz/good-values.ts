@@ -16,9 +16,9 @@ export function floatTensorOf(draw: Draw, dims: readonly number[]) {
   return { type: 'float32', dims: [...dims], data: floatArray(draw, size) };
 }
 
-/** Query, key or value: on a device dense, elsewhere perhaps within larger rows. */
-export function operandOf(draw: Draw, backend: string, dims: readonly number[]) {
-  if (backend === 'cuda' || draw.below(3) > 0) return floatTensorOf(draw, dims);
+/** Query, key or value, perhaps within larger rows. */
+export function operandOf(draw: Draw, dims: readonly number[]) {
+  if (draw.below(3) > 0) return floatTensorOf(draw, dims);
   const strides = dims.map(() => 1);
   for (let axis = dims.length - 2; axis >= 0; axis--)
     strides[axis] = strides[axis + 1] * dims[axis + 1] + draw.below(3);
@@ -81,8 +81,8 @@ export function slopesIn(draw: Draw, entries: number, heads: number): unknown {
   ])();
 }
 
-export const distanceIn = (draw: Draw, backend: string) =>
-  backend === 'cuda' ? {} : maybe(draw, 'alibiDistance', () => pick(draw, ['signed', 'absolute']));
+export const distanceIn = (draw: Draw) =>
+  maybe(draw, 'alibiDistance', () => pick(draw, ['signed', 'absolute']));
 
 /** A mask with one reading; `target` is [batch, heads, queries, keys]. */
 export function maskOf(draw: Draw, target: readonly number[]): unknown {

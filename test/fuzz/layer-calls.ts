@@ -203,8 +203,8 @@ function layerCall(draw: Draw, backend: TestedBackend): LayerCall {
       ...maybe(draw, 'select', () => selectionOf(draw, [batch, heads, queries])),
       ...maybe(draw, 'score', () => scoreOf(draw, { heads, keyHeads, width, keys })),
       ...maybe(draw, 'scale', () => (draw.below(9) + 1) / 10),
-      ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, backend === 'cuda' ? 0 : batch, heads)),
-      ...distanceIn(draw, backend),
+      ...maybe(draw, 'alibiSlopes', () => slopesIn(draw, batch, heads)),
+      ...distanceIn(draw),
       ...maybe(draw, 'relativeBias', () => relativeBiasOf(draw, heads)),
       ...maybe(draw, 'sinks', () =>
         numbersIn(

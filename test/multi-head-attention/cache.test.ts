@@ -44,7 +44,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
 
   it('continues where the cache ends', async () => {
     for (let repeat = 0; repeat < 30; repeat++) {
-      const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
+      const drawn = { ...randomSizes(random, 'float32'), width: random.integer(2, 12) };
       const sizes = { ...drawn, contextEmbed: drawn.embed };
       const { rotary, score, ...others } = randomOptions(random, sizes, backend);
       const options: MultiHeadAttentionOptions = {
@@ -95,7 +95,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
 
   it('gives the same when it drops the steps before its window', async () => {
     for (let repeat = 0; repeat < 20; repeat++) {
-      const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
+      const drawn = { ...randomSizes(random, 'float32'), width: random.integer(2, 12) };
       const sizes = { ...drawn, contextEmbed: drawn.embed };
       const { rotary, score: _, ...others } = randomOptions(random, sizes, backend);
       const window = random.integer(1, 12);
@@ -129,7 +129,7 @@ eachBackend('MultiHeadAttention with a cache', (backend) => {
 
   it('attends exactly the steps that a rolling cache keeps, at the positions that they have had', async () => {
     for (let repeat = 0; repeat < 20; repeat++) {
-      const drawn = { ...randomSizes(random, 'float32', backend), width: random.integer(2, 12) };
+      const drawn = { ...randomSizes(random, 'float32'), width: random.integer(2, 12) };
       const sizes = { ...drawn, contextEmbed: drawn.embed };
       const drawnOptions = randomOptions(random, sizes, backend);
       // What counts the steps that are left sees sinks nearer than they are.

@@ -27,7 +27,7 @@ eachBackend('MultiHeadAttention over a kept context', (backend) => {
   for (const type of typesOf(backend)) {
     it(`gives what it gives over the context, whatever the shapes and options, in ${type}`, async () => {
       for (let round = 0; round < 8; round++) {
-        const sizes = randomSizes(random, type, backend);
+        const sizes = randomSizes(random, type);
         const { score, ...plain } = randomOptions(random, sizes, backend);
         // A location score has weights for a number of keys, which kvLengths would change.
         const located = typeof score === 'object' && score.type === 'location';

@@ -22,7 +22,7 @@ eachQuantisingBackend('layers with quantised weights', (backend) => {
   for (const type of typesOf(backend)) {
     it(`project, attend and project with what weights are rounded to, in ${type}`, async () => {
       for (let round = 0; round < 12; round++) {
-        const sizes = randomSizes(random, type, backend);
+        const sizes = randomSizes(random, type);
         const weights = randomWeights(random, sizes);
         const dims = [random.integer(1, 3), random.integer(1, 20), sizes.embed];
         const input = random.tensor(type, dims);

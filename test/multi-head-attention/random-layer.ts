@@ -77,8 +77,7 @@ export function randomWeights(random: Random, sizes: LayerSizes = {}): MultiHead
   };
 }
 
-/** @param backend omits norms if it does not support them */
-export function randomSizes(random: Random, type: FloatType, backend: TestedBackend): Required<LayerSizes> {
+export function randomSizes(random: Random, type: FloatType): Required<LayerSizes> {
   const keyValueHeads = random.integer(1, 3);
   const embed = random.integer(1, 40);
   return {
@@ -91,7 +90,7 @@ export function randomSizes(random: Random, type: FloatType, backend: TestedBack
     contextEmbed: random.chance(0.5) ? embed : random.integer(1, 40),
     out: random.chance(0.7) ? random.integer(1, 40) : 0,
     biases: random.chance(0.5),
-    norms: backend !== 'cuda' && random.chance(0.4) && 'any',
+    norms: random.chance(0.4) && 'any',
   };
 }
 
@@ -108,7 +107,7 @@ export function randomRelativeBias(random: Random, heads: number): RelativeBiasO
   };
 }
 
-/** @param backend determines the available scores and biases */
+/** @param backend determines the available scores */
 export function randomOptions(
   random: Random,
   { type, heads, keyValueHeads, width }: Required<LayerSizes>,
@@ -137,10 +136,10 @@ export function randomOptions(
     ...(random.chance(0.3) && { scale: random.uniform(0.1, 1) }),
     ...(random.chance(0.3) && {
       alibiSlopes: perHead(0, 0.5),
-      ...(backend !== 'cuda' && random.chance(0.5) && { alibiDistance: 'absolute' as const }),
+      ...(random.chance(0.5) && { alibiDistance: 'absolute' as const }),
     }),
     ...(random.chance(0.3) && { sinks: perHead(-1, 1) }),
-    ...(backend !== 'cuda' && random.chance(0.2) && { relativeBias: randomRelativeBias(random, heads) }),
+    ...(random.chance(0.2) && { relativeBias: randomRelativeBias(random, heads) }),
     ...(random.chance(0.2) && { normEpsilon: random.uniform(0, 0.5) }),
     ...(width > 1 && random.chance(0.5) && { rotary: randomRotary(random, width) }),
   };

@@ -212,8 +212,6 @@ export function possibleOn(backend: TestedBackend, each: AttentionCase): Attenti
     ...each,
     select: each.select === 'local' ? 'soft' : each.select,
     score: each.score === 'additive' || each.score === 'location' ? 'scaled-dot' : each.score,
-    alibiDistance: 'signed',
-    ownSlopes: false,
   };
 }
 

@@ -50,18 +50,6 @@ const unsolved = {
   pooling: 'pooling',
 } as const;
 
-/** Kernels normalise each head by itself, with the same factors. */
-function expectPlainNorms(problem: Problem): void {
-  if (problem.kind !== 'projection') return;
-  for (const { norm, columns, headWidth } of problem.targets) {
-    if (norm === undefined) continue;
-    const { heads, centered, bias, shared } = norm;
-    if (heads > 1) throw unsupported('norms of all heads together');
-    if (centered || bias) throw unsupported("norms of type 'layer' or with a bias");
-    if (!shared && columns > headWidth) throw unsupported('norms with factors for each head');
-  }
-}
-
 function expectNoFloat8({ type }: StoredView): void {
   if (type === 'float8') throw unsupported('caches of float8', "use type 'int8', or backend 'cpu'");
 }
@@ -108,12 +96,9 @@ class CudaBackend implements Backend {
     return type === 'float32' || type === 'float16' || type === 'bfloat16';
   }
 
-  expectComputable({ score, selection, alibiDistance, slopesPerEntry }: ScoringKinds): void {
+  expectComputable({ score, selection }: ScoringKinds): void {
     if (score === 'location' || score === 'additive') throw unsupported(`scores of type '${score}'`);
     if (selection === 'local') throw unsupported(`the selection '${selection}'`);
-    const instead = "add their bias as a mask, or use backend 'cpu'";
-    if (alibiDistance !== 'signed') throw unsupported(`alibiSlopes of ${alibiDistance} distances`, instead);
-    if (slopesPerEntry) throw unsupported('alibiSlopes per batch entry', instead);
   }
 
   expectSolvable(kind: Problem['kind']): void {
@@ -178,10 +163,7 @@ class CudaBackend implements Backend {
 
   /** The buffers, with the addon's handles of device memory. */
   #encode(problems: readonly Problem[]): Encoded<Buffers> {
-    for (const problem of problems) {
-      expectPlainNorms(problem);
-      expectStoredTypes(problem);
-    }
+    for (const problem of problems) expectStoredTypes(problem);
     return encodeForDevice(this.#encoder, problems);
   }
 }

@@ -7,8 +7,8 @@
 #include <cstdint>
 
 #include "cuda/attention_decode/rows.cuh"
+#include "cuda/common/dequantise.cuh"
 #include "cuda/common/element_type.h"
-#include "cuda/common/row_scales.cuh"
 
 namespace heed::cuda {
 
@@ -50,29 +50,6 @@ class ConvertedRows : public AnyRows<T, Sizes> {
 
  private:
   DType type_;
-};
-
-// The scale of an int8 value, as what its elements and what its weights are multiplied by. A scale that marks
-// a row as not finite multiplies elements, because special_values.cuh keeps those from rows that do not
-// attend them.
-template <class T>
-struct ValueScale {
-  float element, weight;
-  __device__ __forceinline__ explicit ValueScale(float scale) : element(1), weight(scale) {
-    if (!(scale - scale == 0)) element = scale, weight = 1;
-  }
-};
-// float16 has no room for small weights times small scales, so that elements are multiplied, and rounded, as
-// far as they stay finite.
-template <>
-struct ValueScale<Float16> {
-  float element, weight;
-  __device__ __forceinline__ explicit ValueScale(float scale) : element(scale), weight(1) {
-    if (scale > most && scale - scale == 0) element = most, weight = scale / most;
-  }
-
- private:
-  static constexpr float most = 512;  // 127 times as much is finite; a power of two
 };
 
 // Loads keys and values one tile ahead, as DecodePipeline does, and converts a tile when it has arrived. The
@@ -204,35 +181,13 @@ class ConvertingPipeline {
     const Stored* elements = from.chunk(row, column / per_stored) + column % per_stored;
     float numbers[count];
     if constexpr (sizeof(Stored) == 1) {
-      const auto words = thread::load_shared<count / 4>(reinterpret_cast<const uint32_t*>(elements));
-#pragma unroll
-      for (int w = 0; w < count / 4; ++w) {
-        float four[4], factors[4];
-        thread::to_floats(words[w], four);
-        if (outliers.factors(column + 4 * w, factors)) {
-#pragma unroll
-          for (int i = 0; i < 4; ++i) four[i] *= factors[i];
-        }
-#pragma unroll
-        for (int i = 0; i < 4; ++i) numbers[4 * w + i] = four[i] * scale;
-      }
+      dequantise(elements, column, outliers, scale, numbers);
     } else {
       const auto stored = thread::load_shared<count>(elements);
 #pragma unroll
       for (int i = 0; i < count; ++i) numbers[i] = thread::to_float(stored[i]);
     }
-    store_numbers(to.chunk(row, chunk), numbers);
-  }
-
-  __device__ __forceinline__ static void store_numbers(float* to, const float (&numbers)[4]) {
-    thread::store_shared(to, Vector<float, 4>{numbers[0], numbers[1], numbers[2], numbers[3]});
-  }
-  template <class Half>
-  __device__ __forceinline__ static void store_numbers(Half* to, const float (&numbers)[8]) {
-    Vector<uint32_t, 4> words;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) words[i] = thread::pack<Half>(numbers[2 * i], numbers[2 * i + 1]);
-    thread::store_shared(reinterpret_cast<uint32_t*>(to), words);
+    store_chunk(to.chunk(row, chunk), numbers);
   }
 
   Rows rows_;

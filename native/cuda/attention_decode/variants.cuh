@@ -55,7 +55,7 @@ class DecodeScores {
     return product * p.scoring.scale * log2_e;
   }
   __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
-    return rows_[i].alibi(first_key + column) * log2_e;
+    return rows_[i].alibi(p_, first_key + column) * log2_e;
   }
   __device__ __forceinline__ bool in_range(int i, int32_t key) const {
     return rows_[i].in_range(key);

@@ -43,9 +43,11 @@ __global__ void __launch_bounds__(Sizes::threads, forward_blocks_at_once)
     Scores scores;
     clear(scores);
     Products::score(scores, memory.queries(), warp_row, memory.keys(), p.attention.key_width);
+    pipeline.scale_products(scores);
     const bool special = pipeline.next_values(key, next_key, variant.excludes(key));
     variant.apply(scores, key);
     soften(softmax, scores, outputs, variant.factor());
+    pipeline.scale_weights(scores);
     if (special) {
       const AttendedKeys<T, Scores> attended(variant, scores, key);
       warp::add_special<Sizes::keys>(outputs, memory.values(), 0, block.columns,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cuda/attention_forward/near_rows.h"
 #include "cuda/attention_parameters.h"
 #include "cuda/common/element_type.h"
 #include "cuda/tile_sizes.h"
@@ -20,9 +21,10 @@ constexpr int64_t most_keys = INT32_MAX - 4096;  // so that keys are counted in 
 constexpr int64_t most_rows = int64_t{1} << 36;  // so that tiles of rows are counted in 32 bits
 
 void check(const AttentionProblem& problem) {
-  for (const DType type : {problem.key.type, problem.value.type, problem.output.type}) {
-    if (type != problem.query.type) throw Unsupported("queries, keys, values and outputs of different types");
-  }
+  const auto differs = [&problem](DType type) { return type != problem.query.type; };
+  const bool stored_alike = !differs(problem.key.type) && !differs(problem.value.type);
+  if (differs(problem.output.type) || !(stored_alike || have_quantised_rows(problem)))
+    throw Unsupported("queries, keys, values and outputs of different types");
   if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {

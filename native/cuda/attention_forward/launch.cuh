@@ -6,6 +6,7 @@
 
 #include "cuda/attention_forward/kernel.cuh"
 #include "cuda/attention_forward/mask_tiles.h"
+#include "cuda/attention_forward/near_rows.h"
 #include "cuda/common/aligned_rows.h"
 #include "cuda/device/launch.cuh"
 #include "cuda/tile_sizes.h"
@@ -62,17 +63,6 @@ inline bool have_near_steps(const AttentionProblem& problem) {
   return is_near(problem.key) && is_near(problem.value);
 }
 
-// Whether pages have less than 2^32 bytes, so that a place in one is a number of 32 bits.
-inline bool have_near_rows(const AttentionProblem& problem) {
-  const auto is_near = [&problem](const View& view) {
-    if (view.step_stride < 0 || view.head_stride < 0 || view.pages->steps > INT32_MAX) return false;
-    const int64_t most = UINT32_MAX / static_cast<int64_t>(size_of(view.type)) - widest_head;
-    return view.step_stride <= most / view.pages->steps / 2 &&
-           view.head_stride <= most / problem.key_heads / 2;
-  };
-  return is_near(problem.key) && is_near(problem.value) && problem.pages->keys.size() <= UINT32_MAX;
-}
-
 template <class T, class Sizes, template <class, class> class Variant,
           template <class, class, int> class Rows>
 void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) {
@@ -92,17 +82,23 @@ void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) 
     p.mask_tiles = mask_tiles(problem, Sizes::rows, Sizes::keys, workspace);
     p.mask_aligned = has_aligned_fours(problem.scoring.mask);
   }
+  constexpr bool converted = Rows<T, Sizes, Sizes::width>::are_converted;
   launch(&attention_forward_kernel<T, Sizes, Variant, Rows>,
-         {plan.blocks, Sizes::threads, Sizes::shared_bytes}, workspace, p);
+         {plan.blocks, Sizes::threads, converted ? Sizes::converted_bytes : Sizes::shared_bytes}, workspace,
+         p);
 }
 
 // Tensors have a kernel for every variant, and pages for those without a mask. What is rare shares one
-// kernel, which does everything: other rows, rows far apart, and masks with pages.
+// kernel, which does everything: other rows, rows far apart, and masks with pages. So do caches of int8.
 template <class T, int width>
 void launch_forward_width(const AttentionProblem& problem, Workspace& workspace) {
   using Plain = ForwardTiles<T, width, ForwardVariant::plain>;
   using Biased = ForwardTiles<T, width, ForwardVariant::biased>;
   using Masked = ForwardTiles<T, width, ForwardVariant::masked>;
+  if constexpr (sizeof(T) == 2) {
+    if (problem.key.type == DType::int8)
+      return launch_forward_rows<T, Masked, MaskedScores, QuantisedRows>(problem, workspace);
+  }
   const bool is_masked = problem.scoring.mask.data != nullptr, pages = is_paged(problem);
   const bool is_usual = pages ? !is_masked && have_near_rows(problem) : have_near_steps(problem);
   if (!is_usual || !have_whole_chunks(problem))

@@ -1,10 +1,12 @@
-// How a block of attention_forward copies rows of keys or of values to shared memory: three kinds of source,
+// How a block of attention_forward copies rows of keys or of values to shared memory: four kinds of source,
 // one of which the launcher chooses. Each has
 //
 //   find(key)                      where the thread's rows are, of the tile that begins at a key; is called
 //                                  before the block waits, so that it need not wait for a table
 //   copy_rows(tile, found, count)  copies the first `count` keys of the tile, the others are zeros; nothing
 //                                  where there are none
+//
+// and what quantised_rows.cuh says, which rows of the type of the products do without (WithoutScales).
 //
 // Of a row, they copy the chunks up to the width. The block has cleared what products read beyond it.
 #pragma once
@@ -26,6 +28,21 @@ struct ForwardSource {
   const RowDistances& distances;
   int32_t first_column, width;
   bool aligned;  // rows begin at multiples of 16 bytes
+  // In shared memory, for rows that are stored in another type: the stored rows, and a scale for each.
+  int8_t* stored;
+  float* scales;
+};
+
+// Rows that are stored as products take them.
+struct WithoutScales {
+  struct Scales {};
+  static constexpr bool are_converted = false;
+
+  __device__ __forceinline__ static Scales scales_of(int32_t) { return {}; }
+  template <class Scale, class Tile>
+  __device__ __forceinline__ static void convert(Tile, const Scales&, int32_t) {}
+  template <class Fragment>
+  __device__ __forceinline__ static void scale(Fragment&) {}
 };
 
 // Clears the columns of a tile from `width` on in whole chunks, as far as products read: to a multiple of 32.
@@ -43,7 +60,7 @@ __device__ __forceinline__ void clear_beyond(SharedTile<T, columns> tile, int wi
 
 // Rows of whole chunks, aligned to 16 bytes.
 template <class T, class Sizes, int columns>
-class AlignedRows {
+class AlignedRows : public WithoutScales {
  public:
   using Tile = SharedTile<T, columns>;
   using Own = OwnChunks<Tile, Sizes::keys, Sizes::threads>;
@@ -124,35 +141,32 @@ class ContiguousRows : public AlignedRows<T, Sizes, columns> {
   const RowDistances& distances_;
 };
 
-// Of a cache whose pages have less than 2^32 bytes.
-template <class T, class Sizes, int columns>
-class PagedRows : public AlignedRows<T, Sizes, columns> {
-  using Aligned = AlignedRows<T, Sizes, columns>;
-  using Aligned::own;
-  using Aligned::row_steps;
-  using typename Aligned::Own;
-
+// Where the rows of a thread are in a cache whose pages have less than 2^32 bytes. `Own` are its chunks of a
+// tile, whose elements are stored as `Stored`.
+template <class Stored, class Sizes, class Tile, class Own>
+class RowsInPages {
  public:
-  using typename Aligned::Tile;
+  static constexpr int row_steps = Sizes::keys / Own::down;  // rows of a tile that a thread handles
 
   // The thread's rows of a tile.
   struct Found {
     const char* pages[row_steps];
     uint32_t offsets[row_steps];  // in bytes
+    __device__ __forceinline__ const char* row(int i) const { return pages[i] + offsets[i]; }
   };
 
-  __device__ __forceinline__ PagedRows(const ForwardSource& source, const ForwardBlock<Sizes>& block)
-      : Aligned(source),
-        divisor_(source.pages.divisor),
+  __device__ __forceinline__ RowsInPages(const ForwardSource& source, const ForwardBlock<Sizes>& block,
+                                         const Own& own)
+      : divisor_(source.pages.divisor),
         pages_(source.pages.data),
         first_page_(static_cast<uint32_t>(source.pages.first[block.batch])),
         first_row_(static_cast<int32_t>(block.sequence.key_start) + own.row),
         last_row_(static_cast<int32_t>(block.sequence.key_start) + block.keys.last - 1),
-        stride_(static_cast<uint32_t>(source.view.step_stride) * static_cast<uint32_t>(sizeof(T))),
+        stride_(static_cast<uint32_t>(source.view.step_stride) * static_cast<uint32_t>(sizeof(Stored))),
         back_(0 - divisor_.value() * stride_),
         head_(static_cast<uint32_t>(block.key_head * source.view.head_stride + source.first_column +
                                     own.chunk * Tile::per_chunk) *
-              static_cast<uint32_t>(sizeof(T))) {}
+              static_cast<uint32_t>(sizeof(Stored))) {}
 
   // Rows beyond the last one are the last one.
   __device__ __forceinline__ Found find(int32_t key) const {
@@ -168,11 +182,6 @@ class PagedRows : public AlignedRows<T, Sizes, columns> {
     return found;
   }
 
-  __device__ __forceinline__ void copy_rows(Tile tile, const Found& found, int32_t count) const {
-    this->copy(tile, count,
-               [&](int i) { return reinterpret_cast<const T*>(found.pages[i] + found.offsets[i]); });
-  }
-
  private:
   Divisor divisor_;
   void* const* pages_;
@@ -182,9 +191,32 @@ class PagedRows : public AlignedRows<T, Sizes, columns> {
   uint32_t stride_, back_, head_;  // bytes from a row to the next, back by a page, and to the thread's chunk
 };
 
+// Of a cache.
+template <class T, class Sizes, int columns>
+class PagedRows : public AlignedRows<T, Sizes, columns> {
+  using Aligned = AlignedRows<T, Sizes, columns>;
+  using Places = RowsInPages<T, Sizes, typename Aligned::Tile, typename Aligned::Own>;
+
+ public:
+  using typename Aligned::Tile;
+  using Found = typename Places::Found;
+
+  __device__ __forceinline__ PagedRows(const ForwardSource& source, const ForwardBlock<Sizes>& block)
+      : Aligned(source), places_(source, block, this->own) {}
+
+  __device__ __forceinline__ Found find(int32_t key) const { return places_.find(key); }
+
+  __device__ __forceinline__ void copy_rows(Tile tile, const Found& found, int32_t count) const {
+    this->copy(tile, count, [&](int i) { return reinterpret_cast<const T*>(found.row(i)); });
+  }
+
+ private:
+  Places places_;
+};
+
 // All others: of any width and alignment.
 template <class T, class Sizes, int columns>
-class AnyRows {
+class AnyRows : public WithoutScales {
  public:
   using Tile = SharedTile<T, columns>;
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cuda/attention_forward/parameters.cuh"
+#include "cuda/attention_forward/quantised_rows.cuh"
 #include "cuda/attention_forward/rows.cuh"
 #include "cuda/common/shared_tile.cuh"
 #include "cuda/common/special_values.cuh"
@@ -28,8 +29,11 @@ struct ForwardTiles {
 
   static constexpr size_t query_elements = rows * width, key_elements = keys * width;
   static constexpr size_t value_elements = keys * value_columns;
-  static constexpr size_t shared_bytes =
-      (query_elements + key_elements + value_elements) * sizeof(T) + sizeof(int32_t);
+  static constexpr size_t tile_bytes = (query_elements + key_elements + value_elements) * sizeof(T);
+  static constexpr size_t shared_bytes = tile_bytes + sizeof(int32_t);
+  // With rows that are converted: the scales of keys and of values, and a tile of stored rows.
+  static constexpr size_t scale_bytes = 2 * keys * sizeof(float);
+  static constexpr size_t converted_bytes = tile_bytes + 16 + scale_bytes + size_t{keys} * width;
 };
 
 template <class T, class Sizes>
@@ -47,6 +51,11 @@ struct ForwardMemory {
   __device__ __forceinline__ int32_t* special() const {
     return reinterpret_cast<int32_t*>(values().data + Sizes::value_elements);
   }
+  // Only there if rows are converted.
+  __device__ __forceinline__ float* scales() const { return reinterpret_cast<float*>(special() + 4); }
+  __device__ __forceinline__ int8_t* stored() const {
+    return reinterpret_cast<int8_t*>(scales()) + Sizes::scale_bytes;
+  }
 };
 
 // Values are copied while scores are computed, and the next keys while values are multiplied.
@@ -58,10 +67,11 @@ class ForwardPipeline {
       : p_(p),
         block_(block),
         memory_(memory),
-        keys_({p.attention.key, p.attention.pages.key, p.key_distances, 0, p.attention.key_width, p.aligned},
+        keys_({p.attention.key, p.attention.pages.key, p.key_distances, 0, p.attention.key_width, p.aligned,
+               memory.stored(), memory.scales()},
               block),
         values_({p.attention.value, p.attention.pages.value, p.value_distances, block.first_column,
-                 block.columns, p.aligned},
+                 block.columns, p.aligned, memory.stored(), memory.scales() + Sizes::keys},
                 block) {}
 
   __device__ __forceinline__ void start(int32_t first_key) const {
@@ -80,7 +90,9 @@ class ForwardPipeline {
   // When it returns, the keys have arrived, and all threads have finished the values before.
   __device__ __forceinline__ void next_keys(int32_t key) const {
     const auto found = values_.find(key);
+    const auto scales = keys_.scales_of(key);
     thread::wait_for_copies<0>();
+    keys_.template convert<KeyScale<T>>(memory_.keys(), scales, key);
     block::sync();
     values_.copy_rows(memory_.values(), found, block_.keys.last - key);
     thread::commit_copies();
@@ -91,7 +103,9 @@ class ForwardPipeline {
   // for special ones; returns whether there are any.
   __device__ __forceinline__ bool next_values(int32_t key, int32_t next_key, bool look) const {
     const auto found_keys = keys_.find(next_key);
+    const auto scales = values_.scales_of(key);
     thread::wait_for_copies<0>();
+    values_.template convert<ValueScale<T>>(memory_.values(), scales, key);
     if (look) {
       bool found = false;
       const OwnValues own;
@@ -102,6 +116,16 @@ class ForwardPipeline {
     keys_.copy_rows(memory_.keys(), found_keys, block_.keys.last - next_key);
     thread::commit_copies();
     return look && *memory_.special() == key + 1;
+  }
+
+  // Of the tile of keys or of values that has arrived, if its rows have scales.
+  template <class Scores>
+  __device__ __forceinline__ void scale_products(Scores& products) const {
+    keys_.scale(products);
+  }
+  template <class Scores>
+  __device__ __forceinline__ void scale_weights(Scores& weights) const {
+    values_.scale(weights);
   }
 
   // Afterwards the tile of queries is free, even if there were no keys.

@@ -79,8 +79,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
 
   __device__ __forceinline__ BiasedScores(const ForwardParameters& p, const ForwardBlock<Sizes>& block,
                                           int warp_row)
-      : Plain(p, block, warp_row),
-        slope_(p_.scoring.alibi_slopes == nullptr ? 0 : p_.scoring.alibi_slopes[block.head] * log2_e) {}
+      : Plain(p, block, warp_row), slope_(slope_of(p_, block.batch, block.head) * log2_e) {}
 
   // Masks give scores beyond 2^30. Softmax does not round the product with a factor but rounds the maximum,
   // and at this magnitude the two would differ too much.
@@ -104,7 +103,7 @@ class BiasedScores : public PlainScores<Scores, Sizes> {
   }
   __device__ __forceinline__ float alibi(int i, int32_t first_key, int column) const {
     const auto distance = static_cast<float>(first_key - position_ - row_of(i));
-    return slope_ * (distance + static_cast<float>(column));
+    return slope_ * alibi_distance(p_, distance + static_cast<float>(column));
   }
 
  protected:

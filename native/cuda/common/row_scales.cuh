@@ -6,6 +6,7 @@
 
 #include "core/outliers.h"
 #include "cuda/common/device_pages.h"
+#include "cuda/device/types.cuh"
 #include "cuda/device/vector.cuh"
 
 namespace heed::cuda {
@@ -37,6 +38,36 @@ struct RowOutliers {
                              (row >= static_cast<int32_t>(second >> 8 * i & 0xff)));
     return true;
   }
+};
+
+// The scale of an int8 value, as what its elements and what its weights are multiplied by. A scale that marks
+// a row as not finite multiplies elements, because special_values.cuh keeps those from rows that do not
+// attend them.
+template <class T>
+struct ValueScale {
+  float element, weight;
+  __device__ __forceinline__ explicit ValueScale(float scale) : element(1), weight(scale) {
+    if (!(scale - scale == 0)) element = scale, weight = 1;
+  }
+};
+// float16 has no room for small weights times small scales, so that elements are multiplied, and rounded, as
+// far as they stay finite.
+template <>
+struct ValueScale<Float16> {
+  float element, weight;
+  __device__ __forceinline__ explicit ValueScale(float scale) : element(scale), weight(1) {
+    if (scale > most && scale - scale == 0) element = most, weight = scale / most;
+  }
+
+ private:
+  static constexpr float most = 512;  // 127 times as much is finite; a power of two
+};
+
+// That of an int8 key: its elements are exact in every type.
+template <class T>
+struct KeyScale {
+  float element = 1, weight;
+  __device__ __forceinline__ explicit KeyScale(float scale) : weight(scale) {}
 };
 
 // The scales of one batch entry and key head, from `start` on.

@@ -2,7 +2,7 @@
 //
 //   1. scale    score = scale · q·k, times the factors of query and key for cosines
 //   2. softcap  score = softcap · tanh(score / softcap)
-//   3. ALiBi    score = score + slope · (key − position)
+//   3. ALiBi    score = score + slope · (key − position), or slope · −|key − position|
 //   4. mask     score = score + element, and −∞ where that excludes the key (mask_element.cuh)
 //   5. range    score = −∞ beyond the row's window, causality included, and beyond its keys (key_range.h)
 //
@@ -75,6 +75,18 @@ __device__ __forceinline__ float sink_of(const DeviceAttention& p, int32_t head)
   return p.scoring.sinks == nullptr ? negative_infinity : p.scoring.sinks[head];
 }
 
+// The slope of ALiBi, in natural units; 0 if there is none.
+__device__ __forceinline__ float slope_of(const DeviceAttention& p, int64_t batch, int32_t head) {
+  const Scoring& scoring = p.scoring;
+  return scoring.alibi_slopes == nullptr ? 0
+                                         : scoring.alibi_slopes[batch * scoring.alibi_batch_stride + head];
+}
+
+// What ALiBi multiplies with the slope, for a key that many steps ahead of the row's position.
+__device__ __forceinline__ float alibi_distance(const DeviceAttention& p, float ahead) {
+  return p.scoring.alibi_absolute ? -fabsf(ahead) : ahead;
+}
+
 // Rules 1 and 2, in natural units.
 __device__ __forceinline__ float capped_score(const DeviceAttention& p, float product) {
   const float score = product * p.scoring.scale;
@@ -91,7 +103,7 @@ class ScoreRow {
         mask_(batch * p.scoring.mask.batch_stride + head * p.scoring.mask.head_stride +
               step * p.scoring.mask.query_stride),
         keys_(keys_of_row(p.scoring.window, position_, last_key)),
-        slope_(p.scoring.alibi_slopes == nullptr ? 0 : p.scoring.alibi_slopes[head]),
+        slope_(slope_of(p, batch, head)),
         factor_(p.factors.query == nullptr ? 1 : query_factor_of(p, sequence, batch, head, step)) {}
   // A row without a query attends nothing.
   __device__ __forceinline__ ScoreRow() : position_(0), mask_(0), slope_(0), factor_(0) {}
@@ -102,14 +114,14 @@ class ScoreRow {
   __device__ __forceinline__ float factor() const { return factor_; }
 
   // The number that ALiBi adds, in natural units.
-  __device__ __forceinline__ float alibi(int32_t key) const {
-    return slope_ * static_cast<float>(key - position_);
+  __device__ __forceinline__ float alibi(const DeviceAttention& p, int32_t key) const {
+    return slope_ * alibi_distance(p, static_cast<float>(key - position_));
   }
 
   // Rules 3 to 5, in natural units.
   __device__ __forceinline__ float biased(const DeviceAttention& p, float score, int32_t key) const {
     if (!in_range(key)) return negative_infinity;
-    if (p.scoring.alibi_slopes != nullptr) score += alibi(key);
+    if (p.scoring.alibi_slopes != nullptr) score += alibi(p, key);
     if (p.scoring.mask.data == nullptr) return score;
     const float bias = mask_of(p, key);
     return bias == negative_infinity ? bias : score + bias;  // NaN + −∞ would be NaN

@@ -79,10 +79,11 @@ void launch_tiles(ProjectionParameters p, DType type, Workspace& workspace) {
 void launch_finish_heads(const ProjectionProblem& problem, const ProjectionTarget& target,
                          Workspace& workspace) {
   if (!target.whole_heads() || target.columns == 0) return;
-  const FinishHeadsParameters p{target, problem.rows, problem.steps, target.columns / target.head_width};
+  const int64_t width = target.whole_width();
+  const FinishHeadsParameters p{target, problem.rows, problem.steps, target.columns / width, width};
   with_element_type(target.view.type, [&](auto element) {
     using T = typename decltype(element)::type;
-    launch(&finish_heads_kernel<T>, {tiles_of(p.rows * p.heads, heads_per_block), finish_heads_threads, 0},
+    launch(&finish_heads_kernel<T>, {tiles_of(p.rows * p.groups, groups_per_block), finish_heads_threads, 0},
            workspace, p);
   });
 }

@@ -178,17 +178,39 @@ onDevice('a layer', (location) => {
   });
 
   it('normalises heads there, before they turn', async () => {
-    const weights = {
-      ...randomWeights(random, 4, 4, true),
-      queryNorm: { weight: random.tensor('float32', [embed / 4]) },
-      keyNorm: { weight: random.tensor('float32', [embed / 4]) },
-    };
+    const factors = (...dims: number[]) => ({ weight: random.tensor('float32', dims) });
     const input = random.tensor('float32', [2, 7, embed]);
-    for (const options of [{}, { normEpsilon: 0.5 }, { rotary: {} }]) {
+    for (const [norm, options] of [
+      [factors(embed / 4), {}],
+      [factors(embed / 4), { normEpsilon: 0.5 }],
+      [{ ...factors(4, embed / 4), type: 'layer' }, { normEpsilon: 0.1 }],
+      [{ ...factors(embed), bias: random.tensor('float32', [embed]), together: true }, { rotary: {} }],
+    ] as const) {
+      const weights = { ...randomWeights(random, 4, 4, true), queryNorm: norm, keyNorm: norm };
       using there = new MultiHeadAttention(weights, { heads: 4, location: 'cuda', ...options });
       using here = new MultiHeadAttention(weights, { heads: 4, backend: 'reference', ...options });
       const expected = toNumbers(await here.forward(input));
       const result = await there.forward(await input.to('cuda'));
+      expectClose(await result.to('cpu'), expected, 2 * toleranceOf('cuda', 'float32'), '', 0.2);
+    }
+  });
+
+  it('adds relative biases, and a mask that is there', async () => {
+    const weights = randomWeights(random, 4, 4, true);
+    const relativeBias = { weight: random.tensor('float32', [8, 4]) };
+    using there = new MultiHeadAttention(weights, { heads: 4, location: 'cuda', relativeBias });
+    using here = new MultiHeadAttention(weights, { heads: 4, backend: 'reference', relativeBias });
+    const input = random.tensor('float32', [2, 7, embed]);
+    const moved = await input.to('cuda');
+    for (const mask of [
+      undefined,
+      random.mask([2, 1, 7, 7], 0.7),
+      random.tensor('float16', [7, 7]),
+      random.mask([2, 7], 0.7).cast('int64'),
+    ]) {
+      const expected = toNumbers(await here.forward(input, { ...(mask && { mask }) }));
+      const result = await there.forward(moved, { ...(mask && { mask: await mask.to('cuda') }) });
+      assert.equal(result.location, location);
       expectClose(await result.to('cpu'), expected, 2 * toleranceOf('cuda', 'float32'), '', 0.2);
     }
   });

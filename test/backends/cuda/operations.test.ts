@@ -133,6 +133,54 @@ onDevice('attention', (location) => {
     );
   });
 
+  it('reads masks of integers, wherever they are', async () => {
+    const inputs = randomInputs(random, { batch: 2, queries: 9, keys: 13 });
+    const { query, key, value } = await inputsOn(inputs);
+    const bits = random.mask([2, 13], 0.5);
+    const expected = attention(query, key, value, { mask: await bits.reshape([2, 1, 1, 13]).to(location) });
+    const wanted = await (await expected).getData();
+    for (const type of ['uint8', 'int32', 'int64'] as const) {
+      const mask = await bits.cast(type).to(location);
+      await sameElements(await attention(query, key, value, { mask }), wanted);
+      await sameElements(attentionSync(query, key, value, { mask }), wanted);
+    }
+    const wrong = await new Tensor(
+      Int32Array.from({ length: 13 }, (_, i) => i),
+      [1, 13],
+    ).to(location);
+    await rejectsHeed(
+      () => attention(query, key, value, { mask: wrong }),
+      'HEED_INVALID_ARGUMENT',
+      'Expected options.mask.data[2] to be 0 or 1, for a key that may be attended, received 2',
+    );
+  });
+
+  it('takes tensors with strides', async () => {
+    const inputs = randomInputs(random, { batch: 2, heads: 3, queries: 5, keys: 7, width: 16 });
+    const { query, key, value } = await inputsOn(inputs);
+    const expected = await (await attention(query, key, value)).getData();
+    // [batch, heads, steps, width] in memory, described in the order of the other layout.
+    const turned = [inputs.query, inputs.key, inputs.value].map((tensor) => {
+      const [batch, heads, steps, width] = tensor.dims;
+      const strides = [heads * steps * width, width, steps * width, 1];
+      return { type: tensor.type, dims: [batch, steps, heads, width], data: tensor.data, strides };
+    });
+    const [q, k, v] = turned;
+    const output = await attention(q, k, v, { layout: 'bshd', backend: 'cuda' });
+    const back = new Float32Array(output.size);
+    for (let i = 0; i < back.length; i++) {
+      const [head, step] = [Math.floor(i / 16 / 5) % 3, Math.floor(i / 16) % 5];
+      back[i] = (output.data as Float32Array)[(Math.floor(i / 240) * 15 + step * 3 + head) * 16 + (i % 16)];
+    }
+    assert.deepEqual(back, expected);
+    const far = Object.assign(query.reshape(query.dims), { strides: [240, 80, 17, 1] });
+    await rejectsHeed(
+      () => attention(far, key, value),
+      'HEED_SHAPE_MISMATCH',
+      'Expected query.data to reach as far as dims and strides do (484 elements), received 480',
+    );
+  });
+
   it('takes its tensors from one place', async () => {
     const inputs = randomInputs(random);
     const there = await inputsOn(inputs);

@@ -18,7 +18,6 @@ import { project } from '../../../lib/projection/project.js';
 import { sample } from '../../../lib/sampling/sample.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
-import { expectSameBits } from '../../support/compare.js';
 import { onDevice, toDevice } from '../../support/device.js';
 import { Random } from '../../support/random.js';
 import { rejectsHeed, throwsHeed } from '../../support/rejects.js';
@@ -124,44 +123,7 @@ onDevice('the cuda backend', () => {
     assert.equal(deviceMemory().used, used);
   });
 
-  it('has no ALiBi of absolute distances, or of each entry, yet, and says what to do instead', async () => {
-    const instead = "yet; add their bias as a mask, or use backend 'cpu'";
-    const one = new Array<number>(query.dims[1]).fill(1);
-    const call = (options: AttentionOptions) => () =>
-      attention(query, key, value, { ...options, backend: 'cuda' });
-    await rejectsHeed(
-      call({ alibiSlopes: one, alibiDistance: 'absolute' }),
-      'HEED_UNSUPPORTED',
-      `alibiSlopes of absolute distances ${instead}`,
-    );
-    const each = Array.from({ length: query.dims[0] }, () => one);
-    await rejectsHeed(
-      call({ alibiSlopes: each }),
-      'HEED_UNSUPPORTED',
-      `alibiSlopes per batch entry ${instead}`,
-    );
-    throwsHeed(
-      () =>
-        new MultiHeadAttention(weights, {
-          heads: 1,
-          backend: 'cuda',
-          alibiSlopes: [1],
-          alibiDistance: 'absolute',
-        }),
-      'HEED_UNSUPPORTED',
-      'alibiSlopes of absolute distances',
-    );
-  });
-
-  it('does not take strides, and says what to do instead', async () => {
-    const { query: q, key: k, value: v } = splitHeads(random.tensor('float32', [2, 5, 48]), { heads: 1 });
-    const message =
-      "Tensors with strides are not supported at 'cuda:0' yet, received query with strides [240, 48, 16, 1]";
-    const options = { layout: 'bshd', backend: 'cuda' } as const;
-    await rejectsHeed(() => attention(q, k, v, options), 'HEED_UNSUPPORTED', message);
-    using cache = new KeyValueCache({ batch: 2, heads: 1, width: 16, capacity: 9, location: 'cuda' });
-    throwsHeed(() => cache.append(k, v, { layout: 'bshd' }), 'HEED_UNSUPPORTED', 'received key with strides');
-    await rejectsHeed(() => attention(q, cache, { layout: 'bshd' }), 'HEED_UNSUPPORTED', message);
+  it('splits no product on a device, and says what to do instead', async () => {
     const [product] = await toDevice([random.tensor('float32', [2, 5, 48])]);
     throwsHeed(() => splitHeads(product, { heads: 1 }), 'HEED_NOT_ON_CPU', "received one at 'cuda:0'");
   });
@@ -183,19 +145,6 @@ onDevice('the cuda backend', () => {
     );
   });
 
-  it('has no masks of integers on a device, and says what to do instead', async () => {
-    const mask = random.mask([2, 1, 1, 13], 0.5).cast('int64');
-    const [q, k, v, there] = await toDevice([query, key, value, mask]);
-    await rejectsHeed(
-      () => attention(q, k, v, { mask: there }),
-      'HEED_UNSUPPORTED_TYPE',
-      "Expected options.mask.type at 'cuda:0' to be 'bool' or a floating-point type, received 'int64'; " +
-        "cast it to 'bool' in the memory of the CPU",
-    );
-    const expected = await attention(query, key, value, { mask: mask.cast('bool'), backend: 'cuda' });
-    expectSameBits(await attention(query, key, value, { mask, backend: 'cuda' }), expected);
-  });
-
   it('does not select or score otherwise in one call of a layer', async () => {
     using layer = new MultiHeadAttention(weights, { heads: 1, backend: 'cuda' });
     const input = Tensor.zeros('float32', [1, 3, width]);
@@ -204,20 +153,6 @@ onDevice('the cuda backend', () => {
       'HEED_UNSUPPORTED',
       "the selection 'local'",
     );
-  });
-
-  it('normalises heads one by one only, all with the same factors', async () => {
-    const input = Tensor.zeros('float32', [1, 3, width]);
-    const factors = (...dims: number[]) => ({ weight: Tensor.zeros('float32', dims) });
-    for (const [keyNorm, message] of [
-      [{ ...factors(width), together: true }, 'norms of all heads together yet'],
-      [factors(2, width / 2), 'norms with factors for each head yet'],
-      [{ ...factors(width / 2), type: 'layer' }, "norms of type 'layer' or with a bias yet"],
-      [{ ...factors(width / 2), bias: Tensor.zeros('float32', [width / 2]) }, 'or with a bias yet'],
-    ] as const) {
-      using layer = new MultiHeadAttention({ ...weights, keyNorm }, { heads: 2, backend: 'cuda' });
-      await rejectsHeed(() => layer.forward(input), 'HEED_UNSUPPORTED', message);
-    }
   });
 
   it('has nothing of what lies between two attentions yet', async () => {

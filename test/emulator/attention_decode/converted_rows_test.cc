@@ -22,8 +22,10 @@ using test::RandomAttention;
 
 AttentionLimits limits_of(Random& random) {
   const bool wide = random.chance(0.1);
-  return {
+  AttentionLimits limits{
       3, 2, 5, wide ? 512 : 140, random.pick<int64_t>({1, 1, 4, 9}), wide ? 100 : 400, random.chance(0.5)};
+  limits.alibi = true;
+  return limits;
 }
 
 int64_t most_keys(const AttentionProblem& problem) {

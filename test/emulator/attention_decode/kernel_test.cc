@@ -63,6 +63,7 @@ TEST_CASE("attention_decode: random problems, contiguous and paged, on random sc
     AttentionLimits limits{
         3, 2, 5, wide ? 512 : 140, random.pick<int64_t>({1, 1, 4, 9}), wide ? 100 : 600, random.chance(0.5)};
     limits.scores = random.chance(0.5);
+    limits.alibi = true;
     RandomAttention made(random, limits);
     use_possible_score(made.problem);
     if (random.chance(0.4)) {

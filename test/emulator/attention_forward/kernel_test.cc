@@ -29,6 +29,7 @@ using test::RandomAttention;
 void solve_random(uint64_t stream, AttentionLimits limits) {
   Random random(stream);
   limits.scores = random.chance(0.5);
+  limits.alibi = true;
   RandomAttention made(random, limits);
   use_possible_score(made.problem);
   Machine machine(schedule(random));
@@ -156,6 +157,7 @@ TEST_CASE("attention_forward: chunks of prompts in pages of any length, as in te
     if (random.chance(0.2))
       problem.scoring.alibi_slopes =
           problem.keep(std::vector<float>(static_cast<size_t>(key_heads * group), 0.1F));
+    problem.scoring.alibi_absolute = random.chance(0.5);
     Buffer mask(DType::boolean, steps * keys);
     for (int64_t i = 0; i < mask.size(); ++i) mask.set(i, random.chance(0.8));
     if (random.chance(0.2)) problem.scoring.mask = {mask.data(), DType::boolean, 0, 0, keys, 1};

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "cuda/unsupported.h"
 #include "machine/machine.h"
@@ -74,16 +75,28 @@ struct Projection {
     }
   }
 
-  // Divides the heads of each target by their root mean squares, or not, at random.
+  // Normalises the heads of each target, or not, at random: each by itself or several together, with factors
+  // of their own or common ones.
   void norm(Random& random) {
     for (ProjectionTarget& target : problem.targets) {
       if (random.chance(0.3)) continue;
-      std::vector<float> weight;
-      for (int64_t d = 0; d < target.head_width; ++d)
-        weight.push_back(static_cast<float>(1 + random.normal() / 4));
-      tables.push_back(std::move(weight));
-      target.norm = {tables.back().data(), random.pick({1e-6F, 0.5F})};
+      HeadNorm& norm = target.norm;
+      const int64_t heads = target.columns / target.head_width;
+      if (random.chance(0.5)) norm.heads = random.chance(0.7) || heads % 2 != 0 ? heads : heads / 2;
+      norm.epsilon = random.pick({1e-6F, 0.5F});
+      norm.centered = random.chance(0.4);
+      norm.shared = random.chance(0.5);
+      const int64_t factors = target.head_width * (norm.shared ? norm.heads : heads);
+      norm.weight = table(random, factors, 1);
+      if (random.chance(0.4)) norm.bias = table(random, factors, 0);
     }
+  }
+
+  const float* table(Random& random, int64_t count, double mean) {
+    std::vector<float> numbers;
+    for (int64_t i = 0; i < count; ++i) numbers.push_back(static_cast<float>(mean + random.normal() / 4));
+    tables.push_back(std::move(numbers));
+    return tables.back().data();
   }
 
   void solve(Machine& machine) {
@@ -140,15 +153,9 @@ struct Projection {
   std::vector<double> head_of(const ProjectionTarget& target, int64_t row, int64_t head,
                               double& divisor) const {
     std::vector<double> elements;
-    double squares = 0;
-    for (int64_t d = 0; d < target.head_width; ++d) {
+    for (int64_t d = 0; d < target.head_width; ++d)
       elements.push_back(sum(row, target.first_column + head * target.head_width + d));
-      squares += elements.back() * elements.back();
-    }
-    if (target.norm.weight != nullptr)
-      divisor = std::sqrt(squares / static_cast<double>(target.head_width) + target.norm.epsilon);
-    for (size_t d = 0; target.norm.weight != nullptr && d < elements.size(); ++d)
-      elements[d] *= target.norm.weight[d] / divisor;
+    if (target.norm.weight != nullptr) normalise(target, row, head, elements, divisor);
     const Rotation& rotation = target.rotation;
     const int64_t pairs = rotation.width / 2;
     for (int64_t pair = 0; pair < pairs; ++pair) {
@@ -161,6 +168,27 @@ struct Projection {
       elements[second] = x * sin + y * cos;
     }
     return elements;
+  }
+
+  // One of the heads that are normalised together.
+  void normalise(const ProjectionTarget& target, int64_t row, int64_t head, std::vector<double>& elements,
+                 double& divisor) const {
+    const HeadNorm& norm = target.norm;
+    const int64_t first = (head - head % norm.heads) * target.head_width;
+    std::vector<double> all;
+    for (int64_t d = 0; d < norm.heads * target.head_width; ++d)
+      all.push_back(sum(row, target.first_column + first + d));
+    const auto count = static_cast<double>(all.size());
+    const double mean = norm.centered ? std::accumulate(all.begin(), all.end(), 0.0) / count : 0;
+    double squares = 0;
+    for (const double x : all) squares += (x - mean) * (x - mean);
+    divisor = std::sqrt(squares / count + norm.epsilon);
+    for (size_t d = 0; d < elements.size(); ++d) {
+      const int64_t within = head * target.head_width + static_cast<int64_t>(d);
+      const int64_t at = norm.shared ? within - first : within;
+      elements[d] = (elements[d] - mean) / divisor * norm.weight[at];
+      if (norm.bias != nullptr) elements[d] += norm.bias[at];
+    }
   }
 
   ProjectionProblem problem;

@@ -75,6 +75,14 @@ TEST_CASE(
     const AttentionProblem prompt_attention = prompt.attend(24, false);
     expect_calls(
         gpu, [&](int64_t) { return std::vector<Problem>{prompt_attention}; }, few ? 1 : 2);
+    // Numbers of heads come as one table, of all entries or of each.
+    AttentionProblem with_numbers = prompt_attention;
+    with_numbers.scoring.alibi_slopes =
+        with_numbers.keep(std::vector<float>(static_cast<size_t>(batch * Layer::heads), 0.25f));
+    with_numbers.scoring.alibi_batch_stride = Layer::heads;
+    with_numbers.scoring.sinks = with_numbers.keep(std::vector<float>(Layer::heads, 0.5f));
+    expect_calls(
+        gpu, [&](int64_t) { return std::vector<Problem>{with_numbers}; }, 2);
     // Its mask is classified first.
     AttentionProblem masked = prompt_attention;
     masked.scoring.mask = {prompt.numbers(batch * 17 * 24), DType::float32, 17 * 24, 0, 24, 1};
