@@ -103,7 +103,9 @@ class QuantisedRows {
     const int32_t own = key + own_.row + i * Own::down;
     return own < last_key_ ? own : last_key_;
   }
-  __device__ __forceinline__ static constexpr int offset(int c) { return c * Own::across * Tile::per_chunk; }
+  __device__ __forceinline__ static constexpr int offset(int c) {
+    return c * Own::across * Tile::per_chunk;
+  }
   __device__ __forceinline__ bool is_used(int c) const {
     return (own_.chunk + c * Own::across) * Tile::per_chunk < width_;
   }

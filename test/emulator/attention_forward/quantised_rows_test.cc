@@ -96,7 +96,8 @@ TEST_CASE("attention_forward: bytes of a cache of int8 are read once a tile, and
   }
 }
 
-TEST_CASE("attention_forward: rows of int8 that are no whole pieces, and queries of float32, are for decode") {
+TEST_CASE(
+    "attention_forward: rows of int8 that are no whole pieces, and queries of float32, are for decode") {
   Random random(87);
   Machine machine(schedule(random));
   EmulatedWorkspace workspace(machine);
