@@ -124,6 +124,13 @@ export function finiteOption(value: unknown, name: string, byDefault: number): n
   return value;
 }
 
+/** What is added to a variance before its root is taken. */
+export function epsilonOption(value: unknown, name: string): number {
+  const epsilon = finiteOption(value, name, 1e-6);
+  if (epsilon < 0) throw invalid(name, 'a finite, non-negative number', value);
+  return epsilon;
+}
+
 export function integerBetween(value: unknown, name: string, low: number, high: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
     throw invalid(name, `an integer from ${low} to ${high}`, value);

@@ -5,7 +5,7 @@ import type { Backend, BackendName } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
 import { expectLocation } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';
-import { choiceOption, finiteOption, integerBetween, invalid } from '../checks/values.js';
+import { choiceOption, epsilonOption, integerBetween } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { QuantisedType } from '../problem/quantised-weight.js';
 import { quantisedTypeOption } from '../projection/quantise-weight.js';
@@ -128,7 +128,7 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
       causal: scoring.window.right === 0,
     }),
     rotary: readRotary(values.rotary, 'options.rotary'),
-    normEpsilon: readNormEpsilon(values.normEpsilon, 'options.normEpsilon'),
+    normEpsilon: epsilonOption(values.normEpsilon, 'options.normEpsilon'),
     type:
       values.type === undefined
         ? undefined
@@ -137,12 +137,6 @@ export function checkLayerOptions(values: OptionValues<LayerOptionName>): LayerO
       values.weights === undefined ? undefined : quantisedTypeOption(values.weights, 'options.weights'),
     chooseBackend: (type, weights) => chooseBackend(backend, type, location ?? weights),
   };
-}
-
-function readNormEpsilon(value: unknown, name: string): number {
-  const epsilon = finiteOption(value, name, 1e-6);
-  if (epsilon < 0) throw invalid(name, 'a finite, non-negative number', value);
-  return epsilon;
 }
 
 function readKeyValueHeads(value: unknown, heads: number): number {

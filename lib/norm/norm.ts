@@ -14,7 +14,7 @@ import {
   readTensor,
   type TensorArgument,
 } from '../checks/tensor.js';
-import { choiceOption, finiteOption, invalid, signalOption } from '../checks/values.js';
+import { choiceOption, epsilonOption, finiteOption, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { NormType } from '../multi-head-attention/linear.js';
@@ -99,12 +99,6 @@ function readResidual(value: unknown, x: TensorArgument): TensorArgument | undef
   return residual;
 }
 
-function readEpsilon(value: unknown): number {
-  const epsilon = finiteOption(value, 'options.epsilon', 1e-6);
-  if (epsilon < 0) throw invalid('options.epsilon', 'a finite, non-negative number', value);
-  return epsilon;
-}
-
 interface Outs {
   readonly sum: OutArgument;
   readonly output: OutArgument;
@@ -129,7 +123,7 @@ function prepare(allocations: Allocations, xValue: unknown, options: unknown): O
   const weight = readFactors(values.weight, 'options.weight', width, x);
   const bias = values.bias === undefined ? undefined : readFactors(values.bias, 'options.bias', width, x);
   const normType = choiceOption(values.type, 'options.type', ['rms', 'layer'], 'rms');
-  const epsilon = readEpsilon(values.epsilon);
+  const epsilon = epsilonOption(values.epsilon, 'options.epsilon');
   const offset = finiteOption(values.offset, 'options.offset', 0);
   const residual = readResidual(values.residual, x);
   const backend = chooseBackend(values.backend, type, x.location);
