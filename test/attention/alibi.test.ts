@@ -6,7 +6,7 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 import { layerOracle } from '../multi-head-attention/layer-oracle.js';
 import { randomWeights } from '../multi-head-attention/random-layer.js';
 import { attend, checkAttention, randomInputs, typesOf } from '../support/attention.js';
-import { eachBackend } from '../support/backends.js';
+import { eachBackend, locationOf } from '../support/backends.js';
 import { filledCache } from '../support/cached.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
 import { attentionOracle } from '../support/oracle.js';
@@ -99,7 +99,7 @@ eachBackend('ALiBi', (backend) => {
   it('takes them over caches whose entries share their pages', () => {
     const key = random.tensor('float32', [1, 2, 1100, 9]);
     const value = random.tensor('float32', [1, 2, 1100, 5]);
-    using cache = filledCache(random, key, value, { pageSize: 64 });
+    using cache = filledCache(random, key, value, { pageSize: 64, location: locationOf(backend) });
     using fork = cache.fork({ entries: [0, 0, 0] });
     const query = random.tensor('float32', [3, heads, 1, 9]);
     const options = { alibiSlopes: entrySlopes().map((row) => row.map((slope) => slope / 100)) };
