@@ -128,6 +128,8 @@ export function cacheSource({ key, value }: CacheViews): KeyValueSource {
   return { views: () => ({ key, value }) };
 }
 
+const mostHeads = 2 ** 31 - 1;
+
 export function expectWidth(width: number, name: string): void {
   if (width < 1 || width > widestHead) {
     throw new HeedError(
@@ -147,6 +149,13 @@ export function checkShape(
   expectWidth(shape.valueWidth, names.valueWidth);
   if (shape.keyHeads < 1) {
     throw new HeedError('HEED_INVALID_DIMS', `Expected ${names.keyHeads} to be at least 1, received 0`);
+  }
+  // Tensors without elements may claim any number.
+  if (shape.queryHeads > mostHeads) {
+    throw new HeedError(
+      'HEED_INVALID_DIMS',
+      `Expected ${names.queryHeads} to be at most ${mostHeads}, received ${shape.queryHeads}`,
+    );
   }
   if (shape.queryHeads < 1 || shape.queryHeads % shape.keyHeads !== 0) {
     throw new HeedError(

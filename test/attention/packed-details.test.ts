@@ -313,6 +313,17 @@ eachBackend('packed attention details', (backend) => {
     expectClose(merged.logSumExp, toNumbers(whole.logSumExp), 2 * tolerance, 'log-sum-exp:', 1);
   });
 
+  it('refuses heads beyond counting, of no tokens', async () => {
+    const key = Tensor.zeros('float32', [3, 1, 8]);
+    const options = { queryStarts: [0, 0], keyStarts: [0, 3], include: ['weights'], backend } as const;
+    const query = { type: 'float32', dims: [0, 2 ** 32 + 1, 8], data: new Float32Array(0) } as const;
+    await rejectsHeed(
+      () => packedAttentionDetails(query, key, key, options),
+      'HEED_INVALID_DIMS',
+      'Expected query.dims[1] to be at most 2147483647, received 4294967297',
+    );
+  });
+
   it('refuses what does not exist', async () => {
     const { query, key, value } = pack(random);
     const refuses = (options: object, code: Parameters<typeof rejectsHeed>[1], message: string) =>

@@ -13,7 +13,7 @@ import { save } from '../../lib/safetensors/save.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
 import { typesOf } from '../support/attention.js';
-import { eachBackend } from '../support/backends.js';
+import { eachBackend, locationOf } from '../support/backends.js';
 import { expectClose, expectSameBits, tolerances } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
 import { attentionOracle } from '../support/oracle.js';
@@ -114,6 +114,7 @@ eachBackend('views of one product', (backend) => {
         width: 6,
         valueWidth: 5,
         capacity: 20,
+        location: locationOf(backend),
         ...(pageSize && { pageSize }),
       };
       using cache = new KeyValueCache(form);
@@ -209,7 +210,10 @@ eachBackend('views of one product', (backend) => {
     });
     const output = attentionSync(query, key, value, given);
     expectClose(output, expected.output, tolerances.float32);
-    expectSameBits(output, attentionSync(copies[0], copies[1], copies[2], given));
+    // GPUs have other tiles for rows that do not begin at multiples of 16 bytes.
+    const copied = attentionSync(copies[0], copies[1], copies[2], given);
+    if (backend === 'cuda') expectClose(copied, expected.output, tolerances.float32);
+    else expectSameBits(output, copied);
   });
 
   it('may lie in memory that can be resized', async () => {

@@ -62,6 +62,12 @@ const shapes: readonly Refusal[] = [
     'HEED_INVALID_DIMS',
     /key\.dims\[1\] to be at least 1/,
   ],
+  [
+    'heads beyond counting',
+    { query: zeros(2, 2 ** 32 + 2, 0, 16) },
+    'HEED_INVALID_DIMS',
+    /query\.dims\[1\] to be at most 2147483647, received 4294967298/,
+  ],
   ['no heads', { query: zeros(2, 0, 9, 16) }, 'HEED_SHAPE_MISMATCH', /query\.dims\[1\].*received 0/],
   [
     'width 0',
