@@ -113,6 +113,10 @@ static inline __attribute__((always_inline)) void multiply_loop(const float* a, 
 
 constexpr bool has_multiply_loop = false;
 
+template <bool contiguous_rows, int rows, bool requests>
+void multiply_loop(const float* a, int64_t stride, const float* b, int64_t depth, Vec (&acc)[rows][2],
+                   const char* next, int64_t distance);
+
 #endif
 
 }  // namespace heed::cpu::HEED_ISA
