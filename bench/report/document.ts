@@ -115,7 +115,9 @@ function written(name: string, results: Results): string {
     chart('ratios', 'How much faster heed is than its peers'),
     chart('limits', 'How much of the machine heed uses'),
     ...sections.map((section) => `### ${section}\n\n${markdown(sectionTable(section, results))}\n`),
-    ...(absent.length > 0 ? [`Not on this machine: ${absent.join('; ')}.\n`] : []),
+    ...(absent.length > 0
+      ? [`Not on this machine:\n\n${absent.map((name) => `- ${name}`).join('\n')}\n`]
+      : []),
     '### Ratios that were not reached\n\n' +
       'The ratios at the limit of the machine, if the time of the other contender stayed the same:\n\n' +
       `${markdown(missedTable(results))}\n`,
