@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cpu/backend.h"
+#include "support/each_instruction_set.h"
 #include "support/half.h"
 #include "support/run.h"
 
@@ -21,22 +22,11 @@ void cast(const CastProblem& problem, Random& random) {
   run(plan, random);
 }
 
-template <class F>
-void on_every_instruction_set(F f) {
-  const auto before = cpu::instruction_set();
-  for (const auto isa : cpu::available_instruction_sets()) {
-    CAPTURE(cpu::name_of(isa));
-    cpu::set_instruction_set(isa);
-    f();
-  }
-  cpu::set_instruction_set(before);
-}
-
 }  // namespace
 
 TEST_CASE("cast: every pair of types, in every length") {
   Random random(70);
-  on_every_instruction_set([&] {
+  with_every_instruction_set([&] {
     for (const DType from_type : types) {
       for (const DType to_type : types) {
         for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{17}, random.integer(65'000, 200'000)}) {

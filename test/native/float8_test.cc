@@ -8,23 +8,13 @@
 #include <vector>
 
 #include "cpu/backend.h"
+#include "support/each_instruction_set.h"
 #include "support/half.h"
 #include "support/run.h"
 
 namespace heed::test {
 
 namespace {
-
-template <class F>
-void with_every_instruction_set(F f) {
-  const auto before = cpu::instruction_set();
-  for (const auto isa : cpu::available_instruction_sets()) {
-    CAPTURE(cpu::name_of(isa));
-    cpu::set_instruction_set(isa);
-    f();
-  }
-  cpu::set_instruction_set(before);
-}
 
 // One page with keys and values of float8, of one batch entry and head.
 struct Page8 {
