@@ -59,6 +59,25 @@ eachBackend('NaN and ∞', (backend) => {
       }
     });
 
+    it(`in a ${type} value make NaN even where a sink leaves no weight`, () => {
+      // Few and many queries, keys of one chunk and of several.
+      for (const [queries, keys] of [
+        [3, 13],
+        [2, 700],
+        [40, 13],
+      ]) {
+        const inputs = randomInputs(random, { type, queries, keys, width });
+        const options = { sinks: Array.from({ length: inputs.query.dims[1] }, () => 3.4e38) };
+        assert.ok(toNumbers(attend(backend, inputs, options)).every((x) => x === 0));
+        for (const element of spoilers) {
+          const output = toNumbers(
+            attend(backend, { ...inputs, value: spoil(inputs.value, 4, element) }, options),
+          );
+          assert.ok(output.every(Number.isNaN), `${queries} queries, ${keys} keys`);
+        }
+      }
+    });
+
     it(`of opposite signs make NaN of ${type}`, () => {
       const value = spoil(spoil(inputs.value, 4, Number.POSITIVE_INFINITY), 5, Number.NEGATIVE_INFINITY);
       assert.ok(toNumbers(attend(backend, { ...inputs, value })).every(Number.isNaN));

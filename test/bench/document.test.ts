@@ -82,7 +82,7 @@ describe('the document of performance', () => {
   it('names what this machine has no instructions for', () => {
     assert.match(
       withResults(document, 'new', results),
-      /\nNot on this machine: what it has no instructions for\.\n/,
+      /\nNot on this machine:\n\n- what it has no instructions for\n/,
     );
     const last = rowTable(results).at(-1);
     assert.deepEqual(last?.slice(0, 3), ['what it has no instructions for', '', 'not on this machine']);

@@ -156,7 +156,8 @@ static inline void finish_rows(const RowBlock& block, int64_t first_row, const R
   }
 }
 
-// Writes output rows, each times its factor; a factor of 0 writes zeros, even if a masked value has left NaN.
+// Writes output rows, each times its factor; one that attended nothing is zeros, even if a masked value has
+// left NaN.
 template <class Type>
 static inline void write_outputs(const RowBlock& block, int64_t first_row, const RowGroup& group,
                                  const float* factor) {
@@ -170,7 +171,7 @@ static inline void write_outputs(const RowBlock& block, int64_t first_row, const
   for (int64_t base = 0; base < group.rows; base += lanes) {
     const int64_t rows = group.rows - base < lanes ? group.rows - base : lanes;
     const Vec scale = load(factor + base);
-    const IntVec empty = scale == Vec{};
+    const IntVec empty = load(group.sum + base) == Vec{};
     int64_t d = 0;
     for (; d + lanes <= p.value_width; d += lanes) {
       Vec tile[lanes];

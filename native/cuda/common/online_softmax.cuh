@@ -77,16 +77,17 @@ __device__ __forceinline__ void soften(SoftmaxState<Scores::rows>& state, Scores
 
 // The final softmax result of a row.
 struct SoftmaxResult {
-  float factor;       // for its outputs
+  float factor;       // for its outputs; negative if the row attended nothing
   float log_sum_exp;  // natural
-  // A row without weights gives 0, even if its output contains 0 · ∞.
-  __device__ __forceinline__ float scaled(float output) const { return factor == 0 ? 0 : output * factor; }
+  // A row that attended nothing gives 0, even if its output contains 0 · ∞. One whose weights are 0 beside a
+  // sink does not.
+  __device__ __forceinline__ float scaled(float output) const { return factor < 0 ? 0 : output * factor; }
 };
 
 // Computed from the maximum in log2 units, the sum of the weights relative to it, and the sink logit (natural
 // units; −∞: none). A row without weights gives zeros, and a log-sum-exp that is the sink.
 __device__ __forceinline__ SoftmaxResult result_of(float maximum, float sum, float sink) {
-  if (sum == 0) return {0, sink};
+  if (sum == 0) return {-1, sink};
   if (maximum == negative_infinity) maximum = 0;
   // The largest logits would be infinite in log2 units.
   const float scaled = fminf(sink * log2_e, FLT_MAX);
