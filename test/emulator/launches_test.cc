@@ -20,7 +20,7 @@ namespace {
 
 using cuda::emulator::Shape;
 
-// All rows in one page, of the type of the queries or of int8.
+// All rows in one page, of the type of the queries or of a scaled one.
 AttentionProblem in_a_page(AttentionProblem problem, DType type) {
   const auto tables = std::make_shared<PageTables>();
   const int64_t steps = problem.sequences[0].key_steps;
@@ -29,7 +29,7 @@ AttentionProblem in_a_page(AttentionProblem problem, DType type) {
   tables->values = {const_cast<void*>(problem.value.data)};
   tables->key = {steps, tables->first.data(), tables->keys.data()};
   tables->value = {steps, tables->first.data(), tables->values.data()};
-  if (type == DType::int8) {
+  if (is_scaled(type)) {
     tables->key_scales = tables->value_scales = {static_cast<float*>(tables->keys[0])};
     tables->key.scales = tables->key_scales.data();
     tables->value.scales = tables->value_scales.data();
@@ -59,8 +59,10 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   rows.heads = rows.queries = {0};
   rows.keys = 600;
   cuda::attention_rows(rows, workspace);
-  rows.attention = in_a_page(made.problem, DType::int8);
-  cuda::attention_rows(rows, workspace);
+  for (const DType stored : {DType::int8, DType::float8}) {
+    rows.attention = in_a_page(made.problem, stored);
+    cuda::attention_rows(rows, workspace);
+  }
   made.problem.scoring.softcap = 1;
   cuda::attention_forward(made.problem, workspace);
   cuda::attention_forward(in_a_page(made.problem, type), workspace);
@@ -148,6 +150,9 @@ void launch_quantisation(cuda::Workspace& workspace, DType from) {
   problem.pages = tables;
   problem.cached_key = {nullptr, DType::int8, 0, 64, 64, &tables->key};
   problem.cached_value = {nullptr, DType::int8, 0, 64, 64, &tables->value};
+  cuda::append(problem, workspace);
+  tables->key.outliers = nullptr;
+  problem.cached_key.type = problem.cached_value.type = DType::float8;
   cuda::append(problem, workspace);
 }
 

@@ -3,6 +3,7 @@
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/atomic.cuh"
 #include "cuda/device/block.cuh"
+#include "cuda/device/float8.cuh"
 #include "cuda/device/launch.cuh"
 #include "cuda/device/matrix.cuh"
 #include "cuda/device/thread.cuh"
@@ -83,11 +84,35 @@ __global__ void pack(const uint32_t* in, uint32_t* out) {
 }
 
 // in: four numbers of int8 for each lane
-__global__ void widen(const uint32_t* in, uint32_t* out) {
+__global__ void widen_int8(const uint32_t* in, uint32_t* out) {
   const uint32_t l = thread::lane();
   float four[4];
   thread::to_floats(in[l], four);
   for (uint32_t i = 0; i < 4; ++i) out[4 * l + i] = as_word(four[i]);
+}
+
+// in: four numbers of float8 for each lane
+__global__ void widen_float8(const uint32_t* in, uint32_t* out) {
+  const uint32_t l = thread::lane();
+  float four[4];
+  thread::float8_times(in[l], 0.75f, four);
+  for (uint32_t i = 0; i < 4; ++i) out[4 * l + i] = as_word(four[i]);
+}
+
+// The same as two pairs.
+template <class T>
+__global__ void widen_float8_to_pairs(const uint32_t* in, uint32_t* out) {
+  const uint32_t l = thread::lane(), four = in[l];
+  constexpr float unit = thread::Float8Unit<T>::value;
+  const uint32_t units = thread::pack<T>(unit, unit);
+  const uint32_t first = thread::multiply_pairs<T>(thread::float8_pair<T, 0>(four), units),
+                 second = thread::multiply_pairs<T>(thread::float8_pair<T, 2>(four), units);
+  out[2 * l] = first | thread::float8_nan_pair<0>(four);
+  out[2 * l + 1] = second | thread::float8_nan_pair<2>(four);
+}
+
+__global__ void narrow_to_float8(const uint32_t* in, uint32_t* out) {
+  out[thread::lane()] = static_cast<uint32_t>(thread::from_float<Float8>(as_float(in[thread::lane()])));
 }
 
 __global__ void exp2(const uint32_t* in, uint32_t* out) {
@@ -180,7 +205,11 @@ const std::vector<Primitive>& primitives() {
       {"votes", 32, 64, &start<&votes>},
       {"pack float16", 64, 64, &start<&pack<Float16>>},
       {"pack bfloat16", 64, 64, &start<&pack<BFloat16>>},
-      {"widen", 32, 128, &start<&widen>},
+      {"widen int8", 32, 128, &start<&widen_int8>},
+      {"widen float8", 32, 128, &start<&widen_float8>},
+      {"widen float8 to float16", 32, 64, &start<&widen_float8_to_pairs<Float16>>},
+      {"widen float8 to bfloat16", 32, 64, &start<&widen_float8_to_pairs<BFloat16>>},
+      {"narrow to float8", 32, 32, &start<&narrow_to_float8>},
       {"exp2", 32, 32, &start<&exp2>},
       {"log2", 32, 32, &start<&log2>},
       {"reciprocal", 32, 32, &start<&reciprocal>},
