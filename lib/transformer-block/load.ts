@@ -94,7 +94,8 @@ function missingFrom(checkpoint: Checkpoint, convention: BlockConvention): strin
   const needed = mapsOf(convention).map((map) => `${map}.weight`);
   for (const name of normNames) {
     const norm = norms[name];
-    if (norm !== undefined && !optionalNorms.includes(name)) needed.push(normTensors(checkpoint, norm).weight);
+    if (norm !== undefined && !optionalNorms.includes(name))
+      needed.push(normTensors(checkpoint, norm).weight);
   }
   return needed.find((name) => !checkpoint.names.has(name));
 }

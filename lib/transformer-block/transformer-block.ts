@@ -116,6 +116,7 @@ function expectAlike(attention: MultiHeadAttention, feedForward: FeedForward): v
  * const output = await block.forward(tokens, { queryStarts, caches });
  */
 export class TransformerBlock {
+  /** Where it has its norms, and what its network reads. */
   readonly form: BlockForm;
   /** The width of inputs and results. */
   readonly embed: number;
