@@ -59,6 +59,7 @@ void launch(const RowsProblem& problem, Workspace& workspace) {
 // Kernels take an input and a weight of one type; if the types differ, both are converted to the type that
 // holds either.
 void launch(const ProjectionProblem& given, Workspace& workspace) {
+  if (given.epilogue.present()) throw Unsupported("activations, caps and residuals of products");
   if (given.input_type == given.weight_type || given.packed != nullptr) return projection(given, workspace);
   ProjectionProblem problem = given;
   problem.input = as_float32(given.input, given.input_type, given.rows * given.inner, workspace);

@@ -53,6 +53,10 @@ class CpuBackend implements Backend {
     // All kinds that the encoder knows.
   }
 
+  expectEpilogues(): void {
+    // All of them.
+  }
+
   expectQuantised(): void {
     // All types.
   }

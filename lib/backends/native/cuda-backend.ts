@@ -105,6 +105,10 @@ class CudaBackend implements Backend {
     if (kind in unsolved) throw unsupported(unsolved[kind as keyof typeof unsolved]);
   }
 
+  expectEpilogues(what: string): never {
+    throw unsupported(what);
+  }
+
   expectQuantised(type: QuantisedType): never {
     throw unsupported(
       `weights of type '${type}'`,

@@ -80,6 +80,9 @@ export const referenceBackend: Backend = {
   expectSolvable() {
     // All that work() knows.
   },
+  expectEpilogues() {
+    // All of them.
+  },
   expectQuantised() {
     // All types.
   },

@@ -1,0 +1,222 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** Blocks of transformers: attention and a feed-forward network, with norms and residual sums. */
+import { inspect } from 'node:util';
+import { type Operation, run, runSync } from '../backends/operation.js';
+import { expectLength } from '../checks/lists.js';
+import { readOptions } from '../checks/options.js';
+import { choiceOption, describe, invalid, isInstance } from '../checks/values.js';
+import { HeedError } from '../errors.js';
+import { FeedForward } from '../feed-forward/feed-forward.js';
+import type { Allocations } from '../memory/allocations.js';
+import { type ForwardOptions, MultiHeadAttention } from '../multi-head-attention/multi-head-attention.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { FloatType, Location, TensorLike } from '../tensor/types.js';
+import { buildBlock } from './call-problems.js';
+import { type BlockForm, type BlockNorms, blockForms, normNames, readNorms } from './forms.js';
+import { type BlockNormOptions, type NormWeights, readNormOptions } from './norms.js';
+
+export type { BlockForm } from './forms.js';
+export type { BlockNormOptions, NormWeights } from './norms.js';
+
+/** What a {@link TransformerBlock} consists of. Both parts belong to the block from then on, and it disposes of them. */
+export interface TransformerBlockParts {
+  /** With an output map, and as wide as its inputs. */
+  attention: MultiHeadAttention;
+  /** As wide, of the same type and at the same location. */
+  feedForward: FeedForward;
+  /** Of what attention reads; in the form 'post-norm', of the sum after it. Default: no norm. */
+  attentionNorm?: NormWeights;
+  /** In the form 'sandwich': of what attention gives, before it is added. Default: no norm. */
+  attentionOutputNorm?: NormWeights;
+  /**
+   * Of what the feed-forward network reads; in the form 'post-norm', of the sum after it. Default: no norm, or in the form
+   * 'parallel' what attention reads.
+   */
+  feedForwardNorm?: NormWeights;
+  /** In the form 'sandwich': of what the network gives, before it is added. Default: no norm. */
+  feedForwardOutputNorm?: NormWeights;
+}
+
+/** The options of a {@link TransformerBlock}. */
+export interface TransformerBlockOptions {
+  /**
+   * With attention A, the network F, and norms N:
+   *
+   * - 'pre-norm' (default), as in GPT-2 and Llama: y = x + A(N x), y + F(N y)
+   * - 'post-norm', as in BERT: y = N(x + A(x)), N(y + F(y))
+   * - 'sandwich', as in Gemma 2 and, without the inner norms, OLMo 2: y = x + N A(N x), y + N F(N y)
+   * - 'parallel', as in GPT-NeoX and Phi-2: x + A(N x) + F(N x)
+   */
+  form?: BlockForm;
+  /** What all norms have in common. Default: RMSNorm with epsilon 1e-6. */
+  norm?: BlockNormOptions;
+}
+
+/** The options of one call of {@link TransformerBlock.forward}, as {@link MultiHeadAttention.forward} has them. */
+export type BlockForwardOptions = Omit<ForwardOptions, 'context'>;
+
+const callOptionNames = [
+  'cache',
+  'mask',
+  'lengths',
+  'kvLengths',
+  'positions',
+  'select',
+  'queryStarts',
+  'caches',
+  'out',
+  'signal',
+] as const satisfies readonly (keyof BlockForwardOptions)[];
+
+interface Block {
+  readonly form: BlockForm;
+  readonly norms: BlockNorms;
+  readonly attention: MultiHeadAttention;
+  readonly feedForward: FeedForward;
+}
+
+function required(value: unknown, name: string, expected: string): HeedError {
+  return new HeedError(
+    'HEED_INVALID_ARGUMENT',
+    `Expected ${name} to be ${expected}, received ${describe(value)}`,
+  );
+}
+
+function expectAlike(attention: MultiHeadAttention, feedForward: FeedForward): void {
+  const { layer } = MultiHeadAttention.partOf(attention);
+  const { embed, out } = layer.shape;
+  const name = 'the width of parts.attention';
+  expectLength(out, 'the width of what parts.attention gives', embed, name);
+  expectLength(feedForward.embed, 'parts.feedForward.embed', embed, name);
+  expectLength(feedForward.out, 'parts.feedForward.out', embed, name);
+  if (feedForward.type !== attention.type) {
+    throw new HeedError(
+      'HEED_TYPE_MISMATCH',
+      `Expected parts.feedForward.type to equal parts.attention.type ('${attention.type}'), received '${feedForward.type}'`,
+    );
+  }
+  const { backend } = FeedForward.partOf(feedForward);
+  if (backend !== layer.backend) {
+    throw new HeedError(
+      'HEED_INVALID_ARGUMENT',
+      `Expected parts.feedForward to have the backend of parts.attention ('${layer.backend.name}'), received one with '${backend.name}'`,
+    );
+  }
+}
+
+/**
+ * A block of a transformer: attention and a feed-forward network, whose results are added to what they read, and norms.
+ * A call is one operation, from input to output. Release it with `dispose()` or `using`; garbage collection does so at the latest.
+ *
+ * @example
+ * const block = new TransformerBlock({ attention, feedForward, attentionNorm, feedForwardNorm });
+ * const output = await block.forward(tokens, { queryStarts, caches });
+ */
+export class TransformerBlock {
+  readonly form: BlockForm;
+  /** The width of inputs and results. */
+  readonly embed: number;
+  /** The type of inputs and results. */
+  readonly type: FloatType;
+  /** Where it computes. */
+  readonly location: Location;
+  /** The number of parameters: the elements of all weights, biases and norms. */
+  readonly parameters: number;
+  readonly #block: Block;
+
+  /** @throws HeedError for every bad argument: see `code`; HEED_UNSUPPORTED on the cuda backend */
+  constructor(parts: TransformerBlockParts, options?: TransformerBlockOptions) {
+    if (parts === undefined) throw invalid('parts', 'an object with attention and feedForward', parts);
+    const { attention, feedForward, ...norms } = readOptions(
+      parts,
+      ['attention', 'feedForward', ...normNames],
+      'parts',
+    );
+    if (!isInstance(attention, MultiHeadAttention))
+      throw required(attention, 'parts.attention', 'a MultiHeadAttention');
+    if (!isInstance(feedForward, FeedForward))
+      throw required(feedForward, 'parts.feedForward', 'a FeedForward');
+    const values = readOptions(options, ['form', 'norm']);
+    const form = choiceOption(values.form, 'options.form', blockForms, 'pre-norm');
+    const settings = readNormOptions(values.norm);
+    const { layer, hasOutput } = MultiHeadAttention.partOf(attention);
+    layer.backend.expectSolvable('norm');
+    layer.backend.expectEpilogues('blocks of transformers');
+    expectAlike(attention, feedForward);
+    if (!hasOutput) {
+      throw new HeedError(
+        'HEED_INVALID_ARGUMENT',
+        'Expected parts.attention to have an output map, received a layer without weights.output',
+      );
+    }
+    const { embed } = layer.shape;
+    const read = readNorms(norms, form, settings, embed, layer.backend);
+    this.form = form;
+    this.embed = embed;
+    this.type = attention.type;
+    this.location = attention.location;
+    this.parameters = attention.parameters + feedForward.parameters + read.parameters;
+    this.#block = { form, norms: read.norms, attention, feedForward };
+  }
+
+  /** The part that attends. */
+  get attention(): MultiHeadAttention {
+    return this.#block.attention;
+  }
+
+  /** The part that follows it, or stands beside it. */
+  get feedForward(): FeedForward {
+    return this.#block.feedForward;
+  }
+
+  /** Whether the memory of the weights was released. */
+  get disposed(): boolean {
+    const { attention, feedForward } = this.#block;
+    return attention.disposed || feedForward.disposed;
+  }
+
+  /**
+   * Computes the whole block as one operation on heed's own threads, without blocking the event loop. Caches, positions and
+   * masks are those of its attention; rows of padding pass through the feed-forward network as all others do.
+   *
+   * @param input [batch, steps, embed], of the type of the block; with `queryStarts` [tokens, embed]
+   * @returns the same dims, in that type; `options.out` if given
+   * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
+   *   When aborted, it rejects with the signal's reason.
+   */
+  async forward(input: TensorLike, options?: BlockForwardOptions): Promise<Tensor> {
+    return await run((allocations) => this.#prepare(allocations, input, options));
+  }
+
+  /** {@link forward}, synchronously: it throws instead of rejecting, and blocks the event loop. */
+  forwardSync(input: TensorLike, options?: BlockForwardOptions): Tensor {
+    return runSync((allocations) => this.#prepare(allocations, input, options));
+  }
+
+  /** Disposes of its attention and its feed-forward network. May be called again. */
+  dispose(): void {
+    this.#block.attention.dispose();
+    this.#block.feedForward.dispose();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    return `TransformerBlock ${this.type}, ${this.form}, ${this.embed}${this.disposed ? ', disposed' : ''}`;
+  }
+
+  #prepare(allocations: Allocations, input: unknown, options: unknown): Operation<Tensor> {
+    const { form, norms } = this.#block;
+    const attention = MultiHeadAttention.partOf(this.#block.attention);
+    const feedForward = FeedForward.partOf(this.#block.feedForward);
+    const values = { ...readOptions(options, callOptionNames), context: undefined };
+    const call = attention.read(input, values);
+    const { signal } = call.attention.settings;
+    const built = buildBlock({ form, norms, attention, feedForward }, call, allocations);
+    return { backend: attention.layer.backend, signal, ...built };
+  }
+}
