@@ -24,12 +24,15 @@ export class ModelCheckpoint {
   readonly #file: SafetensorsFile;
   /** What tensors are cast to; undefined for the type that they are stored in. */
   readonly #type: FloatType | undefined;
+  /** All of them, with those that an index names and no file has: reading one says why. */
+  readonly #names: ReadonlySet<string>;
   /** The names that were read, or that someone else reads. */
   readonly #known = new Set<string>();
 
   constructor(file: SafetensorsFile, family: ModelFamily, type: FloatType | undefined) {
     const { tokens } = family.embeddings;
-    const root = family.roots.find((prefix) => file.tensors.has(prefix + tokens));
+    this.#names = new Set(file.names);
+    const root = family.roots.find((prefix) => this.#names.has(prefix + tokens));
     if (root === undefined) {
       const wanted = family.roots.map((prefix) => JSON.stringify(prefix + tokens)).join(' or ');
       throw unknownTensor(file, `${wanted}, the tokens of a model of the family ${family.name}`);
@@ -50,7 +53,7 @@ export class ModelCheckpoint {
    * @param dims as they have to be; undefined for any length
    */
   async readWhole(name: string, dims?: readonly (number | undefined)[]): Promise<Tensor> {
-    if (!this.#file.tensors.has(name)) {
+    if (!this.#names.has(name)) {
       throw unknownTensor(
         this.#file,
         `${JSON.stringify(name)} for a model of the family ${this.#family.name}`,
@@ -76,7 +79,7 @@ export class ModelCheckpoint {
   }
 
   async norm(name: string, width: number): Promise<Weights> {
-    const isOld = this.#file.tensors.has(`${this.root}${name}.${formerly.weight}`);
+    const isOld = this.#names.has(`${this.root}${name}.${formerly.weight}`);
     const weight = isOld ? formerly.weight : 'weight';
     const bias = isOld ? formerly.bias : 'bias';
     return {
@@ -87,7 +90,7 @@ export class ModelCheckpoint {
 
   /** Takes all tensors with such names as known: who reads them looks at their names, too. */
   leave(prefix: string): void {
-    for (const name of this.#file.names) if (name.startsWith(this.root + prefix)) this.#known.add(name);
+    for (const name of this.#names) if (name.startsWith(this.root + prefix)) this.#known.add(name);
   }
 
   /** Takes a tensor as known that need not be read. */
@@ -98,7 +101,7 @@ export class ModelCheckpoint {
   /** A tensor that is not read might have changed the results. What stands on an encoder does not. */
   expectAllKnown(): void {
     const { kind, name: family, unread } = this.#family;
-    const unknown = this.#file.names.filter((name) => {
+    const unknown = [...this.#names].filter((name) => {
       if (this.#known.has(name)) return false;
       if (!name.startsWith(this.root)) return kind === 'decoder';
       return !unread?.test(name.slice(this.root.length));
@@ -111,7 +114,7 @@ export class ModelCheckpoint {
   }
 
   async #bias(name: string, length: number): Promise<{ bias?: Tensor }> {
-    if (!this.#file.tensors.has(this.root + name)) return {};
+    if (!this.#names.has(this.root + name)) return {};
     return { bias: await this.read(name, [length]) };
   }
 

@@ -9,6 +9,7 @@ import {
   placeOf,
 } from '../multi-head-attention/config-fields.js';
 import { readConfigFile, withoutAliases } from '../multi-head-attention/model-config.js';
+import type { Activation } from '../problem/problem.js';
 import { families, type ModelFamily } from './families.js';
 
 /** What a model is, apart from its weights. */
@@ -33,9 +34,7 @@ const activations = {
   relu: 'relu',
   silu: 'silu',
   swish: 'silu',
-} as const;
-
-export type Activation = (typeof activations)[keyof typeof activations];
+} as const satisfies Record<string, Activation>;
 
 /** What the fields say, before any tensor is read. */
 export interface ReadConfig {

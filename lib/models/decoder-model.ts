@@ -8,11 +8,11 @@ import { readOptions } from '../checks/options.js';
 import { integerBetween, invalid, isArray, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { CacheType } from '../key-value-cache/slabs.js';
+import { logits } from '../logits/logits.js';
 import { pooling } from '../pooling/pooling.js';
 import type { PackedWeight } from '../projection/packed-weight.js';
-import { project } from '../projection/project.js';
 import { type SampleOptions, sample } from '../sampling/sample.js';
-import { Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { ChatMessage } from './chat-template.js';
 import type { ModelConfig } from './config.js';
 import { ModelSession, pageSize } from './session.js';
@@ -54,7 +54,6 @@ export interface GeneratedToken {
 export interface LogitsHead {
   /** [vocabulary, width] */
   readonly weight: PackedWeight;
-  readonly bias: Tensor | undefined;
   /** Logits are softcap · tanh(logits / softcap); 0 for none. */
   readonly softcap: number;
 }
@@ -154,7 +153,7 @@ export class DecoderModel implements Disposable {
   open(pages: number): ModelSession {
     this.#stack.expectLive();
     const head = (rows: Tensor, starts: readonly number[], signal: AbortSignal | undefined) =>
-      this.#lastLogits(rows, starts, signal);
+      this.#logits(rows, { queryStarts: starts, signal });
     return new ModelSession(this.#stack, head, pages, this.#cache);
   }
 
@@ -190,8 +189,8 @@ export class DecoderModel implements Disposable {
     let unread = tokens;
     const all = [...tokens];
     for (let i = 0; i < count; i++) {
-      const logits = await session.step([{ sequence, tokens: unread }], signal && { signal });
-      const [token] = await sample(logits, {
+      const next = await session.step([{ sequence, tokens: unread }], signal && { signal });
+      const [token] = await sample(next, {
         ...sampling,
         seed: seedOf(seed, i),
         ...(sampling.repetitionPenalty !== undefined && { previous: all }),
@@ -252,24 +251,17 @@ export class DecoderModel implements Disposable {
     );
   }
 
-  async #lastLogits(
+  async #logits(
     rows: Tensor,
-    starts: readonly number[],
-    signal: AbortSignal | undefined,
+    { queryStarts, signal }: { queryStarts?: readonly number[]; signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor> {
-    const last = await pooling(rows, { type: 'last', queryStarts: starts, ...(signal && { signal }) });
-    return await this.#logits(last, signal);
-  }
-
-  async #logits(rows: Tensor, signal?: AbortSignal): Promise<Tensor> {
-    const { weight, bias, softcap } = this.#head;
-    const logits = await project(await this.#stack.normed(rows, signal), weight, bias, signal && { signal });
-    const wide = logits.type === 'float32' ? logits : logits.cast('float32');
-    if (softcap === 0) return wide;
-    return new Tensor(
-      (wide.data as Float32Array).map((logit) => softcap * Math.tanh(logit / softcap)),
-      wide.dims,
-    );
+    const { weight, softcap } = this.#head;
+    // What follows reads the last row of each sequence alone.
+    const last = queryStarts
+      ? await pooling(rows, { type: 'last', queryStarts, ...(signal && { signal }) })
+      : rows;
+    const normed = await this.#stack.normed(last, signal);
+    return await logits(normed, weight, { softcap, ...(signal && { signal }) });
   }
 }
 

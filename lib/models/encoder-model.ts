@@ -4,9 +4,10 @@ import { inspect } from 'node:util';
 import { readList } from '../checks/lists.js';
 import { integerElement, readIntegerElements } from '../checks/numbers.js';
 import { readOptions } from '../checks/options.js';
-import { integerBetween, invalid, signalOption } from '../checks/values.js';
+import { booleanOption, choiceOption, integerBetween, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { type PoolingOptions, pooling } from '../pooling/pooling.js';
+import { poolingTypes } from '../problem/problem.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { ModelConfig } from './config.js';
 import { packTokens, type Stack } from './stack.js';
@@ -80,6 +81,8 @@ export class EncoderModel implements Disposable {
   async embed(texts: readonly (string | ArrayLike<number>)[], options?: EmbedTextsOptions): Promise<Tensor> {
     const values = readOptions(options, ['pooling', 'normalize', 'signal']);
     const signal = signalOption(values.signal, 'options.signal');
+    const type = choiceOption(values.pooling, 'options.pooling', poolingTypes, 'mean');
+    const normalize = booleanOption(values.normalize, 'options.normalize', false);
     this.#stack.expectLive();
     const lists = readList(texts, 'texts').map((text, i) => this.#readText(text, `texts[${i}]`));
     const { width } = this.config;
@@ -89,9 +92,9 @@ export class EncoderModel implements Disposable {
       const packed = packTokens(batch);
       const rows = await this.#stack.forward(packed, { signal });
       const pooled = await pooling(await this.#stack.normed(rows, signal), {
+        type,
+        normalize,
         queryStarts: packed.starts,
-        ...(values.pooling !== undefined && { type: values.pooling as NonNullable<PoolingOptions['type']> }),
-        ...(values.normalize !== undefined && { normalize: values.normalize as boolean }),
         ...(signal && { signal }),
       });
       (output.data as Float32Array).set(pooled.cast('float32').data as Float32Array, done * width);

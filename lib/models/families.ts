@@ -4,6 +4,7 @@
  * Hugging Face's transformers.
  */
 import type { FieldValues } from '../multi-head-attention/config-fields.js';
+import type { BlockForm } from '../transformer-block/transformer-block.js';
 
 /** How a family normalises. */
 export interface NormStyle {
@@ -15,17 +16,13 @@ export interface NormStyle {
 }
 
 /** The names of a block's norms, relative to the block; what is not there is not normalised. */
-export interface BlockNorms {
-  /** Of what attention and feed-forward read. */
-  readonly beforeAttention?: string;
-  readonly beforeFeedForward?: string;
-  /** Of what they give, before it is added to what they read. */
-  readonly afterAttention?: string;
-  readonly afterFeedForward?: string;
-  /** Of the sums. */
-  readonly ofAttentionSum?: string;
-  readonly ofFeedForwardSum?: string;
-}
+export type BlockNormNames = {
+  readonly [Name in
+    | 'attentionNorm'
+    | 'attentionOutputNorm'
+    | 'feedForwardNorm'
+    | 'feedForwardOutputNorm']?: string;
+};
 
 /** The tensors between the residual sums of a block, relative to the block. */
 export interface FeedForwardNames {
@@ -73,7 +70,8 @@ export interface ModelFamily {
   /** What has to be between a block's prefix and the names of its attention layer, and what names of that begin with. */
   readonly attention: { readonly prefix: string; readonly scope: string };
   readonly norm: NormStyle;
-  readonly norms: BlockNorms;
+  readonly form: BlockForm;
+  readonly norms: BlockNormNames;
   readonly feedForward: FeedForwardNames;
   /** The norm behind the last block, relative to the root. */
   readonly lastNorm?: string;
@@ -102,7 +100,8 @@ const llama: Omit<ModelFamily, 'name' | 'modelTypes'> = {
   block: 'layers.{i}.',
   attention: { prefix: 'self_attn.', scope: 'self_attn.' },
   norm: rms,
-  norms: { beforeAttention: 'input_layernorm', beforeFeedForward: 'post_attention_layernorm' },
+  form: 'pre-norm',
+  norms: { attentionNorm: 'input_layernorm', feedForwardNorm: 'post_attention_layernorm' },
   feedForward: { gate: 'mlp.gate_proj', up: 'mlp.up_proj', down: 'mlp.down_proj' },
   lastNorm: 'norm',
   logits: { map: 'lm_head' },
@@ -118,11 +117,12 @@ const gemma: Omit<ModelFamily, 'name' | 'modelTypes'> = {
   activation: 'hidden_activation',
   embeddings: { tokens: 'embed_tokens.weight', scaled: true },
   norm: { ...rms, offset: 1 },
+  form: 'sandwich',
   norms: {
-    beforeAttention: 'input_layernorm',
-    afterAttention: 'post_attention_layernorm',
-    beforeFeedForward: 'pre_feedforward_layernorm',
-    afterFeedForward: 'post_feedforward_layernorm',
+    attentionNorm: 'input_layernorm',
+    attentionOutputNorm: 'post_attention_layernorm',
+    feedForwardNorm: 'pre_feedforward_layernorm',
+    feedForwardOutputNorm: 'post_feedforward_layernorm',
   },
   logits: { map: 'lm_head', softcap: 'final_logit_softcapping' },
   // Of another activation, which transformers does not read here.
@@ -146,7 +146,8 @@ const bert: Omit<ModelFamily, 'name' | 'modelTypes'> = {
   block: 'encoder.layer.{i}.',
   attention: { prefix: '', scope: 'attention.' },
   norm: layer,
-  norms: { ofAttentionSum: 'attention.output.LayerNorm', ofFeedForwardSum: 'output.LayerNorm' },
+  form: 'post-norm',
+  norms: { attentionNorm: 'attention.output.LayerNorm', feedForwardNorm: 'output.LayerNorm' },
   feedForward: { up: 'intermediate.dense', down: 'output.dense' },
   accepted: { is_decoder: [false] },
   // What reads the rows of the first token, and what was trained to predict.
@@ -185,7 +186,11 @@ export const families: readonly ModelFamily[] = [
     name: 'OLMo 2',
     modelTypes: ['olmo2'],
     defaults: { ...llama.defaults, rms_norm_eps: 1e-5 },
-    norms: { afterAttention: 'post_attention_layernorm', afterFeedForward: 'post_feedforward_layernorm' },
+    form: 'sandwich',
+    norms: {
+      attentionOutputNorm: 'post_attention_layernorm',
+      feedForwardOutputNorm: 'post_feedforward_layernorm',
+    },
   },
   { ...gemma, name: 'Gemma 2', modelTypes: ['gemma2'] },
   {
@@ -214,7 +219,8 @@ export const families: readonly ModelFamily[] = [
     block: 'h.{i}.',
     attention: { prefix: 'attn.', scope: 'attn.' },
     norm: { type: 'layer', epsilon: 'layer_norm_epsilon' },
-    norms: { beforeAttention: 'ln_1', beforeFeedForward: 'ln_2' },
+    form: 'pre-norm',
+    norms: { attentionNorm: 'ln_1', feedForwardNorm: 'ln_2' },
     feedForward: { up: 'mlp.c_fc', down: 'mlp.c_proj', transposed: true },
     lastNorm: 'ln_f',
     logits: { map: 'lm_head' },
@@ -247,7 +253,7 @@ export const families: readonly ModelFamily[] = [
     block: 'transformer.layer.{i}.',
     attention: { prefix: 'attention.', scope: 'attention.' },
     norm: { type: 'layer', epsilon: 1e-12 },
-    norms: { ofAttentionSum: 'sa_layer_norm', ofFeedForwardSum: 'output_layer_norm' },
+    norms: { attentionNorm: 'sa_layer_norm', feedForwardNorm: 'output_layer_norm' },
     feedForward: { up: 'ffn.lin1', down: 'ffn.lin2' },
     // The map of what predicts, and the tokens' rows: it is not here.
     accepted: { tie_weights_: [true, false] },
@@ -264,7 +270,7 @@ export const families: readonly ModelFamily[] = [
     embeddings: { ...bert.embeddings, map: 'encoder.embedding_hidden_mapping_in' },
     block: 'encoder.albert_layer_groups.{i}.albert_layers.0.',
     attention: { prefix: 'attention.', scope: 'attention.' },
-    norms: { ofAttentionSum: 'attention.LayerNorm', ofFeedForwardSum: 'full_layer_layer_norm' },
+    norms: { attentionNorm: 'attention.LayerNorm', feedForwardNorm: 'full_layer_layer_norm' },
     feedForward: { up: 'ffn', down: 'ffn_output' },
     unread: /^(pooler|predictions|sop_classifier|classifier|qa_outputs)\.|^embeddings\.position_ids$/,
     accepted: { ...bert.accepted, num_memory_blocks: [0] },

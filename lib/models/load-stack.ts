@@ -1,17 +1,18 @@
 /** The parts of a model, from the tensors of its checkpoint. */
 import { HeedError } from '../errors.js';
+import { FeedForward } from '../feed-forward/feed-forward.js';
 import { MultiHeadAttention } from '../multi-head-attention/multi-head-attention.js';
 import type { QuantisedType } from '../problem/quantised-weight.js';
 import { packWeight } from '../projection/packed-weight.js';
 import type { SafetensorsFile } from '../safetensors.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { FloatType } from '../tensor/types.js';
-import { Block, type NormWeights } from './block.js';
+import { TransformerBlock } from '../transformer-block/transformer-block.js';
 import type { ModelCheckpoint, Weights } from './checkpoint.js';
 import type { ReadConfig } from './config.js';
 import type { LogitsHead } from './decoder-model.js';
-import type { BlockNorms } from './families.js';
-import { type Embeddings, Stack } from './stack.js';
+import type { BlockNormNames } from './families.js';
+import { type Embeddings, type RowNorm, Stack } from './stack.js';
 
 /** What is loaded from where, and how. */
 export interface Loading {
@@ -32,7 +33,7 @@ export async function loadStack(loading: Loading): Promise<Stack> {
   const width = embeddings.map?.weight.dims[0] ?? tokenWidth;
   expectStated(config, 'hidden_size', config.stated.width, width);
   expectStated(config, 'vocab_size', config.stated.vocabulary, vocabulary);
-  const blocks: Block[] = [];
+  const blocks: TransformerBlock[] = [];
   const groups = config.layers / config.layersPerGroup;
   try {
     for (let i = 0; i < groups; i++) {
@@ -58,7 +59,7 @@ export async function loadStack(loading: Loading): Promise<Stack> {
       lastNorm: lastNorm === undefined ? undefined : await loadNorm(loading, lastNorm, width),
     });
   } catch (error) {
-    for (const block of new Set(blocks)) block[Symbol.dispose]();
+    for (const block of new Set(blocks)) block.dispose();
     embeddings.map?.weight.dispose();
     throw error;
   }
@@ -88,7 +89,7 @@ async function loadEmbeddings(loading: Loading): Promise<Embeddings> {
 }
 
 /** @param i the number of the block; of its group, where blocks share weights */
-async function loadBlock(loading: Loading, i: number, width: number): Promise<Block> {
+async function loadBlock(loading: Loading, i: number, width: number): Promise<TransformerBlock> {
   const { folder, checkpoint, config, type, quantised } = loading;
   const { family, activation } = config;
   const prefix = family.block.replace('{i}', String(i));
@@ -104,9 +105,9 @@ async function loadBlock(loading: Loading, i: number, width: number): Promise<Bl
     ? halves(first, prefix + names.up)
     : [names.gate && (await checkpoint.map(prefix + names.gate, [first.weight.dims[0], width])), first];
   const down = await checkpoint.map(prefix + names.down, [width, up.weight.dims[0]], transposed);
-  const norms: { -readonly [Name in keyof BlockNorms]?: NormWeights } = {};
+  const norms: { -readonly [Name in keyof BlockNormNames]?: Weights } = {};
   for (const [place, name] of Object.entries(family.norms)) {
-    norms[place as keyof BlockNorms] = await loadNorm(loading, prefix + name, width);
+    norms[place as keyof BlockNormNames] = await checkpoint.norm(prefix + name, width);
   }
   checkpoint.leave(prefix + family.attention.scope);
   const attention = await MultiHeadAttention.load(folder, {
@@ -114,7 +115,15 @@ async function loadBlock(loading: Loading, i: number, width: number): Promise<Bl
     type,
     ...(quantised && { weights: quantised }),
   });
-  return new Block({ attention, gate: gate || undefined, up, down, activation, norms, weights: quantised });
+  const feedForward = new FeedForward(
+    { ...(gate && { gate }), up, down },
+    { activation, type, ...(quantised && { weights: quantised }) },
+  );
+  const { type: normType, offset = 0 } = family.norm;
+  return new TransformerBlock(
+    { attention, feedForward, ...norms },
+    { form: family.form, norm: { type: normType, offset, epsilon: config.epsilon } },
+  );
 }
 
 /** The first half of the rows, and the second. */
@@ -137,7 +146,7 @@ function halves({ weight, bias }: Weights, name: string): [Weights, Weights] {
   return [both[0], both[1]];
 }
 
-async function loadNorm({ checkpoint, config }: Loading, name: string, width: number): Promise<NormWeights> {
+async function loadNorm({ checkpoint, config }: Loading, name: string, width: number): Promise<RowNorm> {
   const { type, offset = 0 } = config.family.norm;
   return { ...(await checkpoint.norm(name, width)), type, epsilon: config.epsilon, offset };
 }
@@ -156,7 +165,7 @@ export async function loadHead(
   // Files have the map of tied models too, and transformers does not read it.
   if (tied) checkpoint.leaveWhole(`${name}.weight`);
   const weight = tied ? tokens : await checkpoint.readWhole(`${name}.weight`, [vocabulary, width]);
-  return { weight: packWeight(weight, options), bias: undefined, softcap };
+  return { weight: packWeight(weight, options), softcap };
 }
 
 /** Fails where tensors are not as long as config.json says: other numbers would follow. */

@@ -7,8 +7,16 @@ import type { PackedWeight } from '../projection/packed-weight.js';
 import { project } from '../projection/project.js';
 import { Tensor } from '../tensor/tensor.js';
 import type { FloatType } from '../tensor/types.js';
-import type { Block, NormWeights } from './block.js';
+import type { TransformerBlock } from '../transformer-block/transformer-block.js';
+import type { Weights } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
+
+/** A norm outside of blocks. */
+export interface RowNorm extends Weights {
+  readonly type: 'rms' | 'layer';
+  readonly epsilon: number;
+  readonly offset: number;
+}
 
 export interface Embeddings {
   /** [vocabulary, width] */
@@ -18,7 +26,7 @@ export interface Embeddings {
   readonly positions: { readonly table: Tensor; readonly first: number } | undefined;
   /** A row for each type of token. */
   readonly types: Tensor | undefined;
-  readonly norm: NormWeights | undefined;
+  readonly norm: RowNorm | undefined;
   readonly map: { readonly weight: PackedWeight; readonly bias: Tensor | undefined } | undefined;
 }
 
@@ -27,8 +35,8 @@ export interface StackParts {
   readonly type: FloatType;
   readonly embeddings: Embeddings;
   /** A block may be there more than once. */
-  readonly blocks: readonly Block[];
-  readonly lastNorm: NormWeights | undefined;
+  readonly blocks: readonly TransformerBlock[];
+  readonly lastNorm: RowNorm | undefined;
 }
 
 /** Sequences end to end. */
@@ -54,9 +62,9 @@ export class Stack implements Disposable {
   readonly config: ModelConfig;
   /** The type of its rows. */
   readonly type: FloatType;
-  readonly blocks: readonly Block[];
+  readonly blocks: readonly TransformerBlock[];
   readonly #embeddings: Embeddings;
-  readonly #lastNorm: NormWeights | undefined;
+  readonly #lastNorm: RowNorm | undefined;
   #disposed = false;
 
   constructor({ config, type, embeddings, blocks, lastNorm }: StackParts) {
@@ -152,7 +160,7 @@ export class Stack implements Disposable {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const block of new Set(this.blocks)) block[Symbol.dispose]();
+    for (const block of new Set(this.blocks)) block.dispose();
     this.#embeddings.map?.weight.dispose();
   }
 }

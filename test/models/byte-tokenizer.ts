@@ -15,9 +15,7 @@ function characters(): string[] {
   const isSeen = (byte: number) =>
     (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
   let unseen = 0;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCharCode(isSeen(byte) ? byte : 256 + unseen++),
-  );
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isSeen(byte) ? byte : 256 + unseen++));
 }
 
 /** @param config of tokenizer_config.json, beside the names of special tokens */
