@@ -5,8 +5,8 @@ import { linearOracle } from '../support/linear.js';
 
 /** The integral of the density of the standard normal distribution from 0 to x, by Simpson's rule. */
 function normalIntegral(x: number): number {
-  const end = Math.min(Math.abs(x), 40);
-  const intervals = 4000;
+  const end = Math.min(Math.abs(x), 10);
+  const intervals = 400;
   const density = (at: number) => Math.exp((-at * at) / 2) / Math.sqrt(2 * Math.PI);
   let sum = density(0) + density(end);
   for (let i = 1; i < intervals; i++) sum += density((end * i) / intervals) * (i % 2 === 0 ? 2 : 4);
