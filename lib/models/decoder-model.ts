@@ -185,7 +185,9 @@ export class DecoderModel implements Disposable {
     if (count < 1) throw this.#tooLong('the prompt', tokens.length);
     using session = this.open(Math.ceil((tokens.length + count) / pageSize));
     const sequence = session.sequence();
-    const stream = this.tokenizer && new TextStream((list) => this.tokenizer?.decode(list) ?? '', stops);
+    const { tokenizer } = this;
+    // How the text goes on may depend on the last tokens of the prompt.
+    const stream = tokenizer && new TextStream((list) => tokenizer.decode(list), stops, tokens.slice(-8));
     let unread = tokens;
     const all = [...tokens];
     for (let i = 0; i < count; i++) {

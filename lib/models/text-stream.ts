@@ -6,20 +6,27 @@ const unfinished = '\uFFFD';
 export class TextStream {
   readonly #decode: (tokens: readonly number[]) => string;
   readonly #stops: readonly string[];
-  readonly #tokens: number[] = [];
+  readonly #tokens: number[];
   /**
    * Tokens before `#from` are forgotten; the text of those before `#read` was given. A few given ones are decoded again
    * with those that follow: whether a token begins with a space may depend on the token before it.
    */
   #from = 0;
-  #read = 0;
+  #read: number;
   /** Text that may be the beginning of a string that ends all. */
   #held = '';
   #stopped = false;
 
-  constructor(decode: (tokens: readonly number[]) => string, stops: readonly string[]) {
+  /** @param before tokens before the first, whose text is known */
+  constructor(
+    decode: (tokens: readonly number[]) => string,
+    stops: readonly string[],
+    before: readonly number[] = [],
+  ) {
     this.#decode = decode;
     this.#stops = stops;
+    this.#tokens = decode(before).endsWith(unfinished) ? [] : [...before];
+    this.#read = this.#tokens.length;
   }
 
   /** Whether the text has come to one of the strings that end it. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { families } from '../../lib/models/families.js';
 import { type DecoderModel, type EncoderModel, loadModel } from '../../lib/models.js';
+import { packageRoot } from '../../lib/package-root.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectClose } from '../support/compare.js';
 import { Random } from '../support/random.js';
@@ -30,6 +33,18 @@ describe('the families of models', () => {
     for (const type of families.flatMap(({ modelTypes }) => modelTypes)) {
       assert.ok(tested.has(same[type] ?? type), type);
     }
+  });
+
+  it('are those of the guide', () => {
+    const page = readFileSync(join(packageRoot, 'docs/guides/models.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| ([^|`]+) \| (`[^|]+`) \|/gm)].map(([, name, types]) => ({
+      name,
+      modelTypes: [...types.matchAll(/`([^`]+)`/g)].map(([, type]) => type),
+    }));
+    assert.deepEqual(
+      rows,
+      families.map(({ name, modelTypes }) => ({ name, modelTypes })),
+    );
   });
 
   for (const [name, make] of Object.entries(decoders)) {

@@ -51,10 +51,14 @@ describe('TextStream', () => {
   it('knows what depends on the token before, as a space does', () => {
     const words = ['once', 'upon', 'a', 'time'];
     const joined = (tokens: readonly number[]) => tokens.map((token) => words[token]).join(' ');
-    const stream = new TextStream(joined, []);
-    assert.deepEqual(
-      [0, 1, 2, 3].map((token) => stream.push(token)),
-      ['once', ' upon', ' a', ' time'],
-    );
+    const pieces = (before: number[], tokens: number[]) => {
+      const stream = new TextStream(joined, [], before);
+      return tokens.map((token) => stream.push(token));
+    };
+    assert.deepEqual(pieces([], [0, 1, 2, 3]), ['once', ' upon', ' a', ' time']);
+    assert.deepEqual(pieces([0, 1], [2, 3]), [' a', ' time']);
+    // Nothing is known of what ends within a character.
+    const stream = new TextStream(decode, [], [97, 0xc3]);
+    assert.deepEqual([stream.push(98), stream.push(99)], ['b', 'c']);
   });
 });
