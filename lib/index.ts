@@ -113,6 +113,8 @@ export type {
 export {
   type BlockForm,
   type BlockForwardOptions,
+  type BlockLoadOptions,
+  type BlockNaming,
   type BlockNormOptions,
   type NormWeights,
   TransformerBlock,

@@ -47,6 +47,13 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
   const elsewhere = (name: string, draw: Forms['draw']): Record<string, Forms> => ({
     [name]: { ...pair(heed, name, draw)[name], refusedOn: 'cuda' },
   });
+  const refused = (title: string, owner: () => object, draw: Forms['draw']): Record<string, Forms> => ({
+    [title]: { ...pair(owner, 'forward', draw).forward, refusedOn: 'cuda' },
+  });
+  const linear = (out: number, inner: number) => ({ weight: random.tensor('float32', [out, inner], 0.2) });
+  const maps = { gate: linear(40, 24), up: linear(40, 24), down: linear(24, 40) };
+  const network = () => new heed.FeedForward(maps, { activation: 'silu', backend });
+  const block = () => new heed.TransformerBlock({ attention: layer(), feedForward: network() });
   const dense = (drawn: Random) => {
     const { query, key, value } = randomInputs(drawn, { keyHeads: 2, valueWidth: 5 });
     return [query, key, value];
@@ -90,11 +97,21 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       const [words, places] = [9, 4].map((length) => drawn.tensor('float32', [length, 13]));
       return [[8, 0, 3, 8], words, { backend, scale: 3, add: [{ ids: [0, 1, 2, 3], table: places }] }];
     }),
+    ...elsewhere('logits', (drawn) => [
+      drawn.tensor('float32', [9, 20]),
+      drawn.tensor('float32', [30, 20]),
+      { backend, queryStarts: [0, 4, 9], softcap: 30 },
+    ]),
     ...elsewhere('pooling', (drawn) => [
       drawn.tensor('float32', [9, 20]),
       { backend, queryStarts: [0, 4, 4, 9], normalize: true },
     ]),
     ...pair(layer, 'forward', (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
+    ...refused('forward of a feed-forward network', network, (drawn) => {
+      const [x, residual] = [0, 1].map(() => drawn.tensor('float32', [2, 7, 24]));
+      return [x, { residual }];
+    }),
+    ...refused('forward of a block', block, (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
     ...pair(layer, 'forwardDetails', (drawn) => [
       drawn.tensor('float32', [2, 7, 24]),
       { include: ['weights', 'logSumExp'] },

@@ -13,9 +13,12 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 import { buildBlock } from './call-problems.js';
 import { type BlockForm, type BlockNorms, blockForms, normNames, readNorms } from './forms.js';
+import { type BlockLoadOptions, loadBlock } from './load.js';
 import { type BlockNormOptions, type NormWeights, readNormOptions } from './norms.js';
 
+export type { BlockNaming } from './checkpoint-conventions.js';
 export type { BlockForm } from './forms.js';
+export type { BlockLoadOptions } from './load.js';
 export type { BlockNormOptions, NormWeights } from './norms.js';
 
 /** What a {@link TransformerBlock} consists of. Both parts belong to the block from then on, and it disposes of them. */
@@ -157,6 +160,26 @@ export class TransformerBlock {
     this.location = attention.location;
     this.parameters = attention.parameters + feedForward.parameters + read.parameters;
     this.#block = { form, norms: read.norms, attention, feedForward };
+  }
+
+  /**
+   * Reads a block from a checkpoint, by the names of its tensors: those of Llama, Gemma, OLMo 2, Phi, GPT-2, GPT-NeoX, BERT,
+   * DistilBERT and ModernBERT, which docs/guides/blocks.md lists. Its attention is read as by {@link MultiHeadAttention.load}.
+   *
+   * @param path as for {@link MultiHeadAttention.load}. The `config.json` of a directory says the activation, the epsilon of
+   *   the norms, and what attention needs; without one, these have to be given
+   * @throws HeedError (as a rejection) HEED_UNKNOWN_TENSOR if a tensor is missing or has an unknown name, and what
+   *   {@link MultiHeadAttention.load} and the constructors throw
+   */
+  static async load(path: string | URL, options?: BlockLoadOptions): Promise<TransformerBlock> {
+    const { parts, options: settings } = await loadBlock(path, options);
+    try {
+      return new TransformerBlock(parts, settings);
+    } catch (error) {
+      parts.attention.dispose();
+      parts.feedForward.dispose();
+      throw error;
+    }
   }
 
   /** The part that attends. */
