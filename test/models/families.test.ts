@@ -37,7 +37,7 @@ describe('the families of models', () => {
 
   it('are those of the guide', () => {
     const page = readFileSync(join(packageRoot, 'docs/guides/models.md'), 'utf8');
-    const rows = [...page.matchAll(/^\| ([^|`]+) \| (`[^|]+`) \|/gm)].map(([, name, types]) => ({
+    const rows = [...page.matchAll(/^\| ([^|`]+) \| (`[^|]+`) \|/gm)].slice(1).map(([, name, types]) => ({
       name,
       modelTypes: [...types.matchAll(/`([^`]+)`/g)].map(([, type]) => type),
     }));
