@@ -181,6 +181,10 @@ export class MultiHeadAttention {
   readonly heads: number;
   /** Key and value heads. */
   readonly keyValueHeads: number;
+  /** Elements of a query and of a key of one head: the width of a cache for the layer. */
+  readonly width: number;
+  /** Elements of a value of one head. */
+  readonly valueWidth: number;
   /** The type of inputs and results. */
   readonly type: FloatType;
   /** The type of its weights: the same, or what they were rounded to. */
@@ -217,6 +221,8 @@ export class MultiHeadAttention {
     const angles = checked.rotary && anglesFor(checked.rotary, shape.width, backend);
     this.heads = checked.heads;
     this.keyValueHeads = checked.keyValueHeads;
+    this.width = shape.keyWidth;
+    this.valueWidth = shape.valueWidth;
     this.type = type;
     this.weights = quantisation?.type ?? type;
     this.location = backend.location;
