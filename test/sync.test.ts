@@ -24,7 +24,6 @@ interface Forms {
   draw(random: Random): unknown[];
   /** ONNX operators take no signal, and only tensors in CPU memory. */
   readonly operator?: true;
-  readonly refusedOn?: 'cuda';
 }
 
 /** Every operation with two forms, by the name of the asynchronous one. */
@@ -43,9 +42,6 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
   };
   const operator = (name: string, draw: Forms['draw']): Record<string, Forms> => ({
     [`onnx ${name}`]: { ...pair(onnx, name, draw)[name], operator: true },
-  });
-  const elsewhere = (name: string, draw: Forms['draw']): Record<string, Forms> => ({
-    [name]: { ...pair(heed, name, draw)[name], refusedOn: 'cuda' },
   });
   const dense = (drawn: Random) => {
     const { query, key, value } = randomInputs(drawn, { keyHeads: 2, valueWidth: 5 });
@@ -78,19 +74,19 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       undefined,
       { backend, heads: 3 },
     ]),
-    ...elsewhere('norm', (drawn) => {
+    ...pair(heed, 'norm', (drawn) => {
       const [x, residual] = [0, 1].map(() => drawn.tensor('float32', [3, 7, 20]));
       return [x, { backend, weight: drawn.tensor('float32', [20]), residual, type: 'layer' }];
     }),
-    ...elsewhere('sample', (drawn) => [
+    ...pair(heed, 'sample', (drawn) => [
       drawn.tensor('float32', [3, 700]),
       { backend, temperature: [0, 1, 0.7], topK: 40, topP: 0.9, seed: 1 },
     ]),
-    ...elsewhere('embed', (drawn) => {
+    ...pair(heed, 'embed', (drawn) => {
       const [words, places] = [9, 4].map((length) => drawn.tensor('float32', [length, 13]));
       return [[8, 0, 3, 8], words, { backend, scale: 3, add: [{ ids: [0, 1, 2, 3], table: places }] }];
     }),
-    ...elsewhere('pooling', (drawn) => [
+    ...pair(heed, 'pooling', (drawn) => [
       drawn.tensor('float32', [9, 20]),
       { backend, queryStarts: [0, 4, 4, 9], normalize: true },
     ]),
@@ -175,8 +171,7 @@ eachBackend('an operation that is done when it returns', (backend) => {
     );
   });
 
-  for (const [name, { promised, sync, draw, operator, refusedOn }] of Object.entries(forms)) {
-    if (refusedOn === backend) continue;
+  for (const [name, { promised, sync, draw, operator }] of Object.entries(forms)) {
     it(`gives the same bits as ${name}`, async () => {
       const args = draw(random);
       const locations = operator ? ['cpu' as const] : new Set(['cpu' as const, locationOf(backend)]);

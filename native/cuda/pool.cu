@@ -31,15 +31,13 @@ struct PoolParameters {
 };
 
 constexpr int32_t pool_warps = pool_threads / 32;
-// Of the lanes' elements in shared memory, for chunks of so many: those that 16 lanes read at once lie in
-// different banks.
-constexpr int32_t pool_pitch(int32_t elements) {
-  return 32 + 16 / elements;
-}
+// Of the lanes' elements in shared memory: those that 16 lanes read at once lie in different banks.
+template <class T>
+constexpr int32_t pool_pitch = 32 + 16 / chunk_elements<T>;
 
 template <class T>
 __global__ void __launch_bounds__(pool_threads) pool_kernel(const __grid_constant__ PoolParameters p) {
-  constexpr int32_t elements = chunk_elements<T>, pitch = pool_pitch(elements);
+  constexpr int32_t elements = chunk_elements<T>, pitch = pool_pitch<T>;
   const int64_t sequence = block::index() / p.parts, part = block::index() - sequence * p.parts;
   const int64_t d = (part * warp::size + thread::lane()) * elements;
   const int64_t start = p.starts[sequence], end = p.starts[sequence + 1];
@@ -117,9 +115,7 @@ void pool(const PoolingProblem& problem, Workspace& workspace) {
                          begins_aligned(problem.input) && width % elements == 0};
   with_element_type(problem.type, [&](auto element) {
     using T = typename decltype(element)::type;
-    const size_t shared_bytes =
-        static_cast<size_t>(pool_warps * elements * pool_pitch(static_cast<int32_t>(elements))) *
-        sizeof(double);
+    constexpr size_t shared_bytes = sizeof(double) * pool_warps * chunk_elements<T> * pool_pitch<T>;
     launch(&pool_kernel<T>, {sequences * p.parts, pool_threads, shared_bytes}, workspace, p);
     if (!problem.normalised) return;
     launch(&pool_normalise_kernel<T>, {tiles_of(sequences, pool_warps), pool_threads, 0}, workspace,

@@ -116,5 +116,4 @@ eachBackend(
       refuse([[0, 1, 2, 3, 4], table, { backend, out: table }], 'HEED_OVERLAP', 'memory with table');
     });
   },
-  'cuda',
 );

@@ -182,7 +182,6 @@ eachBackend(
       throwsHeed(() => normSync(x, undefined as never), 'HEED_INVALID_ARGUMENT', 'an object with a weight');
     });
   },
-  'cuda',
 );
 
 describe('the types of norms', () => {

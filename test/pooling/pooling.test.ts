@@ -78,5 +78,4 @@ eachBackend(
       refuse({ out: x }, 'HEED_SHAPE_MISMATCH', 'options.out.dims');
     });
   },
-  'cuda',
 );

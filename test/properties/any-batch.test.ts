@@ -119,7 +119,6 @@ eachBackend(
       );
     });
   },
-  'cuda',
 );
 
 const requests = fc.record({

@@ -154,7 +154,11 @@ TEST_CASE("driver calls: norms take one, and what comes with lists three at most
   sample.tokens = reinterpret_cast<int32_t*>(output);
   // 25 rows lie in the parameters of the kernel.
   for (const size_t count : {3, 40}) {
-    sample.rows.assign(count, {.temperature = 1, .top_k = 9, .top_p = 0.9});
+    Sampling drawn;
+    drawn.temperature = 1;
+    drawn.top_k = 9;
+    drawn.top_p = 0.9;
+    sample.rows.assign(count, drawn);
     expect(sample, count == 3 ? 1 : 2);
     sample.rows[1].repetition_penalty = 1.5;
     sample.rows[1].previous = {4, 2, 4};
