@@ -140,6 +140,14 @@ static inline float horizontal_maximum(Vec v) {
   return reduce(v, maximum);
 }
 
+// Whether a lane has any bits.
+static inline bool any_lane(IntVec v) {
+  uint64_t words[lanes / 2], any = 0;
+  __builtin_memcpy(words, &v, sizeof v);
+  for (const uint64_t word : words) any |= word;
+  return any != 0;
+}
+
 template <int block>
 struct SwapLow {
   constexpr int operator()(int i) const { return i & block ? lanes + i - block : i; }
