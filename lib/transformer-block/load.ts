@@ -29,7 +29,7 @@ import {
 import { readBlockConfig } from './config.js';
 import { type BlockForm, blockForms, normNames } from './forms.js';
 import type { BlockNormOptions, NormWeights } from './norms.js';
-import type { TransformerBlockOptions, TransformerBlockParts } from './transformer-block.js';
+import type { TransformerBlockOptions, TransformerBlockParts } from './options.js';
 
 /** Options of {@link TransformerBlock.load}. */
 export interface BlockLoadOptions {
