@@ -6,8 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <vector>
+
+#include "core/aligned_memory.h"
 
 namespace heed {
 
@@ -21,17 +22,14 @@ class Cancellation {
   std::atomic<bool> cancelled_{false};
 };
 
-// Memory that a worker keeps between tasks, so that steady work does not allocate. 64-byte aligned.
+// Memory that a worker keeps between tasks, so that steady work does not allocate.
 class Scratch {
  public:
   // At least `bytes` bytes, contents undefined, valid until the next call. Throws std::bad_alloc.
   void* reserve(size_t bytes);
 
  private:
-  struct Free {
-    void operator()(void* pointer) const;
-  };
-  std::unique_ptr<void, Free> memory_;
+  AlignedMemory memory_;
   size_t capacity_ = 0;
 };
 

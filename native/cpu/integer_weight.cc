@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 namespace heed::cpu {
 
 namespace {
-
-constexpr std::align_val_t alignment{64};
 
 // So many products of two int8 fit into a sum of int32.
 constexpr int64_t most_summed = int64_t{1} << 17;
@@ -27,10 +24,6 @@ float factor_of(const QuantisedWeight& weight, int64_t column) {
 
 }  // namespace
 
-void IntegerWeight::Free::operator()(void* pointer) const {
-  ::operator delete(pointer, alignment);
-}
-
 IntegerWeight::IntegerWeight(const IntegerTable& table, const QuantisedWeight& weight)
     : table_(table),
       columns_(weight.columns),
@@ -46,7 +39,7 @@ IntegerWeight::IntegerWeight(const IntegerTable& table, const QuantisedWeight& w
   for (int64_t column = 0; column < columns_; ++column) factors_[column] = factor_of(weight, column);
   panels_.factors = factors_.data();
   byte_length_ = static_cast<size_t>(count) * table.panel_size(panels_);
-  memory_.reset(::operator new(byte_length_, alignment));
+  memory_ = aligned_memory(byte_length_);
   panels_.data = memory_.get();
   for (int64_t panel = 0; panel < count; ++panel) table.pack_panel(weight, panels_, panel, memory_.get());
 }

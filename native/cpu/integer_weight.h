@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/aligned_memory.h"
 #include "cpu/instruction_set.h"
 
 namespace heed::cpu {
@@ -19,14 +20,11 @@ class IntegerWeight final : public PackedWeight {
   const IntegerPanels& panels() const { return panels_; }
 
  private:
-  struct Free {
-    void operator()(void* pointer) const;
-  };
   const IntegerTable& table_;
   int64_t columns_;
   std::vector<float> factors_;
   size_t byte_length_ = 0;
-  std::unique_ptr<void, Free> memory_;
+  AlignedMemory memory_;
   IntegerPanels panels_;
 };
 

@@ -1,16 +1,6 @@
 #include "cpu/packed_weight.h"
 
-#include <new>
-
 namespace heed::cpu {
-
-namespace {
-constexpr std::align_val_t panel_alignment{64};
-}
-
-void Panels::Free::operator()(void* pointer) const {
-  ::operator delete(pointer, panel_alignment);
-}
 
 Panels::Panels(const KernelTable& table, DType weight_type, int64_t columns, int64_t inner)
     : table_(table),
@@ -18,7 +8,7 @@ Panels::Panels(const KernelTable& table, DType weight_type, int64_t columns, int
       columns_(columns),
       inner_(inner),
       byte_length_(static_cast<size_t>(count()) * table.panel_size(weight_type, inner)),
-      memory_(::operator new(byte_length_, panel_alignment)) {}
+      memory_(aligned_memory(byte_length_)) {}
 
 int64_t Panels::count() const {
   return (columns_ + table_.panel_columns - 1) / table_.panel_columns;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/aligned_memory.h"
 #include "cpu/instruction_set.h"
 
 namespace heed::cpu {
@@ -22,14 +23,11 @@ class Panels final : public PackedWeight {
   void pack(const void* weight, int64_t panel);
 
  private:
-  struct Free {
-    void operator()(void* pointer) const;
-  };
   const KernelTable& table_;
   DType weight_type_;
   int64_t columns_, inner_;
   size_t byte_length_;
-  std::unique_ptr<void, Free> memory_;
+  AlignedMemory memory_;
 };
 
 }  // namespace heed::cpu

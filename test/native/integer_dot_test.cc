@@ -2,6 +2,7 @@
 // instruction set.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -31,6 +32,10 @@ const IntegerDotWrappers& wrappers_of(cpu::InstructionSet isa) {
 #if defined(HEED_HAVE_AVX2)
     case cpu::InstructionSet::avx2:
       return cpu::avx2::integer_dot_wrappers;
+#endif
+#if defined(HEED_HAVE_DOTPROD)
+    case cpu::InstructionSet::dotprod:
+      return cpu::dotprod::integer_dot_wrappers;
 #endif
     default:
       return cpu::baseline::integer_dot_wrappers;
@@ -74,6 +79,24 @@ TEST_CASE("integer instructions and their plain bodies compute the same") {
         expected[i] = static_cast<int32_t>(static_cast<uint32_t>(exact));
       }
       wrappers.byte_sums(sum.data(), c.data(), d.data(), got.data(), plain.data());
+      CHECK(got == expected);
+      CHECK(plain == expected);
+
+      const auto e = draw<int8_t>(random, wrappers.bytes, -128, 127);
+      const auto f = draw<int8_t>(random, wrappers.bytes, -127, 127);
+      const auto start = draw<int32_t>(random, wrappers.bytes, -(1 << 30), 1 << 30);
+      for (size_t i = 0; i < words; ++i) {
+        expected[i] = start[i];
+        for (size_t j = 4 * i; j < 4 * i + 4; ++j) expected[i] += e[j] * f[j];
+      }
+      wrappers.signed_byte_sums(start.data(), e.data(), f.data(), got.data(), plain.data());
+      CHECK(got == expected);
+      CHECK(plain == expected);
+
+      std::vector<uint8_t> magnitudes(e.size());
+      for (size_t i = 0; i < e.size(); ++i) magnitudes[i] = static_cast<uint8_t>(std::abs(e[i]));
+      std::memcpy(expected.data(), magnitudes.data(), magnitudes.size());
+      wrappers.magnitudes(e.data(), got.data(), plain.data());
       CHECK(got == expected);
       CHECK(plain == expected);
 

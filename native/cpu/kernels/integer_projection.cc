@@ -13,10 +13,13 @@
 
 namespace heed::cpu::HEED_ISA {
 
-// The layouts: how many elements a word holds, how elements are put there, and how words are multiplied.
+// The layouts: how many elements a word holds, how elements are put there, and how words are multiplied. Few
+// rows read a panel as fast as memory gives it. The processor's own prefetchers stay too close to a single
+// stream, so each word requests one that is far ahead, in this panel or the next.
 struct Bytes {
   static constexpr int depth = 4;
   static constexpr int tile_width = tile_vectors;  // vectors that a tile of several rows is wide
+  static constexpr int64_t far_ahead = 1024 / sizeof(int32_t);
 
   static uint32_t word(const QuantisedWeight& weight, int64_t column, int64_t k) {
     uint32_t packed = 0;
@@ -42,6 +45,7 @@ struct Nibbles {
   static constexpr int depth = 8;
   // Sums of a group and of all groups share the registers.
   static constexpr int tile_width = 2;
+  static constexpr int64_t far_ahead = 2048 / sizeof(int32_t);
 
   IntVec levels;
   Nibbles() {
@@ -125,10 +129,6 @@ static void pack_panel_of(const QuantisedWeight& weight, const IntegerPanels& pa
   });
 }
 
-// Few rows read a panel as fast as memory gives it. The processor's own prefetchers stay too close to a
-// single stream, so each word requests one that is far ahead, in this panel or the next.
-constexpr int64_t far_ahead = 2048 / sizeof(int32_t);
-
 // sums[m][v] of rows of integers from `first` on; `words` begins with the first vector.
 template <class Layout, int rows, int vectors>
 static inline __attribute__((always_inline)) void multiply_integers(const Layout& layout,
@@ -152,7 +152,7 @@ static inline __attribute__((always_inline)) void multiply_integers(const Layout
         group[m][v] = Dots::added ? splat_int(offsets[m * block.groups]) : IntVec{};
     }
     for (int64_t i = 0; i < count; ++i) {
-      if constexpr (rows <= 2) __builtin_prefetch(words + far_ahead);
+      if constexpr (rows <= 2) __builtin_prefetch(words + Layout::far_ahead);
       layout.add(words, input, block.stride, group);
       words += panel_columns;
       input += Layout::depth;

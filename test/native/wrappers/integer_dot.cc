@@ -21,6 +21,15 @@ static void both_byte_sums(const void* sum, const void* a, const void* b, void* 
   write(byte_sums(read(sum), read(a), read(b)), sums);
   write(plain_byte_sums(read(sum), read(a), read(b)), plain);
 }
+static void both_magnitudes(const void* a, void* magnitudes, void* plain) {
+  write(magnitudes_of(read(a)), magnitudes);
+  write(plain_magnitudes(read(a)), plain);
+}
+static void both_signed_byte_sums(const void* sum, const void* a, const void* b, void* sums, void* plain) {
+  const IntVec magnitudes = plain_magnitudes(read(a));
+  write(signed_byte_sums(read(sum), read(a), magnitudes, read(b)), sums);
+  write(plain_signed_byte_sums(read(sum), read(a), magnitudes, read(b)), plain);
+}
 static void both_look_up(const uint8_t (&table)[16], const void* codes, void* found, void* plain) {
   write(look_up(repeat(table), read(codes)), found);
   write(plain_look_up(repeat(table), read(codes)), plain);
@@ -31,6 +40,8 @@ const test::IntegerDotWrappers integer_dot_wrappers = {
     .bytes = lanes * 4,
     .pair_sums = both_pair_sums,
     .byte_sums = both_byte_sums,
+    .magnitudes = both_magnitudes,
+    .signed_byte_sums = both_signed_byte_sums,
     .look_up = both_look_up,
 };
 
