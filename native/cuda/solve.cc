@@ -85,6 +85,7 @@ void launch(const HeadsProblem& problem, Workspace& workspace) {
 }
 
 void launch(const NormProblem& problem, Workspace& workspace) {
+  if (problem.addend != nullptr) throw Unsupported("rows added to normalised ones");
   norm(problem, workspace);
 }
 
