@@ -47,8 +47,8 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
   const elsewhere = (name: string, draw: Forms['draw']): Record<string, Forms> => ({
     [name]: { ...pair(heed, name, draw)[name], refusedOn: 'cuda' },
   });
-  const refused = (title: string, owner: () => object, draw: Forms['draw']): Record<string, Forms> => ({
-    [title]: { ...pair(owner, 'forward', draw).forward, refusedOn: 'cuda' },
+  const forward = (title: string, owner: () => object, draw: Forms['draw']): Record<string, Forms> => ({
+    [`${title} forward`]: { ...pair(owner, 'forward', draw).forward, refusedOn: 'cuda' },
   });
   const linear = (out: number, inner: number) => ({ weight: random.tensor('float32', [out, inner], 0.2) });
   const maps = { gate: linear(40, 24), up: linear(40, 24), down: linear(24, 40) };
@@ -107,11 +107,11 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       { backend, queryStarts: [0, 4, 4, 9], normalize: true },
     ]),
     ...pair(layer, 'forward', (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
-    ...refused('forward of a feed-forward network', network, (drawn) => {
+    ...forward('FeedForward', network, (drawn) => {
       const [x, residual] = [0, 1].map(() => drawn.tensor('float32', [2, 7, 24]));
       return [x, { residual }];
     }),
-    ...refused('forward of a block', block, (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
+    ...forward('TransformerBlock', block, (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
     ...pair(layer, 'forwardDetails', (drawn) => [
       drawn.tensor('float32', [2, 7, 24]),
       { include: ['weights', 'logSumExp'] },
@@ -183,9 +183,14 @@ eachBackend('an operation that is done when it returns', (backend) => {
     const synchronous = [heed, heed.MultiHeadAttention.prototype].flatMap((owner) =>
       Object.getOwnPropertyNames(owner).filter((name) => name.endsWith('Sync')),
     );
+    const blocks = [heed.FeedForward, heed.TransformerBlock].flatMap(({ name: owner, prototype }) =>
+      Object.getOwnPropertyNames(prototype)
+        .filter((name) => name.endsWith('Sync'))
+        .map((name) => `${owner} ${name}`),
+    );
     const operators = Object.keys(onnx).filter((name) => name.endsWith('Sync'));
     assert.deepEqual(
-      [...synchronous, ...operators.map((name) => `onnx ${name}`)].sort(),
+      [...synchronous, ...blocks, ...operators.map((name) => `onnx ${name}`)].sort(),
       Object.keys(forms)
         .map((name) => `${name}Sync`)
         .sort(),

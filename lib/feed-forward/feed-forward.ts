@@ -90,7 +90,8 @@ function readSettings(options: unknown, up: LinearArgument) {
     throw invalid('options.activation', `one of ${choices}`, values.activation);
   }
   const activation = choiceOption(values.activation, 'options.activation', activations, 'silu');
-  const type = values.type === undefined ? up.type : choiceOption(values.type, 'options.type', floatTypes, 'float32');
+  const type =
+    values.type === undefined ? up.type : choiceOption(values.type, 'options.type', floatTypes, 'float32');
   const weights =
     values.weights === undefined ? undefined : quantisedTypeOption(values.weights, 'options.weights');
   const location =
@@ -129,6 +130,7 @@ export class FeedForward {
   readonly hidden: number;
   /** The width of results. */
   readonly out: number;
+  /** What elements between the two products pass through. */
   readonly activation: Activation;
   /** Whether it has a gate. */
   readonly gated: boolean;
@@ -245,10 +247,7 @@ export class FeedForward {
     const out = readOut(values.out, 'options.out', this.type, dims, 'the type of the network', x);
     const input = dataOf(x);
     const added = residual && dataOf(residual);
-    const read = [
-      { name: 'x', data: input },
-      ...(added ? [{ name: 'options.residual', data: added }] : []),
-    ];
+    const read = [{ name: 'x', data: input }, ...(added ? [{ name: 'options.residual', data: added }] : [])];
     const output = outTensor(out, read, allocations);
     // Rows of nothing may be beyond counting.
     const isEmpty = output.tensor.size === 0;

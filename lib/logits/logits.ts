@@ -143,10 +143,6 @@ export async function logits(
 }
 
 /** {@link logits}, synchronously: it throws instead of rejecting, and blocks the event loop. */
-export function logitsSync(
-  x: TensorLike,
-  table: TensorLike | PackedWeight,
-  options?: LogitsOptions,
-): Tensor {
+export function logitsSync(x: TensorLike, table: TensorLike | PackedWeight, options?: LogitsOptions): Tensor {
   return runSync((allocations) => prepare(allocations, x, table, options));
 }

@@ -363,7 +363,12 @@ function buildProblems(
     output.tensor.size === 0
       ? []
       : [
-          projection({ name: 'heads', data: heads, ...call.rows }, type, [[weights.output, target]], residual),
+          projection(
+            { name: 'heads', data: heads, ...call.rows },
+            type,
+            [[weights.output, target]],
+            residual,
+          ),
         ];
   const result = { ...details, output: output.tensor };
   return { problems: [...before, ...problems, ...after], result, reads: sources };

@@ -200,9 +200,7 @@ export function quantisationOf(
   asked: QuantisedType | undefined,
 ): Quantisation | undefined {
   const stored = linears.flatMap((linear) =>
-    isStored(linear.weight)
-      ? [{ name: `${linear.name}.weight`, ...quantisationIn(linear.weight) }]
-      : [],
+    isStored(linear.weight) ? [{ name: `${linear.name}.weight`, ...quantisationIn(linear.weight) }] : [],
   );
   const [first, ...others] = stored;
   if (first === undefined) return asked && { type: asked, groupSize: usualGroupSize };

@@ -25,7 +25,9 @@ import { expectFitting, layerNames } from './shape.js';
 export const packedCallOptionNames = ['queryStarts', 'caches'] as const;
 
 /** The options of both kinds of calls. */
-export type CallValues = OptionValues<(typeof callOptionNames)[number] | (typeof packedCallOptionNames)[number]>;
+export type CallValues = OptionValues<
+  (typeof callOptionNames)[number] | (typeof packedCallOptionNames)[number]
+>;
 
 function expectPackedOptions(values: CallValues): void {
   for (const name of ['context', 'cache', 'lengths', 'kvLengths'] as const) {

@@ -256,8 +256,9 @@ export interface Rotation {
 }
 
 /** The functions that elements between the products of a feed-forward network pass through. */
-export const activations = ['silu', 'gelu', 'gelu-tanh', 'relu'] as const;
-export type Activation = (typeof activations)[number];
+export type Activation = 'silu' | 'gelu' | 'gelu-tanh' | 'relu';
+
+export const activations: readonly Activation[] = ['silu', 'gelu', 'gelu-tanh', 'relu'];
 
 /** What becomes of the sums of a product before they are written: in this order, and in their precision. */
 export interface Epilogue {

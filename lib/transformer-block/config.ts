@@ -52,7 +52,10 @@ export async function readBlockConfig(directory: string): Promise<BlockConfig | 
   for (const [name, good] of Object.entries(refused)) {
     const value = values[name] ?? good;
     if (value !== good)
-      throw malformed(path, `expected ${name} to be left out or ${describe(good)}, received ${describe(value)}`);
+      throw malformed(
+        path,
+        `expected ${name} to be left out or ${describe(good)}, received ${describe(value)}`,
+      );
   }
   return {
     modelType: values.model_type ?? whole.model_type,

@@ -29,7 +29,7 @@ import {
 import { readBlockConfig } from './config.js';
 import { type BlockForm, blockForms, normNames } from './forms.js';
 import type { BlockNormOptions, NormWeights } from './norms.js';
-import type { TransformerBlockOptions, TransformerBlockParts } from './transformer-block.js';
+import type { TransformerBlockOptions, TransformerBlockParts } from './options.js';
 
 /** Options of {@link TransformerBlock.load}. */
 export interface BlockLoadOptions {
@@ -94,7 +94,8 @@ function missingFrom(checkpoint: Checkpoint, convention: BlockConvention): strin
   const needed = mapsOf(convention).map((map) => `${map}.weight`);
   for (const name of normNames) {
     const norm = norms[name];
-    if (norm !== undefined && !optionalNorms.includes(name)) needed.push(normTensors(checkpoint, norm).weight);
+    if (norm !== undefined && !optionalNorms.includes(name))
+      needed.push(normTensors(checkpoint, norm).weight);
   }
   return needed.find((name) => !checkpoint.names.has(name));
 }

@@ -14,46 +14,14 @@ import type { FloatType, Location, TensorLike } from '../tensor/types.js';
 import { buildBlock } from './call-problems.js';
 import { type BlockForm, type BlockNorms, blockForms, normNames, readNorms } from './forms.js';
 import { type BlockLoadOptions, loadBlock } from './load.js';
-import { type BlockNormOptions, type NormWeights, readNormOptions } from './norms.js';
+import { readNormOptions } from './norms.js';
+import type { TransformerBlockOptions, TransformerBlockParts } from './options.js';
 
 export type { BlockNaming } from './checkpoint-conventions.js';
 export type { BlockForm } from './forms.js';
 export type { BlockLoadOptions } from './load.js';
 export type { BlockNormOptions, NormWeights } from './norms.js';
-
-/** What a {@link TransformerBlock} consists of. Both parts belong to the block from then on, and it disposes of them. */
-export interface TransformerBlockParts {
-  /** With an output map, and as wide as its inputs. */
-  attention: MultiHeadAttention;
-  /** As wide, of the same type and at the same location. */
-  feedForward: FeedForward;
-  /** Of what attention reads; in the form 'post-norm', of the sum after it. Default: no norm. */
-  attentionNorm?: NormWeights;
-  /** In the form 'sandwich': of what attention gives, before it is added. Default: no norm. */
-  attentionOutputNorm?: NormWeights;
-  /**
-   * Of what the feed-forward network reads; in the form 'post-norm', of the sum after it. Default: no norm, or in the form
-   * 'parallel' what attention reads.
-   */
-  feedForwardNorm?: NormWeights;
-  /** In the form 'sandwich': of what the network gives, before it is added. Default: no norm. */
-  feedForwardOutputNorm?: NormWeights;
-}
-
-/** The options of a {@link TransformerBlock}. */
-export interface TransformerBlockOptions {
-  /**
-   * With attention A, the network F, and norms N:
-   *
-   * - 'pre-norm' (default), as in GPT-2 and Llama: y = x + A(N x), y + F(N y)
-   * - 'post-norm', as in BERT: y = N(x + A(x)), N(y + F(y))
-   * - 'sandwich', as in Gemma 2 and, without the inner norms, OLMo 2: y = x + N A(N x), y + N F(N y)
-   * - 'parallel', as in GPT-NeoX and Phi-2: x + A(N x) + F(N x)
-   */
-  form?: BlockForm;
-  /** What all norms have in common. Default: RMSNorm with epsilon 1e-6. */
-  norm?: BlockNormOptions;
-}
+export type { TransformerBlockOptions, TransformerBlockParts } from './options.js';
 
 /** The options of one call of {@link TransformerBlock.forward}, as {@link MultiHeadAttention.forward} has them. */
 export type BlockForwardOptions = Omit<ForwardOptions, 'context'>;
@@ -116,6 +84,7 @@ function expectAlike(attention: MultiHeadAttention, feedForward: FeedForward): v
  * const output = await block.forward(tokens, { queryStarts, caches });
  */
 export class TransformerBlock {
+  /** Where it has its norms, and what its network reads. */
   readonly form: BlockForm;
   /** The width of inputs and results. */
   readonly embed: number;

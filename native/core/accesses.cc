@@ -51,7 +51,9 @@ Accesses accesses(const ProjectionProblem& problem) {
   for (const ProjectionTarget& target : problem.targets) {
     for (const float* data : {target.norm.weight, target.norm.bias, target.rotation.cos, target.rotation.sin})
       all.reads.push_back(data);
-    all.writes.push_back({target.view.data, bytes_of(problem.rows * target.columns / problem.epilogue.columns_per_element(), target.view.type)});
+    all.writes.push_back(
+        {target.view.data,
+         bytes_of(problem.rows * target.columns / problem.epilogue.columns_per_element(), target.view.type)});
   }
   return all;
 }

@@ -67,8 +67,8 @@ struct ProjectionProblem {
   DType weight_type = DType::float32;
   const PackedWeight* packed = nullptr;
   std::vector<float> bias;  // one per column, or empty
-  // Of a single target without norm and rotation, if present. A gated one has an even first column and an even
-  // head width, half of which is written.
+  // Of a single target without norm and rotation, if present. A gated one has an even first column and an
+  // even head width, half of which is written.
   Epilogue epilogue;
   std::vector<ProjectionTarget> targets;
 };

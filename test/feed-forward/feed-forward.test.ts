@@ -158,7 +158,10 @@ eachBackend(
       const one = (out: number, inner: number) => ({ weight: Tensor.zeros('float32', [out, inner]) });
       const good = { up: one(8, 4), down: one(4, 8) };
       const make = (weights: unknown, options: unknown = { activation: 'silu' }) =>
-        throwsHeed.bind(undefined, () => new FeedForward(weights as never, { backend, ...(options as object) } as never));
+        throwsHeed.bind(
+          undefined,
+          () => new FeedForward(weights as never, { backend, ...(options as object) } as never),
+        );
       make(undefined)('HEED_INVALID_ARGUMENT', /weights/);
       make({ up: one(8, 4) })('HEED_INVALID_ARGUMENT', /weights\.down/);
       make({ ...good, gate: one(7, 4) })('HEED_SHAPE_MISMATCH', /weights\.gate\.weight\.dims\[0\]/);

@@ -22,10 +22,15 @@ eachBackend(
         for (let repeat = 0; repeat < 30; repeat++) {
           const [width, vocabulary] = [random.integer(1, 60), random.integer(1, 300)];
           const counts = Array.from({ length: random.integer(1, 7) }, () => random.integer(1, 6));
-          const queryStarts = counts.reduce<number[]>((starts, count) => [...starts, (starts.at(-1) ?? 0) + count], [0]);
+          const queryStarts = [0];
+          for (const count of counts) queryStarts.push((queryStarts.at(-1) ?? 0) + count);
           const tokens = queryStarts.at(-1) ?? 0;
           const x = random.tensor(type, [tokens, width]);
-          const weight = random.tensor(random.pick(typesOf(backend)), [vocabulary, width], 1 / Math.sqrt(width));
+          const weight = random.tensor(
+            random.pick(typesOf(backend)),
+            [vocabulary, width],
+            1 / Math.sqrt(width),
+          );
           const table = random.chance(0.5) ? weight : packWeight(weight, { backend });
           const isPacked = table !== weight;
           const bias = random.chance(0.5) ? random.tensor('float32', [vocabulary]) : undefined;

@@ -17,7 +17,10 @@ import { normOracle } from '../norm/norm-oracle.js';
 
 export interface BlockCase {
   readonly type: FloatType;
-  readonly attention: { readonly weights: MultiHeadAttentionWeights; readonly options: MultiHeadAttentionOptions };
+  readonly attention: {
+    readonly weights: MultiHeadAttentionWeights;
+    readonly options: MultiHeadAttentionOptions;
+  };
   readonly feedForward: { readonly weights: FeedForwardWeights; readonly activation: Activation };
   readonly norms: {
     readonly attentionNorm?: NormWeights;

@@ -11,12 +11,7 @@ import { transpose } from '../../lib/tensor/transpose.js';
 import { blockConventions } from '../../lib/transformer-block/checkpoint-conventions.js';
 import { normNames } from '../../lib/transformer-block/forms.js';
 import { TransformerBlock } from '../../lib/transformer-block/transformer-block.js';
-import {
-  namings,
-  partsOf,
-  stack,
-  type Tensors,
-} from '../multi-head-attention/checkpoint-namings.js';
+import { namings, partsOf, stack, type Tensors } from '../multi-head-attention/checkpoint-namings.js';
 import { randomLinear, randomWeights } from '../multi-head-attention/random-layer.js';
 import { expectClose } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
@@ -32,9 +27,19 @@ const epsilon = 1e-3;
 
 /** What config.json says of a model of each naming. */
 const configs: Readonly<Record<string, { fields: object; activation: Activation }>> = {
-  Llama: { fields: { model_type: 'llama', hidden_act: 'silu', rms_norm_eps: epsilon, num_key_value_heads: heads }, activation: 'silu' },
+  Llama: {
+    fields: { model_type: 'llama', hidden_act: 'silu', rms_norm_eps: epsilon, num_key_value_heads: heads },
+    activation: 'silu',
+  },
   Gemma: {
-    fields: { model_type: 'gemma', hidden_activation: 'gelu_pytorch_tanh', hidden_act: 'gelu', rms_norm_eps: epsilon, num_key_value_heads: heads, head_dim: embed / heads },
+    fields: {
+      model_type: 'gemma',
+      hidden_activation: 'gelu_pytorch_tanh',
+      hidden_act: 'gelu',
+      rms_norm_eps: epsilon,
+      num_key_value_heads: heads,
+      head_dim: embed / heads,
+    },
     activation: 'gelu-tanh',
   },
   BERT: { fields: { model_type: 'bert', hidden_act: 'gelu', layer_norm_eps: epsilon }, activation: 'gelu' },
@@ -53,12 +58,13 @@ describe('TransformerBlock.load', () => {
     const { attention, feedForward, norm, norms, form, transposed } = convention;
     const biases = norm.type === 'layer';
     const weights = randomWeights(random, { heads, width: embed / heads, embed, biases });
-    const attentionNaming = {
-      Gemma: 'Llama',
-      'Gemma 2': 'Llama',
-      'OLMo 2': 'Llama',
-      'Gemma 3': 'Llama',
-    }[name] ?? name;
+    const attentionNaming =
+      {
+        Gemma: 'Llama',
+        'Gemma 2': 'Llama',
+        'OLMo 2': 'Llama',
+        'Gemma 3': 'Llama',
+      }[name] ?? name;
     const layout = namings[attentionNaming as keyof typeof namings];
     const tensors: Tensors = {};
     const counts = { heads, keyValueHeads: heads };
@@ -102,7 +108,10 @@ describe('TransformerBlock.load', () => {
     return {
       type: 'float32',
       attention: { weights, options: { heads } },
-      feedForward: { weights: network, activation: random.pick(['silu', 'gelu', 'gelu-tanh', 'relu'] as const) },
+      feedForward: {
+        weights: network,
+        activation: random.pick(['silu', 'gelu', 'gelu-tanh', 'relu'] as const),
+      },
       norms: drawnNorms,
       options: { form, norm: { ...norm, epsilon } },
       tensors,
@@ -169,15 +178,26 @@ describe('TransformerBlock.load', () => {
     };
     const path = await write('good', tensors);
     const { activation: _, ...silent } = good;
-    await rejectsHeed(() => TransformerBlock.load(path, silent), 'HEED_INVALID_ARGUMENT', /options\.activation/);
+    await rejectsHeed(
+      () => TransformerBlock.load(path, silent),
+      'HEED_INVALID_ARGUMENT',
+      /options\.activation/,
+    );
     const { norm: __, ...without } = good;
-    await rejectsHeed(() => TransformerBlock.load(path, without), 'HEED_INVALID_ARGUMENT', /options\.norm\.epsilon/);
+    await rejectsHeed(
+      () => TransformerBlock.load(path, without),
+      'HEED_INVALID_ARGUMENT',
+      /options\.norm\.epsilon/,
+    );
     await rejectsHeed(
       () => TransformerBlock.load(path, { ...good, prefix: 'layers.0.' }),
       'HEED_UNKNOWN_TENSOR',
       /layers\.0\./,
     );
-    const more = await write('more', { ...tensors, 'mlp.router.weight': random.tensor('float32', [4, embed]) });
+    const more = await write('more', {
+      ...tensors,
+      'mlp.router.weight': random.tensor('float32', [4, embed]),
+    });
     await rejectsHeed(() => TransformerBlock.load(more, good), 'HEED_UNKNOWN_TENSOR', /mlp\.router/);
     await rejectsHeed(
       () => TransformerBlock.load(more, { ...good, naming: 'Llama' }),

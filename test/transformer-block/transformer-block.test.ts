@@ -147,7 +147,11 @@ eachBackend(
         const texts = Array.from({ length: random.integer(1, 4) }, () => {
           const steps = random.integer(1, 15);
           const input = random.tensor('float32', [1, steps, embed]);
-          return { input, all: blockOracle(drawn, toNumbers(input), [1, steps, embed]), cache: pool.sequence() };
+          return {
+            input,
+            all: blockOracle(drawn, toNumbers(input), [1, steps, embed]),
+            cache: pool.sequence(),
+          };
         });
         while (texts.some(({ input, cache }) => cache.lengths[0] < input.dims[1])) {
           const parts = texts.map(({ input, all, cache }) => {
@@ -226,7 +230,10 @@ eachBackend(
       expectRefusal({ attentionNorm: wide }, {}, 'HEED_SHAPE_MISMATCH', /attentionNorm\.weight/);
       const zeros = (out: number, inner: number) => ({ weight: Tensor.zeros('float32', [out, inner]) });
       const other = (width: number, type: FloatType = 'float32') =>
-        new FeedForward({ up: zeros(3, width), down: zeros(width, 3) }, { activation: 'relu', backend, type });
+        new FeedForward(
+          { up: zeros(3, width), down: zeros(width, 3) },
+          { activation: 'relu', backend, type },
+        );
       expectRefusal({ feedForward: other(embed + 1) }, {}, 'HEED_SHAPE_MISMATCH', /feedForward/);
       expectRefusal({ feedForward: other(embed, 'float16') }, {}, 'HEED_TYPE_MISMATCH', /feedForward/);
       const weights = { ...randomWeights(random, { ...sizes, out: 0 }) };
@@ -238,7 +245,11 @@ eachBackend(
       });
       if (heads === embed)
         expectRefusal({ attention: sideBySide }, {}, 'HEED_INVALID_ARGUMENT', /output map/);
-      throwsHeed(() => block.forwardSync(Tensor.zeros('float32', [1, 2, embed + 1])), 'HEED_SHAPE_MISMATCH', /input/);
+      throwsHeed(
+        () => block.forwardSync(Tensor.zeros('float32', [1, 2, embed + 1])),
+        'HEED_SHAPE_MISMATCH',
+        /input/,
+      );
     });
   },
   'cuda',

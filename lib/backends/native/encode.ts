@@ -3,8 +3,8 @@ import { isPacked } from '../../problem/accesses.js';
 import {
   type AppendProblem,
   type AttentionProblem,
-  type CastProblem,
   activations,
+  type CastProblem,
   type Choices,
   type EmbeddingProblem,
   type Epilogue,

@@ -36,7 +36,7 @@ const functions: Readonly<Record<Activation, (x: number) => number>> = {
   silu: (x) => x * sigmoid(x),
   gelu: (x) => x * normalDistribution(x),
   'gelu-tanh': (x) => x * sigmoid(Math.sqrt(8 / Math.PI) * x * (1 + 0.044715 * x * x)),
-  relu: (x) => (x < 0 ? 0 : x),
+  relu: (x) => Math.max(x, 0),
 };
 
 /**

@@ -58,7 +58,8 @@ static inline void write_columns(const ProjectionArguments& a, int64_t first_row
             head * target.view.head_stride + within / a.epilogue.columns_per_element();
         int64_t batch = first_batch, step = first_step;
         for (int64_t m = 0; m < rows; ++m) {
-          const int64_t at = first_element + batch * target.view.batch_stride + step * target.view.step_stride;
+          const int64_t at =
+              first_element + batch * target.view.batch_stride + step * target.view.step_stride;
           if (residual) add_residual<Type>(residual + at, written, head_values + m * pitch);
           narrow<Type>(head_values + m * pitch, written, 1, to + at);
           if (++step < a.steps) continue;

@@ -9,7 +9,9 @@ import { packedAttention } from '../../../lib/attention/packed.js';
 import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
 import { embed } from '../../../lib/embedding/embed.js';
+import { FeedForward } from '../../../lib/feed-forward/feed-forward.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
+import { logits } from '../../../lib/logits/logits.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
 import { norm } from '../../../lib/norm/norm.js';
 import { pooling } from '../../../lib/pooling/pooling.js';
@@ -161,6 +163,7 @@ onDevice('the cuda backend', () => {
     const placed = await row.to('cuda');
     const { used } = deviceMemory();
     const given = { backend: 'cuda' } as const;
+    const maps = { up: { weight }, down: { weight } };
     for (const [call, message] of [
       [() => norm(weight, { weight: row, ...given }), 'norms of rows yet'],
       [() => norm(onIt, { weight: placed }), 'norms of rows yet'],
@@ -170,6 +173,9 @@ onDevice('the cuda backend', () => {
       [() => embed([0], onIt), 'embeddings yet'],
       [() => pooling(weight, given), 'pooling yet'],
       [() => pooling(onIt), 'pooling yet'],
+      [() => logits(weight, weight, given), 'logits yet'],
+      [() => logits(onIt, onIt), 'logits yet'],
+      [async () => new FeedForward(maps, { activation: 'silu', ...given }), 'feed-forward networks yet'],
     ] as const) {
       await rejectsHeed(call, 'HEED_UNSUPPORTED', message);
     }
