@@ -85,15 +85,15 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       undefined,
       { backend, heads: 3 },
     ]),
-    ...elsewhere('norm', (drawn) => {
+    ...pair(heed, 'norm', (drawn) => {
       const [x, residual] = [0, 1].map(() => drawn.tensor('float32', [3, 7, 20]));
       return [x, { backend, weight: drawn.tensor('float32', [20]), residual, type: 'layer' }];
     }),
-    ...elsewhere('sample', (drawn) => [
+    ...pair(heed, 'sample', (drawn) => [
       drawn.tensor('float32', [3, 700]),
       { backend, temperature: [0, 1, 0.7], topK: 40, topP: 0.9, seed: 1 },
     ]),
-    ...elsewhere('embed', (drawn) => {
+    ...pair(heed, 'embed', (drawn) => {
       const [words, places] = [9, 4].map((length) => drawn.tensor('float32', [length, 13]));
       return [[8, 0, 3, 8], words, { backend, scale: 3, add: [{ ids: [0, 1, 2, 3], table: places }] }];
     }),
@@ -102,7 +102,7 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       drawn.tensor('float32', [30, 20]),
       { backend, queryStarts: [0, 4, 9], softcap: 30 },
     ]),
-    ...elsewhere('pooling', (drawn) => [
+    ...pair(heed, 'pooling', (drawn) => [
       drawn.tensor('float32', [9, 20]),
       { backend, queryStarts: [0, 4, 4, 9], normalize: true },
     ]),

@@ -33,8 +33,6 @@ export interface Backend {
    * problem.
    */
   expectComputable(kinds: ScoringKinds): void;
-  /** Throws HEED_UNSUPPORTED if it does not solve this kind of problem; the facade asks before it builds one. */
-  expectSolvable(kind: Problem['kind']): void;
   /**
    * Throws HEED_UNSUPPORTED if its products have no epilogues; the facade asks before it builds one.
    *

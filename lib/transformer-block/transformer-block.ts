@@ -112,7 +112,6 @@ export class TransformerBlock {
     const form = choiceOption(values.form, 'options.form', blockForms, 'pre-norm');
     const settings = readNormOptions(values.norm);
     const { layer, hasOutput } = MultiHeadAttention.partOf(attention);
-    layer.backend.expectSolvable('norm');
     layer.backend.expectEpilogues('blocks of transformers');
     expectAlike(attention, feedForward);
     if (!hasOutput) {

@@ -84,20 +84,20 @@ void launch(const HeadsProblem& problem, Workspace& workspace) {
   copy_heads(problem, workspace);
 }
 
-void launch(const NormProblem&, Workspace&) {
-  throw Unsupported("norms of rows");
+void launch(const NormProblem& problem, Workspace& workspace) {
+  norm(problem, workspace);
 }
 
-void launch(const SampleProblem&, Workspace&) {
-  throw Unsupported("sampling");
+void launch(const SampleProblem& problem, Workspace& workspace) {
+  sample(problem, workspace);
 }
 
-void launch(const EmbeddingProblem&, Workspace&) {
-  throw Unsupported("embeddings");
+void launch(const EmbeddingProblem& problem, Workspace& workspace) {
+  embed(problem, workspace);
 }
 
-void launch(const PoolingProblem&, Workspace&) {
-  throw Unsupported("pooling");
+void launch(const PoolingProblem& problem, Workspace& workspace) {
+  pool(problem, workspace);
 }
 
 }  // namespace

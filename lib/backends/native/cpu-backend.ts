@@ -49,10 +49,6 @@ class CpuBackend implements Backend {
     // All scores and selections.
   }
 
-  expectSolvable(): void {
-    // All kinds that the encoder knows.
-  }
-
   expectEpilogues(): void {
     // All of them.
   }

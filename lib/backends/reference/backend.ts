@@ -77,9 +77,6 @@ export const referenceBackend: Backend = {
   expectComputable() {
     // All scores and selections.
   },
-  expectSolvable() {
-    // All that work() knows.
-  },
   expectEpilogues() {
     // All of them.
   },
