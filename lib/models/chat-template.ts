@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { describe, invalid, isArray } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { isObject } from '../safetensors/json.js';
-import { loadPackage } from './optional-package.js';
+import { missing } from './optional-package.js';
 
 /** One message of a conversation. */
 export interface ChatMessage {
   /** Who says it: 'system', 'user' or 'assistant', and what else a model's template knows. */
   readonly role: string;
+  /** What is said. */
   readonly content: string;
 }
 
@@ -35,10 +36,8 @@ export async function readTemplate(
       );
     }
     const read = readMessages(messages);
-    const { Template } = await loadPackage<JinjaPackage>(
-      '@huggingface/jinja',
-      () => import('@huggingface/jinja'),
-      'chat templates are rendered',
+    const { Template }: JinjaPackage = await import('@huggingface/jinja').catch(
+      missing('@huggingface/jinja', 'chat templates are rendered'),
     );
     try {
       return new Template(source).render({

@@ -42,6 +42,7 @@ export interface GenerateOptions extends Pick<SampleOptions, 'signal'> {
 
 /** One token that was generated. */
 export interface GeneratedToken {
+  /** Its number in the vocabulary. */
   readonly token: number;
   /**
    * The text that has become certain with it: '' where it ends within a character, or where a string of

@@ -21,7 +21,9 @@ export interface EmbedTextsOptions extends Pick<PoolingOptions, 'signal' | 'norm
 
 /** A head of a block, both counted from 0. */
 export interface HeadPlace {
+  /** The number of the block. */
   readonly layer: number;
+  /** The number of the head. */
   readonly head: number;
 }
 

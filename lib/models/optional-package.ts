@@ -2,21 +2,17 @@
 import { HeedError } from '../errors.js';
 
 /**
- * @param load imports it: a function, so that bundlers see the name
- * @param purpose why it is loaded, for the message
+ * What an `import()` of such a package does where it is not installed: `import(name).catch(missing(name, purpose))`. With a
+ * `catch` behind it, bundlers do not insist on finding the package.
+ *
+ * @param purpose what it is for, as a sentence without a stop
  */
-export async function loadPackage<Package>(
-  name: string,
-  load: () => Promise<unknown>,
-  purpose: string,
-): Promise<Package> {
-  try {
-    return (await load()) as Package;
-  } catch (cause) {
+export function missing(name: string, purpose: string): (cause: unknown) => never {
+  return (cause) => {
     throw new HeedError(
       'HEED_MISSING_PACKAGE',
       `Expected the package ${name} to be installed, with which ${purpose}: npm install ${name}`,
       { cause },
     );
-  }
+  };
 }

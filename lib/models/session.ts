@@ -43,7 +43,9 @@ export class ModelSequence implements Disposable {
 
 /** A sequence and the tokens that continue it. */
 export interface StepPart {
+  /** Of the session; no other part has the same. */
   readonly sequence: ModelSequence;
+  /** At least one. */
   readonly tokens: readonly number[];
 }
 
@@ -54,8 +56,9 @@ export type Head = (
   signal: AbortSignal | undefined,
 ) => Promise<Tensor>;
 
+/** Room for sequences that are continued together. Release it with `dispose()` or `using`. */
 export class ModelSession implements Disposable {
-  /** The most pages of {@link pageSize} steps that all sequences together may have. */
+  /** The most pages of 16 steps that all sequences together may have. */
   readonly pages: number;
   readonly #stack: Stack;
   readonly #head: Head;

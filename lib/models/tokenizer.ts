@@ -5,11 +5,13 @@ import { describe } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import { isObject, malformed, parseJsonFile } from '../safetensors/json.js';
 import { type ChatMessage, readTemplate } from './chat-template.js';
-import { loadPackage } from './optional-package.js';
+import { missing } from './optional-package.js';
 
 /** The text of a model as its tokens. */
 export interface Tokenizer {
   /**
+   * A text as tokens.
+   *
    * @param text any text
    * @param special whether to put the tokens around it that the model expects around a text. Default true.
    */
@@ -38,10 +40,8 @@ export async function readTokenizer(folder: string): Promise<Tokenizer | undefin
   if (json === undefined) return undefined;
   const config = (await readJson(join(folder, 'tokenizer_config.json'))) ?? {};
   const template = await readTemplate(folder, config);
-  const { Tokenizer } = await loadPackage<TokenizersPackage>(
-    '@huggingface/tokenizers',
-    () => import('@huggingface/tokenizers'),
-    `${path} is read`,
+  const { Tokenizer }: TokenizersPackage = await import('@huggingface/tokenizers').catch(
+    missing('@huggingface/tokenizers', `${path} is read`),
   );
   let made: InstanceType<TokenizersPackage['Tokenizer']>;
   try {
