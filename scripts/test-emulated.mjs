@@ -15,7 +15,8 @@ const everything = [
   'dist/test/onnx/{attention,conformance}.test.js',
   'dist/test/onnx/microsoft/operators.test.js',
   'dist/test/projection/{project,rotation}.test.js',
-  'dist/test/properties/{invariants,same-bits}.test.js',
+  'dist/test/{embedding,norm,pooling,sampling}/*.test.js',
+  'dist/test/properties/{any-batch,invariants,same-bits}.test.js',
   'dist/test/sync.test.js',
 ];
 const given = process.argv.slice(2);

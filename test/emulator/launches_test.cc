@@ -110,6 +110,40 @@ void launch_heads(cuda::Workspace& workspace, DType type) {
   cuda::copy_heads(problem, workspace);
 }
 
+// What lies between two attentions.
+void launch_rows(cuda::Workspace& workspace, DType type) {
+  alignas(16) float nothing[4] = {};
+  NormProblem norm;
+  norm.rows = 1;
+  norm.width = 4096;
+  norm.type = type;
+  norm.input = norm.weight = norm.output = nothing;
+  cuda::norm(norm, workspace);
+  EmbeddingProblem embedding;
+  embedding.width = 4096;
+  embedding.type = type;
+  embedding.tables = {{nothing, {0}}};
+  embedding.output = nothing;
+  cuda::embed(embedding, workspace);
+  PoolingProblem pooling;
+  pooling.width = 4096;
+  pooling.type = type;
+  pooling.input = pooling.output = nothing;
+  pooling.starts = {0, 1};
+  pooling.normalised = true;
+  cuda::pool(pooling, workspace);
+  SampleProblem sample;
+  sample.vocabulary = 2;
+  sample.type = type;
+  sample.logits = nothing;
+  sample.tokens = reinterpret_cast<int32_t*>(nothing);
+  sample.rows.resize(1);
+  cuda::sample(sample, workspace);
+  sample.rows[0].repetition_penalty = 2;
+  sample.rows[0].previous = {1};
+  cuda::sample(sample, workspace);
+}
+
 void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
   alignas(16) float memory[8] = {};
   for (const int64_t offset : {0, 1}) {
@@ -167,6 +201,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     launch_projections(workspace, type);
     launch_merge(workspace, type);
     launch_heads(workspace, type);
+    launch_rows(workspace, type);
     for (const DType to : types) launch_copies(workspace, type, to);
     launch_quantisation(workspace, type);
   }
@@ -184,7 +219,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
       cuda::attention_decode(in_a_page(made.problem, DType::int8), memory);
     }
   }
-  CHECK(launches.size() > 106);
+  CHECK(launches.size() > 124);
   for (const auto& launched : launches) {
     INFO(launched.first);
     CHECK(launched.second.threads % 32 == 0);

@@ -42,14 +42,6 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
   return new HeedError('HEED_UNSUPPORTED', `The cuda backend does not support ${what} yet; ${instead}`);
 }
 
-/** The kinds of problems that have no kernels yet, by what they are to a caller. */
-const unsolved = {
-  norm: 'norms of rows',
-  sample: 'sampling',
-  embedding: 'embeddings',
-  pooling: 'pooling',
-} as const;
-
 function expectNoFloat8({ type }: StoredView): void {
   if (type === 'float8') throw unsupported('caches of float8', "use type 'int8', or backend 'cpu'");
 }
@@ -101,8 +93,8 @@ class CudaBackend implements Backend {
     if (selection === 'local') throw unsupported(`the selection '${selection}'`);
   }
 
-  expectSolvable(kind: Problem['kind']): void {
-    if (kind in unsolved) throw unsupported(unsolved[kind as keyof typeof unsolved]);
+  expectEpilogues(what: string): never {
+    throw unsupported(what);
   }
 
   expectQuantised(type: QuantisedType): never {

@@ -118,6 +118,14 @@ static inline Vec shuffle(Vec a, Vec b, Index index) {
   return shuffle(a, b, index, std::make_integer_sequence<int, lanes>{});
 }
 
+// The even, or the odd, lanes of both.
+struct EvenLanes {
+  constexpr int operator()(int i) const { return 2 * i; }
+};
+struct OddLanes {
+  constexpr int operator()(int i) const { return 2 * i + 1; }
+};
+
 template <int half>
 struct RotateBy {
   constexpr int operator()(int i) const { return (i + half) % lanes; }

@@ -24,7 +24,15 @@ auto with_element_type(DType type, F f) {
   }
 }
 
-// The same for a type of keys and values, which may be int8.
+// Calls f with an element of a floating type, in a kernel.
+template <class F>
+__device__ __forceinline__ void with_element(DType type, F f) {
+  if (type == DType::float32) return f(float{});
+  if (type == DType::float16) return f(Float16{});
+  f(BFloat16{});
+}
+
+// The same as with_element_type for a type of keys and values, which may be int8.
 template <class F>
 auto with_stored_type(DType type, F f) {
   return type == DType::int8 ? f(ElementType<int8_t>{}) : with_element_type(type, f);

@@ -8,14 +8,12 @@ import type { AttentionOptions, Score, Selection } from '../../../lib/attention/
 import { packedAttention } from '../../../lib/attention/packed.js';
 import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
-import { embed } from '../../../lib/embedding/embed.js';
+import { FeedForward } from '../../../lib/feed-forward/feed-forward.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
+import { logits } from '../../../lib/logits/logits.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
-import { norm } from '../../../lib/norm/norm.js';
-import { pooling } from '../../../lib/pooling/pooling.js';
 import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
-import { sample } from '../../../lib/sampling/sample.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
 import { onDevice, toDevice } from '../../support/device.js';
@@ -155,21 +153,15 @@ onDevice('the cuda backend', () => {
     );
   });
 
-  it('has nothing of what lies between two attentions yet', async () => {
-    const row = Tensor.zeros('float32', [width]);
+  it('has no products with epilogues yet', async () => {
     const onIt = await weight.to('cuda');
-    const placed = await row.to('cuda');
     const { used } = deviceMemory();
     const given = { backend: 'cuda' } as const;
+    const maps = { up: { weight }, down: { weight } };
     for (const [call, message] of [
-      [() => norm(weight, { weight: row, ...given }), 'norms of rows yet'],
-      [() => norm(onIt, { weight: placed }), 'norms of rows yet'],
-      [() => sample(weight, given), 'sampling yet'],
-      [() => sample(onIt), 'sampling yet'],
-      [() => embed([0], weight, given), 'embeddings yet'],
-      [() => embed([0], onIt), 'embeddings yet'],
-      [() => pooling(weight, given), 'pooling yet'],
-      [() => pooling(onIt), 'pooling yet'],
+      [() => logits(weight, weight, given), 'logits yet'],
+      [() => logits(onIt, onIt), 'logits yet'],
+      [async () => new FeedForward(maps, { activation: 'silu', ...given }), 'feed-forward networks yet'],
     ] as const) {
       await rejectsHeed(call, 'HEED_UNSUPPORTED', message);
     }

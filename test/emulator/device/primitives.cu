@@ -153,6 +153,34 @@ __global__ void exchanges(const uint32_t* in, uint32_t* out) {
   if (t == 0) out[2 * threads + 1] = tile[0];
 }
 
+// in: a number for each thread, which all of them add, in shared memory and in global. What each found, in
+// whatever order, is the sum of some of the others: the test looks at the totals.
+__global__ void additions(const uint32_t* in, uint32_t* out) {
+  uint32_t* tile = block::shared_memory<uint32_t>();
+  const uint32_t t = thread::index();
+  if (t == 0) tile[0] = tile[1] = out[0] = 7;
+  block::sync();
+  thread::atomic_add(tile, in[t]);
+  // The thread that wraps around finds it out by what was there before.
+  const uint32_t before = thread::atomic_add(out, in[t]);
+  if (before + in[t] < before) thread::atomic_add(tile + 1, 1);
+  block::sync();
+  if (t == 0) {
+    out[1] = tile[0];
+    out[2] = tile[1];
+  }
+}
+
+// in: two words for each lane
+template <uint32_t bits>
+__global__ void shuffle_pairs(const uint32_t* in, uint32_t* out) {
+  const uint32_t l = thread::lane();
+  const uint64_t pair = in[2 * l] | uint64_t{in[2 * l + 1]} << 32;
+  const uint64_t sum = warp::shuffle_xor(pair, bits) + warp::shuffle(pair, (l + bits) % 32);
+  out[2 * l] = static_cast<uint32_t>(sum);
+  out[2 * l + 1] = static_cast<uint32_t>(sum >> 32);
+}
+
 // in: 1 word; out: block, threads and thread, for each of 2 · 64
 __global__ void places(const uint32_t* in, uint32_t* out) {
   const uint32_t at = block::index() * block::threads() + thread::index();
@@ -192,6 +220,8 @@ const std::vector<Primitive>& primitives() {
       {"copy 16", 128, 256, &start<&copy<16>>},
       {"copy if", 128, 128, &start<&copy_if>},
       {"exchanges", 128, 258, &start<&exchanges, 1, 128>},
+      {"additions", 128, 3, &start<&additions, 1, 128>},
+      {"shuffle pairs", 64, 64, &start<&shuffle_pairs<5>>},
       {"places", 1, 384, &start<&places, 2, 64>},
   };
   return all;

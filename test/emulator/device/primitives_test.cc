@@ -253,6 +253,25 @@ Words exchanged(const Words& in) {
   return all;
 }
 
+// What all threads add to 7, twice, and to 7 how often that passes 2^32.
+Words added(const Words& in) {
+  uint64_t sum = 7;
+  for (const uint32_t word : in) sum += word;
+  const auto total = static_cast<uint32_t>(sum);
+  return {total, total, 7 + static_cast<uint32_t>(sum >> 32)};
+}
+
+// The pairs of two other lanes, added.
+Words added_pairs(const Words& in) {
+  Words out;
+  const auto pair = [&](uint32_t lane) { return in[2 * lane] | uint64_t{in[2 * lane + 1]} << 32; };
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const uint64_t sum = pair(lane ^ 5) + pair((lane + 5) % 32);
+    out.insert(out.end(), {static_cast<uint32_t>(sum), static_cast<uint32_t>(sum >> 32)});
+  }
+  return out;
+}
+
 Words placed(const Words& in) {
   Words out;
   for (uint32_t block = 0; block < 2; ++block) {
@@ -287,6 +306,8 @@ Words expected(const std::string& name, const Words& in) {
       {"copy 16", [&] { return copied(in, 16); }},
       {"copy if", [&] { return copied_by_some(in); }},
       {"exchanges", [&] { return exchanged(in); }},
+      {"additions", [&] { return added(in); }},
+      {"shuffle pairs", [&] { return added_pairs(in); }},
       {"places", [&] { return placed(in); }},
   };
   return all.at(name)();
