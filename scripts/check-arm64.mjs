@@ -18,9 +18,9 @@ const processors = ['cortex-a72', 'neoverse-n1'];
 const files = process.argv.slice(2);
 if (files.length === 0)
   files.push(
-    'dist/test/attention/hard-selection.test.js',
-    'dist/test/key-value-cache/attention.test.js',
-    'dist/test/multi-head-attention/forward.test.js',
+    'dist/test/attention/packed.test.js',
+    'dist/test/key-value-cache/float8.test.js',
+    'dist/test/multi-head-attention/quantised.test.js',
   );
 const folder = folderOf('arm64');
 
