@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Feed-forward networks: what follows attention in the blocks of a transformer. */
 import { inspect } from 'node:util';
-import type { Backend, BackendName } from '../backends/backend.js';
+import { type Backend, type BackendName, isQuantised, type WeightElements } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
+import { allocate } from '../checks/data.js';
 import { expectDims, expectLength, sizeOf } from '../checks/lists.js';
 import { expectLocation, expectPlace, expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
@@ -12,6 +13,7 @@ import { dataOf, expectType, readTensor, type TensorArgument } from '../checks/t
 import { choiceOption, invalid, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
+import { bytesOf } from '../memory/arrays.js';
 import type { Elements } from '../memory/device.js';
 import {
   countParameters,
@@ -22,14 +24,15 @@ import {
   quantisationOf,
   readLinear,
 } from '../multi-head-attention/linear.js';
-import type { Product } from '../multi-head-attention/weights.js';
+import { joinBiases, joinWeights, type Product, packTogether } from '../multi-head-attention/weights.js';
 import { type Activation, activations, type Epilogue, type Problem } from '../problem/problem.js';
-import type { QuantisedType } from '../problem/quantised-weight.js';
-import { quantisedTypeOption } from '../projection/quantise-weight.js';
+import { type QuantisedType, type QuantisedWeight, type RowRun, takeRows } from '../problem/quantised-weight.js';
+import { PackedWeight } from '../projection/packed-weight.js';
+import { type Quantisation, quantisedTypeOption } from '../projection/quantise-weight.js';
+import { hostElements } from '../tensor/elements.js';
 import { denseStrides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type FloatType, floatTypes, type Location, type TensorLike } from '../tensor/types.js';
-import { type FeedForwardLinears, type PackedFeedForward, packFeedForward } from './weights.js';
+import { bytesPerElement, type FloatType, floatTypes, type Location, type TensorLike } from '../tensor/types.js';
 
 /** The linear maps of a {@link FeedForward}. */
 export interface FeedForwardWeights {
@@ -67,6 +70,68 @@ export interface FeedForwardCallOptions {
   out?: Tensor;
   /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
   signal?: AbortSignal;
+}
+
+interface FeedForwardLinears {
+  readonly gate: LinearArgument | undefined;
+  readonly up: LinearArgument;
+  readonly down: LinearArgument;
+}
+
+interface PackedFeedForward {
+  /** What is passed to the activation; with a gate, row 2i is that of gate i, and row 2i + 1 what it gates. */
+  readonly first: Product;
+  readonly down: Product;
+}
+
+/** One row of the first half, one of the second, and so on. */
+function alternating(rows: number): RowRun[] {
+  return Array.from({ length: rows }, (_, i) => ({ first: (i >> 1) + (i & 1) * (rows / 2), count: 1 }));
+}
+
+function alternateRows(weight: WeightElements | QuantisedWeight): WeightElements | QuantisedWeight {
+  const order = alternating(weight.columns);
+  if (isQuantised(weight)) return takeRows(weight, order);
+  const { type, columns, inner } = weight;
+  const data = allocate(type, columns * inner, 'the weights of a feed-forward network');
+  const bytes = inner * bytesPerElement[type];
+  const from = bytesOf(hostElements(weight.data));
+  const to = bytesOf(data);
+  for (const [row, { first }] of order.entries())
+    to.set(from.subarray(first * bytes, (first + 1) * bytes), row * bytes);
+  return { ...weight, data };
+}
+
+function packGated(
+  backend: Backend,
+  type: FloatType,
+  quantisation: Quantisation | undefined,
+  linears: readonly [LinearArgument, LinearArgument],
+): Product {
+  const joint = joinWeights(type, quantisation, linears);
+  const biases = joinBiases(linears, joint.columns);
+  const order = alternating(joint.columns);
+  return {
+    weight: PackedWeight.pack(backend, alternateRows(joint)),
+    bias: biases && Float64Array.from(order, ({ first }) => biases[first]),
+  };
+}
+
+/** @param quantisation what weights are rounded to, if they are */
+function packFeedForward(
+  backend: Backend,
+  type: FloatType,
+  quantisation: Quantisation | undefined,
+  { gate, up, down }: FeedForwardLinears,
+): PackedFeedForward {
+  const pack = (linear: LinearArgument) => packTogether(backend, type, quantisation, [linear])[0].product;
+  const first = gate ? packGated(backend, type, quantisation, [gate, up]) : pack(up);
+  try {
+    return { first, down: pack(down) };
+  } catch (error) {
+    first.weight.dispose();
+    throw error;
+  }
 }
 
 function readLinears(weights: unknown): FeedForwardLinears {

@@ -3,7 +3,6 @@ import type { BackendName } from '../backends/backend.js';
 import { readOptions } from '../checks/options.js';
 import { choiceOption, describeDims, invalid, isInstance, listChoices } from '../checks/values.js';
 import { HeedError } from '../errors.js';
-import { FeedForward } from '../feed-forward/feed-forward.js';
 import type { Linear } from '../multi-head-attention/linear.js';
 import { takeRuns } from '../multi-head-attention/load.js';
 import {
@@ -29,7 +28,6 @@ import {
 import { readBlockConfig } from './config.js';
 import { type BlockForm, blockForms, normNames } from './forms.js';
 import type { BlockNormOptions, NormWeights } from './norms.js';
-import type { TransformerBlockOptions, TransformerBlockParts } from './options.js';
 
 /** Options of {@link TransformerBlock.load}. */
 export interface BlockLoadOptions {
@@ -215,8 +213,19 @@ async function readNorms(checkpoint: Checkpoint, { norms }: BlockConvention) {
 
 /** What of a file a block is made of. */
 export interface LoadedBlock {
-  readonly parts: TransformerBlockParts;
-  readonly options: TransformerBlockOptions;
+  readonly attention: MultiHeadAttention;
+  readonly feedForward: {
+    readonly weights: { gate?: Linear; up: Linear; down: Linear };
+    readonly options: {
+      activation: Activation;
+      type?: FloatType;
+      weights?: QuantisedType;
+      location?: Location;
+      backend?: BackendName;
+    };
+  };
+  readonly norms: Partial<Record<(typeof normNames)[number], NormWeights>>;
+  readonly options: { form: BlockForm; norm: BlockNormOptions };
 }
 
 function readChoice(options: unknown) {
@@ -277,19 +286,15 @@ export async function loadBlock(path: string | URL, options: unknown): Promise<L
     const norms = await readNorms(checkpoint, convention);
     const maps = await readFeedForward(checkpoint, convention);
     const attention = await MultiHeadAttention.load(path, attentionOptions);
-    try {
-      const feedForward = new FeedForward(maps, { activation, ...shared });
-      return {
-        parts: { attention, feedForward, ...norms },
-        options: {
-          form: choice.form ?? config?.form(convention.form) ?? convention.form,
-          norm: { ...convention.norm, ...choice.norm, epsilon } as BlockNormOptions,
-        },
-      };
-    } catch (error) {
-      attention.dispose();
-      throw error;
-    }
+    return {
+      attention,
+      norms,
+      feedForward: { weights: maps, options: { activation, ...shared } },
+      options: {
+        form: choice.form ?? config?.form(convention.form) ?? convention.form,
+        norm: { ...convention.norm, ...choice.norm, epsilon } as BlockNormOptions,
+      },
+    };
   } finally {
     await file.close();
   }

@@ -140,12 +140,14 @@ export class TransformerBlock {
    *   {@link MultiHeadAttention.load} and the constructors throw
    */
   static async load(path: string | URL, options?: BlockLoadOptions): Promise<TransformerBlock> {
-    const { parts, options: settings } = await loadBlock(path, options);
+    const { attention, norms, feedForward: network, options: settings } = await loadBlock(path, options);
+    let feedForward: FeedForward | undefined;
     try {
-      return new TransformerBlock(parts, settings);
+      feedForward = new FeedForward(network.weights, network.options);
+      return new TransformerBlock({ attention, feedForward, ...norms }, settings);
     } catch (error) {
-      parts.attention.dispose();
-      parts.feedForward.dispose();
+      attention.dispose();
+      feedForward?.dispose();
       throw error;
     }
   }

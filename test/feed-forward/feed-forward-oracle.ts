@@ -3,14 +3,14 @@ import type { FeedForwardWeights } from '../../lib/feed-forward/feed-forward.js'
 import type { Activation } from '../../lib/problem/problem.js';
 import { linearOracle } from '../support/linear.js';
 
-/** The integral of the density of the standard normal distribution from 0 to x, by Simpson's rule. */
+/** The integral of the density of the standard normal distribution from 0 to x, by Boole's rule. */
 function normalIntegral(x: number): number {
   const end = Math.min(Math.abs(x), 10);
   const intervals = 400;
   const density = (at: number) => Math.exp((-at * at) / 2) / Math.sqrt(2 * Math.PI);
-  let sum = density(0) + density(end);
-  for (let i = 1; i < intervals; i++) sum += density((end * i) / intervals) * (i % 2 === 0 ? 2 : 4);
-  return (Math.sign(x) * sum * end) / (3 * intervals);
+  let sum = 7 * (density(0) + density(end));
+  for (let i = 1; i < intervals; i++) sum += density((end * i) / intervals) * [14, 32, 12, 32][i % 4];
+  return (Math.sign(x) * sum * 2 * end) / (45 * intervals);
 }
 
 export const activationOracles: Readonly<Record<Activation, (x: number) => number>> = {
