@@ -67,7 +67,9 @@ describe('Engine', () => {
     assert.deepEqual(await ended.tokens(), all.slice(0, all.indexOf(first) + 1));
     assert.equal((await ended.usage).reason, 'stop');
     // A stop is looked for in what was generated alone.
-    const behindPrompt = engine.generate([...prompt, first], { maxTokens: 1, stop: [[first, second]] });
+    const [next] = await greedy([...prompt, first], 1);
+    const behindPrompt = engine.generate([...prompt, first], { maxTokens: 1, stop: [[first, next]] });
+    assert.deepEqual(await behindPrompt.tokens(), [next]);
     assert.equal((await behindPrompt.usage).reason, 'length');
   });
 
@@ -82,6 +84,16 @@ describe('Engine', () => {
     assert.deepEqual(a, b);
     assert.notDeepEqual(a, c);
     assert.notDeepEqual(d, e);
+  });
+
+  it('draws each token by a seed of its own', async () => {
+    const { engine } = serve({ pages: 100 }, { onLogits: (row) => row.fill(0) });
+    const draw = (seed: number) => engine.generate([1], { maxTokens: 100, temperature: 1, seed }).tokens();
+    const [a, b] = [await draw(1), await draw(2)];
+    assert.ok(new Set(a).size > 20, a.join());
+    // By chance 1 in 40 is the same.
+    const same = a.filter((token, i) => token === b[i]).length;
+    assert.ok(same < 25, `${same} of 100 are the same`);
   });
 
   it('refuses at once what can never be', async () => {
@@ -221,6 +233,20 @@ describe('Engine', () => {
     await expectEmpty(engine);
   });
 
+  it('lets the oldest go on whoever else there is', async () => {
+    // Each grows into almost all pages.
+    const { engine } = serve({ pages: 12, prefixes: false });
+    const order: number[] = [];
+    const all = [0, 1, 2, 3].map(async (i) => {
+      await engine.generate(drawTokens(30), { maxTokens: 150 }).tokens();
+      order.push(i);
+    });
+    await Promise.all(all);
+    assert.deepEqual(order, [0, 1, 2, 3]);
+    assert.ok(engine.stats.preempted < 12, `${engine.stats.preempted} were preempted`);
+    await expectEmpty(engine);
+  });
+
   it('takes from others’ prompts what begins alike, in whole pages', async () => {
     const { engine, model } = serve({ pages: 100 });
     const beginning = drawTokens(192);
@@ -252,12 +278,12 @@ describe('Engine', () => {
     const all = prompts.map((prompt) => engine.generate(prompt, { maxTokens: 2 }));
     for (const [i, each] of all.entries()) assert.deepEqual(await each.tokens(), await greedy(prompts[i], 2));
     assert.equal(engine.stats.computed, 192 + 8 * (5 + 1));
-    // Those that are the same from end to end are computed at once, and kept once.
-    const same = Array.from({ length: 3 }, () =>
-      engine.generate(drawTokens(0).concat(beginning.slice(1, 65)), { maxTokens: 2 }),
-    );
-    for (const each of same) await each.tokens();
-    assert.equal(engine.stats.idle, 12 + 4);
+    // Those that are the same from end to end are computed side by side, and kept once.
+    const [same, { used }] = [drawTokens(64), engine.stats];
+    const iterators = [1, 2, 3].map(() => engine.generate(same, { maxTokens: 9 })[Symbol.asyncIterator]());
+    for (const iterator of iterators) for (let i = 0; i < 2; i++) await iterator.next();
+    assert.equal(engine.stats.used - used, 4 + 3);
+    for (const iterator of iterators) await iterator.return?.();
     await expectEmpty(engine);
   });
 
@@ -299,11 +325,19 @@ describe('Engine', () => {
     assert.ok(model.sessions[0].used > 0);
     other.abort(reason);
     await assert.rejects(iterator.next(), reason);
-    while (model.sessions[0].used > 0) await turn();
+    for (let turns = 0; turns < 1000 && model.sessions[0].used > 0; turns++) await turn();
+    assert.equal(model.sessions[0].used, 0);
     assert.deepEqual(await iterator.next(), { done: true, value: undefined });
+    // What is unread then is dropped.
+    const third = new AbortController();
+    const unread = engine.generate(prompts[0], { maxTokens: 50, signal: third.signal });
+    const { tokens: before } = engine.stats;
+    while (engine.stats.tokens < before + 10) await turn();
+    third.abort(reason);
+    await assert.rejects(unread[Symbol.asyncIterator]().next(), reason);
     const late = engine.generate([1], { maxTokens: 1, signal: AbortSignal.abort(reason) });
     await assert.rejects(late.tokens(), reason);
-    assert.equal(engine.stats.ended.aborted, 3);
+    assert.equal(engine.stats.ended.aborted, 4);
     await expectEmpty(engine);
   });
 
@@ -331,18 +365,38 @@ describe('Engine', () => {
   });
 
   it('lets a reader who does not read pause alone', async () => {
-    // Pages for one of them at a time.
-    const { engine } = serve({ pages: 13, sequences: 1, prefixes: false });
-    const prompts = [drawTokens(20), drawTokens(100)];
-    const unread = engine.generate(prompts[0], { maxTokens: 120 });
-    const expected = [await greedy(prompts[0], 120), await greedy(prompts[1], 90)];
-    for (let i = 0; i < 3; i++) {
-      assert.deepEqual(await engine.generate(prompts[1], { maxTokens: 90 }).tokens(), expected[1]);
+    // Pages for one of them at a time: the others need those of the first as they grow, or to begin.
+    for (const length of [100, 150]) {
+      const { engine } = serve({ pages: 13, sequences: 1, prefixes: false });
+      const prompts = [drawTokens(20), drawTokens(length)];
+      const options = { maxTokens: 190 - length };
+      const unread = engine.generate(prompts[0], { maxTokens: 120 });
+      const expected = [await greedy(prompts[0], 120), await greedy(prompts[1], options.maxTokens)];
+      for (let i = 0; i < 3; i++) {
+        assert.deepEqual(await engine.generate(prompts[1], options).tokens(), expected[1]);
+      }
+      assert.equal(engine.stats.running, 1);
+      assert.equal(engine.stats.tokens, 3 * options.maxTokens + 64);
+      assert.equal(engine.stats.preempted, 1);
+      // The engine sleeps until somebody reads.
+      for (let turns = 0; turns < 20; turns++) await turn();
+      const { steps } = engine.stats;
+      for (let turns = 0; turns < 20; turns++) await turn();
+      assert.equal(engine.stats.steps, steps);
+      assert.deepEqual(await unread.tokens(), expected[0]);
+      await expectEmpty(engine);
     }
-    assert.equal(engine.stats.running, 1);
-    assert.equal(engine.stats.tokens, 3 * 90 + 64);
-    assert.equal(engine.stats.preempted, 1);
-    assert.deepEqual(await unread.tokens(), expected[0]);
+  });
+
+  it('continues no more than it may, also when those go on who had paused', async () => {
+    const { engine, model } = serve({ pages: 100, sequences: 1 });
+    const prompts = [drawTokens(20), drawTokens(20), drawTokens(20)];
+    const all = prompts.map((prompt) => engine.generate(prompt, { maxTokens: 150 }));
+    while (engine.stats.tokens < 3 * 64) await turn();
+    assert.equal(engine.stats.running, 3);
+    const given = await Promise.all(all.map((each) => each.tokens()));
+    for (const [i, prompt] of prompts.entries()) assert.deepEqual(given[i], await greedy(prompt, 150));
+    assert.ok(model.sizes.every(({ length }) => length === 1));
     await expectEmpty(engine);
   });
 
