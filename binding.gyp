@@ -32,7 +32,17 @@
       "sources": ["<@(kernel_sources)"],
       "defines": ["HEED_ISA=baseline"],
       "cflags_cc": ["<@(kernel_flags)"],
-      "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(kernel_flags)"] }
+      "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(kernel_flags)"] },
+      "conditions": [
+        [
+          "target_arch=='arm64' and OS=='linux'",
+          {
+            "cflags_cc": [
+              "<!@(node -p \"require('./native/sources.json').kernels.gccFlags.arm64.join(' ')\")"
+            ]
+          }
+        ]
+      ]
     },
     {
       "target_name": "heed",
@@ -71,6 +81,10 @@
         [
           "target_arch=='x64' and 'avx512bf16' in instruction_sets",
           { "defines": ["HEED_HAVE_AVX512BF16"], "dependencies": ["heed_kernels_avx512bf16"] }
+        ],
+        [
+          "target_arch=='arm64' and 'dotprod' in instruction_sets",
+          { "defines": ["HEED_HAVE_DOTPROD"], "dependencies": ["heed_kernels_dotprod"] }
         ],
         [
           "OS=='linux'",
@@ -173,6 +187,25 @@
             "cflags_cc": [
               "<@(kernel_flags)",
               "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.avx512bf16.join(' ')\")"
+            ]
+          }
+        ]
+      }
+    ],
+    [
+      "target_arch=='arm64' and 'dotprod' in instruction_sets",
+      {
+        "targets": [
+          {
+            "target_name": "heed_kernels_dotprod",
+            "type": "static_library",
+            "sources": [
+              "<!@(node -p \"require('./native/sources.json').kernels.ownSources.dotprod.join(' ')\")"
+            ],
+            "defines": ["HEED_ISA=dotprod"],
+            "cflags_cc": [
+              "<@(kernel_flags)",
+              "<!@(node -p \"require('./native/sources.json').kernels.instructionSets.dotprod.join(' ')\")"
             ]
           }
         ]

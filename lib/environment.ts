@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { format } from 'node:util';
 import { HeedError } from './errors.js';
+import { type InstructionSet, instructionSets } from './instruction-sets.js';
 
 export interface Environment {
   /** HEED_BACKEND: what backend 'auto' means for tensors in the memory of the CPU; default auto. */
@@ -11,14 +12,7 @@ export interface Environment {
   /** HEED_NUM_THREADS: worker threads of the cpu backend; default one per processor core. */
   readonly threads: number | undefined;
   /** HEED_CPU_ISA: the best instruction set that the cpu backend may use; default what the processor has. */
-  readonly instructionSet:
-    | 'baseline'
-    | 'avx2'
-    | 'avxvnni'
-    | 'avx512'
-    | 'avx512vnni'
-    | 'avx512bf16'
-    | undefined;
+  readonly instructionSet: InstructionSet | undefined;
   /** HEED_ADDON: the absolute path of the only addon to load. */
   readonly addon: string | undefined;
   /** HEED_DEBUG=1: print on stderr what heed does. */
@@ -77,14 +71,7 @@ export function environment(): Environment {
     backend: emulated ? 'cuda' : backend,
     emulated,
     threads: threadCount('HEED_NUM_THREADS'),
-    instructionSet: choice('HEED_CPU_ISA', [
-      'baseline',
-      'avx2',
-      'avxvnni',
-      'avx512',
-      'avx512vnni',
-      'avx512bf16',
-    ]),
+    instructionSet: choice('HEED_CPU_ISA', instructionSets),
     addon: path('HEED_ADDON'),
     debug: choice('HEED_DEBUG', ['0', '1']) === '1',
     requireNative: choice('HEED_REQUIRE_NATIVE', ['0', '1']) === '1',

@@ -32,6 +32,7 @@ export const errorCodes = {
   HEED_FILE_ERROR: 'The operating system could not open, read or write a file.',
   HEED_MALFORMED_FILE:
     'A file is truncated, or does not have the expected format. If it is something else, the message names it.',
+  HEED_MISSING_PACKAGE: 'An optional package that the call needs is not installed; the message names it.',
   HEED_UNKNOWN_TENSOR:
     'A file lacks a requested tensor, or has a tensor whose name belongs to no known kind of layer.',
 } as const;

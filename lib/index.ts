@@ -54,6 +54,12 @@ export {
 export { type AddedEmbedding, type EmbedOptions, embed, embedSync } from './embedding/embed.js';
 export { HeedError, type HeedErrorCode } from './errors.js';
 export {
+  FeedForward,
+  type FeedForwardCallOptions,
+  type FeedForwardOptions,
+  type FeedForwardWeights,
+} from './feed-forward/feed-forward.js';
+export {
   type AppendOptions,
   type CacheType,
   type ForkOptions,
@@ -63,6 +69,7 @@ export {
   type RollingOptions,
 } from './key-value-cache/key-value-cache.js';
 export { KeyValuePool, type KeyValuePoolOptions } from './key-value-cache/key-value-pool.js';
+export { type LogitsOptions, logits, logitsSync } from './logits/logits.js';
 export {
   type CheckpointNaming,
   type DynamicScaling,
@@ -86,7 +93,7 @@ export {
 } from './multi-head-attention/multi-head-attention.js';
 export { type NormedSum, type NormOptions, norm, normSync, type SummedNormOptions } from './norm/norm.js';
 export { type PoolingOptions, pooling, poolingSync } from './pooling/pooling.js';
-export type { PoolingType } from './problem/problem.js';
+export type { Activation, PoolingType } from './problem/problem.js';
 export type { QuantisedType } from './problem/quantised-weight.js';
 export { PackedWeight, type PackWeightOptions, packWeight } from './projection/packed-weight.js';
 export { type ProjectOptions, project, projectSync } from './projection/project.js';
@@ -103,3 +110,14 @@ export type {
   TensorType,
   TypedArray,
 } from './tensor/types.js';
+export {
+  type BlockForm,
+  type BlockForwardOptions,
+  type BlockLoadOptions,
+  type BlockNaming,
+  type BlockNormOptions,
+  type NormWeights,
+  TransformerBlock,
+  type TransformerBlockOptions,
+  type TransformerBlockParts,
+} from './transformer-block/transformer-block.js';

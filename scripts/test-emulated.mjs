@@ -10,12 +10,13 @@ const everything = [
   'dist/test/attention/*.test.js',
   'dist/test/bench/gpu.test.js',
   'dist/test/fuzz/*.test.js',
-  'dist/test/key-value-cache/{attention,pool,pool-state-machine,save,state-machine,sharing}.test.js',
+  'dist/test/key-value-cache/{attention,float8,pool,pool-state-machine,save,state-machine,sharing}.test.js',
   'dist/test/multi-head-attention/{cache,forward,kept-context,many-sequences,rotary}.test.js',
   'dist/test/onnx/{attention,conformance}.test.js',
   'dist/test/onnx/microsoft/operators.test.js',
   'dist/test/projection/{project,rotation}.test.js',
-  'dist/test/properties/{invariants,same-bits}.test.js',
+  'dist/test/{embedding,norm,pooling,sampling}/*.test.js',
+  'dist/test/properties/{any-batch,invariants,same-bits}.test.js',
   'dist/test/sync.test.js',
 ];
 const given = process.argv.slice(2);

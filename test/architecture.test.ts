@@ -88,8 +88,11 @@ describe('the files of lib/', () => {
   });
 
   const isProgram = (file: string) => /^lib\/(cli|demo)\//.test(file);
+  const isModel = (file: string) => /^lib\/models(\/|\.ts$)/.test(file);
+  const isLibrary = (file: string) => !isProgram(file) && !isModel(file);
   for (const [name, part] of [
-    ['the library', files.filter((file) => !isProgram(file))],
+    ['the library', files.filter(isLibrary)],
+    ['models, which stand on it', files.filter(isModel)],
     ['the command and the demonstration, which stand on it', files.filter(isProgram)],
   ] as const) {
     it(`have at most 12 floors: ${name}`, () => {
@@ -100,9 +103,11 @@ describe('the files of lib/', () => {
     });
   }
 
-  it('leave the command and the demonstration out of the library', () => {
-    for (const file of files.filter((each) => !isProgram(each)))
-      assert.ok(!graph.get(file)?.all.some(isProgram), file);
+  it('leave models, the command and the demonstration out of the library, and the latter two out of models', () => {
+    for (const file of files.filter(isLibrary)) {
+      assert.ok(!graph.get(file)?.all.some((imported) => !isLibrary(imported)), file);
+    }
+    for (const file of files.filter(isModel)) assert.ok(!graph.get(file)?.all.some(isProgram), file);
   });
 });
 

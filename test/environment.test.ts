@@ -36,7 +36,7 @@ describe('environment variables', () => {
     [
       'HEED_CPU_ISA',
       'sse9',
-      "one of baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16, received 'sse9'",
+      "one of baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16, dotprod, received 'sse9'",
     ],
     ['HEED_DEBUG', 'yes', "one of 0, 1, received 'yes'"],
   ]) {

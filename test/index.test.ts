@@ -4,12 +4,14 @@ import * as heed from '../lib/index.js';
 describe('the package', () => {
   it('exports its public interface and nothing else', () => {
     assert.deepEqual(Object.keys(heed).sort(), [
+      'FeedForward',
       'HeedError',
       'KeyValueCache',
       'KeyValuePool',
       'MultiHeadAttention',
       'PackedWeight',
       'Tensor',
+      'TransformerBlock',
       'attention',
       'attentionDetails',
       'attentionDetailsSync',
@@ -19,6 +21,8 @@ describe('the package', () => {
       'embed',
       'embedSync',
       'limitDeviceMemory',
+      'logits',
+      'logitsSync',
       'mergeAttention',
       'mergeAttentionSync',
       'norm',

@@ -47,6 +47,13 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
   const elsewhere = (name: string, draw: Forms['draw']): Record<string, Forms> => ({
     [name]: { ...pair(heed, name, draw)[name], refusedOn: 'cuda' },
   });
+  const forward = (title: string, owner: () => object, draw: Forms['draw']): Record<string, Forms> => ({
+    [`${title} forward`]: { ...pair(owner, 'forward', draw).forward, refusedOn: 'cuda' },
+  });
+  const linear = (out: number, inner: number) => ({ weight: random.tensor('float32', [out, inner], 0.2) });
+  const maps = { gate: linear(40, 24), up: linear(40, 24), down: linear(24, 40) };
+  const network = () => new heed.FeedForward(maps, { activation: 'silu', backend });
+  const block = () => new heed.TransformerBlock({ attention: layer(), feedForward: network() });
   const dense = (drawn: Random) => {
     const { query, key, value } = randomInputs(drawn, { keyHeads: 2, valueWidth: 5 });
     return [query, key, value];
@@ -78,23 +85,33 @@ function formsOn(backend: TestedBackend, random: Random): Record<string, Forms> 
       undefined,
       { backend, heads: 3 },
     ]),
-    ...elsewhere('norm', (drawn) => {
+    ...pair(heed, 'norm', (drawn) => {
       const [x, residual] = [0, 1].map(() => drawn.tensor('float32', [3, 7, 20]));
       return [x, { backend, weight: drawn.tensor('float32', [20]), residual, type: 'layer' }];
     }),
-    ...elsewhere('sample', (drawn) => [
+    ...pair(heed, 'sample', (drawn) => [
       drawn.tensor('float32', [3, 700]),
       { backend, temperature: [0, 1, 0.7], topK: 40, topP: 0.9, seed: 1 },
     ]),
-    ...elsewhere('embed', (drawn) => {
+    ...pair(heed, 'embed', (drawn) => {
       const [words, places] = [9, 4].map((length) => drawn.tensor('float32', [length, 13]));
       return [[8, 0, 3, 8], words, { backend, scale: 3, add: [{ ids: [0, 1, 2, 3], table: places }] }];
     }),
-    ...elsewhere('pooling', (drawn) => [
+    ...elsewhere('logits', (drawn) => [
+      drawn.tensor('float32', [9, 20]),
+      drawn.tensor('float32', [30, 20]),
+      { backend, queryStarts: [0, 4, 9], softcap: 30 },
+    ]),
+    ...pair(heed, 'pooling', (drawn) => [
       drawn.tensor('float32', [9, 20]),
       { backend, queryStarts: [0, 4, 4, 9], normalize: true },
     ]),
     ...pair(layer, 'forward', (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
+    ...forward('FeedForward', network, (drawn) => {
+      const [x, residual] = [0, 1].map(() => drawn.tensor('float32', [2, 7, 24]));
+      return [x, { residual }];
+    }),
+    ...forward('TransformerBlock', block, (drawn) => [drawn.tensor('float32', [2, 7, 24]), {}]),
     ...pair(layer, 'forwardDetails', (drawn) => [
       drawn.tensor('float32', [2, 7, 24]),
       { include: ['weights', 'logSumExp'] },
@@ -166,9 +183,14 @@ eachBackend('an operation that is done when it returns', (backend) => {
     const synchronous = [heed, heed.MultiHeadAttention.prototype].flatMap((owner) =>
       Object.getOwnPropertyNames(owner).filter((name) => name.endsWith('Sync')),
     );
+    const blocks = [heed.FeedForward, heed.TransformerBlock].flatMap(({ name: owner, prototype }) =>
+      Object.getOwnPropertyNames(prototype)
+        .filter((name) => name.endsWith('Sync'))
+        .map((name) => `${owner} ${name}`),
+    );
     const operators = Object.keys(onnx).filter((name) => name.endsWith('Sync'));
     assert.deepEqual(
-      [...synchronous, ...operators.map((name) => `onnx ${name}`)].sort(),
+      [...synchronous, ...blocks, ...operators.map((name) => `onnx ${name}`)].sort(),
       Object.keys(forms)
         .map((name) => `${name}Sync`)
         .sort(),

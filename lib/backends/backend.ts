@@ -33,8 +33,12 @@ export interface Backend {
    * problem.
    */
   expectComputable(kinds: ScoringKinds): void;
-  /** Throws HEED_UNSUPPORTED if it does not solve this kind of problem; the facade asks before it builds one. */
-  expectSolvable(kind: Problem['kind']): void;
+  /**
+   * Throws HEED_UNSUPPORTED if its products have no epilogues; the facade asks before it builds one.
+   *
+   * @param what needs them, for messages
+   */
+  expectEpilogues(what: string): void;
   /** Throws HEED_UNSUPPORTED if it does not multiply with weights of the type; the facade asks before it makes any. */
   expectQuantised(type: QuantisedType): void;
   /**

@@ -30,7 +30,10 @@ export interface DeviceInfo {
   readonly types: readonly FloatType[];
   /** The number of CPU threads that compute; 0 for a GPU, and for what is not available. */
   readonly threads: number;
-  /** Of the native kernels: 'baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni' or 'avx512bf16'. */
+  /**
+   * Of the native kernels: 'baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni' or 'avx512bf16', on arm64
+   * 'baseline' or 'dotprod'.
+   */
   readonly instructionSet?: string;
   /** Of a GPU, such as '9.0'. */
   readonly computeCapability?: string;

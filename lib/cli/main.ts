@@ -47,8 +47,8 @@ Examples:
 Environment:
   HEED_BACKEND         auto, cuda, cpu or reference: the backend that computes (default auto)
   HEED_NUM_THREADS     the number of threads of the cpu backend (default one per core)
-  HEED_CPU_ISA         baseline, avx2, avxvnni, avx512, avx512vnni or avx512bf16: the best
-                       instruction set to use
+  HEED_CPU_ISA         baseline, avx2, avxvnni, avx512, avx512vnni or avx512bf16, on arm64
+                       baseline or dotprod: the best instruction set to use
   HEED_ADDON           the path of the addon to load (default: where heed builds and installs it)
   HEED_DEBUG           1: print on stderr what heed does
   HEED_REQUIRE_NATIVE  1: a build fails if it produces no native addon

@@ -30,7 +30,7 @@ export interface EmbedOptions {
   scale?: number;
   /** Tables whose rows are added: those of positions and of token types in BERT. Default: none. */
   add?: readonly AddedEmbedding[];
-  /** As for attention; default 'auto'. Not 'cuda' yet. */
+  /** As for attention; default 'auto'. */
   backend?: BackendName;
   /** A tensor to write the result to, which is then returned. Must not share memory with a table. */
   out?: Tensor;
@@ -108,7 +108,6 @@ function prepare(
   const parts = [{ ids, table }, ...readAdded(values.add, ids, table)];
   const checked = parts.map((part) => idsBelow(part.table.dims[0], part.ids, part.table));
   const backend = chooseBackend(values.backend, type, table.location);
-  backend.expectSolvable('embedding');
   const signal = signalOption(values.signal, 'options.signal');
   const width = table.dims[1];
   const out = readOut(values.out, 'options.out', type, [...ids.dims, width], 'table.type', table);
@@ -140,7 +139,7 @@ function prepare(
  * @param table [length, width], any floating-point type
  * @returns [… the dims of ids, width] in the type of the table; `options.out` if given
  * @throws HeedError (as a rejection) HEED_INVALID_ARGUMENT for an id that has no row, and others: see `code`.
- *   HEED_UNSUPPORTED on the cuda backend. When aborted, it rejects with the signal's reason.
+ *   When aborted, it rejects with the signal's reason.
  *
  * @example
  * const tokens = await embed(ids, words, {

@@ -48,6 +48,7 @@ function projection(
   source: Source,
   type: FloatType,
   parts: readonly [Part, ProjectionTarget][],
+  residual?: Elements,
 ): ProjectionProblem {
   const { product } = parts[0][0];
   const { handle } = product.weight;
@@ -60,6 +61,7 @@ function projection(
     input: { data: source.data, type },
     weight: handle,
     ...(product.bias && { bias: product.bias }),
+    ...(residual && { epilogue: { residual } }),
     targets: parts.map(([, target]) => target),
   };
 }
@@ -254,9 +256,17 @@ export interface BuiltCall<Result> {
   readonly end: ((solved: boolean) => void) | undefined;
 }
 
+/** The same of a call that attends. */
+export interface BuiltAttention extends BuiltCall<AttentionDetails> {
+  /** What of its caller's memory it reads. */
+  readonly reads: readonly NamedInput[];
+}
+
 /**
  * Accesses the memory of all arguments for the first time. From here to the backend, none of the caller's
  * code runs.
+ *
+ * @param residual added to the output, and laid out as it is; only for layers with an output map
  */
 export function buildCall(
   layer: Layer,
@@ -264,7 +274,8 @@ export function buildCall(
   call: CallArguments,
   allocations: Allocations,
   request?: DetailsRequest,
-): BuiltCall<AttentionDetails> {
+  residual?: Elements,
+): BuiltAttention {
   let stored: Stored | undefined;
   try {
     const { queryHeads, width } = call.attention.shape;
@@ -274,7 +285,7 @@ export function buildCall(
     const made = call.kept ? undefined : makeNewHeads(batch, newSteps, layer, allocations);
     stored = storedOf(call, layer.type, made);
     return {
-      ...buildProblems(layer, weights, call, { query, made, stored }, allocations, request),
+      ...buildProblems(layer, weights, call, { query, made, stored }, allocations, request, residual),
       end: stored?.end,
     };
   } catch (error) {
@@ -296,7 +307,8 @@ function buildProblems(
   projected: CallHeads,
   allocations: Allocations,
   request: DetailsRequest | undefined,
-): Omit<BuiltCall<AttentionDetails>, 'end'> {
+  residual: Elements | undefined,
+): Omit<BuiltAttention, 'end'> {
   const { type, angles, backend } = layer;
   const { query, made, stored } = projected;
   const input: Source = { name: 'input', data: dataOf(call.input), ...call.rows };
@@ -342,7 +354,7 @@ function buildProblems(
   if (weights.output === undefined) {
     // Attention wrote to `out` directly, and checked it only against its own inputs.
     if (call.out.given) outTensor(call.out, sources, allocations);
-    return { problems: [...before, ...problems], result: details };
+    return { problems: [...before, ...problems], result: details, reads: sources };
   }
   const heads = details.output.elements;
   const output = outTensor(call.out, sources, allocations);
@@ -350,8 +362,16 @@ function buildProblems(
   const after =
     output.tensor.size === 0
       ? []
-      : [projection({ name: 'heads', data: heads, ...call.rows }, type, [[weights.output, target]])];
-  return { problems: [...before, ...problems, ...after], result: { ...details, output: output.tensor } };
+      : [
+          projection(
+            { name: 'heads', data: heads, ...call.rows },
+            type,
+            [[weights.output, target]],
+            residual,
+          ),
+        ];
+  const result = { ...details, output: output.tensor };
+  return { problems: [...before, ...problems, ...after], result, reads: sources };
 }
 
 /** The problems that project a context and keep its keys and values in a cache of their own. */

@@ -76,7 +76,7 @@ export function isStored(weight: LinearArgument['weight']): weight is QuantisedW
   return 'values' in weight;
 }
 
-function readLinear(value: unknown, name: string): LinearArgument {
+export function readLinear(value: unknown, name: string): LinearArgument {
   const { weight: weightValue, bias: biasValue } = readOptions(
     required(value, name),
     ['weight', 'bias'],
@@ -163,26 +163,44 @@ export function readLinears(weights: unknown): LinearArguments {
   };
 }
 
-/** All of them must be at the location of the layer, or on the CPU, from where they are copied. */
-export function expectReachable(linears: LinearArguments, location: Location): void {
-  for (const tensor of tensorsOf(linears)) expectReach(tensor, location, 'the layer');
+/** Linear maps and norms of a layer. */
+type Parts = readonly (LinearArgument | NormArgument | undefined)[];
+
+/** All of them. */
+export function partsOf({
+  query,
+  key,
+  value,
+  output,
+  queryNorm,
+  keyNorm,
+}: LinearArguments): (LinearArgument | NormArgument | undefined)[] {
+  return [query, key, value, output, queryNorm, keyNorm];
 }
 
-function tensorsOf({ query, key, value, output, queryNorm, keyNorm }: LinearArguments): TensorArgument[] {
-  return [query, key, value, output, queryNorm, keyNorm]
+/** The linear maps alone. */
+export function linearsOf({ query, key, value, output }: LinearArguments): LinearArgument[] {
+  return [query, key, value, output].filter((linear) => linear !== undefined);
+}
+
+/** All of them must be at the location of the layer, or on the CPU, from where they are copied. */
+export function expectReachable(parts: Parts, location: Location): void {
+  for (const tensor of tensorsOf(parts)) expectReach(tensor, location, 'the layer');
+}
+
+function tensorsOf(parts: Parts): TensorArgument[] {
+  return parts
     .flatMap((part) => [part?.weight, part?.bias])
     .filter((tensor) => tensor !== undefined && !isStored(tensor));
 }
 
 /** What the weights of the linear maps are rounded to, or were: undefined if they are not. */
 export function quantisationOf(
-  { query, key, value, output }: LinearArguments,
+  linears: readonly LinearArgument[],
   asked: QuantisedType | undefined,
 ): Quantisation | undefined {
-  const stored = [query, key, value, output].flatMap((linear) =>
-    linear && isStored(linear.weight)
-      ? [{ name: `${linear.name}.weight`, ...quantisationIn(linear.weight) }]
-      : [],
+  const stored = linears.flatMap((linear) =>
+    isStored(linear.weight) ? [{ name: `${linear.name}.weight`, ...quantisationIn(linear.weight) }] : [],
   );
   const [first, ...others] = stored;
   if (first === undefined) return asked && { type: asked, groupSize: usualGroupSize };
@@ -210,11 +228,10 @@ function describeQuantisation({ type, groupSize }: Quantisation): string {
 }
 
 /** The number of parameters of the linear maps and norms. */
-export function countParameters(linears: LinearArguments): number {
-  const { query, key, value, output } = linears;
-  const stored = [query, key, value, output].filter((linear) => linear && isStored(linear.weight));
-  return (
-    tensorsOf(linears).reduce((count, { size }) => count + size, 0) +
-    stored.reduce((count, linear) => count + (linear ? linear.columns * linear.inner : 0), 0)
-  );
+export function countParameters(parts: Parts): number {
+  let count = tensorsOf(parts).reduce((sum, { size }) => sum + size, 0);
+  for (const part of parts) {
+    if (part !== undefined && 'columns' in part && isStored(part.weight)) count += part.columns * part.inner;
+  }
+  return count;
 }

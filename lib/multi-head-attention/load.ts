@@ -382,7 +382,7 @@ function rowsInBlocks(rows: number, part: FusedPart, { heads, keyValueHeads }: H
 }
 
 /** Rows of a weight or a bias; those of a tensor share its memory where they lie in one run. */
-function takeRuns(
+export function takeRuns(
   source: Tensor | StoredWeight,
   runs: readonly RowRun[],
   name: string,

@@ -48,13 +48,20 @@ export async function readModelConfig(
   prefix: string,
   given: LayerValues,
 ): Promise<ModelConfig | undefined> {
+  const file = await readConfigFile(directory);
+  return file && interpret(file.values, file.path, prefix, given);
+}
+
+/** The fields of the config.json in a directory; undefined where there is none. */
+export async function readConfigFile(
+  directory: string,
+): Promise<{ path: string; values: FieldValues } | undefined> {
   const path = join(directory, 'config.json');
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw new HeedError('HEED_FILE_ERROR', `Could not read ${path}: ${error.message}`, { cause: error });
   });
-  if (bytes === undefined) return undefined;
-  return interpret(parseJsonFile(bytes, 'the configuration', path) as FieldValues, path, prefix, given);
+  return bytes && { path, values: parseJsonFile(bytes, 'the configuration', path) as FieldValues };
 }
 
 /** What the fields of a config.json mean for a layer. */
@@ -152,7 +159,11 @@ function partOf(path: string, place: LayerPlace, whole: FieldValues): { type: un
 }
 
 /** The same fields under the names that the families are described with. */
-function withoutAliases(path: string, values: FieldValues, { aliases = {} }: Family): FieldValues {
+export function withoutAliases(
+  path: string,
+  values: FieldValues,
+  { aliases = {} }: Pick<Family, 'aliases'>,
+): FieldValues {
   const named: Record<string, unknown> = Object.create(null);
   const source: Record<string, string> = {};
   for (const [name, value] of Object.entries(values)) {

@@ -309,6 +309,8 @@ export const families: readonly Family[] = [
     modelTypes: ['albert'],
     defaults: { num_attention_heads: 64, hidden_size: 4096 },
     options: encoder(always(false)),
+    // Early files have it, and no version of transformers reads it.
+    accepted: { down_scale_factor: [1] },
   },
   {
     modelTypes: ['distilbert'],

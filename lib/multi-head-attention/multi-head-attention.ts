@@ -16,19 +16,22 @@ import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { CacheType, KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
+import type { Elements } from '../memory/device.js';
 import type { QuantisedType } from '../problem/quantised-weight.js';
 import { isDirectory, readPath } from '../safetensors/paths.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
 import { callOptionNames, contextOptionNames, readCall, readContextCall } from './call-arguments.js';
 import type { CallArguments, Layer } from './call-parts.js';
-import { type BuiltCall, buildCall, buildContext } from './call-problems.js';
+import { type BuiltAttention, type BuiltCall, buildCall, buildContext } from './call-problems.js';
 import type { CheckpointNaming } from './checkpoint-conventions.js';
 import {
   countParameters,
   expectReachable,
+  linearsOf,
   locationOf,
   type MultiHeadAttentionWeights,
+  partsOf,
   quantisationOf,
   readLinears,
 } from './linear.js';
@@ -40,7 +43,7 @@ import {
   layerOptionNames,
   type MultiHeadAttentionOptions,
 } from './options.js';
-import { packedCallOptionNames, readPackedCall } from './packed-call.js';
+import { type CallValues, packedCallOptionNames, readPackedCall } from './packed-call.js';
 import { anglesFor } from './positions.js';
 import { ownRelativeBias } from './relative-bias.js';
 import { layerNames, layerShape } from './shape.js';
@@ -154,6 +157,16 @@ export interface LoadOptions extends Partial<MultiHeadAttentionOptions> {
 export type ForwardDetailsOptions = Omit<ForwardOptions, 'queryStarts' | 'caches'> &
   Pick<AttentionDetailsOptions, 'include' | 'rows'>;
 
+/** A layer as a part of larger operations. */
+export interface LayerPart {
+  readonly layer: Layer;
+  /** Whether it has an output map. */
+  readonly hasOutput: boolean;
+  readonly read: (input: unknown, values: CallValues) => CallArguments;
+  /** @param residual added to the output, and laid out as it is */
+  readonly build: (call: CallArguments, allocations: Allocations, residual?: Elements) => BuiltAttention;
+}
+
 /**
  * A multi-head attention layer (Vaswani et al. 2017, "Attention Is All You Need"), with weights
  * packed once and calls that run as one operation. Release it with `dispose()` or `using`; garbage
@@ -168,6 +181,10 @@ export class MultiHeadAttention {
   readonly heads: number;
   /** Key and value heads. */
   readonly keyValueHeads: number;
+  /** Elements of a query and of a key of one head: the width of a cache for the layer. */
+  readonly width: number;
+  /** Elements of a value of one head. */
+  readonly valueWidth: number;
   /** The type of inputs and results. */
   readonly type: FloatType;
   /** The type of its weights: the same, or what they were rounded to. */
@@ -195,21 +212,23 @@ export class MultiHeadAttention {
     const checked = checkLayerOptions(readOptions(options, layerOptionNames));
     const shape = layerShape(linears, checked.heads, checked.keyValueHeads, checked.scoring.score);
     const type = checked.type ?? linears.query.type;
-    const quantisation = quantisationOf(linears, checked.weights);
+    const quantisation = quantisationOf(linearsOf(linears), checked.weights);
     const backend = checked.chooseBackend(type, locationOf(linears.query));
     if (quantisation) backend.expectQuantised(quantisation.type);
-    expectReachable(linears, backend.location);
+    expectReachable(partsOf(linears), backend.location);
     expectComputable(backend, checked.scoring);
     if (checked.rotary) expectLength(shape.keyWidth, layerNames.keyWidth, shape.width, layerNames.queryWidth);
     const angles = checked.rotary && anglesFor(checked.rotary, shape.width, backend);
     this.heads = checked.heads;
     this.keyValueHeads = checked.keyValueHeads;
+    this.width = shape.keyWidth;
+    this.valueWidth = shape.valueWidth;
     this.type = type;
     this.weights = quantisation?.type ?? type;
     this.location = backend.location;
     const { relativeBias } = checked;
     this.parameters =
-      countParameters(linears) +
+      countParameters(partsOf(linears)) +
       countScoreParameters(checked.scoring.score) +
       (relativeBias?.weight.size ?? 0);
     const owned = { ...checked, scoring: ownScoring(checked.scoring, type) };
@@ -258,6 +277,22 @@ export class MultiHeadAttention {
     // What callers and config.json say takes precedence over what tensors say.
     for (const [name, value] of Object.entries(loaded.options)) values[name as LayerOptionName] ??= value;
     return new MultiHeadAttention(loaded.weights, values as MultiHeadAttentionOptions);
+  }
+
+  /** @internal What a layer is, for operations that it is a part of. */
+  static partOf(layer: MultiHeadAttention): LayerPart {
+    return {
+      layer: layer.#layer,
+      hasOutput: layer.#live().output !== undefined,
+      read: (input, values) => layer.#read(input, values),
+      build: (call, allocations, residual) =>
+        buildCall(layer.#layer, layer.#live(), call, allocations, undefined, residual),
+    };
+  }
+
+  /** What was made by the constructor, and nothing that only inherits from it. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && #layer in value;
   }
 
   /** Whether the memory of the weights was released. */
@@ -338,11 +373,14 @@ export class MultiHeadAttention {
 
   #prepare(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {
     const values = readOptions(options, [...callOptionNames, ...packedCallOptionNames]);
-    if (values.queryStarts !== undefined)
-      return this.#build(allocations, readPackedCall(input, values, this.#layer));
+    return this.#build(allocations, this.#read(input, values));
+  }
+
+  #read(input: unknown, values: CallValues): CallArguments {
+    if (values.queryStarts !== undefined) return readPackedCall(input, values, this.#layer);
     if (values.caches !== undefined)
       throw invalid('options.caches', 'given with options.queryStarts', values.caches);
-    return this.#build(allocations, readCall(input, values, this.#layer));
+    return readCall(input, values, this.#layer);
   }
 
   #prepareDetails(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {

@@ -24,7 +24,10 @@ import { expectFitting, layerNames } from './shape.js';
 /** The options of such calls only. */
 export const packedCallOptionNames = ['queryStarts', 'caches'] as const;
 
-type CallValues = OptionValues<(typeof callOptionNames)[number] | (typeof packedCallOptionNames)[number]>;
+/** The options of both kinds of calls. */
+export type CallValues = OptionValues<
+  (typeof callOptionNames)[number] | (typeof packedCallOptionNames)[number]
+>;
 
 function expectPackedOptions(values: CallValues): void {
   for (const name of ['context', 'cache', 'lengths', 'kvLengths'] as const) {

@@ -59,7 +59,7 @@ function castInto(target: TypedArray, type: FloatType, at: number, weight: Tenso
 }
 
 /** Parts without a bias get zeros where others have one. */
-function joinBiases(linears: readonly LinearArgument[], columns: number): Float64Array | undefined {
+export function joinBiases(linears: readonly LinearArgument[], columns: number): Float64Array | undefined {
   if (linears.every(({ bias }) => bias === undefined)) return undefined;
   const joint = new Float64Array(columns);
   let at = 0;
@@ -71,7 +71,7 @@ function joinBiases(linears: readonly LinearArgument[], columns: number): Float6
 }
 
 /** The rows of all of them in one weight. */
-function joinWeights(
+export function joinWeights(
   type: FloatType,
   quantisation: Quantisation | undefined,
   linears: readonly LinearArgument[],
@@ -97,7 +97,7 @@ function quantised(linear: LinearArgument, { type, groupSize }: Quantisation): Q
   return quantiseWeight(given, type, groupSize);
 }
 
-function packTogether(
+export function packTogether(
   backend: Backend,
   type: FloatType,
   quantisation: Quantisation | undefined,

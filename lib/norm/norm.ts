@@ -37,7 +37,7 @@ export interface NormOptions {
   epsilon?: number;
   /** Added to the weight: 1 where a checkpoint stores weights around 0, as Gemma's do. Default 0. */
   offset?: number;
-  /** As for attention; default 'auto'. Not 'cuda' yet. */
+  /** As for attention; default 'auto'. */
   backend?: BackendName;
   /** A tensor to write the output to, which is then returned. Must not share memory with an input. */
   out?: Tensor;
@@ -127,7 +127,6 @@ function prepare(allocations: Allocations, xValue: unknown, options: unknown): O
   const offset = finiteOption(values.offset, 'options.offset', 0);
   const residual = readResidual(values.residual, x);
   const backend = chooseBackend(values.backend, type, x.location);
-  backend.expectSolvable('norm');
   const signal = signalOption(values.signal, 'options.signal');
   const outs = readOuts(values.out, type, x, residual !== undefined);
 
@@ -170,7 +169,7 @@ function prepare(allocations: Allocations, xValue: unknown, options: unknown): O
  * @param x […, width], any floating-point type
  * @returns the output, in the dims and the type of x; with `options.residual` also the sum
  * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
- *   HEED_UNSUPPORTED on the cuda backend. When aborted, it rejects with the signal's reason.
+ *   When aborted, it rejects with the signal's reason.
  *
  * @example
  * const { sum, output } = await norm(attended, { weight, residual: tokens });

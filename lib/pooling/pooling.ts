@@ -24,7 +24,7 @@ export interface PoolingOptions {
   type?: PoolingType;
   /** Whether a row is divided by its length √(Σ x²) in the end, so that products of rows are cosines. Default false. */
   normalize?: boolean;
-  /** As for attention; default 'auto'. Not 'cuda' yet. */
+  /** As for attention; default 'auto'. */
   backend?: BackendName;
   /** A tensor to write the result to, which is then returned. Must not share memory with x. */
   out?: Tensor;
@@ -45,7 +45,6 @@ function prepare(allocations: Allocations, xValue: unknown, options: unknown): O
   const pooled = choiceOption(values.type, 'options.type', poolingTypes, 'mean');
   const normalised = booleanOption(values.normalize, 'options.normalize', false);
   const backend = chooseBackend(values.backend, type, x.location);
-  backend.expectSolvable('pooling');
   const signal = signalOption(values.signal, 'options.signal');
   const out = readOut(values.out, 'options.out', type, [starts.length - 1, width], 'x.type', x);
   const input = dataOf(x);
@@ -72,7 +71,7 @@ function prepare(allocations: Allocations, xValue: unknown, options: unknown): O
  * @param x [tokens, width], any floating-point type
  * @returns [sequences, width] in the type of x; `options.out` if given
  * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
- *   HEED_UNSUPPORTED on the cuda backend. When aborted, it rejects with the signal's reason.
+ *   When aborted, it rejects with the signal's reason.
  *
  * @example
  * const sentences = await pooling(hidden, { queryStarts: [0, 5, 12], normalize: true });

@@ -90,10 +90,11 @@ export function accessesOf(problem: Problem): Accesses {
       };
     }
     case 'projection': {
-      const { input, weight, targets } = problem;
+      const { input, weight, targets, epilogue } = problem;
       return {
         reads: () => [
           { name: 'input', data: input.data },
+          ...(epilogue?.residual ? [{ name: 'options.residual', data: epilogue.residual }] : []),
           ...(isPacked(weight) ? [] : [{ name: 'weight', data: weight.data }]),
         ],
         writes: () => targets.map(({ view }) => view.data),
@@ -167,10 +168,11 @@ export function accessesOf(problem: Problem): Accesses {
       };
     }
     case 'norm': {
-      const { input, residual, sum, output, weight, bias, rows, width } = problem;
+      const { input, residual, sum, addend, output, weight, bias, rows, width } = problem;
       return {
         reads: () => [
           { name: 'x', data: input },
+          ...(addend ? [{ name: 'addend', data: addend }] : []),
           ...(residual ? [{ name: 'options.residual', data: residual }] : []),
           { name: 'options.weight', data: weight.data },
           ...(bias ? [{ name: 'options.bias', data: bias.data }] : []),

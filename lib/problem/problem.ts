@@ -255,6 +255,22 @@ export interface Rotation {
   readonly sin: Numbers | DeviceArray;
 }
 
+/** The functions that elements between the products of a feed-forward network pass through. */
+export type Activation = 'silu' | 'gelu' | 'gelu-tanh' | 'relu';
+
+export const activations: readonly Activation[] = ['silu', 'gelu', 'gelu-tanh', 'relu'];
+
+/** What becomes of the sums of a product before they are written: in this order, and in their precision. */
+export interface Epilogue {
+  readonly activation?: Activation | undefined;
+  /** The activation of an even column is multiplied by the odd column after it, and half as many are written. */
+  readonly gated?: boolean | undefined;
+  /** cap · tanh(x / cap); 0 where sums are not capped. */
+  readonly softcap?: number | undefined;
+  /** Added; where and in the type that the target is written. */
+  readonly residual?: Elements | undefined;
+}
+
 /** Columns [firstColumn, firstColumn + columns) of a product, written as [batch, heads, steps, headWidth]. */
 export interface ProjectionTarget {
   readonly firstColumn: number;
@@ -283,6 +299,11 @@ export interface ProjectionProblem {
   readonly weight: { readonly data: Elements; readonly type: TensorType } | PackedHandle;
   /** One per column. */
   readonly bias?: Float64Array;
+  /**
+   * Only with a single target without norm and rotation. Of a gated one, firstColumn and headWidth are even, and half of
+   * the head width is written. Not solved by the cuda backend yet.
+   */
+  readonly epilogue?: Epilogue | undefined;
   readonly targets: readonly ProjectionTarget[];
 }
 
@@ -370,12 +391,14 @@ export interface NormProblem {
   readonly kind: 'norm';
   readonly rows: number;
   readonly width: number;
-  /** Of input, residual, sum and output, which are contiguous. */
+  /** Of input, residual, sum, addend and output, which are contiguous. */
   readonly type: TensorType;
   readonly input: Elements;
   /** Both or neither; the sum is written. */
   readonly residual?: Elements | undefined;
   readonly sum?: Elements | undefined;
+  /** Rows that are added to normalised ones before these are rounded. */
+  readonly addend?: Elements | undefined;
   readonly output: Elements;
   /** Both [width]. */
   readonly weight: { readonly data: Elements; readonly type: TensorType };

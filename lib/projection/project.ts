@@ -1,21 +1,20 @@
 /** Linear maps, as in nn.Linear, whose results can be split into heads. */
-import type { Backend, BackendName } from '../backends/backend.js';
-import { chooseBackend } from '../backends/choose.js';
+import type { BackendName } from '../backends/backend.js';
 import { type Operation, run, runSync } from '../backends/operation.js';
 import { expectLength, expectRank } from '../checks/lists.js';
-import { expectPlace, expectReach } from '../checks/location.js';
 import { readOptions } from '../checks/options.js';
 import { outTensor, readOut } from '../checks/out.js';
 import { dataOf, expectFloat, readTensor, type TensorArgument } from '../checks/tensor.js';
-import { describe, integerBetween, isInstance, signalOption } from '../checks/values.js';
+import { integerBetween, signalOption } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { ProjectionProblem } from '../problem/problem.js';
 import { denseStrides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { FloatType, TensorLike } from '../tensor/types.js';
+import type { TensorLike } from '../tensor/types.js';
 import { biasNumbers, readBias } from './bias.js';
-import { PackedWeight } from './packed-weight.js';
+import type { PackedWeight } from './packed-weight.js';
+import { chooseFor, factorOf, readWeight, type WeightArgument } from './weight-argument.js';
 
 /** The options of {@link project}. */
 export interface ProjectOptions {
@@ -30,43 +29,6 @@ export interface ProjectOptions {
   out?: Tensor;
   /** Cancels the operation: the promise rejects with the signal's reason once nothing accesses the tensors. */
   signal?: AbortSignal;
-}
-
-interface WeightArgument {
-  readonly type: PackedWeight['type'];
-  readonly columns: number;
-  readonly inner: number;
-  readonly operand: TensorArgument | PackedWeight;
-}
-
-function readWeight(value: unknown): WeightArgument {
-  if (isInstance(value, PackedWeight)) {
-    // From the handle: what a caller may have put over the weight's own properties has no say.
-    const { columns, inner } = value.handle;
-    return { type: value.type, columns, inner, operand: value };
-  }
-  const tensor = readTensor(value, 'weight');
-  const type = expectFloat(tensor);
-  expectRank(tensor.dims, 2, 'weight', 'out, in');
-  const [columns, inner] = tensor.dims;
-  return { type, columns, inner, operand: tensor };
-}
-
-/** float64 anywhere asks for the backend that computes in it; any other types may be mixed. */
-function chooseFor(option: unknown, input: TensorArgument, type: FloatType, weight: WeightArgument): Backend {
-  if (!(weight.operand instanceof PackedWeight)) {
-    expectPlace(weight.operand, input.location, input.name);
-    return chooseBackend(option, weight.type === 'float64' ? 'float64' : type, input.location);
-  }
-  const { backend: packedFor, location } = weight.operand.handle;
-  expectReach(input, location, 'weight');
-  if (option !== undefined && option !== 'auto' && option !== packedFor) {
-    throw new HeedError(
-      'HEED_INVALID_ARGUMENT',
-      `Expected options.backend to be the one that weight was packed for ('${packedFor}'), received ${describe(option)}`,
-    );
-  }
-  return chooseBackend(packedFor, type, location);
 }
 
 interface ProductShape {
@@ -114,8 +76,8 @@ function prepare(
 ): Operation<Tensor> {
   const input = readTensor(inputValue, 'input');
   const type = expectFloat(input);
-  const weight = readWeight(weightValue);
-  const { columns, inner, operand } = weight;
+  const weight = readWeight(weightValue, 'weight', 'out, in');
+  const { columns, inner } = weight;
   const bias = readBias(biasValue, 'bias', columns, 'weight.dims[0]');
   const values = readOptions(options, ['heads', 'backend', 'out', 'signal']);
   const { dims, rows, steps, headWidth } = shapeOf(input, weight, values.heads);
@@ -124,8 +86,7 @@ function prepare(
   const out = readOut(values.out, 'options.out', type, dims, 'input.type', input);
 
   const inputData = dataOf(input);
-  const factor =
-    operand instanceof PackedWeight ? operand.handle : { data: dataOf(operand), type: operand.type };
+  const factor = factorOf(weight);
   const read = [
     { name: 'input', data: inputData },
     ...('data' in factor ? [{ name: 'weight', data: factor.data }] : []),

@@ -37,7 +37,7 @@ export interface SampleOptions {
    * and seed alone, so that steps and requests need seeds of their own. Necessary unless all temperatures are 0.
    */
   seed?: number | ArrayLike<number>;
-  /** As for attention; default 'auto'. Not 'cuda' yet. */
+  /** As for attention; default 'auto'. */
   backend?: BackendName;
   /** Cancels, as for attention. */
   signal?: AbortSignal;
@@ -163,7 +163,6 @@ function prepare(logitsValue: unknown, options: unknown): Operation<Int32Array> 
   const values = readOptions(options, optionNames);
   const sampling = readSampling(values, rows, vocabulary);
   const backend = chooseBackend(values.backend, type, logits.location);
-  backend.expectSolvable('sample');
   const signal = signalOption(values.signal, 'options.signal');
   const tokens = allocate('int32', rows, 'the tokens') as Int32Array;
   const problem: SampleProblem = {
@@ -188,7 +187,7 @@ function prepare(logitsValue: unknown, options: unknown): Operation<Int32Array> 
  * @param logits […, vocabulary], any floating-point type
  * @returns the tokens of all rows, in order
  * @throws HeedError (as a rejection) for every bad argument, before any work starts: see `code`.
- *   HEED_UNSUPPORTED on the cuda backend. When aborted, it rejects with the signal's reason.
+ *   When aborted, it rejects with the signal's reason.
  *
  * @example
  * const [token] = await sample(logits, { temperature: 0.7, topP: 0.9, seed: step });

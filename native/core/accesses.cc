@@ -47,10 +47,13 @@ Accesses accesses(const RowsProblem& problem) {
 
 Accesses accesses(const ProjectionProblem& problem) {
   Accesses all{{problem.input, problem.weight}, {}};
+  all.reads.push_back(problem.epilogue.residual);
   for (const ProjectionTarget& target : problem.targets) {
     for (const float* data : {target.norm.weight, target.norm.bias, target.rotation.cos, target.rotation.sin})
       all.reads.push_back(data);
-    all.writes.push_back({target.view.data, bytes_of(problem.rows * target.columns, target.view.type)});
+    all.writes.push_back(
+        {target.view.data,
+         bytes_of(problem.rows * target.columns / problem.epilogue.columns_per_element(), target.view.type)});
   }
   return all;
 }
@@ -90,7 +93,7 @@ Accesses accesses(const HeadsProblem& problem) {
 
 Accesses accesses(const NormProblem& problem) {
   const size_t bytes = bytes_of(problem.rows * problem.width, problem.type);
-  return {{problem.input, problem.residual, problem.weight, problem.bias},
+  return {{problem.input, problem.residual, problem.addend, problem.weight, problem.bias},
           {{problem.sum, bytes}, {problem.output, bytes}}};
 }
 

@@ -14,10 +14,11 @@ namespace heed {
 struct NormProblem {
   int64_t rows = 0;
   int64_t width = 0;
-  DType type = DType::float32;  // of input, residual, sum and output
+  DType type = DType::float32;  // of input, residual, sum, addend and output
   const void* input = nullptr;
   const void* residual = nullptr;  // null with `sum`: none
   void* sum = nullptr;
+  const void* addend = nullptr;  // rows added to normalised ones before these are rounded, or null
   void* output = nullptr;
   const void* weight = nullptr;  // [width]
   DType weight_type = DType::float32;

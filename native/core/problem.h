@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/attention.h"
+#include "core/epilogue.h"
 #include "core/norm.h"
 #include "core/view.h"
 
@@ -66,6 +67,9 @@ struct ProjectionProblem {
   DType weight_type = DType::float32;
   const PackedWeight* packed = nullptr;
   std::vector<float> bias;  // one per column, or empty
+  // Of a single target without norm and rotation, if present. A gated one has an even first column and an
+  // even head width, half of which is written.
+  Epilogue epilogue;
   std::vector<ProjectionTarget> targets;
 };
 

@@ -27,11 +27,12 @@ namespace heed::cpu {
 
 // Each can do what those before it can: avxvnni computes as avx2 does and avx512vnni as avx512, except that
 // they multiply integers faster; avx512bf16 multiplies bfloat16 as well, and numbers of other types as avx512
-// does.
-enum class InstructionSet { baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16 };
+// does. The baseline is what every processor of an architecture has: SSE2, or NEON on arm64, where dotprod
+// computes as the baseline does, except that it multiplies integers faster.
+enum class InstructionSet { baseline, avx2, avxvnni, avx512, avx512vnni, avx512bf16, dotprod };
 
-// Instruction sets that this processor and operating system can run (CPUID and XGETBV), best last; always
-// includes baseline.
+// Instruction sets that this processor and operating system can run (CPUID and XGETBV, or what Linux says),
+// best last; always includes baseline.
 std::vector<InstructionSet> available_instruction_sets();
 InstructionSet instruction_set();
 // Throws std::invalid_argument if this machine cannot run it. No operation may be running.

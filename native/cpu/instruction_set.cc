@@ -39,6 +39,10 @@ Tables tables_of(InstructionSet isa) {
     case InstructionSet::avx2:
       return {avx2::table, avx2::integer_table};
 #endif
+#if defined(HEED_HAVE_DOTPROD)
+    case InstructionSet::dotprod:
+      return {baseline::table, dotprod::integer_table};
+#endif
     default:
       return {baseline::table, baseline::integer_table};
   }
@@ -69,6 +73,9 @@ std::vector<InstructionSet> available_instruction_sets() {
 #if defined(HEED_HAVE_AVX512BF16)
   if (processor.avx512bf16) sets.push_back(InstructionSet::avx512bf16);
 #endif
+#if defined(HEED_HAVE_DOTPROD)
+  if (processor.dotprod) sets.push_back(InstructionSet::dotprod);
+#endif
   return sets;
 }
 
@@ -86,6 +93,8 @@ void set_instruction_set(InstructionSet isa) {
 
 std::string_view name_of(InstructionSet isa) {
   switch (isa) {
+    case InstructionSet::dotprod:
+      return "dotprod";
     case InstructionSet::avx512bf16:
       return "avx512bf16";
     case InstructionSet::avx512vnni:

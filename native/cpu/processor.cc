@@ -4,6 +4,9 @@
 #include <cpuid.h>
 
 #include <cstdint>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace heed::cpu {
@@ -38,6 +41,14 @@ Processor detect_processor() {
   constexpr uint32_t bit_of_avxvnni = 1 << 4, bit_of_avx512bf16 = 1 << 5;  // in EAX
   processor.avxvnni = processor.avx2 && (a & bit_of_avxvnni);
   processor.avx512bf16 = processor.avx512vnni && (a & bit_of_avx512bf16);
+  return processor;
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+Processor detect_processor() {
+  Processor processor;
+  processor.dotprod = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
   return processor;
 }
 

@@ -9,6 +9,7 @@ struct Processor {
   bool avx512 = false;      // F, BW, DQ and VL
   bool avx512vnni = false;  // besides avx512
   bool avx512bf16 = false;  // besides avx512vnni
+  bool dotprod = false;     // of arm64
 };
 
 Processor detect_processor();

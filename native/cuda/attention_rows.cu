@@ -184,7 +184,6 @@ namespace {
 
 void check(const RowsProblem& problem) {
   const AttentionProblem& attention = problem.attention;
-  if (attention.key.type == DType::float8) throw Unsupported("caches of float8");
   if (attention.key_width > widest_rows_query)
     throw Unsupported("rows of heads wider than " + std::to_string(widest_rows_query));
   if (problem.keys > INT32_MAX) throw Unsupported("rows of 2^31 keys or more");

@@ -50,14 +50,6 @@ __device__ __forceinline__ int64_t row_offset(const FoldParameters& p, const Bas
          (entry.query_start + row - entry.first_row) * view.step_stride;
 }
 
-// Calls f with an element of the type.
-template <class F>
-__device__ __forceinline__ void with_weight_element(DType type, F f) {
-  if (type == DType::float32) return f(float{});
-  if (type == DType::float16) return f(Float16{});
-  f(BFloat16{});
-}
-
 }  // namespace
 
 // A block has `fold_rows` rows of one head, of any entries. Each thread has a column of Wᵀ q for all of them,
@@ -80,7 +72,7 @@ __global__ void __launch_bounds__(fold_threads)
 
   for (int32_t column = thread_index; column < p.key_width; column += int32_t{fold_threads}) {
     float sums[fold_rows] = {};
-    with_weight_element(p.weight.type, [&](auto element) {
+    with_element(p.weight.type, [&](auto element) {
       const auto* weights =
           static_cast<const decltype(element)*>(p.weight.data) + head * p.weight.head_stride + column;
 #pragma unroll 4

@@ -42,4 +42,16 @@ void cast(const CastProblem& problem, Workspace& workspace);
 // Copies heads from one view to another, with a bias and rotated.
 void copy_heads(const HeadsProblem& problem, Workspace& workspace);
 
+// Normalises rows, of an input or of its sum with a residual.
+void norm(const NormProblem& problem, Workspace& workspace);
+
+// Adds rows of tables.
+void embed(const EmbeddingProblem& problem, Workspace& workspace);
+
+// Makes a row of each sequence of rows.
+void pool(const PoolingProblem& problem, Workspace& workspace);
+
+// Chooses a token from each row of logits.
+void sample(const SampleProblem& problem, Workspace& workspace);
+
 }  // namespace heed::cuda

@@ -59,6 +59,7 @@ void launch(const RowsProblem& problem, Workspace& workspace) {
 // Kernels take an input and a weight of one type; if the types differ, both are converted to the type that
 // holds either.
 void launch(const ProjectionProblem& given, Workspace& workspace) {
+  if (given.epilogue.present()) throw Unsupported("activations, caps and residuals of products");
   if (given.input_type == given.weight_type || given.packed != nullptr) return projection(given, workspace);
   ProjectionProblem problem = given;
   problem.input = as_float32(given.input, given.input_type, given.rows * given.inner, workspace);
@@ -83,20 +84,21 @@ void launch(const HeadsProblem& problem, Workspace& workspace) {
   copy_heads(problem, workspace);
 }
 
-void launch(const NormProblem&, Workspace&) {
-  throw Unsupported("norms of rows");
+void launch(const NormProblem& problem, Workspace& workspace) {
+  if (problem.addend != nullptr) throw Unsupported("rows added to normalised ones");
+  norm(problem, workspace);
 }
 
-void launch(const SampleProblem&, Workspace&) {
-  throw Unsupported("sampling");
+void launch(const SampleProblem& problem, Workspace& workspace) {
+  sample(problem, workspace);
 }
 
-void launch(const EmbeddingProblem&, Workspace&) {
-  throw Unsupported("embeddings");
+void launch(const EmbeddingProblem& problem, Workspace& workspace) {
+  embed(problem, workspace);
 }
 
-void launch(const PoolingProblem&, Workspace&) {
-  throw Unsupported("pooling");
+void launch(const PoolingProblem& problem, Workspace& workspace) {
+  pool(problem, workspace);
 }
 
 }  // namespace

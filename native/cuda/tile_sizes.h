@@ -164,6 +164,23 @@ constexpr uint32_t few_rows_warps = 4, few_rows_threads = 32 * few_rows_warps;
 
 constexpr uint32_t finish_heads_threads = 128;  // one warp for the heads of a row that share a norm
 
+// ── norm ──
+// A row has so many threads that each keeps two chunks of 16 bytes in registers: 256 threads for 4096
+// elements of 16 bits. Rows of up to 64 chunks have a warp each. What a row has beyond 32 KiB is read again.
+
+constexpr uint32_t most_norm_threads = 1024;
+constexpr int32_t norm_chunks_of_thread = 2;
+constexpr uint32_t norm_rows_per_block = 4;  // where each has a warp
+
+// ── sample ──
+// A block has a row of logits, which it reads several times: from the second-level cache, since the rows of a
+// step of a model fit into it.
+
+constexpr uint32_t sample_threads = 1024;
+constexpr uint32_t sample_digit_bits = 11;  // bins of a pass: 16 KiB of shared memory
+constexpr uint32_t penalise_threads = 256;
+constexpr int64_t penalised_logits_per_block = 16 * penalise_threads;
+
 // ── others ──
 // Memory-bound kernels use a warp for each row, in blocks of 4 warps: 16 blocks fill the 64 warps of a
 // multiprocessor, and a block ends early if there are few rows. A thread of cast has four elements, which it
@@ -176,6 +193,8 @@ constexpr uint32_t quantise_threads = 256;  // 8 rows of keys of a head at once
 constexpr uint32_t merge_threads = 128;
 constexpr uint32_t copy_heads_threads = 128;
 constexpr uint32_t mask_tiles_threads = 128;
+constexpr uint32_t embed_threads = 128;  // a warp for 32 chunks of 16 bytes of a row
+constexpr uint32_t pool_threads = 256;   // 8 warps divide the steps of a sequence, 32 chunks of its rows each
 constexpr uint32_t cast_threads = 256;
 constexpr int64_t cast_elements_per_block = 4 * cast_threads;
 

@@ -5,7 +5,7 @@ import { run } from '../package/run.mjs';
 import { expectBackend, expectFailure } from './expect.mjs';
 
 const files = {
-  // All entry points of heed.
+  // All entry points of heed but heed/models, which imports packages that users install.
   'all.mjs': `
     import { attention, devices, Tensor } from 'heed';
     import { attentionSync } from 'heed/onnx';

@@ -8,7 +8,7 @@ export function describe(name) {
   const [, base, templateArguments] = /heed::cuda::(\w+)_kernel(?:<(.*)>)?\(/.exec(name);
   const list = templateArguments ?? '';
   const types = new Set(list.match(/BFloat16|Float16|float/g) ?? ['–']);
-  const [number] = list.replace(/B?Float16/g, '').match(/\d+/) ?? [];
+  const [number] = list.replace(/B?Float16|Float8/g, '').match(/\d+/) ?? [];
   const variants = [...list.matchAll(/(\w+)(?:Scores|Rows)/g)].map(([, name]) => name.toLowerCase());
   const what =
     number === undefined ? '' : base.startsWith('attention') ? `width ${number}` : `${number} at once`;

@@ -18,6 +18,7 @@ export const commandsRunElsewhere: ReadonlyMap<string, { step?: string; because:
   ['npm run test:peers', { step: 'peers', because: 'installs what heed is compared with' }],
   ['npm run docs', { step: 'docs', because: 'takes long' }],
   ['npm run pictures', { step: 'docs', because: 'overwrites the pictures that the step compares' }],
+  ['node scripts/check-arm64.mjs', { step: 'arm64', because: 'needs a cross compiler' }],
   ['scripts/check-instruction-sets.sh', { step: 'instruction-sets', because: 'takes minutes' }],
   ['scripts/check-compilers.sh', { step: 'compilers', because: 'takes minutes' }],
   ['node scripts/sanitize.mjs', { step: 'sanitizers', because: 'takes minutes' }],

@@ -45,14 +45,14 @@ void solve_and_check(Random& random, RandomAttention& made, const Asked& asked, 
                      DType stored) {
   AttentionProblem& attention = made.problem;
   Machine machine(static_cast<uint64_t>(random.integer(0, INT32_MAX)));
-  const QuantisedPagesOptions options{std::max<int64_t>(1, page_steps),
-                                      attention.key_width >= least_outlier_width && random.chance(0.5),
-                                      random.chance(0.1) ? 0.01 : 0, 0};
+  const bool outliers = attention.key_width >= least_outlier_width && random.chance(0.5);
+  const QuantisedPagesOptions options{stored, std::max<int64_t>(1, page_steps),
+                                      stored == DType::int8 && outliers, random.chance(0.1) ? 0.01 : 0, 0};
   int64_t keys = 1;
   for (const Sequence& sequence : attention.sequences) keys = std::max(keys, sequence.key_steps);
   std::optional<QuantisedPages> quantised;
   std::optional<test::Buffer> others;
-  if (stored == DType::int8) {
+  if (is_scaled(stored)) {
     quantised.emplace(random, machine, attention, keys, attention.key_width, options);
     attention.key = quantised->view;
   } else if (stored != attention.key.type) {
@@ -141,11 +141,11 @@ TEST_CASE("attention_rows: random problems on random schedules") {
       if (random.chance(0.5)) asked.queries.push_back(static_cast<int32_t>(q));
     }
     const DType same = made.problem.key.type;
-    const DType stored =
-        random.pick({same, same, DType::float32, DType::float16, DType::bfloat16, DType::int8, DType::int8});
+    const DType stored = random.pick({same, same, DType::float32, DType::float16, DType::bfloat16,
+                                      DType::int8, DType::int8, DType::float8});
     ScoreKind& score = made.problem.scoring.score.kind;
-    // Cosines over int8 are refused.
-    if (stored == DType::int8 && score == ScoreKind::cosine) score = ScoreKind::product;
+    // Cosines over scaled types are refused.
+    if (is_scaled(stored) && score == ScoreKind::cosine) score = ScoreKind::product;
     solve_and_check(random, made, asked, random.pick<int64_t>({0, 0, 1, 7, 64}), stored);
   }
 }

@@ -20,7 +20,7 @@ namespace {
 
 using cuda::emulator::Shape;
 
-// All rows in one page, of the type of the queries or of int8.
+// All rows in one page, of the type of the queries or of a scaled one.
 AttentionProblem in_a_page(AttentionProblem problem, DType type) {
   const auto tables = std::make_shared<PageTables>();
   const int64_t steps = problem.sequences[0].key_steps;
@@ -29,7 +29,7 @@ AttentionProblem in_a_page(AttentionProblem problem, DType type) {
   tables->values = {const_cast<void*>(problem.value.data)};
   tables->key = {steps, tables->first.data(), tables->keys.data()};
   tables->value = {steps, tables->first.data(), tables->values.data()};
-  if (type == DType::int8) {
+  if (is_scaled(type)) {
     tables->key_scales = tables->value_scales = {static_cast<float*>(tables->keys[0])};
     tables->key.scales = tables->key_scales.data();
     tables->value.scales = tables->value_scales.data();
@@ -59,8 +59,10 @@ void launch_attention(test::Random& random, cuda::Workspace& workspace, DType ty
   rows.heads = rows.queries = {0};
   rows.keys = 600;
   cuda::attention_rows(rows, workspace);
-  rows.attention = in_a_page(made.problem, DType::int8);
-  cuda::attention_rows(rows, workspace);
+  for (const DType stored : {DType::int8, DType::float8}) {
+    rows.attention = in_a_page(made.problem, stored);
+    cuda::attention_rows(rows, workspace);
+  }
   made.problem.scoring.softcap = 1;
   cuda::attention_forward(made.problem, workspace);
   cuda::attention_forward(in_a_page(made.problem, type), workspace);
@@ -110,6 +112,40 @@ void launch_heads(cuda::Workspace& workspace, DType type) {
   cuda::copy_heads(problem, workspace);
 }
 
+// What lies between two attentions.
+void launch_rows(cuda::Workspace& workspace, DType type) {
+  alignas(16) float nothing[4] = {};
+  NormProblem norm;
+  norm.rows = 1;
+  norm.width = 4096;
+  norm.type = type;
+  norm.input = norm.weight = norm.output = nothing;
+  cuda::norm(norm, workspace);
+  EmbeddingProblem embedding;
+  embedding.width = 4096;
+  embedding.type = type;
+  embedding.tables = {{nothing, {0}}};
+  embedding.output = nothing;
+  cuda::embed(embedding, workspace);
+  PoolingProblem pooling;
+  pooling.width = 4096;
+  pooling.type = type;
+  pooling.input = pooling.output = nothing;
+  pooling.starts = {0, 1};
+  pooling.normalised = true;
+  cuda::pool(pooling, workspace);
+  SampleProblem sample;
+  sample.vocabulary = 2;
+  sample.type = type;
+  sample.logits = nothing;
+  sample.tokens = reinterpret_cast<int32_t*>(nothing);
+  sample.rows.resize(1);
+  cuda::sample(sample, workspace);
+  sample.rows[0].repetition_penalty = 2;
+  sample.rows[0].previous = {1};
+  cuda::sample(sample, workspace);
+}
+
 void launch_copies(cuda::Workspace& workspace, DType from, DType to) {
   alignas(16) float memory[8] = {};
   for (const int64_t offset : {0, 1}) {
@@ -149,6 +185,9 @@ void launch_quantisation(cuda::Workspace& workspace, DType from) {
   problem.cached_key = {nullptr, DType::int8, 0, 64, 64, &tables->key};
   problem.cached_value = {nullptr, DType::int8, 0, 64, 64, &tables->value};
   cuda::append(problem, workspace);
+  tables->key.outliers = nullptr;
+  problem.cached_key.type = problem.cached_value.type = DType::float8;
+  cuda::append(problem, workspace);
 }
 
 }  // namespace
@@ -167,6 +206,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
     launch_projections(workspace, type);
     launch_merge(workspace, type);
     launch_heads(workspace, type);
+    launch_rows(workspace, type);
     for (const DType to : types) launch_copies(workspace, type, to);
     launch_quantisation(workspace, type);
   }
@@ -184,7 +224,7 @@ TEST_CASE("every kernel fits onto every GPU from sm_80 on") {
       cuda::attention_decode(in_a_page(made.problem, DType::int8), memory);
     }
   }
-  CHECK(launches.size() > 106);
+  CHECK(launches.size() > 124);
   for (const auto& launched : launches) {
     INFO(launched.first);
     CHECK(launched.second.threads % 32 == 0);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { backendsAtHand, type TestedBackend } from '../support/backends.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
+import { blockTargets } from './block-calls.js';
 import { cachedAttentionTargets, cacheTargets, severalCachesTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import type { Draw } from './hostile-values.js';
@@ -29,6 +30,7 @@ const onBackend = (backend: TestedBackend) => (draw: Draw) => [
   ...onnxTargets(draw, backend),
   ...microsoftTargets(draw, backend),
   ...operatorTargets(draw, backend),
+  ...blockTargets(draw, backend),
 ];
 const namesOf = (targets: (draw: Draw) => Target[]) => targets(drawFrom('names')).map(({ name }) => name);
 const fileTargets = ['open', 'file.read', 'save'];

@@ -45,9 +45,7 @@ function cacheOptions(draw: Draw, backend: TestedBackend): KeyValueCacheOptions 
     ...maybe(draw, 'valueWidth', () => 1 + draw.below(6)),
     ...maybe(draw, 'pageSize', () => 1 + draw.below(4)),
     ...(draw.below(3) === 0 ? rollingOptions(draw) : {}),
-    ...maybe(draw, 'type', () =>
-      pick(draw, ['float16', 'bfloat16', 'int8', ...(backend === 'cuda' ? [] : ['float8' as const])]),
-    ),
+    ...maybe(draw, 'type', () => pick(draw, ['float16', 'bfloat16', 'int8', 'float8'] as const)),
     ...(backend === 'cuda' ? { location: locationOf(backend) } : {}),
   };
 }

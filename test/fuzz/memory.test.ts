@@ -8,6 +8,7 @@ import { backendsAtHand } from '../support/backends.js';
 import { resizableBuffer } from '../support/resizable.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { attentionTargets } from './attention-calls.js';
+import { blockTargets } from './block-calls.js';
 import { cachedAttentionTargets, severalCachesTargets } from './cache-calls.js';
 import { drawFrom } from './draw.js';
 import { type Draw, pick } from './hostile-values.js';
@@ -98,6 +99,7 @@ describe('memory that changes while it is used', () => {
         ...onnxTargets(draw, backend),
         ...microsoftTargets(draw, backend),
         ...operatorTargets(draw, backend),
+        ...blockTargets(draw, backend),
       ].filter(({ name }) => !name.endsWith('Sync'));
     for (const { name } of promised(drawFrom('names'))) {
       it(`does no harm to ${name} on ${backend}`, async () => {

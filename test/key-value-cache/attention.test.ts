@@ -25,7 +25,7 @@ import {
 import { elementAccuracy, expectDetailsNear, expectNear } from '../properties/near.js';
 import { dimsOf, randomInputs } from '../support/attention.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
-import { asKept, cacheTypesOn, filledCache } from '../support/cached.js';
+import { asKept, cacheTypes, filledCache } from '../support/cached.js';
 import { expectClose, expectSameBits, toleranceOf } from '../support/compare.js';
 import { attentionOracle } from '../support/oracle.js';
 import { poisoned } from '../support/poison.js';
@@ -90,7 +90,6 @@ function checkCase(
 eachBackend('attention over a cache', (backend) => {
   const count = backend === 'reference' ? 60 : 150;
   const location = locationOf(backend);
-  const kinds = cacheTypesOn(backend);
 
   it('answers as over tensors, with any options', function () {
     this.timeout(120_000);
@@ -104,7 +103,7 @@ eachBackend('attention over a cache', (backend) => {
 
   it('answers as over tensors of the type of the cache', function () {
     this.timeout(120_000);
-    const types = fc.constantFrom(...kinds, ...kinds.slice(3), ...kinds.slice(3));
+    const types = fc.constantFrom(...cacheTypes, ...cacheTypes.slice(3), ...cacheTypes.slice(3));
     fc.assert(
       fc.property(cases, pageSizes, types, (each, pageSize, type) =>
         checkCase(backend, { ...possibleOn(backend, undecided(each)), type: 'float32' }, pageSize, type),
@@ -220,7 +219,7 @@ eachBackend('attention over a cache', (backend) => {
 
   it('lets a masked key or value that is not finite have no effect, and an attended one pass', () => {
     const random = new Random('not finite');
-    for (const type of kinds) {
+    for (const type of cacheTypes) {
       for (const queries of [1, 20]) {
         const inputs = randomInputs(random, { batch: 1, heads: 2, queries, keys: 30 });
         const { query } = inputs;
@@ -249,9 +248,9 @@ eachBackend('attention over a cache', (backend) => {
   it('attends several new steps of each sequence in one call', async () => {
     const random = new Random('continued prefill');
     for (const [pageSize, type] of [
-      [undefined, kinds[0]],
-      [16, kinds[0]],
-      ...kinds.slice(3).map((scaled) => [16, scaled] as const),
+      [undefined, cacheTypes[0]],
+      [16, cacheTypes[0]],
+      ...cacheTypes.slice(3).map((scaled) => [16, scaled] as const),
     ] as const) {
       const lengths = [50, 0, 7, 120];
       const counts = [3, 0, 7, 41];

@@ -9,7 +9,7 @@ import { save } from '../../lib/safetensors.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { fileBytes } from '../safetensors/file-bytes.js';
 import { eachBackend, locationOf } from '../support/backends.js';
-import { cacheTypesOn } from '../support/cached.js';
+import { cacheTypes } from '../support/cached.js';
 import { expectSameBits } from '../support/compare.js';
 import { Random } from '../support/random.js';
 import { rejectsHeed } from '../support/rejects.js';
@@ -43,7 +43,6 @@ eachBackend('a cache that is saved', (backend) => {
   const at = temporaryDirectory();
   const random = new Random(`saved caches on ${backend}`);
   const location = locationOf(backend);
-  const types = cacheTypesOn(backend);
 
   /** One with steps, of which forks may share some. */
   function drawn(type: CacheType): KeyValueCache {
@@ -82,7 +81,7 @@ eachBackend('a cache that is saved', (backend) => {
     expectSameBits(attend(loaded), attend(cache));
   }
 
-  for (const type of types) {
+  for (const type of cacheTypes) {
     it(`is the same when it is loaded, and goes on in the same way, of ${type}`, async () => {
       for (let round = 0; round < (backend === 'cuda' ? 8 : 30); round++) {
         const cache = drawn(type);
@@ -106,7 +105,7 @@ eachBackend('a cache that is saved', (backend) => {
   }
 
   it('is the same file wherever it was', async () => {
-    for (const type of types) {
+    for (const type of cacheTypes) {
       const form = { batch: 2, heads: 2, width: 24, capacity: 400, pageSize: 150, type };
       const caches = [new KeyValueCache(form), new KeyValueCache({ ...form, location })];
       for (let i = 0; i < 3; i++) appendTo(caches, random, 130);

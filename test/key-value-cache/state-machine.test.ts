@@ -13,7 +13,7 @@ import {
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { runs } from '../properties/attention-case.js';
 import { eachBackend, locationOf, type TestedBackend } from '../support/backends.js';
-import { asKept, cacheTypesOn } from '../support/cached.js';
+import { asKept } from '../support/cached.js';
 import { expectClose, toleranceOf } from '../support/compare.js';
 import { toNumbers } from '../support/numbers.js';
 import { Random } from '../support/random.js';
@@ -321,8 +321,7 @@ eachBackend('a cache and its model', (backend) => {
   const check = async (forms: fc.Arbitrary<Form>, sequences: typeof actions, count: number) => {
     await fc.assert(
       fc.asyncProperty(forms, sequences, async (form, sequence) => {
-        const type = cacheTypesOn(backend).includes(form.type) ? form.type : 'int8';
-        const machine = new Machine({ ...form, type }, backend);
+        const machine = new Machine(form, backend);
         for (const { action, seed } of sequence) {
           machine.run(action, new Random(`${form.seed} ${seed}`));
         }

@@ -190,6 +190,18 @@ void add_rows(Encoded& to, Random& random, const AttentionShape& s) {
   for (int i = 0; i < 4; ++i) to.add(to.buffer(s.batch * heads * queries * s.keys, DType::float32));
 }
 
+// An epilogue, and its target.
+void add_finished_target(Encoded& to, Random& random, std::array<int64_t, 4> dims, DType type) {
+  const auto [batch, heads, steps, width] = dims;
+  const bool gated = width % 2 == 0 && random.chance(0.5);
+  const int64_t written = gated ? width / 2 : width;
+  to.add({double(random.integer(0, 4)), double(gated), random.chance(0.5) ? 30.0 : 0.0});
+  to.add(random.chance(0.5) ? -1 : to.buffer(batch * heads * steps * written, type));
+  to.add({1, 0, double(heads * width), double(width)});
+  to.view(batch, heads, steps, written, type);
+  to.add({-1, -1});
+}
+
 void add_projection(Encoded& to, Random& random) {
   const int64_t batch = random.integer(1, 3), steps = random.integer(1, 9), heads = random.integer(1, 3),
                 width = random.integer(1, 9), inner = random.integer(0, 40);
@@ -206,6 +218,8 @@ void add_projection(Encoded& to, Random& random) {
     to.add(Encoded::number_of(type));
   }
   add_list(to, random.chance(0.5) ? columns : 0, 0, random);
+  if (random.chance(0.5)) return add_finished_target(to, random, {batch, heads, steps, width}, type);
+  to.add({0, 0, 0, -1});
   to.add({1, 0, double(columns), double(width)});
   to.view(batch, heads, steps, width, type);
   if (random.chance(0.5)) {
@@ -278,6 +292,7 @@ void add_norm(Encoded& to, Random& random) {
   to.add(to.buffer(rows * width, type));
   const bool added = random.chance(0.5);
   for (int part = 0; part < 2; ++part) to.add(added ? to.buffer(rows * width, type) : -1);
+  to.add(random.chance(0.5) ? to.buffer(rows * width, type) : -1);
   to.add(to.buffer(rows * width, type));
   for (const bool given : {true, random.chance(0.5)}) {
     const DType factors = random_type(random);

@@ -33,6 +33,10 @@ const IntegerDotWrappers& wrappers_of(cpu::InstructionSet isa) {
     case cpu::InstructionSet::avx2:
       return cpu::avx2::integer_dot_wrappers;
 #endif
+#if defined(HEED_HAVE_DOTPROD)
+    case cpu::InstructionSet::dotprod:
+      return cpu::dotprod::integer_dot_wrappers;
+#endif
     default:
       return cpu::baseline::integer_dot_wrappers;
   }

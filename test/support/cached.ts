@@ -8,7 +8,6 @@ import {
 import type { Pages, StoredView } from '../../lib/problem/problem.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { FloatType, TensorLike } from '../../lib/tensor/types.js';
-import type { TestedBackend } from './backends.js';
 import { float8Numbers, nearestFloat8 } from './float8.js';
 import { toNumbers } from './numbers.js';
 import type { Random } from './random.js';
@@ -91,11 +90,7 @@ export function asKept(type: CacheType, rows: Tensor): Tensor {
   return new Tensor(kept, rows.dims).cast(rows.type as FloatType);
 }
 
-/** The types that caches may have on a backend. */
-export const cacheTypesOn = (backend: TestedBackend): readonly CacheType[] => [
-  ...(['float32', 'float16', 'bfloat16', 'int8'] as const),
-  ...(backend === 'cuda' ? [] : (['float8'] as const)),
-];
+export const cacheTypes: readonly CacheType[] = ['float32', 'float16', 'bfloat16', 'int8', 'float8'];
 
 /** A row as a cache stores it: multiples of a scale, each channel times its factor. */
 export interface StoredRow {

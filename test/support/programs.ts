@@ -46,3 +46,9 @@ export function describeWith(
     appendFileSync(leftOut, `${title}: there is no ${missing.join(', no ')}\n`);
   }
 }
+
+/** Describes a suite that runs if a folder is there that is no part of the repository. */
+export function describeWithFolder(folder: string, subject: string, suite: (this: Suite) => void): void {
+  if (existsSync(folder)) describe(subject, suite);
+  else appendFileSync(leftOut, `${subject}: there is no folder ${folder}\n`);
+}

@@ -49,8 +49,8 @@ class CpuBackend implements Backend {
     // All scores and selections.
   }
 
-  expectSolvable(): void {
-    // All kinds that the encoder knows.
+  expectEpilogues(): void {
+    // All of them.
   }
 
   expectQuantised(): void {

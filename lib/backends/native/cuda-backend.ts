@@ -5,7 +5,7 @@
 import { HeedError } from '../../errors.js';
 import { type DeviceArray, isOnDevice } from '../../memory/device.js';
 import { writtenBy } from '../../problem/accesses.js';
-import type { PackedHandle, Problem, StoredView } from '../../problem/problem.js';
+import type { PackedHandle, Problem } from '../../problem/problem.js';
 import type { QuantisedType } from '../../problem/quantised-weight.js';
 import { bytesPerElement, type Location, type Numbers, type TensorType } from '../../tensor/types.js';
 import { type Backend, isQuantised, type ScoringKinds } from '../backend.js';
@@ -42,29 +42,15 @@ function unsupported(what: string, instead = "use backend 'cpu'"): HeedError {
   return new HeedError('HEED_UNSUPPORTED', `The cuda backend does not support ${what} yet; ${instead}`);
 }
 
-/** The kinds of problems that have no kernels yet, by what they are to a caller. */
-const unsolved = {
-  norm: 'norms of rows',
-  sample: 'sampling',
-  embedding: 'embeddings',
-  pooling: 'pooling',
-} as const;
-
-function expectNoFloat8({ type }: StoredView): void {
-  if (type === 'float8') throw unsupported('caches of float8', "use type 'int8', or backend 'cpu'");
-}
-
 /** Kernels of hard selections read keys and values as queries, and those of cosines read no scales. */
 function expectStoredTypes(problem: Problem): void {
-  if (problem.kind === 'append') expectNoFloat8(problem.cachedKey);
   if (problem.kind !== 'attention') return;
   const { query, key, value, scoring } = problem;
-  expectNoFloat8(key);
   const hard = scoring.select.kind === 'hard' || scoring.select.kind === 'drawn';
   if (hard && (key.type !== query.type || value.type !== query.type))
     throw unsupported('hard selections over caches of another type than the queries');
-  if (scoring.score.kind === 'cosine' && key.type === 'int8')
-    throw unsupported('cosines over caches of int8');
+  if (scoring.score.kind === 'cosine' && (key.type === 'int8' || key.type === 'float8'))
+    throw unsupported(`cosines over caches of ${key.type}`);
 }
 
 /** The host arrays among the buffers that are copied back. */
@@ -101,8 +87,8 @@ class CudaBackend implements Backend {
     if (selection === 'local') throw unsupported(`the selection '${selection}'`);
   }
 
-  expectSolvable(kind: Problem['kind']): void {
-    if (kind in unsolved) throw unsupported(unsolved[kind as keyof typeof unsolved]);
+  expectEpilogues(what: string): never {
+    throw unsupported(what);
   }
 
   expectQuantised(type: QuantisedType): never {

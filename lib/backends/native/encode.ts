@@ -3,9 +3,11 @@ import { isPacked } from '../../problem/accesses.js';
 import {
   type AppendProblem,
   type AttentionProblem,
+  activations,
   type CastProblem,
   type Choices,
   type EmbeddingProblem,
+  type Epilogue,
   type HeadMatrix,
   type HeadNorm,
   type HeadRotation,
@@ -133,6 +135,11 @@ function encodeRotation(to: Encoder, rotation: Rotation): void {
   to.buffer(rotation.sin);
 }
 
+function encodeEpilogue(to: Encoder, { activation, gated, softcap = 0, residual }: Epilogue): void {
+  to.numbers(activation === undefined ? 0 : activations.indexOf(activation) + 1, gated ? 1 : 0, softcap);
+  to.optionalBuffer(residual);
+}
+
 function encodeProjection(to: Encoder, problem: ProjectionProblem): void {
   to.numbers(problem.rows, problem.steps, problem.inner, problem.columns);
   to.typed(problem.input);
@@ -143,6 +150,7 @@ function encodeProjection(to: Encoder, problem: ProjectionProblem): void {
     to.typed(problem.weight);
   }
   to.list(problem.bias);
+  encodeEpilogue(to, problem.epilogue ?? {});
   to.number(problem.targets.length);
   for (const target of problem.targets) {
     to.numbers(target.firstColumn, target.columns, target.headWidth);
@@ -207,6 +215,7 @@ function encodeRowNorm(to: Encoder, problem: NormProblem): void {
   to.buffer(problem.input);
   to.optionalBuffer(problem.residual);
   to.optionalBuffer(problem.sum);
+  to.optionalBuffer(problem.addend);
   to.buffer(problem.output);
   to.typed(problem.weight);
   to.optional(problem.bias, (_, bias) => to.typed(bias));

@@ -3,6 +3,7 @@
 import { integerBetween, invalid } from '../../checks/values.js';
 import { debug, environment } from '../../environment.js';
 import { HeedError } from '../../errors.js';
+import { allowedBy, type InstructionSet } from '../../instruction-sets.js';
 import { provideDevices } from '../../memory/device.js';
 import type { Location } from '../../tensor/types.js';
 import type { Backend } from '../backend.js';
@@ -41,11 +42,8 @@ interface Native extends Loaded {
 let known: Native | undefined;
 
 /** HEED_CPU_ISA names the best instruction set that may be used: a processor may not have it. */
-function limitInstructionSet(addon: Addon, best: string): void {
-  const order = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16'];
-  const allowed = addon
-    .availableInstructionSets()
-    .filter((name) => order.indexOf(name) <= order.indexOf(best));
+function limitInstructionSet(addon: Addon, best: InstructionSet): void {
+  const allowed = allowedBy(best, addon.availableInstructionSets());
   addon.setInstructionSet(allowed[allowed.length - 1]);
 }
 

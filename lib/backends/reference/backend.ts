@@ -77,8 +77,8 @@ export const referenceBackend: Backend = {
   expectComputable() {
     // All scores and selections.
   },
-  expectSolvable() {
-    // All that work() knows.
+  expectEpilogues() {
+    // All of them.
   },
   expectQuantised() {
     // All types.

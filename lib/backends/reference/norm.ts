@@ -37,11 +37,13 @@ export function* normaliseRows(problem: NormProblem): Generator<void> {
   const weight = factorsOf(problem.weight, width);
   const bias = factorsOf(problem.bias, width);
   const x = new Float64Array(width);
+  const added = new Float64Array(width);
   for (let row = 0; row < rows; row++) {
     readElements(type, hostElements(problem.input), row * width, width, x);
     addResidual(problem, row * width, x);
     standardise(x, centered, epsilon);
-    for (let i = 0; i < width; i++) x[i] = x[i] * (offset + weight[i]) + bias[i];
+    if (problem.addend) readElements(type, hostElements(problem.addend), row * width, width, added);
+    for (let i = 0; i < width; i++) x[i] = x[i] * (offset + weight[i]) + bias[i] + added[i];
     writeElements(type, hostElements(problem.output), row * width, width, x);
     yield;
   }

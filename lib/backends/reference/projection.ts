@@ -6,6 +6,7 @@ import { rotatePairs } from '../../rotary/rotate-pairs.js';
 import { hostElements, readElements, writeElements } from '../../tensor/elements.js';
 import type { TensorType } from '../../tensor/types.js';
 import { isQuantised, type WeightElements } from '../backend.js';
+import { finishSums } from './epilogue.js';
 import { standardise } from './norm.js';
 import { multiplyRows, ReferenceQuantisedWeight, type RowProduct } from './quantised-projection.js';
 
@@ -95,6 +96,7 @@ function normalise(norm: HeadNorm, y: Float64Array, at: number, head: number, he
 /** Cuts a row of y into heads, each normalised, rotated and written to where the view keeps that head's step. */
 function writeRow(problem: ProjectionProblem, target: ProjectionTarget, row: number, y: Float64Array): void {
   const { view, firstColumn, columns, headWidth, norm, rotation } = target;
+  const { epilogue } = problem;
   const entry = Math.floor(row / problem.steps);
   const step = row % problem.steps;
   for (let head = 0; head * headWidth < columns; head++) {
@@ -106,6 +108,9 @@ function writeRow(problem: ProjectionProblem, target: ProjectionTarget, row: num
       rotatePairs(y, firstColumn + head * headWidth, angles, rotation.interleaved);
     }
     const at = entry * view.batchStride + head * view.headStride + step * view.stepStride;
-    writeElements(view.type, hostElements(view.data), at, headWidth, y, firstColumn + head * headWidth);
+    const first = firstColumn + head * headWidth;
+    const sums = y.subarray(first, first + headWidth);
+    const written = epilogue ? finishSums(epilogue, sums, view.type, at) : sums;
+    writeElements(view.type, hostElements(view.data), at, written.length, written);
   }
 }

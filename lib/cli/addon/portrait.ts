@@ -1,5 +1,6 @@
 /** What is known of an addon's file without loading it: its content, and whether it fits this machine. */
 import { readFileSync, statSync } from 'node:fs';
+import { instructionSets } from '../../instruction-sets.js';
 import { type Elf, isElf, MalformedElf, readElf } from './elf.js';
 
 export interface Portrait {
@@ -35,7 +36,7 @@ function portraitOf(elf: Elf): Portrait {
   const glibcs = versions.flatMap((version) => /^GLIBC_([\d.]+)$/.exec(version)?.[1] ?? []);
   const glibc = glibcs.sort(compareVersions).at(-1);
   // The tables of kernels, of which each of these units defines one or both.
-  const sets = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16'].filter((set) =>
+  const sets = instructionSets.filter((set) =>
     ['5tableE', '13integer_tableE'].some((table) => names.includes(`${set.length}${set}${table}`)),
   );
   return {

@@ -33,7 +33,7 @@ export function sourcesOf(root: string): Sources {
     ),
     withoutCuda: withoutCuda.length,
     withCuda: [withCuda, solver, cuda].flat().length,
-    instructionSets: process.arch === 'x64' ? all : all.slice(0, 1),
+    instructionSets: kernels.architectures[process.arch] ?? ['baseline'],
     flags: kernels.instructionSets,
   };
 }
@@ -44,6 +44,7 @@ const setNames: Readonly<Record<string, string>> = {
   avx512: 'AVX-512',
   avx512vnni: 'AVX512-VNNI',
   avx512bf16: 'AVX512-BF16',
+  dotprod: 'DotProd',
 };
 
 export function nameOfSet(set: string): string {

@@ -22,6 +22,7 @@ const features = [
   'avx512_vnni',
   'avx512_bf16',
   'asimd',
+  'asimddp',
 ];
 
 export function examineMachine(): Section {

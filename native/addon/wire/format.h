@@ -22,6 +22,8 @@
 //                   scores cappedScores biasedScores weights (each a buffer or -1)
 //   2 projection    rows steps inner columns  input (buffer type)
 //                   weight (buffer type; or the buffer of a packed weight, and -1)  bias (list)
+//                   activation (0 none, 1 silu, 2 gelu, 3 gelu-tanh, 4 relu)  gated (flag)  softcap
+//                   residual (buffer or -1; where and in the type that the target is written)
 //                   targets (count, then of each: firstColumn columns headWidth view
 //                            norm (-1, or: weight (buffer) bias (buffer or -1) heads centered shared epsilon)
 //                            rotation (-1, or: width interleaved rows  cos sin (buffers)))
@@ -32,8 +34,8 @@
 //   5 cast          count  from to (buffer type)
 //   6 heads         batch heads steps width  from (view) fromStart  to (view)  bias (-1, or: buffer start)
 //                   rotation (-1, or: pairs interleaved rows  cos sin (buffers)  positions (list, each < rows))
-//   7 norm          rows width type  input (buffer)  residual sum (buffers, or both -1)  output (buffer)
-//                   weight (buffer type)  bias (-1, or: buffer type)  offset epsilon  centered (flag)
+//   7 norm          rows width type  input (buffer)  residual sum (buffers, or both -1)
+//                   addend (buffer or -1)  output (buffer)  weight (buffer type)  bias (-1, or: buffer type)  offset epsilon  centered (flag)
 //   8 sample        vocabulary  logits (buffer type)  tokens (buffer of int32)
 //                   rows (count, then of each: temperature topK topP minP repetitionPenalty seed
 //                         previous (list, each < vocabulary))

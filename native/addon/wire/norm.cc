@@ -31,6 +31,7 @@ NormProblem read_norm(Reader& from) {
   problem.sum = optional_rows();
   if ((problem.residual == nullptr) != (problem.sum == nullptr))
     throw InvalidProblem("Expected a sum of rows and a residual");
+  problem.addend = optional_rows();
   problem.output = from.contiguous(problem.type, elements);
   problem.weight = read_factors(from, from.memory(), problem.width, problem.weight_type);
   if (const Memory* bias = from.optional_memory())

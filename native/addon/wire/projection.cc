@@ -57,22 +57,38 @@ Rotation read_rotation(Reader& from, int64_t head_width) {
   return rotation;
 }
 
-ProjectionTarget read_target(Reader& from, const ProjectionProblem& problem) {
+Epilogue read_epilogue(Reader& from, const Memory*& residual) {
+  Epilogue epilogue;
+  epilogue.activation = static_cast<Activation>(from.integer(0, static_cast<int64_t>(Activation::relu)));
+  epilogue.gated = from.flag();
+  epilogue.softcap = static_cast<float>(from.real());
+  residual = from.optional_memory();
+  if (residual != nullptr) epilogue.residual = residual->data;
+  return epilogue;
+}
+
+ProjectionTarget read_target(Reader& from, const ProjectionProblem& problem, const Memory* residual) {
   ProjectionTarget target;
   target.first_column = from.integer(0, problem.columns);
   target.columns = from.integer(0, problem.columns - target.first_column);
   target.head_width = from.integer(1, largest_axis);
   if (target.columns % target.head_width != 0)
     throw InvalidProblem("Expected the head width to divide the columns");
+  const int64_t each = problem.epilogue.columns_per_element();
+  if (target.first_column % each != 0 || target.head_width % each != 0)
+    throw InvalidProblem("Expected the gates of a target to come in pairs of columns");
   const auto view = EncodedView::read(from);
   const int64_t entries = problem.steps == 0 ? 0 : (problem.rows + problem.steps - 1) / problem.steps;
-  require_inside(*view.memory, view.type, 0,
-                 {{entries, view.batch_stride},
-                  {target.columns / target.head_width, view.head_stride},
-                  {problem.steps, view.step_stride}},
-                 target.head_width);
+  for (const Memory* memory : {view.memory, residual}) {
+    if (memory == nullptr) continue;
+    require_inside(*memory, view.type, 0,
+                   {{entries, view.batch_stride},
+                    {target.columns / target.head_width, view.head_stride},
+                    {problem.steps, view.step_stride}},
+                   target.head_width / each);
+  }
   // Targets do not broadcast, so the size of the memory bounds the work.
-  if (static_cast<Wide>(problem.rows) * target.columns > capacity(*view.memory, view.type)) {
+  if (static_cast<Wide>(problem.rows) * (target.columns / each) > capacity(*view.memory, view.type)) {
     throw InvalidProblem("Expected a target not to touch an element twice");
   }
   target.view = view.as<MutableView>();
@@ -100,8 +116,15 @@ ProjectionProblem read_projection(Reader& from) {
   if (!problem.bias.empty() && static_cast<int64_t>(problem.bias.size()) != problem.columns) {
     throw InvalidProblem("Expected one bias for each column");
   }
-  for (int64_t left = from.count(10); left > 0; --left) {
-    problem.targets.push_back(read_target(from, problem));
+  const Memory* residual = nullptr;
+  problem.epilogue = read_epilogue(from, residual);
+  const int64_t targets = from.count(10);
+  if (problem.epilogue.present() && targets > 1)
+    throw InvalidProblem("Expected one target where there is an epilogue");
+  for (int64_t left = targets; left > 0; --left) {
+    problem.targets.push_back(read_target(from, problem, residual));
+    if (problem.epilogue.present() && problem.targets.back().whole_heads())
+      throw InvalidProblem("Expected no norm and no rotation where there is an epilogue");
   }
   return problem;
 }

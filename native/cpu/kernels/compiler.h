@@ -12,3 +12,14 @@
 #if defined(HEED_COMPILER_IS_TOO_OLD)
 #error "heed needs GCC 12 or later, or Clang 15 or later"
 #endif
+
+namespace heed::cpu {
+
+// A float16 as the compiler converts it. GCC 12 has _Float16 in C++ for x86-64 only.
+#if defined(__aarch64__)
+typedef __fp16 HalfFloat;
+#else
+typedef _Float16 HalfFloat;
+#endif
+
+}  // namespace heed::cpu

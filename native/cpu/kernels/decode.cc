@@ -53,7 +53,7 @@ static inline void score_keys(const RowBlock& block, KeyRange keys, const Decode
   const int64_t stride = padded(p.key_width);
   const auto multiply_queries = [&](const float* factors) {
     for (int64_t r = 0; r < block.rows; ++r)
-      multiply_channels(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
+      multiply_each(s.queries + r * stride, factors, p.key_width, s.multiplied + r * stride);
   };
   for_runs(p.key, block, key_step, keys.last - keys.first, [&](const Run& run, int64_t first) {
     const auto score = [&](const Run& part, int64_t at, const float* factors) {
@@ -83,14 +83,14 @@ static inline void decode_keys(const RowBlock& block, const Row* rows, KeyRange 
   for (int64_t r = 0; r < block.rows; ++r) {
     const ScoreRow row = row_of(r);
     cap_row(row, 1, p.scoring.softcap * log2_e);
-    bias_row(row, log2_e);
+    careful |= bias_row(row, log2_e);
     exclude_from_row(row);
     if (selection.is_hard()) choose_in_chunk(row, block, partial, r);
     if (selection.is_hard() && !p.log_sum_exp.data) continue;
     const float decay = softmax_row(row, partial.maximum[r], partial.sum[r]);
     if (selection.kind == SelectionKind::local) weigh(row);
     for (int64_t d = 0; d < p.value_width; ++d) partial.output[r * p.value_width + d] *= decay;
-    careful |= p.scoring.mask.data || keys.first < row.row->keys.first || keys.last > row.row->keys.last;
+    careful |= keys.first < row.row->keys.first || keys.last > row.row->keys.last;
   }
   if (selection.is_hard()) return;
   const int64_t key_step = first_key_step(block), last_step = key_step + block.sequence.key_steps - 1;

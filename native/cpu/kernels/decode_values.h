@@ -149,10 +149,11 @@ static inline void add_other_values(const ScoreRow& row, const ValueRuns<typenam
 // Multiplies the weights of a run by the scales of their values, so that the values themselves are summed
 // unscaled. A non-finite scale must not affect a row that does not attend its key.
 static inline void dequantise_by_weights(const ScoreRow& row, const Run& run, int64_t first, bool careful) {
+  float* weights = row.scores + first;
+  if (!careful) return multiply_each(weights, run.scales, run.count, weights);
   for (int64_t i = 0; i < run.count; ++i) {
-    float& weight = row.scores[first + i];
-    const bool poisons = careful && run.scales[i] * 0.0f != 0.0f && !attends(row, row.first_key + first + i);
-    weight = poisons ? 0 : weight * run.scales[i];
+    const bool poisons = run.scales[i] * 0.0f != 0.0f && !attends(row, row.first_key + first + i);
+    weights[i] = poisons ? 0 : weights[i] * run.scales[i];
   }
 }
 

@@ -25,18 +25,31 @@ namespace heed::cpu::HEED_ISA {
 struct ValueTile {
   TileRows rows;
   ValuePairs pairs;
-  int64_t first_key;
+  int64_t first_key, keys, width;
+
+  enum class Known : uint8_t { nothing, finite, other };
+  mutable Known known = Known::nothing;
+
+  // The first group that asks finds out for all.
+  bool all_finite() const {
+    if (known == Known::nothing) known = find_finite() ? Known::finite : Known::other;
+    return known == Known::finite;
+  }
+  bool find_finite() const {
+    if constexpr (has_pair_products) return HEED_ISA::all_finite(pairs, pairs_of(keys), width);
+    return HEED_ISA::all_finite(rows, keys, width);
+  }
 };
 
 // How a selection processes the scores of a tile; `exclusions` says whether some row does not attend some of
 // the keys.
 using Attend = void (*)(const ScoreTile& tile, RowGroup& group, const ValueTile& values, bool exclusions);
 
-// Adds the values of a tile, each times its weight, to the running output. `values` begin at the tile.
+// Adds the values of a tile, each times its weight, to the running output. `values` begin at the tile;
+// `careful` says that some row does not attend some key, and that not all of them are finite.
 template <class Values>
 static inline void add_values(const ScoreTile& weights, RowGroup& group, Values values, float* decay,
-                              bool exclusions) {
-  const bool careful = exclusions && !all_finite(values, weights.keys(), weights.parameters->value_width);
+                              bool careful) {
   if (!all_vectors_alike(weights)) scale_outputs(weights, group, decay);
   for_parts(weights, [&](const ScoreTile& part) {
     const Values of_part = values.from(part.first_key - weights.first_key);
@@ -60,7 +73,8 @@ static inline void attend_rows(const ScoreTile& tile, RowGroup& group, const Val
   alignas(64) float decay[group_rows];
   softmax_tile(tile, group, decay);
   Selected::weigh(tile);
-  add_values(tile, group, values.rows.from(tile.first_key - values.first_key), decay, exclusions);
+  add_values(tile, group, values.rows.from(tile.first_key - values.first_key), decay,
+             exclusions && !values.all_finite());
 }
 
 // The same, with weights rounded to bfloat16.
@@ -72,7 +86,7 @@ static inline void attend_pairs(const ScoreTile& tile, RowGroup& group, const Va
   Selected::weigh(tile);
   KeyRange of_vectors[tile_vectors];
   const ScoreTile rounded = round_weights(tile, values.first_key, of_vectors);
-  add_values(rounded, group, values.pairs.from(rounded.first_key), decay, exclusions);
+  add_values(rounded, group, values.pairs.from(rounded.first_key), decay, exclusions && !values.all_finite());
 }
 
 static inline void attend_best(const ScoreTile& tile, RowGroup& group, const ValueTile&, bool) {
@@ -100,13 +114,14 @@ static inline void attend_tile(RowGroup& group, const AttentionParameters& p, co
   const bool in_range = in_range_of_every_row(tile);
   if (attended.masked) prefetch_mask(tile);
 
+  bool exclusions = !in_range;
   for_parts(tile, [&](const ScoreTile& part) {
     stages.score(part, key_tile);
     for (int64_t i = 0; i < stages.count; ++i) stages.then[i](part);
-    if (attended.masked) add_mask(part);
+    if (attended.masked) exclusions |= add_mask(part);
     if (!in_range) exclude_out_of_range(part);
   });
-  attend(tile, group, values, !in_range || attended.masked);
+  attend(tile, group, values, exclusions);
 }
 
 constexpr int groups_per_block = row_block / group_rows;
@@ -150,9 +165,10 @@ static inline ValueTile load_values(const RowBlock& block, KeyRange keys, const 
   const int64_t first_step = block.sequence.key_start + keys.first, count = keys.last - keys.first;
   if constexpr (has_pair_products) {
     const PairRows pairs = value_pairs_of(p.value, block, first_step, count, p.value_width, s.values);
-    return {{}, {pairs, keys.first}, keys.first};
+    return {{}, {pairs, keys.first}, keys.first, count, p.value_width};
   }
-  return {tile_rows_of(p.value, block, first_step, count, p.value_width, s.values), {}, keys.first};
+  const TileRows rows = tile_rows_of(p.value, block, first_step, count, p.value_width, s.values);
+  return {rows, {}, keys.first, count, p.value_width};
 }
 
 // The queries of a group, prepared or from the tensor.

@@ -80,6 +80,14 @@ static inline IntVec pair_sums(IntVec a, IntVec b) {
 static inline IntVec look_up(IntVec table, IntVec codes) {
   return IntVec(_mm256_shuffle_epi8(__m256i(table), __m256i(codes)));
 }
+#elif defined(HEED_USE_NEON)
+static inline IntVec pair_sums(IntVec a, IntVec b) {
+  const auto of_a = int16x8_t(a), of_b = int16x8_t(b);
+  return IntVec(vpaddq_s32(vmull_s16(vget_low_s16(of_a), vget_low_s16(of_b)), vmull_high_s16(of_a, of_b)));
+}
+static inline IntVec look_up(IntVec table, IntVec codes) {
+  return IntVec(vqtbl1q_u8(uint8x16_t(table), uint8x16_t(codes)));
+}
 #else
 static inline IntVec pair_sums(IntVec a, IntVec b) {
 #if defined(__SSE2__) && HEED_LANES == 4
@@ -102,6 +110,22 @@ static inline IntVec signed_byte_sums(IntVec sum, IntVec a, IntVec magnitudes, I
   const __m256i pairs = _mm256_maddubs_epi16(__m256i(magnitudes), with_signs);
   return sum + IntVec(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
+#elif defined(HEED_USE_NEON)
+// The instructions multiply signed bytes as they are.
+static inline IntVec magnitudes_of(IntVec a) {
+  return IntVec(vabsq_s8(int8x16_t(a)));
+}
+#if defined(HEED_USE_DOTPROD)
+static inline IntVec signed_byte_sums(IntVec sum, IntVec a, IntVec, IntVec b) {
+  return IntVec(vdotq_s32(int32x4_t(sum), int8x16_t(a), int8x16_t(b)));
+}
+#else
+static inline IntVec signed_byte_sums(IntVec sum, IntVec a, IntVec, IntVec b) {
+  const auto of_a = int8x16_t(a), of_b = int8x16_t(b);
+  const int16x8_t low = vmull_s8(vget_low_s8(of_a), vget_low_s8(of_b)), high = vmull_high_s8(of_a, of_b);
+  return IntVec(vpadalq_s16(int32x4_t(sum), vpaddq_s16(low, high)));
+}
+#endif
 #else
 static inline IntVec magnitudes_of(IntVec a) {
   return plain_magnitudes(a);
@@ -165,6 +189,7 @@ struct ByteDots : ByteInputs {
 };
 
 // With VPMADDUBSW, which AVX2 has and AVX-512 has no VPSIGNB for: all rows share the magnitudes of weights.
+// And with SDOT, or SMULL, ADDP and SADALP, of NEON, which take no magnitudes.
 struct SignedDots : ByteInputs {
   static constexpr int most_rows = 4;
   static constexpr int added = 0;
@@ -228,7 +253,9 @@ struct PairDots {
   }
 };
 
-#if HEED_BYTE_DOTS
+#if defined(HEED_USE_NEON)
+using Dots = SignedDots;
+#elif HEED_BYTE_DOTS
 using Dots = ByteDots;
 #elif HEED_LANES == 8
 using Dots = SignedDots;

@@ -52,5 +52,8 @@ extern const IntegerTable integer_table;
 namespace avx512vnni {
 extern const IntegerTable integer_table;
 }
+namespace dotprod {
+extern const IntegerTable integer_table;
+}
 
 }  // namespace heed::cpu

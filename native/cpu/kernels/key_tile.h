@@ -38,7 +38,7 @@ static inline void widen_run(const Run& run, int64_t stride, int64_t width, Kept
       widen<Type>(part.as<Type>() + i * stride, width, copy);
       if (!part.scales) continue;
       for (int64_t d = 0; d < width; ++d) copy[d] *= part.scales[i];
-      if (factors) multiply_channels(copy, factors, width, copy);
+      if (factors) multiply_each(copy, factors, width, copy);
     }
   };
   for_alike_keys(

@@ -89,4 +89,11 @@ static inline Vec tanh(Vec x) {
   return magnitude < splat(0.625f) ? small : signed_large;
 }
 
+// Multiplies each of `count` numbers by its factor; `to` may be `from`.
+static inline void multiply_each(const float* from, const float* factors, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(to + i, load(from + i) * load(factors + i));
+  for (; i < count; ++i) to[i] = from[i] * factors[i];
+}
+
 }  // namespace heed::cpu::HEED_ISA

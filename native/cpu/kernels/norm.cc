@@ -59,24 +59,39 @@ static void normalise_in_double(const NormProblem& p, const NormScratch& scratch
   }
 }
 
+// How normalised elements are written: as they are, or added to others.
 template <class Type>
-static inline void normalise_row(const NormProblem& p, const NormScratch& scratch,
-                                 typename Type::Element* to) {
+struct Written {
+  typename Type::Element* to;
+  void put(int64_t i, Vec x) const { Type::store(to + i, x); }
+  void put(int64_t i, float x) const { to[i] = Type::put(x); }
+};
+template <class Type>
+struct Added {
+  typename Type::Element* to;
+  const typename Type::Element* addend;
+  void put(int64_t i, Vec x) const { Type::store(to + i, x + Type::load(addend + i)); }
+  void put(int64_t i, float x) const { to[i] = Type::put(x + Type::get(addend[i])); }
+};
+
+template <class Output>
+static inline void normalise_row(const NormProblem& p, const NormScratch& scratch, Output output) {
   const float mean = p.centered ? mean_of(scratch.x, p.width) : 0;
   const float variance = squares_around(mean, scratch.x, p.width) / static_cast<float>(p.width) + p.epsilon;
   // NaN, too: a mean may be beyond float32 where the elements are not.
   if (!(variance >= 1e-30f && variance < infinity)) {
     normalise_in_double(p, scratch);
-    return narrow<Type>(scratch.x, p.width, 1, to);
+    for (int64_t i = 0; i < p.width; ++i) output.put(i, scratch.x[i]);
+    return;
   }
   const float factor = 1 / __builtin_sqrtf(variance);
   int64_t i = 0;
   for (; i + lanes <= p.width; i += lanes) {
     const Vec normal = (load(scratch.x + i) - splat(mean)) * splat(factor);
-    Type::store(to + i, multiply_add(normal, load(scratch.weight + i), load(scratch.bias + i)));
+    output.put(i, multiply_add(normal, load(scratch.weight + i), load(scratch.bias + i)));
   }
   for (; i < p.width; ++i)
-    to[i] = Type::put(multiply_add((scratch.x[i] - mean) * factor, scratch.weight[i], scratch.bias[i]));
+    output.put(i, multiply_add((scratch.x[i] - mean) * factor, scratch.weight[i], scratch.bias[i]));
 }
 
 // Adds the residual to a row, and widens the sum that was rounded: as if another operation had read it.
@@ -109,7 +124,12 @@ void normalise_rows(const NormProblem& p, int64_t first, int64_t count, void* me
       } else {
         widen<Type>(x, p.width, scratch.x);
       }
-      normalise_row<Type>(p, scratch, static_cast<Element*>(p.output) + at);
+      auto* to = static_cast<Element*>(p.output) + at;
+      if (p.addend != nullptr) {
+        normalise_row(p, scratch, Added<Type>{to, static_cast<const Element*>(p.addend) + at});
+      } else {
+        normalise_row(p, scratch, Written<Type>{to});
+      }
     }
   });
 }

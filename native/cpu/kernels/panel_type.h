@@ -69,8 +69,8 @@ template <class F>
 static inline auto with_panel_of_elements(DType weight_type, F f) {
   switch (weight_type) {
     case DType::float16:
-// Without F16C, widening a float16 takes longer than reading four bytes.
-#if defined(HEED_USE_AVX512) || defined(HEED_USE_AVX2)
+// Without an instruction for it, widening a float16 takes longer than reading four bytes.
+#if defined(HEED_USE_AVX512) || defined(HEED_USE_AVX2) || defined(HEED_USE_NEON)
       return f(Panel<Float16>{});
 #else
       return f(Panel<Float32>{});

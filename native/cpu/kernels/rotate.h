@@ -5,12 +5,6 @@
 
 namespace heed::cpu::HEED_ISA {
 
-struct EvenLanes {
-  constexpr int operator()(int i) const { return 2 * i; }
-};
-struct OddLanes {
-  constexpr int operator()(int i) const { return 2 * i + 1; }
-};
 // Lane 2i comes from the first vector, lane 2i + 1 from the second: from the lower or the upper half of each.
 template <int first>
 struct Zip {

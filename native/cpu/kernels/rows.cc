@@ -59,7 +59,7 @@ static inline void product_row(const RowBlock& block, const RowsScratch& s) {
     using Type = decltype(type);
     KeptFactors kept;
     const auto multiply_query = [&](const float* factors) {
-      multiply_channels(s.query, factors, p.key_width, s.multiplied);
+      multiply_each(s.query, factors, p.key_width, s.multiplied);
     };
     for_runs(p.key, block, first_key_step(block), block.sequence.key_steps,
              [&](const Run& run, int64_t first) {

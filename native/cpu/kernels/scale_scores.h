@@ -13,15 +13,16 @@ namespace heed::cpu::HEED_ISA {
 template <class Type>
 static inline void scale_scores(const AttentionParameters& p, const Run& run, const float* channels,
                                 int64_t rows, float* scores, int64_t pitch) {
-  const bool cosine = p.scoring.score.kind == ScoreKind::cosine;
-  if (!cosine && !run.scales) return;
+  if (p.scoring.score.kind != ScoreKind::cosine) {
+    for (int64_t r = 0; run.scales && r < rows; ++r)
+      multiply_each(scores + r * pitch, run.scales, run.count, scores + r * pitch);
+    return;
+  }
   for (int64_t key = 0; key < run.count; ++key) {
-    float factor = run.scales ? run.scales[key] : 1;
-    if (cosine) {
-      const float poison = factor * 0.0f;
-      factor = inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.key_width, channels) + poison;
-    }
-    for (int64_t r = 0; r < rows; ++r) scores[r * pitch + key] *= factor;
+    const float poison = run.scales ? run.scales[key] * 0.0f : 0;
+    const float inverse =
+        inverse_length<Type>(run.as<Type>() + key * p.key.step_stride, p.key_width, channels);
+    for (int64_t r = 0; r < rows; ++r) scores[r * pitch + key] *= inverse + poison;
   }
 }
 

@@ -23,6 +23,14 @@ struct ScaledElements {
   }
 };
 
+#if defined(HEED_USE_NEON)
+// Four bytes of a cache in the low half of a register.
+template <class Register, class Bits>
+static inline Register four_bytes(Bits bits) {
+  return Register(vdup_n_u32(__builtin_bit_cast(uint32_t, bits)));
+}
+#endif
+
 // Integers.
 struct Int8 : ScaledElements<Int8, int8_t> {
   static constexpr float most = 127;
@@ -48,6 +56,11 @@ struct Int8 : ScaledElements<Int8, int8_t> {
       __builtin_memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof part);
     }
     return v;
+  }
+#elif defined(HEED_USE_NEON)
+  static Vec widen(Bits bits) {
+    const int16x8_t halves = vmovl_s8(four_bytes<int8x8_t>(bits));
+    return Vec(vcvtq_f32_s32(vmovl_s16(vget_low_s16(halves))));
   }
 #else
   static Vec widen(Bits bits) {
@@ -102,6 +115,14 @@ struct Float8 : ScaledElements<Float8, uint8_t> {
       __builtin_memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof part);
     }
     return v * 0x1p8f;
+  }
+#elif defined(HEED_USE_NEON)
+  // As float16 with the same exponent and fraction, which is 2⁸ times as small.
+  static Vec widen(Bits bits) {
+    const int16x4_t wide = vget_low_s16(vmovl_s8(four_bytes<int8x8_t>(bits)));
+    const int16x4_t halves = vand_s16(vshl_n_s16(wide, 7), vdup_n_s16(-0x4080)), nan = vdup_n_s16(0x3f80);
+    const auto is_nan = int16x4_t(vceq_s16(vand_s16(halves, nan), nan));
+    return Vec(vcvt_f32_f16(float16x4_t(vorr_s16(halves, is_nan)))) * 0x1p8f;
   }
 #else
   static Vec widen(Bits bits) {

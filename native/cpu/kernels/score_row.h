@@ -24,8 +24,9 @@ static inline void cap_row(const ScoreRow& row, float before, float after) {
     store(row.scores + i, tanh(load(row.scores + i) * before) * after);
 }
 
-// Adds ALiBi and mask, times `unit`: log2_e if scores are in log2 units, else 1.
-static inline void bias_row(const ScoreRow& row, float unit) {
+// Adds ALiBi and mask, times `unit`: log2_e if scores are in log2 units, else 1. Returns whether the mask
+// excludes a key.
+static inline bool bias_row(const ScoreRow& row, float unit) {
   const AttentionParameters& p = *row.parameters;
   if (p.scoring.alibi_slopes) {
     const float slope = row.row->slope * unit;
@@ -37,19 +38,25 @@ static inline void bias_row(const ScoreRow& row, float unit) {
       score = multiply_add(slope, static_cast<float>(distance), score);
     }
   }
-  if (!p.scoring.mask.data) return;
-  with_mask_type(p.scoring.mask.type, [&](auto type) {
+  if (!p.scoring.mask.data) return false;
+  return with_mask_type(p.scoring.mask.type, [&](auto type) {
     using Type = decltype(type);
+    IntVec excluded{};
+    const auto add = [&](Vec score, Vec bias) {
+      excluded |= bias == splat(-infinity);
+      return biased(score, bias, unit);
+    };
     const auto* mask = static_cast<const typename Type::Element*>(row.row->mask);
     int64_t key = row.first_key;
     for (; p.scoring.mask.key_stride == 1 && key + lanes <= row.last_key; key += lanes) {
       float* at = row.scores + (key - row.first_key);
-      store(at, biased(load(at), Type::load(mask + key), unit));
+      store(at, add(load(at), Type::load(mask + key)));
     }
     for (; key < row.last_key; ++key) {
       float* at = row.scores + (key - row.first_key);
-      *at = biased(splat(*at), splat(Type::get(mask[key * p.scoring.mask.key_stride])), unit)[0];
+      *at = add(splat(*at), splat(Type::get(mask[key * p.scoring.mask.key_stride])))[0];
     }
+    return any_lane(excluded);
   });
 }
 

@@ -80,7 +80,8 @@ static inline int64_t list_stages(const AttentionParameters& p, Stage (&stages)[
 }
 
 template <class Type>
-static inline void add_mask_of(const ScoreTile& tile) {
+static inline bool add_mask_of(const ScoreTile& tile) {
+  IntVec excluded{};
   const RowGroup& group = *tile.group;
   const int64_t stride = tile.parameters->scoring.mask.key_stride;
   for (int64_t v = tile.first_vector; v < tile.last_vector; ++v) {
@@ -97,6 +98,7 @@ static inline void add_mask_of(const ScoreTile& tile) {
       transpose(bias);
       for (int i = 0; i < lanes; ++i) {
         float* at = tile.at(key + i, v);
+        excluded |= bias[i] == splat(-infinity);
         store(at, biased(load(at), bias[i], log2_e));
       }
     }
@@ -107,13 +109,17 @@ static inline void add_mask_of(const ScoreTile& tile) {
             Type::get(static_cast<const typename Type::Element*>(group.mask_row[base + r])[key * stride]);
       }
       float* at = tile.at(key, v);
+      excluded |= bias == splat(-infinity);
       store(at, biased(load(at), bias, log2_e));
     }
   }
+  return any_lane(excluded);
 }
 
-static inline void add_mask(const ScoreTile& tile) {
-  with_mask_type(tile.parameters->scoring.mask.type, [&](auto type) { add_mask_of<decltype(type)>(tile); });
+// Returns whether some row does not attend some key.
+static inline bool add_mask(const ScoreTile& tile) {
+  return with_mask_type(tile.parameters->scoring.mask.type,
+                        [&](auto type) { return add_mask_of<decltype(type)>(tile); });
 }
 
 // The same decisions for a single score, for the rare places that need them.

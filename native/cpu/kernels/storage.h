@@ -91,6 +91,10 @@ struct BFloat16 : Rowwise<BFloat16> {
     }
     return as_float(words << 16);
   }
+#elif defined(HEED_USE_NEON)
+  static Vec widen(HalfBits bits) {
+    return Vec(vshll_n_u16(uint16x4_t(bits), 16));
+  }
 #else
   static Vec widen(HalfBits bits) {
     return as_float(__builtin_convertvector(bits, IntVec) << 16);
@@ -119,8 +123,8 @@ struct Float16 : Rowwise<Float16> {
   using Element = uint16_t;
   using Bits = HalfBits;
   static constexpr DType type = DType::float16;
-  static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
-  static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
+  static float get(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(HalfFloat, bits)); }
+  static uint16_t put(float x) { return __builtin_bit_cast(uint16_t, static_cast<HalfFloat>(x)); }
   // Loads whole vectors: a vector assembled from halves in memory stalls until both stores complete.
 #if defined(HEED_USE_AVX512)
   static Vec widen(HalfBits bits) {
@@ -152,6 +156,16 @@ struct Float16 : Rowwise<Float16> {
       __builtin_memcpy(&part, reinterpret_cast<const float*>(&v) + i, sizeof part);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm256_cvtps_ph(part, _MM_FROUND_TO_NEAREST_INT));
     }
+  }
+#elif defined(HEED_USE_NEON)
+  static Vec widen(HalfBits bits) {
+    return Vec(vcvt_f32_f16(float16x4_t(bits)));
+  }
+  static Vec load(const uint16_t* from) {
+    return widen(*reinterpret_cast<const LooseHalfBits*>(from));
+  }
+  static void store(uint16_t* to, Vec v) {
+    *reinterpret_cast<LooseHalfBits*>(to) = HalfBits(vcvt_f16_f32(float32x4_t(v)));
   }
 #else
   static Vec widen(HalfBits bits) {

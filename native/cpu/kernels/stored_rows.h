@@ -91,11 +91,4 @@ static inline __attribute__((always_inline)) void for_alike_keys(const Run& run,
   }
 }
 
-// Multiplies each of `count` numbers by its factor.
-static inline void multiply_channels(const float* from, const float* factors, int64_t count, float* to) {
-  int64_t d = 0;
-  for (; d + lanes <= count; d += lanes) store(to + d, load(from + d) * load(factors + d));
-  for (; d < count; ++d) to[d] = from[d] * factors[d];
-}
-
 }  // namespace heed::cpu::HEED_ISA

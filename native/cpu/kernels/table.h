@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/attention.h"
+#include "core/epilogue.h"
 #include "core/norm.h"
 #include "core/view.h"
 
@@ -61,6 +62,7 @@ struct ProjectionArguments {
   const void* panels;  // packed weight, or the raw [columns, inner] weight for project_columns
   DType weight_type;
   const float* bias;
+  Epilogue epilogue;
   const ProjectionTarget* targets;
   int64_t target_count;
 };

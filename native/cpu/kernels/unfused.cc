@@ -102,6 +102,8 @@ void unfused_values(const RowBlock& block, float* matrix, void* scratch, const S
   alignas(64) float one[group_rows];
   for (int64_t r = 0; r < group_rows; ++r) one[r] = 1;
   for_unfused_groups(block, matrix, group, [&](int64_t first_row, float* weights) {
+    // Weights have been divided by their sums; those of a row that attended nothing are zeros.
+    for (int64_t r = 0; r < group.rows; ++r) group.sum[r] = 1;
     for (int64_t i = 0; i < p.value_width * group_rows; i += lanes) store(group.output + i, Vec{});
     for (int64_t first = 0; first < block.sequence.key_steps && !stop(); first += key_tile) {
       const int64_t left = block.sequence.key_steps - first, keys = left < key_tile ? left : key_tile;

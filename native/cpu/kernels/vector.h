@@ -30,7 +30,7 @@ static inline void store(float* to, Vec v) {
 // Where a vector that was loaded is used several times, GCC would load it each time, and loads are what such
 // loops have too many of.
 static inline void keep_in_register([[maybe_unused]] Vec& v) {
-#if defined(__aarch64__)
+#if defined(HEED_USE_NEON)
   asm("" : "+w"(v));
 #elif defined(__x86_64__)
 #if defined(__AVX512F__)
@@ -87,14 +87,14 @@ static inline Vec multiply_add(Vec a, Vec b, Vec c) {
     __builtin_memcpy(reinterpret_cast<float*>(&sum) + i, &part, sizeof part);
   }
   return sum;
-#elif defined(__aarch64__)
+#elif defined(HEED_USE_NEON)
   return Vec(vfmaq_f32(float32x4_t(c), float32x4_t(a), float32x4_t(b)));
 #else
   return a * b + c;
 #endif
 }
 static inline float multiply_add(float a, float b, float c) {
-#if defined(HEED_USE_AVX512) || defined(HEED_USE_AVX2) || defined(__aarch64__)
+#if defined(HEED_USE_AVX512) || defined(HEED_USE_AVX2) || defined(HEED_USE_NEON)
   return __builtin_fmaf(a, b, c);
 #else
   return a * b + c;
@@ -118,6 +118,14 @@ static inline Vec shuffle(Vec a, Vec b, Index index) {
   return shuffle(a, b, index, std::make_integer_sequence<int, lanes>{});
 }
 
+// The even, or the odd, lanes of both.
+struct EvenLanes {
+  constexpr int operator()(int i) const { return 2 * i; }
+};
+struct OddLanes {
+  constexpr int operator()(int i) const { return 2 * i + 1; }
+};
+
 template <int half>
 struct RotateBy {
   constexpr int operator()(int i) const { return (i + half) % lanes; }
@@ -138,6 +146,14 @@ static inline float horizontal_sum(Vec v) {
 }
 static inline float horizontal_maximum(Vec v) {
   return reduce(v, maximum);
+}
+
+// Whether a lane has any bits.
+static inline bool any_lane(IntVec v) {
+  uint64_t words[lanes / 2], any = 0;
+  __builtin_memcpy(words, &v, sizeof v);
+  for (const uint64_t word : words) any |= word;
+  return any != 0;
 }
 
 template <int block>

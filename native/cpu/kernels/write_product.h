@@ -1,8 +1,9 @@
-// The epilogue of a product with a weight in panels of panel_columns columns: it adds the bias and writes
-// each head where attention reads it. Heads that are normalised or rotated are first collected, because this
-// requires all their elements at once.
+// The end of a product with a weight in panels of panel_columns columns: it adds the bias, applies the
+// epilogue and writes each head where attention reads it. Heads that are normalised or rotated are first
+// collected, because this requires all their elements at once.
 #pragma once
 
+#include "cpu/kernels/epilogue.h"
 #include "cpu/kernels/normalise.h"
 #include "cpu/kernels/rotate.h"
 #include "cpu/kernels/storage.h"
@@ -10,6 +11,14 @@
 #include "cpu/kernels/tiles.h"
 
 namespace heed::cpu::HEED_ISA {
+
+// Adds rows of a residual, which lie as what is written does.
+template <class Type>
+static inline void add_residual(const typename Type::Element* residual, int64_t count, float* values) {
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(values + i, load(values + i) + Type::load(residual + i));
+  for (; i < count; ++i) values[i] += Type::get(residual[i]);
+}
 
 // Adds the bias to columns [first_column, first_column + count) of some rows, whose values are `pitch` apart,
 // and writes them to their heads. Divisions are for all rows at once: of 16 columns they would take a tenth
@@ -33,19 +42,26 @@ static inline void write_columns(const ProjectionArguments& a, int64_t first_row
       const int64_t run =
           last - column < target.head_width - within ? last - column : target.head_width - within;
       float* head_values = values + (column - first_column);
+      const int64_t written = run / a.epilogue.columns_per_element();
       for (int64_t m = 0; m < rows; ++m) {
         if (target.norm.weight && head % target.norm.heads == 0)
           normalise(target.norm, head, target.head_width, head_values + m * pitch);
         if (target.rotation.width > 0) rotate(target.rotation, first_row + m, head_values + m * pitch);
+        if (a.epilogue.computes()) finish_sums(a.epilogue, head_values + m * pitch, run);
       }
       with_type(target.view.type, [&](auto type) {
         using Type = decltype(type);
-        auto* to =
-            static_cast<typename Type::Element*>(target.view.data) + head * target.view.head_stride + within;
+        using Element = typename Type::Element;
+        auto* to = static_cast<Element*>(target.view.data);
+        const auto* residual = static_cast<const Element*>(a.epilogue.residual);
+        const int64_t first_element =
+            head * target.view.head_stride + within / a.epilogue.columns_per_element();
         int64_t batch = first_batch, step = first_step;
         for (int64_t m = 0; m < rows; ++m) {
-          narrow<Type>(head_values + m * pitch, run, 1,
-                       to + batch * target.view.batch_stride + step * target.view.step_stride);
+          const int64_t at =
+              first_element + batch * target.view.batch_stride + step * target.view.step_stride;
+          if (residual) add_residual<Type>(residual + at, written, head_values + m * pitch);
+          narrow<Type>(head_values + m * pitch, written, 1, to + at);
           if (++step < a.steps) continue;
           step = 0;
           ++batch;

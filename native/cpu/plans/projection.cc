@@ -33,6 +33,7 @@ struct PlannedProjection {
         .panels = weight,
         .weight_type = type,
         .bias = problem.bias.empty() ? nullptr : problem.bias.data(),
+        .epilogue = problem.epilogue,
         .targets = problem.targets.data(),
         .target_count = static_cast<int64_t>(problem.targets.size()),
     };

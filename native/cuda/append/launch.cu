@@ -19,10 +19,10 @@ constexpr size_t elements_at_once = 4;
 void check(const AppendProblem& problem) {
   for (const DType type :
        {problem.key.type, problem.value.type, problem.cached_key.type, problem.cached_value.type}) {
-    if (type == DType::boolean || type == DType::float8) throw Unsupported("caches of this type");
+    if (type == DType::boolean) throw Unsupported("caches of this type");
   }
   for (const DType type : {problem.key.type, problem.value.type}) {
-    if (type == DType::int8) throw Unsupported("new steps of this type");
+    if (is_scaled(type)) throw Unsupported("new steps of this type");
   }
 }
 
@@ -46,7 +46,12 @@ struct Side {
 void launch_quantised(const AppendParameters& p, const LaunchShape& shape, Workspace& workspace) {
   with_element_type(p.from.type, [&](auto from_element) {
     using From = typename decltype(from_element)::type;
-    if (p.pages.outliers == nullptr) return launch(&append_quantised_kernel<From>, shape, workspace, p);
+    if (p.pages.outliers == nullptr) {
+      return with_scaled_type(p.to.type, [&](auto to_element) {
+        using To = typename decltype(to_element)::type;
+        launch(&append_quantised_kernel<From, To>, shape, workspace, p);
+      });
+    }
     const size_t shared = quantise_threads / 32 * sizeof(int32_t) + static_cast<size_t>(p.width);
     launch(&append_quantised_keys_kernel<From>, {p.entries.count * p.heads, quantise_threads, shared},
            workspace, p);
@@ -60,7 +65,7 @@ void launch_side(const Side& side, AppendParameters p, Workspace& workspace) {
   p.width = side.width;
   if (p.rows * p.heads * p.width == 0) return;
   const LaunchShape shape{tiles_of(p.rows * p.heads, append_rows_per_block), append_threads, 0};
-  if (side.to.type == DType::int8) return launch_quantised(p, shape, workspace);
+  if (is_scaled(side.to.type)) return launch_quantised(p, shape, workspace);
   with_element_type(side.from.type, [&](auto from_element) {
     with_element_type(side.to.type, [&](auto to_element) {
       using From = typename decltype(from_element)::type;

@@ -35,7 +35,7 @@ struct AppendedRow {
   __device__ __forceinline__ To* elements(const AppendParameters& p, int64_t head) const {
     return static_cast<To*>(p.pages.data[page]) + head * p.to.head_stride + step * p.to.step_stride;
   }
-  // Of int8 only.
+  // Of scaled types only.
   __device__ __forceinline__ float* scale(const AppendParameters& p, int64_t head) const {
     return p.pages.scales[page] + head * p.pages.steps + step;
   }

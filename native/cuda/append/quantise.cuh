@@ -1,6 +1,6 @@
-// New steps for a cache of int8, quantised to the very bits that native/cpu/kernels/quantise.h gives, which
-// says what each rule is for. Divisions are those of IEEE 754, and no product is an operand of a sum, so that
-// a compiler has nothing to fuse.
+// New steps for a cache of a scaled type, quantised to the very bits that native/cpu/kernels/quantise.h
+// gives, which says what each rule is for. Divisions are those of IEEE 754, and no product is an operand of a
+// sum, so that a compiler has nothing to fuse.
 #pragma once
 
 #include <cfloat>
@@ -11,6 +11,7 @@
 #include "cuda/append/copy.cuh"
 #include "cuda/append/parameters.cuh"
 #include "cuda/common/row_scales.cuh"
+#include "cuda/device/float8.cuh"
 
 namespace heed::cuda {
 
@@ -29,12 +30,12 @@ __device__ __forceinline__ int32_t rounded(float x) {
   return static_cast<int32_t>(thread::to_bits(x + magic) - 0x4b400000u);
 }
 
-// The scale that makes 127 of the largest magnitude of a row.
-__device__ __forceinline__ float scale_of(float largest, float factor) {
-  const float scale = largest / 127;
+// The scale that makes `most` of the largest magnitude of a row.
+__device__ __forceinline__ float scale_of(float largest, float factor, float most) {
+  const float scale = largest / most;
   const uint32_t bits = thread::to_bits(scale);
-  if (127.0 * double{scale} * double{factor} > double{FLT_MAX}) return thread::from_bits(bits - 1);
-  if (scale < FLT_MIN && 127.0 * double{scale} < double{largest}) return thread::from_bits(bits + 1);
+  if (double{most} * double{scale} * double{factor} > double{FLT_MAX}) return thread::from_bits(bits - 1);
+  if (scale < FLT_MIN && double{most} * double{scale} < double{largest}) return thread::from_bits(bits + 1);
   return scale;
 }
 
@@ -47,16 +48,9 @@ struct NoLevels {
   __device__ __forceinline__ int level(int64_t) const { return 0; }
 };
 
-// What became of a row: its scale, and the sum of its multiples, by which channels stand out.
-struct QuantisedRow {
-  float scale;
-  int32_t sum, most;
-};
-
-// The warp writes the nearest multiples of a row's scale, and the scale.
+// The scale of a row, whose largest magnitude becomes `most`; NaN if a number is not finite.
 template <class From, class Levels>
-__device__ __forceinline__ QuantisedRow quantise_row(const From* from, int64_t width, Levels levels,
-                                                     int8_t* to, float* scale_to) {
+__device__ __forceinline__ float row_scale(const From* from, int64_t width, Levels levels, float most) {
   const auto lane = static_cast<int64_t>(thread::lane());
   float largest = 0, factor = 1;
   auto at = static_cast<int32_t>(width);  // the first channel of the largest magnitude
@@ -81,7 +75,31 @@ __device__ __forceinline__ QuantisedRow quantise_row(const From* from, int64_t w
       at = other_at;
     }
   }
-  QuantisedRow row{warp::any(!finite) ? thread::from_bits(0x7fc00000u) : scale_of(largest, factor), 0, 0};
+  return warp::any(!finite) ? thread::from_bits(0x7fc00000u) : scale_of(largest, factor, most);
+}
+
+// The warp writes the numbers of E4M3 nearest to a row's multiples of its scale, and the scale.
+template <class From>
+__device__ __forceinline__ void quantise_row(const From* from, int64_t width, NoLevels levels, Float8* to,
+                                             float* scale_to) {
+  const float scale = row_scale(from, width, levels, 448);
+  if (thread::lane() == 0) *scale_to = scale;
+  for (auto d = static_cast<int64_t>(thread::lane()); d < width; d += warp::size)
+    to[d] = thread::from_float<Float8>(scale > 0 ? thread::to_float(from[d]) / scale : 0);
+}
+
+// What became of a row: its scale, and the sum of its multiples, by which channels stand out.
+struct QuantisedRow {
+  float scale;
+  int32_t sum, most;
+};
+
+// The warp writes the nearest integer multiples of a row's scale, and the scale.
+template <class From, class Levels>
+__device__ __forceinline__ QuantisedRow quantise_row(const From* from, int64_t width, Levels levels,
+                                                     int8_t* to, float* scale_to) {
+  const auto lane = static_cast<int64_t>(thread::lane());
+  QuantisedRow row{row_scale(from, width, levels, 127), 0, 0};
   if (lane == 0) *scale_to = row.scale;
   const bool nothing = !(row.scale > 0);
   // Multiples of outliers that would read as infinite become the largest that do not.
@@ -197,7 +215,7 @@ __device__ __forceinline__ void load_levels(const AppendParameters& p, const Key
 }  // namespace detail
 
 // Rows of values, and of keys without a record of outliers: a warp for each.
-template <class From>
+template <class From, class To>
 __global__ void __launch_bounds__(append_threads)
     append_quantised_kernel(const __grid_constant__ AppendParameters p) {
   const int64_t index = block::index() * append_rows_per_block + warp::index();
@@ -205,7 +223,7 @@ __global__ void __launch_bounds__(append_threads)
   const AppendedIndex at(p, index);
   const AppendedRow row(p, at.part.entry, at.part.position + at.step);
   detail::quantise_row(new_row<From>(p, at.part, at.head, at.step), p.width, detail::NoLevels{},
-                       row.template elements<int8_t>(p, at.head), row.scale(p, at.head));
+                       row.template elements<To>(p, at.head), row.scale(p, at.head));
 }
 
 // Keys whose rows find outlier channels, each in addition to those of the rows before it. A block has the new

@@ -1,7 +1,8 @@
 // Keys and values of another type than the one that attention_decode multiplies: rows arrive in shared memory
-// as they are stored, and are converted there, once for all queries of the block. Elements of int8 are exact
-// in every type: integers up to 127, times the factor of their channel, which is at most 64. The scale of a
-// key multiplies its scores, and that of a value its weights (ValueScale has exceptions).
+// as they are stored, and are converted there, once for all queries of the block. Elements of scaled types
+// are exact in every type: integers up to 127, times the factor of their channel, which is at most 64, and
+// numbers of E4M3. The scale of a key multiplies its scores, and that of a value its weights (ValueScale has
+// exceptions).
 #pragma once
 
 #include <cstdint>
@@ -12,19 +13,33 @@
 
 namespace heed::cuda {
 
-// Pages of int8, with rows as wide as the tile.
+// Both kinds of rows have
+//
+//   with_bytes(f)  calls f with an ElementType as wide as those stored, to copy them
+//   with_type(f)   calls f with the ElementType of those stored
+
+// Pages of a scaled type, with rows as wide as the tile.
 template <class T, class Sizes>
 class QuantisedRows : public PagedRows<int8_t, Sizes> {
  public:
   using Factors = NoKeyFactors;
   static constexpr bool are_converted = true;
   static constexpr int chunks_at_once = 2;  // converted by a thread
-  using PagedRows<int8_t, Sizes>::PagedRows;
+  __device__ __forceinline__ QuantisedRows(const DecodeParameters& p, const DecodeBlock& block)
+      : PagedRows<int8_t, Sizes>(p, block), type_(p.attention.key.type) {}
 
   template <class F>
-  __device__ __forceinline__ void with_type(F f) const {
+  __device__ __forceinline__ void with_bytes(F f) const {
     f(ElementType<int8_t>{});
   }
+  template <class F>
+  __device__ __forceinline__ void with_type(F f) const {
+    if (type_ == DType::float8) return f(ElementType<Float8>{});
+    f(ElementType<int8_t>{});
+  }
+
+ private:
+  DType type_;
 };
 
 // All others: of any type, width and alignment, contiguous or in pages.
@@ -37,12 +52,19 @@ class ConvertedRows : public AnyRows<T, Sizes> {
       : AnyRows<T, Sizes>(p, block), type_(p.attention.key.type) {}
 
   template <class F>
+  __device__ __forceinline__ void with_bytes(F f) const {
+    if (type_ == DType::float16 || type_ == DType::bfloat16) return f(ElementType<Float16>{});
+    f(ElementType<int8_t>{});
+  }
+  template <class F>
   __device__ __forceinline__ void with_type(F f) const {
     switch (type_) {
       case DType::float16:
         return f(ElementType<Float16>{});
       case DType::bfloat16:
         return f(ElementType<BFloat16>{});
+      case DType::float8:
+        return f(ElementType<Float8>{});
       default:
         return f(ElementType<int8_t>{});
     }
@@ -76,7 +98,7 @@ class ConvertingPipeline {
   __device__ __forceinline__ void start(int tile, int32_t first_key) {
     const int32_t left = last_key_ - first_key;
     if (left <= 0) return thread::commit_copies();
-    rows_.with_type([&](auto element) {
+    rows_.with_bytes([&](auto element) {
       using Stored = typename decltype(element)::type;
       const auto keys = stored<Stored>(tile, 0), values = stored<Stored>(tile, 1);
       if (left >= Sizes::keys) {
@@ -102,11 +124,12 @@ class ConvertingPipeline {
       constexpr bool scaled = sizeof(Stored) == 1;
       each_chunk(Rows::key_width(p.attention), [&](int row, int chunk) {
         RowOutliers outliers;
-        if (scaled && first_key + row < last_key_) outliers = key_scales_.outliers(first_key + row);
-        convert_chunk(stored<Stored>(tile, 0), keys(tile), row, chunk, 1, outliers);
+        if (__is_same(Stored, int8_t) && first_key + row < last_key_)
+          outliers = key_scales_.outliers(first_key + row);
+        convert_chunk(stored<Stored>(tile, 0), keys(tile), row, chunk, KeyScale<T>(1), outliers);
       });
       each_chunk(Rows::value_width(p.attention), [&](int row, int chunk) {
-        const float scale = scaled ? ValueScale<T>(scales(tile, 1)[row]).element : 1;
+        const ValueScale<T> scale(scaled ? scales(tile, 1)[row] : 1);
         convert_chunk(stored<Stored>(tile, 1), values(tile), row, chunk, scale, {});
       });
     });
@@ -172,22 +195,22 @@ class ConvertingPipeline {
     }
   }
 
-  template <class Stored>
+  template <class Stored, class Scale>
   __device__ __forceinline__ static void convert_chunk(SharedTile<Stored, Sizes::width> from, Tile to,
-                                                       int row, int chunk, float scale,
+                                                       int row, int chunk, const Scale& scale,
                                                        const RowOutliers& outliers) {
     constexpr int count = Tile::per_chunk, per_stored = SharedTile<Stored, Sizes::width>::per_chunk;
     const int column = chunk * count;
     const Stored* elements = from.chunk(row, column / per_stored) + column % per_stored;
-    float numbers[count];
     if constexpr (sizeof(Stored) == 1) {
-      dequantise(elements, column, outliers, scale, numbers);
+      dequantise(elements, column, outliers, scale, to.chunk(row, chunk));
     } else {
       const auto stored = thread::load_shared<count>(elements);
+      float numbers[count];
 #pragma unroll
       for (int i = 0; i < count; ++i) numbers[i] = thread::to_float(stored[i]);
+      store_chunk(to.chunk(row, chunk), numbers);
     }
-    store_chunk(to.chunk(row, chunk), numbers);
   }
 
   Rows rows_;

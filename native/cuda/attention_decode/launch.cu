@@ -18,8 +18,8 @@ namespace {
 
 void check(const AttentionProblem& problem) {
   if (problem.key.type != problem.value.type) throw Unsupported("keys and values of different types");
-  if (problem.key.type == DType::float8) throw Unsupported("caches of float8");
-  if (problem.key.type == DType::int8 && !is_paged(problem)) throw Unsupported("int8 outside of caches");
+  if (is_scaled(problem.key.type) && !is_paged(problem))
+    throw Unsupported("int8 and float8 outside of caches");
   if (std::max(problem.key_width, problem.value_width) > widest_head)
     throw Unsupported("heads wider than " + std::to_string(widest_head));
   for (const Sequence& sequence : problem.sequences) {
@@ -75,14 +75,14 @@ bool have_whole_rows(const AttentionProblem& problem, int width) {
 }
 
 // The type that products take: that of queries and keys, or one that holds both. With queries of 16 bits,
-// keys of int8 have that type if QuantisedRows takes them. It must not depend on the rest of a batch.
+// keys of scaled types have that type if QuantisedRows takes them. It must not depend on the rest of a batch.
 DType type_of_products(const AttentionProblem& problem) {
   const DType query = problem.query.type, key = problem.key.type;
   if (query == key) return query;
   bool is_whole = false;
   with_tile_width(problem.key_width, problem.value_width,
                   [&](auto width) { is_whole = have_whole_rows(problem, width); });
-  return key == DType::int8 && is_whole && have_common_pages(problem) ? query : DType::float32;
+  return is_scaled(key) && is_whole && have_common_pages(problem) ? query : DType::float32;
 }
 
 template <class T, int width>

@@ -89,14 +89,14 @@ void launch_forward_rows(const AttentionProblem& problem, Workspace& workspace) 
 }
 
 // Tensors have a kernel for every variant, and pages for those without a mask. What is rare shares one
-// kernel, which does everything: other rows, rows far apart, and masks with pages. So do caches of int8.
+// kernel, which does everything: other rows, rows far apart, and masks with pages. So do scaled types.
 template <class T, int width>
 void launch_forward_width(const AttentionProblem& problem, Workspace& workspace) {
   using Plain = ForwardTiles<T, width, ForwardVariant::plain>;
   using Biased = ForwardTiles<T, width, ForwardVariant::biased>;
   using Masked = ForwardTiles<T, width, ForwardVariant::masked>;
   if constexpr (sizeof(T) == 2) {
-    if (problem.key.type == DType::int8)
+    if (is_scaled(problem.key.type))
       return launch_forward_rows<T, Masked, MaskedScores, QuantisedRows>(problem, workspace);
   }
   const bool is_masked = problem.scoring.mask.data != nullptr, pages = is_paged(problem);

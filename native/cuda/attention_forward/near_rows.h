@@ -20,14 +20,14 @@ inline bool have_near_rows(const AttentionProblem& problem) {
   return is_near(problem.key) && is_near(problem.value) && problem.pages->keys.size() <= UINT32_MAX;
 }
 
-// Whether keys and values are of int8, in rows that QuantisedRows copies, for queries of 16 bits.
+// Whether keys and values are of one scaled type, in rows that QuantisedRows copies, for queries of 16 bits.
 inline bool have_quantised_rows(const AttentionProblem& problem) {
   constexpr size_t chunk = 8;  // as many elements as 16 bytes of 16 bits have
   const auto is_aligned = [](const View& view, const std::vector<void*>& pages) {
     return has_aligned_rows(view, chunk) && are_aligned(pages, chunk);
   };
-  return size_of(problem.query.type) == 2 && problem.key.type == DType::int8 &&
-         problem.value.type == DType::int8 && problem.key.pages != nullptr && have_near_rows(problem) &&
+  return size_of(problem.query.type) == 2 && is_scaled(problem.key.type) &&
+         problem.value.type == problem.key.type && problem.key.pages != nullptr && have_near_rows(problem) &&
          (problem.key_width | problem.value_width) % static_cast<int64_t>(chunk) == 0 &&
          is_aligned(problem.key, problem.pages->keys) && is_aligned(problem.value, problem.pages->values);
 }

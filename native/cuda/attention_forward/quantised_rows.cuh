@@ -1,6 +1,7 @@
-// Keys and values of int8, in the pages of a cache, with queries of 16 bits. Rows arrive in shared memory as
-// they are stored, and each thread converts what it has copied itself, so that no barrier is needed between
-// the two. The scale of a key multiplies its scores, and that of a value its weights (row_scales.cuh).
+// Keys and values of int8 or float8, in the pages of a cache, with queries of 16 bits. Rows arrive in shared
+// memory as they are stored, and each thread converts what it has copied itself, so that no barrier is needed
+// between the two. The scale of a key multiplies its scores, and that of a value its weights
+// (row_scales.cuh).
 //
 //   scales_of(key)              the scales of the thread's rows, of the tile that begins at a key; is called
 //                               before the block waits
@@ -41,6 +42,7 @@ class QuantisedRows {
         row_scales_(source.pages, block.batch, block.key_head, block.sequence.key_start),
         stored_(source.stored + static_cast<int>(thread::index()) * chunk_bytes),
         scales_(source.scales),
+        type_(source.view.type),
         last_key_(block.keys.last - 1),
         first_column_(source.first_column),
         width_(source.width) {}
@@ -76,10 +78,12 @@ class QuantisedRows {
 #pragma unroll 1
       for (int c = 0; c < row_chunks; ++c) {
         if (!is_used(c)) break;
-        float numbers[Tile::per_chunk];
-        dequantise(stored(i, c), first_column_ + (own_.chunk + c * Own::across) * Tile::per_chunk, outliers,
-                   scale.element, numbers);
-        store_chunk(tile.chunk(own_.start, i * Own::down, c * Own::across), numbers);
+        T* chunk = tile.chunk(own_.start, i * Own::down, c * Own::across);
+        const int channel = first_column_ + (own_.chunk + c * Own::across) * Tile::per_chunk;
+        if (type_ == DType::float8)
+          dequantise(reinterpret_cast<const Float8*>(stored(i, c)), channel, outliers, scale, chunk);
+        else
+          dequantise(stored(i, c), channel, outliers, scale, chunk);
       }
     }
   }
@@ -119,6 +123,7 @@ class QuantisedRows {
   RowScales row_scales_;
   int8_t* stored_;
   float* scales_;
+  DType type_;
   int32_t last_key_, first_column_, width_;
 };
 

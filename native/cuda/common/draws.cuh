@@ -5,7 +5,9 @@
 #include <cmath>
 #include <cstdint>
 
+#include "cuda/common/online_softmax.cuh"
 #include "cuda/device/target.cuh"
+#include "cuda/device/thread.cuh"
 
 namespace heed::cuda {
 
@@ -26,12 +28,25 @@ class Draws {
     }
   }
 
+  // Evenly drawn.
+  __device__ __forceinline__ uint32_t bits(uint32_t key) const {
+    return mixed(mixed(key + first_) ^ second_);
+  }
+
   // −ln(−ln(1 − t)) for t = (bits + ½) / 2³².
   __device__ __forceinline__ float noise(uint32_t key) const {
-    const uint32_t bits = mixed(mixed(key + first_) ^ second_);
+    const uint32_t bits = this->bits(key);
     // Of t and 1 − t, the smaller one has all its digits.
     const float exponential = bits < 0x80000000 ? -log1pf(-fraction(bits)) : -logf(fraction(~bits));
     return -logf(exponential);
+  }
+  // The same with all digits of float64, as the reference has it.
+  __device__ __forceinline__ static double exact_noise(uint32_t bits) {
+    return -log(-log1p(-(static_cast<double>(bits) + 0.5) * 0x1p-32));
+  }
+  // At least the noise, as −ln(1 − t) is at least t, but for rounding: −ln t.
+  __device__ __forceinline__ static float most_noise(uint32_t bits) {
+    return -ln_2 * thread::log2(fraction(bits));
   }
 
  private:

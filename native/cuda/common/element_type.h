@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/dtype.h"
+#include "cuda/device/float8.cuh"
 #include "cuda/device/types.cuh"
 
 namespace heed::cuda {
@@ -24,10 +25,24 @@ auto with_element_type(DType type, F f) {
   }
 }
 
-// The same for a type of keys and values, which may be int8.
+// Calls f with an element of a floating type, in a kernel.
+template <class F>
+__device__ __forceinline__ void with_element(DType type, F f) {
+  if (type == DType::float32) return f(float{});
+  if (type == DType::float16) return f(Float16{});
+  f(BFloat16{});
+}
+
+// The same as with_element_type for a type whose rows have a scale.
+template <class F>
+auto with_scaled_type(DType type, F f) {
+  return type == DType::float8 ? f(ElementType<Float8>{}) : f(ElementType<int8_t>{});
+}
+
+// The same for any type of keys and values.
 template <class F>
 auto with_stored_type(DType type, F f) {
-  return type == DType::int8 ? f(ElementType<int8_t>{}) : with_element_type(type, f);
+  return is_scaled(type) ? with_scaled_type(type, f) : with_element_type(type, f);
 }
 
 }  // namespace heed::cuda

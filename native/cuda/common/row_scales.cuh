@@ -1,5 +1,5 @@
-// What belongs to rows of int8 in the pages of a cache: the scale of each, and what its block of keys says of
-// outlier channels (core/outliers.h).
+// What belongs to rows of scaled types in the pages of a cache: the scale of each, and what a block of keys
+// of int8 says of outlier channels (core/outliers.h).
 #pragma once
 
 #include <cstdint>
@@ -40,11 +40,12 @@ struct RowOutliers {
   }
 };
 
-// The scale of an int8 value, as what its elements and what its weights are multiplied by. A scale that marks
+// The scale of a value, as what its elements and what its weights are multiplied by. A scale that marks
 // a row as not finite multiplies elements, because special_values.cuh keeps those from rows that do not
 // attend them.
 template <class T>
 struct ValueScale {
+  static constexpr bool keeps_elements = true;  // as long as they are finite
   float element, weight;
   __device__ __forceinline__ explicit ValueScale(float scale) : element(1), weight(scale) {
     if (!(scale - scale == 0)) element = scale, weight = 1;
@@ -54,18 +55,20 @@ struct ValueScale {
 // far as they stay finite.
 template <>
 struct ValueScale<Float16> {
+  static constexpr bool keeps_elements = false;
   float element, weight;
   __device__ __forceinline__ explicit ValueScale(float scale) : element(scale), weight(1) {
     if (scale > most && scale - scale == 0) element = most, weight = scale / most;
   }
 
  private:
-  static constexpr float most = 512;  // 127 times as much is finite; a power of two
+  static constexpr float most = 128;  // 448 times as much is finite; a power of two
 };
 
-// That of an int8 key: its elements are exact in every type.
+// That of a key: its elements are exact in every type.
 template <class T>
 struct KeyScale {
+  static constexpr bool keeps_elements = true;
   float element = 1, weight;
   __device__ __forceinline__ explicit KeyScale(float scale) : weight(scale) {}
 };

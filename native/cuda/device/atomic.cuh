@@ -24,4 +24,13 @@ __device__ __forceinline__ T atomic_exchange(T* at, T value) {
 #endif
 }
 
+// Adds, modulo 2^32; returns the previous value.
+__device__ __forceinline__ uint32_t atomic_add(uint32_t* at, uint32_t value) {
+#if HEED_EMULATED
+  return emulator::atomic_add(at, value);
+#else
+  return atomicAdd(at, value);
+#endif
+}
+
 }  // namespace heed::cuda::thread

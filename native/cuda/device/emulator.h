@@ -45,6 +45,7 @@ enum class Space : uint8_t { global, shared };
 void load(Space space, void* value, const void* from, uint32_t bytes);
 void store(Space space, void* to, const void* value, uint32_t bytes);
 void atomic_exchange(void* at, void* before, const void* value, uint32_t bytes);
+uint32_t atomic_add(uint32_t* at, uint32_t value);
 
 void count_exponential();
 

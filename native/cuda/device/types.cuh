@@ -123,6 +123,26 @@ __device__ __forceinline__ uint32_t pack(float low, float high) {
 #endif
 }
 
+// Products of two pairs.
+template <class T>
+__device__ __forceinline__ uint32_t multiply_pairs(uint32_t a, uint32_t b) {
+#if HEED_EMULATED
+  const auto product = [a, b](int shift) {
+    const T x{static_cast<uint16_t>(a >> shift)}, y{static_cast<uint16_t>(b >> shift)};
+    return to_float(x) * to_float(y);
+  };
+  return pack<T>(product(0), product(16));
+#else
+  uint32_t pair;
+  if constexpr (__is_same(T, Float16)) {
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(pair) : "r"(a), "r"(b));
+  } else {
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(pair) : "r"(a), "r"(b), "r"(0x80008000u));  // plus −0
+  }
+  return pair;
+#endif
+}
+
 }  // namespace thread
 
 }  // namespace heed::cuda

@@ -34,30 +34,27 @@ __device__ __forceinline__ void sync(uint32_t mask = all_lanes) {
 
 namespace detail {
 
-// Any type of 4 bytes as a register.
-template <class T>
-__device__ __forceinline__ uint32_t to_register(T value) {
-  static_assert(sizeof(T) == 4, "shuffles move registers of 32 bits");
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-template <class T>
-__device__ __forceinline__ T from_register(uint32_t bits) {
-  T value;
-  __builtin_memcpy(&value, &bits, sizeof value);
+// The value with f of each of its registers of 32 bits.
+template <class T, class F>
+__device__ __forceinline__ T each_register(T value, F f) {
+  static_assert(sizeof(T) % 4 == 0, "shuffles move registers of 32 bits");
+  uint32_t registers[sizeof(T) / 4];
+  __builtin_memcpy(registers, &value, sizeof value);
+  for (uint32_t& bits : registers) bits = f(bits);
+  __builtin_memcpy(&value, registers, sizeof value);
   return value;
 }
 
 }  // namespace detail
 
-// The value of lane `lane`.
+// The value of lane `lane`, of 4 bytes or a multiple.
 template <class T>
 __device__ __forceinline__ T shuffle(T value, uint32_t lane, uint32_t mask = all_lanes) {
 #if HEED_EMULATED
-  return detail::from_register<T>(emulator::shuffle(mask, detail::to_register(value), lane % size));
+  return detail::each_register(value,
+                               [&](uint32_t bits) { return emulator::shuffle(mask, bits, lane % size); });
 #else
-  return detail::from_register<T>(__shfl_sync(mask, detail::to_register(value), lane));
+  return detail::each_register(value, [&](uint32_t bits) { return __shfl_sync(mask, bits, lane); });
 #endif
 }
 
@@ -65,10 +62,9 @@ __device__ __forceinline__ T shuffle(T value, uint32_t lane, uint32_t mask = all
 template <class T>
 __device__ __forceinline__ T shuffle_xor(T value, uint32_t bits, uint32_t mask = all_lanes) {
 #if HEED_EMULATED
-  return detail::from_register<T>(
-      emulator::shuffle(mask, detail::to_register(value), emulator::thread_index() % size ^ bits));
+  return shuffle(value, emulator::thread_index() % size ^ bits, mask);
 #else
-  return detail::from_register<T>(__shfl_xor_sync(mask, detail::to_register(value), bits));
+  return detail::each_register(value, [&](uint32_t word) { return __shfl_xor_sync(mask, word, bits); });
 #endif
 }
 

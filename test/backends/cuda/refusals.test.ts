@@ -8,14 +8,12 @@ import type { AttentionOptions, Score, Selection } from '../../../lib/attention/
 import { packedAttention } from '../../../lib/attention/packed.js';
 import { splitHeads } from '../../../lib/attention/split-heads.js';
 import { deviceMemory } from '../../../lib/backends/devices.js';
-import { embed } from '../../../lib/embedding/embed.js';
+import { FeedForward } from '../../../lib/feed-forward/feed-forward.js';
 import { KeyValueCache } from '../../../lib/key-value-cache/key-value-cache.js';
+import { logits } from '../../../lib/logits/logits.js';
 import { MultiHeadAttention } from '../../../lib/multi-head-attention/multi-head-attention.js';
-import { norm } from '../../../lib/norm/norm.js';
-import { pooling } from '../../../lib/pooling/pooling.js';
 import { packWeight } from '../../../lib/projection/packed-weight.js';
 import { project } from '../../../lib/projection/project.js';
-import { sample } from '../../../lib/sampling/sample.js';
 import { Tensor } from '../../../lib/tensor/tensor.js';
 import { randomInputs } from '../../support/attention.js';
 import { onDevice, toDevice } from '../../support/device.js';
@@ -70,11 +68,11 @@ onDevice('the cuda backend', () => {
       refuses({ select }, `the selection '${name}' yet; use backend 'cpu'`));
   }
 
-  it('has no hard selections over caches of another type, and no cosines over caches of int8', async () => {
+  it('has no hard selections over caches of another type, and no cosines over quantised ones', async () => {
     const shape = { batch: 1, heads: 2, width, capacity: 8, location: 'cuda' } as const;
     const rows = random.tensor('float32', [1, 2, 5, width]);
     const selects = ['hard', { type: 'hard', seed: 1 }] as const;
-    for (const type of ['int8', 'float16'] as const) {
+    for (const type of ['int8', 'float8', 'float16'] as const) {
       using cache = new KeyValueCache({ ...shape, type });
       cache.append(rows, rows);
       const { used } = deviceMemory();
@@ -84,27 +82,14 @@ onDevice('the cuda backend', () => {
         throwsHeed(() => attentionSync(rows, cache, { select }), 'HEED_UNSUPPORTED', message);
       }
       const call = { score: 'cosine' } as const;
-      if (type === 'int8')
+      if (type !== 'float16')
         await rejectsHeed(
           () => attention(rows, cache, call),
           'HEED_UNSUPPORTED',
-          'cosines over caches of int8 yet',
+          `cosines over caches of ${type} yet`,
         );
       assert.equal(deviceMemory().used, used);
     }
-  });
-
-  it('has no caches of float8 yet, and leaves one as it was', async () => {
-    using cache = new KeyValueCache({
-      ...{ batch: 1, heads: 2, width, capacity: 8, location: 'cuda' },
-      type: 'float8',
-    });
-    const rows = random.tensor('float32', [1, 2, 5, width]);
-    const message = "caches of float8 yet; use type 'int8', or backend 'cpu'";
-    throwsHeed(() => cache.append(rows, rows), 'HEED_UNSUPPORTED', message);
-    assert.deepEqual([...cache.lengths], [0]);
-    throwsHeed(() => attentionSync(rows, cache), 'HEED_UNSUPPORTED', message);
-    await rejectsHeed(() => attention(rows, cache), 'HEED_UNSUPPORTED', message);
   });
 
   it('has no weights of int8 and int4 yet, and says what to use instead', () => {
@@ -155,21 +140,15 @@ onDevice('the cuda backend', () => {
     );
   });
 
-  it('has nothing of what lies between two attentions yet', async () => {
-    const row = Tensor.zeros('float32', [width]);
+  it('has no products with epilogues yet', async () => {
     const onIt = await weight.to('cuda');
-    const placed = await row.to('cuda');
     const { used } = deviceMemory();
     const given = { backend: 'cuda' } as const;
+    const maps = { up: { weight }, down: { weight } };
     for (const [call, message] of [
-      [() => norm(weight, { weight: row, ...given }), 'norms of rows yet'],
-      [() => norm(onIt, { weight: placed }), 'norms of rows yet'],
-      [() => sample(weight, given), 'sampling yet'],
-      [() => sample(onIt), 'sampling yet'],
-      [() => embed([0], weight, given), 'embeddings yet'],
-      [() => embed([0], onIt), 'embeddings yet'],
-      [() => pooling(weight, given), 'pooling yet'],
-      [() => pooling(onIt), 'pooling yet'],
+      [() => logits(weight, weight, given), 'logits yet'],
+      [() => logits(onIt, onIt), 'logits yet'],
+      [async () => new FeedForward(maps, { activation: 'silu', ...given }), 'feed-forward networks yet'],
     ] as const) {
       await rejectsHeed(call, 'HEED_UNSUPPORTED', message);
     }

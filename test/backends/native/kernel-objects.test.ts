@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { instructionSets } from '../../../lib/instruction-sets.js';
 import { packageRoot } from '../../../lib/package-root.js';
 import { describeWith } from '../../support/programs.js';
-
-const instructionSets = ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16'];
 
 /** The object files of cmake-js and node-gyp. */
 function objectsOf(instructionSet: string): string[] {

@@ -33,7 +33,7 @@ describe('what a build announces', () => {
       instructionSets,
       process.arch === 'x64'
         ? ['baseline', 'avx2', 'avxvnni', 'avx512', 'avx512vnni', 'avx512bf16']
-        : ['baseline'],
+        : ['baseline', 'dotprod'],
     );
     const units = (cuda: boolean) => unitsToCompile(packageRoot, 'cmake-js', instructionSets, cuda);
     assert.ok(units(true) > units(false) + 10);

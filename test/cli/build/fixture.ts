@@ -42,6 +42,7 @@ const sources: Readonly<Record<string, string>> = {
     kernels: {
       sources: ['native/kernels.cc', 'native/more-kernels.cc'],
       flags: ['-O1', '-fno-exceptions'],
+      architectures: { x64: ['baseline', 'avx2', 'avx512'], arm64: ['baseline'] },
       instructionSets: { baseline: [], avx2: ['-mavx2'], avx512: ['-mavx512f'] },
     },
   }),

@@ -1,4 +1,5 @@
-// Tests that append writes to a cache of int8 the very bytes that the CPU writes, whatever came before.
+// Tests that append writes to a cache of a scaled type the very bytes that the CPU writes, whatever came
+// before.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -54,7 +55,8 @@ struct Pages8 {
 };
 
 struct Cache8 {
-  Cache8(const Form& key, const Form& value) : key_form(key), value_form(value), keys(key), values(value) {}
+  Cache8(DType of, const Form& key, const Form& value)
+      : type(of), key_form(key), value_form(value), keys(key), values(value) {}
 
   // Refers to pages, for an append of `key` and `value`.
   AppendProblem problem(const View& key, const View& value, std::vector<AppendProblem::Part> parts) {
@@ -82,13 +84,14 @@ struct Cache8 {
     problem.key = key;
     problem.value = value;
     problem.pages = tables;
-    problem.cached_key = {nullptr,        DType::int8, 0, key_form.page_steps * key_form.width,
+    problem.cached_key = {nullptr,        type,        0, key_form.page_steps * key_form.width,
                           key_form.width, &tables->key};
-    problem.cached_value = {nullptr,          DType::int8,   0, key_form.page_steps * value_form.width,
+    problem.cached_value = {nullptr,          type,          0, key_form.page_steps * value_form.width,
                             value_form.width, &tables->value};
     return problem;
   }
 
+  DType type;
   Form key_form, value_form;
   Pages8 keys, values;
 };
@@ -130,12 +133,13 @@ View view_of(Buffer& rows, const Form& form, int64_t steps) {
 
 }  // namespace
 
-TEST_CASE("append: int8 caches get the same bytes as on the CPU") {
+TEST_CASE("append: caches of int8 and of float8 get the same bytes as on the CPU") {
   int64_t with_outliers = 0;
   for (uint64_t stream = 0; stream < test::problems(); ++stream) {
     CAPTURE(stream);
     Random random(6'500'000 + stream);
     const bool surely_outliers = stream == 0;
+    const DType stored = stream % 3 == 2 ? DType::float8 : DType::int8;
     const auto width = [&] {
       return surely_outliers ? 64 : random.pick<int64_t>({1, 7, 15, 16, 17, 33, 64, 64, 128, 130});
     };
@@ -147,9 +151,10 @@ TEST_CASE("append: int8 caches get the same bytes as on the CPU") {
                    1 + random.integer(150, 400) / page_steps,
                    false};
     Form key_form = key, value_form = key;
-    key_form.outliers = key.width >= least_outlier_width && (surely_outliers || random.chance(0.9));
+    key_form.outliers =
+        stored == DType::int8 && key.width >= least_outlier_width && (surely_outliers || random.chance(0.9));
     value_form.width = width();
-    Cache8 cpu(key_form, value_form), cuda(key_form, value_form);
+    Cache8 cpu(stored, key_form, value_form), cuda(stored, key_form, value_form);
     std::vector<int64_t> lengths(static_cast<size_t>(key.batch), 0);
     for (int round = 0; round < 4; ++round) {
       const int64_t steps = random.pick<int64_t>({1, 1, 9, random.integer(1, 180)});

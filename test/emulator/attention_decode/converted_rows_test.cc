@@ -1,5 +1,5 @@
-// Tests attention_decode over keys and values of another type than the queries, int8 among them, on the
-// emulator against the float64 oracle.
+// Tests attention_decode over keys and values of another type than the queries, scaled types among them, on
+// the emulator against the float64 oracle.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -71,7 +71,7 @@ TEST_CASE("attention_decode: queries of another floating type than keys and valu
   }
 }
 
-TEST_CASE("attention_decode: caches of int8, with any queries") {
+TEST_CASE("attention_decode: caches of int8 and of float8, with any queries") {
   int64_t special = 0;
   for (uint64_t stream = 0; stream < 4 * test::problems(); ++stream) {
     CAPTURE(stream);
@@ -89,8 +89,10 @@ TEST_CASE("attention_decode: caches of int8, with any queries") {
       }
     }
     QuantisedPagesOptions options;
+    options.type = stream % 2 == 0 ? DType::int8 : DType::float8;
     options.page_steps = random.pick<int64_t>({1, 3, 16, 64, 128, 200});
-    options.outliers = problem.key_width >= least_outlier_width && random.chance(0.5);
+    options.outliers =
+        options.type == DType::int8 && problem.key_width >= least_outlier_width && random.chance(0.5);
     const bool not_finite = random.chance(0.15);
     options.not_finite = not_finite ? 0.01 : 0;
     Machine machine(schedule(random));

@@ -1,4 +1,4 @@
-// Tests attention_forward over caches of int8 on the emulator against the float64 oracle.
+// Tests attention_forward over caches of int8 and float8 on the emulator against the float64 oracle.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ int64_t longest(const AttentionProblem& problem) {
 
 }  // namespace
 
-TEST_CASE("attention_forward: prompts over caches of int8") {
+TEST_CASE("attention_forward: prompts over caches of int8 and of float8") {
   uint64_t solved = 0, special = 0, masked = 0;
   for (uint64_t stream = 0; solved < 2 * test::problems(); ++stream) {
     CAPTURE(stream);
@@ -42,8 +42,10 @@ TEST_CASE("attention_forward: prompts over caches of int8") {
     ++solved;
     masked += problem.scoring.mask.data != nullptr ? 1 : 0;
     QuantisedPagesOptions options;
+    options.type = solved % 2 == 0 ? DType::int8 : DType::float8;
     options.page_steps = random.pick<int64_t>({1, 3, 16, 64, 128, 200});
-    options.outliers = problem.key_width >= least_outlier_width && random.chance(0.5);
+    options.outliers =
+        options.type == DType::int8 && problem.key_width >= least_outlier_width && random.chance(0.5);
     const bool not_finite = random.chance(0.15);
     options.not_finite = not_finite ? 0.01 : 0;
     special += not_finite ? 1 : 0;
@@ -64,7 +66,7 @@ TEST_CASE("attention_forward: prompts over caches of int8") {
   CHECK(masked > 0);
 }
 
-TEST_CASE("attention_forward: bytes of a cache of int8 are read once a tile, and never meet in a bank") {
+TEST_CASE("attention_forward: bytes of a quantised cache are read once a tile, and never meet in a bank") {
   Random random(86);
   for (const DType type : {DType::float16, DType::bfloat16}) {
     for (const int64_t width : {64, 128, 256}) {
@@ -73,7 +75,8 @@ TEST_CASE("attention_forward: bytes of a cache of int8 are read once a tile, and
       DenseAttention made(random, type, 1, 1, 1, 2 * tile, keys, width);
       made.problem.scoring.window.right = unbounded;
       Machine machine(schedule(random));
-      const QuantisedPagesOptions options;
+      QuantisedPagesOptions options;
+      options.type = random.pick({DType::int8, DType::float8});
       const QuantisedPages key(random, machine, made.problem, keys, width, options),
           value(random, machine, made.problem, keys, width, options);
       made.problem.key = key.view;
@@ -97,13 +100,14 @@ TEST_CASE("attention_forward: bytes of a cache of int8 are read once a tile, and
 }
 
 TEST_CASE(
-    "attention_forward: rows of int8 that are no whole pieces, and queries of float32, are for decode") {
+    "attention_forward: quantised rows that are no whole pieces, and queries of float32, are for decode") {
   Random random(87);
   Machine machine(schedule(random));
   EmulatedWorkspace workspace(machine);
   const auto kernel = [&](DType type, int64_t width) {
     DenseAttention made(random, type, 1, 1, 1, 40, 40, width);
-    const QuantisedPagesOptions options;
+    QuantisedPagesOptions options;
+    options.type = random.pick({DType::int8, DType::float8});
     const QuantisedPages key(random, machine, made.problem, 40, width, options),
         value(random, machine, made.problem, 40, width, options);
     const AttentionProblem paged = over_pages(made.problem, key, value, options);

@@ -3,6 +3,7 @@
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/atomic.cuh"
 #include "cuda/device/block.cuh"
+#include "cuda/device/float8.cuh"
 #include "cuda/device/launch.cuh"
 #include "cuda/device/matrix.cuh"
 #include "cuda/device/thread.cuh"
@@ -83,11 +84,35 @@ __global__ void pack(const uint32_t* in, uint32_t* out) {
 }
 
 // in: four numbers of int8 for each lane
-__global__ void widen(const uint32_t* in, uint32_t* out) {
+__global__ void widen_int8(const uint32_t* in, uint32_t* out) {
   const uint32_t l = thread::lane();
   float four[4];
   thread::to_floats(in[l], four);
   for (uint32_t i = 0; i < 4; ++i) out[4 * l + i] = as_word(four[i]);
+}
+
+// in: four numbers of float8 for each lane
+__global__ void widen_float8(const uint32_t* in, uint32_t* out) {
+  const uint32_t l = thread::lane();
+  float four[4];
+  thread::float8_times(in[l], 0.75f, four);
+  for (uint32_t i = 0; i < 4; ++i) out[4 * l + i] = as_word(four[i]);
+}
+
+// The same as two pairs.
+template <class T>
+__global__ void widen_float8_to_pairs(const uint32_t* in, uint32_t* out) {
+  const uint32_t l = thread::lane(), four = in[l];
+  constexpr float unit = thread::Float8Unit<T>::value;
+  const uint32_t units = thread::pack<T>(unit, unit);
+  const uint32_t first = thread::multiply_pairs<T>(thread::float8_pair<T, 0>(four), units),
+                 second = thread::multiply_pairs<T>(thread::float8_pair<T, 2>(four), units);
+  out[2 * l] = first | thread::float8_nan_pair<0>(four);
+  out[2 * l + 1] = second | thread::float8_nan_pair<2>(four);
+}
+
+__global__ void narrow_to_float8(const uint32_t* in, uint32_t* out) {
+  out[thread::lane()] = static_cast<uint32_t>(thread::from_float<Float8>(as_float(in[thread::lane()])));
 }
 
 __global__ void exp2(const uint32_t* in, uint32_t* out) {
@@ -153,6 +178,34 @@ __global__ void exchanges(const uint32_t* in, uint32_t* out) {
   if (t == 0) out[2 * threads + 1] = tile[0];
 }
 
+// in: a number for each thread, which all of them add, in shared memory and in global. What each found, in
+// whatever order, is the sum of some of the others: the test looks at the totals.
+__global__ void additions(const uint32_t* in, uint32_t* out) {
+  uint32_t* tile = block::shared_memory<uint32_t>();
+  const uint32_t t = thread::index();
+  if (t == 0) tile[0] = tile[1] = out[0] = 7;
+  block::sync();
+  thread::atomic_add(tile, in[t]);
+  // The thread that wraps around finds it out by what was there before.
+  const uint32_t before = thread::atomic_add(out, in[t]);
+  if (before + in[t] < before) thread::atomic_add(tile + 1, 1);
+  block::sync();
+  if (t == 0) {
+    out[1] = tile[0];
+    out[2] = tile[1];
+  }
+}
+
+// in: two words for each lane
+template <uint32_t bits>
+__global__ void shuffle_pairs(const uint32_t* in, uint32_t* out) {
+  const uint32_t l = thread::lane();
+  const uint64_t pair = in[2 * l] | uint64_t{in[2 * l + 1]} << 32;
+  const uint64_t sum = warp::shuffle_xor(pair, bits) + warp::shuffle(pair, (l + bits) % 32);
+  out[2 * l] = static_cast<uint32_t>(sum);
+  out[2 * l + 1] = static_cast<uint32_t>(sum >> 32);
+}
+
 // in: 1 word; out: block, threads and thread, for each of 2 · 64
 __global__ void places(const uint32_t* in, uint32_t* out) {
   const uint32_t at = block::index() * block::threads() + thread::index();
@@ -180,7 +233,11 @@ const std::vector<Primitive>& primitives() {
       {"votes", 32, 64, &start<&votes>},
       {"pack float16", 64, 64, &start<&pack<Float16>>},
       {"pack bfloat16", 64, 64, &start<&pack<BFloat16>>},
-      {"widen", 32, 128, &start<&widen>},
+      {"widen int8", 32, 128, &start<&widen_int8>},
+      {"widen float8", 32, 128, &start<&widen_float8>},
+      {"widen float8 to float16", 32, 64, &start<&widen_float8_to_pairs<Float16>>},
+      {"widen float8 to bfloat16", 32, 64, &start<&widen_float8_to_pairs<BFloat16>>},
+      {"narrow to float8", 32, 32, &start<&narrow_to_float8>},
       {"exp2", 32, 32, &start<&exp2>},
       {"log2", 32, 32, &start<&log2>},
       {"reciprocal", 32, 32, &start<&reciprocal>},
@@ -192,6 +249,8 @@ const std::vector<Primitive>& primitives() {
       {"copy 16", 128, 256, &start<&copy<16>>},
       {"copy if", 128, 128, &start<&copy_if>},
       {"exchanges", 128, 258, &start<&exchanges, 1, 128>},
+      {"additions", 128, 3, &start<&additions, 1, 128>},
+      {"shuffle pairs", 64, 64, &start<&shuffle_pairs<5>>},
       {"places", 1, 384, &start<&places, 2, 64>},
   };
   return all;

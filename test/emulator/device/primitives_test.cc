@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "device/run.h"
+#include "support/float8.h"
 #include "support/half.h"
 #include "support/random.h"
 
@@ -66,6 +67,10 @@ Words random_input(Random& random, const cuda::Primitive& primitive) {
           i % 10 < 6 ? random_halves(random, type_in(name)) : as_word(static_cast<float>(random.normal()));
     } else if (name.starts_with("pack")) {
       in[i] = as_word(random_float(random, type_in(name)));
+    } else if (name == "narrow to float8") {
+      const double number = std::ldexp(random.normal(), static_cast<int>(random.integer(-13, 9)));
+      // Sometimes halfway between two neighbours.
+      in[i] = as_word(static_cast<float>(number)) & (random.chance(0.3) ? 0xfff80000 : UINT32_MAX);
     } else if (name == "exp2") {
       in[i] = as_word(static_cast<float>(random.normal() * random.pick({0.01, 1.0, 60.0})));
     } else if (name == "log2") {
@@ -201,6 +206,33 @@ Words widened(const Words& in) {
   return out;
 }
 
+uint8_t byte_of(const Words& words, size_t index) {
+  return static_cast<uint8_t>(words[index / 4] >> (index % 4 * 8));
+}
+
+Words scaled_from_float8(const Words& in) {
+  Words out;
+  for (size_t i = 0; i < 4 * in.size(); ++i)
+    out.push_back(as_word(static_cast<float>(0.75 * float8_number(byte_of(in, i)))));
+  return out;
+}
+
+Words paired_from_float8(DType type, const Words& in) {
+  Words out(2 * in.size());
+  for (size_t i = 0; i < 4 * in.size(); ++i) {
+    const uint8_t code = byte_of(in, i);
+    const uint16_t magnitude = rounded(type, static_cast<float>(std::fabs(float8_number(code))));
+    set_half(out, i, static_cast<uint16_t>(magnitude | (code & 0x80) << 8));
+  }
+  return out;
+}
+
+Words narrowed_to_float8(const Words& in) {
+  Words out;
+  for (const uint32_t word : in) out.push_back(test::nearest_float8(double{as_float(word)}));
+  return out;
+}
+
 template <class F>
 Words each(const Words& in, F f) {
   Words out;
@@ -253,6 +285,25 @@ Words exchanged(const Words& in) {
   return all;
 }
 
+// What all threads add to 7, twice, and to 7 how often that passes 2^32.
+Words added(const Words& in) {
+  uint64_t sum = 7;
+  for (const uint32_t word : in) sum += word;
+  const auto total = static_cast<uint32_t>(sum);
+  return {total, total, 7 + static_cast<uint32_t>(sum >> 32)};
+}
+
+// The pairs of two other lanes, added.
+Words added_pairs(const Words& in) {
+  Words out;
+  const auto pair = [&](uint32_t lane) { return in[2 * lane] | uint64_t{in[2 * lane + 1]} << 32; };
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const uint64_t sum = pair(lane ^ 5) + pair((lane + 5) % 32);
+    out.insert(out.end(), {static_cast<uint32_t>(sum), static_cast<uint32_t>(sum >> 32)});
+  }
+  return out;
+}
+
 Words placed(const Words& in) {
   Words out;
   for (uint32_t block = 0; block < 2; ++block) {
@@ -275,7 +326,11 @@ Words expected(const std::string& name, const Words& in) {
       {"votes", [&] { return voted(in); }},
       {"pack float16", [&] { return packed(f16, in); }},
       {"pack bfloat16", [&] { return packed(bf16, in); }},
-      {"widen", [&] { return widened(in); }},
+      {"widen int8", [&] { return widened(in); }},
+      {"widen float8", [&] { return scaled_from_float8(in); }},
+      {"widen float8 to float16", [&] { return paired_from_float8(f16, in); }},
+      {"widen float8 to bfloat16", [&] { return paired_from_float8(bf16, in); }},
+      {"narrow to float8", [&] { return narrowed_to_float8(in); }},
       {"exp2", [&] { return each(in, [](double x) { return std::exp2(x); }); }},
       {"log2", [&] { return each(in, [](double x) { return std::log2(x); }); }},
       {"reciprocal", [&] { return each(in, [](double x) { return 1 / x; }); }},
@@ -287,6 +342,8 @@ Words expected(const std::string& name, const Words& in) {
       {"copy 16", [&] { return copied(in, 16); }},
       {"copy if", [&] { return copied_by_some(in); }},
       {"exchanges", [&] { return exchanged(in); }},
+      {"additions", [&] { return added(in); }},
+      {"shuffle pairs", [&] { return added_pairs(in); }},
       {"places", [&] { return placed(in); }},
   };
   return all.at(name)();
@@ -297,6 +354,7 @@ bool agree(const std::string& name, uint32_t got, uint32_t wanted) {
   if (got == wanted) return true;
   const double x = as_float(got), y = as_float(wanted);
   if (name.starts_with("multiply")) return std::fabs(x - y) <= 2e-5 * (1 + std::fabs(y));
+  if (name == "widen float8") return std::isnan(x) && std::isnan(y);
   if (name == "exp2") return std::fabs(x - y) <= std::ldexp(y, -21) + 0x1p-126;
   if (name == "reciprocal") return std::fabs(x - y) <= std::ldexp(std::fabs(y), -22);
   if (name == "log2") return std::fabs(x - y) <= std::ldexp(1 + std::fabs(y), -21);

@@ -105,6 +105,14 @@ void atomic_exchange(void* at, void* before, const void* value, uint32_t bytes) 
   std::memcpy(at, value, bytes);
 }
 
+uint32_t atomic_add(uint32_t* at, uint32_t value) {
+  current_thread->block->access(*current_thread, reinterpret_cast<uintptr_t>(at), sizeof value,
+                                Block::Kind::atomic, HEED_SITE, true);
+  const uint32_t before = *at;
+  *at = before + value;
+  return before;
+}
+
 void count_exponential() {
   Machine::current().site_counts.at(HEED_SITE).exponentials += 1;
 }

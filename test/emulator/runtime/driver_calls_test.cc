@@ -113,4 +113,57 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("driver calls: norms take one, and what comes with lists three at most") {
+  EmulatedGpu gpu;
+  test::Random random(107);
+  Layer rows(*gpu.device, random, 1, 1);
+  constexpr int64_t width = 64;
+  float* const numbers = rows.numbers(200 * width);
+  float* const output = rows.numbers(200 * width);
+  const auto expect = [&](const Problem& problem, uint64_t most) {
+    expect_calls(
+        gpu, [&](int64_t) { return std::vector<Problem>{problem}; }, most);
+  };
+  NormProblem norm;
+  norm.rows = 9;
+  norm.width = width;
+  norm.input = norm.weight = numbers;
+  norm.output = output;
+  expect(norm, 1);
+  EmbeddingProblem embedding;
+  embedding.width = width;
+  embedding.tables = {{numbers, {0, 3, 7}}, {numbers, {1, 1, 2}}};
+  embedding.output = output;
+  expect(embedding, 2);
+  PoolingProblem pooling;
+  pooling.width = width;
+  pooling.input = numbers;
+  pooling.output = output;
+  // 128 starts lie in the parameters of the kernel.
+  for (const size_t sequences : {2, 150}) {
+    pooling.starts.assign(sequences + 1, 1);
+    pooling.starts[0] = 0;
+    for (const bool normalised : {false, true}) {
+      pooling.normalised = normalised;
+      expect(pooling, 1 + uint64_t{normalised} + uint64_t{sequences > 127});
+    }
+  }
+  SampleProblem sample;
+  sample.vocabulary = width;
+  sample.logits = numbers;
+  sample.tokens = reinterpret_cast<int32_t*>(output);
+  // 25 rows lie in the parameters of the kernel.
+  for (const size_t count : {3, 40}) {
+    Sampling drawn;
+    drawn.temperature = 1;
+    drawn.top_k = 9;
+    drawn.top_p = 0.9;
+    sample.rows.assign(count, drawn);
+    expect(sample, count == 3 ? 1 : 2);
+    sample.rows[1].repetition_penalty = 1.5;
+    sample.rows[1].previous = {4, 2, 4};
+    expect(sample, 3);
+  }
+}
+
 }  // namespace heed::emulator

@@ -11,30 +11,37 @@ namespace heed::test {
 
 namespace {
 
-double element(const View& view, int64_t batch, int64_t head, int64_t step, int64_t d) {
-  return read(view.data, view.type,
-              batch * view.batch_stride + head * view.head_stride + step * view.step_stride + d);
-}
-
 uint32_t mix(uint32_t bits) {
   bits = (bits ^ (bits >> 16)) * 0x21f0aaadu;
   bits = (bits ^ (bits >> 15)) * 0x735a2d97u;
   return bits ^ (bits >> 15);
 }
 
-// The number added to the score of a key before the best is selected; lib/backends/reference/draws.ts gives
-// the reason. −1 is the sink.
-double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, int64_t key) {
-  if (p.scoring.selection.kind != SelectionKind::drawn) return 0;
+}  // namespace
+
+double drawn_noise(uint64_t seed, int64_t batch, int64_t head, int64_t position, int64_t key) {
   uint32_t states[2] = {0x243f6a88u, 0x85a308d3u};
   for (uint32_t& state : states) {
-    for (const int64_t word : {static_cast<int64_t>(p.scoring.selection.seed & 0xffffffffu),
-                               static_cast<int64_t>(p.scoring.selection.seed >> 32), batch, head, position}) {
+    for (const int64_t word : {static_cast<int64_t>(seed & 0xffffffffu), static_cast<int64_t>(seed >> 32),
+                               batch, head, position}) {
       state = mix((state ^ static_cast<uint32_t>(word)) + 0x9e3779b9u);
     }
   }
   const double bits = mix(mix(static_cast<uint32_t>(key) + states[0]) ^ states[1]);
   return -std::log(-std::log1p(-(bits + 0.5) / 4294967296.0));
+}
+
+namespace {
+
+double element(const View& view, int64_t batch, int64_t head, int64_t step, int64_t d) {
+  return read(view.data, view.type,
+              batch * view.batch_stride + head * view.head_stride + step * view.step_stride + d);
+}
+
+// The number added to the score of a key before the best is selected. −1 is the sink.
+double noise(const AttentionProblem& p, int64_t batch, int64_t head, int64_t position, int64_t key) {
+  if (p.scoring.selection.kind != SelectionKind::drawn) return 0;
+  return drawn_noise(p.scoring.selection.seed, batch, head, position, key);
 }
 
 // The numbers of a row, and what of a score is the same for all of its keys: an element that is read and

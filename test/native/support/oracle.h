@@ -21,4 +21,7 @@ struct OracleRow {
 // The row of one (batch entry, query head, query step).
 OracleRow oracle(const AttentionProblem& problem, int64_t batch, int64_t head, int64_t query);
 
+// The noise that draws keys, and tokens, whose head is −1; lib/backends/reference/draws.ts gives the reason.
+double drawn_noise(uint64_t seed, int64_t batch, int64_t head, int64_t position, int64_t key);
+
 }  // namespace heed::test

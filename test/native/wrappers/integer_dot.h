@@ -35,4 +35,7 @@ extern const test::IntegerDotWrappers integer_dot_wrappers;
 namespace avx512vnni {
 extern const test::IntegerDotWrappers integer_dot_wrappers;
 }
+namespace dotprod {
+extern const test::IntegerDotWrappers integer_dot_wrappers;
+}
 }  // namespace heed::cpu
