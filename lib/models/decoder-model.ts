@@ -12,6 +12,7 @@ import { logits } from '../logits/logits.js';
 import { pooling } from '../pooling/pooling.js';
 import type { PackedWeight } from '../projection/packed-weight.js';
 import { type SampleOptions, sample } from '../sampling/sample.js';
+import { stepSeed } from '../sampling/step-seed.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { ChatMessage } from './chat-template.js';
 import type { ModelConfig } from './config.js';
@@ -195,7 +196,7 @@ export class DecoderModel implements Disposable {
       const next = await session.step([{ sequence, tokens: unread }], signal && { signal });
       const [token] = await sample(next, {
         ...sampling,
-        seed: seedOf(seed, i),
+        seed: stepSeed(seed, i),
         ...(sampling.repetitionPenalty !== undefined && { previous: all }),
         ...(signal && { signal }),
       });
@@ -286,16 +287,4 @@ function readStops(value: unknown, tokenizer: Tokenizer | undefined): string[] {
     if (typeof stop === 'string' && stop !== '') return stop;
     throw invalid(`options.stop[${i}]`, 'a string of at least one character', stop);
   });
-}
-
-/**
- * The seed of a step: seeds of neighbouring steps, and those of calls with neighbouring seeds, have nothing in common
- * (the finalizer of SplitMix64, Steele et al. 2014).
- */
-function seedOf(seed: number, step: number): number {
-  const word = (value: bigint) => BigInt.asUintN(64, value);
-  let z = word(word(BigInt(seed) * 0xd1342543de82ef95n) + BigInt(step + 1) * 0x9e3779b97f4a7c15n);
-  z = word((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-  z = word((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-  return Number((z ^ (z >> 31n)) >> 11n);
 }

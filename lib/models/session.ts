@@ -60,6 +60,8 @@ export type Head = (
 export class ModelSession implements Disposable {
   /** The most pages of 16 steps that all sequences together may have. */
   readonly pages: number;
+  /** Steps of a page. */
+  readonly pageSize = pageSize;
   readonly #stack: Stack;
   readonly #head: Head;
   /** One for each block, which take and give back the same pages. */

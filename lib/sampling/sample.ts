@@ -116,7 +116,7 @@ function readPrevious(value: unknown, rows: number, vocabulary: number): Int32Ar
 }
 
 /** How each row is sampled. */
-function readSampling(values: Record<string, unknown>, rows: number, vocabulary: number): Sampling[] {
+export function readSampling(values: Record<string, unknown>, rows: number, vocabulary: number): Sampling[] {
   const read = (name: string, byDefault: number, check: Check) =>
     perRow(values[name], `options.${name}`, rows, byDefault, check);
   const temperatures = read('temperature', 0, temperature);

@@ -10,12 +10,14 @@ const files = {
     import { attention, devices, Tensor } from 'heed';
     import { attentionSync } from 'heed/onnx';
     import { open } from 'heed/safetensors';
+    import { Engine } from 'heed/serving';
 
     const x = new Tensor(new Float32Array(16).fill(1), [1, 1, 2, 8]);
     attention(x, x, x).then(async ({ data }) => {
       const { Y } = attentionSync({ Q: x, K: x, V: x });
       if (data[0] !== Y.data[0]) throw new Error('Expected heed and heed/onnx to agree');
       await open('nowhere').then(() => { throw new Error('Expected an error'); }, () => {});
+      if (typeof Engine !== 'function') throw new Error('Expected heed/serving to have an engine');
       console.log(devices().find((device) => device.preferred).backend);
     });`,
   'webpack.all.cjs': `

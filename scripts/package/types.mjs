@@ -13,8 +13,10 @@ import { attention, KeyValueCache, MultiHeadAttention, Tensor } from 'heed';
 import { loadModel } from 'heed/models';
 import { attention as onnxAttention } from 'heed/onnx';
 import { open, save } from 'heed/safetensors';
+import { Engine, type ServedModel } from 'heed/serving';
 const x = new Tensor(new Float32Array(16), [1, 1, 2, 8]);
 export const output: Promise<Tensor> = attention(x, x, x, { causal: true });
+export const serve = (model: ServedModel): Engine => new Engine(model, { pages: 1 });
 export { KeyValueCache, loadModel, MultiHeadAttention, onnxAttention, open, save };
 `;
 
