@@ -9,26 +9,18 @@ import type { OptionValues } from '../checks/options.js';
 import { type OutArgument, outTensor } from '../checks/out.js';
 import { dataOf, expectFloat, expectType, readStridedTensor, type TensorArgument } from '../checks/tensor.js';
 import { signalOption } from '../checks/values.js';
-import { HeedError } from '../errors.js';
 import type { CacheViews } from '../key-value-cache/entries.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
 import { attentionReads } from '../problem/accesses.js';
-import {
-  type AttentionProblem,
-  type Choices,
-  type Scoring,
-  type Sequence,
-  type StoredView,
-  type View,
-  widestHead,
-} from '../problem/problem.js';
+import type { AttentionProblem, Choices, Scoring, Sequence, StoredView, View } from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, Location } from '../tensor/types.js';
-import { checkScore, locationKeys, type ScoreArgument, type ScoredNames } from './score.js';
+import { locationKeys } from './score.js';
 import { fitScoring, type ScoringArgument, type ScoringOptions, scoringForm } from './scoring.js';
 import { withoutPadding } from './sequences.js';
+import type { AttentionShape } from './shape.js';
 
 /** The source of keys and values. */
 export interface KeyValueSource {
@@ -40,18 +32,6 @@ export interface AttentionInputs {
   readonly type: FloatType;
   readonly query: TensorArgument;
   readonly stored: KeyValueSource;
-}
-
-export interface AttentionShape {
-  readonly batch: number;
-  readonly queryHeads: number;
-  readonly keyHeads: number;
-  readonly querySteps: number;
-  readonly keySteps: number;
-  /** Of queries. */
-  readonly width: number;
-  readonly keyWidth: number;
-  readonly valueWidth: number;
 }
 
 /** How tensors lie in memory. */
@@ -126,45 +106,6 @@ export function tensorSource(
 /** Keys and values of a cache, whose memory belongs to heed and not to the caller. */
 export function cacheSource({ key, value }: CacheViews): KeyValueSource {
   return { views: () => ({ key, value }) };
-}
-
-const mostHeads = 2 ** 31 - 1;
-
-export function expectWidth(width: number, name: string): void {
-  if (width < 1 || width > widestHead) {
-    throw new HeedError(
-      'HEED_INVALID_DIMS',
-      `Expected ${name} to be from 1 to ${widestHead}, received ${width}`,
-    );
-  }
-}
-
-/** Heads, widths and the score's weights, which are checked alike whatever the layout; the names say where they came from. */
-export function checkShape(
-  shape: AttentionShape,
-  score: ScoreArgument,
-  names: ScoredNames & { readonly valueWidth: string },
-): void {
-  expectWidth(shape.width, names.queryWidth);
-  expectWidth(shape.valueWidth, names.valueWidth);
-  if (shape.keyHeads < 1) {
-    throw new HeedError('HEED_INVALID_DIMS', `Expected ${names.keyHeads} to be at least 1, received 0`);
-  }
-  // Tensors without elements may claim any number.
-  if (shape.queryHeads > mostHeads) {
-    throw new HeedError(
-      'HEED_INVALID_DIMS',
-      `Expected ${names.queryHeads} to be at most ${mostHeads}, received ${shape.queryHeads}`,
-    );
-  }
-  if (shape.queryHeads < 1 || shape.queryHeads % shape.keyHeads !== 0) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected ${names.queryHeads} to be a multiple of ${names.keyHeads} (${shape.keyHeads}), received ${shape.queryHeads}`,
-    );
-  }
-  checkScore(score, shape, names);
-  expectWidth(shape.keyWidth, names.keyWidth);
 }
 
 /** @param backend of those that compute with the query's type */

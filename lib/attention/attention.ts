@@ -12,9 +12,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { TensorLike } from '../tensor/types.js';
 import {
   type AttentionArguments,
-  type AttentionShape,
   attentionOperation,
-  checkShape,
   readInputs,
   readSettings,
   type TensorInputs,
@@ -30,6 +28,7 @@ import {
 import { type AttentionOptionName, type AttentionOptions, attentionOptionNames } from './options.js';
 import { readScoring } from './scoring.js';
 import { denseSequences, readKeyLengths, readLengths, readQueryOffset } from './sequences.js';
+import { type AttentionShape, checkShape } from './shape.js';
 import {
   type AttendedCache,
   type AttentionForms,

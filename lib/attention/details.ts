@@ -9,15 +9,10 @@ import type { AttentionProblem, Problem, RowsProblem } from '../problem/problem.
 import { denseStrides, type Strides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location } from '../tensor/types.js';
-import {
-  type AttentionArguments,
-  type AttentionShape,
-  type BuiltAttention,
-  buildProblem,
-  makeChoices,
-} from './arguments.js';
+import { type AttentionArguments, type BuiltAttention, buildProblem, makeChoices } from './arguments.js';
 import { type AttentionOptions, attentionOptionNames } from './options.js';
 import { isHard } from './scoring.js';
+import type { AttentionShape } from './shape.js';
 
 /** What there is one of for each query row and key. */
 export const matrixNames = ['weights', 'scores', 'cappedScores', 'biasedScores'] as const;

@@ -14,9 +14,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { IntegerList, TensorLike } from '../tensor/types.js';
 import {
   type AttentionArguments,
-  type AttentionShape,
   attentionOperation,
-  checkShape,
   readInputs,
   readSettings,
   type TensorInputs,
@@ -35,6 +33,7 @@ import {
   readQueryOffset,
   readStarts,
 } from './sequences.js';
+import { type AttentionShape, checkShape } from './shape.js';
 import {
   type AttendedCache,
   type AttentionForms,

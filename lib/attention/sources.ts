@@ -12,18 +12,12 @@ import { KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Sequence } from '../problem/problem.js';
 import type { Strides } from '../tensor/layout.js';
-import {
-  type AttentionArguments,
-  type AttentionShape,
-  cacheSource,
-  checkShape,
-  type KeyValueSource,
-  readSettings,
-} from './arguments.js';
+import { type AttentionArguments, cacheSource, type KeyValueSource, readSettings } from './arguments.js';
 import type { AttentionOptionName } from './options.js';
 import type { ScoredNames } from './score.js';
 import { readScoring } from './scoring.js';
 import { type QueryOffset, readCachedLengths, readQueryOffset } from './sequences.js';
+import { type AttentionShape, checkShape } from './shape.js';
 
 /** A snapshot of a cache, or of several, at the beginning of an operation, valid until it is released. */
 export interface AttendedCache extends Pick<KeyValueCache, 'heads' | 'width' | 'valueWidth' | 'location'> {

@@ -26,13 +26,24 @@ import {
 } from '../multi-head-attention/linear.js';
 import { joinBiases, joinWeights, type Product, packTogether } from '../multi-head-attention/weights.js';
 import { type Activation, activations, type Epilogue, type Problem } from '../problem/problem.js';
-import { type QuantisedType, type QuantisedWeight, type RowRun, takeRows } from '../problem/quantised-weight.js';
+import {
+  type QuantisedType,
+  type QuantisedWeight,
+  type RowRun,
+  takeRows,
+} from '../problem/quantised-weight.js';
 import { PackedWeight } from '../projection/packed-weight.js';
 import { type Quantisation, quantisedTypeOption } from '../projection/quantise-weight.js';
 import { hostElements } from '../tensor/elements.js';
 import { denseStrides } from '../tensor/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { bytesPerElement, type FloatType, floatTypes, type Location, type TensorLike } from '../tensor/types.js';
+import {
+  bytesPerElement,
+  type FloatType,
+  floatTypes,
+  type Location,
+  type TensorLike,
+} from '../tensor/types.js';
 
 /** The linear maps of a {@link FeedForward}. */
 export interface FeedForwardWeights {

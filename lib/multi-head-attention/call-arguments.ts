@@ -1,7 +1,8 @@
 /** The arguments of one use of a layer on a batch, read once and checked against the layer and against each other. */
-import { type AttentionShape, readSettings } from '../attention/arguments.js';
+import { readSettings } from '../attention/arguments.js';
 import { checkScore } from '../attention/score.js';
 import { denseSequences, readCachedLengths, readKeyLengths, readLengths } from '../attention/sequences.js';
+import type { AttentionShape } from '../attention/shape.js';
 import { expectLength } from '../checks/lists.js';
 import { expectPlace } from '../checks/location.js';
 import type { OptionValues } from '../checks/options.js';

@@ -1,7 +1,8 @@
 /** The arguments of a call over sequences that lie end to end, each with a cache of its own or none. */
-import { type AttentionShape, readSettings } from '../attention/arguments.js';
+import { readSettings } from '../attention/arguments.js';
 import { checkScore } from '../attention/score.js';
 import { longestSequence, packedKeys, packedSequences, readStarts } from '../attention/sequences.js';
+import type { AttentionShape } from '../attention/shape.js';
 import { expectLength } from '../checks/lists.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';

@@ -6,7 +6,8 @@ import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
 import type { Rotation, Sequence } from '../problem/problem.js';
 import { Angles, type Steps } from '../rotary/angles.js';
-import { type Rotary, rotatedWidth } from '../rotary/options.js';
+import type { Rotary } from '../rotary/options.js';
+import { rotatedWidth } from '../rotary/rotated-width.js';
 
 const farthest = 2 ** 31 - 1;
 

@@ -1,7 +1,7 @@
 /** The widths of a layer, from its weights and its numbers of heads. */
 
-import { checkShape } from '../attention/arguments.js';
 import type { ScoreArgument } from '../attention/score.js';
+import { checkShape } from '../attention/shape.js';
 import type { Backend } from '../backends/backend.js';
 import { expectDims, expectLength } from '../checks/lists.js';
 import { expectPlace } from '../checks/location.js';

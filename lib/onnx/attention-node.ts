@@ -1,6 +1,7 @@
 /** An Attention node: its arguments, checked against the operator's specification. */
-import type { AttentionShape } from '../attention/arguments.js';
+
 import { readSoftcap } from '../attention/scoring.js';
+import type { AttentionShape } from '../attention/shape.js';
 import type { Backend } from '../backends/backend.js';
 import { chooseBackend } from '../backends/choose.js';
 import { expectDims, expectLength, readNames } from '../checks/lists.js';

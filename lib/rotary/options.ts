@@ -2,7 +2,6 @@
 
 import { readOptions } from '../checks/options.js';
 import { booleanOption, integerBetween, invalid } from '../checks/values.js';
-import { HeedError } from '../errors.js';
 import { widestHead } from '../problem/problem.js';
 import type { NumberList } from '../tensor/types.js';
 import { type RotaryScaling, readPairNumbers, readScaling, type Scaling } from './scaling.js';
@@ -86,30 +85,4 @@ function greaterThanOne(value: unknown, name: string): number {
 function evenWidth(width: number, name: string): number {
   if (width % 2 !== 0) throw invalid(name, 'even, since elements turn in pairs', width);
   return width;
-}
-
-/** How many elements of heads of this width turn. */
-export function rotatedWidth(rotary: Rotary, width: number): number {
-  const dims = rotary.dims ?? evenWidth(width, 'the width of a head with options.rotary');
-  if (dims > width) {
-    throw new HeedError(
-      'HEED_SHAPE_MISMATCH',
-      `Expected options.rotary.dims to be at most the width of a head (${width}), received ${dims}`,
-    );
-  }
-  const { inverseFrequencies, scaling } = rotary;
-  if (inverseFrequencies) expectPairs(inverseFrequencies, 'inverseFrequencies', dims);
-  if (scaling?.type === 'longrope') {
-    expectPairs(scaling.shortFactor, 'scaling.shortFactor', dims);
-    expectPairs(scaling.longFactor, 'scaling.longFactor', dims);
-  }
-  return dims;
-}
-
-function expectPairs(numbers: readonly number[], name: string, dims: number): void {
-  if (numbers.length === dims / 2) return;
-  throw new HeedError(
-    'HEED_SHAPE_MISMATCH',
-    `Expected options.rotary.${name} to have one element for each pair of the ${dims} elements that turn (${dims / 2}), received ${numbers.length}`,
-  );
 }

@@ -5,11 +5,7 @@ import { choiceOption, describeDims, invalid, isInstance, listChoices } from '..
 import { HeedError } from '../errors.js';
 import type { Linear } from '../multi-head-attention/linear.js';
 import { takeRuns } from '../multi-head-attention/load.js';
-import {
-  type LoadOptions,
-  MultiHeadAttention,
-  type MultiHeadAttentionOptions,
-} from '../multi-head-attention/multi-head-attention.js';
+import type { LoadOptions, MultiHeadAttentionOptions } from '../multi-head-attention/multi-head-attention.js';
 import { type Activation, activations } from '../problem/problem.js';
 import type { QuantisedType } from '../problem/quantised-weight.js';
 import { StoredWeight } from '../projection/stored-weight.js';
@@ -211,9 +207,10 @@ async function readNorms(checkpoint: Checkpoint, { norms }: BlockConvention) {
   return read;
 }
 
-/** What of a file a block is made of. */
+/** What a file says of a block. */
 export interface LoadedBlock {
-  readonly attention: MultiHeadAttention;
+  /** How its attention is loaded from the same file. */
+  readonly attention: LoadOptions;
   readonly feedForward: {
     readonly weights: { gate?: Linear; up: Linear; down: Linear };
     readonly options: {
@@ -277,7 +274,7 @@ export async function loadBlock(path: string | URL, options: unknown): Promise<L
     expectComplete(checkpoint, convention);
     const epsilon = choice.norm.epsilon ?? config?.epsilon() ?? convention.norm.epsilon;
     if (epsilon === undefined) throw needed('norm.epsilon');
-    const attentionOptions: LoadOptions = {
+    const attention: LoadOptions = {
       ...shared,
       prefix: choice.prefix + convention.attention.prefix,
       ...(convention.attention.naming && { naming: convention.attention.naming }),
@@ -285,7 +282,6 @@ export async function loadBlock(path: string | URL, options: unknown): Promise<L
     };
     const norms = await readNorms(checkpoint, convention);
     const maps = await readFeedForward(checkpoint, convention);
-    const attention = await MultiHeadAttention.load(path, attentionOptions);
     return {
       attention,
       norms,

@@ -140,7 +140,8 @@ export class TransformerBlock {
    *   {@link MultiHeadAttention.load} and the constructors throw
    */
   static async load(path: string | URL, options?: BlockLoadOptions): Promise<TransformerBlock> {
-    const { attention, norms, feedForward: network, options: settings } = await loadBlock(path, options);
+    const { norms, feedForward: network, options: settings, ...read } = await loadBlock(path, options);
+    const attention = await MultiHeadAttention.load(path, read.attention);
     let feedForward: FeedForward | undefined;
     try {
       feedForward = new FeedForward(network.weights, network.options);

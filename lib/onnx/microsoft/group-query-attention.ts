@@ -1,6 +1,6 @@
-import { expectWidth } from '../../attention/arguments.js';
 import type { AttentionDetails } from '../../attention/details.js';
 import { readSoftcap } from '../../attention/scoring.js';
+import { expectWidth } from '../../attention/shape.js';
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
 import { expectDims } from '../../checks/lists.js';

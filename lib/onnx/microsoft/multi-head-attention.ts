@@ -1,5 +1,5 @@
-import { expectWidth } from '../../attention/arguments.js';
 import type { AttentionDetails, AttentionDetailsOptions } from '../../attention/details.js';
+import { expectWidth } from '../../attention/shape.js';
 import type { Backend } from '../../backends/backend.js';
 import { chooseBackend } from '../../backends/choose.js';
 import { expectDims, expectLength, readNames } from '../../checks/lists.js';
