@@ -529,15 +529,15 @@ describe('Engine', () => {
     let turns = 0;
     const counted = (async () => {
       while (!isDone) {
-        await sleep(0);
+        await turn();
         turns++;
       }
     })();
     await all;
     isDone = true;
     await counted;
-    // A step for each token: at least every tenth lets timers run.
-    assert.ok(turns > 20, `${turns} turns in ${engine.stats.steps} steps`);
+    // A step for each token, and a turn for each step.
+    assert.ok(turns >= 200, `${turns} turns in ${engine.stats.steps} steps`);
     await expectEmpty(engine);
   });
 });
