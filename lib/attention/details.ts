@@ -178,12 +178,18 @@ export function buildRequested(
   return { ...built, logSumExp: include.has('logSumExp') ? logSumExp : undefined };
 }
 
-/** The attention and whatever the request adds to it: its results are the details, once the problems are solved. */
+/** Attention and what was asked for besides: the results are the details, once the problems are solved. */
+export interface BuiltDetails {
+  readonly attention: AttentionProblem;
+  readonly problems: Problem[];
+  readonly details: AttentionDetails;
+}
+
 export function buildDetails(
   args: AttentionArguments,
   { include, rows }: DetailsRequest,
   allocations: Allocations,
-): { attention: AttentionProblem; problems: Problem[]; details: AttentionDetails } {
+): BuiltDetails {
   const { shape, settings } = args;
   const { batch, queryHeads, querySteps, keySteps } = shape;
   const dims = [batch, rows.heads?.length ?? queryHeads, rows.queries?.length ?? querySteps, keySteps];

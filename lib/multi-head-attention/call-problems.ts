@@ -9,7 +9,7 @@ import {
   type KeyValueSource,
   tensorSource,
 } from '../attention/arguments.js';
-import { type AttentionDetails, buildDetails, type DetailsRequest } from '../attention/details.js';
+import type { AttentionDetails, BuiltDetails } from '../attention/details.js';
 import type { Backend } from '../backends/backend.js';
 import { sizeOf } from '../checks/lists.js';
 import { outTensor } from '../checks/out.js';
@@ -273,7 +273,7 @@ export function buildCall(
   weights: LayerWeights,
   call: CallArguments,
   allocations: Allocations,
-  request?: DetailsRequest,
+  attend: Attend = attendOnly,
   residual?: Elements,
 ): BuiltAttention {
   let stored: Stored | undefined;
@@ -285,7 +285,7 @@ export function buildCall(
     const made = call.kept ? undefined : makeNewHeads(batch, newSteps, layer, allocations);
     stored = storedOf(call, layer.type, made);
     return {
-      ...buildProblems(layer, weights, call, { query, made, stored }, allocations, request, residual),
+      ...buildProblems(layer, weights, call, { query, made, stored }, allocations, attend, residual),
       end: stored?.end,
     };
   } catch (error) {
@@ -306,7 +306,7 @@ function buildProblems(
   call: CallArguments,
   projected: CallHeads,
   allocations: Allocations,
-  request: DetailsRequest | undefined,
+  attend: Attend,
   residual: Elements | undefined,
 ): Omit<BuiltAttention, 'end'> {
   const { type, angles, backend } = layer;
@@ -315,7 +315,7 @@ function buildProblems(
   const context = call.context && contextSource('options.context', call.context);
   const keys = sourceOf(type, projected, call.starts);
   const args = attendArguments(call, layer, weights.output && backend.location, query, keys);
-  const { attention, problems, details } = attend(args, allocations, request);
+  const { attention, problems, details } = attend(args, allocations);
   const { sequences } = attention;
   const { mask } = call.attention.settings.scoring;
   const sources = [input, ...(context ? [context] : []), ...readBeside(attention)];
@@ -420,8 +420,10 @@ function headNorm(norm: Norm | undefined, { normEpsilon }: LayerOptions): HeadNo
   return norm && { ...norm, epsilon: normEpsilon };
 }
 
-function attend(args: AttentionArguments, allocations: Allocations, request: DetailsRequest | undefined) {
-  if (request) return buildDetails(args, request, allocations);
+/** How attention is built from its arguments, and with what besides the output. */
+export type Attend = (args: AttentionArguments, allocations: Allocations) => BuiltDetails;
+
+function attendOnly(args: AttentionArguments, allocations: Allocations): BuiltDetails {
   const { problem, problems, output } = buildProblem(args, allocations);
   return { attention: problem, problems, details: { output } };
 }

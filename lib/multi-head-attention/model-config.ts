@@ -19,7 +19,7 @@ import {
 } from './config-fields.js';
 import type { MultiHeadAttentionWeights } from './linear.js';
 import { composites, type Family, families, type RelativeBiasFields, widthFields } from './model-families.js';
-import { checkLayerOptions, type LayerOptionName } from './options.js';
+import type { LayerOptionName } from './options.js';
 
 export type LayerValues = { [Name in LayerOptionName]?: unknown };
 
@@ -42,14 +42,16 @@ export interface ModelConfig {
  *
  * @param prefix of the layer's tensors, which says where in the model the layer is
  * @param given options of the caller, which need no answer there
+ * @param check of the options that it says; what it throws is an error of the file
  */
 export async function readModelConfig(
   directory: string,
   prefix: string,
   given: LayerValues,
+  check: (values: LayerValues) => unknown,
 ): Promise<ModelConfig | undefined> {
   const file = await readConfigFile(directory);
-  return file && interpret(file.values, file.path, prefix, given);
+  return file && interpret(file.values, file.path, prefix, given, check);
 }
 
 /** The fields of the config.json in a directory; undefined where there is none. */
@@ -65,7 +67,13 @@ export async function readConfigFile(
 }
 
 /** What the fields of a config.json mean for a layer. */
-export function interpret(whole: FieldValues, path: string, prefix: string, given: LayerValues): ModelConfig {
+export function interpret(
+  whole: FieldValues,
+  path: string,
+  prefix: string,
+  given: LayerValues,
+  check: (values: LayerValues) => unknown,
+): ModelConfig {
   const place = placeOf(prefix);
   const { type, values } = partOf(path, place, whole);
   const family = families.find(({ modelTypes }) => modelTypes.some((known) => known === type));
@@ -75,7 +83,7 @@ export function interpret(whole: FieldValues, path: string, prefix: string, give
   expectKnown(fields, named, family);
   const options = readOptionsFrom(fields, family, given);
   try {
-    checkLayerOptions({ ...(given.heads !== undefined && { heads: given.heads }), ...options });
+    check({ ...(given.heads !== undefined && { heads: given.heads }), ...options });
   } catch (error) {
     throw malformed(path, (error as Error).message, error);
   }

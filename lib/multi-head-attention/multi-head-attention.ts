@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import {
   type AttentionDetails,
   type AttentionDetailsOptions,
-  type DetailsRequest,
+  buildDetails,
   readDetails,
 } from '../attention/details.js';
 import type { Selection } from '../attention/options.js';
@@ -14,6 +14,7 @@ import { expectLength } from '../checks/lists.js';
 import { readOptions } from '../checks/options.js';
 import { invalid } from '../checks/values.js';
 import { HeedError } from '../errors.js';
+import { readCacheList } from '../key-value-cache/cache-list.js';
 import type { CacheType, KeyValueCache } from '../key-value-cache/key-value-cache.js';
 import type { Allocations } from '../memory/allocations.js';
 import type { Elements } from '../memory/device.js';
@@ -23,7 +24,13 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { FloatType, IntegerList, Location, TensorLike } from '../tensor/types.js';
 import { callOptionNames, contextOptionNames, readCall, readContextCall } from './call-arguments.js';
 import type { CallArguments, Layer } from './call-parts.js';
-import { type BuiltAttention, type BuiltCall, buildCall, buildContext } from './call-problems.js';
+import {
+  type Attend,
+  type BuiltAttention,
+  type BuiltCall,
+  buildCall,
+  buildContext,
+} from './call-problems.js';
 import type { CheckpointNaming } from './checkpoint-conventions.js';
 import {
   countParameters,
@@ -269,7 +276,9 @@ export class MultiHeadAttention {
     const choice = readLayerChoice(prefix, naming);
     if (directory === undefined || given.heads !== undefined) checkLayerOptions(given);
     const config =
-      directory === undefined ? undefined : await readModelConfig(directory, choice.prefix, given);
+      directory === undefined
+        ? undefined
+        : await readModelConfig(directory, choice.prefix, given, checkLayerOptions);
     if (directory !== undefined && config === undefined) await expectUsable(directory, given.heads);
     const values = { ...config?.options, ...given };
     const loaded = await loadLayer(place, choice, config ?? {}, checkLayerOptions(values));
@@ -377,7 +386,7 @@ export class MultiHeadAttention {
   }
 
   #read(input: unknown, values: CallValues): CallArguments {
-    if (values.queryStarts !== undefined) return readPackedCall(input, values, this.#layer);
+    if (values.queryStarts !== undefined) return readPackedCall(input, values, this.#layer, readCacheList);
     if (values.caches !== undefined)
       throw invalid('options.caches', 'given with options.queryStarts', values.caches);
     return readCall(input, values, this.#layer);
@@ -386,15 +395,12 @@ export class MultiHeadAttention {
   #prepareDetails(allocations: Allocations, input: unknown, options: unknown): Operation<AttentionDetails> {
     const values = readOptions(options, [...callOptionNames, 'include', 'rows']);
     const call = readCall(input, values, this.#layer);
-    return this.#build(allocations, call, readDetails(values, call.attention.shape));
+    const request = readDetails(values, call.attention.shape);
+    return this.#build(allocations, call, (args) => buildDetails(args, request, allocations));
   }
 
-  #build(
-    allocations: Allocations,
-    call: CallArguments,
-    request?: DetailsRequest,
-  ): Operation<AttentionDetails> {
-    const built = buildCall(this.#layer, this.#live(), call, allocations, request);
+  #build(allocations: Allocations, call: CallArguments, attend?: Attend): Operation<AttentionDetails> {
+    const built = buildCall(this.#layer, this.#live(), call, allocations, attend);
     return this.#operation(built, call.attention.settings.signal);
   }
 

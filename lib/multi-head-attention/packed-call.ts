@@ -7,7 +7,7 @@ import { expectLength } from '../checks/lists.js';
 import type { OptionValues } from '../checks/options.js';
 import { readOut } from '../checks/out.js';
 import { invalid } from '../checks/values.js';
-import { readCacheList } from '../key-value-cache/cache-list.js';
+import type { readCacheList } from '../key-value-cache/cache-list.js';
 import type { callOptionNames } from './call-arguments.js';
 import {
   allLengths,
@@ -37,11 +37,19 @@ function expectPackedOptions(values: CallValues): void {
   }
 }
 
-/** @param counts the new steps of each sequence */
-function readCaches(value: unknown, counts: readonly number[], layer: Layer): CacheArgument | undefined {
+/**
+ * @param counts the new steps of each sequence
+ * @param readList {@link readCacheList}, which knows caches
+ */
+function readCaches(
+  value: unknown,
+  counts: readonly number[],
+  layer: Layer,
+  readList: typeof readCacheList,
+): CacheArgument | undefined {
   if (value === undefined) return undefined;
   const name = 'options.caches';
-  const entries = readCacheList(value, name);
+  const entries = readList(value, name);
   const sequences = 'the number of sequences in options.queryStarts';
   expectLength(entries?.lengths.length ?? 0, `the length of ${name}`, counts.length, sequences);
   if (entries === undefined) return undefined;
@@ -49,7 +57,12 @@ function readCaches(value: unknown, counts: readonly number[], layer: Layer): Ca
   return { name, entries, ...entries.whenAppended(counts), counts };
 }
 
-export function readPackedCall(inputValue: unknown, values: CallValues, layer: Layer): CallArguments {
+export function readPackedCall(
+  inputValue: unknown,
+  values: CallValues,
+  layer: Layer,
+  readList: typeof readCacheList,
+): CallArguments {
   const { type, shape, options, backend, angles } = layer;
   expectPackedOptions(values);
   const input = readSource(inputValue, 'input', layer, 2, 'tokens, embed');
@@ -58,7 +71,7 @@ export function readPackedCall(inputValue: unknown, values: CallValues, layer: L
   const [tokens] = input.dims;
   const starts = readStarts(values.queryStarts, 'options.queryStarts', tokens, 'input.dims[0]');
   const counts = packedKeys(starts).map(({ steps }) => steps);
-  const cache = readCaches(values.caches, counts, layer);
+  const cache = readCaches(values.caches, counts, layer, readList);
   const keys = cache ? allLengths(cache).map((steps) => ({ start: 0, steps })) : packedKeys(starts);
   const attentionShape: AttentionShape = {
     batch: counts.length,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { HeedError } from '../../lib/errors.js';
 import { interpret, type ModelConfig } from '../../lib/multi-head-attention/model-config.js';
 import { composites, families } from '../../lib/multi-head-attention/model-families.js';
+import { checkLayerOptions } from '../../lib/multi-head-attention/options.js';
 import { packageRoot } from '../../lib/package-root.js';
 import { Random } from '../support/random.js';
 import { throwsHeed } from '../support/rejects.js';
@@ -17,7 +18,13 @@ describe('config.json', () => {
 
   /** As the file would say it: JSON has no undefined. */
   function read(config: object, prefix: string, given: object = {}): ModelConfig {
-    return interpret(JSON.parse(JSON.stringify(config)) as Fields, 'config.json', prefix, given);
+    return interpret(
+      JSON.parse(JSON.stringify(config)) as Fields,
+      'config.json',
+      prefix,
+      given,
+      checkLayerOptions,
+    );
   }
 
   for (const { what, config, layers, width, beside } of configurations) {
