@@ -37,7 +37,7 @@ const required = [
 ];
 
 /** The small compressed package is a promise of heed; raise this limit only deliberately. */
-const maximumBytes = 2_000_000;
+const maximumBytes = 2_250_000;
 
 export function checkContents(packed, tarball, work) {
   const paths = packed.files.map((file) => file.path);
