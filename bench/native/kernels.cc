@@ -123,10 +123,10 @@ void bench_additive(const std::string& name, int64_t steps, int64_t hidden, doub
 }
 
 // How the product is written.
-enum class Epilogue { rows, heads, rotated_heads };
+enum class Placement { rows, heads, rotated_heads };
 
-void bench_projection(const std::string& name, int64_t rows, DType weight_type, Epilogue epilogue, bool packs,
-                      double peak) {
+void bench_projection(const std::string& name, int64_t rows, DType weight_type, Placement placement,
+                      bool packs, double peak) {
   constexpr int64_t inner = 768, columns = 2304, width = 64, pairs = width / 2;
   auto input = numbers(rows * inner, DType::float32), output = numbers(rows * columns, DType::float32);
   const auto angles = numbers(rows * pairs, DType::float32);
@@ -141,15 +141,15 @@ void bench_projection(const std::string& name, int64_t rows, DType weight_type, 
   p.weight = weight.data();
   p.weight_type = weight_type;
   // Query, key and value.
-  const int64_t parts = epilogue == Epilogue::rows ? 1 : 3;
+  const int64_t parts = placement == Placement::rows ? 1 : 3;
   for (int64_t part = 0; part < parts; ++part) {
     ProjectionTarget target{};
     target.columns = columns / parts;
     target.first_column = part * target.columns;
-    target.head_width = epilogue == Epilogue::rows ? columns : width;
+    target.head_width = placement == Placement::rows ? columns : width;
     target.view = {output.data() + part * rows * target.columns * int64_t{sizeof(float)}, DType::float32, 0,
                    rows * target.head_width, target.head_width};
-    if (epilogue == Epilogue::rotated_heads && part < 2) {
+    if (placement == Placement::rotated_heads && part < 2) {
       const auto* table = reinterpret_cast<const float*>(angles.data());
       target.rotation = {width, false, rows, table, table};
     }
@@ -239,14 +239,14 @@ int main(int count, char** arguments) {
   }
   for (const int64_t rows : {1, 3, 8, 16, 128, 512}) {
     const std::string name = "project " + std::to_string(rows) + " × 768 × 2304";
-    const auto bench = [&](const std::string& how, DType type, Epilogue epilogue, bool packs = true) {
-      if (wanted(name + how, filters)) bench_projection(name + how, rows, type, epilogue, packs, peak);
+    const auto bench = [&](const std::string& how, DType type, Placement placement, bool packs = true) {
+      if (wanted(name + how, filters)) bench_projection(name + how, rows, type, placement, packs, peak);
     };
-    bench("", DType::float32, Epilogue::rows);
-    bench(" bfloat16", DType::bfloat16, Epilogue::rows);
-    bench(" heads", DType::float32, Epilogue::heads);
-    bench(" rotated", DType::float32, Epilogue::rotated_heads);
-    bench(" unpacked", DType::float32, Epilogue::rows, false);
+    bench("", DType::float32, Placement::rows);
+    bench(" bfloat16", DType::bfloat16, Placement::rows);
+    bench(" heads", DType::float32, Placement::heads);
+    bench(" rotated", DType::float32, Placement::rotated_heads);
+    bench(" unpacked", DType::float32, Placement::rows, false);
   }
   for (const int64_t rows : {1, 16, 256}) {
     const std::string name = "weights of " + std::to_string(rows) + " rows of 2048";

@@ -47,7 +47,9 @@ std::vector<RankedToken> ranked(const Buffer& logits, int64_t row, int64_t vocab
     if (std::isnan(logit)) return {};
     if (logit > -INFINITY) tokens.push_back({token, logit});
   }
-  std::ranges::stable_sort(tokens, [](const auto& a, const auto& b) { return a.logit > b.logit; });
+  std::ranges::sort(tokens, [](const auto& a, const auto& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  });
   return tokens;
 }
 
