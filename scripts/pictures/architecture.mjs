@@ -6,10 +6,11 @@ export function architecture() {
     860,
     560,
     'The parts of heed; arrows only run downwards',
-    labelled(40, 20, 240, 48, ['your program', 'require or import']),
-    labelled(310, 20, 240, 48, ['heed', 'the command']),
-    labelled(580, 20, 240, 48, ['heed/onnx', 'the ONNX operators by their names']),
-    [160, 430, 700].map((x) =>
+    labelled(40, 20, 150, 48, ['your program', 'require or import']),
+    labelled(205, 20, 110, 48, ['heed', 'the command']),
+    labelled(330, 20, 250, 48, ['heed/models, heed/serving', 'whole models, and many texts']),
+    labelled(595, 20, 225, 48, ['heed/onnx', 'the ONNX operators by their names']),
+    [115, 260, 455, 707].map((x) =>
       arrow([
         [x, 68],
         [x, 96],
@@ -75,27 +76,26 @@ export function architecture() {
       { stroke: colour.key },
       colour.key,
     ),
-    arrow([
-      [515, 386],
-      [515, 412],
-    ]),
-    labelled(
-      420,
-      414,
-      190,
-      108,
-      ['native/core/', 'problem descriptions,', 'operations, threads;', 'no Node'],
-      {},
+    [480, 615, 750].map((x) =>
+      arrow([
+        [x, 386],
+        [x, 412],
+      ]),
     ),
-    labelled(640, 414, 180, 108, ['native/cpu/', 'tiles; one translation', 'unit per instruction set'], {}),
+    labelled(420, 414, 120, 108, ['native/core/', 'descriptions', 'of problems,', 'threads; no Node'], {}),
+    labelled(556, 414, 118, 108, ['native/cpu/', 'tiles; one unit', 'for each', 'instruction set'], {}),
+    labelled(690, 414, 130, 108, ['native/cuda/', 'kernels, streams,', 'graphs'], {}),
     arrow([
-      [730, 386],
-      [730, 412],
+      [556, 468],
+      [542, 468],
     ]),
     arrow([
-      [640, 468],
-      [612, 468],
+      [690, 500],
+      [682, 500],
+      [682, 535],
+      [480, 535],
+      [480, 524],
     ]),
-    text(200, 340, 'Both backends answer the same tests.', { 'font-size': 13, fill: colour.faint }),
+    text(200, 340, 'All backends answer the same tests.', { 'font-size': 13, fill: colour.faint }),
   );
 }
